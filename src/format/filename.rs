@@ -1,0 +1,88 @@
+//! Every name that a palace gives to a file, built and parsed here and nowhere else.
+//!
+//! ```text
+//! palace.json   LOCK   CAS
+//! open/<segment>.seg        sealed/<segment>.seg       snap/<snapshot>.snap
+//! tmp/<random>.<any of the endings>
+//! trash/<retired, ms since 1970, 13 digits>-<name>
+//! quarantine/<name>         quarantine/<name>.txt
+//! ```
+
+use super::id::{SegmentId, SnapshotId};
+
+/// The directory of segments that a live instance appends to.
+pub const OPEN: &str = "open";
+/// The directory of segments that nobody appends to any more.
+pub const SEALED: &str = "sealed";
+/// The directory of snapshots.
+pub const SNAP: &str = "snap";
+/// The directory of superseded files.
+pub const TRASH: &str = "trash";
+/// The directory of files that have no name yet.
+pub const TMP: &str = "tmp";
+/// The directory of copies of damaged files.
+pub const QUARANTINE: &str = "quarantine";
+/// What says that a directory is a palace, which, and of which format.
+pub const MANIFEST: &str = "palace.json";
+/// The lock of compactors.
+pub const LOCK: &str = "LOCK";
+/// The lock of conditional writers.
+pub const CAS: &str = "CAS";
+
+/// The directories of a palace, in the order in which they are made.
+pub const DIRECTORIES: [&str; 6] = [TMP, OPEN, SEALED, SNAP, TRASH, QUARANTINE];
+
+/// The file name of a segment.
+#[must_use]
+pub fn segment(id: SegmentId) -> String {
+    format!("{id}.seg")
+}
+
+/// The inverse of [`segment`].
+#[must_use]
+pub fn parse_segment(name: &str) -> Option<SegmentId> {
+    name.strip_suffix(".seg")?.parse().ok()
+}
+
+/// The file name of a snapshot.
+#[must_use]
+pub fn snapshot(id: SnapshotId) -> String {
+    format!("{id}.snap")
+}
+
+/// The inverse of [`snapshot`].
+#[must_use]
+pub fn parse_snapshot(name: &str) -> Option<SnapshotId> {
+    name.strip_suffix(".snap")?.parse().ok()
+}
+
+/// The name in `trash/` of a file retired at `now_ms`.
+#[must_use]
+pub fn trash(name: &str, now_ms: i64) -> String {
+    format!("{:013}-{name}", now_ms.max(0))
+}
+
+/// When a file in `trash/` was retired, in milliseconds since 1970.
+#[must_use]
+pub fn parse_trash(name: &str) -> Option<i64> {
+    let (when, _) = name.split_once('-')?;
+    (when.len() == 13).then(|| when.parse().ok())?
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_round_trip_and_strangers_are_not_ours() {
+        let (seg, snap) = (SegmentId([7; 16]), SnapshotId([8; 16]));
+        assert_eq!(parse_segment(&segment(seg)), Some(seg));
+        assert_eq!(parse_snapshot(&snapshot(snap)), Some(snap));
+        assert_eq!(parse_trash(&trash("x.seg", 1_790_000_000_000)), Some(1_790_000_000_000));
+        for stranger in ["", ".seg", "x.seg", ".DS_Store", "07.seg", "a conflicted copy.seg"] {
+            assert_eq!(parse_segment(stranger), None, "{stranger}");
+            assert_eq!(parse_snapshot(stranger), None, "{stranger}");
+            assert_eq!(parse_trash(stranger), None, "{stranger}");
+        }
+    }
+}

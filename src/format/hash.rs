@@ -1,0 +1,189 @@
+//! Change hashes, heads and etags.
+//!
+//! A document's version is the set of its *heads*: the changes that no other change depends on. The
+//! *etag* is that set made short: 16 hex digits for each head, sorted, joined by dots.
+
+use super::id::{from_hex, hex_digit, write_hex};
+use std::fmt;
+
+/// The SHA-256 that names an Automerge change.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChangeHash(pub [u8; 32]);
+
+impl fmt::Display for ChangeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl fmt::Debug for ChangeHash {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write_hex(f, &self.0)
+    }
+}
+
+impl std::str::FromStr for ChangeHash {
+    type Err = EtagError;
+    fn from_str(text: &str) -> Result<Self, EtagError> {
+        from_hex(text).map(ChangeHash).ok_or_else(|| EtagError { text: text.to_owned() })
+    }
+}
+
+impl serde::Serialize for ChangeHash {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+/// The heads of a document: sorted, without duplicates. Empty means: no change at all.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Heads(Vec<ChangeHash>);
+
+impl Heads {
+    /// Sorts and removes duplicates.
+    #[must_use]
+    pub fn new(mut hashes: Vec<ChangeHash>) -> Self {
+        hashes.sort_unstable();
+        hashes.dedup();
+        Heads(hashes)
+    }
+
+    /// The hashes in ascending order.
+    #[must_use]
+    pub fn hashes(&self) -> &[ChangeHash] {
+        &self.0
+    }
+
+    /// Whether the document has no change at all.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// 32 bytes a head, in ascending order: how snapshots store them.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        self.0.iter().flat_map(|hash| hash.0).collect()
+    }
+
+    /// The inverse of [`Heads::to_bytes`]; `None` if the length is no multiple of 32.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (hashes, rest) = bytes.as_chunks::<32>();
+        rest.is_empty().then(|| Heads::new(hashes.iter().copied().map(ChangeHash).collect()))
+    }
+
+    /// The short name of this version.
+    #[must_use]
+    pub fn etag(&self) -> Etag {
+        let mut prefixes: Vec<u64> = self.0.iter().map(prefix).collect();
+        prefixes.sort_unstable();
+        Etag(prefixes)
+    }
+}
+
+fn prefix(hash: &ChangeHash) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&hash.0[..8]);
+    u64::from_be_bytes(first)
+}
+
+/// The version of a document, short enough to hand around: 16 hex digits for each head, sorted,
+/// joined by `.`. Also a position in history, for `base` and `get_at`.
+///
+/// ```
+/// use crdt_palace::format::hash::Etag;
+/// let etag: Etag = "00000000000000ff.0123456789abcdef".parse()?;
+/// assert_eq!(etag.to_string(), "00000000000000ff.0123456789abcdef");
+/// assert!("xyz".parse::<Etag>().is_err());
+/// # Ok::<(), crdt_palace::format::hash::EtagError>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Etag(Vec<u64>);
+
+/// Why a text is not an etag or a change hash.
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+#[error("{text:?} is not an etag: expected 16 lower-case hex digits for each head, joined by '.'")]
+pub struct EtagError {
+    /// The text that was offered.
+    pub text: String,
+}
+
+impl Etag {
+    /// Whether `hash` is one of the heads that this etag names.
+    #[must_use]
+    pub fn names(&self, hash: &ChangeHash) -> bool {
+        self.0.contains(&prefix(hash))
+    }
+
+    /// How many heads it names.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether it names no head: the etag of a document that never was.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl fmt::Display for Etag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, prefix) in self.0.iter().enumerate() {
+            if n > 0 {
+                f.write_str(".")?;
+            }
+            write!(f, "{prefix:016x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::str::FromStr for Etag {
+    type Err = EtagError;
+    fn from_str(text: &str) -> Result<Self, EtagError> {
+        let error = || EtagError { text: text.to_owned() };
+        let head = |part: &str| {
+            let digits = part.as_bytes();
+            if digits.len() != 16 {
+                return None;
+            }
+            digits.iter().try_fold(0u64, |n, d| Some(n << 4 | u64::from(hex_digit(*d)?)))
+        };
+        let mut prefixes: Vec<u64> =
+            text.split('.').map(head).collect::<Option<_>>().ok_or_else(error)?;
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        Ok(Etag(prefixes))
+    }
+}
+
+impl serde::Serialize for Etag {
+    fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+        s.collect_str(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_etag_is_sixteen_digits_a_head_sorted() {
+        let low = ChangeHash([1; 32]);
+        let high = ChangeHash([0xfe; 32]);
+        let etag = Heads::new(vec![high, low, high]).etag();
+        assert_eq!(etag.to_string(), "0101010101010101.fefefefefefefefe");
+        assert!(etag.names(&low) && etag.names(&high) && !etag.names(&ChangeHash([2; 32])));
+        assert_eq!(etag.to_string().parse::<Etag>().unwrap(), etag);
+    }
+
+    #[test]
+    fn heads_round_trip_as_bytes() {
+        let heads = Heads::new(vec![ChangeHash([9; 32]), ChangeHash([3; 32])]);
+        assert_eq!(Heads::from_bytes(&heads.to_bytes()), Some(heads));
+        assert_eq!(Heads::from_bytes(&[0; 31]), None);
+    }
+}

@@ -1,0 +1,111 @@
+//! Identifiers: 128 random bits, written as 32 lower-case hex digits.
+//!
+//! Owns the types; where the random bits come from is the caller's affair (`fs`).
+
+use std::fmt;
+
+/// Why a text is not an identifier.
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+#[error("{text:?} is not 32 lower-case hex digits")]
+pub struct IdError {
+    /// The text that was offered.
+    pub text: String,
+}
+
+pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
+    match byte {
+        b'0'..=b'9' => Some(byte - b'0'),
+        b'a'..=b'f' => Some(byte - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// Lower-case hex of `N` bytes, or `None`.
+pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
+    let digits = text.as_bytes();
+    if digits.len() != N * 2 {
+        return None;
+    }
+    let mut bytes = [0; N];
+    for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
+        *byte = hex_digit(pair[0])? << 4 | hex_digit(pair[1])?;
+    }
+    Some(bytes)
+}
+
+pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
+    bytes.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+}
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(pub [u8; 16]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write_hex(f, &self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "{}({self})", stringify!($name))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                from_hex(text).map($name).ok_or_else(|| IdError { text: text.to_owned() })
+            }
+        }
+
+        impl serde::Serialize for $name {
+            fn serialize<S: serde::Serializer>(&self, s: S) -> Result<S::Ok, S::Error> {
+                s.collect_str(self)
+            }
+        }
+
+        impl<'de> serde::Deserialize<'de> for $name {
+            fn deserialize<D: serde::Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
+                let text = String::deserialize(d)?;
+                text.parse().map_err(serde::de::Error::custom)
+            }
+        }
+    };
+}
+
+id!(
+    /// Names a palace. Every segment and snapshot carries it; a file of another palace is read and
+    /// reported, never retired.
+    PalaceId
+);
+id!(
+    /// Names one segment file, for ever: it is never used again.
+    SegmentId
+);
+id!(
+    /// Names one snapshot file, for ever.
+    SnapshotId
+);
+id!(
+    /// One process's writing identity. The same 16 bytes are its Automerge actor id.
+    InstanceId
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hex_round_trips_and_rejects_everything_else() {
+        let id = SegmentId([0x0f; 16]);
+        assert_eq!(id.to_string(), "0f".repeat(16));
+        assert_eq!(id.to_string().parse(), Ok(id));
+        for bad in ["", "0f", &"0F".repeat(16), &"0g".repeat(16), &"é".repeat(16)] {
+            assert!(bad.parse::<SegmentId>().is_err(), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! `palace.json`: which palace this is, and of which format.
+
+use super::FORMAT_VERSION;
+use super::id::PalaceId;
+
+/// The content of `palace.json`. Written once, never changed.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Manifest {
+    /// The on-disk format of the palace.
+    pub format: u32,
+    /// Which palace this is.
+    pub palace: PalaceId,
+    /// When it was created: milliseconds since 1970, UTC.
+    pub created_ms: i64,
+}
+
+/// Why a `palace.json` cannot be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ManifestError {
+    /// It is not the JSON that a palace has.
+    #[error("it is not the palace.json of a palace")]
+    Json(#[source] serde_json::Error),
+    /// A newer version wrote it.
+    #[error("it is of format {found}; this build reads up to {FORMAT_VERSION}")]
+    Newer {
+        /// The format that it names.
+        found: u32,
+    },
+}
+
+impl Manifest {
+    /// A manifest of this build's format.
+    #[must_use]
+    pub fn new(palace: PalaceId, created_ms: i64) -> Self {
+        Manifest { format: u32::from(FORMAT_VERSION), palace, created_ms }
+    }
+
+    /// One line of JSON.
+    #[must_use]
+    pub fn encode(&self) -> String {
+        let Manifest { format, palace, created_ms } = self;
+        format!("{{\"format\":{format},\"palace\":\"{palace}\",\"created_ms\":{created_ms}}}\n")
+    }
+
+    /// The inverse of [`Manifest::encode`]. The format is looked at first, so that whatever else a
+    /// newer version changes, the answer is [`ManifestError::Newer`].
+    ///
+    /// # Errors
+    /// [`ManifestError`] if it is no manifest, or a newer one.
+    pub fn decode(bytes: &[u8]) -> Result<Self, ManifestError> {
+        #[derive(serde::Deserialize)]
+        struct Format {
+            format: u32,
+        }
+        let Format { format } = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+        if format > u32::from(FORMAT_VERSION) {
+            return Err(ManifestError::Newer { found: format });
+        }
+        serde_json::from_slice(bytes).map_err(ManifestError::Json)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_manifest_round_trips_and_a_newer_one_is_told_apart() {
+        let manifest = Manifest::new(PalaceId([0xab; 16]), 1_790_000_000_000);
+        let text = manifest.encode();
+        assert_eq!(Manifest::decode(text.as_bytes()).unwrap(), manifest);
+        assert!(matches!(Manifest::decode(b"{}"), Err(ManifestError::Json(_))));
+        assert!(matches!(Manifest::decode(b"\xff"), Err(ManifestError::Json(_))));
+        let newer = br#"{"format":2,"something":"else"}"#;
+        assert!(matches!(Manifest::decode(newer), Err(ManifestError::Newer { found: 2 })));
+    }
+}

@@ -1,0 +1,321 @@
+//! The frame of a record, and the body of a commit.
+//!
+//! ```text
+//! offset  bytes
+//!  0      4     magic, 89 50 4c 52
+//!  4      1     format version, 1
+//!  5      1     kind: 1 header, 2 commit, 3 footer
+//!  6      2     zero
+//!  8      4     length of the body, n
+//! 12      8     sequence number: 1, 2, 3 … of this instance; 0 in a header
+//! 20      8     offset of this frame in its file
+//! 28      8     synced_upto: every byte before it was known to be on disk when this was written
+//! 36      n     body
+//! 36+n    16    the first half of the BLAKE3 of all bytes above
+//! ```
+//!
+//! Integers are little-endian. Invariant: [`decode`] checks everything that it returns.
+
+use super::FORMAT_VERSION;
+use super::key::Key;
+
+/// The first four bytes of every record. The first has its high bit set, so no text starts so.
+pub const MAGIC: [u8; 4] = *b"\x89PLR";
+/// Bytes before the body.
+pub const FRAME_HEAD: usize = 36;
+/// Bytes after the body.
+pub const CHECKSUM: usize = 16;
+/// The largest record, frame included: 8 MiB.
+pub const RECORD_BYTES_MAX: usize = 8 << 20;
+/// The largest body.
+pub const BODY_BYTES_MAX: usize = RECORD_BYTES_MAX - FRAME_HEAD - CHECKSUM;
+
+/// What a record is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The first record of a segment: whose it is.
+    Header,
+    /// One atomic commit.
+    Commit,
+    /// The last record of a segment that was sealed by its owner.
+    Footer,
+}
+
+impl Kind {
+    fn from_byte(byte: u8) -> Option<Self> {
+        match byte {
+            1 => Some(Kind::Header),
+            2 => Some(Kind::Commit),
+            3 => Some(Kind::Footer),
+            _ => None,
+        }
+    }
+
+    fn to_byte(self) -> u8 {
+        match self {
+            Kind::Header => 1,
+            Kind::Commit => 2,
+            Kind::Footer => 3,
+        }
+    }
+}
+
+/// A record whose frame and checksum are good.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// What it is for.
+    pub kind: Kind,
+    /// The instance's running number of this commit; 0 in a header.
+    pub sequence: u64,
+    /// Where the frame starts in its file.
+    pub offset: u64,
+    /// Every byte before this offset was known to be on disk when the record was written.
+    pub synced_upto: u64,
+    /// The payload.
+    pub body: &'a [u8],
+}
+
+impl Record<'_> {
+    /// The offset of the byte after this record.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.offset + (FRAME_HEAD + self.body.len() + CHECKSUM) as u64
+    }
+}
+
+/// Why bytes are not a record, or why a record cannot be written.
+#[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum RecordError {
+    /// Fewer bytes than the record needs. At the end of a file: a torn tail.
+    #[error("the record is cut off")]
+    Short,
+    /// The first bytes are not those of a record.
+    #[error("no record starts here")]
+    Magic,
+    /// The record is of a newer format.
+    #[error("the record is of format {0}; this build reads up to {FORMAT_VERSION}")]
+    Version(u8),
+    /// A field has a value that no writer gives it.
+    #[error("the record's {0} is not one that a writer gives")]
+    Field(&'static str),
+    /// The checksum does not match.
+    #[error("the record's checksum does not match its bytes")]
+    Checksum,
+    /// The body does not decode although its checksum is good.
+    #[error("the record's body is malformed: {0}")]
+    Body(&'static str),
+    /// The commit is larger than a record may be.
+    #[error("a commit has at most {BODY_BYTES_MAX} bytes of changes; this one has {0}")]
+    TooLarge(usize),
+}
+
+/// Appends one framed record to `out`.
+///
+/// # Errors
+/// [`RecordError::TooLarge`] if the body is over [`BODY_BYTES_MAX`]; `out` is unchanged then.
+pub fn encode(record: &Record<'_>, out: &mut Vec<u8>) -> Result<(), RecordError> {
+    let length = u32::try_from(record.body.len())
+        .ok()
+        .filter(|_| record.body.len() <= BODY_BYTES_MAX)
+        .ok_or(RecordError::TooLarge(record.body.len()))?;
+    let start = out.len();
+    out.reserve(FRAME_HEAD + record.body.len() + CHECKSUM);
+    out.extend_from_slice(&MAGIC);
+    out.extend_from_slice(&[FORMAT_VERSION, record.kind.to_byte(), 0, 0]);
+    out.extend_from_slice(&length.to_le_bytes());
+    out.extend_from_slice(&record.sequence.to_le_bytes());
+    out.extend_from_slice(&record.offset.to_le_bytes());
+    out.extend_from_slice(&record.synced_upto.to_le_bytes());
+    out.extend_from_slice(record.body);
+    let checksum = checksum(&out[start..]);
+    out.extend_from_slice(&checksum);
+    Ok(())
+}
+
+fn checksum(bytes: &[u8]) -> [u8; CHECKSUM] {
+    let mut half = [0; CHECKSUM];
+    half.copy_from_slice(&blake3::hash(bytes).as_bytes()[..CHECKSUM]);
+    half
+}
+
+fn u32_at(bytes: &[u8], at: usize) -> Option<u32> {
+    bytes.get(at..)?.first_chunk().copied().map(u32::from_le_bytes)
+}
+
+fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
+}
+
+/// How long the frame at the start of `bytes` claims to be, without looking at its checksum.
+/// `offset` is where `bytes` starts in its file.
+pub(super) fn claimed_length(bytes: &[u8], offset: u64) -> Result<usize, RecordError> {
+    let known = bytes.len().min(MAGIC.len());
+    if bytes[..known] != MAGIC[..known] {
+        return Err(RecordError::Magic);
+    }
+    let head = bytes.first_chunk::<FRAME_HEAD>().ok_or(RecordError::Short)?;
+    if head[4] != FORMAT_VERSION {
+        return Err(RecordError::Version(head[4]));
+    }
+    let length = u32_at(head, 8).ok_or(RecordError::Short)? as usize;
+    if length > BODY_BYTES_MAX {
+        return Err(RecordError::Field("length"));
+    }
+    if u64_at(head, 20) != Some(offset) {
+        return Err(RecordError::Field("offset"));
+    }
+    Ok(FRAME_HEAD + length + CHECKSUM)
+}
+
+/// Reads the record at the start of `bytes`, which start at `offset` in their file.
+///
+/// # Errors
+/// [`RecordError`] says what is wrong with it.
+pub fn decode(bytes: &[u8], offset: u64) -> Result<Record<'_>, RecordError> {
+    let length = claimed_length(bytes, offset)?;
+    let frame = bytes.get(..length).ok_or(RecordError::Short)?;
+    let (sealed, check) = frame.split_at(length - CHECKSUM);
+    if checksum(sealed) != check {
+        return Err(RecordError::Checksum);
+    }
+    let field = |at| u64_at(sealed, at).ok_or(RecordError::Short);
+    if sealed[6..8] != [0, 0] {
+        return Err(RecordError::Field("reserved bytes"));
+    }
+    Ok(Record {
+        kind: Kind::from_byte(sealed[5]).ok_or(RecordError::Field("kind"))?,
+        sequence: field(12)?,
+        offset,
+        synced_upto: field(28)?,
+        body: &sealed[FRAME_HEAD..],
+    })
+}
+
+/// One change of one document, as a commit carries it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry<B> {
+    /// Which document.
+    pub key: Key,
+    /// One uncompressed Automerge change chunk. Opaque here.
+    pub change: B,
+}
+
+/// The body of a commit: a 4-byte count, then for each entry a 2-byte key length, the key, a 4-byte
+/// change length and the change.
+#[must_use]
+pub fn encode_commit<B: AsRef<[u8]>>(entries: &[Entry<B>]) -> Vec<u8> {
+    let bytes = |e: &Entry<B>| 6 + e.key.as_str().len() + e.change.as_ref().len();
+    let mut body = Vec::with_capacity(4 + entries.iter().map(bytes).sum::<usize>());
+    body.extend_from_slice(&(entries.len() as u32).to_le_bytes());
+    for entry in entries {
+        let (key, change) = (entry.key.as_str().as_bytes(), entry.change.as_ref());
+        body.extend_from_slice(&(key.len() as u16).to_le_bytes());
+        body.extend_from_slice(key);
+        body.extend_from_slice(&(change.len() as u32).to_le_bytes());
+        body.extend_from_slice(change);
+    }
+    body
+}
+
+/// The inverse of [`encode_commit`]; the changes are slices of `body`.
+///
+/// # Errors
+/// [`RecordError::Body`] if the bytes are not exactly such a list with valid keys.
+pub fn decode_commit(body: &[u8]) -> Result<Vec<Entry<&[u8]>>, RecordError> {
+    let mut rest = body;
+    let count = u32::from_le_bytes(take_array(&mut rest)?) as usize;
+    // An entry has at least 7 bytes, so the count is bounded by the bytes before it is trusted.
+    if count > rest.len() / 7 {
+        return Err(RecordError::Body("more entries than bytes for them"));
+    }
+    let mut entries = Vec::with_capacity(count);
+    for _ in 0..count {
+        let length = u16::from_le_bytes(take_array(&mut rest)?) as usize;
+        let key = std::str::from_utf8(take(&mut rest, length)?)
+            .map_err(|_| RecordError::Body("a key is not UTF-8"))?;
+        let key = Key::new(key).map_err(|_| RecordError::Body("a key is not valid"))?;
+        let length = u32::from_le_bytes(take_array(&mut rest)?) as usize;
+        entries.push(Entry { key, change: take(&mut rest, length)? });
+    }
+    if rest.is_empty() { Ok(entries) } else { Err(RecordError::Body("bytes after the last entry")) }
+}
+
+pub(super) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], RecordError> {
+    let (taken, after) =
+        rest.split_at_checked(length).ok_or(RecordError::Body("it ends too early"))?;
+    *rest = after;
+    Ok(taken)
+}
+
+pub(super) fn take_array<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], RecordError> {
+    let (taken, after) =
+        rest.split_first_chunk().ok_or(RecordError::Body("it ends too early"))?;
+    *rest = after;
+    Ok(*taken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(key: &str, change: &[u8]) -> Entry<Vec<u8>> {
+        Entry { key: Key::new(key).unwrap(), change: change.to_vec() }
+    }
+
+    fn sample() -> (Vec<u8>, Vec<u8>) {
+        let body = encode_commit(&[entry("a", b"one"), entry("b/c", b"")]);
+        let record =
+            Record { kind: Kind::Commit, sequence: 7, offset: 99, synced_upto: 42, body: &body };
+        let mut frame = Vec::new();
+        encode(&record, &mut frame).unwrap();
+        (body, frame)
+    }
+
+    #[test]
+    fn a_commit_round_trips() {
+        let (body, frame) = sample();
+        let record = decode(&frame, 99).unwrap();
+        assert_eq!((record.sequence, record.synced_upto, record.kind), (7, 42, Kind::Commit));
+        assert_eq!(record.end(), 99 + frame.len() as u64);
+        assert_eq!(record.body, body);
+        let entries = decode_commit(record.body).unwrap();
+        assert_eq!(entries[0].change, b"one");
+        assert_eq!(entries[1].key.as_str(), "b/c");
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_refused() {
+        let (_, frame) = sample();
+        for length in 0..frame.len() {
+            assert_eq!(decode(&frame[..length], 99), Err(RecordError::Short), "cut at {length}");
+        }
+        for bit in 0..frame.len() * 8 {
+            let mut bad = frame.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert!(decode(&bad, 99).is_err(), "bit {bit}");
+        }
+        assert_eq!(decode(&frame, 98), Err(RecordError::Field("offset")));
+    }
+
+    #[test]
+    fn a_body_with_a_good_checksum_is_still_checked() {
+        let (body, _) = sample();
+        for length in 0..body.len() {
+            assert!(decode_commit(&body[..length]).is_err(), "cut at {length}");
+        }
+        assert!(decode_commit(&[body.as_slice(), b"x"].concat()).is_err());
+        assert!(decode_commit(&u32::MAX.to_le_bytes()).is_err());
+        let control = encode_commit(&[entry("ab", b"")]).iter().map(|b| if *b == b'b' { 0 } else { *b }).collect::<Vec<_>>();
+        assert_eq!(decode_commit(&control), Err(RecordError::Body("a key is not valid")));
+    }
+
+    #[test]
+    fn a_body_over_the_cap_is_refused_before_it_is_written() {
+        let body = vec![0; BODY_BYTES_MAX + 1];
+        let record = Record { kind: Kind::Commit, sequence: 1, offset: 0, synced_upto: 0, body: &body };
+        let mut out = Vec::new();
+        assert_eq!(encode(&record, &mut out), Err(RecordError::TooLarge(BODY_BYTES_MAX + 1)));
+        assert!(out.is_empty());
+    }
+}

@@ -1,0 +1,165 @@
+//! From the bytes of a segment to its records, and a verdict on every byte that is in none.
+//!
+//! The rule (docs/FORMAT.md): an invalid region that lies below the `synced_upto` of a later record
+//! was once known to be on disk, so it is *damage*. Any other invalid region is *torn*: a write that
+//! a crash cut short or that is still under way. Either way the records after it still count.
+
+use super::record::{MAGIC, Record, RecordError, claimed_length, decode};
+use std::ops::Range;
+
+/// Bytes that belong to no record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Region {
+    /// Offsets in the file.
+    pub bytes: Range<u64>,
+    /// True if these bytes were once known to be on disk: then something was lost here.
+    pub damaged: bool,
+    /// What is wrong at its first byte.
+    pub reason: RecordError,
+}
+
+/// What [`scan`] found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Scan<'a> {
+    /// The good records in file order.
+    pub records: Vec<Record<'a>>,
+    /// The invalid regions in file order. The last one may reach to the end: the tail.
+    pub regions: Vec<Region>,
+}
+
+impl Scan<'_> {
+    /// The offset up to which every byte is in a good record: where a later scan goes on.
+    #[must_use]
+    pub fn valid_upto(&self, start: u64) -> u64 {
+        match self.regions.first() {
+            Some(region) => region.bytes.start,
+            None => self.records.last().map_or(start, Record::end),
+        }
+    }
+}
+
+/// Finds every record in `bytes`, which start at `offset` in their file.
+///
+/// Work is bounded: while it looks for the next record after an invalid region, it hashes at most
+/// eight times as many bytes as there are, however the bytes were made up; what it does not reach
+/// then is reported as part of the region.
+#[must_use]
+pub fn scan(bytes: &[u8], offset: u64) -> Scan<'_> {
+    let mut found = Scan::default();
+    let mut budget = bytes.len().saturating_mul(8);
+    let mut at = 0;
+    while at < bytes.len() {
+        match decode(&bytes[at..], offset + at as u64) {
+            Ok(record) => {
+                at = (record.end() - offset) as usize;
+                found.records.push(record);
+            }
+            Err(reason) => {
+                let next = resync(bytes, at + 1, offset, &mut budget).unwrap_or(bytes.len());
+                let region = offset + at as u64..offset + next as u64;
+                found.regions.push(Region { bytes: region, damaged: false, reason });
+                at = next;
+            }
+        }
+    }
+    mark_damage(&mut found);
+    found
+}
+
+fn mark_damage(found: &mut Scan<'_>) {
+    for region in &mut found.regions {
+        let later = found.records.iter().rev().take_while(|r| r.offset >= region.bytes.end);
+        let synced = later.map(|r| r.synced_upto).max().unwrap_or(0);
+        region.damaged = region.bytes.start < synced;
+    }
+}
+
+/// The next position at or after `from` where a whole record stands.
+fn resync(bytes: &[u8], from: usize, offset: u64, budget: &mut usize) -> Option<usize> {
+    let mut from = from;
+    loop {
+        let step = bytes.get(from..)?.windows(MAGIC.len()).position(|w| w == MAGIC)?;
+        let (at, start) = (from + step, offset + (from + step) as u64);
+        if let Ok(length) = claimed_length(&bytes[at..], start)
+            && length <= bytes.len() - at
+        {
+            *budget = budget.checked_sub(length)?;
+            if decode(&bytes[at..], start).is_ok() {
+                return Some(at);
+            }
+        }
+        from = at + 1;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::record::{FRAME_HEAD, Kind, encode};
+    use super::*;
+
+    /// Three records; each says that all before it is synced.
+    fn three() -> (Vec<u8>, Vec<u64>) {
+        let (mut file, mut ends) = (Vec::new(), Vec::new());
+        for sequence in 1..=3 {
+            let offset = file.len() as u64;
+            let body = vec![sequence as u8; 10];
+            let record =
+                Record { kind: Kind::Commit, sequence, offset, synced_upto: offset, body: &body };
+            encode(&record, &mut file).unwrap();
+            ends.push(file.len() as u64);
+        }
+        (file, ends)
+    }
+
+    #[test]
+    fn a_cut_at_every_byte_keeps_every_record_before_it_and_is_never_damage() {
+        let (file, ends) = three();
+        for length in 0..=file.len() {
+            let found = scan(&file[..length], 0);
+            let whole = ends.iter().filter(|end| **end <= length as u64).count();
+            assert_eq!(found.records.len(), whole, "cut at {length}");
+            assert!(found.regions.iter().all(|r| !r.damaged), "cut at {length}");
+            let boundary = length == 0 || ends.contains(&(length as u64));
+            assert_eq!(found.regions.is_empty(), boundary, "cut at {length}");
+        }
+    }
+
+    #[test]
+    fn a_flip_loses_one_record_and_is_damage_unless_it_is_the_last() {
+        let (file, ends) = three();
+        for at in 0..file.len() {
+            let mut bad = file.clone();
+            bad[at] ^= 0x40;
+            let found = scan(&bad, 0);
+            let hit = ends.iter().filter(|end| **end <= at as u64).count();
+            let kept: Vec<u64> = found.records.iter().map(|r| r.sequence).collect();
+            let expected: Vec<u64> = (1..=3).filter(|s| *s != hit as u64 + 1).collect();
+            assert_eq!(kept, expected, "flip at {at}");
+            assert_eq!(found.regions.len(), 1);
+            assert_eq!(found.regions[0].damaged, hit < 2, "flip at {at}");
+            assert_eq!(found.valid_upto(0), if hit == 0 { 0 } else { ends[hit - 1] });
+        }
+    }
+
+    #[test]
+    fn bytes_made_to_cost_work_are_given_up_on() {
+        // A candidate at every 36 bytes, each of which claims all the rest.
+        let size = 1 << 17;
+        let mut bomb = vec![0xff];
+        while bomb.len() + FRAME_HEAD < size {
+            let offset = bomb.len() as u64;
+            let length = (size - bomb.len() - FRAME_HEAD - 16) as u32;
+            bomb.extend_from_slice(&MAGIC);
+            bomb.extend_from_slice(&[1, 2, 0, 0]);
+            bomb.extend_from_slice(&length.to_le_bytes());
+            bomb.extend_from_slice(&1u64.to_le_bytes());
+            bomb.extend_from_slice(&offset.to_le_bytes());
+            bomb.extend_from_slice(&0u64.to_le_bytes());
+        }
+        bomb.resize(size, 0);
+        let found = scan(&bomb, 0);
+        assert!(found.records.is_empty());
+        assert_eq!(found.regions.len(), 1);
+        assert_eq!(found.regions[0].bytes, 0..size as u64);
+    }
+}

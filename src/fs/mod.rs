@@ -1,0 +1,199 @@
+//! Every system call of the store: files, directories, locks, the clock and randomness.
+//!
+//! Owns: the trait [`Fs`] with its two implementations, the real one ([`os::OsFs`]) and a simulated
+//! disk that forgets what was not synced ([`sim::SimFs`]), and the question where flock can be trusted.
+//! Invariant: nothing else in the crate calls `std::fs` (SQLite reads and builds its own files; they
+//! are published, synced and retired through here). A call does one thing; policy lives above.
+//! Must not know: what the files hold.
+
+pub mod class;
+pub mod os;
+pub mod sim;
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// An I/O failure: what was tried, on which path, and why it failed.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot {action} {}", path.display())]
+pub struct FsError {
+    /// What was tried: "open", "sync" …
+    pub action: &'static str,
+    /// On which path.
+    pub path: PathBuf,
+    /// The operating system's answer.
+    #[source]
+    pub source: io::Error,
+}
+
+/// Attaches action and path to an [`io::Result`].
+pub trait At<T> {
+    /// Turns an `io::Error` into an [`FsError`].
+    ///
+    /// # Errors
+    /// Whatever it was called on.
+    fn at(self, action: &'static str, path: &Path) -> Result<T, FsError>;
+}
+
+impl<T> At<T> for io::Result<T> {
+    fn at(self, action: &'static str, path: &Path) -> Result<T, FsError> {
+        self.map_err(|source| FsError { action, path: path.to_owned(), source })
+    }
+}
+
+/// Which file it is, whatever its name, and how long it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// The device.
+    pub dev: u64,
+    /// The inode on that device.
+    pub ino: u64,
+    /// Its length in bytes.
+    pub len: u64,
+    /// Last modification: milliseconds since 1970, UTC.
+    pub modified_ms: i64,
+}
+
+impl Stat {
+    /// Whether both describe the same file, at whatever length.
+    #[must_use]
+    pub fn same_file(&self, other: &Stat) -> bool {
+        (self.dev, self.ino) == (other.dev, other.ino)
+    }
+}
+
+/// The machine that a process runs on. Zero where unknown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Host {
+    /// From `/etc/machine-id`.
+    pub machine: [u8; 16],
+    /// From the kernel: changes with each boot.
+    pub boot: [u8; 16],
+}
+
+/// An open file. All methods take `&self`: the offset of a read is explicit and writes append.
+pub trait File: Send + Sync + std::fmt::Debug {
+    /// Reads into `buffer` from `offset`; a short count means the end of the file.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+    /// Appends with a single `write`; the count may be short, and then the file must not be used on.
+    ///
+    /// # Errors
+    /// The operating system's. What was written then is unknown.
+    fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+    /// `fdatasync`: on return everything in the file is on disk, whoever wrote it.
+    ///
+    /// # Errors
+    /// The operating system's. The file must not be synced or appended to again then.
+    fn sync(&self) -> io::Result<()>;
+    /// Which file it is and how long.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn stat(&self) -> io::Result<Stat>;
+    /// Takes the exclusive flock of this open file unless somebody else holds it. It is released when
+    /// this value is dropped, also by SIGKILL.
+    ///
+    /// # Errors
+    /// The operating system's; "held by somebody else" is `Ok(false)`.
+    fn try_lock(&self) -> io::Result<bool>;
+}
+
+/// The system calls. Paths are absolute or relative to the working directory, as given by the caller.
+pub trait Fs: Send + Sync + std::fmt::Debug {
+    /// Makes one directory, mode 0700. The parent must exist.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if there is one.
+    fn create_dir(&self, path: &Path) -> io::Result<()>;
+    /// Creates a file that did not exist, mode 0600, for appending and reading.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if there is one.
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// Opens an existing regular file for reading. Follows no symbolic link and waits for no FIFO.
+    ///
+    /// # Errors
+    /// `NotFound`, or `InvalidInput` for anything that is not a regular file.
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// Opens or creates (mode 0600) a file to lock or to leave a note in: it is opened for reading and
+    /// appending, and never truncated.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn open_lock(&self, path: &Path) -> io::Result<Box<dyn File>>;
+    /// Replaces what a lock file says about its holder. For people only; not synced.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()>;
+    /// The names in a directory, without `.` and `..`, in no order. Names that are not UTF-8 are left
+    /// out: none of ours is.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such directory.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// Which file has this name. Follows no symbolic link.
+    ///
+    /// # Errors
+    /// `NotFound` if none has.
+    fn stat(&self, path: &Path) -> io::Result<Stat>;
+    /// Gives a file a new name, unless that name is taken. Atomic.
+    ///
+    /// # Errors
+    /// `AlreadyExists` if the name is taken, `NotFound` if the file is gone.
+    fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Removes a file.
+    ///
+    /// # Errors
+    /// `NotFound` if it is gone.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+    /// Syncs a directory: every name given or taken away in it so far is on disk on return.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn sync_dir(&self, path: &Path) -> io::Result<()>;
+    /// Where SQLite can open this file by itself; `None` if only this trait can reach it.
+    fn local_path(&self, path: &Path) -> Option<PathBuf>;
+    /// The `statfs` type of the file system that holds `path`.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn fs_type(&self, path: &Path) -> io::Result<u64>;
+    /// Whether this process may write in this directory: its effective user owns it.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    fn owned(&self, path: &Path) -> io::Result<bool>;
+    /// The clock: milliseconds since 1970, UTC.
+    fn now_ms(&self) -> i64;
+    /// 128 random bits.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn random(&self) -> io::Result<[u8; 16]>;
+    /// The machine and its boot.
+    fn host(&self) -> Host;
+}
+
+/// Reads a whole file from `offset` to its present end.
+///
+/// # Errors
+/// The operating system's.
+pub fn read_from(file: &dyn File, offset: u64) -> io::Result<Vec<u8>> {
+    let length = file.stat()?.len.saturating_sub(offset);
+    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    let mut filled = 0;
+    while filled < bytes.len() {
+        match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    bytes.truncate(filled);
+    Ok(bytes)
+}

@@ -1,0 +1,5 @@
+//! `crdt-palace`: a store of JSON documents that many processes share in one directory, without a
+//! leader, a daemon, a refusal or a lost write.
+#![deny(missing_docs)]
+
+pub mod format;
