@@ -3,3 +3,5 @@
 #![deny(missing_docs)]
 
 pub mod format;
+pub mod fs;
+pub mod segment;

@@ -1,1 +1,271 @@
-//! Real system calls.
+//! The real system calls.
+//!
+//! Invariant: nothing here follows a symbolic link to a data file, waits for a FIFO, or trusts the
+//! umask. Files are opened close-on-exec, so a lock dies with its process and not with its children.
+
+use super::{File, Fs, Host, Stat};
+use crate::format::id::from_hex;
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags};
+use std::fs;
+use std::io::{self, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+/// The real file system.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OsFs;
+
+#[derive(Debug)]
+struct OsFile(fs::File);
+
+const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
+const DIR_MODE: Mode = Mode::RWXU;
+
+fn stat_of(stat: &rustix::fs::Stat) -> Stat {
+    Stat {
+        dev: stat.st_dev,
+        ino: stat.st_ino,
+        len: u64::try_from(stat.st_size).unwrap_or(0),
+        modified_ms: stat.st_mtime * 1000 + i64::try_from(stat.st_mtime_nsec / 1_000_000).unwrap_or(0),
+    }
+}
+
+fn open_at(path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+    let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    Ok(rustix::io::retry_on_intr(|| rustix::fs::openat(CWD, path, flags, mode))?)
+}
+
+fn open_dir(path: &Path) -> io::Result<OwnedFd> {
+    Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+impl File for OsFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.0.read_at(buffer, offset)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        (&self.0).write(bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        Ok(stat_of(&rustix::fs::fstat(&self.0)?))
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        match self.0.try_lock() {
+            Ok(()) => Ok(true),
+            Err(fs::TryLockError::WouldBlock) => Ok(false),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
+}
+
+impl Fs for OsFs {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        rustix::fs::mkdir(path, DIR_MODE)?;
+        Ok(rustix::fs::chmod(path, DIR_MODE)?)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::APPEND | OFlags::RDWR;
+        let fd = open_at(path, flags, FILE_MODE)?;
+        rustix::fs::fchmod(&fd, FILE_MODE)?;
+        Ok(Box::new(OsFile(fd.into())))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let fd = open_at(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) != FileType::RegularFile {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+        }
+        Ok(Box::new(OsFile(fd.into())))
+    }
+
+    fn open_lock(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let flags = OFlags::CREATE | OFlags::APPEND | OFlags::RDWR | OFlags::NONBLOCK;
+        Ok(Box::new(OsFile(open_at(path, flags, FILE_MODE)?.into())))
+    }
+
+    fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()> {
+        let fd = open_at(path, OFlags::WRONLY | OFlags::TRUNC | OFlags::NONBLOCK, Mode::empty())?;
+        fs::File::from(fd).write_all(note)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut room = 32 << 10;
+        loop {
+            // One getdents64 is one consistent view of the directory; several are not, and a file
+            // that is renamed between two of them may appear in neither. So: more room, and again.
+            let (names, whole) = list_with(path, room)?;
+            if whole || room >= 8 << 20 {
+                return Ok(names);
+            }
+            room *= 4;
+        }
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        Ok(stat_of(&rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // Some network and FUSE file systems know no flags: a hard link refuses a taken name too.
+            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+                fs::hard_link(from, to)?;
+                fs::remove_file(from)
+            }
+            done => Ok(done?),
+        }
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        Ok(rustix::fs::fsync(open_dir(path)?)?)
+    }
+
+    fn local_path(&self, path: &Path) -> Option<PathBuf> {
+        Some(path.to_owned())
+    }
+
+    fn fs_type(&self, path: &Path) -> io::Result<u64> {
+        Ok(rustix::fs::statfs(path)?.f_type.cast_unsigned())
+    }
+
+    fn owned(&self, path: &Path) -> io::Result<bool> {
+        Ok(rustix::fs::stat(path)?.st_uid == rustix::process::geteuid().as_raw())
+    }
+
+    fn now_ms(&self) -> i64 {
+        // A clock before 1970 is no reason to refuse a write: times are for people.
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    }
+
+    fn random(&self) -> io::Result<[u8; 16]> {
+        let mut bytes = [0; 16];
+        let flags = rustix::rand::GetRandomFlags::empty();
+        match rustix::rand::getrandom(&mut bytes[..], flags)? {
+            16 => Ok(bytes),
+            short => Err(io::Error::other(format!("the kernel gave {short} random bytes of 16"))),
+        }
+    }
+
+    fn host(&self) -> Host {
+        Host {
+            machine: id_file("/etc/machine-id"),
+            boot: id_file("/proc/sys/kernel/random/boot_id"),
+        }
+    }
+}
+
+/// An identifier as the system keeps it, dashes or not; zero, which says "unknown", if there is none.
+fn id_file(path: &str) -> [u8; 16] {
+    let text = fs::read_to_string(path).unwrap_or_default();
+    from_hex(&text.trim().replace('-', "")).unwrap_or_default()
+}
+
+/// Lists a directory with room for `room` bytes of entries. False: it took more than one call.
+fn list_with(path: &Path, room: usize) -> io::Result<(Vec<String>, bool)> {
+    let mut buffer = vec![MaybeUninit::uninit(); room];
+    let mut entries = RawDir::new(open_dir(path)?, &mut buffer);
+    let (mut names, mut calls) = (Vec::with_capacity(64), 0);
+    loop {
+        calls += usize::from(entries.is_buffer_empty());
+        let Some(entry) = entries.next() else { break };
+        if let Ok(name) = entry?.file_name().to_str()
+            && name != "."
+            && name != ".."
+        {
+            names.push(name.to_owned());
+        }
+    }
+    // The last call is the one that says that there is no more.
+    Ok((names, calls <= 2))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn scratch() -> tempfile::TempDir {
+        tempfile::tempdir().unwrap()
+    }
+
+    #[test]
+    fn files_append_and_read_back() {
+        let dir = scratch();
+        let path = dir.path().join("f");
+        let file = OsFs.create(&path).unwrap();
+        assert_eq!(file.append(b"abc").unwrap(), 3);
+        assert_eq!(file.append(b"def").unwrap(), 3);
+        file.sync().unwrap();
+        let reader = OsFs.open(&path).unwrap();
+        assert_eq!(super::super::read_from(&*reader, 2).unwrap(), b"cdef");
+        assert!(reader.stat().unwrap().same_file(&OsFs.stat(&path).unwrap()));
+        assert_eq!(OsFs.create(&path).unwrap_err().kind(), io::ErrorKind::AlreadyExists);
+    }
+
+    #[test]
+    fn only_regular_files_are_opened() {
+        let dir = scratch();
+        let (real, link, fifo) = (dir.path().join("r"), dir.path().join("l"), dir.path().join("p"));
+        OsFs.create(&real).unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        let mode = Mode::RUSR | Mode::WUSR;
+        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, mode, 0).unwrap();
+        assert!(OsFs.open(&real).is_ok());
+        assert!(OsFs.open(&link).is_err());
+        assert!(OsFs.open(&fifo).is_err());
+        assert!(OsFs.open(dir.path()).is_err());
+    }
+
+    #[test]
+    fn a_rename_never_replaces() {
+        let dir = scratch();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        OsFs.create(&a).unwrap().append(b"a").unwrap();
+        OsFs.create(&b).unwrap().append(b"b").unwrap();
+        let refused = OsFs.rename_noreplace(&a, &b).unwrap_err();
+        assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
+        assert_eq!(fs::read(&b).unwrap(), b"b");
+        OsFs.remove(&b).unwrap();
+        OsFs.rename_noreplace(&a, &b).unwrap();
+        assert_eq!(fs::read(&b).unwrap(), b"a");
+    }
+
+    #[test]
+    fn a_lock_belongs_to_the_open_file_and_ends_with_it() {
+        let dir = scratch();
+        let path = dir.path().join("LOCK");
+        let (one, two) = (OsFs.open_lock(&path).unwrap(), OsFs.open_lock(&path).unwrap());
+        assert!(one.try_lock().unwrap());
+        assert!(!two.try_lock().unwrap());
+        drop(one);
+        assert!(two.try_lock().unwrap());
+    }
+
+    #[test]
+    fn a_listing_is_whole_however_many_names_there_are() {
+        let dir = scratch();
+        for n in 0..2_000 {
+            OsFs.create(&dir.path().join(format!("{n:040}"))).unwrap();
+        }
+        let (some, whole) = list_with(dir.path(), 4 << 10).unwrap();
+        assert_eq!((some.len(), whole), (2_000, false));
+        let (all, whole) = list_with(dir.path(), 1 << 20).unwrap();
+        assert_eq!((all.len(), whole), (2_000, true));
+        assert_eq!(OsFs.list(dir.path()).unwrap().len(), 2_000);
+    }
+}

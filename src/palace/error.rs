@@ -1,0 +1,114 @@
+//! What can go wrong with a palace, in words that say what to do.
+
+use super::Document;
+use crate::format::hash::{ChangeHash, Etag};
+use crate::format::key::{Key, KeyError};
+use crate::merge::MergeError;
+use crate::snapshot::SnapshotError;
+use crate::store::StoreError;
+use std::path::PathBuf;
+
+/// An error of the library.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The directory or a file in it.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A snapshot.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// A key that cannot be one.
+    #[error(transparent)]
+    Key(#[from] KeyError),
+    /// The document or the value: too large, too deep, the wrong type at a path …
+    #[error("{key}: {source}")]
+    Document {
+        /// Which document.
+        key: Key,
+        /// What is wrong.
+        #[source]
+        source: MergeError,
+    },
+    /// A conditional write found another version than it named.
+    #[error(
+        "ETAG_MISMATCH: {key} is {}: read it again, apply your change to what you find, and retry",
+        describe(current)
+    )]
+    EtagMismatch {
+        /// Which document.
+        key: Key,
+        /// What is there now; `None` if there is no such document.
+        current: Option<Box<Document>>,
+    },
+    /// A `base` or a version that is not in the document's history.
+    #[error("{key} has no version {etag}; `history` lists the versions it has")]
+    NoSuchVersion {
+        /// Which document.
+        key: Key,
+        /// The version that was named.
+        etag: Etag,
+    },
+    /// Changes of this document wait for others that are missing, so it cannot be written here.
+    #[error("{key} is incomplete: change {missing} is missing; `crdt-log verify` tells more")]
+    Incomplete {
+        /// Which document.
+        key: Key,
+        /// A change that nobody has brought yet.
+        missing: ChangeHash,
+    },
+    /// A cursor that this palace did not give.
+    #[error("{text:?} is not a cursor; pass back what an earlier call returned, or none")]
+    Cursor {
+        /// The text that was offered.
+        text: String,
+    },
+    /// A query without a word in it.
+    #[error("the query has no word to look for; name at least one letter or digit")]
+    EmptyQuery,
+    /// The commit has no write in it, or more than one for the same document.
+    #[error("a commit needs at least one write, and at most one for each document ({key:?} has two)")]
+    Batch {
+        /// The document with two writes.
+        key: Option<Key>,
+    },
+    /// The watch could not be set up.
+    #[error("cannot watch {}", path.display())]
+    Watch {
+        /// The palace.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: notify::Error,
+    },
+    /// A snapshot that was just built does not hold what went into it. Nothing was retired.
+    #[error("the new snapshot lacks {what}; it was not published, and nothing was changed")]
+    Unverified {
+        /// What it lacks.
+        what: String,
+    },
+    /// `compact --into` needs a place of its own.
+    #[error("{} exists already; name a directory that does not", path.display())]
+    Exists {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A record of a source cannot be read, so a merge of it would not be whole.
+    #[error("{} is damaged at byte {offset}; `crdt-log verify` tells more", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// Where.
+        offset: u64,
+    },
+}
+
+fn describe(current: &Option<Box<Document>>) -> String {
+    match current {
+        Some(document) => format!("at version {} now", document.etag),
+        None => "not there now".to_owned(),
+    }
+}
+
+/// What the library's calls return.
+pub type Result<T> = std::result::Result<T, Error>;

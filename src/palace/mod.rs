@@ -1,0 +1,281 @@
+//! Documents by key: the library's front door.
+//!
+//! Owns: what reads and writes mean, and when to compact. Invariants: a read that starts after a write
+//! was acknowledged, in any process on the machine, sees it; a write that was acknowledged is in every
+//! later load. Must not know: how bytes are laid out (`format`), which system calls there are (`fs`),
+//! what the surfaces look like (`cli`, `mcp`).
+
+pub mod dump;
+pub mod feed;
+pub mod fold;
+pub mod into;
+pub mod policy;
+pub mod read;
+pub mod search;
+pub mod status;
+pub mod verify;
+pub mod watch;
+pub mod write;
+
+mod document;
+mod error;
+mod state;
+mod tail;
+
+pub use document::{Document, Page};
+pub use error::{Error, Result};
+pub use write::{Batch, Condition, Draft, Outcome, Receipt, WriteOptions};
+
+use crate::fs::Fs;
+use crate::fs::os::OsFs;
+use crate::store::follow::Follower;
+use crate::store::log::{BUFFERED_MS, Durability, Log};
+use crate::store::own::OwnSegments;
+use crate::store::root::Root;
+use crate::store::StoreError;
+use state::State;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+/// An open palace. Cheap to clone; clones share everything, and threads may use them at once.
+///
+/// Opening changes nothing on disk: what is missing is created by the first write. When the last
+/// clone is dropped, this process's segment is sealed.
+///
+/// ```
+/// use crdt_palace::palace::Palace;
+/// use serde_json::json;
+///
+/// let dir = tempfile::tempdir()?;
+/// let palace = Palace::open(dir.path().join("palace"))?;
+/// let plan = json!({"title": "Plan", "done": false});
+/// let written = palace.put("notes/plan", plan.as_object().ok_or("an object")?)?;
+///
+/// // Another process, or another handle: it sees what was acknowledged.
+/// let other = Palace::open(dir.path().join("palace"))?;
+/// let found = other.get("notes/plan")?.ok_or("it was written")?;
+/// assert_eq!(found.value["title"], "Plan");
+/// assert_eq!(found.etag, written.etag);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Palace {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    root: Arc<Root>,
+    log: Log,
+    program: String,
+    auto_compact: bool,
+    state: Mutex<State>,
+    rescans: AtomicU64,
+    compacting: AtomicBool,
+    flushing: AtomicBool,
+}
+
+/// How to open a palace.
+#[derive(Clone, Debug)]
+pub struct Options {
+    read_only: bool,
+    program: String,
+    auto_compact: bool,
+    fs: Arc<dyn Fs>,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            read_only: false,
+            program: concat!("crdt-palace ", env!("CARGO_PKG_VERSION")).to_owned(),
+            auto_compact: true,
+            fs: Arc::new(OsFs),
+        }
+    }
+}
+
+impl Options {
+    /// Refuse every write. The directory must exist.
+    #[must_use]
+    pub fn read_only(mut self) -> Self {
+        self.read_only = true;
+        self
+    }
+
+    /// The name and version of the program, as history and `status` show it.
+    #[must_use]
+    pub fn program(mut self, program: &str) -> Self {
+        program.clone_into(&mut self.program);
+        self
+    }
+
+    /// Whether this process compacts in the background when it notices that it is due. Default: yes.
+    #[must_use]
+    pub fn auto_compact(mut self, auto_compact: bool) -> Self {
+        self.auto_compact = auto_compact;
+        self
+    }
+
+    /// Another implementation of the system calls: see [`crate::fs::sim`].
+    #[must_use]
+    pub fn fs(mut self, fs: Arc<dyn Fs>) -> Self {
+        self.fs = fs;
+        self
+    }
+
+    /// Opens the palace. Nothing is read but its `palace.json` yet, and nothing is written.
+    ///
+    /// # Errors
+    /// [`StoreError::NotAPalace`], [`StoreError::Newer`], with [`Options::read_only`] also
+    /// [`StoreError::NoPalace`], or what the system says.
+    pub fn open(self, path: impl AsRef<Path>) -> Result<Palace> {
+        let root = Arc::new(Root::open(self.fs, path.as_ref(), self.read_only)?);
+        let own = Arc::new(OwnSegments::default());
+        let follower = Follower::new(root.clone(), own.clone());
+        let log = Log::new(root.clone(), own.clone(), self.program.clone());
+        let shared = Shared {
+            root,
+            log,
+            program: self.program,
+            auto_compact: self.auto_compact,
+            state: Mutex::new(State::new(follower, own)),
+            rescans: AtomicU64::new(0),
+            compacting: AtomicBool::new(false),
+            flushing: AtomicBool::new(false),
+        };
+        Ok(Palace { shared: Arc::new(shared) })
+    }
+}
+
+impl Palace {
+    /// Opens a palace to read and write. It need not exist: the first write makes it.
+    ///
+    /// # Errors
+    /// See [`Options::open`].
+    pub fn open(path: impl AsRef<Path>) -> Result<Palace> {
+        Options::default().open(path)
+    }
+
+    /// Opens a palace that must exist, and refuses every write.
+    ///
+    /// # Errors
+    /// See [`Options::open`].
+    pub fn open_read_only(path: impl AsRef<Path>) -> Result<Palace> {
+        Options::default().read_only().open(path)
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.shared.root.path()
+    }
+
+    /// Why this palace cannot be written, if so: it was opened read-only, or belongs to somebody else.
+    #[must_use]
+    pub fn read_only(&self) -> Option<&'static str> {
+        self.shared.root.read_only()
+    }
+
+    pub(crate) fn root(&self) -> &Arc<Root> {
+        &self.shared.root
+    }
+
+    fn writable(&self) -> Result<()> {
+        match self.read_only() {
+            None => Ok(()),
+            Some(reason) => {
+                let path = self.path().to_owned();
+                Err(StoreError::ReadOnly { path, reason }.into())
+            }
+        }
+    }
+
+    /// The state, after a rescan that began after this call did. One rescan serves all callers that
+    /// were waiting for the lock when it began.
+    fn fresh(&self) -> Result<MutexGuard<'_, State>> {
+        let before = self.shared.rescans.load(Ordering::SeqCst);
+        let mut state = self.state();
+        if self.shared.rescans.load(Ordering::SeqCst) == before {
+            self.shared.rescans.fetch_add(1, Ordering::SeqCst);
+            if let Err(error) = state.rescan() {
+                // Nobody may take this failed look for a fresh one.
+                self.shared.rescans.fetch_sub(1, Ordering::SeqCst);
+                return Err(error);
+            }
+        }
+        Ok(state)
+    }
+
+    /// A panic in another thread (a bug) may have left a loaded document half changed, so the state
+    /// is only used on after what can be loaded again was dropped.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.shared.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+            let mut state: MutexGuard<'_, State> = poisoned.into_inner();
+            state.evict_all();
+            self.shared.state.clear_poison();
+            state
+        })
+    }
+
+    /// What is to be done after a commit, and need not be waited for.
+    fn after_commit(&self, durability: Durability) {
+        if durability == Durability::Buffered && !self.shared.flushing.swap(true, Ordering::SeqCst) {
+            let weak = Arc::downgrade(&self.shared);
+            background("palace-sync", move || flush(&weak));
+        }
+        self.compact_if_due();
+    }
+
+    /// Puts on disk what was written with [`Durability::Buffered`].
+    ///
+    /// # Errors
+    /// [`StoreError::OutcomeUnknown`].
+    pub fn sync(&self) -> Result<()> {
+        Ok(self.shared.log.sync()?)
+    }
+
+    /// Seals this process's segment, so that it can be folded. The next write starts another.
+    ///
+    /// # Errors
+    /// [`StoreError::OutcomeUnknown`], or what the system says.
+    pub fn seal(&self) -> Result<()> {
+        Ok(self.shared.log.seal()?)
+    }
+}
+
+/// Syncs buffered commits until none is left, at most [`BUFFERED_MS`] after each was made.
+fn flush(weak: &Weak<Shared>) {
+    loop {
+        std::thread::sleep(Duration::from_millis(BUFFERED_MS / 2));
+        let Some(shared) = weak.upgrade() else { return };
+        if let Err(error) = shared.log.sync() {
+            tracing::error!(%error, "buffered commits could not be put on disk");
+        }
+        shared.flushing.store(false, Ordering::SeqCst);
+        // A commit between the sync and the line above saw a flusher at work and started none.
+        if !shared.log.has_unsynced() || shared.flushing.swap(true, Ordering::SeqCst) {
+            return;
+        }
+    }
+}
+
+/// Runs something on a thread of its own. Where no thread can be had, it is left undone: everything
+/// that runs here is noticed and tried again by whoever writes next.
+fn background(name: &str, work: impl FnOnce() + Send + 'static) {
+    if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) {
+        tracing::warn!(%error, name, "cannot start a thread");
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        // Sealing spares the next compactor the question whether this process lives. If it fails, the
+        // segment stays in open/ and is sealed by somebody else: nothing depends on it.
+        if let Err(error) = self.log.seal() {
+            tracing::warn!(%error, "the segment could not be sealed on closing");
+        }
+    }
+}

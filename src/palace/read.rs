@@ -1,0 +1,140 @@
+//! Reading: one document, many in order, and what a document was.
+
+use super::document::{Document, Page};
+use super::state::State;
+use super::{Error, Palace, Result};
+use crate::format::hash::Etag;
+use crate::format::key::Key;
+use crate::merge::ChangeInfo;
+use crate::snapshot::ViewRow;
+use std::collections::BTreeMap;
+
+/// The most documents that one page holds.
+pub const PAGE_MAX: usize = 1_000;
+
+impl Palace {
+    /// The document of this key; `None` if there is none or it is deleted.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub fn get(&self, key: &str) -> Result<Option<Document>> {
+        let key = Key::new(key)?;
+        self.fresh()?.read(&key)
+    }
+
+    /// As [`Palace::get`], without looking for what other processes wrote since the last look.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub fn get_unrefreshed(&self, key: &str) -> Result<Option<Document>> {
+        let key = Key::new(key)?;
+        self.state().read(&key)
+    }
+
+    /// The document as it was at a version that its history lists; `None` if it was deleted then.
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVersion`].
+    pub fn get_at(&self, key: &str, etag: &Etag) -> Result<Option<Document>> {
+        let key = Key::new(key)?;
+        let mut state = self.fresh()?;
+        let doc = state.load(&key)?;
+        let no_version = || Error::NoSuchVersion { key: key.clone(), etag: etag.clone() };
+        let heads = doc.resolve(etag).ok_or_else(no_version)?;
+        let view =
+            doc.view_at(&heads).map_err(|source| Error::Document { key: key.clone(), source })?;
+        Ok(Document::of(key, heads, view, false))
+    }
+
+    /// Every change of a document, each after those that it builds on; also those of a deleted one.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub fn history(&self, key: &str) -> Result<Vec<ChangeInfo>> {
+        let key = Key::new(key)?;
+        Ok(self.fresh()?.load(&key)?.history())
+    }
+
+    /// The documents whose keys start with `prefix`, in the order of their keys, at most `limit` (and
+    /// [`PAGE_MAX`]) of them, after the page that gave `cursor`.
+    ///
+    /// Each page is as of the moment it was asked for. A document that is there all the time is in
+    /// exactly one page, whatever others write between the calls.
+    ///
+    /// # Errors
+    /// [`Error::Cursor`] if the cursor is not of this prefix.
+    pub fn scan(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page> {
+        if let Some(cursor) = cursor
+            && !cursor.starts_with(prefix)
+        {
+            return Err(Error::Cursor { text: cursor.to_owned() });
+        }
+        let limit = limit.clamp(1, PAGE_MAX);
+        self.fresh()?.scan(prefix, cursor, limit)
+    }
+}
+
+impl State {
+    fn scan(&mut self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page> {
+        let mut page = Page { documents: Vec::new(), cursor: None };
+        let mut after = cursor.map(str::to_owned);
+        loop {
+            let (candidates, complete_upto) = self.candidates(prefix, after.as_deref(), limit)?;
+            for (key, rows) in candidates {
+                if complete_upto.as_ref().is_some_and(|upto| key > *upto) {
+                    break;
+                }
+                if page.documents.len() == limit {
+                    page.cursor = after;
+                    return Ok(page);
+                }
+                let document = match self.tail.changes(key.as_str()).is_empty() {
+                    true => self.read_rows(&key, rows)?,
+                    false => self.read(&key)?,
+                };
+                page.documents.extend(document);
+                after = Some(key.as_str().to_owned());
+            }
+            if complete_upto.is_none() {
+                return Ok(page);
+            }
+        }
+    }
+
+    /// The next keys from every layer, with their rows. Beyond the second value a layer may have
+    /// more keys than were fetched; `None`: there are no more.
+    #[expect(clippy::type_complexity, reason = "used once, just above")]
+    fn candidates(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<(BTreeMap<Key, Vec<ViewRow>>, Option<Key>)> {
+        let mut found: BTreeMap<Key, Vec<ViewRow>> = BTreeMap::new();
+        let mut complete_upto: Option<Key> = None;
+        let mut cut_off = |last: Option<&Key>| {
+            if let Some(last) = last
+                && complete_upto.as_ref().is_none_or(|upto| last < upto)
+            {
+                complete_upto = Some(last.clone());
+            }
+        };
+        for snapshot in self.snapshots() {
+            let rows = snapshot.scan(prefix, after, limit)?;
+            if rows.len() == limit {
+                cut_off(rows.last().map(|row| &row.key));
+            }
+            for row in rows {
+                found.entry(row.key.clone()).or_default().push(row);
+            }
+        }
+        let keys: Vec<&Key> = self.tail.keys(prefix, after).take(limit).collect();
+        if keys.len() == limit {
+            cut_off(keys.last().copied());
+        }
+        for key in keys {
+            found.entry(key.clone()).or_default();
+        }
+        Ok((found, complete_upto))
+    }
+}

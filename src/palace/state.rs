@@ -1,0 +1,238 @@
+//! What one process knows of the palace: the tail, the snapshots, and a few loaded documents.
+//!
+//! Invariant: a document is the union of its rows in all live snapshots and its changes in the tail;
+//! the cache holds nothing that cannot be loaded again from those. So the cache may be emptied at any
+//! time, and is, whenever the set of snapshots changes.
+
+use super::document::Document;
+use super::tail::{Origin, Tail, TailChange};
+use super::{Error, Result};
+use crate::format::hash::Heads;
+use crate::format::id::{InstanceId, SegmentId};
+use crate::format::key::Key;
+use crate::merge::{Doc, View};
+use crate::snapshot::{Row, Snapshot, ViewRow};
+use crate::store::follow::Follower;
+use crate::store::log::{Log, Ticket};
+use crate::store::own::OwnSegments;
+use bytes::Bytes;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How many loaded documents are kept.
+const CACHE_DOCUMENTS: usize = 256;
+
+/// A loaded document: how many of its changes in the tail are in it, and when it was used last.
+#[derive(Debug)]
+struct Loaded {
+    doc: Doc,
+    applied: usize,
+    used: u64,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct State {
+    /// The directory as last seen.
+    pub follower: Follower,
+    /// What is in no snapshot yet.
+    pub tail: Tail,
+    snapshots: Vec<Arc<Snapshot>>,
+    cache: HashMap<Key, Loaded>,
+    uses: u64,
+    /// The instance that the own commits in the tail belong to.
+    writing_as: Option<InstanceId>,
+    own: Arc<OwnSegments>,
+}
+
+impl State {
+    /// Knows nothing yet.
+    pub fn new(follower: Follower, own: Arc<OwnSegments>) -> Self {
+        State {
+            follower,
+            tail: Tail::default(),
+            snapshots: Vec::new(),
+            cache: HashMap::new(),
+            uses: 0,
+            writing_as: None,
+            own,
+        }
+    }
+
+    /// Looks at the directory.
+    pub fn rescan(&mut self) -> Result<()> {
+        let news = self.follower.rescan()?;
+        for found in news.commits {
+            self.tail.add_found(found);
+        }
+        if news.snapshots {
+            self.snapshots = self.follower.snapshots();
+            self.cache.clear();
+        }
+        if !news.folded.is_empty() {
+            let own = self.own.take_folded(&news.folded);
+            self.tail.drop_folded(&news.folded, &own);
+            self.cache.clear();
+        }
+        Ok(())
+    }
+
+    /// The instance to write as. If the last one was given up, what it did not write is forgotten
+    /// first: nothing may build on it.
+    pub fn instance(&mut self, log: &Log) -> Result<InstanceId> {
+        let instance = log.instance()?;
+        if let Some(before) = self.writing_as.replace(instance)
+            && before != instance
+        {
+            self.tail.drop_unwritten(before, log.written(before));
+            self.cache.clear();
+        }
+        Ok(instance)
+    }
+
+    /// The snapshots in use, oldest first.
+    pub fn snapshots(&self) -> &[Arc<Snapshot>] {
+        &self.snapshots
+    }
+
+    /// The document, loaded, with every change that is known here.
+    pub fn load(&mut self, key: &Key) -> Result<&mut Doc> {
+        self.uses += 1;
+        if !self.cache.contains_key(key) {
+            self.make_room();
+            let doc = doc_of_rows(&rows(&self.snapshots, key)?, key)?;
+            self.cache.insert(key.clone(), Loaded { doc, applied: 0, used: 0 });
+        }
+        let changes = self.tail.changes(key.as_str());
+        let Some(loaded) = self.cache.get_mut(key) else {
+            return Err(Error::Key(crate::format::key::KeyError::Empty));
+        };
+        loaded.used = self.uses;
+        apply(&mut loaded.doc, changes.get(loaded.applied..).unwrap_or_default(), key);
+        loaded.applied = changes.len();
+        Ok(&mut loaded.doc)
+    }
+
+    fn make_room(&mut self) {
+        if self.cache.len() < CACHE_DOCUMENTS {
+            return;
+        }
+        let mut used: Vec<u64> = self.cache.values().map(|loaded| loaded.used).collect();
+        used.sort_unstable();
+        let median = used.get(used.len() / 2).copied().unwrap_or(0);
+        self.cache.retain(|_, loaded| loaded.used > median);
+    }
+
+    /// Forgets a loaded document, for example one with a change that did not become a commit.
+    pub fn evict(&mut self, key: &Key) {
+        self.cache.remove(key);
+    }
+
+    /// Takes in a commit of this process whose changes are in the loaded documents already.
+    pub fn add_own(&mut self, ticket: Ticket, body: Bytes) {
+        self.tail.add_own(ticket, body.clone());
+        for entry in super::tail::entries(&body) {
+            if let Some(loaded) = self.cache.get_mut(&entry.key) {
+                loaded.applied = self.tail.changes(entry.key.as_str()).len();
+            }
+        }
+    }
+
+    /// Which places in other processes' segments these documents' changes come from.
+    pub fn foreign_places(&self, keys: &[&Key]) -> Vec<(SegmentId, u64)> {
+        let changes = keys.iter().flat_map(|key| self.tail.changes(key.as_str()));
+        changes
+            .filter_map(|change| match change.origin {
+                Origin::Segment(segment, end) => Some((segment, end)),
+                Origin::Own(_) => None,
+            })
+            .collect()
+    }
+
+    /// The document as readers see it.
+    pub fn read(&mut self, key: &Key) -> Result<Option<Document>> {
+        if self.tail.changes(key.as_str()).is_empty() && !self.cache.contains_key(key) {
+            let mut found = Vec::new();
+            for snapshot in &self.snapshots {
+                found.extend(snapshot.get_view(key.as_str())?);
+            }
+            return self.read_rows(key, found);
+        }
+        let doc = self.load(key)?;
+        Ok(document_of(doc, key))
+    }
+
+    /// The document from its rows in the snapshots, given oldest first; its tail must be empty.
+    pub fn read_rows(&mut self, key: &Key, mut rows: Vec<ViewRow>) -> Result<Option<Document>> {
+        let Some(newest) = rows.pop() else { return Ok(None) };
+        if rows.iter().all(|row| newest.heads == row.heads || newest.absorbed.contains(&row.heads)) {
+            let view = parse_view(&newest.view, key)?;
+            return Ok(Document::of(key.clone(), newest.heads, view, newest.incomplete));
+        }
+        let doc = self.load(key)?;
+        Ok(document_of(doc, key))
+    }
+}
+
+/// What readers see of a loaded document.
+pub fn document_of(doc: &Doc, key: &Key) -> Option<Document> {
+    let incomplete = doc.waiting().next().is_some();
+    Document::of(key.clone(), doc.heads(), doc.view(), incomplete)
+}
+
+/// The rows of a document in these snapshots, in their order.
+pub fn rows(snapshots: &[Arc<Snapshot>], key: &Key) -> Result<Vec<Row>> {
+    let mut found = Vec::new();
+    for snapshot in snapshots {
+        found.extend(snapshot.get(key.as_str())?);
+    }
+    Ok(found)
+}
+
+/// One document from its rows, given oldest first. A row whose changes are known to be in a newer one
+/// is not even decoded.
+pub fn doc_of_rows(rows: &[Row], key: &Key) -> Result<Doc> {
+    let mut doc: Option<Doc> = None;
+    let mut contained: Vec<&Heads> = Vec::new();
+    for row in rows.iter().rev() {
+        let known = |doc: &Doc| contained.contains(&&row.heads) || doc.contains_all(&row.heads);
+        match &mut doc {
+            Some(doc) if known(doc) => {}
+            Some(doc) => report(doc.merge(&load_row(row, key)?).rejected, key),
+            None => doc = Some(load_row(row, key)?),
+        }
+        if let Some(doc) = &mut doc {
+            report(doc.apply(row.waiting.iter().map(Vec::as_slice)).rejected, key);
+        }
+        contained.extend(&row.absorbed);
+    }
+    Ok(doc.unwrap_or_default())
+}
+
+fn load_row(row: &Row, key: &Key) -> Result<Doc> {
+    Doc::load(&row.document).map_err(|source| Error::Document { key: key.clone(), source })
+}
+
+fn apply(doc: &mut Doc, changes: &[TailChange], key: &Key) {
+    if !changes.is_empty() {
+        report(doc.apply(changes.iter().map(|change| &change.bytes[..])).rejected, key);
+    }
+}
+
+/// A change that Automerge refuses stays in its file, and `crdt-log verify` names it; the others count.
+fn report(
+    rejected: Vec<(Option<crate::format::hash::ChangeHash>, crate::merge::MergeError)>,
+    key: &Key,
+) {
+    for (hash, error) in rejected {
+        tracing::warn!(%key, ?hash, %error, "a change was refused");
+    }
+}
+
+/// The view that a snapshot's row keeps as text.
+pub fn parse_view(text: &str, key: &Key) -> Result<View> {
+    serde_json::from_str(text).map_err(|error| Error::Document {
+        key: key.clone(),
+        source: crate::merge::MergeError::View(error.to_string()),
+    })
+}

@@ -1,0 +1,34 @@
+//! One segment: write one's own, read anybody's.
+//!
+//! Invariant: a segment is appended to by the one [`writer::Writer`] that created it, and by nobody
+//! after a failed write or sync. [`reader::Reader`] opens files read-only and never repairs,
+//! truncates or creates. Must not know: directories other than the two it is created in, Automerge.
+
+pub mod reader;
+pub mod writer;
+
+use crate::format::record::RecordError;
+use crate::fs::FsError;
+use std::path::PathBuf;
+
+/// What can go wrong with a segment.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SegmentError {
+    /// A system call failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// Less was written than asked for; the disk is probably full.
+    #[error("only {written} of {wanted} bytes went into {}: is the disk full?", path.display())]
+    Short {
+        /// The segment.
+        path: PathBuf,
+        /// How many bytes were written.
+        written: usize,
+        /// How many should have been.
+        wanted: usize,
+    },
+    /// The record cannot be encoded.
+    #[error(transparent)]
+    Record(#[from] RecordError),
+}

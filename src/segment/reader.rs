@@ -1,0 +1,235 @@
+//! The reading end of a segment, live or sealed.
+
+use super::SegmentError;
+use crate::format::header::{Header, decode_footer};
+use crate::format::id::SegmentId;
+use crate::format::record::{Kind, Record, RecordError, decode_commit};
+use crate::format::scan::{Region, scan};
+use crate::fs::{At, File, read_from};
+use bytes::Bytes;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// One commit as it stands in a segment. The body is known to decode.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Commit {
+    /// Where its record starts.
+    pub offset: u64,
+    /// Where its record ends.
+    pub end: u64,
+    /// The instance's running number of this commit.
+    pub sequence: u64,
+    /// See [`crate::format::record::decode_commit`].
+    pub body: Bytes,
+}
+
+/// Follows one segment: each [`Reader::read_new`] gives what was appended since.
+#[derive(Debug)]
+pub struct Reader {
+    id: SegmentId,
+    path: PathBuf,
+    file: Arc<dyn File>,
+    header: Option<Header>,
+    footer: Option<u64>,
+    /// Everything before is read and good.
+    valid_upto: u64,
+    /// Everything before is read; from `valid_upto` on it has holes.
+    seen_upto: u64,
+    /// Everything before is known to be on disk.
+    synced_upto: Arc<AtomicU64>,
+    /// Offsets of commits that were given although an invalid region stands before them.
+    given: HashSet<u64>,
+    regions: Vec<Region>,
+    /// Records with a good checksum whose body is not what it should be.
+    malformed: Vec<Region>,
+    /// Commits before `valid_upto`, and all commits.
+    commits_valid: u64,
+    commits: u64,
+    settled: bool,
+}
+
+impl Reader {
+    /// Starts at the beginning of an open file. Nothing is read yet.
+    #[must_use]
+    pub fn new(id: SegmentId, path: &Path, file: Box<dyn File>) -> Self {
+        Reader {
+            id,
+            path: path.to_owned(),
+            file: file.into(),
+            header: None,
+            footer: None,
+            valid_upto: 0,
+            seen_upto: 0,
+            synced_upto: Arc::default(),
+            given: HashSet::new(),
+            regions: Vec::new(),
+            malformed: Vec::new(),
+            commits_valid: 0,
+            commits: 0,
+            settled: false,
+        }
+    }
+
+    /// The commits that appeared since the last call.
+    ///
+    /// As long as there is an invalid region, everything from its start on is looked at again each
+    /// time: it may be a write under way.
+    ///
+    /// # Errors
+    /// [`SegmentError::Fs`] if the file cannot be read.
+    pub fn read_new(&mut self) -> Result<Vec<Commit>, SegmentError> {
+        if self.settled {
+            return Ok(Vec::new());
+        }
+        let length = self.file.stat().at("look at", &self.path)?.len;
+        if length <= self.seen_upto && self.regions.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.read_tail()
+    }
+
+    /// The last look at a segment that nobody appends to any more, found at `path`.
+    ///
+    /// # Errors
+    /// [`SegmentError::Fs`] if the file cannot be read.
+    pub fn settle(&mut self, path: &Path) -> Result<Vec<Commit>, SegmentError> {
+        if self.settled {
+            return Ok(Vec::new());
+        }
+        path.clone_into(&mut self.path);
+        let commits = self.read_tail()?;
+        self.settled = true;
+        Ok(commits)
+    }
+
+    fn read_tail(&mut self) -> Result<Vec<Commit>, SegmentError> {
+        let start = self.valid_upto;
+        let bytes = Bytes::from(read_from(&*self.file, start).at("read", &self.path)?);
+        let found = scan(&bytes, start);
+        self.seen_upto = start + bytes.len() as u64;
+        self.valid_upto = found.valid_upto(start);
+        let mut commits = Vec::with_capacity(found.records.len());
+        self.malformed.retain(|region| region.bytes.start < start);
+        for record in &found.records {
+            self.synced_upto.fetch_max(record.synced_upto, Ordering::Relaxed);
+            match self.take(record, &bytes) {
+                Ok(commit) => commits.extend(commit),
+                Err(reason) => {
+                    let bytes = record.offset..record.end();
+                    self.malformed.push(Region { bytes, damaged: true, reason });
+                }
+            }
+        }
+        self.regions = found.regions;
+        self.commits = self.commits_valid + commits.len() as u64;
+        let valid = commits.iter().filter(|c| c.end <= self.valid_upto).count();
+        self.commits_valid += valid as u64;
+        commits.retain(|commit| !self.given.contains(&commit.offset));
+        let beyond = commits.iter().filter(|commit| commit.end > self.valid_upto);
+        self.given.extend(beyond.map(|commit| commit.offset));
+        Ok(commits)
+    }
+
+    fn take(&mut self, record: &Record<'_>, all: &Bytes) -> Result<Option<Commit>, RecordError> {
+        match record.kind {
+            Kind::Header => self.header = Some(Header::decode(record.body)?),
+            Kind::Footer => self.footer = Some(decode_footer(record.body)?),
+            Kind::Commit => {
+                decode_commit(record.body)?;
+                return Ok(Some(Commit {
+                    offset: record.offset,
+                    end: record.end(),
+                    sequence: record.sequence,
+                    body: all.slice_ref(record.body),
+                }));
+            }
+        }
+        Ok(None)
+    }
+
+    /// What it takes to put on disk what this segment holds, without this reader.
+    #[must_use]
+    pub fn durability(&self) -> ForeignSync {
+        ForeignSync {
+            path: self.path.clone(),
+            file: self.file.clone(),
+            synced_upto: self.synced_upto.clone(),
+        }
+    }
+
+    /// Whether its last look was taken: see [`Reader::settle`].
+    #[must_use]
+    pub fn settled(&self) -> bool {
+        self.settled
+    }
+
+    /// The segment's id, from its name.
+    #[must_use]
+    pub fn id(&self) -> SegmentId {
+        self.id
+    }
+
+    /// Where it was found.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its header, once read; `None` also if the header is damaged.
+    #[must_use]
+    pub fn header(&self) -> Option<&Header> {
+        self.header.as_ref()
+    }
+
+    /// Whether its owner sealed it and every commit that its footer counts was read.
+    #[must_use]
+    pub fn whole(&self) -> bool {
+        self.footer == Some(self.commits) && self.regions.is_empty() && self.malformed.is_empty()
+    }
+
+    /// What of it is in no record, as of the last read: torn or damaged.
+    pub fn regions(&self) -> impl Iterator<Item = &Region> {
+        self.regions.iter().chain(&self.malformed)
+    }
+
+    /// The damaged ones among [`Reader::regions`]: bytes that were once on disk and are not good. The
+    /// header is synced before the segment gets its name, so a bad one is always damage.
+    pub fn damage(&self) -> impl Iterator<Item = &Region> {
+        self.regions().filter(|r| r.damaged || r.bytes.start == 0)
+    }
+
+    /// How many bytes of it were looked at.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.seen_upto
+    }
+}
+
+/// Puts somebody else's segment on disk: fdatasync works on any open file, whoever wrote it.
+#[derive(Clone, Debug)]
+pub struct ForeignSync {
+    path: PathBuf,
+    file: Arc<dyn File>,
+    synced_upto: Arc<AtomicU64>,
+}
+
+impl ForeignSync {
+    /// Whether every byte before `upto` is known to be on disk.
+    #[must_use]
+    pub fn covers(&self, upto: u64) -> bool {
+        self.synced_upto.load(Ordering::Relaxed) >= upto
+    }
+
+    /// Puts on disk whatever the file holds now.
+    ///
+    /// # Errors
+    /// Nothing that depends on the segment may be acknowledged then.
+    pub fn sync(&self) -> Result<(), SegmentError> {
+        let length = self.file.stat().at("look at", &self.path)?.len;
+        self.file.sync().at("sync", &self.path)?;
+        self.synced_upto.fetch_max(length, Ordering::Relaxed);
+        Ok(())
+    }
+}

@@ -1,0 +1,157 @@
+//! The appending end of a segment.
+
+use super::SegmentError;
+use crate::format::header::{Header, encode_footer};
+use crate::format::id::{InstanceId, SegmentId};
+use crate::format::record::{Kind, Record, encode};
+use crate::format::{filename, record};
+use crate::fs::{At, File, Fs, Stat};
+use std::path::{Path, PathBuf};
+
+/// A segment that this process appends to. It holds the file's flock for as long as it lives: that
+/// is how others know that the segment is in use.
+#[derive(Debug)]
+pub struct Writer {
+    id: SegmentId,
+    instance: InstanceId,
+    path: PathBuf,
+    file: Box<dyn File>,
+    identity: Stat,
+    end: u64,
+    synced_upto: u64,
+    commits: u64,
+}
+
+impl Writer {
+    /// Creates a segment in `tmp`, locks it, writes and syncs its header, gives it its name in `open`
+    /// and syncs that directory: from its first moment with a name it is locked and whole.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; an unfinished file may stay behind in `tmp`.
+    pub fn create(
+        fs: &dyn Fs,
+        tmp: &Path,
+        open: &Path,
+        header: &Header,
+    ) -> Result<Self, SegmentError> {
+        let name = filename::segment(header.segment);
+        let (nameless, path) = (tmp.join(&name), open.join(&name));
+        let file = fs.create(&nameless).at("create", &nameless)?;
+        // Nobody else can know this file yet, so the lock is free; where flock does not work at all,
+        // others will not seal the segment either (store::seal looks at the file system).
+        file.try_lock().at("lock", &nameless)?;
+        let identity = file.stat().at("look at", &nameless)?;
+        let mut writer = Writer {
+            id: header.segment,
+            instance: header.instance,
+            path: nameless.clone(),
+            file,
+            identity,
+            end: 0,
+            synced_upto: 0,
+            commits: 0,
+        };
+        writer.write(&[(Kind::Header, 0, &header.encode())])?;
+        writer.sync()?;
+        fs.rename_noreplace(&nameless, &path).at("name", &path)?;
+        fs.sync_dir(open).at("sync", open)?;
+        writer.path = path;
+        Ok(writer)
+    }
+
+    /// Appends commits, each a sequence number and a body, with one `write`.
+    ///
+    /// # Errors
+    /// [`SegmentError::Record`] before anything was written; after any other error the segment must
+    /// not be used again, and which of the commits can be read is unknown.
+    pub fn append<'a>(
+        &mut self,
+        commits: impl IntoIterator<Item = (u64, &'a [u8])>,
+    ) -> Result<(), SegmentError> {
+        let records: Vec<_> =
+            commits.into_iter().map(|(sequence, body)| (Kind::Commit, sequence, body)).collect();
+        self.write(&records)?;
+        self.commits += records.len() as u64;
+        Ok(())
+    }
+
+    fn write(&mut self, records: &[(Kind, u64, &[u8])]) -> Result<(), SegmentError> {
+        let frames = records.len() * (record::FRAME_HEAD + record::CHECKSUM);
+        let bodies: usize = records.iter().map(|(_, _, body)| body.len()).sum();
+        let mut bytes = Vec::with_capacity(frames + bodies);
+        for (kind, sequence, body) in records {
+            let record = Record {
+                kind: *kind,
+                sequence: *sequence,
+                offset: self.end + bytes.len() as u64,
+                synced_upto: self.synced_upto,
+                body,
+            };
+            encode(&record, &mut bytes)?;
+        }
+        let written = self.file.append(&bytes).at("append to", &self.path)?;
+        if written < bytes.len() {
+            let path = self.path.clone();
+            return Err(SegmentError::Short { path, written, wanted: bytes.len() });
+        }
+        self.end += written as u64;
+        Ok(())
+    }
+
+    /// Puts everything appended so far on disk.
+    ///
+    /// # Errors
+    /// After any error the segment must not be used again.
+    pub fn sync(&mut self) -> Result<(), SegmentError> {
+        self.file.sync().at("sync", &self.path)?;
+        self.synced_upto = self.end;
+        Ok(())
+    }
+
+    /// Whether the segment still has its name. Asked after a write and before it is acknowledged: if
+    /// the name is gone somebody sealed the segment, and may have read it before the write.
+    ///
+    /// # Errors
+    /// A failure to look is not an answer.
+    pub fn has_name(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
+        match fs.stat(&self.path) {
+            Ok(found) => Ok(found.same_file(&self.identity)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).at("look for", &self.path)?,
+        }
+    }
+
+    /// Appends the footer, syncs, and moves the segment to `sealed`.
+    ///
+    /// # Errors
+    /// [`SegmentError`]; the segment's commits are safe in any case, somebody else will seal it.
+    pub fn seal(mut self, fs: &dyn Fs, sealed: &Path, sequence: u64) -> Result<(), SegmentError> {
+        let footer = encode_footer(self.commits);
+        self.write(&[(Kind::Footer, sequence, &footer)])?;
+        self.sync()?;
+        let to = sealed.join(filename::segment(self.id));
+        match fs.rename_noreplace(&self.path, &to) {
+            // Sealed by somebody else a moment ago: the same thing.
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            done => Ok(done.at("seal", &self.path)?),
+        }
+    }
+
+    /// The segment's id.
+    #[must_use]
+    pub fn id(&self) -> SegmentId {
+        self.id
+    }
+
+    /// The instance that writes it.
+    #[must_use]
+    pub fn instance(&self) -> InstanceId {
+        self.instance
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub fn end(&self) -> u64 {
+        self.end
+    }
+}

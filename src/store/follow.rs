@@ -1,0 +1,278 @@
+//! Rescan: what is new in the directory since the last look.
+//!
+//! Invariant: the directories are listed in the direction in which data moves, `open/`, `sealed/`,
+//! `snap/`, opening files on the way, so that whatever was acknowledged before a rescan began is found
+//! by it in at least one of them. Nothing here writes, locks, or skips a listing because a time stamp
+//! looks unchanged (its tick can be 4 ms).
+
+use super::StoreError;
+use super::own::OwnSegments;
+use super::root::Root;
+use crate::format::filename::{self, OPEN, SEALED, SNAP};
+use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
+use crate::fs::{At, read_from};
+use crate::segment::reader::{Commit, ForeignSync, Reader};
+use crate::snapshot::{Snapshot, SnapshotError, Source};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Arc;
+
+/// A snapshot that could not be opened is tried again after this time, in milliseconds.
+const RETRY_MS: i64 = 1_000;
+
+/// A commit that a rescan found.
+#[derive(Clone, Debug)]
+pub struct Found {
+    /// The segment that it stands in.
+    pub segment: SegmentId,
+    /// Who wrote it; `None` if the segment's header is damaged.
+    pub instance: Option<InstanceId>,
+    /// The commit.
+    pub commit: Commit,
+}
+
+/// What a rescan found.
+#[derive(Debug, Default)]
+pub struct News {
+    /// Commits not seen before.
+    pub commits: Vec<Found>,
+    /// Segments whose commits are all in snapshots now: they were retired.
+    pub folded: HashSet<SegmentId>,
+    /// Whether the set of snapshots changed.
+    pub snapshots: bool,
+}
+
+/// A segment and where it stands.
+#[derive(Debug)]
+pub struct Followed {
+    /// Its reading end.
+    pub reader: Reader,
+    /// True once it stands in `sealed/`.
+    pub sealed: bool,
+}
+
+/// What is known of the directory.
+#[derive(Debug)]
+pub struct Follower {
+    root: Arc<Root>,
+    segments: HashMap<SegmentId, Followed>,
+    own: Arc<OwnSegments>,
+    gone: HashSet<SegmentId>,
+    snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
+    unreadable: BTreeMap<SnapshotId, (SnapshotError, i64)>,
+}
+
+impl Follower {
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new(root: Arc<Root>, own: Arc<OwnSegments>) -> Self {
+        Follower {
+            root,
+            segments: HashMap::new(),
+            own,
+            gone: HashSet::new(),
+            snapshots: BTreeMap::new(),
+            unreadable: BTreeMap::new(),
+        }
+    }
+
+    /// Looks at the directory.
+    ///
+    /// # Errors
+    /// What the system says. What was found before the failure is not lost: segments remember how far
+    /// they were read only together with what they gave, so the error is safe to retry.
+    pub fn rescan(&mut self) -> Result<News, StoreError> {
+        let mut news = News::default();
+        self.root.refresh()?;
+        let own = self.own.all_named();
+        let open = self.root.list(OPEN)?;
+        let mut present = HashSet::with_capacity(open.len());
+        for id in open.iter().filter_map(|name| filename::parse_segment(name)) {
+            present.insert(id);
+            self.look(OPEN, id, &mut news)?;
+        }
+        for id in self.root.list(SEALED)?.iter().filter_map(|name| filename::parse_segment(name)) {
+            present.insert(id);
+            self.look(SEALED, id, &mut news)?;
+        }
+        self.list_snapshots(&mut news)?;
+        self.note_gone(&own, &present, &mut news);
+        Ok(news)
+    }
+
+    fn look(
+        &mut self,
+        directory: &str,
+        id: SegmentId,
+        news: &mut News,
+    ) -> Result<(), StoreError> {
+        if self.own.contains(id) {
+            return Ok(());
+        }
+        let sealed = directory == SEALED;
+        if !self.segments.contains_key(&id) {
+            let path = self.root.file(directory, &filename::segment(id));
+            let file = match self.root.fs().open(&path) {
+                Ok(file) => file,
+                // It moved on in the meantime, and so will be found where it moved to.
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) => Err(error).at("open", &path)?,
+            };
+            let reader = Reader::new(id, &path, file);
+            self.segments.insert(id, Followed { reader, sealed });
+        }
+        let Some(followed) = self.segments.get_mut(&id) else { return Ok(()) };
+        let commits = if sealed && !followed.reader.settled() {
+            followed.sealed = true;
+            followed.reader.settle(&self.root.file(SEALED, &filename::segment(id)))?
+        } else {
+            followed.reader.read_new()?
+        };
+        let instance = followed.reader.header().map(|header| header.instance);
+        let found = |commit| Found { segment: id, instance, commit };
+        news.commits.extend(commits.into_iter().map(found));
+        Ok(())
+    }
+
+    /// A name that vanishes between listing and opening was superseded by one that may be missing in
+    /// this listing: list again.
+    fn list_snapshots(&mut self, news: &mut News) -> Result<(), StoreError> {
+        loop {
+            let names = self.root.list(SNAP)?;
+            let ids: HashSet<_> =
+                names.iter().filter_map(|name| filename::parse_snapshot(name)).collect();
+            let known = self.snapshots.len();
+            self.snapshots.retain(|id, _| ids.contains(id));
+            self.unreadable.retain(|id, _| ids.contains(id));
+            news.snapshots |= self.snapshots.len() < known;
+            let mut vanished = false;
+            for id in ids {
+                vanished |= !self.look_at_snapshot(id, news)?;
+            }
+            if !vanished {
+                return Ok(());
+            }
+        }
+    }
+
+    /// False if there is no such file any more.
+    fn look_at_snapshot(&mut self, id: SnapshotId, news: &mut News) -> Result<bool, StoreError> {
+        let now_ms = self.root.fs().now_ms();
+        let retry_later = |tried: &(SnapshotError, i64)| now_ms - tried.1 < RETRY_MS;
+        if self.snapshots.contains_key(&id) || self.unreadable.get(&id).is_some_and(retry_later) {
+            return Ok(true);
+        }
+        let path = self.root.file(SNAP, &filename::snapshot(id));
+        if let Err(error) = self.root.fs().stat(&path)
+            && error.kind() == ErrorKind::NotFound
+        {
+            return Ok(false);
+        }
+        match open_snapshot(&self.root, &path, id) {
+            Ok(snapshot) => {
+                self.unreadable.remove(&id);
+                self.snapshots.insert(id, Arc::new(snapshot));
+                news.snapshots = true;
+            }
+            Err(StoreError::Snapshot(error)) => {
+                tracing::warn!(path = %path.display(), %error, "a snapshot cannot be read");
+                self.unreadable.insert(id, (error, now_ms));
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(true)
+    }
+
+    /// A segment in neither directory was retired, so a snapshot in the listing that came after holds
+    /// all of it; unless some snapshot cannot be read, and then what is known of it is kept.
+    fn note_gone(&mut self, own: &[SegmentId], present: &HashSet<SegmentId>, news: &mut News) {
+        let known = self.segments.keys().chain(own);
+        let gone: Vec<_> = known.filter(|id| !present.contains(id)).copied().collect();
+        for id in &gone {
+            self.segments.remove(id);
+        }
+        self.gone.extend(gone);
+        if self.unreadable.is_empty() {
+            news.folded = std::mem::take(&mut self.gone);
+        }
+    }
+
+    /// What must be put on disk before a change that builds on these places may be acknowledged: each
+    /// is a segment and the end of a commit in it. A segment that is gone was synced before the
+    /// snapshot that replaces it was published.
+    pub fn unsynced(
+        &self,
+        places: impl IntoIterator<Item = (SegmentId, u64)>,
+    ) -> BTreeMap<SegmentId, ForeignSync> {
+        let mut found = BTreeMap::new();
+        for (segment, upto) in places {
+            if let Some(followed) = self.segments.get(&segment) {
+                let durability = followed.reader.durability();
+                if !durability.covers(upto) {
+                    found.insert(segment, durability);
+                }
+            }
+        }
+        found
+    }
+
+    /// The segments that are followed.
+    pub fn segments(&self) -> impl Iterator<Item = &Followed> {
+        self.segments.values()
+    }
+
+    /// The snapshots that newer ones have not superseded, oldest first.
+    #[must_use]
+    pub fn snapshots(&self) -> Vec<Arc<Snapshot>> {
+        let superseded: HashSet<_> =
+            self.snapshots.values().flat_map(|s| s.meta().supersedes.iter().copied()).collect();
+        let live = self.snapshots.iter().filter(|(id, _)| !superseded.contains(id));
+        let mut live: Vec<_> = live.map(|(_, snapshot)| snapshot.clone()).collect();
+        live.sort_by_key(|snapshot| (snapshot.meta().created_ms, snapshot.meta().snapshot));
+        live
+    }
+
+    /// All snapshots in `snap/` that can be read, superseded ones included.
+    pub fn all_snapshots(&self) -> impl Iterator<Item = &Arc<Snapshot>> {
+        self.snapshots.values()
+    }
+
+    /// Snapshots that cannot be read, and why.
+    pub fn unreadable(&self) -> impl Iterator<Item = (SnapshotId, &SnapshotError)> {
+        self.unreadable.iter().map(|(id, (error, _))| (*id, error))
+    }
+
+    /// Bytes and number of the segments that no snapshot holds yet, own ones left out.
+    #[must_use]
+    pub fn unfolded(&self) -> (u64, usize) {
+        let bytes = self.segments.values().map(|followed| followed.reader.length()).sum();
+        (bytes, self.segments.len())
+    }
+
+    /// How many segments stand in `sealed/`.
+    #[must_use]
+    pub fn sealed(&self) -> usize {
+        self.segments.values().filter(|followed| followed.sealed).count()
+    }
+
+    /// Which palace a segment says it belongs to, if that is not this one.
+    #[must_use]
+    pub fn stranger(&self, reader: &Reader) -> Option<PalaceId> {
+        let theirs = reader.header()?.palace;
+        (Some(theirs) != self.root.palace()).then_some(theirs)
+    }
+}
+
+/// Opens a snapshot: SQLite reads the file itself where it can, and gets its bytes where not.
+///
+/// # Errors
+/// [`StoreError::Snapshot`] if it is not good, or what the system says.
+pub fn open_snapshot(root: &Root, path: &Path, id: SnapshotId) -> Result<Snapshot, StoreError> {
+    if let Some(local) = root.fs().local_path(path) {
+        return Ok(Snapshot::open(Source::Path(&local), id)?);
+    }
+    let file = root.fs().open(path).at("open", path)?;
+    let bytes = read_from(&*file, 0).at("read", path)?;
+    Ok(Snapshot::open(Source::Bytes(bytes), id)?)
+}

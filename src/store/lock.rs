@@ -1,0 +1,112 @@
+//! The two locks: `LOCK` for compactors, `CAS` for conditional writers.
+//!
+//! Neither protects an acknowledged write: `LOCK` saves work that two compactors would do twice, `CAS`
+//! makes "only if nobody changed it" mean what it says. The files are never unlinked, and what is
+//! written in them is for people.
+
+use super::StoreError;
+use super::root::Root;
+use crate::format::filename::{CAS, LOCK};
+use crate::fs::{At, File, class, read_from};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+/// How long a conditional writer waits for the one before it.
+pub const CAS_WAIT: Duration = Duration::from_secs(2);
+
+/// A lock that is held until this is dropped.
+#[derive(Debug)]
+pub struct Guard {
+    _file: Box<dyn File>,
+}
+
+/// What a lock file says about the last process that took it.
+#[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+pub struct Holder {
+    /// "compaction" or "conditional write".
+    pub resource: String,
+    /// Process id and program.
+    pub holder: String,
+    /// When it took the lock: milliseconds since 1970, UTC.
+    pub acquired_ms: i64,
+}
+
+fn take(root: &Root, name: &str) -> Result<Option<Guard>, StoreError> {
+    let path = root.path().join(name);
+    let file = root.fs().open_lock(&path).at("open", &path)?;
+    Ok(file.try_lock().at("lock", &path)?.then_some(Guard { _file: file }))
+}
+
+fn note(root: &Root, name: &str, resource: &str, program: &str) -> Result<(), StoreError> {
+    let holder = Holder {
+        resource: resource.to_owned(),
+        holder: format!("pid {} {program}", std::process::id()),
+        acquired_ms: root.fs().now_ms(),
+    };
+    let text = serde_json::to_vec(&holder).map_err(std::io::Error::other);
+    let path = root.path().join(name);
+    Ok(text.and_then(|text| root.fs().write_note(&path, &text)).at("write", &path)?)
+}
+
+/// Takes `LOCK` unless another compactor has it.
+///
+/// # Errors
+/// What the system says.
+pub fn try_compaction(root: &Root, program: &str) -> Result<Option<Guard>, StoreError> {
+    let guard = take(root, LOCK)?;
+    if guard.is_some() {
+        note(root, LOCK, "compaction", program)?;
+    }
+    Ok(guard)
+}
+
+/// Takes `CAS`, waiting up to [`CAS_WAIT`]. No note is left in it: it is held for less than a person
+/// could look.
+///
+/// # Errors
+/// [`StoreError::Busy`] after that time, [`StoreError::LockUntrusted`] where a lock means nothing.
+pub fn conditional(root: &Root) -> Result<Guard, StoreError> {
+    if !root.lock_trusted()? {
+        let fs_name = class::name(root.fs_type()?);
+        return Err(StoreError::LockUntrusted { path: root.path().to_owned(), fs_name });
+    }
+    let start = Instant::now();
+    let mut pause = Duration::from_micros(100);
+    loop {
+        if let Some(guard) = take(root, CAS)? {
+            return Ok(guard);
+        }
+        if start.elapsed() >= CAS_WAIT {
+            let holder = "a conditional write that takes long".to_owned();
+            return Err(StoreError::Busy { path: root.path().join(CAS), holder });
+        }
+        // flock with a time limit does not exist; the pause grows to 5 ms.
+        std::thread::sleep(pause);
+        pause = (pause * 2).min(Duration::from_millis(5));
+    }
+}
+
+/// Who holds `LOCK` now, if anybody. Takes the lock for a moment to find out; a compactor that tries in
+/// that moment leaves its work to the next one.
+///
+/// # Errors
+/// What the system says.
+pub fn compaction_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
+    let path: PathBuf = root.path().join(LOCK);
+    let file = match root.fs().open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Ok(Err(error).at("open", &path)?),
+    };
+    if file.try_lock().at("lock", &path)? {
+        return Ok(None);
+    }
+    let text = read_from(&*file, 0).at("read", &path)?;
+    let unknown = || Holder {
+        resource: "compaction".to_owned(),
+        holder: "unknown".to_owned(),
+        acquired_ms: 0,
+    };
+    // The note is for people: one that is being written just now is as good as none.
+    Ok(Some(serde_json::from_slice(&text).unwrap_or_else(|_| unknown())))
+}

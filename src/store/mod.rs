@@ -1,0 +1,117 @@
+//! The directory: create, append, rescan, seal, publish, retire.
+//!
+//! Invariant: no data file is ever written by two processes, and the state of a palace is the union of
+//! the changes in `open/`, `sealed/` and `snap/`. Everything here keeps that union from ever losing an
+//! acknowledged change (docs/CONCURRENCY.md has the argument). Must not know: what a change is. Keys
+//! and bytes go through untouched, and Automerge is not imported below `merge`.
+
+pub mod follow;
+pub mod lock;
+pub mod log;
+pub mod own;
+pub mod retire;
+pub mod root;
+pub mod seal;
+
+use crate::format::manifest::ManifestError;
+use crate::fs::FsError;
+use crate::segment::SegmentError;
+use crate::snapshot::SnapshotError;
+use std::path::PathBuf;
+
+/// What can go wrong with the directory of a palace.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// A system call failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// A segment failed.
+    #[error(transparent)]
+    Segment(#[from] SegmentError),
+    /// A snapshot failed.
+    #[error(transparent)]
+    Snapshot(#[from] SnapshotError),
+    /// There is no directory of this name.
+    #[error("there is no palace at {}; a first write makes one, or check the path", path.display())]
+    NoPalace {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The path names something else than a palace.
+    #[error(
+        "{} is not a palace: it has files but no palace.json; name an empty or a new directory",
+        path.display()
+    )]
+    NotAPalace {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A newer version of this program wrote the palace.
+    #[error(
+        "the palace at {} is of format {found}; this version reads up to {}: please upgrade crdt-palace",
+        path.display(), crate::format::FORMAT_VERSION
+    )]
+    Newer {
+        /// The directory.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+    },
+    /// The manifest cannot be read.
+    #[error("{} is damaged; restore it from a copy of the palace", path.display())]
+    Manifest {
+        /// The manifest's path.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: ManifestError,
+    },
+    /// The palace was opened read-only, or belongs to another user.
+    #[error("the palace at {} cannot be written: {reason}", path.display())]
+    ReadOnly {
+        /// The directory.
+        path: PathBuf,
+        /// Why.
+        reason: &'static str,
+    },
+    /// Somebody else held a lock for too long.
+    #[error("{} is held by somebody else ({holder}); try again", path.display())]
+    Busy {
+        /// The lock file.
+        path: PathBuf,
+        /// What the holder wrote into it.
+        holder: String,
+    },
+    /// A lock was asked for where locks cannot be trusted.
+    #[error(
+        "conditional writes need a file system whose locks can be trusted, and {} is on {fs_name}; \
+         write without a condition, or move the palace to a local disk", path.display()
+    )]
+    LockUntrusted {
+        /// The palace.
+        path: PathBuf,
+        /// The file system's name.
+        fs_name: &'static str,
+    },
+    /// The write may or may not be found by later reads.
+    #[error("the write's outcome is unknown: it failed, and so did the attempt in a new segment")]
+    OutcomeUnknown {
+        /// What failed.
+        #[source]
+        source: std::sync::Arc<StoreError>,
+    },
+    /// The write failed before anything of it reached a file.
+    #[error("nothing was written")]
+    NotWritten {
+        /// What failed.
+        #[source]
+        source: std::sync::Arc<StoreError>,
+    },
+}
+
+impl From<crate::format::record::RecordError> for StoreError {
+    fn from(error: crate::format::record::RecordError) -> Self {
+        StoreError::Segment(SegmentError::Record(error))
+    }
+}

@@ -1,0 +1,81 @@
+//! The segments that this process wrote: shared by its log, which adds to them, and its rescans, which
+//! leave them out, since what is in them is known already.
+
+use crate::format::id::{InstanceId, SegmentId};
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Which of this process's commits stand in which of its segments.
+#[derive(Clone, Debug)]
+pub struct OwnSegment {
+    /// The segment.
+    pub segment: SegmentId,
+    /// The instance that wrote it.
+    pub instance: InstanceId,
+    /// The commits that were written to it; `None` before the first.
+    pub sequences: Option<RangeInclusive<u64>>,
+    /// False until it stands in `open/`.
+    pub named: bool,
+}
+
+/// The list of them.
+#[derive(Debug, Default)]
+pub struct OwnSegments(Mutex<Vec<OwnSegment>>);
+
+impl OwnSegments {
+    /// Each critical section below leaves the list whole, so a poisoned lock is taken all the same.
+    fn lock(&self) -> MutexGuard<'_, Vec<OwnSegment>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a segment that is about to be created.
+    pub fn add(&self, segment: SegmentId, instance: InstanceId) {
+        self.lock().push(OwnSegment { segment, instance, sequences: None, named: false });
+    }
+
+    fn change(&self, segment: SegmentId, change: impl FnOnce(&mut OwnSegment)) {
+        if let Some(own) = self.lock().iter_mut().find(|own| own.segment == segment) {
+            change(own);
+        }
+    }
+
+    /// Notes that it stands in `open/`.
+    pub fn named(&self, segment: SegmentId) {
+        self.change(segment, |own| own.named = true);
+    }
+
+    /// Notes that these commits are written to it.
+    pub fn wrote(&self, segment: SegmentId, sequences: RangeInclusive<u64>) {
+        self.change(segment, |own| {
+            own.sequences = Some(match &own.sequences {
+                Some(so_far) => {
+                    *so_far.start().min(sequences.start())..=*so_far.end().max(sequences.end())
+                }
+                None => sequences,
+            });
+        });
+    }
+
+    /// Gives a segment up: a write to it failed, so what is in it is to be read like another's.
+    pub fn disown(&self, segment: SegmentId) {
+        self.lock().retain(|own| own.segment != segment);
+    }
+
+    /// Whether this process wrote it.
+    #[must_use]
+    pub fn contains(&self, segment: SegmentId) -> bool {
+        self.lock().iter().any(|own| own.segment == segment)
+    }
+
+    /// Those that stand, or stood, in `open/`.
+    #[must_use]
+    pub fn all_named(&self) -> Vec<SegmentId> {
+        self.lock().iter().filter(|own| own.named).map(|own| own.segment).collect()
+    }
+
+    /// Takes out the segments that were folded, and gives them.
+    pub fn take_folded(&self, folded: &HashSet<SegmentId>) -> Vec<OwnSegment> {
+        self.lock().extract_if(.., |own| folded.contains(&own.segment)).collect()
+    }
+}

@@ -1,0 +1,127 @@
+//! Publishing a snapshot, and only then taking away what it supersedes.
+//!
+//! Invariant: a file leaves `sealed/` or `snap/` only when everything in it stands in a snapshot whose
+//! content and name are on disk. It goes to `trash/` and stays there for a day.
+
+use super::StoreError;
+use super::root::Root;
+use crate::format::filename::{self, QUARANTINE, SNAP, TMP, TRASH};
+use crate::format::id::SnapshotId;
+use crate::fs::{At, read_from};
+use std::io::ErrorKind;
+use std::path::Path;
+
+/// How long a superseded file stays in `trash/`, in milliseconds: a day.
+pub const TRASH_MS: i64 = 24 * 60 * 60 * 1000;
+/// How old a file in `tmp/` must be before it counts as left behind, in milliseconds: an hour.
+pub const TMP_MS: i64 = 60 * 60 * 1000;
+
+/// Puts the content of a file in `tmp/` on disk.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_tmp(root: &Root, name: &str) -> Result<(), StoreError> {
+    let path = root.tmp(name);
+    let file = root.fs().open(&path).at("open", &path)?;
+    Ok(file.sync().at("sync", &path)?)
+}
+
+/// Gives a synced snapshot its name, durably.
+///
+/// # Errors
+/// What the system says: then nothing may be retired.
+pub fn publish(root: &Root, snapshot: SnapshotId) -> Result<(), StoreError> {
+    let name = filename::snapshot(snapshot);
+    let to = root.file(SNAP, &name);
+    root.fs().rename_noreplace(&root.tmp(&name), &to).at("publish", &to)?;
+    sync_snap(root)
+}
+
+/// Puts the names in `snap/` on disk.
+///
+/// # Errors
+/// What the system says.
+pub fn sync_snap(root: &Root) -> Result<(), StoreError> {
+    let directory = root.path().join(SNAP);
+    Ok(root.fs().sync_dir(&directory).at("sync", &directory)?)
+}
+
+/// Moves a file to `trash/`. That it is gone already is fine: another compactor was faster.
+///
+/// # Errors
+/// What the system says.
+pub fn retire(root: &Root, directory: &str, name: &str) -> Result<(), StoreError> {
+    let from = root.file(directory, name);
+    let to = root.file(TRASH, &filename::trash(name, root.fs().now_ms()));
+    match root.fs().rename_noreplace(&from, &to) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        done => Ok(done.at("retire", &from)?),
+    }
+}
+
+/// Removes what was in `trash/` for a day, and what crashed processes left in `tmp/` an hour ago. Gives
+/// the number of files removed.
+///
+/// # Errors
+/// What the system says.
+pub fn purge(root: &Root) -> Result<usize, StoreError> {
+    let now_ms = root.fs().now_ms();
+    let mut removed = 0;
+    for name in root.list(TRASH)? {
+        if filename::parse_trash(&name).is_some_and(|since| now_ms - since > TRASH_MS) {
+            removed += usize::from(remove(root, &root.file(TRASH, &name))?);
+        }
+    }
+    for name in root.list(TMP)? {
+        if left_behind(root, &root.tmp(&name), now_ms)? {
+            removed += usize::from(remove(root, &root.tmp(&name))?);
+        }
+    }
+    Ok(removed)
+}
+
+fn remove(root: &Root, path: &Path) -> Result<bool, StoreError> {
+    match root.fs().remove(path) {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Ok(Err(error).at("remove", path)?),
+    }
+}
+
+/// A segment being created is locked; a snapshot being built is written to all the time.
+fn left_behind(root: &Root, path: &Path, now_ms: i64) -> Result<bool, StoreError> {
+    let file = match root.fs().open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) => Err(error).at("open", path)?,
+    };
+    let age_ms = now_ms - file.stat().at("look at", path)?.modified_ms;
+    Ok(age_ms > TMP_MS && file.try_lock().at("lock", path)?)
+}
+
+/// Copies a damaged file to `quarantine/`, with a report beside it. The file itself stays where it is.
+/// A file that was copied before is not copied again.
+///
+/// # Errors
+/// What the system says.
+pub fn quarantine(root: &Root, path: &Path, name: &str, report: &str) -> Result<(), StoreError> {
+    let (copy, text) = (root.file(QUARANTINE, name), root.file(QUARANTINE, &format!("{name}.txt")));
+    if root.fs().stat(&text).is_ok() {
+        return Ok(());
+    }
+    let file = root.fs().open(path).at("open", path)?;
+    let content = read_from(&*file, 0).at("read", path)?;
+    place(root, &copy, &content)?;
+    place(root, &text, report.as_bytes())
+}
+
+fn place(root: &Root, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+    let tmp = root.tmp(&format!("{}.copy", SnapshotId(root.random()?)));
+    root.write_whole(&tmp, content)?;
+    match root.fs().rename_noreplace(&tmp, path) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+            Ok(root.fs().remove(&tmp).at("remove", &tmp)?)
+        }
+        done => Ok(done.at("name", path)?),
+    }
+}

@@ -1,0 +1,262 @@
+//! The directory itself: where things are in it, who may write, and its creation.
+//!
+//! Invariant: opening changes nothing on disk. The first write creates what is missing, in an order
+//! that leaves, whenever it is cut off, a directory that the next attempt completes.
+
+use super::StoreError;
+use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
+use crate::format::id::PalaceId;
+use crate::format::manifest::{Manifest, ManifestError};
+use crate::fs::{At, Fs, class, read_from};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Why a palace is open read-only.
+const ASKED: &str = "it was opened read-only";
+const NOT_OWNER: &str = "only the owner of the directory writes or compacts; run as that user";
+
+/// An opened palace directory.
+#[derive(Debug)]
+pub struct Root {
+    fs: Arc<dyn Fs>,
+    path: PathBuf,
+    manifest: OnceLock<Manifest>,
+    read_only: Option<&'static str>,
+}
+
+impl Root {
+    /// Looks at the directory; creates nothing. A directory that does not exist, or is empty, is a
+    /// palace without documents, unless `read_only`.
+    ///
+    /// # Errors
+    /// [`StoreError::NoPalace`], [`StoreError::NotAPalace`], [`StoreError::Newer`],
+    /// [`StoreError::Manifest`], or what the system says.
+    pub fn open(fs: Arc<dyn Fs>, path: &Path, read_only: bool) -> Result<Self, StoreError> {
+        let mut root = Root {
+            fs,
+            path: path.to_owned(),
+            manifest: OnceLock::new(),
+            read_only: read_only.then_some(ASKED),
+        };
+        match root.read_manifest()? {
+            Some(manifest) => drop(root.manifest.set(manifest)),
+            None if root.is_blank()? && !read_only => {}
+            None => return Err(StoreError::NoPalace { path: root.path }),
+        }
+        if root.read_only.is_none() && root.exists()? && !root.fs.owned(path).at("look at", path)? {
+            root.read_only = Some(NOT_OWNER);
+        }
+        Ok(root)
+    }
+
+    fn exists(&self) -> Result<bool, StoreError> {
+        match self.fs.stat(&self.path) {
+            Ok(_) => Ok(true),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Ok(Err(error).at("look at", &self.path)?),
+        }
+    }
+
+    /// Whether there is nothing here yet: no directory, or one with no more in it than what a creation
+    /// that was cut off leaves.
+    fn is_blank(&self) -> Result<bool, StoreError> {
+        match self.fs.list(&self.path) {
+            Ok(names) if names.iter().all(|name| name == TMP) => Ok(true),
+            Ok(_) => Err(StoreError::NotAPalace { path: self.path.clone() }),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Ok(Err(error).at("list", &self.path)?),
+        }
+    }
+
+    fn read_manifest(&self) -> Result<Option<Manifest>, StoreError> {
+        let path = self.path.join(MANIFEST);
+        let file = match self.fs.open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) => return Ok(Err(error).at("open", &path)?),
+        };
+        let bytes = read_from(&*file, 0).at("read", &path)?;
+        match Manifest::decode(&bytes) {
+            Ok(manifest) => Ok(Some(manifest)),
+            Err(ManifestError::Newer { found }) => {
+                Err(StoreError::Newer { path: self.path.clone(), found })
+            }
+            Err(source) => Err(StoreError::Manifest { path, source }),
+        }
+    }
+
+    /// Makes sure that the palace exists on disk, durably, and gives its id. Two processes may do this
+    /// at once: the first to name its `palace.json` decides the id, and the other takes it over.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], or what the system says.
+    pub fn ensure_created(&self) -> Result<PalaceId, StoreError> {
+        if let Some(reason) = self.read_only {
+            return Err(StoreError::ReadOnly { path: self.path.clone(), reason });
+        }
+        let whole = DIRECTORIES.iter().all(|name| self.fs.stat(&self.path.join(name)).is_ok());
+        if let Some(manifest) = self.manifest.get()
+            && whole
+        {
+            return Ok(manifest.palace);
+        }
+        self.create_directory_chain(&self.path)?;
+        self.create_directory(&self.path.join(TMP))?;
+        let manifest = self.ensure_manifest()?;
+        for name in DIRECTORIES {
+            self.create_directory(&self.path.join(name))?;
+        }
+        self.fs.sync_dir(&self.path).at("sync", &self.path)?;
+        Ok(self.manifest.get_or_init(|| manifest).palace)
+    }
+
+    fn create_directory_chain(&self, path: &Path) -> Result<(), StoreError> {
+        let parent = match path.parent() {
+            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
+            Some(parent) => parent,
+            None => return Ok(()),
+        };
+        match self.fs.create_dir(path) {
+            Ok(()) => {}
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.create_directory_chain(parent)?;
+                self.create_directory(path)?;
+            }
+            Err(error) => Err(error).at("create", path)?,
+        }
+        Ok(self.fs.sync_dir(parent).at("sync", parent)?)
+    }
+
+    fn create_directory(&self, path: &Path) -> Result<(), StoreError> {
+        match self.fs.create_dir(path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            done => Ok(done.at("create", path)?),
+        }
+    }
+
+    fn ensure_manifest(&self) -> Result<Manifest, StoreError> {
+        if let Some(manifest) = self.read_manifest()? {
+            return Ok(manifest);
+        }
+        let id = self.random()?;
+        // A palace whose files were deleted under a running process comes back as the same palace.
+        let palace = self.manifest.get().map_or(PalaceId(id), |manifest| manifest.palace);
+        let (tmp, path) = (self.tmp(&format!("{}.json", PalaceId(id))), self.path.join(MANIFEST));
+        let manifest = Manifest::new(palace, self.fs.now_ms());
+        self.write_whole(&tmp, manifest.encode().as_bytes())?;
+        match self.fs.rename_noreplace(&tmp, &path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                self.fs.remove(&tmp).at("remove", &tmp)?;
+            }
+            done => done.at("name", &path)?,
+        }
+        self.fs.sync_dir(&self.path).at("sync", &self.path)?;
+        self.read_manifest()?.ok_or(StoreError::NoPalace { path })
+    }
+
+    /// Creates a file with this content and syncs it.
+    ///
+    /// # Errors
+    /// What the system says; a part of the file may stay behind.
+    pub fn write_whole(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
+        let file = self.fs.create(path).at("create", path)?;
+        let mut rest = content;
+        while !rest.is_empty() {
+            let written = file.append(rest).at("write", path)?;
+            let full = || std::io::Error::from(ErrorKind::StorageFull);
+            rest = rest
+                .get(written..)
+                .filter(|_| written > 0)
+                .ok_or_else(full)
+                .at("write", path)?;
+        }
+        Ok(file.sync().at("sync", path)?)
+    }
+
+    /// The names in one of the palace's directories; none if there is no such directory yet.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn list(&self, directory: &str) -> Result<Vec<String>, StoreError> {
+        let path = self.path.join(directory);
+        match self.fs.list(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            found => Ok(found.at("list", &path)?),
+        }
+    }
+
+    /// 128 random bits for a new name.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn random(&self) -> Result<[u8; 16], StoreError> {
+        Ok(self.fs.random().at("get random bytes for", &self.path)?)
+    }
+
+    /// The `statfs` type of the palace's file system.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn fs_type(&self) -> Result<u64, StoreError> {
+        Ok(self.fs.fs_type(&self.path).at("ask for the file system of", &self.path)?)
+    }
+
+    /// Whether flock can be trusted here.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn lock_trusted(&self) -> Result<bool, StoreError> {
+        Ok(class::lock_trusted(self.fs_type()?))
+    }
+
+    /// The system calls that this palace goes through.
+    #[must_use]
+    pub fn fs(&self) -> &dyn Fs {
+        &*self.fs
+    }
+
+    /// The directory.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// A path in `tmp/`.
+    #[must_use]
+    pub fn tmp(&self, name: &str) -> PathBuf {
+        self.path.join(filename::TMP).join(name)
+    }
+
+    /// A path in one of the palace's directories.
+    #[must_use]
+    pub fn file(&self, directory: &str, name: &str) -> PathBuf {
+        self.path.join(directory).join(name)
+    }
+
+    /// The palace's id; `None` before it exists on disk.
+    #[must_use]
+    pub fn palace(&self) -> Option<PalaceId> {
+        self.manifest.get().map(|manifest| manifest.palace)
+    }
+
+    /// Learns of a `palace.json` that another process made since this one looked.
+    ///
+    /// # Errors
+    /// As [`Root::open`].
+    pub fn refresh(&self) -> Result<(), StoreError> {
+        if self.manifest.get().is_none()
+            && let Some(manifest) = self.read_manifest()?
+        {
+            self.manifest.get_or_init(|| manifest);
+        }
+        Ok(())
+    }
+
+    /// Why this palace cannot be written, if so.
+    #[must_use]
+    pub fn read_only(&self) -> Option<&'static str> {
+        self.read_only
+    }
+}

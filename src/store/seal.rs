@@ -1,0 +1,87 @@
+//! Sealing what dead instances left in `open/`.
+//!
+//! Invariant: a segment is sealed here only if its owner is gone for certain: its flock could be taken,
+//! and the lock means something, because writer and sealer are on one machine and on a file system
+//! whose locks can be trusted. Should that ever be wrong, nothing is lost all the same: the owner
+//! notices that the name is gone before it acknowledges, and writes again elsewhere.
+
+use super::StoreError;
+use super::root::Root;
+use crate::format::filename::{self, OPEN, SEALED};
+use crate::format::header::Header;
+use crate::format::id::SegmentId;
+use crate::fs::{At, Host, class};
+use crate::segment::reader::Reader;
+use std::io::ErrorKind;
+
+/// Why a segment in `open/` is left there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Left {
+    /// Its owner holds its lock.
+    Live,
+    /// Another machine wrote it; whether its owner lives cannot be known here. `--adopt` seals it.
+    OtherMachine,
+    /// Its lock means nothing on this file system, or meant nothing where it was written.
+    LockUntrusted,
+    /// Its header is damaged, so nothing is known of its owner.
+    Headless,
+}
+
+/// What [`seal_dead`] did.
+#[derive(Clone, Debug, Default)]
+pub struct Sealed {
+    /// Segments moved to `sealed/`.
+    pub sealed: Vec<SegmentId>,
+    /// Segments left in `open/`.
+    pub left: Vec<(SegmentId, Left)>,
+}
+
+/// Moves the segments of dead instances from `open/` to `sealed/`. With `adopt`, also those that were
+/// written on another machine or where locks cannot be trusted, as long as nobody here holds them.
+///
+/// # Errors
+/// What the system says; what was sealed before stays sealed.
+pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
+    let mut done = Sealed::default();
+    let (host, trusted) = (root.fs().host(), root.lock_trusted()?);
+    for name in root.list(OPEN)? {
+        let Some(id) = filename::parse_segment(&name) else { continue };
+        let path = root.file(OPEN, &name);
+        let file = match root.fs().open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) => Err(error).at("open", &path)?,
+        };
+        if !file.try_lock().at("lock", &path)? {
+            done.left.push((id, Left::Live));
+            continue;
+        }
+        // The reader owns the file, and so holds the lock until the segment has its new name.
+        let mut reader = Reader::new(id, &path, file);
+        reader.read_new()?;
+        match reason_to_leave(reader.header(), host, trusted) {
+            Some(reason) if !adopt => done.left.push((id, reason)),
+            _ => match root.fs().rename_noreplace(&path, &root.file(SEALED, &name)) {
+                Ok(()) => done.sealed.push(id),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => Err(error).at("seal", &path)?,
+            },
+        }
+    }
+    Ok(done)
+}
+
+fn reason_to_leave(header: Option<&Header>, host: Host, trusted: bool) -> Option<Left> {
+    let Some(header) = header else { return Some(Left::Headless) };
+    let known = |id: [u8; 16]| id != [0; 16];
+    let here = (header.boot == host.boot && known(host.boot))
+        || (header.machine == host.machine && known(host.machine));
+    if !here {
+        Some(Left::OtherMachine)
+    } else if !trusted || !class::lock_trusted(header.fs_type) {
+        Some(Left::LockUntrusted)
+    } else {
+        None
+    }
+}
