@@ -5,3 +5,4 @@
 pub mod format;
 pub mod fs;
 pub mod segment;
+pub mod snapshot;

@@ -9,7 +9,7 @@ use super::{Error, Palace, Result};
 use crate::format::key::Key;
 use crate::snapshot::{Terms, words};
 use serde_json::{Map, Value};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 /// The most hits that one search gives.
 pub const HITS_MAX: usize = 1_000;
@@ -41,7 +41,10 @@ impl Palace {
     /// # Errors
     /// [`Error::EmptyQuery`] if there is no word in the query.
     pub fn search(&self, query: &str, limit: usize) -> Result<Vec<Hit>> {
-        let terms = Terms::parse(query).ok_or(Error::EmptyQuery)?;
+        let terms = parse(query);
+        if terms.is_empty() {
+            return Err(Error::EmptyQuery);
+        }
         let mut state = self.fresh()?;
         let mut candidates: BTreeSet<Key> = state.tail.keys("", None).cloned().collect();
         for snapshot in state.snapshots() {
@@ -63,37 +66,40 @@ impl Palace {
     }
 }
 
-/// All words in the texts of a value: what the index of a snapshot is given, too.
-#[must_use]
-pub fn words_of(value: &Map<String, Value>) -> Vec<String> {
-    let mut found = Vec::new();
-    for value in value.values() {
-        collect(value, &mut found);
-    }
-    found
+fn parse(query: &str) -> Terms {
+    query.split_whitespace().fold(Terms::default(), |terms, part| match part.strip_suffix('*') {
+        Some(start) => terms.prefix(start),
+        None => terms.whole(part),
+    })
 }
 
-fn collect(value: &Value, found: &mut Vec<String>) {
+/// All texts in a value, a line each: what the word index of a snapshot is given, too.
+#[must_use]
+pub fn text_of(value: &Map<String, Value>) -> String {
+    let mut text = String::new();
+    value.values().for_each(|value| collect(value, &mut text));
+    text
+}
+
+fn collect(value: &Value, text: &mut String) {
     match value {
-        Value::String(text) => found.extend(words(text)),
-        Value::Array(items) => items.iter().for_each(|item| collect(item, found)),
-        Value::Object(fields) => fields.values().for_each(|field| collect(field, found)),
+        Value::String(string) => {
+            text.push_str(string);
+            text.push('\n');
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect(item, text)),
+        Value::Object(fields) => fields.values().for_each(|field| collect(field, text)),
         Value::Null | Value::Bool(_) | Value::Number(_) => {}
     }
 }
 
 /// `None` if a term is missing.
 fn score(value: &Map<String, Value>, terms: &Terms) -> Option<f64> {
-    let words = words_of(value);
-    let length = words.len() as f64;
-    let mut counts: HashMap<usize, f64> = HashMap::new();
-    for word in &words {
-        for (n, term) in terms.iter().enumerate() {
-            if term.matches(word) {
-                *counts.entry(n).or_default() += 1.0;
-            }
-        }
-    }
-    let weigh = |count: f64| count * (K1 + 1.0) / (count + K1 * (1.0 - B + B * length / USUAL_WORDS));
-    (0..terms.iter().count()).map(|n| counts.get(&n).copied().map(weigh)).sum()
+    let words = words(&text_of(value));
+    let norm = K1 * (1.0 - B + B * words.len() as f64 / USUAL_WORDS);
+    let weigh = |count: usize| match count as f64 {
+        0.0 => None,
+        count => Some(count * (K1 + 1.0) / (count + norm)),
+    };
+    terms.counts(&words).into_iter().map(weigh).sum()
 }

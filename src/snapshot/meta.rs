@@ -1,0 +1,119 @@
+//! What a snapshot says about itself.
+
+use super::codec::meta_check;
+use crate::format::FORMAT_VERSION;
+use crate::format::id::{IdError, PalaceId, SegmentId, SnapshotId};
+use rusqlite::Connection;
+use std::fmt::Write as _;
+use std::str::FromStr;
+
+/// What a snapshot says about itself. In the file it is text, one row a field, for people to read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Meta {
+    /// Its own id, which is also its file name.
+    pub snapshot: SnapshotId,
+    /// The palace it belongs to.
+    pub palace: PalaceId,
+    /// When it was built, in milliseconds since 1970.
+    pub created_ms: i64,
+    /// The segments that were folded into it directly.
+    pub covers: Vec<SegmentId>,
+    /// The snapshots that were its inputs.
+    pub supersedes: Vec<SnapshotId>,
+    /// How many bytes of segments flowed into it, directly or through other snapshots. Decides its
+    /// size tier.
+    pub appended: u64,
+    /// How many documents it holds. Counted while building; what the caller writes is ignored.
+    pub documents: u64,
+    /// How many commits its log holds. Counted while building; what the caller writes is ignored.
+    pub commits: u64,
+}
+
+/// The part of [`Meta`] that is of no interest outside.
+pub(super) struct Stored {
+    pub(super) meta: Meta,
+    /// The check over the tables of the word index, in hex.
+    pub(super) index: String,
+}
+
+type Pairs = Vec<(&'static str, String)>;
+
+impl Stored {
+    fn pairs(&self) -> Pairs {
+        let meta = &self.meta;
+        vec![
+            ("about", "a snapshot of a crdt-palace; never change it".to_owned()),
+            ("appended", meta.appended.to_string()),
+            ("commits", meta.commits.to_string()),
+            ("covers", list(&meta.covers)),
+            ("created_ms", meta.created_ms.to_string()),
+            ("documents", meta.documents.to_string()),
+            ("format", FORMAT_VERSION.to_string()),
+            ("index", self.index.clone()),
+            ("library", env!("CARGO_PKG_VERSION").to_owned()),
+            ("palace", meta.palace.to_string()),
+            ("snapshot", meta.snapshot.to_string()),
+            ("supersedes", list(&meta.supersedes)),
+        ]
+    }
+
+    pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
+        let mut pairs = self.pairs();
+        pairs.push(("check", hex(&meta_check(&pairs))));
+        let mut insert = connection.prepare("INSERT INTO meta(name, value) VALUES(?1, ?2)")?;
+        pairs.iter().try_for_each(|(name, value)| insert.execute((name, value)).map(drop))
+    }
+
+    /// Reads it back; the inner error says what is wrong with it.
+    pub(super) fn read(connection: &Connection) -> rusqlite::Result<Result<Self, String>> {
+        let mut statement = connection.prepare("SELECT name, value FROM meta ORDER BY name")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        let pairs: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
+        Ok(Self::parse(pairs))
+    }
+
+    fn parse(pairs: Vec<(String, String)>) -> Result<Self, String> {
+        let (check, rest): (Vec<_>, Vec<_>) = pairs.iter().partition(|(name, _)| name == "check");
+        let rest: Vec<(&str, String)> =
+            rest.into_iter().map(|(name, value)| (name.as_str(), value.clone())).collect();
+        match check.as_slice() {
+            [(_, check)] if *check == hex(&meta_check(&rest)) => {}
+            _ => return Err("the check over its meta table does not fit".to_owned()),
+        }
+        let field = |wanted: &'static str| {
+            let found = rest.iter().find(|(name, _)| *name == wanted);
+            found.map(|(_, value)| value.as_str()).ok_or_else(|| format!("{wanted} is missing"))
+        };
+        let meta = Meta {
+            snapshot: parse(field("snapshot")?)?,
+            palace: parse(field("palace")?)?,
+            created_ms: parse(field("created_ms")?)?,
+            covers: parse_list(field("covers")?)?,
+            supersedes: parse_list(field("supersedes")?)?,
+            appended: parse(field("appended")?)?,
+            documents: parse(field("documents")?)?,
+            commits: parse(field("commits")?)?,
+        };
+        Ok(Stored { meta, index: field("index")?.to_owned() })
+    }
+}
+
+fn list(ids: &[impl ToString]) -> String {
+    ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+}
+
+fn parse_list<Id: FromStr<Err = IdError>>(text: &str) -> Result<Vec<Id>, String> {
+    text.split_whitespace().map(parse).collect()
+}
+
+fn parse<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error| format!("meta value {text:?}: {error}"))
+}
+
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}

@@ -1,0 +1,337 @@
+//! Reading documents: by key, in key order, by the words they hold.
+
+use super::codec::{self, Check, ViewColumns, key_of};
+use super::error::reading;
+use super::{Row, Snapshot, SnapshotError, Terms, ViewRow};
+use crate::format::hash::Heads;
+use crate::format::key::Key;
+use rusqlite::{Connection, Row as Columns};
+use std::sync::{MutexGuard, PoisonError};
+
+/// [`Snapshot::rows_after`] ends a chunk when it holds about this many bytes.
+const CHUNK_BYTES: usize = 4 << 20;
+
+const FIND: &str = "SELECT number, key FROM keys WHERE key <= ?1 ORDER BY key DESC LIMIT 1";
+const ENTRY: &str = "SELECT number, key, proof FROM keys WHERE number = ?1";
+const VIEW: &str = "SELECT heads, absorbed, incomplete, proof, view FROM views WHERE number = ?1";
+const DOCUMENT: &str = "SELECT proof, document, waiting FROM documents WHERE number = ?1";
+const SCAN: &str = "SELECT k.key, v.heads, v.absorbed, v.incomplete, v.proof, v.view \
+     FROM keys k CROSS JOIN views v ON v.number = k.number WHERE k.number = ?1";
+const MATCH: &str = "SELECT words.rowid, k.key, k.proof FROM words \
+     LEFT JOIN keys k ON k.number = words.rowid WHERE words MATCH ?1 ORDER BY words.rowid";
+
+/// Where a key is, or would be.
+enum Place {
+    At(i64),
+    /// Behind the document of this number, 0 if before all. Proved.
+    Behind(i64),
+}
+
+impl Snapshot {
+    /// The document `key`, or `None` if the snapshot does not hold it.
+    ///
+    /// # Errors
+    /// [`SnapshotError::Damaged`] if what is stored is not what was written;
+    /// [`SnapshotError::Read`] if it cannot be read now.
+    pub fn get(&self, key: &str) -> Result<Option<Row>, SnapshotError> {
+        let connection = self.connection();
+        match self.find(&connection, key)? {
+            Place::Behind(_) => Ok(None),
+            Place::At(number) => self.row(&connection, number, key).map(Some),
+        }
+    }
+
+    /// What the document `key` shows, or `None` if the snapshot does not hold it. Cheaper than
+    /// [`Snapshot::get`]: the document itself is not read.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn get_view(&self, key: &str) -> Result<Option<ViewRow>, SnapshotError> {
+        let connection = self.connection();
+        match self.find(&connection, key)? {
+            Place::Behind(_) => Ok(None),
+            Place::At(number) => self.view(&connection, number, key).map(Some),
+        }
+    }
+
+    /// Whether the snapshot holds the document `key`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn contains(&self, key: &str) -> Result<bool, SnapshotError> {
+        let connection = self.connection();
+        match self.find(&connection, key)? {
+            Place::Behind(_) => Ok(false),
+            Place::At(number) => self.prove(&connection, number, key).map(|()| true),
+        }
+    }
+
+    /// What the documents whose keys begin with `prefix` show, in the byte order of their keys: at
+    /// most `limit`, behind `after`. Fewer than `limit` means that there are no more.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn scan(
+        &self,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<ViewRow>, SnapshotError> {
+        let connection = self.connection();
+        let first = self.first_of(&connection, prefix, after)?;
+        let mut rows = Vec::new();
+        for number in (first..=self.count()).take(limit) {
+            let row = self.numbered_view(&connection, number)?;
+            if !row.key.as_str().starts_with(prefix) {
+                break;
+            }
+            rows.push(row);
+        }
+        Ok(rows)
+    }
+
+    /// The documents behind `after` in key order: some, at most `limit` and some megabytes. None
+    /// means that there are no more.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn rows_after(&self, after: Option<&str>, limit: usize) -> Result<Vec<Row>, SnapshotError> {
+        let connection = self.connection();
+        let first = self.first_of(&connection, "", after)?;
+        let (mut rows, mut bytes) = (Vec::new(), 0);
+        for number in (first..=self.count()).take(limit) {
+            let row = self.numbered_row(&connection, number)?;
+            bytes += row.document.len() + row.view.len();
+            rows.push(row);
+            if bytes >= CHUNK_BYTES {
+                break;
+            }
+        }
+        Ok(rows)
+    }
+
+    /// The keys of all documents that [`Terms::accept`] accepted when they were added, in order.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`]. A damaged word index is not always noticed: it can then hide a
+    /// document, which [`Snapshot::verify`] finds.
+    pub fn matching(&self, terms: &Terms) -> Result<Vec<Key>, SnapshotError> {
+        if terms.is_empty() {
+            return Ok(Vec::new());
+        }
+        let connection = self.connection();
+        let mut statement = self.sql(connection.prepare_cached(MATCH))?;
+        let mut found = self.sql(statement.query([terms.to_match()]))?;
+        let mut keys = Vec::new();
+        while let Some(columns) = self.sql(found.next())? {
+            keys.push(self.entry_of(columns)?);
+        }
+        Ok(keys)
+    }
+
+    /// The number of the first document that begins with `prefix` and is behind `after`, or of the
+    /// one that follows where it would be.
+    fn first_of(
+        &self,
+        connection: &Connection,
+        prefix: &str,
+        after: Option<&str>,
+    ) -> Result<i64, SnapshotError> {
+        let (start, inclusive) = match after {
+            Some(after) if after >= prefix => (after, false),
+            _ => (prefix, true),
+        };
+        match self.find(connection, start)? {
+            Place::Behind(number) => Ok(number + 1),
+            Place::At(number) => {
+                self.prove(connection, number, start)?;
+                Ok(if inclusive { number } else { number + 1 })
+            }
+        }
+    }
+
+    fn find(&self, connection: &Connection, key: &str) -> Result<Place, SnapshotError> {
+        let mut statement = self.sql(connection.prepare_cached(FIND))?;
+        let mut found = self.sql(statement.query([key]))?;
+        let Some(columns) = self.sql(found.next())? else {
+            return self.behind(connection, 0, key);
+        };
+        let number = self.sql(columns.get(0))?;
+        let before = self.sql(bytes(columns, 1))?;
+        if before == key.as_bytes() {
+            return Ok(Place::At(number));
+        }
+        self.behind(connection, number, key)
+    }
+
+    /// Proves that `key` is missing: documents are numbered in key order without a gap, so it is if
+    /// it belongs between two with consecutive numbers.
+    fn behind(
+        &self,
+        connection: &Connection,
+        number: i64,
+        key: &str,
+    ) -> Result<Place, SnapshotError> {
+        let below = number == 0 || self.entry(connection, number)?.as_str() < key;
+        let above = number == self.count() || {
+            number < self.count() && self.entry(connection, number + 1)?.as_str() > key
+        };
+        if below && above {
+            return Ok(Place::Behind(number));
+        }
+        Err(self.damaged(Some(key), "the order of its keys is broken"))
+    }
+
+    fn prove(&self, connection: &Connection, number: i64, key: &str) -> Result<(), SnapshotError> {
+        if self.entry(connection, number)?.as_str() == key {
+            return Ok(());
+        }
+        Err(self.damaged(Some(key), "its index of keys does not fit"))
+    }
+
+    /// The key of the document `number`, checked.
+    fn entry(&self, connection: &Connection, number: i64) -> Result<Key, SnapshotError> {
+        let mut statement = self.sql(connection.prepare_cached(ENTRY))?;
+        let mut found = self.sql(statement.query([number]))?;
+        match self.sql(found.next())? {
+            Some(columns) => self.entry_of(columns),
+            None => Err(self.missing(number)),
+        }
+    }
+
+    /// A checked key out of the columns number, key, proof.
+    fn entry_of(&self, columns: &Columns<'_>) -> Result<Key, SnapshotError> {
+        let number = self.sql(columns.get(0))?;
+        let key = self.sql(bytes(columns, 1))?;
+        let proof: Check = self.sql(columns.get(2))?;
+        if codec::key_check(number, key) != proof {
+            return Err(self.damaged(None, &format!("the check of key {number} does not fit")));
+        }
+        self.decoded(None, key_of(key))
+    }
+
+    pub(super) fn numbered_row(
+        &self,
+        connection: &Connection,
+        number: i64,
+    ) -> Result<Row, SnapshotError> {
+        let view = self.numbered_view(connection, number)?;
+        self.with_document(connection, number, view)
+    }
+
+    fn row(&self, connection: &Connection, number: i64, key: &str) -> Result<Row, SnapshotError> {
+        let view = self.view(connection, number, key)?;
+        self.with_document(connection, number, view)
+    }
+
+    fn with_document(
+        &self,
+        connection: &Connection,
+        number: i64,
+        view: ViewRow,
+    ) -> Result<Row, SnapshotError> {
+        let key = view.key.as_str();
+        let mut statement = self.sql(connection.prepare_cached(DOCUMENT))?;
+        let mut found = self.sql(statement.query([number]))?;
+        let Some(columns) = self.sql(found.next())? else { return Err(self.missing(number)) };
+        let proof: Check = self.sql(columns.get(0))?;
+        let (document, waiting) = (self.sql(bytes(columns, 1))?, self.sql(bytes(columns, 2))?);
+        if codec::document_check(number, key.as_bytes(), document, waiting) != proof {
+            return Err(self.damaged(Some(key), "the check of the document does not fit"));
+        }
+        let waiting = self.decoded(Some(key), codec::unpack(waiting))?;
+        let waiting = waiting.into_iter().map(<[u8]>::to_vec).collect();
+        let document = document.to_vec();
+        let ViewRow { key, heads, view, absorbed, .. } = view;
+        Ok(Row { key, document, heads, view, waiting, absorbed })
+    }
+
+    fn view(
+        &self,
+        connection: &Connection,
+        number: i64,
+        key: &str,
+    ) -> Result<ViewRow, SnapshotError> {
+        let mut statement = self.sql(connection.prepare_cached(VIEW))?;
+        let mut found = self.sql(statement.query([number]))?;
+        match self.sql(found.next())? {
+            Some(columns) => self.view_of(number, key.as_bytes(), columns, 0),
+            None => Err(self.missing(number)),
+        }
+    }
+
+    pub(super) fn numbered_view(
+        &self,
+        connection: &Connection,
+        number: i64,
+    ) -> Result<ViewRow, SnapshotError> {
+        let mut statement = self.sql(connection.prepare_cached(SCAN))?;
+        let mut found = self.sql(statement.query([number]))?;
+        match self.sql(found.next())? {
+            Some(columns) => self.view_of(number, self.sql(bytes(columns, 0))?, columns, 1),
+            None => Err(self.missing(number)),
+        }
+    }
+
+    /// A checked view out of the columns from `first` on: heads, absorbed, incomplete, proof, view.
+    fn view_of(
+        &self,
+        number: i64,
+        key: &[u8],
+        columns: &Columns<'_>,
+        first: usize,
+    ) -> Result<ViewRow, SnapshotError> {
+        let column = |n| self.sql(bytes(columns, first + n));
+        let incomplete = self.sql(columns.get(first + 2))?;
+        let proof: Check = self.sql(columns.get(first + 3))?;
+        let (heads, absorbed, view) = (column(0)?, column(1)?, column(4)?);
+        let stored = ViewColumns { number, key, heads, absorbed, incomplete, view };
+        let name = std::str::from_utf8(key).ok();
+        if stored.check() != proof {
+            return Err(self.damaged(name, "the check of its view does not fit"));
+        }
+        Ok(ViewRow {
+            key: self.decoded(name, key_of(key))?,
+            heads: self.decoded(name, Heads::from_bytes(heads))?,
+            view: self.decoded(name, std::str::from_utf8(view).ok())?.to_owned(),
+            absorbed: self.decoded(name, codec::unpack_heads(absorbed))?,
+            incomplete,
+        })
+    }
+
+    /// How many documents there are, which is the number of the last.
+    pub(super) fn count(&self) -> i64 {
+        i64::try_from(self.meta.documents).unwrap_or(i64::MAX)
+    }
+
+    /// That no thread panics while it holds the lock matters little: reading changes nothing.
+    pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
+        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, SnapshotError> {
+        result.map_err(|error| reading(self.id, error))
+    }
+
+    pub(super) fn decoded<T>(
+        &self,
+        key: Option<&str>,
+        value: Option<T>,
+    ) -> Result<T, SnapshotError> {
+        value.ok_or_else(|| self.damaged(key, "a column does not hold what it should"))
+    }
+
+    pub(super) fn damaged(&self, key: Option<&str>, what: &str) -> SnapshotError {
+        let (key, what) = (key.map(str::to_owned), what.to_owned());
+        SnapshotError::Damaged { snapshot: self.id, key, what, source: None }
+    }
+
+    fn missing(&self, number: i64) -> SnapshotError {
+        self.damaged(None, &format!("document {number} of {} is missing", self.meta.documents))
+    }
+}
+
+/// The bytes of a text or blob column.
+pub(super) fn bytes<'a>(columns: &'a Columns<'_>, at: usize) -> rusqlite::Result<&'a [u8]> {
+    Ok(columns.get_ref(at)?.as_bytes()?)
+}

@@ -1,0 +1,1 @@
+//! Damaged files: an error or the truth, never a panic, never anything else.

@@ -1,0 +1,1 @@
+//! Files: odd names, other files, and that nothing else appears beside one.

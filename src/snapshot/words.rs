@@ -1,0 +1,180 @@
+//! Words of a text, and the terms that are looked up among them.
+//!
+//! Owns: what a word is. Snapshots feed the words of a document to their index, and whoever holds
+//! documents in memory asks [`Terms::accept`]; both cut texts here, so where a document lives cannot
+//! change whether it matches.
+//! Invariant: a word is not empty and holds no space, quote or ASCII capital. FTS5's `ascii`
+//! tokenizer, which splits at every ASCII character that is no letter or digit, therefore splits
+//! words joined by spaces exactly at those spaces.
+//! Must not know: files, SQLite, documents.
+
+/// The longest word, in characters; the rest of a longer one is not looked at.
+pub const WORD_CHARS_MAX: usize = 64;
+
+/// The words of `text`, in order and with repetitions.
+///
+/// A word is a run of Unicode letters and digits in lower case. An ideograph, a kana or a hangul
+/// syllable is a word by itself, because those scripts put no spaces between words. Combining
+/// accents and invisible joiners are left out without ending the word.
+///
+/// ```
+/// use crdt_palace::snapshot::words;
+/// assert_eq!(words("Don't PANIC: 東京 2040"), ["don", "t", "panic", "東", "京", "2040"]);
+/// ```
+#[must_use]
+pub fn words(text: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    each_word(text, |word| found.push(word.to_owned()));
+    found
+}
+
+/// Calls `take` with each word of `text` in order.
+pub(super) fn each_word(text: &str, mut take: impl FnMut(&str)) {
+    let mut word = Word::default();
+    for character in text.chars() {
+        if is_ignored(character) {
+            continue;
+        }
+        let stands_alone = stands_alone(character);
+        if stands_alone || !character.is_alphanumeric() {
+            word.end(&mut take);
+        }
+        if character.is_alphanumeric() {
+            character.to_lowercase().for_each(|lower| word.push(lower));
+        }
+        if stands_alone {
+            word.end(&mut take);
+        }
+    }
+    word.end(&mut take);
+}
+
+#[derive(Default)]
+struct Word {
+    text: String,
+    chars: usize,
+}
+
+impl Word {
+    fn push(&mut self, lower: char) {
+        // Lower-casing İ yields an `i` and a combining dot.
+        if self.chars < WORD_CHARS_MAX && !is_ignored(lower) {
+            self.chars += 1;
+            // A sigma ends a word in another form than it has inside.
+            self.text.push(if lower == 'ς' { 'σ' } else { lower });
+        }
+    }
+
+    fn end(&mut self, take: &mut impl FnMut(&str)) {
+        if !self.text.is_empty() {
+            take(&self.text);
+            self.text.clear();
+            self.chars = 0;
+        }
+    }
+}
+
+/// Combining accents, variation selectors, soft hyphens and joiners.
+fn is_ignored(character: char) -> bool {
+    matches!(character,
+        '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
+        | '\u{20d0}'..='\u{20ff}' | '\u{fe00}'..='\u{fe0f}' | '\u{fe20}'..='\u{fe2f}'
+        | '\u{ad}' | '\u{200c}' | '\u{200d}' | '\u{2060}' | '\u{feff}')
+}
+
+fn stands_alone(character: char) -> bool {
+    matches!(character,
+        '\u{3005}'..='\u{3007}' | '\u{3040}'..='\u{30ff}' | '\u{31f0}'..='\u{31ff}'
+        | '\u{3400}'..='\u{4dbf}' | '\u{4e00}'..='\u{9fff}' | '\u{ac00}'..='\u{d7a3}'
+        | '\u{f900}'..='\u{faff}' | '\u{ff66}'..='\u{ff9f}' | '\u{1b000}'..='\u{1b16f}'
+        | '\u{20000}'..='\u{3ffff}')
+        && character.is_alphanumeric()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Term {
+    word: String,
+    prefix: bool,
+}
+
+impl Term {
+    fn accepts(&self, word: &str) -> bool {
+        if self.prefix { word.starts_with(&self.word) } else { word == self.word }
+    }
+}
+
+/// What a document must hold to be a candidate: every one of these words, or, for a prefix, a word
+/// that begins like it.
+///
+/// ```
+/// use crdt_palace::snapshot::{Terms, words};
+/// let terms = Terms::default().whole("Night").prefix("pan");
+/// assert!(terms.accept(&words("a panic in the night")));
+/// assert!(!terms.accept(&words("a panic in the nightly")));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Terms(Vec<Term>);
+
+impl Terms {
+    /// Adds all words of `text`, each to be found as it is.
+    #[must_use]
+    pub fn whole(mut self, text: &str) -> Self {
+        self.extend(text);
+        self
+    }
+
+    /// Adds all words of `text`, of which the last may be the beginning of a longer word.
+    #[must_use]
+    pub fn prefix(mut self, text: &str) -> Self {
+        let before = self.0.len();
+        self.extend(text);
+        if self.0.len() > before
+            && let Some(last) = self.0.last_mut()
+        {
+            last.prefix = true;
+        }
+        self
+    }
+
+    fn extend(&mut self, text: &str) {
+        each_word(text, |word| self.0.push(Term { word: word.to_owned(), prefix: false }));
+    }
+
+    /// Whether there is nothing to look for. Such terms accept no document.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Whether a document with these [`words`] is a candidate.
+    #[must_use]
+    pub fn accept(&self, words: &[String]) -> bool {
+        let found = |term: &Term| words.iter().any(|word| term.accepts(word));
+        !self.is_empty() && self.0.iter().all(found)
+    }
+
+    /// How often each term is met in a document with these [`words`], in the order of the terms.
+    #[must_use]
+    pub fn counts(&self, words: &[String]) -> Vec<usize> {
+        let count = |term: &Term| words.iter().filter(|word| term.accepts(word)).count();
+        self.0.iter().map(count).collect()
+    }
+
+    /// The FTS5 expression. Each word is quoted and by the invariant above holds no quote.
+    pub(super) fn to_match(&self) -> String {
+        let mut expression = String::new();
+        for term in &self.0 {
+            if !expression.is_empty() {
+                expression.push_str(" AND ");
+            }
+            expression.push('"');
+            expression.push_str(&term.word);
+            expression.push_str(if term.prefix { "\"*" } else { "\"" });
+        }
+        expression
+    }
+}
+
+#[cfg(test)]
+#[path = "words_tests.rs"]
+mod tests;
