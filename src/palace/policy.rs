@@ -1,0 +1,114 @@
+//! When to compact, and what: pure arithmetic over sizes.
+//!
+//! Snapshots form tiers by the bytes that were appended to get them, each tier [`FANOUT`] times the one
+//! before. A fold takes in all snapshots of a tier once there are enough of them, so that a byte is
+//! rewritten about once a tier, and the number of snapshots grows with the logarithm of the palace.
+//! Above [`STEP_BYTES`] snapshots are left as they are, so that no automatic step takes long:
+//! `crdt-compact`, run by a person, makes one of all.
+
+use crate::format::id::SnapshotId;
+
+/// This many sealed segments are due for compaction, whatever their size.
+pub const SEGMENTS_DUE: usize = 64;
+/// This many bytes that no snapshot holds are due for compaction.
+pub const TAIL_BYTES_DUE: u64 = 1 << 20;
+/// How many snapshots of one tier are merged into one of the next.
+pub const FANOUT: usize = 4;
+/// The most appended bytes that an automatic step turns into one snapshot.
+pub const STEP_BYTES: u64 = 20 << 20;
+/// The most bytes of segments that an automatic step folds.
+pub const STEP_SEGMENT_BYTES: u64 = 4 << 20;
+
+/// A snapshot as far as the choice needs it.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate {
+    /// Which.
+    pub snapshot: SnapshotId,
+    /// Bytes of the segments that flowed into it.
+    pub appended: u64,
+}
+
+/// Whether there is enough to fold.
+#[must_use]
+pub fn due(sealed_segments: usize, sealed_bytes: u64) -> bool {
+    sealed_segments >= SEGMENTS_DUE || sealed_bytes >= TAIL_BYTES_DUE
+}
+
+fn tier(appended: u64) -> u32 {
+    (appended / TAIL_BYTES_DUE).max(1).ilog(FANOUT as u64)
+}
+
+/// Which of these snapshots to merge with `folded` bytes of segments into one.
+#[must_use]
+pub fn choose(mut candidates: Vec<Candidate>, folded: u64) -> Vec<SnapshotId> {
+    candidates.sort_by_key(|candidate| candidate.appended);
+    let mut output = folded;
+    let mut chosen = 0;
+    loop {
+        let rest = candidates.get(chosen..).unwrap_or_default();
+        let same = rest.iter().take_while(|c| tier(c.appended) <= tier(output));
+        let (count, bytes) = same.fold((0, 0), |(n, sum), c| (n + 1, sum + c.appended));
+        let own = usize::from(output > 0);
+        if count == 0 || count + own < FANOUT || output + bytes > STEP_BYTES {
+            break;
+        }
+        chosen += count;
+        output += bytes;
+    }
+    candidates.truncate(chosen);
+    candidates.into_iter().map(|candidate| candidate.snapshot).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn candidates(mib: &[u64]) -> Vec<Candidate> {
+        let candidate = |(n, mib): (usize, &u64)| Candidate {
+            snapshot: SnapshotId([n as u8; 16]),
+            appended: mib << 20,
+        };
+        mib.iter().enumerate().map(candidate).collect()
+    }
+
+    #[test]
+    fn a_tier_is_merged_when_it_is_full() {
+        assert_eq!(choose(candidates(&[1, 1]), 1 << 20).len(), 0);
+        assert_eq!(choose(candidates(&[1, 1, 1]), 1 << 20).len(), 3);
+        assert_eq!(choose(candidates(&[1, 1, 1, 4, 4]), 1 << 20).len(), 3);
+    }
+
+    #[test]
+    fn a_full_tier_above_is_merged_in_the_same_step() {
+        assert_eq!(choose(candidates(&[1, 1, 1, 4, 4, 4]), 1 << 20).len(), 6);
+    }
+
+    #[test]
+    fn no_step_grows_beyond_its_bound() {
+        assert_eq!(choose(candidates(&[1, 1, 1, 16, 16, 16]), 1 << 20).len(), 3);
+        assert_eq!(choose(candidates(&[16, 16, 16, 16, 16]), 0).len(), 0);
+    }
+
+    #[test]
+    fn bytes_are_rewritten_a_few_times_however_many_are_appended() {
+        let (mut live, mut written): (Vec<Candidate>, u64) = (Vec::new(), 0);
+        let steps = 2_000u64;
+        let mut most_small = 0;
+        for step in 0..steps {
+            let chosen = choose(live.clone(), 1 << 20);
+            let mut appended = 1 << 20;
+            live.retain(|c| {
+                let taken = chosen.contains(&c.snapshot);
+                appended += if taken { c.appended } else { 0 };
+                !taken
+            });
+            let mut id = [0; 16];
+            id[..8].copy_from_slice(&(step + 1).to_le_bytes());
+            live.push(Candidate { snapshot: SnapshotId(id), appended });
+            written += appended;
+            most_small = most_small.max(live.iter().filter(|c| c.appended < 16 << 20).count());
+        }
+        assert!(written <= 3 * steps << 20, "{written}");
+        assert!(most_small <= 2 * (FANOUT - 1), "{most_small}");
+    }
+}
