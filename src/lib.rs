@@ -4,5 +4,8 @@
 
 pub mod format;
 pub mod fs;
+pub mod merge;
+pub mod palace;
 pub mod segment;
 pub mod snapshot;
+pub mod store;

@@ -1,0 +1,93 @@
+//! Filing the same content twice makes one document, not a conflict.
+//!
+//! The first change of such a document is byte-identical whoever makes it: its actor is derived from
+//! the key and the content, it has no time and no writer. Who filed it, and when, is a second change
+//! without operations.
+
+use super::doc::Doc;
+use super::error::MergeError;
+use super::message::ChangeKind;
+use super::plan::hydrated_map;
+use super::write::{NewChange, Stamp, check_value, new_change};
+use crate::format::key::Key;
+use automerge::ActorId;
+use automerge::transaction::{CommitOptions, Transactable};
+use serde_json::{Map, Value as Json};
+
+/// Changes when Automerge's encoding of the same operations would: another actor then keeps the two
+/// encodings from claiming the same (actor, sequence number).
+const DOMAIN: &str = "crdt-palace first change, encoder automerge 0.12";
+
+impl Doc {
+    /// A new document whose only change depends on nothing but `key` and `value`.
+    ///
+    /// # Errors
+    /// If the value is over its bounds, as in [`Doc::put`].
+    pub fn first_filing(
+        key: &Key,
+        value: &Map<String, Json>,
+    ) -> Result<(Doc, NewChange), MergeError> {
+        check_value(value)?;
+        let mut doc = Doc::new();
+        doc.am.set_actor(ActorId::from(actor(key, value)));
+        let mut tx = doc.am.transaction();
+        tx.init_root_from_hydrate(&hydrated_map(value))?;
+        let hash = match tx.commit_with(CommitOptions::default().with_time(0)).0 {
+            Some(hash) => hash,
+            None => doc.am.empty_commit(CommitOptions::default().with_time(0)),
+        };
+        let change = new_change(&doc.am, &hash)?;
+        Ok((doc, change))
+    }
+
+    /// Records who filed the content, and when: a change without operations. Brings a deleted
+    /// document back.
+    ///
+    /// # Errors
+    /// [`MergeError::CounterTooFar`] at the end of the counters.
+    pub fn note_filing(&mut self, stamp: &Stamp<'_>) -> Result<NewChange, MergeError> {
+        self.empty_change(stamp, ChangeKind::Filed)
+    }
+}
+
+/// The content is part of it: should two values ever be filed under one key, they are two actors'
+/// changes and merge; as two first changes of one actor, one of them would be refused for ever.
+fn actor(key: &Key, value: &Map<String, Json>) -> [u8; 16] {
+    let mut hasher = blake3::Hasher::new();
+    for text in [DOMAIN, key.as_str()] {
+        hash_text(&mut hasher, text);
+    }
+    hash_map(&mut hasher, value);
+    let mut actor = [0; 16];
+    hasher.finalize_xof().fill(&mut actor);
+    actor
+}
+
+fn hash_text(hasher: &mut blake3::Hasher, text: &str) {
+    hasher.update(&(text.len() as u64).to_le_bytes());
+    hasher.update(text.as_bytes());
+}
+
+/// Maps are hashed by the order of their keys: the JSON library may keep another one.
+fn hash_map(hasher: &mut blake3::Hasher, map: &Map<String, Json>) {
+    let mut fields: Vec<_> = map.iter().collect();
+    fields.sort_unstable_by_key(|(key, _)| *key);
+    hasher.update(b"{");
+    hasher.update(&(fields.len() as u64).to_le_bytes());
+    for (key, value) in fields {
+        hash_text(hasher, key);
+        hash_value(hasher, value);
+    }
+}
+
+fn hash_value(hasher: &mut blake3::Hasher, value: &Json) {
+    match value {
+        Json::Object(map) => hash_map(hasher, map),
+        Json::Array(items) => {
+            hasher.update(b"[");
+            hasher.update(&(items.len() as u64).to_le_bytes());
+            items.iter().for_each(|item| hash_value(hasher, item));
+        }
+        scalar => hash_text(hasher, &scalar.to_string()),
+    }
+}

@@ -1,0 +1,239 @@
+//! Taking in changes from outside: in any order, repeated, damaged or hostile.
+
+use super::chunk::Chunk;
+use super::doc::{Doc, hashes, native, panic_message};
+use super::error::MergeError;
+use crate::format::hash::ChangeHash;
+use automerge::{Automerge, Change, ReadDoc};
+use std::collections::{HashMap, HashSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// How far a change may start to count above the changes it builds on. Honest writers get there only
+/// if that many operations were made at the same time.
+pub const COUNTER_AHEAD_MAX: u64 = 1_000_000;
+/// Where operation counters end. Automerge holds them in 32 bits.
+pub const COUNTER_MAX: u64 = 1 << 31;
+
+/// A change that waits for one it depends on.
+#[derive(Debug, Clone)]
+pub(super) struct Waiting {
+    pub bytes: Vec<u8>,
+    pub deps: Vec<ChangeHash>,
+    pub actor: Vec<u8>,
+}
+
+/// What became of the changes given to [`Doc::apply`].
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Applied {
+    /// How many changes are part of the document now and were not before.
+    pub new: usize,
+    /// Those that were refused, with their hash where the bytes have one. All others were applied,
+    /// wait for a dependency, or were here before.
+    pub rejected: Vec<(Option<ChangeHash>, MergeError)>,
+}
+
+struct Ready {
+    hash: ChangeHash,
+    change: Change,
+}
+
+impl Doc {
+    /// Adds raw changes, in any order and however often. One that cannot be taken is reported and
+    /// does not keep the others out; one whose dependencies are missing waits.
+    pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = &'a [u8]>) -> Applied {
+        let mut applied = Applied::default();
+        for bytes in changes {
+            match Chunk::parse(bytes) {
+                Ok(chunk) if self.contains(&chunk.hash) => {}
+                Ok(Chunk { hash, deps, actor, .. }) => {
+                    let waiting = || Waiting { bytes: bytes.to_vec(), deps, actor: actor.to_vec() };
+                    self.waiting.entry(hash).or_insert_with(waiting);
+                }
+                Err(error) => applied.rejected.push((super::hash_of(bytes).ok(), error)),
+            }
+        }
+        self.apply_ready(&mut applied);
+        applied
+    }
+
+    /// Adds all changes of `other`, also those that wait there.
+    pub fn merge(&mut self, other: &Doc) -> Applied {
+        let added = self.am.get_changes_added(&other.am);
+        let waiting = other.waiting.values().map(|waiting| waiting.bytes.as_slice());
+        self.apply(added.iter().map(Change::raw_bytes).chain(waiting))
+    }
+
+    /// The changes that wait for a dependency, by hash.
+    pub fn waiting(&self) -> impl Iterator<Item = (&ChangeHash, &[u8])> {
+        self.waiting.iter().map(|(hash, waiting)| (hash, waiting.bytes.as_slice()))
+    }
+
+    /// The changes that are waited for and that nobody has brought yet, in ascending order.
+    #[must_use]
+    pub fn missing(&self) -> Vec<ChangeHash> {
+        let deps = self.waiting.values().flat_map(|waiting| &waiting.deps);
+        let unknown =
+            |hash: &&ChangeHash| !self.waiting.contains_key(*hash) && !self.contains(hash);
+        let mut missing: Vec<ChangeHash> = deps.filter(unknown).copied().collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
+    }
+
+    fn apply_ready(&mut self, applied: &mut Applied) {
+        let mut batch = Vec::new();
+        for hash in self.in_causal_order() {
+            let Some(waiting) = self.waiting.get(&hash) else { continue };
+            match decode(&waiting.bytes) {
+                Ok(change) => batch.push(Ready { hash, change }),
+                Err(error) => {
+                    self.waiting.remove(&hash);
+                    applied.rejected.push((Some(hash), error));
+                }
+            }
+        }
+        self.apply_batch(&batch, applied);
+    }
+
+    /// The waiting changes that nothing is missing for, each after those it depends on.
+    fn in_causal_order(&self) -> Vec<ChangeHash> {
+        let mut dependents: HashMap<ChangeHash, Vec<ChangeHash>> = HashMap::new();
+        let mut unmet: HashMap<ChangeHash, usize> = HashMap::new();
+        let mut ready = Vec::new();
+        for (hash, waiting) in &self.waiting {
+            let open: HashSet<_> = waiting.deps.iter().filter(|dep| !self.contains(dep)).collect();
+            if open.is_empty() {
+                ready.push(*hash);
+            }
+            unmet.insert(*hash, open.len());
+            for dep in open {
+                dependents.entry(*dep).or_default().push(*hash);
+            }
+        }
+        let mut next = 0;
+        while let Some(hash) = ready.get(next).copied() {
+            next += 1;
+            for dependent in dependents.remove(&hash).unwrap_or_default() {
+                let left = unmet.entry(dependent).or_default();
+                *left = left.saturating_sub(1);
+                if *left == 0 {
+                    ready.push(dependent);
+                }
+            }
+        }
+        ready
+    }
+
+    /// Applies a batch in causal order. If Automerge refuses it, its halves are tried, so that only
+    /// the culprits are left out; what depends on them goes on waiting.
+    fn apply_batch(&mut self, batch: &[Ready], applied: &mut Applied) {
+        let fitting = self.fitting(batch, applied);
+        match self.try_batch(&fitting) {
+            Ok(am) => {
+                self.am = am;
+                applied.new += fitting.len();
+                fitting.iter().for_each(|ready| drop(self.waiting.remove(&ready.hash)));
+            }
+            Err(error) => match fitting.as_slice() {
+                [only] => {
+                    self.waiting.remove(&only.hash);
+                    applied.rejected.push((Some(only.hash), error));
+                }
+                _ => {
+                    let (first, second) = fitting.split_at(fitting.len() / 2);
+                    let owned = |half: &[&Ready]| -> Vec<Ready> {
+                        half.iter()
+                            .map(|r| Ready { hash: r.hash, change: r.change.clone() })
+                            .collect()
+                    };
+                    self.apply_batch(&owned(first), applied);
+                    self.apply_batch(&owned(second), applied);
+                }
+            },
+        }
+    }
+
+    /// Those of a batch whose dependencies are here (or earlier in the batch) and whose counters are
+    /// in bounds.
+    fn fitting<'a>(&mut self, batch: &'a [Ready], applied: &mut Applied) -> Vec<&'a Ready> {
+        let mut ends: HashMap<ChangeHash, u64> = HashMap::new();
+        let mut fitting = Vec::new();
+        for ready in batch {
+            let deps = hashes(ready.change.deps());
+            let Some(before) = deps.iter().try_fold(0, |before, dep| {
+                let end = ends.get(dep).copied().or_else(|| self.max_op(dep))?;
+                Some(end.max(before))
+            }) else {
+                continue;
+            };
+            match check_counter(before, ready.change.start_op().get(), ready.change.len() as u64) {
+                Ok(()) => {
+                    ends.insert(ready.hash, end_of(&ready.change));
+                    fitting.push(ready);
+                }
+                Err(error) => {
+                    self.waiting.remove(&ready.hash);
+                    applied.rejected.push((Some(ready.hash), error));
+                }
+            }
+        }
+        fitting
+    }
+
+    fn max_op(&self, hash: &ChangeHash) -> Option<u64> {
+        self.am.get_change_meta_by_hash(&native(hash)).map(|meta| meta.max_op)
+    }
+
+    fn try_batch(&self, batch: &[&Ready]) -> Result<Automerge, MergeError> {
+        if batch.is_empty() {
+            return Ok(self.am.clone());
+        }
+        apply_to_copy(&self.am, batch.iter().map(|ready| ready.change.clone()))
+    }
+}
+
+/// Applies changes whose dependencies are all there to a copy: whatever Automerge does to it, the
+/// original stays whole.
+pub(super) fn apply_to_copy(
+    am: &Automerge,
+    changes: impl Iterator<Item = Change> + Clone,
+) -> Result<Automerge, MergeError> {
+    let mut copy = am.clone();
+    let attempt = catch_unwind(AssertUnwindSafe(|| {
+        copy.apply_changes(changes.clone())?;
+        // A document that cannot give a change back could be neither saved nor copied.
+        let lost = changes.clone().any(|change| {
+            copy.get_change_by_hash(&change.hash())
+                .is_none_or(|c| c.raw_bytes() != change.raw_bytes())
+        });
+        if lost { Err(MergeError::NotCanonical) } else { Ok(()) }
+    }));
+    match attempt {
+        Ok(Ok(())) => Ok(copy),
+        Ok(Err(error)) => Err(error),
+        Err(panic) => Err(MergeError::Panicked { why: panic_message(&*panic) }),
+    }
+}
+
+/// The counter bounds, for foreign changes and for those that are about to be made.
+pub(super) fn check_counter(before: u64, start: u64, operations: u64) -> Result<(), MergeError> {
+    let too_far = start > before.saturating_add(COUNTER_AHEAD_MAX);
+    if too_far || start.saturating_add(operations) > COUNTER_MAX {
+        return Err(MergeError::CounterTooFar { start, before });
+    }
+    Ok(())
+}
+
+fn end_of(change: &Change) -> u64 {
+    (change.start_op().get() + change.len() as u64).saturating_sub(1)
+}
+
+/// Decodes the operations of a chunk that was checked when it came in.
+pub(super) fn decode(bytes: &[u8]) -> Result<Change, MergeError> {
+    match catch_unwind(|| Change::try_from(bytes)) {
+        Ok(Ok(change)) => Ok(change),
+        Ok(Err(error)) => Err(MergeError::Refused { why: error.to_string() }),
+        Err(panic) => Err(MergeError::Panicked { why: panic_message(&*panic) }),
+    }
+}

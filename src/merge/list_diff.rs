@@ -1,0 +1,56 @@
+//! Which elements of a list stay when it is replaced by another.
+//!
+//! What stays is not touched, so that elements that others insert or edit at the same time keep
+//! their place. The common start and end are matched first; in between, the k-th occurrence of a
+//! value is matched with its k-th occurrence, and the longest run of matches in rising order stays.
+//! For lists without repeated values that is a longest common subsequence, in `n log n`.
+
+use serde_json::Value as Json;
+use std::collections::{HashMap, VecDeque};
+
+/// Pairs `(old index, new index)` of equal elements that stay, rising in both.
+pub(super) fn kept(old: &[Json], new: &[Json]) -> Vec<(usize, usize)> {
+    let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let (old_rest, new_rest) = (old.iter().skip(start), new.iter().skip(start));
+    let end = old_rest.rev().zip(new_rest.rev()).take_while(|(a, b)| a == b).count();
+    let (old_end, new_end) = (old.len() - end, new.len() - end);
+
+    let old_middle = old.get(start..old_end).unwrap_or_default();
+    let new_middle = new.get(start..new_end).unwrap_or_default();
+    let middle = matches(old_middle, new_middle).into_iter().map(|(a, b)| (a + start, b + start));
+    let tail = (old_end..old.len()).zip(new_end..new.len());
+    (0..start).map(|n| (n, n)).chain(middle).chain(tail).collect()
+}
+
+fn matches(old: &[Json], new: &[Json]) -> Vec<(usize, usize)> {
+    if old.is_empty() || new.is_empty() {
+        return Vec::new();
+    }
+    let mut places: HashMap<&Json, VecDeque<usize>> = HashMap::new();
+    for (n, value) in old.iter().enumerate() {
+        places.entry(value).or_default().push_back(n);
+    }
+    let place = |(n, value)| Some((places.get_mut(value)?.pop_front()?, n));
+    longest_rising(&new.iter().enumerate().filter_map(place).collect::<Vec<_>>())
+}
+
+/// The longest subsequence whose first numbers rise (the second ones do already): patience sorting.
+fn longest_rising(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
+    // For each length, the index of the pair that ends such a run with the smallest first number.
+    let mut ends: Vec<usize> = Vec::new();
+    let mut before: Vec<Option<usize>> = Vec::with_capacity(pairs.len());
+    for (n, (first, _)) in pairs.iter().enumerate() {
+        let at = ends.partition_point(|end| pairs.get(*end).is_some_and(|pair| pair.0 < *first));
+        before.push(at.checked_sub(1).and_then(|at| ends.get(at).copied()));
+        match ends.get_mut(at) {
+            Some(end) => *end = n,
+            None => ends.push(n),
+        }
+    }
+    let last = ends.last().copied();
+    let back = |n: &usize| before.get(*n).copied().flatten();
+    let mut run: Vec<_> =
+        std::iter::successors(last, back).filter_map(|n| pairs.get(n).copied()).collect();
+    run.reverse();
+    run
+}

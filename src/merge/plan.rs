@@ -1,0 +1,256 @@
+//! From a wanted value to the operations that make a document show it, and no others.
+//!
+//! A value that a write names is *stated*: if the field shows another value it is written, and if it
+//! is in conflict the conflict is settled, also where the shown value already is the stated one. A
+//! `put` states the whole document, a `patch` the fields that it names.
+
+use super::list_diff;
+use super::read::{ListNode, Loser, MapNode, Node, Slot};
+use automerge::{ObjId, Prop, ScalarValue, hydrate};
+use serde_json::{Map, Number, Value as Json};
+
+/// One call on an Automerge transaction. Steps on one list go from its end to its start, so that no
+/// step moves the index of a later one.
+#[derive(Debug)]
+pub(super) enum Step {
+    Put {
+        obj: ObjId,
+        prop: Prop,
+        value: ScalarValue,
+    },
+    Create {
+        obj: ObjId,
+        prop: Prop,
+        value: hydrate::Value,
+    },
+    Insert {
+        list: ObjId,
+        index: usize,
+        values: Vec<hydrate::Value>,
+    },
+    Delete {
+        obj: ObjId,
+        prop: Prop,
+    },
+    Increment {
+        obj: ObjId,
+        prop: Prop,
+        by: i64,
+    },
+    Rewrite {
+        text: ObjId,
+        to: String,
+    },
+    /// Remove one value of a field in conflict and leave the others.
+    Settle {
+        loser: ObjId,
+    },
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Plan {
+    pub steps: Vec<Step>,
+}
+
+/// A field of a map (one object for each part) or an element of a list (one object).
+struct Place<'a> {
+    parts: &'a [ObjId],
+    prop: Prop,
+}
+
+impl Place<'_> {
+    fn part(&self, part: usize) -> Option<ObjId> {
+        self.parts.get(part).cloned()
+    }
+}
+
+impl Plan {
+    /// Make the map show `wanted`, nothing more and nothing less.
+    pub fn put(&mut self, map: &MapNode, wanted: &Map<String, Json>) {
+        for (key, slot) in &map.fields {
+            let place = Place { parts: &map.parts, prop: key.as_str().into() };
+            match wanted.get(key) {
+                Some(value) => self.state(slot, &place, value),
+                None => self.remove(slot, &place),
+            }
+        }
+        for (key, value) in wanted.iter().filter(|(key, _)| field(map, key).is_none()) {
+            self.add(map, key, value);
+        }
+    }
+
+    /// Merge `patch` into the map (RFC 7396).
+    pub fn patch(&mut self, map: &MapNode, patch: &Map<String, Json>) {
+        for (key, value) in patch {
+            let place = Place { parts: &map.parts, prop: key.as_str().into() };
+            match (field(map, key), value) {
+                (None, Json::Null) => {}
+                (None, value) => self.add(map, key, &without_nulls(value)),
+                (Some(slot), Json::Null) => self.remove(slot, &place),
+                (Some(Slot { shown: Node::Map(inner), losers, .. }), Json::Object(patch)) => {
+                    self.patch(inner, patch);
+                    self.settle(losers.iter());
+                }
+                (Some(slot), value) => self.state(slot, &place, &without_nulls(value)),
+            }
+        }
+    }
+
+    /// Remove every field.
+    pub fn clear(&mut self, map: &MapNode) {
+        self.put(map, &Map::new());
+    }
+
+    /// A field that the map does not have yet goes into its last part.
+    pub fn add(&mut self, map: &MapNode, key: &str, value: &Json) {
+        if let Some(obj) = map.parts.last() {
+            self.write(obj.clone(), key.into(), value);
+        }
+    }
+
+    fn write(&mut self, obj: ObjId, prop: Prop, value: &Json) {
+        self.steps.push(match hydrated(value) {
+            hydrate::Value::Scalar(value) => Step::Put { obj, prop, value },
+            value => Step::Create { obj, prop, value },
+        });
+    }
+
+    fn state(&mut self, slot: &Slot, place: &Place<'_>, value: &Json) {
+        match (&slot.shown, value) {
+            (Node::Map(map), Json::Object(wanted)) => self.put(map, wanted),
+            (Node::List(list), Json::Array(wanted)) => self.list(list, wanted),
+            (Node::Text { id, text }, Json::String(to)) => {
+                if text != to {
+                    self.steps.push(Step::Rewrite { text: id.clone(), to: to.clone() });
+                }
+            }
+            (Node::Counter(now), Json::Number(to)) if distance(*now, to).is_some() => {
+                return self.count(slot, place, distance(*now, to).unwrap_or(0));
+            }
+            (Node::Json(now), wanted) if now == wanted => {}
+            _ => return self.replace(slot, place, value),
+        }
+        self.settle(slot.losers.iter());
+    }
+
+    /// An increment overwrites what is in conflict with the counter in the same object.
+    fn count(&mut self, slot: &Slot, place: &Place<'_>, by: i64) {
+        if by == 0 {
+            return self.settle(slot.losers.iter());
+        }
+        if let Some(obj) = place.part(slot.part) {
+            self.steps.push(Step::Increment { obj, prop: place.prop.clone(), by });
+        }
+        self.settle(slot.losers.iter().filter(|loser| loser.part != slot.part));
+    }
+
+    /// Writing one object's field overwrites all its values; other parts lose theirs.
+    fn replace(&mut self, slot: &Slot, place: &Place<'_>, value: &Json) {
+        if let Some(obj) = place.part(slot.part) {
+            self.write(obj, place.prop.clone(), value);
+        }
+        self.remove_from(slot.also_in.iter(), place);
+    }
+
+    fn remove(&mut self, slot: &Slot, place: &Place<'_>) {
+        self.remove_from(slot.also_in.iter().chain([&slot.part]), place);
+    }
+
+    fn remove_from<'a>(&mut self, parts: impl Iterator<Item = &'a usize>, place: &Place<'_>) {
+        let objects = parts.filter_map(|part| place.part(*part));
+        self.steps.extend(objects.map(|obj| Step::Delete { obj, prop: place.prop.clone() }));
+    }
+
+    fn settle<'a>(&mut self, losers: impl Iterator<Item = &'a Loser>) {
+        self.steps.extend(losers.map(|loser| Step::Settle { loser: loser.id.clone() }));
+    }
+
+    fn list(&mut self, list: &ListNode, wanted: &[Json]) {
+        let shown: Vec<Json> = list.items.iter().map(|item| item.slot.shown.to_json()).collect();
+        let kept = list_diff::kept(&shown, wanted);
+        let (mut old_end, mut new_end) = (list.items.len(), wanted.len());
+        for (old, new) in kept.into_iter().rev() {
+            let replaced = wanted.get(new + 1..new_end).unwrap_or_default();
+            self.gap(list, old + 1, old_end, replaced);
+            self.gap(list, old, old + 1, wanted.get(new..=new).unwrap_or_default());
+            (old_end, new_end) = (old, new);
+        }
+        self.gap(list, 0, old_end, wanted.get(..new_end).unwrap_or_default());
+    }
+
+    /// Make the elements `start..end` show `wanted`: one by one as long as there are both, then by
+    /// inserting or deleting the rest.
+    fn gap(&mut self, list: &ListNode, start: usize, end: usize, wanted: &[Json]) {
+        let old = list.items.get(start..end).unwrap_or_default();
+        let both = old.len().min(wanted.len());
+        if let Some(extra) = wanted.get(both..).filter(|extra| !extra.is_empty()) {
+            self.insert(list, end, extra);
+        }
+        for (n, item) in old.iter().enumerate().rev() {
+            let parts = list.parts.get(item.part..=item.part).unwrap_or_default();
+            let place = Place { parts, prop: item.index.into() };
+            match wanted.get(n) {
+                Some(value) => self.state(&item.slot, &place, value),
+                None => self.remove(&item.slot, &place),
+            }
+        }
+    }
+
+    /// New elements go behind the one before them, into the list where that one lives; at the
+    /// start, before the first one; into the winner if there is none.
+    fn insert(&mut self, list: &ListNode, at: usize, values: &[Json]) {
+        let before = at.checked_sub(1).and_then(|n| list.items.get(n));
+        let (part, index) = match (before, list.items.first()) {
+            (Some(item), _) => (list.parts.get(item.part), item.index + 1),
+            (None, Some(first)) => (list.parts.get(first.part), first.index),
+            (None, None) => (list.parts.last(), 0),
+        };
+        if let Some(list) = part.cloned() {
+            let values = values.iter().map(hydrated).collect();
+            self.steps.push(Step::Insert { list, index, values });
+        }
+    }
+}
+
+fn field<'a>(map: &'a MapNode, key: &str) -> Option<&'a Slot> {
+    let at = map.fields.binary_search_by(|(name, _)| name.as_str().cmp(key)).ok()?;
+    map.fields.get(at).map(|(_, slot)| slot)
+}
+
+/// By how much to increment, if the number is one that a counter can show.
+fn distance(now: i64, to: &Number) -> Option<i64> {
+    to.as_i64()?.checked_sub(now)
+}
+
+/// A patch for something that is not there: RFC 7396 drops its nulls.
+pub(super) fn without_nulls(value: &Json) -> Json {
+    let Json::Object(map) = value else { return value.clone() };
+    let fields = map.iter().filter(|(_, value)| !value.is_null());
+    Json::Object(fields.map(|(key, value)| (key.clone(), without_nulls(value))).collect())
+}
+
+/// JSON as Automerge values: strings whole, numbers as narrow as they are.
+pub(super) fn hydrated(value: &Json) -> hydrate::Value {
+    let scalar = match value {
+        Json::Null => ScalarValue::Null,
+        Json::Bool(b) => ScalarValue::Boolean(*b),
+        Json::String(s) => ScalarValue::Str(s.as_str().into()),
+        Json::Number(n) => number(n),
+        Json::Array(items) => return items.iter().map(hydrated).collect::<Vec<_>>().into(),
+        Json::Object(fields) => return hydrate::Value::Map(hydrated_map(fields)),
+    };
+    hydrate::Value::Scalar(scalar)
+}
+
+pub(super) fn hydrated_map(fields: &Map<String, Json>) -> hydrate::Map {
+    let fields = fields.iter().map(|(key, value)| (key.clone(), hydrated(value)));
+    fields.collect::<std::collections::HashMap<_, _>>().into()
+}
+
+fn number(number: &Number) -> ScalarValue {
+    match (number.as_i64(), number.as_u64()) {
+        (Some(n), _) => ScalarValue::Int(n),
+        (None, Some(n)) => ScalarValue::Uint(n),
+        (None, None) => ScalarValue::F64(number.as_f64().unwrap_or(f64::NAN)),
+    }
+}

@@ -1,0 +1,349 @@
+//! What a document shows: one tree, in which the same map or list created twice is united.
+//!
+//! Automerge keeps every value that was written to a field at the same time and shows the one with
+//! the greatest operation id. Where that one is a map (a list, a counter), this reading joins all
+//! maps (lists, counters) of the field instead of hiding all but one. The tree remembers in which
+//! object each entry lives, so that [`super::plan`] can edit it there.
+
+use super::counter;
+use automerge::{
+    Automerge, ChangeHash, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, ScalarValueRef, Value,
+    ValueRef,
+};
+use serde_json::Value as Json;
+use std::collections::BTreeMap;
+
+/// How deep the tree goes; what is nested deeper reads as `null`. Writing stops earlier, so only
+/// changes of other programs get there.
+pub(super) const READ_DEPTH_MAX: usize = 100;
+
+#[derive(Debug)]
+pub(super) enum Node {
+    Json(Json),
+    Counter(i64),
+    Text { id: ObjId, text: String },
+    Map(MapNode),
+    List(ListNode),
+}
+
+/// One map, or several that are shown as one. The last part is the winner.
+#[derive(Debug, Default)]
+pub(super) struct MapNode {
+    pub parts: Vec<ObjId>,
+    /// In the order of their names.
+    pub fields: Vec<(String, Slot)>,
+}
+
+/// One list, or several that follow each other. The last part is the winner.
+#[derive(Debug, Default)]
+pub(super) struct ListNode {
+    pub parts: Vec<ObjId>,
+    pub items: Vec<Item>,
+}
+
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Which of the list's parts it is in, and where.
+    pub part: usize,
+    pub index: usize,
+    pub slot: Slot,
+}
+
+/// A field or an element: what it shows, and what it does not.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub shown: Node,
+    /// The operation that wrote the shown value.
+    pub id: ObjId,
+    /// In which part of the map the shown value lives, and which other parts have the field too.
+    pub part: usize,
+    pub also_in: Vec<usize>,
+    pub losers: Vec<Loser>,
+}
+
+/// A value that was written at the same time as the shown one, differs from it and is not united
+/// with it.
+#[derive(Debug)]
+pub(super) struct Loser {
+    pub node: Node,
+    pub id: ObjId,
+    pub part: usize,
+}
+
+/// One value that Automerge keeps for a field.
+#[derive(Debug, Clone)]
+pub(super) struct Found {
+    pub part: usize,
+    pub id: ObjId,
+    pub kind: Kind,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Kind {
+    Map,
+    List,
+    Text,
+    Counter(i64),
+    Json(Json),
+}
+
+impl Kind {
+    fn object(kind: ObjType) -> Self {
+        match kind {
+            ObjType::Map | ObjType::Table => Kind::Map,
+            ObjType::List => Kind::List,
+            ObjType::Text => Kind::Text,
+        }
+    }
+
+    fn of_ref(value: ValueRef<'_>) -> Self {
+        match value {
+            ValueRef::Object(kind) => Kind::object(kind),
+            ValueRef::Scalar(ScalarValueRef::Counter(n)) => Kind::Counter(n),
+            ValueRef::Scalar(ScalarValueRef::Str(s)) => Kind::Json(Json::String(s.into_owned())),
+            ValueRef::Scalar(scalar) => Kind::of(ScalarValue::from(scalar)),
+        }
+    }
+
+    fn of(scalar: ScalarValue) -> Self {
+        Kind::Json(match scalar {
+            ScalarValue::Counter(n) => return Kind::Counter((&n).into()),
+            ScalarValue::Str(s) => Json::String(s.into()),
+            ScalarValue::Int(n) | ScalarValue::Timestamp(n) => Json::from(n),
+            ScalarValue::Uint(n) => Json::from(n),
+            ScalarValue::F64(n) => Json::from(n),
+            ScalarValue::Boolean(b) => Json::Bool(b),
+            ScalarValue::Null => Json::Null,
+            // JSON has no bytes. Their hex digits say what is there, and writing the same digits
+            // back leaves the bytes alone.
+            ScalarValue::Bytes(bytes) | ScalarValue::Unknown { bytes, .. } => {
+                Json::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+            }
+        })
+    }
+
+    fn unites_with(&self, other: &Kind) -> bool {
+        matches!(
+            (self, other),
+            (Kind::Map, Kind::Map)
+                | (Kind::List, Kind::List)
+                | (Kind::Counter(_), Kind::Counter(_))
+        )
+    }
+
+    /// What to call it in an error.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Kind::Map => "a map",
+            Kind::List => "a list",
+            Kind::Text => "a text",
+            Kind::Counter(_) => "a counter",
+            Kind::Json(Json::String(_)) => "a string",
+            Kind::Json(Json::Number(_)) => "a number",
+            Kind::Json(Json::Bool(_)) => "true or false",
+            Kind::Json(_) => "null",
+        }
+    }
+}
+
+/// Everything that was found for one field, sorted into what is shown and what is not.
+#[derive(Debug)]
+pub(super) struct Sorted {
+    pub winner: Found,
+    /// The winner and what is united with it, in the order of operation ids.
+    pub united: Vec<Found>,
+    /// Neither united with the winner nor equal to it.
+    pub losers: Vec<Found>,
+    also_in: Vec<usize>,
+}
+
+impl Sorted {
+    fn new(mut found: Vec<Found>) -> Option<Self> {
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        let winner = found.last()?.clone();
+        let mut also_in: Vec<usize> = found.iter().map(|f| f.part).collect();
+        also_in.sort_unstable();
+        also_in.dedup();
+        also_in.retain(|part| *part != winner.part);
+        let (united, mut losers): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|f| f.id == winner.id || f.kind.unites_with(&winner.kind));
+        losers.retain(|loser| !matches!(loser.kind, Kind::Json(_)) || loser.kind != winner.kind);
+        Some(Sorted { winner, united, losers, also_in })
+    }
+}
+
+/// Reads a document at its present heads, or at earlier ones.
+#[derive(Clone, Copy)]
+pub(super) struct Reader<'a> {
+    pub am: &'a Automerge,
+    pub heads: Option<&'a [ChangeHash]>,
+}
+
+impl Reader<'_> {
+    pub fn root(&self) -> MapNode {
+        self.map(vec![ROOT], 0)
+    }
+
+    /// The field `key` of the united map `parts`, without what is nested in it.
+    pub fn field(&self, parts: &[ObjId], key: &str) -> Option<Sorted> {
+        let all = parts.iter().enumerate().flat_map(|(n, part)| self.all(part, key.into(), n));
+        Sorted::new(all.collect())
+    }
+
+    fn map(&self, parts: Vec<ObjId>, depth: usize) -> MapNode {
+        let fields = match parts.as_slice() {
+            [only] => self
+                .found_in_map(only, 0)
+                .map(|(key, found)| (key, self.slot(found, depth)))
+                .collect(),
+            _ => self.united_fields(&parts, depth),
+        };
+        MapNode { parts, fields: drop_empty(fields) }
+    }
+
+    fn united_fields(&self, parts: &[ObjId], depth: usize) -> Vec<(String, Option<Slot>)> {
+        let mut fields: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+        for (n, part) in parts.iter().enumerate() {
+            for (key, found) in self.found_in_map(part, n) {
+                fields.entry(key).or_default().extend(found);
+            }
+        }
+        fields.into_iter().map(|(key, found)| (key, self.slot(found, depth))).collect()
+    }
+
+    fn found_in_map(&self, map: &ObjId, part: usize) -> impl Iterator<Item = (String, Vec<Found>)> {
+        let range = match self.heads {
+            None => self.am.map_range(map, ..),
+            Some(heads) => self.am.map_range_at(map, .., heads),
+        };
+        range.map(move |item| {
+            let key = item.key.to_string();
+            let found = if item.conflict {
+                self.all(map, key.as_str().into(), part)
+            } else {
+                vec![Found { part, id: item.id(), kind: Kind::of_ref(item.value) }]
+            };
+            (key, found)
+        })
+    }
+
+    pub fn list(&self, parts: Vec<ObjId>, depth: usize) -> ListNode {
+        let mut items = Vec::new();
+        for (part, list) in parts.iter().enumerate() {
+            let range = match self.heads {
+                None => self.am.list_range(list, ..),
+                Some(heads) => self.am.list_range_at(list, .., heads),
+            };
+            for item in range {
+                let index = item.index;
+                let found = if item.conflict {
+                    self.all(list, index.into(), 0)
+                } else {
+                    vec![Found { part: 0, id: item.id(), kind: Kind::of_ref(item.value) }]
+                };
+                items.extend(self.slot(found, depth).map(|slot| Item { part, index, slot }));
+            }
+        }
+        ListNode { parts, items }
+    }
+
+    /// Every value that Automerge keeps for one field of one object.
+    fn all(&self, obj: &ObjId, prop: Prop, part: usize) -> Vec<Found> {
+        let values = match self.heads {
+            None => self.am.get_all(obj, prop),
+            Some(heads) => self.am.get_all_at(obj, prop, heads),
+        };
+        // An object that is not there, or of another type, has no values.
+        let values = values.unwrap_or_default();
+        let found = |(value, id): (Value<'_>, ObjId)| {
+            let kind = match value {
+                Value::Object(kind) => Kind::object(kind),
+                Value::Scalar(scalar) => Kind::of(scalar.into_owned()),
+            };
+            Found { part, id, kind }
+        };
+        values.into_iter().map(found).collect()
+    }
+
+    fn slot(&self, mut found: Vec<Found>, depth: usize) -> Option<Slot> {
+        if found.len() == 1 {
+            let Found { part, id, kind } = found.pop()?;
+            let shown = self.node(kind, vec![id.clone()], depth + 1);
+            return Some(Slot { shown, id, part, also_in: Vec::new(), losers: Vec::new() });
+        }
+        let Sorted { winner, united, losers, also_in } = Sorted::new(found)?;
+        let shown = match winner.kind {
+            Kind::Counter(_) => Node::Counter(self.sum(&united)),
+            kind => self.node(kind, united.into_iter().map(|f| f.id).collect(), depth + 1),
+        };
+        let loser = |Found { part, id, kind }: Found| {
+            let node = self.node(kind, vec![id.clone()], depth + 1);
+            Loser { node, id, part }
+        };
+        let losers = losers.into_iter().rev().map(loser).collect();
+        Some(Slot { shown, id: winner.id, part: winner.part, also_in, losers })
+    }
+
+    fn node(&self, kind: Kind, ids: Vec<ObjId>, depth: usize) -> Node {
+        if depth > READ_DEPTH_MAX {
+            return Node::Json(Json::Null);
+        }
+        match kind {
+            Kind::Map => Node::Map(self.map(ids, depth)),
+            Kind::List => Node::List(self.list(ids, depth)),
+            Kind::Text => self.text(ids),
+            Kind::Counter(n) => Node::Counter(n),
+            Kind::Json(value) => Node::Json(value),
+        }
+    }
+
+    fn text(&self, ids: Vec<ObjId>) -> Node {
+        let text = ids.into_iter().next_back().and_then(|id| {
+            let text = match self.heads {
+                None => self.am.text(&id),
+                Some(heads) => self.am.text_at(&id, heads),
+            };
+            text.map(|text| Node::Text { id, text }).ok()
+        });
+        text.unwrap_or(Node::Json(Json::Null))
+    }
+
+    /// The counters of one field, added up. Where one object has several, Automerge applies every
+    /// later increment to each of them, so they cannot simply be added.
+    pub fn sum(&self, united: &[Found]) -> i64 {
+        let mut by_part: BTreeMap<usize, Vec<&Found>> = BTreeMap::new();
+        for found in united {
+            by_part.entry(found.part).or_default().push(found);
+        }
+        let totals = by_part.into_values().map(|counters| match counters.as_slice() {
+            [Found { kind: Kind::Counter(n), .. }] => *n,
+            several => {
+                let ids: Vec<&ObjId> = several.iter().map(|found| &found.id).collect();
+                counter::sum(self.am, self.heads, &ids)
+            }
+        });
+        totals.fold(0, i64::wrapping_add)
+    }
+}
+
+fn drop_empty(fields: Vec<(String, Option<Slot>)>) -> Vec<(String, Slot)> {
+    fields.into_iter().filter_map(|(key, slot)| Some((key, slot?))).collect()
+}
+
+impl Node {
+    /// The JSON that stands for it, without what is in conflict.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Node::Json(value) => value.clone(),
+            Node::Counter(n) => Json::from(*n),
+            Node::Text { text, .. } => Json::String(text.clone()),
+            Node::Map(map) => {
+                let field = |(key, slot): &(String, Slot)| (key.clone(), slot.shown.to_json());
+                Json::Object(map.fields.iter().map(field).collect())
+            }
+            Node::List(list) => {
+                Json::Array(list.items.iter().map(|item| item.slot.shown.to_json()).collect())
+            }
+        }
+    }
+}

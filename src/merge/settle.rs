@@ -1,0 +1,86 @@
+//! Settling a conflict without touching the value that is shown.
+//!
+//! A map, a list, a text or a counter cannot be written "again": that would make a new, empty one
+//! and cut off what others add to the old one meanwhile. What is wanted is a delete that names only
+//! the losing values as its predecessors. Automerge can express and apply that, but its transactions
+//! offer it for scalars alone. So the change is made on a copy, its delete operations are added to
+//! the decoded change, and the result is applied like one from outside.
+
+use super::doc::Doc;
+use super::error::MergeError;
+use super::intake::apply_to_copy;
+use super::message::ChangeKind;
+use super::plan::Step;
+use super::write::{NewChange, Stamp, begin, check_operations, run};
+use crate::format::hash::ChangeHash;
+use automerge::legacy::{ElementId, Key, Op, OpId, OpType};
+use automerge::transaction::Transactable;
+use automerge::{Automerge, Change, ExpandedChange, ObjId, ROOT, ReadDoc};
+
+/// The name of a field that is written on the copy only: it makes a change of a transaction that
+/// would have no operation otherwise, and is taken out again.
+const PLACEHOLDER: &str = "\0settle";
+
+impl Doc {
+    /// One change that carries out `steps` and removes the values that `settled` names.
+    pub(super) fn settle(
+        &mut self,
+        stamp: &Stamp<'_>,
+        base: Option<&[automerge::ChangeHash]>,
+        steps: &[Step],
+        settled: &[Step],
+    ) -> Result<NewChange, MergeError> {
+        self.prepare(stamp, base)?;
+        let losers = settled.iter().filter_map(|step| match step {
+            Step::Settle { loser } => Some(delete_of(&self.am, loser)),
+            _ => None,
+        });
+        let losers = losers.collect::<Result<Vec<_>, _>>()?;
+        let mut change = self.change_on_a_copy(stamp, base, steps)?;
+        change.operations.pop();
+        change.operations.extend(losers);
+        let change = Change::from(change);
+        self.am = apply_to_copy(&self.am, std::iter::once(change.clone()))?;
+        let hash = ChangeHash(change.hash().0);
+        Ok(NewChange { hash, bytes: change.raw_bytes().to_vec() })
+    }
+
+    /// The change that `steps` make, with the placeholder as its last operation.
+    fn change_on_a_copy(
+        &self,
+        stamp: &Stamp<'_>,
+        base: Option<&[automerge::ChangeHash]>,
+        steps: &[Step],
+    ) -> Result<ExpandedChange, MergeError> {
+        let mut copy = self.am.clone();
+        let mut tx = begin(&mut copy, base)?;
+        run(&mut tx, steps)?;
+        check_operations(&tx)?;
+        let before = tx.pending_ops();
+        tx.put(ROOT, PLACEHOLDER, stamp.time_ms)?;
+        if tx.pending_ops() == before {
+            tx.put(ROOT, PLACEHOLDER, stamp.time_ms.wrapping_add(1))?;
+        }
+        let (hash, _) = tx.commit_with(stamp.options(ChangeKind::Edit));
+        let change = hash.and_then(|hash| copy.get_change_by_hash(&hash)).ok_or_else(vanished)?;
+        Ok(change.decode())
+    }
+}
+
+/// A delete of exactly one value, found through the operation that wrote it.
+fn delete_of(am: &Automerge, loser: &ObjId) -> Result<Op, MergeError> {
+    let ObjId::Id(counter, actor, _) = loser else { return Err(vanished()) };
+    let change = am.hash_for_opid(loser).and_then(|hash| am.get_change_by_hash(&hash));
+    let change = change.ok_or_else(vanished)?.decode();
+    let at = usize::try_from(counter.saturating_sub(change.start_op.get())).unwrap_or(usize::MAX);
+    let written = change.operations.get(at).ok_or_else(vanished)?;
+    let id = OpId(*counter, actor.clone());
+    let key =
+        if written.insert { Key::Seq(ElementId::Id(id.clone())) } else { written.key.clone() };
+    let obj = written.obj.clone();
+    Ok(Op { action: OpType::Delete, obj, key, pred: vec![id].into(), insert: false })
+}
+
+fn vanished() -> MergeError {
+    MergeError::Refused { why: "it does not give back a change that it holds".to_owned() }
+}

@@ -1,0 +1,112 @@
+//! A document as people and programs read it: a JSON value, and what is in conflict.
+
+use super::message::Written;
+use super::read::{MapNode, Node, Slot};
+use crate::format::hash::ChangeHash;
+use automerge::{Automerge, ObjId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value as Json};
+
+/// A document at one version. The same changes give the same view on every machine.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// The document; empty if it is deleted.
+    pub value: Map<String, Json>,
+    /// The fields to which different values were written at the same time, in the order of their
+    /// paths. Empty if the document is deleted.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Conflict>,
+    /// Whether the document is deleted (its content is kept, and comes back with the next edit).
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub deleted: bool,
+    /// The latest change, by the writers' clocks; `None` if there is none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub modified: Option<Written>,
+}
+
+/// Different values that were written to one field at the same time. Writing the field again, also
+/// with the shown value, settles it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conflict {
+    /// Where: a JSON pointer (RFC 6901) into the view's value.
+    pub path: String,
+    /// Who wrote the value that is shown.
+    pub shown: Written,
+    /// The values that are not shown, the latest operation first.
+    pub others: Vec<Candidate>,
+}
+
+/// A value that lost.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// The value.
+    pub value: Json,
+    /// Who wrote it.
+    #[serde(flatten)]
+    pub written: Written,
+}
+
+/// Turns the tree into JSON and collects the conflicts on the way.
+pub(super) struct Rendering<'a> {
+    am: &'a Automerge,
+    path: Vec<String>,
+    pub conflicts: Vec<Conflict>,
+}
+
+impl<'a> Rendering<'a> {
+    pub fn new(am: &'a Automerge) -> Self {
+        Rendering { am, path: Vec::new(), conflicts: Vec::new() }
+    }
+
+    pub fn map(&mut self, map: MapNode) -> Map<String, Json> {
+        let field = |(key, slot)| (String::clone(&key), self.slot(key, slot));
+        map.fields.into_iter().map(field).collect()
+    }
+
+    fn slot(&mut self, step: String, slot: Slot) -> Json {
+        self.path.push(step);
+        if !slot.losers.is_empty() {
+            self.conflict(&slot);
+        }
+        let value = match slot.shown {
+            Node::Json(value) => value,
+            Node::Counter(n) => Json::from(n),
+            Node::Text { text, .. } => Json::String(text),
+            Node::Map(map) => Json::Object(self.map(map)),
+            Node::List(list) => {
+                let items = list.items.into_iter().enumerate();
+                Json::Array(items.map(|(n, item)| self.slot(n.to_string(), item.slot)).collect())
+            }
+        };
+        self.path.pop();
+        value
+    }
+
+    fn conflict(&mut self, slot: &Slot) {
+        let others = slot.losers.iter().map(|loser| Candidate {
+            value: loser.node.to_json(),
+            written: written(self.am, &loser.id),
+        });
+        let conflict = Conflict {
+            path: pointer(self.path.iter().map(String::as_str)),
+            shown: written(self.am, &slot.id),
+            others: others.collect(),
+        };
+        self.conflicts.push(conflict);
+    }
+}
+
+/// The JSON pointer of a path.
+pub(super) fn pointer<'a>(path: impl Iterator<Item = &'a str>) -> String {
+    path.flat_map(|step| ["/".to_owned(), step.replace('~', "~0").replace('/', "~1")]).collect()
+}
+
+fn written(am: &Automerge, operation: &ObjId) -> Written {
+    let meta = am.hash_for_opid(operation).and_then(|hash| am.get_change_meta_by_hash(&hash));
+    // Every operation in a document belongs to one of its changes.
+    meta.as_ref().map(Written::new).unwrap_or_else(|| Written {
+        by: String::new(),
+        time_ms: 0,
+        change: ChangeHash([0; 32]),
+    })
+}
