@@ -1,4 +1,4 @@
-//! A small deterministic generator (SplitMix64, Steele et al. 2014).
+//! A small deterministic generator (`SplitMix64`, Steele et al. 2014).
 //!
 //! Owns: the chance of the simulated disk. Invariant: one seed, one sequence, on every machine and in
 //! every version; within one sequence no value comes twice. Must not know: what is decided with it.

@@ -135,6 +135,17 @@ fn a_rename_survives_as_old_or_new_never_neither_nor_both() {
 }
 
 #[test]
+fn of_two_renames_the_second_does_not_survive_without_the_first() {
+    let (disk, fs) = disk();
+    durable_file(&fs, "/a/f", b"x");
+    fs.rename_noreplace(p("/a/f"), p("/a/g")).unwrap();
+    fs.rename_noreplace(p("/a/g"), p("/a/h")).unwrap();
+    let seen = outcomes(&disk, |fs| present(fs, &["/a/f", "/a/g", "/a/h"]));
+    let one = |i| (0..3).map(|j| i == j).collect();
+    assert_eq!(seen, (0..3).map(one).collect());
+}
+
+#[test]
 fn syncing_either_directory_makes_a_rename_durable() {
     for dir in ["/a", "/b"] {
         let (disk, fs) = disk();
@@ -194,7 +205,7 @@ fn a_failed_sync_gives_its_bytes_up_and_the_next_one_lies() {
     file.sync().unwrap();
     assert_eq!(read(&fs, "/a/f"), b"123456", "the page cache still shows them");
     let seen = outcomes(&disk, |fs| read(fs, "/a/f"));
-    assert!(seen.contains(&b"12\0\056"[..]), "lost below bytes that were synced: {seen:?}");
+    assert!(seen.contains(&b"12\x00\x0056"[..]), "lost below bytes that were synced: {seen:?}");
     assert!(seen.contains(&b"123456"[..]), "or written after all: {seen:?}");
     assert!(seen.iter().all(|b| b.starts_with(b"12") && b.ends_with(b"56")), "{seen:?}");
 }
@@ -207,6 +218,8 @@ fn a_note_replaces_what_was_there_and_is_not_synced() {
     assert_eq!(read(&fs, "/a/LOCK"), b"new");
     let seen = outcomes(&disk, |fs| read(fs, "/a/LOCK"));
     assert!(seen.contains(&b"old note"[..]) && seen.contains(&b"new"[..]), "{seen:?}");
+    let mixed = |b: &[u8]| b != b"old note" && !b"new".starts_with(b) && b != [0; 3];
+    assert!(!seen.iter().any(|b| mixed(b)), "old and new do not mix: {seen:?}");
     fs.open(p("/a/LOCK")).unwrap().sync().unwrap();
     assert_eq!(outcomes(&disk, |fs| read(fs, "/a/LOCK")), BTreeSet::from([b"new".to_vec()]));
 }
