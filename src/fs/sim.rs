@@ -1,1 +1,290 @@
-//! Simulated disk.
+//! A simulated disk for tests: it forgets what was not synced, and fails when told to.
+//!
+//! Owns: [`SimDisk`], one disk in memory that several simulated processes ([`SimFs`]) share, with locks,
+//! faults and power cuts. Invariant: everything that happens follows from the seed and the order of the
+//! calls; a power cut leaves at least what was synced and nothing that was never written. It is stricter
+//! than any one real file system: a directory lives only if its parent was synced, each name that was
+//! not synced lives or dies on its own, sectors are written in any order. Must not know: what the files
+//! hold. Left out: memory-mapped files, symbolic links, hard links, a cache that drops pages under
+//! pressure, and a `readdir` that races with changes (a listing is atomic, in random order).
+//!
+//! It is public so that programs that embed the store can test with it too:
+//!
+//! ```
+//! use crdt_palace::fs::{Fs, sim::SimDisk};
+//! use std::path::Path;
+//!
+//! let disk = SimDisk::new(7);
+//! let file = disk.process().create(Path::new("/note")).unwrap();
+//! file.append(b"kept").unwrap();
+//! file.sync().unwrap(); // the bytes, not the name
+//! disk.process().sync_dir(Path::new("/")).unwrap(); // the name
+//! disk.power_cut(1);
+//! assert_eq!(disk.process().stat(Path::new("/note")).unwrap().len, 4);
+//! assert!(file.sync().is_err()); // its process is gone
+//! ```
+
+mod content;
+mod faults;
+mod image;
+mod process;
+mod splitmix;
+#[cfg(test)]
+mod tests;
+
+pub use faults::{Call, Failure};
+pub use process::SimFs;
+
+use super::{Host, Stat};
+use faults::Faults;
+use image::{Image, Ino};
+use splitmix::SplitMix;
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Where the clock starts: 2025-01-01T00:00:00Z, in milliseconds.
+const EPOCH_MS: i64 = 1_735_689_600_000;
+/// What `statfs` says of ext4, where locks can be trusted.
+const EXT4: u64 = 0xEF53;
+
+/// A disk in memory, and the machine around it. All times are simulated; nothing ever waits.
+#[derive(Debug)]
+pub struct SimDisk {
+    shared: Shared,
+}
+
+impl SimDisk {
+    /// An empty disk that holds the directory `/`. What chance decides follows from `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self { shared: Shared::new(State::new(seed)) }
+    }
+
+    /// Starts a process of the user who owns the disk.
+    #[must_use]
+    pub fn process(&self) -> SimFs {
+        let process = self.shared.state().start();
+        SimFs { disk: self.shared.clone(), process }
+    }
+
+    /// Starts a process of another user: it owns no directory, and each call of it that would change
+    /// something fails with `PermissionDenied`. It may sync.
+    #[must_use]
+    pub fn strange_process(&self) -> SimFs {
+        let strange = self.process();
+        self.shared.state().strangers.insert(strange.process);
+        strange
+    }
+
+    /// The power fails and comes back. What was synced is kept, everything else as `seed` decides; every
+    /// process is dead, every lock free, the boot id new. Takes back [`stop_after`](Self::stop_after).
+    pub fn power_cut(&self, seed: u64) {
+        self.shared.state().power_cut(&mut SplitMix::new(seed));
+    }
+
+    /// A second disk that holds the same and goes on alike, without any process: for trying several
+    /// power cuts from one state.
+    #[must_use]
+    pub fn fork(&self) -> Self {
+        let mut state = self.shared.state().clone();
+        state.end_processes();
+        Self { shared: Shared::new(state) }
+    }
+
+    /// How many calls that change something were made so far, failed ones included. The kinds are those
+    /// of [`Call`].
+    #[must_use]
+    pub fn operations(&self) -> u64 {
+        self.shared.state().operations
+    }
+
+    /// The power fails once [`operations`](Self::operations) is `n`: that call still happens, and every
+    /// later call of every process fails, until [`power_cut`](Self::power_cut) says what survived.
+    pub fn stop_after(&self, n: u64) {
+        self.shared.state().stop_after = Some(n);
+    }
+
+    /// The `nth` call of this kind from now on fails; 1 is the next one.
+    pub fn fail_nth(&self, call: Call, nth: u64, failure: Failure) {
+        self.shared.state().faults.plan(call, nth, failure);
+    }
+
+    /// From now on one in `n` of the calls that change something fails, by chance; 0 ends it.
+    pub fn fail_one_in(&self, n: usize) {
+        self.shared.state().faults.one_in = n;
+    }
+
+    /// What `statfs` says from now on. The default is ext4.
+    pub fn set_fs_type(&self, fs_type: u64) {
+        self.shared.state().fs_type = fs_type;
+    }
+
+    /// Lets time pass. Besides, each reading of the clock lets one millisecond pass.
+    pub fn advance(&self, ms: i64) {
+        self.shared.state().clock_ms += ms;
+    }
+}
+
+/// The state that all handles of one disk share.
+#[derive(Clone)]
+struct Shared(Arc<Mutex<State>>);
+
+impl Shared {
+    fn new(state: State) -> Self {
+        Self(Arc::new(Mutex::new(state)))
+    }
+
+    /// A test that panicked elsewhere does not spoil the disk: each call leaves it whole.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl std::fmt::Debug for Shared {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("SimDisk") // the whole disk would drown any message
+    }
+}
+
+/// The disk and the kernel.
+#[derive(Clone)]
+struct State {
+    image: Image,
+    /// Identifiers, one sequence for all processes: no two ever get the same.
+    ids: SplitMix,
+    /// Everything else that chance decides.
+    chance: SplitMix,
+    faults: Faults,
+    clock_ms: i64,
+    fs_type: u64,
+    host: Host,
+    alive: BTreeSet<u64>,
+    strangers: BTreeSet<u64>,
+    /// The process and the description that hold a file's lock.
+    locks: BTreeMap<Ino, (u64, u64)>,
+    last_number: u64,
+    operations: u64,
+    stop_after: Option<u64>,
+}
+
+impl State {
+    fn new(seed: u64) -> Self {
+        let mut chance = SplitMix::new(seed);
+        let mut state = Self {
+            image: Image::new(),
+            ids: SplitMix::new(chance.next()),
+            chance,
+            faults: Faults::default(),
+            clock_ms: EPOCH_MS,
+            fs_type: EXT4,
+            host: Host::default(),
+            alive: BTreeSet::new(),
+            strangers: BTreeSet::new(),
+            locks: BTreeMap::new(),
+            last_number: 0,
+            operations: 0,
+            stop_after: None,
+        };
+        state.host = Host { machine: state.random(), boot: state.random() };
+        state
+    }
+
+    fn random(&mut self) -> [u8; 16] {
+        let both = u128::from(self.ids.next()) | u128::from(self.ids.next()) << 64;
+        both.to_le_bytes()
+    }
+
+    /// A number that no process and no open file had before.
+    fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    fn start(&mut self) -> u64 {
+        let process = self.next_number();
+        self.alive.insert(process);
+        process
+    }
+
+    fn is_stranger(&self, process: u64) -> bool {
+        self.strangers.contains(&process)
+    }
+
+    fn kill(&mut self, process: u64) {
+        self.alive.remove(&process);
+        self.locks.retain(|_, holder| holder.0 != process);
+    }
+
+    fn end_processes(&mut self) {
+        self.alive.clear();
+        self.locks.clear();
+    }
+
+    fn power_cut(&mut self, chance: &mut SplitMix) {
+        self.end_processes();
+        self.image.power_cut(chance);
+        self.host.boot = self.random();
+        self.stop_after = None;
+    }
+
+    /// Whether this process can make a call at all.
+    fn check(&self, process: u64) -> io::Result<()> {
+        if self.stop_after.is_some_and(|n| self.operations >= n) {
+            return Err(io::Error::other("the simulated machine has no power"));
+        }
+        if !self.alive.contains(&process) {
+            return Err(io::Error::other("the simulated process was killed"));
+        }
+        Ok(())
+    }
+
+    /// Begins a call that changes something. Says how it has to fail, if it has to.
+    fn begin(&mut self, process: u64, call: Call) -> io::Result<Option<Failure>> {
+        self.check(process)?;
+        if self.is_stranger(process) && !matches!(call, Call::Sync | Call::SyncDir) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.operations += 1;
+        Ok(self.faults.strike(call, &mut self.chance))
+    }
+
+    /// Begins a call that does nothing when it fails.
+    fn change(&mut self, process: u64, call: Call) -> io::Result<()> {
+        match self.begin(process, call)? {
+            Some(failure) => Err(failure.error()),
+            None => Ok(()),
+        }
+    }
+
+    fn append(&mut self, process: u64, ino: Ino, bytes: &[u8]) -> io::Result<usize> {
+        let failure = self.begin(process, Call::Append)?;
+        let count = match failure {
+            None => bytes.len(),
+            Some(_) => self.chance.below(bytes.len()),
+        };
+        let content = self.image.file_mut(ino)?;
+        content.append(bytes.get(..count).unwrap_or(bytes));
+        content.modified_ms = self.clock_ms;
+        match failure {
+            None | Some(Failure::Short) => Ok(count),
+            Some(failure) => Err(failure.error()),
+        }
+    }
+
+    fn sync(&mut self, process: u64, ino: Ino) -> io::Result<()> {
+        let failure = self.begin(process, Call::Sync)?;
+        let content = self.image.file_mut(ino)?;
+        match failure {
+            None => content.sync(),
+            Some(_) => content.fail_sync(),
+        }
+        failure.map_or(Ok(()), |failure| Err(failure.error()))
+    }
+
+    fn stat(&self, ino: Ino) -> Stat {
+        let (len, modified_ms) =
+            self.image.file(ino).map_or((0, 0), |file| (file.len() as u64, file.modified_ms));
+        Stat { dev: 1, ino, len, modified_ms }
+    }
+}

@@ -33,6 +33,7 @@ mod message;
 mod plan;
 mod read;
 mod settle;
+mod stamp;
 mod view;
 mod write;
 
@@ -44,6 +45,8 @@ pub use doc::{ChangeInfo, Doc};
 pub use error::MergeError;
 pub use explain::explain;
 pub use intake::{Applied, COUNTER_AHEAD_MAX, COUNTER_MAX};
+pub use automerge;
 pub use message::{ChangeKind, Written};
+pub use stamp::stamp_of;
 pub use view::{Candidate, Conflict, View};
 pub use write::{NESTING_MAX, NewChange, Stamp, VALUE_BYTES_MAX};

@@ -1,0 +1,207 @@
+//! One process on the simulated disk: the system calls it makes.
+//!
+//! Owns: [`SimFs`] and its open files. Invariant: a killed process, and every process after a power cut,
+//! gets an error from each call, and its locks are free. Must not know: what survives a power cut.
+
+use super::faults::Call;
+use super::image::Ino;
+use super::{Shared, State};
+use crate::fs::{File, Fs, Host, Stat};
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// A process on a [`SimDisk`](super::SimDisk). A clone is the same process.
+#[derive(Clone, Debug)]
+pub struct SimFs {
+    pub(super) disk: Shared,
+    pub(super) process: u64,
+}
+
+impl SimFs {
+    /// SIGKILL: from now on each call on it or its files fails; its locks are free. What it wrote stays
+    /// in the page cache.
+    pub fn kill(&self) {
+        self.disk.state().kill(self.process);
+    }
+
+    fn opened(&self, state: &mut State, ino: Ino, writable: bool) -> Box<dyn File> {
+        let description = state.next_number();
+        Box::new(SimFile { process: self.clone(), ino, description, writable })
+    }
+}
+
+impl Fs for SimFs {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.change(self.process, Call::CreateDir)?;
+        state.image.create_dir(path)
+    }
+
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let mut state = self.disk.state();
+        state.change(self.process, Call::Create)?;
+        let now = state.clock_ms;
+        let ino = state.image.create(path, now)?;
+        Ok(self.opened(&mut state, ino, true))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let mut state = self.disk.state();
+        state.check(self.process)?;
+        let ino = state.image.find_file(path)?;
+        Ok(self.opened(&mut state, ino, false))
+    }
+
+    fn open_lock(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        let mut state = self.disk.state();
+        state.check(self.process)?;
+        let ino = match state.image.find_file(path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                state.change(self.process, Call::Create)?;
+                let now = state.clock_ms;
+                state.image.create(path, now)?
+            }
+            found => found?,
+        };
+        Ok(self.opened(&mut state, ino, true))
+    }
+
+    fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.change(self.process, Call::WriteNote)?;
+        let now = state.clock_ms;
+        let ino = state.image.find_file(path)?;
+        let content = state.image.file_mut(ino)?;
+        content.replace(note);
+        content.modified_ms = now;
+        Ok(())
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        let mut state = self.disk.state();
+        state.check(self.process)?;
+        let mut names = state.image.list(path)?;
+        state.chance.shuffle(&mut names);
+        Ok(names)
+    }
+
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        let state = self.disk.state();
+        state.check(self.process)?;
+        Ok(state.stat(state.image.find(path)?))
+    }
+
+    fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.change(self.process, Call::Rename)?;
+        state.image.rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.change(self.process, Call::Remove)?;
+        state.image.remove(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.disk.state();
+        state.change(self.process, Call::SyncDir)?;
+        state.image.sync_dir(path)
+    }
+
+    fn local_path(&self, _path: &Path) -> Option<PathBuf> {
+        None
+    }
+
+    fn fs_type(&self, path: &Path) -> io::Result<u64> {
+        let state = self.disk.state();
+        state.check(self.process)?;
+        state.image.find(path).map(|_| state.fs_type)
+    }
+
+    fn owned(&self, path: &Path) -> io::Result<bool> {
+        let state = self.disk.state();
+        state.check(self.process)?;
+        state.image.find(path).map(|_| !state.is_stranger(self.process))
+    }
+
+    fn now_ms(&self) -> i64 {
+        let mut state = self.disk.state();
+        state.clock_ms += 1;
+        state.clock_ms
+    }
+
+    fn random(&self) -> io::Result<[u8; 16]> {
+        let mut state = self.disk.state();
+        state.check(self.process)?;
+        Ok(state.random())
+    }
+
+    fn host(&self) -> Host {
+        self.disk.state().host
+    }
+}
+
+/// An open file description.
+#[derive(Debug)]
+struct SimFile {
+    process: SimFs,
+    ino: Ino,
+    /// Tells this description from others of the same file: a lock belongs to one of them.
+    description: u64,
+    writable: bool,
+}
+
+impl SimFile {
+    fn disk(&self) -> &Shared {
+        &self.process.disk
+    }
+
+    fn process(&self) -> u64 {
+        self.process.process
+    }
+}
+
+impl File for SimFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let state = self.disk().state();
+        state.check(self.process())?;
+        let bytes = state.image.file(self.ino)?.tail(offset);
+        let count = bytes.len().min(buffer.len());
+        for (target, byte) in buffer.iter_mut().zip(bytes) {
+            *target = *byte;
+        }
+        Ok(count)
+    }
+
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        if !self.writable {
+            return Err(rustix::io::Errno::BADF.into());
+        }
+        self.disk().state().append(self.process(), self.ino, bytes)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.disk().state().sync(self.process(), self.ino)
+    }
+
+    fn stat(&self) -> io::Result<Stat> {
+        let state = self.disk().state();
+        state.check(self.process())?;
+        Ok(state.stat(self.ino))
+    }
+
+    fn try_lock(&self) -> io::Result<bool> {
+        let mut state = self.disk().state();
+        state.check(self.process())?;
+        let holder = state.locks.entry(self.ino).or_insert((self.process(), self.description));
+        Ok(holder.1 == self.description)
+    }
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        let description = self.description;
+        self.disk().state().locks.retain(|_, holder| holder.1 != description);
+    }
+}

@@ -1,0 +1,175 @@
+//! Every commit of a palace, one by one, in words.
+//!
+//! Read-only, and independent of what a [`super::Palace`] has in memory: it shows what is in the files.
+
+use super::state::{doc_of_rows, rows};
+use super::tail::entries;
+use super::{Error, Result};
+use crate::format::hash::ChangeHash;
+use crate::format::id::{InstanceId, SegmentId, SnapshotId};
+use crate::format::key::Key;
+use crate::merge::{ChangeInfo, Doc, explain};
+use crate::snapshot::{LogRow, Snapshot};
+use crate::store::follow::{Follower, Found};
+use crate::store::root::Root;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// How many loaded documents a dump keeps while it explains the commits of snapshots.
+const KEPT: usize = 1_024;
+
+/// Where a commit stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(untagged)]
+pub enum Place {
+    /// In a segment.
+    Segment {
+        /// Which.
+        segment: SegmentId,
+        /// Where its record starts.
+        offset: u64,
+    },
+    /// In the log of a snapshot.
+    Snapshot {
+        /// Which.
+        snapshot: SnapshotId,
+    },
+}
+
+/// One change of a commit.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct DumpedChange {
+    /// The document.
+    pub key: Key,
+    /// The change.
+    pub hash: Option<ChangeHash>,
+    /// What it does; `None` if it cannot be decoded, or is not in its document.
+    #[serde(flatten)]
+    pub info: Option<ChangeInfo>,
+    /// Why there is no `info`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub problem: Option<String>,
+}
+
+/// One commit.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct DumpedCommit {
+    /// The version of this form.
+    pub schema: u32,
+    /// When: milliseconds since 1970, UTC, by the writer's clock.
+    pub time_ms: i64,
+    /// Which process made it; `None` if its segment's header is damaged.
+    pub instance: Option<InstanceId>,
+    /// Its running number in that process.
+    pub sequence: u64,
+    /// The writer, as it calls itself.
+    pub by: String,
+    /// Where it stands.
+    #[serde(flatten)]
+    pub place: Place,
+    /// Its changes.
+    pub changes: Vec<DumpedChange>,
+}
+
+/// Gives every commit in the files to `each`: those in snapshots first, then those in segments.
+///
+/// # Errors
+/// What the system says, or what `each` returns.
+pub fn dump(root: &Arc<Root>, mut each: impl FnMut(DumpedCommit) -> Result<()>) -> Result<()> {
+    let mut follower = Follower::new(root.clone(), Arc::default());
+    let news = follower.rescan()?;
+    let snapshots = follower.snapshots();
+    for snapshot in &snapshots {
+        dump_snapshot(snapshot, &snapshots, &mut each)?;
+    }
+    news.commits.iter().map(from_segment).try_for_each(each)
+}
+
+fn from_segment(found: &Found) -> DumpedCommit {
+    let changes: Vec<_> = entries(&found.commit.body)
+        .map(|entry| match explain(&entry.change) {
+            Ok(info) => DumpedChange {
+                key: entry.key,
+                hash: Some(info.hash),
+                info: Some(info),
+                problem: None,
+            },
+            Err(error) => {
+                let problem = Some(error.to_string());
+                DumpedChange { key: entry.key, hash: None, info: None, problem }
+            }
+        })
+        .collect();
+    let last = changes.iter().filter_map(|change| change.info.as_ref()).max_by_key(|i| i.time_ms);
+    DumpedCommit {
+        schema: 1,
+        time_ms: last.map_or(0, |info| info.time_ms),
+        instance: found.instance,
+        sequence: found.commit.sequence,
+        by: last.map_or_else(String::new, |info| info.by.clone()),
+        place: Place::Segment { segment: found.segment, offset: found.commit.offset },
+        changes,
+    }
+}
+
+fn dump_snapshot(
+    snapshot: &Snapshot,
+    all: &[Arc<Snapshot>],
+    each: &mut impl FnMut(DumpedCommit) -> Result<()>,
+) -> Result<()> {
+    let mut docs: HashMap<Key, Doc> = HashMap::new();
+    let mut after = None;
+    loop {
+        let page = snapshot.log_page(after, 256)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some((last.instance, last.sequence));
+        for LogRow { instance, sequence, time_ms, by, changes } in page {
+            let mut dumped = Vec::with_capacity(changes.len());
+            for (key, hash) in changes {
+                dumped.push(from_document(&mut docs, all, key, hash)?);
+            }
+            each(DumpedCommit {
+                schema: 1,
+                time_ms,
+                instance: Some(instance),
+                sequence,
+                by,
+                place: Place::Snapshot { snapshot: snapshot.id() },
+                changes: dumped,
+            })?;
+        }
+    }
+}
+
+fn from_document(
+    docs: &mut HashMap<Key, Doc>,
+    all: &[Arc<Snapshot>],
+    key: Key,
+    hash: ChangeHash,
+) -> Result<DumpedChange> {
+    if !docs.contains_key(&key) {
+        if docs.len() >= KEPT {
+            docs.clear();
+        }
+        docs.insert(key.clone(), doc_of_rows(&rows(all, &key)?, &key)?);
+    }
+    let bytes = docs.get(&key).and_then(|doc| {
+        let waiting = || doc.waiting().find(|(h, _)| **h == hash).map(|(_, bytes)| bytes.to_vec());
+        doc.change_bytes(&hash).or_else(waiting)
+    });
+    let explained = match bytes {
+        Some(bytes) => explain(&bytes).map_err(|error| error.to_string()),
+        None => Err("the document does not hold this change".to_owned()),
+    };
+    let (info, problem) = match explained {
+        Ok(info) => (Some(info), None),
+        Err(problem) => (None, Some(problem)),
+    };
+    Ok(DumpedChange { key, hash: Some(hash), info, problem })
+}
+
+impl From<std::io::Error> for Error {
+    fn from(source: std::io::Error) -> Self {
+        Error::Output { source }
+    }
+}

@@ -1,0 +1,164 @@
+//! What has happened since a caller last asked.
+//!
+//! A cursor says, for each instance, up to which of its commits the caller has seen. Sequence numbers
+//! survive compaction, so a cursor stays good for as long as the palace exists.
+
+use super::state::State;
+use super::{Error, Palace, Result};
+use crate::format::id::InstanceId;
+use crate::format::key::Key;
+use crate::snapshot::LogRow;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::str::FromStr;
+
+/// The most commits that one call gives.
+pub const COMMITS_MAX: usize = 10_000;
+
+/// Up to which commit of each instance a caller has seen everything. The default: nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(BTreeMap<InstanceId, u64>);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("c1")?;
+        self.0.iter().try_for_each(|(instance, sequence)| write!(f, ".{instance}-{sequence}"))
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let entry = |part: &str| {
+            let (instance, sequence) = part.split_once('-')?;
+            Some((instance.parse().ok()?, sequence.parse().ok()?))
+        };
+        let mut parts = text.split('.');
+        let version = parts.next() == Some("c1");
+        let entries = parts.map(entry).collect::<Option<_>>().filter(|_| version);
+        entries.map(Cursor).ok_or_else(|| Error::Cursor { text: text.to_owned() })
+    }
+}
+
+/// A commit, as a feed gives it.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct CommitInfo {
+    /// Which process made it.
+    pub instance: InstanceId,
+    /// Its running number in that process.
+    pub sequence: u64,
+    /// When: milliseconds since 1970, UTC, by the writer's clock.
+    pub time_ms: i64,
+    /// The writer, as it calls itself.
+    pub by: String,
+    /// The documents that it changed.
+    pub keys: Vec<Key>,
+}
+
+/// Commits, and where to go on.
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Each instance's in their order; among instances, by time.
+    pub commits: Vec<CommitInfo>,
+    /// Give it back for what comes next.
+    pub cursor: Cursor,
+    /// Whether there is more already.
+    pub more: bool,
+}
+
+impl Palace {
+    /// The commits that `cursor` does not know of, at most `limit` (and [`COMMITS_MAX`]) of them.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub fn changes_since(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
+        let limit = limit.clamp(1, COMMITS_MAX);
+        let state = self.fresh()?;
+        let mut queues = state.unseen(cursor, limit)?;
+        let mut changes = Changes { commits: Vec::new(), cursor: cursor.clone(), more: false };
+        while changes.commits.len() < limit {
+            let heads = queues.iter().filter_map(|(id, queue)| Some((queue.front()?.time_ms, *id)));
+            let Some((_, instance)) = heads.min() else { return Ok(changes) };
+            let Some(row) = queues.get_mut(&instance).and_then(VecDeque::pop_front) else { break };
+            changes.cursor.0.insert(instance, row.sequence);
+            changes.commits.push(commit_info(row));
+        }
+        changes.more = queues.values().any(|queue| !queue.is_empty());
+        Ok(changes)
+    }
+
+    /// A cursor that has seen everything that is there now.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub fn cursor_now(&self) -> Result<Cursor> {
+        let state = self.fresh()?;
+        let mut seen: BTreeMap<InstanceId, u64> = BTreeMap::new();
+        let mut note = |instance, sequence| {
+            let highest = seen.entry(instance).or_default();
+            *highest = sequence.max(*highest);
+        };
+        for snapshot in state.snapshots() {
+            for (instance, sequence) in snapshot.log_instances()? {
+                note(instance, sequence);
+            }
+        }
+        for commit in state.tail.commits() {
+            if let Some(instance) = commit.instance {
+                note(instance, commit.sequence);
+            }
+        }
+        Ok(Cursor(seen))
+    }
+}
+
+fn commit_info(row: LogRow) -> CommitInfo {
+    let LogRow { instance, sequence, time_ms, by, changes } = row;
+    let mut keys: Vec<Key> = changes.into_iter().map(|(key, _)| key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    CommitInfo { instance, sequence, time_ms, by, keys }
+}
+
+impl State {
+    /// The next commits of each instance, at most `limit` of each.
+    fn unseen(&self, cursor: &Cursor, limit: usize) -> Result<BTreeMap<InstanceId, VecDeque<LogRow>>> {
+        let seen = |instance: InstanceId| cursor.0.get(&instance).copied().unwrap_or(0);
+        let mut found: BTreeMap<InstanceId, BTreeMap<u64, LogRow>> = BTreeMap::new();
+        for snapshot in self.snapshots() {
+            for (instance, last) in snapshot.log_instances()? {
+                if last > seen(instance) {
+                    let rows = snapshot.log_after(instance, seen(instance), limit)?;
+                    let known = found.entry(instance).or_default();
+                    known.extend(rows.into_iter().map(|row| (row.sequence, row)));
+                }
+            }
+        }
+        for commit in self.tail.commits() {
+            if let Some(instance) = commit.instance
+                && commit.sequence > seen(instance)
+            {
+                let row = || super::fold::log_row(instance, commit.sequence, &commit.body);
+                found.entry(instance).or_default().entry(commit.sequence).or_insert_with(row);
+            }
+        }
+        let queue = |(id, rows): (_, BTreeMap<u64, LogRow>)| (id, rows.into_values().take(limit).collect());
+        Ok(found.into_iter().map(queue).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_round_trips_as_text() {
+        let cursor = Cursor(BTreeMap::from([(InstanceId([1; 16]), 7), (InstanceId([2; 16]), 9)]));
+        assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        assert_eq!("c1".parse::<Cursor>().unwrap(), Cursor::default());
+        for bad in ["", "c2", "c1.", "c1.7", "c1.00-1"] {
+            assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+    }
+}

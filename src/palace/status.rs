@@ -1,0 +1,158 @@
+//! What a palace consists of right now, for people.
+
+use super::{Palace, Result};
+use crate::format::filename::{self, OPEN, SEALED, SNAP, TRASH};
+use crate::format::header::Header;
+use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
+use crate::fs::{At, class};
+use crate::segment::reader::Reader;
+use crate::store::lock::{Holder, compaction_holder};
+use crate::store::root::Root;
+use crate::store::StoreError;
+use std::io::ErrorKind;
+use std::path::PathBuf;
+
+/// See [`Palace::status`].
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Status {
+    /// The directory.
+    pub path: PathBuf,
+    /// Its id; `None` if nothing was written yet.
+    pub palace: Option<PalaceId>,
+    /// The file system's name, and whether locks on it can be trusted.
+    pub file_system: String,
+    /// See `file_system`.
+    pub locks_trusted: bool,
+    /// Why this process may not write, if so.
+    pub read_only: Option<&'static str>,
+    /// This process's instance, if it has written.
+    pub this_instance: Option<InstanceId>,
+    /// The segments in `open/` and `sealed/`.
+    pub segments: Vec<SegmentStatus>,
+    /// The snapshots in `snap/`.
+    pub snapshots: Vec<SnapshotStatus>,
+    /// Who is compacting.
+    pub compaction: Option<Holder>,
+    /// Files in `trash/`.
+    pub trash: usize,
+}
+
+/// A segment and who writes it.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct SegmentStatus {
+    /// Which.
+    pub segment: SegmentId,
+    /// Whose; `None` if its header cannot be read.
+    pub instance: Option<InstanceId>,
+    /// "live", "closed" (its owner is gone) or "sealed".
+    pub state: &'static str,
+    /// The process that wrote it, on whatever machine.
+    pub pid: Option<u32>,
+    /// The program that wrote it.
+    pub program: Option<String>,
+    /// When it was created: milliseconds since 1970, UTC.
+    pub created_ms: Option<i64>,
+    /// Its length.
+    pub bytes: u64,
+}
+
+/// A snapshot.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct SnapshotStatus {
+    /// Which.
+    pub snapshot: SnapshotId,
+    /// When it was made: milliseconds since 1970, UTC.
+    pub created_ms: i64,
+    /// Documents in it.
+    pub documents: u64,
+    /// Commits in its log.
+    pub commits: u64,
+    /// Its length.
+    pub bytes: u64,
+    /// Whether a newer one holds all of it.
+    pub superseded: bool,
+}
+
+impl Palace {
+    /// Who has written and who is live, what files there are, and who is compacting.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn status(&self) -> Result<Status> {
+        let root = self.root();
+        root.refresh()?;
+        let mut segments = Vec::new();
+        for directory in [OPEN, SEALED] {
+            for name in root.list(directory)? {
+                if let Some(id) = filename::parse_segment(&name) {
+                    segments.extend(segment(root, directory, id)?);
+                }
+            }
+        }
+        segments.sort_by_key(|segment| (segment.created_ms, segment.segment));
+        let fs_type = if root.palace().is_some() { Some(root.fs_type()?) } else { None };
+        Ok(Status {
+            path: root.path().to_owned(),
+            palace: root.palace(),
+            file_system: fs_type.map_or("none yet", class::name).to_owned(),
+            locks_trusted: fs_type.is_some_and(class::lock_trusted),
+            read_only: root.read_only(),
+            this_instance: self.shared.log.instance_if_any(),
+            segments,
+            snapshots: self.snapshot_status()?,
+            compaction: compaction_holder(root)?,
+            trash: root.list(TRASH)?.len(),
+        })
+    }
+
+    fn snapshot_status(&self) -> Result<Vec<SnapshotStatus>> {
+        let state = self.fresh()?;
+        let live: Vec<_> = state.snapshots().iter().map(|snapshot| snapshot.id()).collect();
+        let mut found = Vec::new();
+        for snapshot in state.follower.all_snapshots() {
+            let meta = snapshot.meta();
+            let path = self.root().file(SNAP, &filename::snapshot(meta.snapshot));
+            let bytes = match self.root().fs().stat(&path) {
+                Ok(stat) => stat.len,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => Err(error).at("look at", &path).map_err(StoreError::from)?,
+            };
+            found.push(SnapshotStatus {
+                snapshot: meta.snapshot,
+                created_ms: meta.created_ms,
+                documents: meta.documents,
+                commits: meta.commits,
+                bytes,
+                superseded: !live.contains(&meta.snapshot),
+            });
+        }
+        found.sort_by_key(|snapshot| (snapshot.created_ms, snapshot.snapshot));
+        Ok(found)
+    }
+}
+
+fn segment(root: &Root, directory: &str, id: SegmentId) -> Result<Option<SegmentStatus>> {
+    let path = root.file(directory, &filename::segment(id));
+    let file = match root.fs().open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => Err(error).at("open", &path).map_err(StoreError::from)?,
+    };
+    let state = match directory {
+        SEALED => "sealed",
+        _ if file.try_lock().at("lock", &path).map_err(StoreError::from)? => "closed",
+        _ => "live",
+    };
+    let mut reader = Reader::new(id, &path, file);
+    reader.read_new().map_err(StoreError::from)?;
+    let header = reader.header();
+    Ok(Some(SegmentStatus {
+        segment: id,
+        instance: header.map(|header| header.instance),
+        state,
+        pid: header.map(|header| header.pid),
+        program: header.map(|Header { program, .. }| program.clone()),
+        created_ms: header.map(|header| header.created_ms),
+        bytes: reader.length(),
+    }))
+}
