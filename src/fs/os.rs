@@ -29,7 +29,8 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
         dev: stat.st_dev,
         ino: stat.st_ino,
         len: u64::try_from(stat.st_size).unwrap_or(0),
-        modified_ms: stat.st_mtime * 1000 + i64::try_from(stat.st_mtime_nsec / 1_000_000).unwrap_or(0),
+        modified_ms: stat.st_mtime * 1000
+            + i64::try_from(stat.st_mtime_nsec / 1_000_000).unwrap_or(0),
     }
 }
 

@@ -40,12 +40,12 @@ mod write;
 #[cfg(test)]
 mod tests;
 
+pub use automerge;
 pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
 pub use doc::{ChangeInfo, Doc};
 pub use error::MergeError;
 pub use explain::explain;
 pub use intake::{Applied, COUNTER_AHEAD_MAX, COUNTER_MAX};
-pub use automerge;
 pub use message::{ChangeKind, Written};
 pub use stamp::stamp_of;
 pub use view::{Candidate, Conflict, View};

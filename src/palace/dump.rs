@@ -75,9 +75,12 @@ pub struct DumpedCommit {
 ///
 /// # Errors
 /// What the system says, or what `each` returns.
-pub fn dump(root: &Arc<Root>, mut each: impl FnMut(DumpedCommit) -> Result<()>) -> Result<()> {
+pub fn dump<E: From<Error>>(
+    root: &Arc<Root>,
+    mut each: impl FnMut(DumpedCommit) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
     let mut follower = Follower::new(root.clone(), Arc::default());
-    let news = follower.rescan()?;
+    let news = follower.rescan().map_err(Error::from)?;
     let snapshots = follower.snapshots();
     for snapshot in &snapshots {
         dump_snapshot(snapshot, &snapshots, &mut each)?;
@@ -112,15 +115,15 @@ fn from_segment(found: &Found) -> DumpedCommit {
     }
 }
 
-fn dump_snapshot(
+fn dump_snapshot<E: From<Error>>(
     snapshot: &Snapshot,
     all: &[Arc<Snapshot>],
-    each: &mut impl FnMut(DumpedCommit) -> Result<()>,
-) -> Result<()> {
+    each: &mut impl FnMut(DumpedCommit) -> std::result::Result<(), E>,
+) -> std::result::Result<(), E> {
     let mut docs: HashMap<Key, Doc> = HashMap::new();
     let mut after = None;
     loop {
-        let page = snapshot.log_page(after, 256)?;
+        let page = snapshot.log_page(after, 256).map_err(Error::from)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = Some((last.instance, last.sequence));
         for LogRow { instance, sequence, time_ms, by, changes } in page {
@@ -166,10 +169,4 @@ fn from_document(
         Err(problem) => (None, Some(problem)),
     };
     Ok(DumpedChange { key, hash: Some(hash), info, problem })
-}
-
-impl From<std::io::Error> for Error {
-    fn from(source: std::io::Error) -> Self {
-        Error::Output { source }
-    }
 }

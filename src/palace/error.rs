@@ -3,7 +3,9 @@
 use super::Document;
 use crate::format::hash::{ChangeHash, Etag};
 use crate::format::key::{Key, KeyError};
+use crate::fs::FsError;
 use crate::merge::MergeError;
+use crate::segment::SegmentError;
 use crate::snapshot::SnapshotError;
 use crate::store::StoreError;
 use std::path::PathBuf;
@@ -29,6 +31,15 @@ pub enum Error {
         /// What is wrong.
         #[source]
         source: MergeError,
+    },
+    /// The view of a document in a snapshot cannot be read.
+    #[error("what the snapshot shows of {key} cannot be read; `crdt-log verify` tells more")]
+    View {
+        /// Which document.
+        key: Key,
+        /// Why.
+        #[source]
+        source: serde_json::Error,
     },
     /// A conditional write found another version than it named.
     #[error(
@@ -67,7 +78,9 @@ pub enum Error {
     #[error("the query has no word to look for; name at least one letter or digit")]
     EmptyQuery,
     /// The commit has no write in it, or more than one for the same document.
-    #[error("a commit needs at least one write, and at most one for each document ({key:?} has two)")]
+    #[error(
+        "a commit needs at least one write, and at most one for each document ({key:?} has two)"
+    )]
     Batch {
         /// The document with two writes.
         key: Option<Key>,
@@ -101,6 +114,18 @@ pub enum Error {
         /// Where.
         offset: u64,
     },
+}
+
+impl From<FsError> for Error {
+    fn from(error: FsError) -> Self {
+        Error::Store(error.into())
+    }
+}
+
+impl From<SegmentError> for Error {
+    fn from(error: SegmentError) -> Self {
+        Error::Store(error.into())
+    }
 }
 
 fn describe(current: &Option<Box<Document>>) -> String {

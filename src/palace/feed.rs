@@ -95,7 +95,7 @@ impl Palace {
     pub fn cursor_now(&self) -> Result<Cursor> {
         let state = self.fresh()?;
         let mut seen: BTreeMap<InstanceId, u64> = BTreeMap::new();
-        let mut note = |instance, sequence| {
+        let mut note = |instance: InstanceId, sequence: u64| {
             let highest = seen.entry(instance).or_default();
             *highest = sequence.max(*highest);
         };
@@ -123,7 +123,11 @@ fn commit_info(row: LogRow) -> CommitInfo {
 
 impl State {
     /// The next commits of each instance, at most `limit` of each.
-    fn unseen(&self, cursor: &Cursor, limit: usize) -> Result<BTreeMap<InstanceId, VecDeque<LogRow>>> {
+    fn unseen(
+        &self,
+        cursor: &Cursor,
+        limit: usize,
+    ) -> Result<BTreeMap<InstanceId, VecDeque<LogRow>>> {
         let seen = |instance: InstanceId| cursor.0.get(&instance).copied().unwrap_or(0);
         let mut found: BTreeMap<InstanceId, BTreeMap<u64, LogRow>> = BTreeMap::new();
         for snapshot in self.snapshots() {
@@ -143,7 +147,8 @@ impl State {
                 found.entry(instance).or_default().entry(commit.sequence).or_insert_with(row);
             }
         }
-        let queue = |(id, rows): (_, BTreeMap<u64, LogRow>)| (id, rows.into_values().take(limit).collect());
+        let queue =
+            |(id, rows): (_, BTreeMap<u64, LogRow>)| (id, rows.into_values().take(limit).collect());
         Ok(found.into_iter().map(queue).collect())
     }
 }

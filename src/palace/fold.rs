@@ -309,7 +309,7 @@ impl Inputs {
             let commits = self.segments.iter().flat_map(|segment| &segment.commits);
             report.changes = commits.map(|c| super::tail::entries(&c.body).count() as u64).sum();
             report.bytes_before = self.segments.iter().map(|s| s.reader.length()).sum::<u64>()
-                + self.snapshots.iter().map(|s| s.bytes()).sum::<u64>();
+                + self.snapshots.iter().map(|s| s.length()).sum::<u64>();
         }
     }
 
@@ -319,7 +319,10 @@ impl Inputs {
         let old_enough = |id: SnapshotId| {
             let successor = |s: &&Arc<Snapshot>| s.meta().supersedes.contains(&id);
             let successors = self.live.iter().chain(&self.superseded).filter(successor);
-            successors.map(|s| s.meta().created_ms).min().is_some_and(|t| now_ms - t >= SUPERSEDED_MS)
+            successors
+                .map(|s| s.meta().created_ms)
+                .min()
+                .is_some_and(|t| now_ms - t >= SUPERSEDED_MS)
         };
         let old: Vec<_> = self.superseded.iter().filter(|s| old_enough(s.id())).collect();
         if !old.is_empty() {
@@ -340,14 +343,13 @@ impl Inputs {
 fn is_gone(root: &Root, path: &std::path::Path) -> Result<bool> {
     match root.fs().stat(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-        Err(error) => Ok(Err(error).at("look at", path).map_err(StoreError::from)?),
+        Err(error) => Ok(Err(error).at("look at", path)?),
         Ok(_) => Ok(false),
     }
 }
 
 fn choose(live: &[Arc<Snapshot>], folded: u64, extent: Extent) -> Vec<SnapshotId> {
-    let candidate =
-        |s: &Arc<Snapshot>| Candidate { snapshot: s.id(), appended: s.meta().appended };
+    let candidate = |s: &Arc<Snapshot>| Candidate { snapshot: s.id(), appended: s.meta().appended };
     match extent {
         Extent::All => live.iter().map(|snapshot| snapshot.id()).collect(),
         Extent::Due => policy::choose(live.iter().map(candidate).collect(), folded),
@@ -366,10 +368,10 @@ fn read_segment(
     let file = match root.fs().open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => Err(error).at("open", &path).map_err(StoreError::from)?,
+        Err(error) => Err(error).at("open", &path)?,
     };
     let mut reader = Reader::new(id, &path, file);
-    let commits = reader.settle(&path).map_err(StoreError::from)?;
+    let commits = reader.settle(&path)?;
     if let Some(region) = reader.damage().next() {
         let reason = format!("bytes {:?}: {}", region.bytes, region.reason);
         retire::quarantine(root, &path, &name, &reason)?;
@@ -377,13 +379,15 @@ fn read_segment(
         return Ok(None);
     }
     let Some(header) = reader.header().cloned() else {
-        skipped.push(Skipped { path, reason: "it is empty: perhaps it is still being copied".into() });
+        skipped
+            .push(Skipped { path, reason: "it is empty: perhaps it is still being copied".into() });
         return Ok(None);
     };
     let reason = if header.palace != palace {
         format!("it belongs to palace {}", header.palace)
     } else if !reader.whole() && header.machine != root.fs().host().machine {
-        "another machine wrote it and its end is missing: perhaps it is still being copied".to_owned()
+        "another machine wrote it and its end is missing: perhaps it is still being copied"
+            .to_owned()
     } else {
         return Ok(Some(Segment { reader, instance: header.instance, commits }));
     };
@@ -416,7 +420,7 @@ pub fn fold(
     for segment in &inputs.segments {
         // What is retired because a snapshot holds it must not have been in the page cache only:
         // others may have been promised that it is on disk.
-        segment.reader.durability().sync().map_err(StoreError::from)?;
+        segment.reader.durability().sync()?;
     }
     let mut supersedes: Vec<_> = inputs.snapshots.iter().map(|snapshot| snapshot.id()).collect();
     let inherited = inputs.snapshots.iter().flat_map(|snapshot| &snapshot.meta().supersedes);
@@ -450,7 +454,7 @@ fn build(
     let mut builder = match &local {
         Some(local) => {
             // Made here, so that nobody else may read it; SQLite fills it.
-            root.fs().create(path).at("create", path).map_err(StoreError::from)?;
+            root.fs().create(path).at("create", path)?;
             Builder::at(local, meta)?
         }
         None => Builder::in_memory(meta)?,
@@ -558,28 +562,43 @@ fn make_row(key: Key, mut found: Vec<Row>, new: &[Bytes]) -> Result<(Row, String
         return Ok((row, text, expected));
     }
     let mut doc = doc_of_rows(&found, &key)?;
-    let applied = doc.apply(new.iter().map(|change| &change[..]));
-    let refused: HashSet<_> = applied.rejected.iter().filter_map(|(hash, _)| *hash).collect();
-    let hashes = new.iter().filter_map(|change| merge::hash_of(change).ok());
-    let changes = hashes.filter(|hash| !refused.contains(hash)).collect();
+    let refused = apply_or_keep(&mut doc, &found, new);
+    let changes = new.iter().filter_map(|change| merge::hash_of(change).ok()).collect();
     let mut absorbed: Vec<Heads> = heads.iter().rev().cloned().collect();
     absorbed.extend(found.iter().rev().flat_map(|row| row.absorbed.iter().cloned()));
     let now = doc.heads();
     let mut seen = HashSet::new();
     absorbed.retain(|heads| *heads != now && seen.insert(heads.clone()));
     absorbed.truncate(ABSORBED_MAX);
-    let (row, text) = row_of(&key, &doc, absorbed)?;
+    let (row, text) = row_of(&key, &doc, absorbed, refused)?;
     Ok((row, text, Expected { key, heads, changes }))
 }
 
-fn row_of(key: &Key, doc: &Doc, absorbed: Vec<Heads>) -> Result<(Row, String)> {
+/// Applies changes, and gives those that Automerge refuses, now or when they were folded before: they
+/// are kept with the changes that wait, because nothing is ever dropped. A person may want to look.
+fn apply_or_keep(doc: &mut Doc, found: &[Row], new: &[Bytes]) -> Vec<Vec<u8>> {
+    let mut kept: Vec<Vec<u8>> = Vec::new();
+    let before = found.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
+    for change in new.iter().map(|change| &change[..]).chain(before) {
+        if !doc.apply([change]).rejected.is_empty() && !kept.iter().any(|k| k == change) {
+            kept.push(change.to_vec());
+        }
+    }
+    kept
+}
+
+fn row_of(
+    key: &Key,
+    doc: &Doc,
+    absorbed: Vec<Heads>,
+    refused: Vec<Vec<u8>>,
+) -> Result<(Row, String)> {
     let view = doc.view();
     let text = text_of(&view.value);
-    let view = serde_json::to_string(&view).map_err(|error| Error::Document {
-        key: key.clone(),
-        source: merge::MergeError::View(error.to_string()),
-    })?;
-    let waiting = doc.waiting().map(|(_, change)| change.to_vec()).collect();
+    let view =
+        serde_json::to_string(&view).map_err(|source| Error::View { key: key.clone(), source })?;
+    let mut waiting: Vec<_> = doc.waiting().map(|(_, change)| change.to_vec()).collect();
+    waiting.extend(refused);
     let (document, heads) = (doc.save(), doc.heads());
     Ok((Row { key: key.clone(), document, heads, view, waiting, absorbed }, text))
 }
@@ -610,8 +629,7 @@ fn add_log(builder: &mut Builder, inputs: &Inputs, forget: &BTreeSet<Key>) -> Re
 
 /// What the log keeps of a commit.
 pub fn log_row(instance: InstanceId, sequence: u64, body: &Bytes) -> LogRow {
-    let mut row =
-        LogRow { instance, sequence, time_ms: 0, by: String::new(), changes: Vec::new() };
+    let mut row = LogRow { instance, sequence, time_ms: 0, by: String::new(), changes: Vec::new() };
     for entry in super::tail::entries(body) {
         // What does not decode is no change; `crdt-log verify` names it.
         let Ok(written) = merge::stamp_of(&entry.change) else { continue };
@@ -629,6 +647,8 @@ fn verify(snapshot: &Snapshot, expected: &[Expected]) -> Result<()> {
     for Expected { key, heads, changes } in expected {
         let lacks = |what: String| Error::Unverified { what: format!("{what} of {key}") };
         let row = rows.next_if(key)?.ok_or_else(|| lacks("the row".to_owned()))?;
+        let kept = row.waiting.iter().filter_map(|change| merge::hash_of(change).ok());
+        let kept: HashSet<ChangeHash> = kept.collect();
         if changes.is_empty() && heads.iter().all(|heads| *heads == row.heads) {
             continue;
         }
@@ -636,8 +656,7 @@ fn verify(snapshot: &Snapshot, expected: &[Expected]) -> Result<()> {
         if let Some(heads) = heads.iter().find(|heads| !doc.contains_all(heads)) {
             return Err(lacks(format!("version {}", heads.etag())));
         }
-        let waiting: HashSet<_> = doc.waiting().map(|(hash, _)| *hash).collect();
-        let held = |hash: &&ChangeHash| doc.contains(hash) || waiting.contains(*hash);
+        let held = |hash: &&ChangeHash| doc.contains(hash) || kept.contains(*hash);
         if let Some(hash) = changes.iter().find(|hash| !held(hash)) {
             return Err(lacks(format!("change {hash}")));
         }

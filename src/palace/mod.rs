@@ -28,11 +28,11 @@ pub use write::{Batch, Condition, Draft, Outcome, Receipt, WriteOptions};
 
 use crate::fs::Fs;
 use crate::fs::os::OsFs;
+use crate::store::StoreError;
 use crate::store::follow::Follower;
 use crate::store::log::{BUFFERED_MS, Durability, Log};
 use crate::store::own::OwnSegments;
 use crate::store::root::Root;
-use crate::store::StoreError;
 use state::State;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -222,7 +222,8 @@ impl Palace {
 
     /// What is to be done after a commit, and need not be waited for.
     fn after_commit(&self, durability: Durability) {
-        if durability == Durability::Buffered && !self.shared.flushing.swap(true, Ordering::SeqCst) {
+        if durability == Durability::Buffered && !self.shared.flushing.swap(true, Ordering::SeqCst)
+        {
             let weak = Arc::downgrade(&self.shared);
             background("palace-sync", move || flush(&weak));
         }
@@ -267,6 +268,14 @@ fn flush(weak: &Weak<Shared>) {
 fn background(name: &str, work: impl FnOnce() + Send + 'static) {
     if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) {
         tracing::warn!(%error, name, "cannot start a thread");
+    }
+}
+
+/// Compaction is work for later: a writer that needs the processor goes first. Where the system refuses
+/// that, compaction merely takes its turn like everybody else.
+fn yield_to_writers() {
+    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10) {
+        tracing::debug!(%error, "compaction keeps its normal priority");
     }
 }
 

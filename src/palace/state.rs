@@ -128,6 +128,11 @@ impl State {
         self.cache.remove(key);
     }
 
+    /// Forgets all loaded documents.
+    pub fn evict_all(&mut self) {
+        self.cache.clear();
+    }
+
     /// Takes in a commit of this process whose changes are in the loaded documents already.
     pub fn add_own(&mut self, ticket: Ticket, body: Bytes) {
         self.tail.add_own(ticket, body.clone());
@@ -165,7 +170,8 @@ impl State {
     /// The document from its rows in the snapshots, given oldest first; its tail must be empty.
     pub fn read_rows(&mut self, key: &Key, mut rows: Vec<ViewRow>) -> Result<Option<Document>> {
         let Some(newest) = rows.pop() else { return Ok(None) };
-        if rows.iter().all(|row| newest.heads == row.heads || newest.absorbed.contains(&row.heads)) {
+        if rows.iter().all(|row| newest.heads == row.heads || newest.absorbed.contains(&row.heads))
+        {
             let view = parse_view(&newest.view, key)?;
             return Ok(Document::of(key.clone(), newest.heads, view, newest.incomplete));
         }
@@ -190,7 +196,8 @@ pub fn rows(snapshots: &[Arc<Snapshot>], key: &Key) -> Result<Vec<Row>> {
 }
 
 /// One document from its rows, given oldest first. A row whose changes are known to be in a newer one
-/// is not even decoded.
+/// is not even decoded. A change that Automerge refuses stays in its file, and `crdt-log verify` names
+/// it; the others count.
 pub fn doc_of_rows(rows: &[Row], key: &Key) -> Result<Doc> {
     let mut doc: Option<Doc> = None;
     let mut contained: Vec<&Heads> = Vec::new();
@@ -219,7 +226,6 @@ fn apply(doc: &mut Doc, changes: &[TailChange], key: &Key) {
     }
 }
 
-/// A change that Automerge refuses stays in its file, and `crdt-log verify` names it; the others count.
 fn report(
     rejected: Vec<(Option<crate::format::hash::ChangeHash>, crate::merge::MergeError)>,
     key: &Key,
@@ -231,8 +237,5 @@ fn report(
 
 /// The view that a snapshot's row keeps as text.
 pub fn parse_view(text: &str, key: &Key) -> Result<View> {
-    serde_json::from_str(text).map_err(|error| Error::Document {
-        key: key.clone(),
-        source: crate::merge::MergeError::View(error.to_string()),
-    })
+    serde_json::from_str(text).map_err(|source| Error::View { key: key.clone(), source })
 }

@@ -8,7 +8,6 @@ use crate::fs::{At, class};
 use crate::segment::reader::Reader;
 use crate::store::lock::{Holder, compaction_holder};
 use crate::store::root::Root;
-use crate::store::StoreError;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
@@ -115,7 +114,7 @@ impl Palace {
             let bytes = match self.root().fs().stat(&path) {
                 Ok(stat) => stat.len,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => Err(error).at("look at", &path).map_err(StoreError::from)?,
+                Err(error) => Err(error).at("look at", &path)?,
             };
             found.push(SnapshotStatus {
                 snapshot: meta.snapshot,
@@ -136,15 +135,15 @@ fn segment(root: &Root, directory: &str, id: SegmentId) -> Result<Option<Segment
     let file = match root.fs().open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        Err(error) => Err(error).at("open", &path).map_err(StoreError::from)?,
+        Err(error) => Err(error).at("open", &path)?,
     };
     let state = match directory {
         SEALED => "sealed",
-        _ if file.try_lock().at("lock", &path).map_err(StoreError::from)? => "closed",
+        _ if file.try_lock().at("lock", &path)? => "closed",
         _ => "live",
     };
     let mut reader = Reader::new(id, &path, file);
-    reader.read_new().map_err(StoreError::from)?;
+    reader.read_new()?;
     let header = reader.header();
     Ok(Some(SegmentStatus {
         segment: id,

@@ -5,7 +5,7 @@
 //! second finds it all the same.
 
 use super::feed::{COMMITS_MAX, Cursor};
-use super::{Error, Palace, Result};
+use super::{Palace, Result};
 use crate::format::filename::{OPEN, SEALED, SNAP};
 use crate::format::key::Key;
 use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
@@ -114,13 +114,15 @@ impl Watch {
 
     fn try_listen(&self) -> notify::Result<RecommendedWatcher> {
         let sender = self.sender.clone();
-        let mut watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading a file is an event too: without this, watchers would wake each other for ever.
-            if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-                // Full means that a hint is waiting already.
-                drop(sender.try_send(()));
-            }
-        })?;
+        let mut watcher =
+            notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+                // Reading a file is an event too: without this, watchers would wake each other for ever.
+                if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
+                    if sender.try_send(()).is_err() {
+                        tracing::trace!("a hint is waiting already");
+                    }
+                }
+            })?;
         for name in [OPEN, SEALED, SNAP] {
             watcher.watch(&self.palace.path().join(name), RecursiveMode::NonRecursive)?;
         }

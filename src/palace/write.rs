@@ -3,12 +3,12 @@
 //! Invariant: a commit builds on everything that was acknowledged before it started, and is
 //! acknowledged only after its bytes, and those that they build on, are where the caller asked for.
 
-use super::document::Document;
 use super::state::{State, document_of};
 use super::{Error, Palace, Result};
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::format::record::{BODY_BYTES_MAX, Entry, RecordError, encode_commit};
+use crate::merge::automerge::{AutomergeError, transaction::Transaction};
 use crate::merge::{Doc, MergeError, NewChange, Stamp, View};
 use crate::store::log::{Durability, Ticket};
 use crate::store::{StoreError, lock};
@@ -116,7 +116,11 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// [`MergeError`] if there is no list.
-    pub fn append(&mut self, path: &[&str], values: &[Value]) -> std::result::Result<(), MergeError> {
+    pub fn append(
+        &mut self,
+        path: &[&str],
+        values: &[Value],
+    ) -> std::result::Result<(), MergeError> {
         let change = self.doc.append(&self.stamp, path, values)?;
         self.keep(change);
         Ok(())
@@ -153,9 +157,7 @@ impl Draft<'_> {
     /// [`MergeError`] with the closure's error.
     pub fn edit<T>(
         &mut self,
-        edit: impl FnOnce(
-            &mut automerge_transaction::Transaction<'_>,
-        ) -> std::result::Result<T, automerge_transaction::AutomergeError>,
+        edit: impl FnOnce(&mut Transaction<'_>) -> std::result::Result<T, AutomergeError>,
     ) -> std::result::Result<T, MergeError> {
         let (result, change) = self.doc.edit(&self.stamp, self.base.as_ref(), edit)?;
         self.keep(change);
@@ -168,7 +170,11 @@ impl Draft<'_> {
     ///
     /// # Errors
     /// As [`Draft::put`].
-    pub fn file(&mut self, key: &Key, value: &Map<String, Value>) -> std::result::Result<(), MergeError> {
+    pub fn file(
+        &mut self,
+        key: &Key,
+        value: &Map<String, Value>,
+    ) -> std::result::Result<(), MergeError> {
         if self.exists() {
             return Ok(());
         }
@@ -180,7 +186,7 @@ impl Draft<'_> {
             }
             self.changes.push(change);
         }
-        let note = self.doc.note_filing(&self.stamp);
+        let note = self.doc.note_filing(&self.stamp)?;
         self.changes.push(note);
         Ok(())
     }
@@ -193,8 +199,6 @@ impl Draft<'_> {
         self.changes.extend(change);
     }
 }
-
-use crate::merge::automerge as automerge_transaction;
 
 type Write<'a> = Box<dyn FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> + 'a>;
 
@@ -240,8 +244,8 @@ impl<'a> Batch<'a> {
         let Batch { palace, writes } = self;
         check_keys(&writes)?;
         palace.writable()?;
-        let conditional =
-            options.if_match.is_some() || writes.iter().any(|(_, condition, _)| condition.is_some());
+        let conditional = options.if_match.is_some()
+            || writes.iter().any(|(_, condition, _)| condition.is_some());
         let _serial = match conditional {
             true => {
                 palace.shared.root.ensure_created()?;
@@ -252,7 +256,7 @@ impl<'a> Batch<'a> {
         let made = palace.make(writes, options)?;
         if options.durability == Durability::Durable {
             for foreign in &made.foreign {
-                foreign.sync().map_err(StoreError::from)?;
+                foreign.sync()?;
             }
         }
         match (made.ticket, options.durability) {
@@ -283,7 +287,11 @@ struct Made {
 }
 
 impl Palace {
-    fn make(&self, writes: Vec<(Key, Option<Condition>, Write<'_>)>, options: &WriteOptions) -> Result<Made> {
+    fn make(
+        &self,
+        writes: Vec<(Key, Option<Condition>, Write<'_>)>,
+        options: &WriteOptions,
+    ) -> Result<Made> {
         let mut state = self.fresh()?;
         let keys: Vec<Key> = writes.iter().map(|(key, ..)| key.clone()).collect();
         let made = self.make_in(&mut state, writes, options);
@@ -335,7 +343,7 @@ impl Palace {
         let Some(ticket) = self.shared.log.enqueue(instance, body.clone()) else {
             let gone = std::io::Error::other("the write before this one failed; try again");
             let path = self.shared.root.path().to_owned();
-            return Err(StoreError::from(crate::fs::FsError { action: "write to", path, source: gone }).into());
+            return Err(crate::fs::FsError { action: "write to", path, source: gone }.into());
         };
         state.add_own(ticket, body);
         Ok(Made { ticket: Some(ticket), foreign, outcomes })
@@ -378,7 +386,12 @@ impl Palace {
     ///
     /// # Errors
     /// Any of [`Error`].
-    pub fn put_with(&self, key: &str, value: &Map<String, Value>, options: &WriteOptions) -> Result<Outcome> {
+    pub fn put_with(
+        &self,
+        key: &str,
+        value: &Map<String, Value>,
+        options: &WriteOptions,
+    ) -> Result<Outcome> {
         self.write(key, options, |draft| draft.put(value))
     }
 
@@ -386,7 +399,12 @@ impl Palace {
     ///
     /// # Errors
     /// Any of [`Error`].
-    pub fn patch(&self, key: &str, patch: &Map<String, Value>, options: &WriteOptions) -> Result<Outcome> {
+    pub fn patch(
+        &self,
+        key: &str,
+        patch: &Map<String, Value>,
+        options: &WriteOptions,
+    ) -> Result<Outcome> {
         self.write(key, options, |draft| draft.patch(patch))
     }
 
@@ -394,7 +412,13 @@ impl Palace {
     ///
     /// # Errors
     /// Any of [`Error`].
-    pub fn increment(&self, key: &str, path: &[&str], by: i64, options: &WriteOptions) -> Result<Outcome> {
+    pub fn increment(
+        &self,
+        key: &str,
+        path: &[&str],
+        by: i64,
+        options: &WriteOptions,
+    ) -> Result<Outcome> {
         self.write(key, options, |draft| draft.increment(path, by))
     }
 
@@ -404,7 +428,7 @@ impl Palace {
     /// # Errors
     /// Any of [`Error`].
     pub fn delete(&self, key: &str, options: &WriteOptions) -> Result<Outcome> {
-        self.write(key, options, Draft::delete)
+        self.write(key, options, |draft| draft.delete())
     }
 
     /// Changes a document through an Automerge transaction.
@@ -415,9 +439,7 @@ impl Palace {
         &self,
         key: &str,
         options: &WriteOptions,
-        edit: impl FnOnce(
-            &mut automerge_transaction::Transaction<'_>,
-        ) -> std::result::Result<T, automerge_transaction::AutomergeError>,
+        edit: impl FnOnce(&mut Transaction<'_>) -> std::result::Result<T, AutomergeError>,
     ) -> Result<(T, Outcome)> {
         let mut result = None;
         let outcome = self.write(key, options, |draft| {

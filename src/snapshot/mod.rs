@@ -88,6 +88,7 @@ pub struct LogRow {
 pub struct Snapshot {
     id: SnapshotId,
     meta: Meta,
+    length: u64,
     /// The check over the word index, as [`Snapshot::verify`] expects it.
     index: String,
     connection: Mutex<Connection>,
@@ -98,6 +99,12 @@ impl Snapshot {
     #[must_use]
     pub fn id(&self) -> SnapshotId {
         self.id
+    }
+
+    /// The length of its file in bytes.
+    #[must_use]
+    pub fn length(&self) -> u64 {
+        self.length
     }
 
     /// What it says about itself.

@@ -52,7 +52,7 @@ impl Snapshot {
         if meta.snapshot != id {
             return Err(SnapshotError::WrongId { expected: id, found: meta.snapshot });
         }
-        Ok(Snapshot { id, meta, index, connection: Mutex::new(connection) })
+        Ok(Snapshot { id, meta, length, index, connection: Mutex::new(connection) })
     }
 }
 

@@ -101,12 +101,7 @@ impl Follower {
         Ok(news)
     }
 
-    fn look(
-        &mut self,
-        directory: &str,
-        id: SegmentId,
-        news: &mut News,
-    ) -> Result<(), StoreError> {
+    fn look(&mut self, directory: &str, id: SegmentId, news: &mut News) -> Result<(), StoreError> {
         if self.own.contains(id) {
             return Ok(());
         }
@@ -243,17 +238,16 @@ impl Follower {
         self.unreadable.iter().map(|(id, (error, _))| (*id, error))
     }
 
-    /// Bytes and number of the segments that no snapshot holds yet, own ones left out.
-    #[must_use]
-    pub fn unfolded(&self) -> (u64, usize) {
-        let bytes = self.segments.values().map(|followed| followed.reader.length()).sum();
-        (bytes, self.segments.len())
+    /// Gives the segments away.
+    pub fn into_segments(self) -> impl Iterator<Item = Followed> {
+        self.segments.into_values()
     }
 
-    /// How many segments stand in `sealed/`.
+    /// How many segments stand in `sealed/`, and how many bytes they have.
     #[must_use]
-    pub fn sealed(&self) -> usize {
-        self.segments.values().filter(|followed| followed.sealed).count()
+    pub fn sealed(&self) -> (usize, u64) {
+        let sealed = self.segments.values().filter(|followed| followed.sealed);
+        sealed.fold((0, 0), |(n, sum), followed| (n + 1, sum + followed.reader.length()))
     }
 
     /// Which palace a segment says it belongs to, if that is not this one.

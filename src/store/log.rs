@@ -260,8 +260,13 @@ impl Inner {
     fn give_up(&mut self, error: StoreError, unknown: bool) {
         let (written, synced) = (self.written, self.synced);
         let source = Arc::new(error);
-        let failure =
-            self.instance.take().map(|instance| Failure { instance, written, synced, unknown, source });
+        let failure = self.instance.take().map(|instance| Failure {
+            instance,
+            written,
+            synced,
+            unknown,
+            source,
+        });
         self.failures.extend(failure);
         self.writer = None;
         self.queue.clear();
@@ -343,7 +348,8 @@ impl Turn<'_> {
             self.own.wrote(writer.id(), first.sequence..=last.sequence);
             self.touched = true;
         }
-        let appended = writer.append(items.iter().map(|queued| (queued.sequence, &queued.body[..])));
+        let appended =
+            writer.append(items.iter().map(|queued| (queued.sequence, &queued.body[..])));
         let synced = match appended {
             Ok(()) if self.sync => writer.sync(),
             done => done,

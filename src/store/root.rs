@@ -111,6 +111,17 @@ impl Root {
         Ok(self.manifest.get_or_init(|| manifest).palace)
     }
 
+    /// As [`Root::ensure_created`], with the id of a palace that this one is to be a copy of.
+    ///
+    /// # Errors
+    /// As [`Root::ensure_created`].
+    pub fn create_as(&self, palace: Option<PalaceId>) -> Result<PalaceId, StoreError> {
+        if let Some(palace) = palace {
+            self.manifest.get_or_init(|| Manifest::new(palace, self.fs.now_ms()));
+        }
+        self.ensure_created()
+    }
+
     fn create_directory_chain(&self, path: &Path) -> Result<(), StoreError> {
         let parent = match path.parent() {
             Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -166,11 +177,8 @@ impl Root {
         while !rest.is_empty() {
             let written = file.append(rest).at("write", path)?;
             let full = || std::io::Error::from(ErrorKind::StorageFull);
-            rest = rest
-                .get(written..)
-                .filter(|_| written > 0)
-                .ok_or_else(full)
-                .at("write", path)?;
+            rest =
+                rest.get(written..).filter(|_| written > 0).ok_or_else(full).at("write", path)?;
         }
         Ok(file.sync().at("sync", path)?)
     }

@@ -1,0 +1,144 @@
+//! Merging any number of copies of a palace, or of different palaces, into a new one, offline.
+//!
+//! Invariant: nothing in the sources is changed, and nothing that can be read in them is left out,
+//! except for the documents that the caller wants forgotten.
+
+use super::fold::{Inputs, Segment, fold};
+use super::{Error, Result};
+use crate::format::filename::SNAP;
+use crate::format::id::{PalaceId, SegmentId};
+use crate::format::key::Key;
+use crate::fs::{At, Fs};
+use crate::segment::reader::Commit;
+use crate::store::follow::Follower;
+use crate::store::retire;
+use crate::store::root::Root;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What a merge of palaces did.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct IntoReport {
+    /// The new palace.
+    pub into: PathBuf,
+    /// Its id: that of the sources if they are copies of one palace and nothing was forgotten.
+    pub palace: PalaceId,
+    /// The sources.
+    pub sources: Vec<PathBuf>,
+    /// Segments read.
+    pub segments: usize,
+    /// Snapshots read.
+    pub snapshots: usize,
+    /// Documents in the new palace, deleted ones included.
+    pub documents: u64,
+    /// Commits in its log.
+    pub commits: u64,
+    /// How many of the keys to be forgotten were there.
+    pub forgotten: usize,
+    /// Bytes of the sources' segments and snapshots.
+    pub bytes_before: u64,
+    /// Bytes of the new snapshot.
+    pub bytes_after: u64,
+    /// How long it took, in milliseconds.
+    pub elapsed_ms: u64,
+}
+
+/// Merges palaces into a new one at `into`, which must not exist.
+///
+/// # Errors
+/// [`Error::Exists`]; [`Error::Damaged`] if a source cannot be read whole; what the system says.
+pub fn merge_into(
+    fs: Arc<dyn Fs>,
+    into: &Path,
+    sources: &[PathBuf],
+    forget: &BTreeSet<Key>,
+) -> Result<IntoReport> {
+    let start = Instant::now();
+    if fs.stat(into).is_ok() {
+        return Err(Error::Exists { path: into.to_owned() });
+    }
+    let mut gathered = Gathered::default();
+    for source in sources {
+        gathered.add(&fs, source)?;
+    }
+    let id = match (&gathered.palaces.len(), forget.is_empty()) {
+        (1, true) => gathered.palaces.first().copied(),
+        _ => None,
+    };
+    let root = Root::open(fs, into, false)?;
+    let palace = root.create_as(id)?;
+    let forgotten = gathered.count(forget)?;
+    let folded = fold(&root, palace, &gathered.inputs, forget)?;
+    retire::publish(&root, folded.meta.snapshot)?;
+    let path = root.file(SNAP, &crate::format::filename::snapshot(folded.meta.snapshot));
+    let written = root.fs().stat(&path).at("look at", &path)?;
+    Ok(IntoReport {
+        into: into.to_owned(),
+        palace,
+        sources: sources.to_vec(),
+        segments: gathered.inputs.segments.len(),
+        snapshots: gathered.inputs.snapshots.len(),
+        documents: folded.meta.documents,
+        commits: folded.meta.commits,
+        forgotten,
+        bytes_before: gathered.bytes,
+        bytes_after: written.len,
+        elapsed_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
+    })
+}
+
+/// Everything that is in the sources.
+#[derive(Default)]
+struct Gathered {
+    inputs: Inputs,
+    palaces: BTreeSet<PalaceId>,
+    bytes: u64,
+}
+
+impl Gathered {
+    fn add(&mut self, fs: &Arc<dyn Fs>, source: &Path) -> Result<()> {
+        let root = Arc::new(Root::open(fs.clone(), source, true)?);
+        self.palaces.extend(root.palace());
+        let mut follower = Follower::new(root, Arc::default());
+        let mut commits: BTreeMap<SegmentId, Vec<Commit>> = BTreeMap::new();
+        for found in follower.rescan()?.commits {
+            commits.entry(found.segment).or_default().push(found.commit);
+        }
+        if let Some((_, error)) = follower.unreadable().next() {
+            let path = source.to_owned();
+            tracing::error!(%error, "a snapshot cannot be read");
+            return Err(Error::Damaged { path, offset: 0 });
+        }
+        let snapshots = follower.snapshots();
+        self.inputs.snapshots.extend(snapshots);
+        for followed in follower.into_segments() {
+            let reader = followed.reader;
+            if let Some(region) = reader.damage().next() {
+                let (path, offset) = (reader.path().to_owned(), region.bytes.start);
+                return Err(Error::Damaged { path, offset });
+            }
+            let Some(instance) = reader.header().map(|header| header.instance) else { continue };
+            let commits = commits.remove(&reader.id()).unwrap_or_default();
+            self.bytes += reader.length();
+            self.inputs.segments.push(Segment { reader, instance, commits });
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, forget: &BTreeSet<Key>) -> Result<usize> {
+        let mut found = 0;
+        for key in forget {
+            let in_snapshot = |n: bool, s: &Arc<crate::snapshot::Snapshot>| {
+                Ok::<_, Error>(n || s.contains(key.as_str())?)
+            };
+            let folded = self.inputs.snapshots.iter().try_fold(false, in_snapshot)?;
+            let commits = self.inputs.segments.iter().flat_map(|segment| &segment.commits);
+            let mut entries = commits.flat_map(|commit| super::tail::entries(&commit.body));
+            found += usize::from(folded || entries.any(|entry| entry.key == *key));
+        }
+        self.bytes += self.inputs.snapshots.iter().map(|s| s.length()).sum::<u64>();
+        Ok(found)
+    }
+}

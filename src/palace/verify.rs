@@ -1,0 +1,181 @@
+//! Is everything there, and good?
+//!
+//! Tells damage (bytes that were on disk and are not good now) from a torn tail (a write that a crash
+//! cut short, which nobody was promised) and from changes that wait for another that is missing.
+
+use super::Result;
+use super::state::{doc_of_rows, rows};
+use super::tail::Tail;
+use crate::format::filename;
+use crate::format::filename::SNAP;
+use crate::format::hash::ChangeHash;
+use crate::format::key::Key;
+use crate::segment::reader::Reader;
+use crate::snapshot::Snapshot;
+use crate::store::follow::Follower;
+use crate::store::root::Root;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// How bad a finding is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Normal after a crash, or for a file that is being written or copied. Nothing acknowledged is lost.
+    Note,
+    /// Something that was stored is damaged, missing or refused.
+    Problem,
+}
+
+/// Something worth telling.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// In which file, if it is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Where in the file, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// Which document, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// The changes that are missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<ChangeHash>,
+    /// In words.
+    pub what: String,
+}
+
+/// What was looked at, and what was found.
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Verification {
+    /// Segments read.
+    pub segments: u64,
+    /// Snapshots read.
+    pub snapshots: u64,
+    /// Documents looked at, each once a snapshot and once in the tail.
+    pub documents: u64,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+impl Verification {
+    /// Whether there is anything worse than a note.
+    #[must_use]
+    pub fn has_problem(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Problem)
+    }
+
+    fn note(&mut self, path: PathBuf, offset: Option<u64>, severity: Severity, what: String) {
+        let (key, missing, path) = (None, Vec::new(), Some(path));
+        self.findings.push(Finding { severity, path, offset, key, missing, what });
+    }
+
+    fn document(&mut self, key: &Key, missing: Vec<ChangeHash>, what: String) {
+        let (severity, key) = (Severity::Problem, Some(key.clone()));
+        self.findings.push(Finding { severity, path: None, offset: None, key, missing, what });
+    }
+}
+
+/// Reads every byte of a palace and reports.
+///
+/// # Errors
+/// What the system says; what is wrong with the palace is in the result instead.
+pub fn verify(root: &Arc<Root>) -> Result<Verification> {
+    let mut follower = Follower::new(root.clone(), Arc::default());
+    let news = follower.rescan()?;
+    let mut found = Verification::default();
+    for followed in follower.segments() {
+        found.segments += 1;
+        check_segment(&follower, &followed.reader, &mut found);
+    }
+    for (id, error) in follower.unreadable() {
+        let path = root.file(SNAP, &filename::snapshot(id));
+        found.note(path, None, Severity::Problem, error.to_string());
+    }
+    let mut tail = Tail::default();
+    news.commits.into_iter().for_each(|commit| tail.add_found(commit));
+    let snapshots = follower.snapshots();
+    let mut suspects: BTreeSet<Key> = tail.keys("", None).cloned().collect();
+    for snapshot in &snapshots {
+        found.snapshots += 1;
+        check_snapshot(root, snapshot, &mut suspects, &mut found)?;
+    }
+    for key in suspects {
+        check_document(&key, &snapshots, &tail, &mut found)?;
+    }
+    Ok(found)
+}
+
+fn check_segment(follower: &Follower, reader: &Reader, found: &mut Verification) {
+    let path = || reader.path().to_owned();
+    let damaged: Vec<u64> = reader.damage().map(|region| region.bytes.start).collect();
+    for region in reader.regions() {
+        let (start, length) = (region.bytes.start, region.bytes.end - region.bytes.start);
+        let (severity, what) = match damaged.contains(&start) {
+            true => (Severity::Problem, "damage"),
+            false => (Severity::Note, "a torn tail, or a write under way"),
+        };
+        found.note(
+            path(),
+            Some(start),
+            severity,
+            format!("{what}: {length} bytes: {}", region.reason),
+        );
+    }
+    if let Some(palace) = follower.stranger(reader) {
+        let what =
+            format!("this segment belongs to palace {palace}; it is read, and never retired");
+        found.note(path(), None, Severity::Note, what);
+    }
+}
+
+fn check_snapshot(
+    root: &Root,
+    snapshot: &Snapshot,
+    suspects: &mut BTreeSet<Key>,
+    found: &mut Verification,
+) -> Result<()> {
+    let path = root.file(SNAP, &filename::snapshot(snapshot.id()));
+    for problem in snapshot.verify()? {
+        found.note(path.clone(), None, Severity::Problem, problem.to_string());
+    }
+    let mut after: Option<String> = None;
+    loop {
+        // What cannot be read was reported just now.
+        let Ok(page) = snapshot.scan("", after.as_deref(), 1_000) else { return Ok(()) };
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.key.as_str().to_owned());
+        found.documents += page.len() as u64;
+        suspects.extend(page.into_iter().filter(|row| row.incomplete).map(|row| row.key));
+    }
+}
+
+fn check_document(
+    key: &Key,
+    snapshots: &[Arc<Snapshot>],
+    tail: &Tail,
+    found: &mut Verification,
+) -> Result<()> {
+    let rows = rows(snapshots, key)?;
+    let mut doc = doc_of_rows(&rows, key)?;
+    let changes = tail.changes(key.as_str());
+    found.documents += u64::from(!changes.is_empty());
+    let kept = rows.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
+    let applied = doc.apply(changes.iter().map(|change| &change.bytes[..]).chain(kept));
+    for (hash, error) in applied.rejected {
+        let name = hash.map_or_else(|| "a change".to_owned(), |hash| format!("change {hash}"));
+        found.document(key, Vec::new(), format!("{name} of {key} is refused: {error}"));
+    }
+    let missing = doc.missing();
+    if !missing.is_empty() {
+        let waiting = doc.waiting().count();
+        let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+        let what = format!("{key}: {waiting} change(s) wait for {}", names.join(", "));
+        found.document(key, missing, what);
+    }
+    Ok(())
+}
