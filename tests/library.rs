@@ -1,0 +1,73 @@
+//! The library as an embedding program uses it: on a real file system, through several handles.
+
+use crdt_palace::palace::fold::CompactOptions;
+use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
+use serde_json::{Map, Value, json};
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn manual(path: &std::path::Path) -> Palace {
+    Options::default().auto_compact(false).open(path).unwrap()
+}
+
+fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+#[test]
+fn opening_leaves_no_trace_and_the_first_write_creates() {
+    let dir = dir();
+    let path = dir.path().join("a/b/palace");
+    let palace = manual(&path);
+    assert_eq!(palace.get("x").unwrap(), None);
+    assert!(palace.scan("", None, 10).unwrap().documents.is_empty());
+    assert!(!dir.path().join("a").exists());
+    palace.put("x", &object(json!({"n": 1}))).unwrap();
+    assert!(path.join("palace.json").exists());
+    assert_eq!(manual(&path).get("x").unwrap().unwrap().value["n"], 1);
+}
+
+#[test]
+fn handles_see_one_another_at_once_before_and_after_compaction() {
+    let dir = dir();
+    let (a, b) = (manual(dir.path()), manual(dir.path()));
+    for n in 0..50 {
+        a.put(&format!("a/{n:03}"), &object(json!({"n": n}))).unwrap();
+        let seen = b.get(&format!("a/{n:03}")).unwrap().unwrap();
+        assert_eq!(seen.value["n"], n);
+        b.put(&format!("b/{n:03}"), &object(json!({"n": n, "text": "from b"}))).unwrap();
+    }
+    let report = a.compact(CompactOptions::default()).unwrap();
+    assert_eq!((report.segments, report.documents), (1, 50));
+    b.seal().unwrap();
+    let report = a.compact(CompactOptions::default()).unwrap();
+    assert_eq!((report.segments, report.documents), (1, 50));
+    for palace in [&a, &b, &manual(dir.path())] {
+        let page = palace.scan("", None, 1_000).unwrap();
+        assert_eq!(page.documents.len(), 100);
+        assert_eq!(page.cursor, None);
+        assert_eq!(palace.get("b/049").unwrap().unwrap().value["text"], "from b");
+        assert_eq!(palace.search("FROM", 1_000).unwrap().len(), 50);
+    }
+    a.patch("b/000", &object(json!({"n": 7})), &WriteOptions::default()).unwrap();
+    assert_eq!(b.get("b/000").unwrap().unwrap().value, object(json!({"n": 7, "text": "from b"})));
+    assert_eq!(b.history("b/000").unwrap().len(), 2);
+}
+
+#[test]
+fn a_condition_that_does_not_hold_tells_what_is_there() {
+    let dir = dir();
+    let palace = manual(dir.path());
+    let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+    let first = palace.put_with("k", &object(json!({"v": 1})), &absent).unwrap();
+    let refused = palace.put_with("k", &object(json!({"v": 2})), &absent).unwrap_err();
+    let Error::EtagMismatch { current: Some(current), .. } = refused else { panic!("{refused}") };
+    assert_eq!((current.etag, &current.value["v"]), (first.etag.clone(), &json!(1)));
+    let matching =
+        WriteOptions { if_match: Some(Condition::Match(first.etag)), ..WriteOptions::default() };
+    palace.put_with("k", &object(json!({"v": 2})), &matching).unwrap();
+    assert!(palace.put_with("k", &object(json!({"v": 3})), &matching).is_err());
+    assert_eq!(palace.get("k").unwrap().unwrap().value["v"], 2);
+}
