@@ -305,6 +305,41 @@ fn a_lost_row_is_damage_and_not_an_absent_document() {
     }
 }
 
+/// Two whole rows under each other's number: each is valid, only their order is not.
+#[test]
+fn rows_that_changed_places_are_damage() {
+    let swap = |table: &str| -> String {
+        let step = |from, to| format!("UPDATE {table} SET number = {to} WHERE number = {from};");
+        [step(5, 100), step(6, 5), step(100, 6)].concat()
+    };
+    let snapshot = tampered(&["keys", "views", "documents"].map(swap).concat()).unwrap();
+    assert!(matches!(snapshot.get_view("drawer/0004"), Err(SnapshotError::Damaged { .. })));
+    assert!(matches!(snapshot.scan("", None, 9), Err(SnapshotError::Damaged { .. })));
+}
+
+/// The index of keys is not checked by itself; it must not be believed either.
+#[test]
+fn an_index_that_leads_elsewhere_is_damage() {
+    let mut bytes = build(&rows(10), &[]);
+    // A key with its number behind it is an entry of the index; in the table the check follows.
+    let entry = b"drawer/0004\x05";
+    let at = bytes.windows(entry.len()).position(|window| window == entry).unwrap();
+    bytes[at + entry.len() - 1] = 8;
+    let snapshot = open(bytes).unwrap();
+    for result in [
+        snapshot.get("drawer/0004").map(drop),
+        snapshot.get_view("drawer/0004").map(drop),
+        snapshot.contains("drawer/0004").map(drop),
+        snapshot.contains("drawer/0004x").map(drop),
+        snapshot.scan("drawer/0004", None, 9).map(drop),
+        snapshot.scan("", Some("drawer/0004"), 1).map(drop),
+        snapshot.rows_after(Some("drawer/0004"), 1).map(drop),
+    ] {
+        assert!(matches!(result, Err(SnapshotError::Damaged { .. })), "{result:?}");
+    }
+    assert!(!problems(&snapshot).is_empty());
+}
+
 #[test]
 fn a_changed_log_is_damage() {
     let snapshot = tampered("UPDATE log SET by = 'me'").unwrap();
