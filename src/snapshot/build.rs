@@ -236,12 +236,13 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     ))?;
     schema::create(connection)?;
     connection.execute_batch(&format!(
-        "INSERT INTO words(words, rank) VALUES('hashsize', {WORDS_IN_MEMORY})"
+        "INSERT INTO words(words, rank) VALUES('hashsize', {WORDS_IN_MEMORY}), ('automerge', 0)"
     ))
 }
 
 fn complete(connection: &Connection, meta: &Meta) -> rusqlite::Result<()> {
-    connection.execute_batch("INSERT INTO words(words) VALUES('optimize')")?;
+    // FTS5 writes its last words when the transaction ends, so the check over them comes after that.
+    connection.execute_batch("COMMIT; BEGIN")?;
     let index = hex(&verify::index_check(connection)?);
     Stored { meta: meta.clone(), index }.write(connection)?;
     connection.flush_prepared_statement_cache();

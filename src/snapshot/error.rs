@@ -18,7 +18,7 @@ pub enum SnapshotError {
         /// What does not fit.
         what: String,
         /// What SQLite said, if it was SQLite that noticed.
-        source: Option<rusqlite::Error>,
+        source: Option<Box<rusqlite::Error>>,
     },
     /// A program newer than this one wrote the file.
     #[error(
@@ -106,7 +106,7 @@ pub(super) fn reading(snapshot: SnapshotId, source: rusqlite::Error) -> Snapshot
         return SnapshotError::Read { snapshot, source };
     }
     let what = format!("SQLite: {source}");
-    SnapshotError::Damaged { snapshot, key: None, what, source: Some(source) }
+    SnapshotError::Damaged { snapshot, key: None, what, source: Some(Box::new(source)) }
 }
 
 /// The file is immutable and its schema was checked, so anything that is not the machine's fault is

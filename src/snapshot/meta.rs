@@ -69,10 +69,10 @@ impl Stored {
         let mut statement = connection.prepare("SELECT name, value FROM meta ORDER BY name")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
         let pairs: Vec<(String, String)> = rows.collect::<Result<_, _>>()?;
-        Ok(Self::parse(pairs))
+        Ok(Self::parse(&pairs))
     }
 
-    fn parse(pairs: Vec<(String, String)>) -> Result<Self, String> {
+    fn parse(pairs: &[(String, String)]) -> Result<Self, String> {
         let (check, rest): (Vec<_>, Vec<_>) = pairs.iter().partition(|(name, _)| name == "check");
         let rest: Vec<(&str, String)> =
             rest.into_iter().map(|(name, value)| (name.as_str(), value.clone())).collect();

@@ -37,7 +37,7 @@ pub(super) fn row(name: &str, n: usize) -> Row {
         key: key(name),
         document: bytes(n * 37 % 900),
         heads: Heads::new((0..n % 3).map(|i| hash(n * 10 + i)).collect()),
-        view: format!("{{\"title\":\"Drawer {n}\",\"text\":\"{}\"}}", "wörd ".repeat(n * 13 % 150)),
+        view: format!("Drawer {n}\0 {}", "wörd ".repeat(n * 13 % 150)),
         waiting: (0..n % 2).map(|i| bytes(i + 5)).collect(),
         absorbed: (0..n % 4).map(|i| Heads::new(vec![hash(n), hash(i)])).collect(),
     }
@@ -57,7 +57,7 @@ pub(super) fn commit(instance: u8, sequence: u64) -> LogRow {
     LogRow {
         instance: InstanceId([instance; 16]),
         sequence,
-        time_ms: sequence as i64 - 1000,
+        time_ms: (sequence as i64).wrapping_neg(),
         by: format!("writer {instance} ☃"),
         changes: vec![(key("drawer/0001"), hash(sequence as usize)), (key("b"), hash(7))],
     }
@@ -80,4 +80,8 @@ pub(super) fn open(bytes: Vec<u8>) -> Result<Snapshot, SnapshotError> {
 
 pub(super) fn snapshot(rows: &[Row], log: &[LogRow]) -> Snapshot {
     open(build(rows, log)).unwrap()
+}
+
+pub(super) fn problems(snapshot: &Snapshot) -> Vec<String> {
+    snapshot.verify().unwrap().iter().map(ToString::to_string).collect()
 }
