@@ -4,7 +4,7 @@ use super::chunk::Chunk;
 use super::doc::{Doc, hashes, native, panic_message};
 use super::error::MergeError;
 use crate::format::hash::ChangeHash;
-use automerge::{Automerge, Change, ReadDoc};
+use automerge::{Automerge, Change};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -207,11 +207,20 @@ pub(super) fn apply_to_copy(
     }
     // Automerge keeps operations, not bytes. It encodes a change anew whenever it is asked for it,
     // and panics if that gives another hash: such a document could be neither read nor saved.
-    let given_back = catch_unwind(AssertUnwindSafe(|| {
-        let mut given = changes.map(|change| (copy.get_change_by_hash(&change.hash()), change));
-        given.all(|(given, change)| given.is_some_and(|g| g.raw_bytes() == change.raw_bytes()))
-    }));
+    let given_back = catch_unwind(AssertUnwindSafe(|| gives_back(&copy, &am.get_heads(), changes)));
     if given_back.unwrap_or(false) { Ok(copy) } else { Err(MergeError::NotCanonical) }
+}
+
+/// Whether `am` returns the changes that came on top of `before` byte for byte.
+fn gives_back(
+    am: &Automerge,
+    before: &[automerge::ChangeHash],
+    mut changes: impl Iterator<Item = Change>,
+) -> bool {
+    let given = am.get_changes(before);
+    let given: HashMap<_, _> =
+        given.iter().map(|given| (given.hash(), given.raw_bytes())).collect();
+    changes.all(|change| given.get(&change.hash()).is_some_and(|g| *g == change.raw_bytes()))
 }
 
 /// The counter bounds, for foreign changes and for those that are about to be made.

@@ -291,7 +291,9 @@ fn random_bytes_in_a_sound_frame_do_no_harm() {
             body[at] = random() as u8;
         }
         let mut doc = start.clone();
-        let applied = doc.apply([frame(1, &body).as_slice()]);
+        let bytes = frame(1, &body);
+        let _explained = explain(&bytes);
+        let applied = doc.apply([bytes.as_slice()]);
         taken += applied.new;
         assert_eq!(Doc::load(&doc.save()).unwrap().heads(), doc.heads());
         assert_eq!(doc.changes().len(), 1 + applied.new);
