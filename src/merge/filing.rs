@@ -4,11 +4,13 @@
 //! the key and the content, it has no time and no writer. Who filed it, and when, is a second change
 //! without operations.
 
+use super::commit::new_change;
 use super::doc::Doc;
 use super::error::MergeError;
+use super::limits::check_value;
 use super::message::ChangeKind;
 use super::plan::hydrated_map;
-use super::write::{NewChange, Stamp, check_value, new_change};
+use super::write::{NewChange, Stamp};
 use crate::format::key::Key;
 use automerge::ActorId;
 use automerge::transaction::{CommitOptions, Transactable};

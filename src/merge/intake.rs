@@ -4,7 +4,7 @@ use super::chunk::Chunk;
 use super::doc::{Doc, hashes, native, panic_message};
 use super::error::MergeError;
 use crate::format::hash::ChangeHash;
-use automerge::{Automerge, Change, ReadDoc};
+use automerge::{Automerge, Change};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -200,20 +200,27 @@ pub(super) fn apply_to_copy(
     changes: impl Iterator<Item = Change> + Clone,
 ) -> Result<Automerge, MergeError> {
     let mut copy = am.clone();
-    let attempt = catch_unwind(AssertUnwindSafe(|| {
-        copy.apply_changes(changes.clone())?;
-        // A document that cannot give a change back could be neither saved nor copied.
-        let lost = changes.clone().any(|change| {
-            copy.get_change_by_hash(&change.hash())
-                .is_none_or(|c| c.raw_bytes() != change.raw_bytes())
-        });
-        if lost { Err(MergeError::NotCanonical) } else { Ok(()) }
-    }));
+    let attempt = catch_unwind(AssertUnwindSafe(|| copy.apply_changes(changes.clone())));
     match attempt {
-        Ok(Ok(())) => Ok(copy),
-        Ok(Err(error)) => Err(error),
-        Err(panic) => Err(MergeError::Panicked { why: panic_message(&*panic) }),
+        Ok(result) => result?,
+        Err(panic) => return Err(MergeError::Panicked { why: panic_message(&*panic) }),
     }
+    // Automerge keeps operations, not bytes. It encodes a change anew whenever it is asked for it,
+    // and panics if that gives another hash: such a document could be neither read nor saved.
+    let given_back = catch_unwind(AssertUnwindSafe(|| gives_back(&copy, &am.get_heads(), changes)));
+    if given_back.unwrap_or(false) { Ok(copy) } else { Err(MergeError::NotCanonical) }
+}
+
+/// Whether `am` returns the changes that came on top of `before` byte for byte.
+fn gives_back(
+    am: &Automerge,
+    before: &[automerge::ChangeHash],
+    mut changes: impl Iterator<Item = Change>,
+) -> bool {
+    let given = am.get_changes(before);
+    let given: HashMap<_, _> =
+        given.iter().map(|given| (given.hash(), given.raw_bytes())).collect();
+    changes.all(|change| given.get(&change.hash()).is_some_and(|g| *g == change.raw_bytes()))
 }
 
 /// The counter bounds, for foreign changes and for those that are about to be made.

@@ -22,14 +22,17 @@
 //! name. Times are milliseconds since 1970.
 
 mod chunk;
+mod commit;
 mod counter;
 mod doc;
 mod error;
 mod explain;
 mod filing;
 mod intake;
+mod limits;
 mod list_diff;
 mod message;
+mod path;
 mod plan;
 mod read;
 mod settle;
@@ -46,7 +49,8 @@ pub use doc::{ChangeInfo, Doc};
 pub use error::MergeError;
 pub use explain::explain;
 pub use intake::{Applied, COUNTER_AHEAD_MAX, COUNTER_MAX};
+pub use limits::{NESTING_MAX, VALUE_BYTES_MAX};
 pub use message::{ChangeKind, Written};
 pub use stamp::stamp_of;
 pub use view::{Candidate, Conflict, View};
-pub use write::{NESTING_MAX, NewChange, Stamp, VALUE_BYTES_MAX};
+pub use write::{NewChange, Stamp};

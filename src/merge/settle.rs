@@ -6,12 +6,13 @@
 //! offer it for scalars alone. So the change is made on a copy, its delete operations are added to
 //! the decoded change, and the result is applied like one from outside.
 
+use super::commit::{begin, check_operations, run};
 use super::doc::Doc;
 use super::error::MergeError;
 use super::intake::apply_to_copy;
 use super::message::ChangeKind;
 use super::plan::Step;
-use super::write::{NewChange, Stamp, begin, check_operations, run};
+use super::write::{NewChange, Stamp};
 use crate::format::hash::ChangeHash;
 use automerge::legacy::{ElementId, Key, Op, OpId, OpType};
 use automerge::transaction::Transactable;

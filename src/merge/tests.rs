@@ -1,1 +1,63 @@
-mod smoke;
+//! The rules of the layer, each by name; the traps of Automerge that it works around; hostile
+//! changes; and convergence over random histories.
+
+mod conflicts;
+mod convergence;
+mod deletes;
+mod hostile;
+mod lists;
+mod traps;
+mod unions;
+mod writes;
+
+use super::{Doc, NewChange, Stamp, View};
+use crate::format::hash::Heads;
+use serde_json::{Map, Value as Json};
+
+/// Who writes: a letter for a name.
+pub(super) fn by(name: char) -> Stamp<'static> {
+    let names = "abcdefghijklmnopqrstuvwxyz";
+    let at = names.find(name).unwrap();
+    Stamp { actor: [name as u8; 16], time_ms: 1000 + at as i64, by: &names[at..=at] }
+}
+
+pub(super) fn map(value: Json) -> Map<String, Json> {
+    value.as_object().unwrap().clone()
+}
+
+pub(super) fn put(doc: &mut Doc, name: char, value: Json) -> NewChange {
+    doc.put(&by(name), None, &map(value)).unwrap().unwrap()
+}
+
+pub(super) fn patch(doc: &mut Doc, name: char, value: Json) -> NewChange {
+    doc.patch(&by(name), None, &map(value)).unwrap().unwrap()
+}
+
+pub(super) fn value(doc: &Doc) -> Json {
+    Json::Object(doc.view().value)
+}
+
+/// Gives both documents all changes of both and checks that they agree on everything.
+pub(super) fn sync(a: &mut Doc, b: &mut Doc) {
+    assert_eq!(a.merge(b).rejected, []);
+    assert_eq!(b.merge(a).rejected, []);
+    assert_eq!(a.heads(), b.heads());
+    assert_eq!(a.view(), b.view());
+}
+
+/// The conflicts as `(path, losing values)`.
+pub(super) fn conflicts(doc: &Doc) -> Vec<(String, Vec<Json>)> {
+    let conflicts = doc.view().conflicts.into_iter();
+    conflicts.map(|c| (c.path, c.others.into_iter().map(|other| other.value).collect())).collect()
+}
+
+/// Two documents with the same start.
+pub(super) fn twins(start: Json) -> (Doc, Doc) {
+    let mut doc = Doc::new();
+    put(&mut doc, 's', start);
+    (doc.clone(), doc)
+}
+
+pub(super) fn view_at(doc: &Doc, heads: &Heads) -> View {
+    doc.view_at(heads).unwrap()
+}

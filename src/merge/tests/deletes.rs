@@ -1,0 +1,92 @@
+use super::*;
+use crate::merge::{ChangeKind, explain};
+use serde_json::json;
+
+#[test]
+fn a_delete_hides_and_keeps_the_content() {
+    let mut doc = Doc::new();
+    assert_eq!(doc.delete(&by('a')).unwrap(), None);
+    put(&mut doc, 'a', json!({"x": 1}));
+    let before = doc.heads();
+    let change = doc.delete(&by('b')).unwrap().unwrap();
+    let info = explain(&change.bytes).unwrap();
+    assert_eq!((info.kind, info.operations, info.by.as_str()), (ChangeKind::Delete, 0, "b"));
+    assert!(doc.is_deleted());
+    let view = doc.view();
+    assert!(view.deleted && view.value.is_empty());
+    assert_eq!(view.modified.unwrap().by, "b");
+    assert_eq!(view_at(&doc, &before).value, map(json!({"x": 1})));
+    assert_eq!(doc.delete(&by('a')).unwrap(), None);
+    assert!(Doc::load(&doc.save()).unwrap().is_deleted());
+}
+
+#[test]
+fn an_edit_made_at_the_same_time_brings_the_whole_document_back() {
+    let (mut a, mut b) = twins(json!({"x": 1, "y": {"z": 2}}));
+    a.delete(&by('a')).unwrap().unwrap();
+    patch(&mut b, 'b', json!({"x": 5}));
+    sync(&mut a, &mut b);
+    assert!(!a.is_deleted());
+    assert_eq!((value(&a), conflicts(&a)), (json!({"x": 5, "y": {"z": 2}}), vec![]));
+}
+
+#[test]
+fn two_deletes_are_a_delete() {
+    let (mut a, mut b) = twins(json!({"x": 1}));
+    a.delete(&by('a')).unwrap().unwrap();
+    b.delete(&by('b')).unwrap().unwrap();
+    sync(&mut a, &mut b);
+    assert!(a.is_deleted());
+    assert_eq!(a.heads().hashes().len(), 2);
+}
+
+#[test]
+fn a_put_after_a_delete_compares_with_the_hidden_content() {
+    let (mut doc, _) = twins(json!({"x": 1, "y": 2}));
+    doc.delete(&by('a')).unwrap().unwrap();
+    let mut same = doc.clone();
+    let change = put(&mut same, 'b', json!({"x": 1, "y": 2}));
+    let info = explain(&change.bytes).unwrap();
+    assert_eq!((info.operations, info.kind), (0, ChangeKind::Edit));
+    assert_eq!((same.is_deleted(), value(&same)), (false, json!({"x": 1, "y": 2})));
+    let change = put(&mut doc, 'b', json!({"x": 1, "y": 3}));
+    assert_eq!(explain(&change.bytes).unwrap().ops, ["set y = 3"]);
+    assert_eq!(value(&doc), json!({"x": 1, "y": 3}));
+}
+
+#[test]
+fn other_writes_after_a_delete_start_from_nothing() {
+    let (mut doc, _) = twins(json!({"x": 1, "l": ["old"]}));
+    doc.increment(&by('a'), None, &["n"], 7).unwrap().unwrap();
+    doc.delete(&by('a')).unwrap().unwrap();
+    let mut patched = doc.clone();
+    patch(&mut patched, 'b', json!({"y": 2, "none": null}));
+    assert_eq!(value(&patched), json!({"y": 2}));
+    let mut counted = doc.clone();
+    counted.increment(&by('b'), None, &["n"], 1).unwrap().unwrap();
+    assert_eq!(value(&counted), json!({"n": 1}));
+    let mut listed = doc.clone();
+    assert_eq!(listed.remove_items(&by('b'), &["l"], &|_| true).unwrap(), None);
+    assert!(listed.is_deleted());
+    listed.append(&by('b'), &["l"], &[json!("new")]).unwrap().unwrap();
+    assert_eq!(value(&listed), json!({"l": ["new"]}));
+    doc.note_filing(&by('b')).unwrap();
+    assert_eq!(value(&doc), json!({"x": 1, "l": ["old"], "n": 7}));
+}
+
+#[test]
+fn a_base_before_or_at_a_delete_works() {
+    let (mut doc, _) = twins(json!({"x": 1, "y": 1}));
+    let before = doc.heads();
+    doc.delete(&by('a')).unwrap().unwrap();
+    let deleted = doc.heads();
+    let mut late = doc.clone();
+    late.put(&by('b'), Some(&before), &map(json!({"x": 2, "y": 1}))).unwrap().unwrap();
+    assert_eq!(value(&late), json!({"x": 2, "y": 1}));
+    let mut again = doc.clone();
+    again.put(&by('b'), Some(&deleted), &map(json!({"x": 1, "y": 1}))).unwrap().unwrap();
+    assert_eq!(value(&again), json!({"x": 1, "y": 1}));
+    put(&mut doc, 'c', json!({"z": 1}));
+    doc.put(&by('b'), Some(&deleted), &map(json!({"x": 1, "y": 1, "w": 1}))).unwrap().unwrap();
+    assert_eq!(value(&doc), json!({"z": 1, "w": 1}));
+}

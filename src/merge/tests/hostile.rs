@@ -1,0 +1,309 @@
+use super::*;
+use crate::format::hash::ChangeHash;
+use crate::merge::{MergeError, deps_of, explain, hash_of};
+use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
+use automerge::{ActorId, Change, ExpandedChange, ScalarValue};
+use serde_json::json;
+use sha2::{Digest, Sha256};
+
+/// A chunk with a right length and checksum around any content.
+fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
+    let mut hashed = vec![kind];
+    hashed.extend(unsigned(body.len() as u64));
+    hashed.extend(body);
+    let checksum = Sha256::digest(&hashed);
+    [&[0x85, 0x6f, 0x4a, 0x83], &checksum[..4], hashed.as_slice()].concat()
+}
+
+fn unsigned(mut n: u64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    while n >= 0x80 {
+        bytes.push(n as u8 | 0x80);
+        n >>= 7;
+    }
+    bytes.push(n as u8);
+    bytes
+}
+
+/// The length of a run of equal values; one value alone is a literal run.
+fn run(n: i64) -> Vec<u8> {
+    if n == 1 {
+        return vec![0x7f];
+    }
+    let mut bytes = unsigned(n as u64);
+    if bytes.last().unwrap() & 0x40 != 0 {
+        *bytes.last_mut().unwrap() |= 0x80;
+        bytes.push(0);
+    }
+    bytes
+}
+
+/// A change whose columns are given raw, as `(name, bytes)`.
+fn with_columns(start_op: u64, columns: &[(u64, Vec<u8>)]) -> Vec<u8> {
+    let mut body = vec![0, 16];
+    body.extend([7; 16]);
+    body.push(1);
+    body.extend(unsigned(start_op));
+    body.extend([0, 0, 0]);
+    body.extend(unsigned(columns.len() as u64));
+    for (name, bytes) in columns {
+        body.extend(unsigned(*name));
+        body.extend(unsigned(bytes.len() as u64));
+    }
+    columns.iter().for_each(|(_, bytes)| body.extend(bytes));
+    frame(1, &body)
+}
+
+/// `count` puts of `null` to one field named `name`.
+fn puts(start_op: u64, count: i64, name: &str) -> Vec<u8> {
+    let mut names = run(count);
+    names.extend(unsigned(name.len() as u64));
+    names.extend(name.as_bytes());
+    let columns = [
+        (21, names),
+        (52, unsigned(count as u64)),
+        (66, [run(count), vec![1]].concat()),
+        (86, [run(count), vec![0]].concat()),
+        (112, [run(count), vec![0]].concat()),
+    ];
+    with_columns(start_op, &columns)
+}
+
+/// The only error that applying these bytes gives.
+fn refused(doc: &mut Doc, bytes: &[u8]) -> MergeError {
+    let before = (doc.heads(), doc.view());
+    let mut applied = doc.apply([bytes]);
+    assert_eq!((applied.new, applied.rejected.len()), (0, 1), "{:?}", doc.view());
+    assert_eq!((doc.heads(), doc.view()), before);
+    assert_eq!(doc.waiting().count(), 0);
+    applied.rejected.remove(0).1
+}
+
+fn expanded(actor: u8, seq: u64, start_op: u64, deps: &[ChangeHash], ops: Vec<Op>) -> Change {
+    let native = |hash: &ChangeHash| automerge::ChangeHash(hash.0);
+    Change::from(ExpandedChange {
+        operations: ops,
+        actor_id: ActorId::from([actor; 16]),
+        author: None,
+        hash: None,
+        seq,
+        start_op: start_op.try_into().unwrap(),
+        time: 0,
+        message: None,
+        deps: deps.iter().map(native).collect(),
+        extra_bytes: Vec::new(),
+    })
+}
+
+fn put_op(key: &str, value: i64) -> Op {
+    let action = OpType::Put(ScalarValue::Int(value));
+    Op {
+        action,
+        obj: ObjectId::Root,
+        key: Key::Map(key.into()),
+        pred: vec![].into(),
+        insert: false,
+    }
+}
+
+#[test]
+fn a_flipped_bit_anywhere_is_refused() {
+    let mut doc = Doc::new();
+    let change = put(&mut Doc::new(), 'a', json!({"x": "some text", "l": [1, 2, 3]}));
+    for at in 0..change.bytes.len() {
+        let mut bytes = change.bytes.clone();
+        bytes[at] ^= 1 << (at % 8);
+        let error = refused(&mut doc, &bytes);
+        let expected = matches!(error, MergeError::Checksum | MergeError::NotAChange { .. });
+        assert!(expected, "{at}: {error:?}");
+        assert!(hash_of(&bytes).is_err() && deps_of(&bytes).is_err() && explain(&bytes).is_err());
+    }
+    for end in 0..change.bytes.len() {
+        let error = refused(&mut doc, &change.bytes[..end]);
+        assert!(matches!(error, MergeError::NotAChange { .. }), "{end}: {error:?}");
+    }
+    let longer = [change.bytes.as_slice(), &[0]].concat();
+    assert!(matches!(refused(&mut doc, &longer), MergeError::NotAChange { .. }));
+}
+
+#[test]
+fn only_plain_change_chunks_are_taken() {
+    let mut doc = Doc::new();
+    put(&mut doc, 'a', json!({"x": "y".repeat(500)}));
+    let hash = doc.heads().hashes()[0];
+    let mut change = doc.am.get_changes(&[]).remove(0);
+    let compressed = change.bytes().to_vec();
+    assert_eq!(compressed[8], 2);
+    for bytes in [compressed, doc.save(), frame(3, &[0]), frame(9, &[])] {
+        let error = refused(&mut Doc::new(), &bytes);
+        assert_eq!(error, MergeError::NotAChange { why: "its chunk type is not 1" });
+    }
+    assert_eq!(hash_of(change.raw_bytes()).unwrap(), hash);
+}
+
+#[test]
+fn run_lengths_are_bounded_before_anything_is_decoded() {
+    let mut doc = Doc::new();
+    assert_eq!(doc.apply([puts(1, 2, "x").as_slice()]).new, 1, "{:?}", doc.view());
+    let bomb = puts(1, 1_000_000, "x");
+    assert!(bomb.len() < 120, "{}", bomb.len());
+    let too_many = |what, count, limit| MergeError::TooMany { what, count, limit };
+    assert_eq!(refused(&mut doc, &bomb), too_many("operations", 1_000_000, 100_000));
+    let huge = puts(1, i64::MAX >> 1, "x");
+    assert!(matches!(refused(&mut doc, &huge), MergeError::TooMany { .. }));
+    let names = puts(1, 90_000, &"n".repeat(1000));
+    assert_eq!(refused(&mut doc, &names), too_many("bytes of field names", 90_000_000, 16 << 20));
+    let preds = with_columns(1, &[(66, vec![1, 1]), (112, [vec![1], unsigned(1 << 40)].concat())]);
+    assert!(matches!(refused(&mut doc, &preds), MergeError::TooMany { .. }));
+    let nulls = with_columns(1, &[(66, [vec![0], unsigned(1 << 50)].concat())]);
+    assert!(matches!(refused(&mut doc, &nulls), MergeError::TooMany { .. }));
+    assert!(matches!(explain(&bomb), Err(MergeError::TooMany { .. })));
+}
+
+#[test]
+fn a_counter_that_runs_ahead_is_refused() {
+    let mut doc = Doc::new();
+    for start in [1_000_002, u64::from(u32::MAX), 1 << 40, u64::MAX] {
+        let error = refused(&mut doc, &puts(start, 1, "x"));
+        assert!(
+            matches!(error, MergeError::CounterTooFar { .. } | MergeError::Refused { .. }),
+            "{start}: {error:?}"
+        );
+    }
+    let far = puts(1_000_000, 1, "x");
+    assert_eq!(doc.apply([far.as_slice()]).new, 1);
+    // A local write goes on from there.
+    put(&mut doc, 'a', json!({"y": 1}));
+    assert_eq!(doc.history()[1].start_op, 1_000_001);
+}
+
+#[test]
+fn one_bad_change_does_not_keep_the_others_out() {
+    let mut good = Doc::new();
+    let mut changes: Vec<Vec<u8>> =
+        (0..20).map(|n| put(&mut good, 'a', json!({"x": n, "y": [n]})).bytes).collect();
+    // Overwrites a value that does not exist: Automerge panics or refuses.
+    let mut op = put_op("x", 1);
+    op.pred = vec![OpId(77, ActorId::from([8; 16]))].into();
+    let lost = expanded(8, 1, 1, &[], vec![op]);
+    let mut op = put_op("x", 1);
+    op.obj = ObjectId::Id(OpId(99, ActorId::from([9; 16])));
+    let nowhere = expanded(9, 1, 1, &[], vec![op]);
+    let gap = expanded(10, 5, 1, &[], vec![put_op("z", 1)]);
+    let bad = [lost, nowhere, gap].map(|change| change.raw_bytes().to_vec());
+    changes.splice(7..7, bad.iter().cloned());
+    let mut doc = Doc::new();
+    let applied = doc.apply(changes.iter().map(Vec::as_slice));
+    let rejected: Vec<_> = applied.rejected.iter().map(|(hash, _)| hash.unwrap()).collect();
+    for change in &bad[1..] {
+        assert!(rejected.contains(&hash_of(change).unwrap()));
+    }
+    assert!(applied.new >= 20);
+    for (hash, _) in good.changes() {
+        assert!(doc.contains(&hash));
+    }
+    assert_eq!(doc.waiting().count(), 0);
+    // What it did take, it can save and load.
+    assert_eq!(Doc::load(&doc.save()).unwrap().view(), doc.view());
+}
+
+#[test]
+fn the_second_change_with_a_number_is_refused_and_the_rest_applied() {
+    let one = expanded(5, 1, 1, &[], vec![put_op("x", 1)]);
+    let two = expanded(5, 1, 1, &[], vec![put_op("x", 2)]);
+    let after = |change: &Change| {
+        let deps = [hash_of(change.raw_bytes()).unwrap()];
+        expanded(6, 1, 2, &deps, vec![put_op("y", 1)])
+    };
+    let (after_one, after_two) = (after(&one), after(&two));
+    let other = expanded(7, 1, 1, &[], vec![put_op("z", 1)]);
+    let mut doc = Doc::new();
+    assert_eq!(doc.apply([one.raw_bytes()]).new, 1);
+    let batch = [&two, &other, &after_two, &after_one].map(Change::raw_bytes);
+    let applied = doc.apply(batch);
+    assert_eq!(applied.new, 2);
+    let actor = "05".repeat(16);
+    let error = MergeError::DuplicateSequence { actor, sequence: 1 };
+    assert_eq!(applied.rejected, [(Some(hash_of(two.raw_bytes()).unwrap()), error)]);
+    assert_eq!(value(&doc), json!({"x": 1, "y": 1, "z": 1}));
+    assert_eq!(doc.missing(), [hash_of(two.raw_bytes()).unwrap()]);
+    // In one batch: one of them gets in, the same one whatever the order.
+    let pair = [one.raw_bytes(), two.raw_bytes()];
+    let (mut a, mut b) = (Doc::new(), Doc::new());
+    assert_eq!(a.apply(pair).rejected, b.apply(pair.into_iter().rev()).rejected);
+    assert_eq!(a.heads(), b.heads());
+}
+
+#[test]
+fn a_change_that_could_not_be_given_back_is_refused() {
+    // The same operations as Automerge would write, with its runs split.
+    let canonical = puts(1, 2, "x");
+    assert_eq!(Doc::new().apply([canonical.as_slice()]).new, 1);
+    let split = with_columns(
+        1,
+        &[
+            (21, vec![1, 1, b'x', 1, 1, b'x']),
+            (52, vec![2]),
+            (66, vec![1, 1, 1, 1]),
+            (86, vec![2, 0]),
+            (112, vec![2, 0]),
+        ],
+    );
+    let error = refused(&mut Doc::new(), &split);
+    assert_eq!(error, MergeError::NotCanonical);
+}
+
+#[test]
+fn nesting_without_end_is_read_to_a_depth() {
+    let make = |n: u64| {
+        let actor = ActorId::from([3; 16]);
+        let obj = if n == 0 { ObjectId::Root } else { ObjectId::Id(OpId(n, actor)) };
+        let action = OpType::Make(automerge::ObjType::Map);
+        Op { action, obj, key: Key::Map("d".into()), pred: vec![].into(), insert: false }
+    };
+    let deep = expanded(3, 1, 1, &[], (0..20_000).map(make).collect());
+    let mut doc = Doc::new();
+    assert_eq!(doc.apply([deep.raw_bytes()]).new, 1);
+    let text = serde_json::to_string(&doc.view()).unwrap();
+    assert_eq!(serde_json::from_str::<View>(&text).unwrap(), doc.view());
+    assert_eq!(text.matches("{\"d\":").count(), crate::merge::read::READ_DEPTH_MAX + 1);
+}
+
+#[test]
+fn random_bytes_in_a_sound_frame_do_no_harm() {
+    let mut state = 0x1234_5678_9abc_def0u64;
+    let mut random = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state
+    };
+    let source = put(&mut Doc::new(), 'a', json!({"x": "text", "l": [1, {"k": 2}], "n": 7}));
+    let mut start = Doc::new();
+    assert_eq!(start.apply([source.bytes.as_slice()]).new, 1);
+    let next = put(&mut start.clone(), 'a', json!({"x": "texts", "l": [1, {"k": 3}, 4]}));
+    assert!(next.bytes.len() > 138, "its length takes two bytes");
+    let mut taken = 0;
+    for _ in 0..1500 {
+        let mut body = next.bytes[11..].to_vec();
+        for _ in 0..1 + random() % 3 {
+            let at = random() as usize % body.len();
+            body[at] = random() as u8;
+        }
+        let mut doc = start.clone();
+        let bytes = frame(1, &body);
+        let _explained = explain(&bytes);
+        let applied = doc.apply([bytes.as_slice()]);
+        taken += applied.new;
+        assert_eq!(Doc::load(&doc.save()).unwrap().heads(), doc.heads());
+        assert_eq!(doc.changes().len(), 1 + applied.new);
+        let _shown = doc.view();
+    }
+    assert!(taken > 0, "the test shall reach behind the first checks");
+}
+
+#[test]
+fn automerge_alone_holds_the_bomb() {
+    let bomb = puts(1, 1_000_000, "x");
+    assert_eq!(Change::try_from(bomb.as_slice()).unwrap().len(), 1_000_000);
+}

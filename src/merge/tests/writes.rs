@@ -1,0 +1,271 @@
+use super::*;
+use crate::merge::{ChangeKind, MergeError, deps_of, explain, hash_of};
+use automerge::transaction::Transactable;
+use automerge::{ObjType, ROOT, ReadDoc, ScalarValue};
+use serde_json::json;
+
+#[test]
+fn a_put_writes_what_differs_and_nothing_else() {
+    let mut doc = Doc::new();
+    put(&mut doc, 'a', json!({"title": "x", "tags": ["p", "q"], "meta": {"n": 1, "m": null}}));
+    let change = put(&mut doc, 'a', json!({"title": "x", "tags": ["p", "q"], "meta": {"n": 2}}));
+    let info = explain(&change.bytes).unwrap();
+    assert_eq!(info.ops, ["delete m in 1@61616161", "set n in 1@61616161 = 2"]);
+    assert_eq!(value(&doc), json!({"title": "x", "tags": ["p", "q"], "meta": {"n": 2}}));
+    let again = doc.put(&by('a'), None, &doc.view().value).unwrap();
+    assert_eq!(again, None);
+    assert_eq!(doc.history().len(), 2);
+}
+
+#[test]
+fn a_patch_is_a_json_merge_patch() {
+    let mut doc = Doc::new();
+    put(&mut doc, 'a', json!({"a": 1, "b": {"c": 1, "d": 2}, "l": [1, 2]}));
+    patch(&mut doc, 'a', json!({"a": null, "b": {"c": null, "e": {"f": 1, "g": null}}, "l": [2]}));
+    assert_eq!(value(&doc), json!({"b": {"d": 2, "e": {"f": 1}}, "l": [2]}));
+    let nothing = map(json!({"zzz": null, "b": {"d": 2}}));
+    assert_eq!(doc.patch(&by('a'), None, &nothing).unwrap(), None);
+    patch(&mut doc, 'a', json!({"b": {"d": {"now": "a map"}}}));
+    assert_eq!(value(&doc)["b"]["d"], json!({"now": "a map"}));
+}
+
+#[test]
+fn strings_are_whole_values_and_numbers_keep_their_kind() {
+    let mut doc = Doc::new();
+    let numbers = json!({"i": -3, "u": u64::MAX, "f": 1.0, "s": "text", "b": true});
+    put(&mut doc, 'a', numbers.clone());
+    assert_eq!(value(&doc), numbers);
+    let scalar = |key: &str| doc.am.get(ROOT, key).unwrap().unwrap().0.into_scalar().unwrap();
+    assert_eq!(scalar("i"), ScalarValue::Int(-3));
+    assert_eq!(scalar("u"), ScalarValue::Uint(u64::MAX));
+    assert_eq!(scalar("f"), ScalarValue::F64(1.0));
+    assert_eq!(scalar("s"), ScalarValue::Str("text".into()));
+    assert_eq!(doc.put(&by('a'), None, &map(numbers)).unwrap(), None);
+    let change = put(&mut doc, 'a', json!({"i": -3.0, "u": u64::MAX, "f": 1, "s": "t", "b": true}));
+    assert_eq!(explain(&change.bytes).unwrap().operations, 3);
+}
+
+#[test]
+fn the_first_write_is_one_batch_with_the_same_result_as_single_ones() {
+    let content = json!({"m": {"x": {"y": [1, {"z": 2}]}}, "l": [[], [["deep"]]], "s": "é"});
+    let mut fresh = Doc::new();
+    put(&mut fresh, 'a', content.clone());
+    let mut grown = Doc::new();
+    put(&mut grown, 'a', json!({"to go": 1}));
+    put(&mut grown, 'a', content.clone());
+    assert_eq!(value(&fresh), content);
+    assert_eq!(value(&grown), content);
+}
+
+#[test]
+fn a_text_made_by_edit_is_shown_as_a_string_and_edited_by_characters() {
+    let mut doc = Doc::new();
+    doc.edit(&by('a'), None, |tx| {
+        let text = tx.put_object(ROOT, "t", ObjType::Text)?;
+        tx.splice_text(&text, 0, 0, "hello world")
+    })
+    .unwrap();
+    assert_eq!(value(&doc), json!({"t": "hello world"}));
+    let mut other = doc.clone();
+    put(&mut doc, 'a', json!({"t": "hello big world"}));
+    put(&mut other, 'b', json!({"t": "hello world!"}));
+    sync(&mut doc, &mut other);
+    assert_eq!(value(&doc), json!({"t": "hello big world!"}));
+    assert_eq!(conflicts(&doc), []);
+}
+
+#[test]
+fn an_edit_that_fails_leaves_nothing_behind() {
+    let mut doc = Doc::new();
+    put(&mut doc, 'a', json!({"x": 1}));
+    let before = doc.heads();
+    let failed = doc.edit(&by('b'), None, |tx| {
+        tx.put(ROOT, "y", 2)?;
+        tx.increment(ROOT, "x", 1)
+    });
+    assert!(matches!(failed, Err(MergeError::Refused { .. })), "{failed:?}");
+    assert_eq!((doc.heads(), value(&doc)), (before, json!({"x": 1})));
+    let (number, change) = doc.edit(&by('b'), None, |_| Ok(7)).unwrap();
+    assert_eq!((number, change), (7, None));
+    put(&mut doc, 'b', json!({"x": 2}));
+    assert_eq!(doc.history()[1].sequence, 1);
+}
+
+#[test]
+fn a_change_says_who_when_and_what_it_builds_on() {
+    let mut doc = Doc::new();
+    let first = put(&mut doc, 'a', json!({"x": 1}));
+    let second = put(&mut doc, 'b', json!({"x": 2}));
+    assert_eq!(hash_of(&second.bytes).unwrap(), second.hash);
+    assert_eq!(deps_of(&second.bytes).unwrap(), [first.hash]);
+    let info = explain(&second.bytes).unwrap();
+    assert_eq!((info.by.as_str(), info.time_ms, info.kind), ("b", 1001, ChangeKind::Edit));
+    assert_eq!((info.sequence, info.start_op, info.deps.as_slice()), (1, 2, &[first.hash][..]));
+    assert_eq!(info.ops, ["set x = 2"]);
+    let history = doc.history();
+    assert_eq!(history[1].hash, info.hash);
+    assert_eq!(history[1].actor, "62".repeat(16));
+    let modified = doc.view().modified.unwrap();
+    assert_eq!((modified.by.as_str(), modified.time_ms, modified.change), ("b", 1001, second.hash));
+    assert_eq!(doc.change_bytes(&first.hash), Some(first.bytes.clone()));
+    assert_eq!(doc.changes(), [(first.hash, first.bytes), (second.hash, second.bytes)]);
+}
+
+#[test]
+fn a_message_of_another_program_is_taken_for_its_name() {
+    use crate::merge::message::Message;
+    assert_eq!(Message::parse(Some("bumped the version")).by, "bumped the version");
+    assert_eq!(Message::parse(Some(r#"{"by":"x"}"#)).by, "x");
+    assert_eq!(Message::parse(Some(r#"{"by":"x","kind":"novel"}"#)).kind, ChangeKind::Unknown);
+    assert_eq!(Message::parse(Some("[1]")).kind, ChangeKind::Edit);
+    assert_eq!(Message::new("", ChangeKind::Edit).encode(), None);
+    let delete = Message::new("me", ChangeKind::Delete).encode().unwrap();
+    assert_eq!(delete, r#"{"by":"me","kind":"delete"}"#);
+}
+
+#[test]
+fn a_write_at_a_base_is_concurrent_with_what_came_since() {
+    let mut doc = Doc::new();
+    put(&mut doc, 'a', json!({"x": 1, "y": 1}));
+    let base = doc.heads();
+    put(&mut doc, 'b', json!({"x": 2, "y": 1}));
+    let late = doc.put(&by('c'), Some(&base), &map(json!({"x": 3, "y": 1}))).unwrap().unwrap();
+    assert_eq!(deps_of(&late.bytes).unwrap(), base.hashes());
+    assert_eq!(explain(&late.bytes).unwrap().ops, ["set x = 3"]);
+    assert_eq!(value(&doc), json!({"x": 3, "y": 1}));
+    assert_eq!(conflicts(&doc), [("/x".to_owned(), vec![json!(2)])]);
+    let patched = doc.patch(&by('d'), Some(&base), &map(json!({"y": null}))).unwrap();
+    assert!(patched.is_some());
+    assert_eq!(value(&doc), json!({"x": 3}));
+    let unknown = Heads::new(vec![crate::format::hash::ChangeHash([9; 32])]);
+    let error = doc.put(&by('a'), Some(&unknown), &map(json!({}))).unwrap_err();
+    assert!(matches!(error, MergeError::UnknownVersion { .. }));
+}
+
+#[test]
+fn writes_of_one_actor_at_old_versions_never_share_a_sequence_number() {
+    let mut doc = Doc::new();
+    put(&mut doc, 'a', json!({"x": 1}));
+    let base = doc.heads();
+    // Without operations: Automerge's own check for concurrency does not see it.
+    doc.delete(&by('a')).unwrap().unwrap();
+    for n in 0..3 {
+        doc.put(&by('a'), Some(&base), &map(json!({"x": 10 + n}))).unwrap().unwrap();
+    }
+    doc.put(&by('a'), Some(&Heads::default()), &map(json!({"z": 1}))).unwrap().unwrap();
+    let mut ids: Vec<_> = doc.history().into_iter().map(|c| (c.actor, c.sequence)).collect();
+    assert_eq!(ids.len(), 6);
+    ids.sort();
+    ids.dedup();
+    assert_eq!(ids.len(), 6, "{ids:?}");
+    let mut copy = Doc::new();
+    let changes = doc.changes();
+    for (_, bytes) in changes.iter().rev() {
+        assert_eq!(copy.apply([bytes.as_slice()]).rejected, []);
+    }
+    assert_eq!((copy.heads(), copy.view()), (doc.heads(), doc.view()));
+    // Every number follows the one before it in the same line of descent.
+    let next = put(&mut doc, 'a', json!({"x": 99}));
+    assert_eq!(explain(&next.bytes).unwrap().sequence, 3);
+}
+
+#[test]
+fn an_actor_whose_changes_still_wait_writes_under_another_name() {
+    let mut theirs = Doc::new();
+    let first = put(&mut theirs, 'b', json!({"x": 1}));
+    let second = put(&mut theirs, 'a', json!({"x": 2}));
+    let mut doc = Doc::new();
+    assert_eq!(doc.apply([second.bytes.as_slice()]).new, 0);
+    let mine = put(&mut doc, 'a', json!({"y": 1}));
+    assert_eq!(doc.waiting().map(|(hash, _)| *hash).collect::<Vec<_>>(), [second.hash]);
+    let applied = doc.apply([first.bytes.as_slice()]);
+    assert_eq!((applied.new, applied.rejected), (2, vec![]));
+    assert_eq!(value(&doc), json!({"x": 2, "y": 1}));
+    assert_ne!(explain(&mine.bytes).unwrap().actor, "61".repeat(16));
+}
+
+#[test]
+fn an_etag_names_a_version_of_the_past() {
+    let mut doc = Doc::new();
+    put(&mut doc, 'a', json!({"x": 1}));
+    let old = doc.heads();
+    let mut other = doc.clone();
+    put(&mut doc, 'a', json!({"x": 2}));
+    put(&mut other, 'b', json!({"x": 3}));
+    sync(&mut doc, &mut other);
+    assert_eq!(doc.resolve(&doc.heads().etag()), Some(doc.heads()));
+    assert_eq!(doc.heads().hashes().len(), 2);
+    let heads = doc.resolve(&old.etag()).unwrap();
+    assert_eq!(heads, old);
+    assert_eq!(view_at(&doc, &heads).value, map(json!({"x": 1})));
+    let half = Heads::new(vec![doc.heads().hashes()[0]]);
+    assert_eq!(doc.resolve(&half.etag()), Some(half));
+    assert_eq!(doc.resolve(&"0000000000000000".parse().unwrap()), None);
+    let mixed = format!("{}.0000000000000000", old.etag());
+    assert_eq!(doc.resolve(&mixed.parse().unwrap()), None);
+}
+
+#[test]
+fn values_over_the_limits_are_refused() {
+    let mut doc = Doc::new();
+    let long = map(json!({"t": "x".repeat(1 << 20)}));
+    let error = doc.put(&by('a'), None, &long).unwrap_err();
+    assert_eq!(error, MergeError::TooLarge { bytes: (1 << 20) + 8, limit: 1 << 20 });
+    let nested = |depth: usize| (1..depth).fold(json!({}), |inner, _| json!({"d": inner}));
+    assert!(doc.put(&by('a'), None, &map(nested(64))).unwrap().is_some());
+    let error = doc.put(&by('a'), None, &map(nested(65))).unwrap_err();
+    assert_eq!(error, MergeError::TooDeep { limit: 64 });
+    let many = map(json!({"l": vec![1; 100_001]}));
+    let error = doc.put(&by('a'), None, &many).unwrap_err();
+    assert!(matches!(error, MergeError::TooMany { count: 100_002.., .. }), "{error:?}");
+    let error = Doc::new().put(&by('a'), None, &many).unwrap_err();
+    assert!(matches!(error, MergeError::TooMany { .. }), "{error:?}");
+    assert_eq!(doc.history().len(), 1);
+    assert_eq!(value(&doc), nested(64));
+}
+
+#[test]
+fn the_same_content_filed_twice_is_one_document_without_conflicts() {
+    let key = crate::format::key::Key::new("drawer/3f9a").unwrap();
+    let content = map(json!({"content": "hello", "meta": {"a": [1, 2.5]}, "room": "r"}));
+    let (mut a, first_a) = Doc::first_filing(&key, &content).unwrap();
+    let (mut b, first_b) = Doc::first_filing(&key, &content).unwrap();
+    assert_eq!(first_a, first_b);
+    // The format promises this: another encoder must take another domain.
+    assert_eq!(explain(&first_a.bytes).unwrap().time_ms, 0);
+    let noted = a.note_filing(&by('a')).unwrap();
+    b.note_filing(&by('b')).unwrap();
+    sync(&mut a, &mut b);
+    assert_eq!(a.view().value, content);
+    assert_eq!(conflicts(&a), []);
+    assert_eq!(a.history().len(), 3);
+    assert_eq!(explain(&noted.bytes).unwrap().kind, ChangeKind::Filed);
+    assert_eq!(a.view().modified.unwrap().by, "b");
+    let other = map(json!({"content": "hello!", "room": "r"}));
+    let (mut c, _) = Doc::first_filing(&key, &other).unwrap();
+    assert_eq!(c.merge(&a).rejected, [], "two contents under one key must merge");
+    let (empty, change) = Doc::first_filing(&key, &Map::new()).unwrap();
+    assert_eq!((empty.view().value, explain(&change.bytes).unwrap().operations), (Map::new(), 0));
+}
+
+#[test]
+fn a_saved_document_comes_back() {
+    let mut doc = Doc::new();
+    put(&mut doc, 'a', json!({"x": 1, "l": ["p"]}));
+    let mut other = doc.clone();
+    put(&mut doc, 'a', json!({"x": 2, "l": ["p", "q"]}));
+    put(&mut other, 'b', json!({"x": 3, "l": ["r", "p"]}));
+    sync(&mut doc, &mut other);
+    let loaded = Doc::load(&doc.save()).unwrap();
+    assert_eq!((loaded.heads(), loaded.view()), (doc.heads(), doc.view()));
+    assert_eq!(loaded.changes().len(), 3);
+    let text = serde_json::to_string(&doc.view()).unwrap();
+    assert_eq!(serde_json::from_str::<View>(&text).unwrap(), doc.view());
+    for bad in [&doc.save()[..40], &[], &[0; 64]] {
+        assert!(matches!(Doc::load(bad), Err(MergeError::NotADocument { .. })));
+    }
+    let mut flipped = doc.save();
+    flipped[60] ^= 1;
+    assert!(Doc::load(&flipped).is_err());
+    assert_eq!(Doc::load(&Doc::new().save()).unwrap().heads(), Heads::default());
+}
