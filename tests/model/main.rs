@@ -1,0 +1,206 @@
+//! The protocol of the store as a model, and a search of every interleaving for a lost record.
+//!
+//! This is the executable form of docs/CONCURRENCY.md. It shares no code with the crate: it says what
+//! the store must do, step by step, and the search shows that these steps suffice in small cases. Each
+//! rule of the protocol has a mutant that breaks it, and the search must find where a record is lost.
+//!
+//! **Processes.** Writers append a record, sync, check that their segment still has its name in open/,
+//! append again to a new segment if not, and acknowledge; between records they may close the segment.
+//! Compactors seal any segment, read sealed segments and snapshots, publish one more snapshot, retire the
+//! segments; superseded snapshots are retired by a later compaction. There are *no locks*: a compactor
+//! may seal a live writer's segment at any moment, and two compactors may fold the same files. A loader
+//! lists open/, sealed/, snap/ in this order and opens file by file. Any process can crash at any step.
+//!
+//! **Property.** In every reachable state each acknowledged record, and each record it depends on, is in
+//! some file under open/, sealed/ or snap/ (with `power`: in a file that every power cut leaves there,
+//! with the record in it), and a loader whose first listing came after the acknowledgement has seen it.
+//!
+//! **Power.** A file has a place that is on disk and one that processes see; a power cut leaves it at
+//! either or on the way between, with the records that were synced and any subset of the others. Since
+//! each file decides for itself, a record is certain to survive exactly if some single file is certain to
+//! hold it: the property looks at that, in every state. With `cuts`, the search also goes on after a cut,
+//! in each state that the cut can leave.
+//!
+//! **Dependencies.** The second writer may read the first one's record, acknowledged or not, from any
+//! file, and build on it. One rule follows that is easy to miss. A live writer whose segment was sealed
+//! may append to it too late for the compactor, and will write that record again before acknowledging
+//! it; but a second writer may have read it there and acknowledged something that needs it. So whoever
+//! builds on a record of a foreign *segment* looks, after reading, whether that segment still has its
+//! name in open/, and if not, carries the record along in its own batch ([`Mutant::NoDependencyCheck`]).
+//!
+//! **Left out.** Documents and merging (a record is a bit); tmp/ (invisible until renamed); purging trash/
+//! (what is there counts as gone already); damaged files; failed calls; buffered writes; listings that
+//! are not atomic (the store reads snap/ at once and delays the retirement of snapshots for that). Syncing
+//! several files, or a whole directory, is one step. A compaction seals at most one segment. The bounds
+//! are those of the tests below.
+
+mod compactor;
+mod loader;
+mod power;
+mod protocol;
+mod search;
+mod state;
+mod writer;
+
+use protocol::{Model, Mutant};
+use search::{Outcome, search};
+use state::State;
+
+/// One writer with one record, two compactors, a loader, no power cuts.
+const BASE: Model = Model {
+    records: [1, 0],
+    rotate: false,
+    depends: false,
+    runs: 2,
+    compactors: 2,
+    loading: true,
+    power: false,
+    cuts: 0,
+    mutant: None,
+};
+/// Three compactions, one after the other: enough to retire a superseded snapshot.
+const LATER: Model = Model { runs: 3, compactors: 1, ..BASE };
+/// Two writers, the second one builds on what it sees of the first.
+const DEPENDS: Model =
+    Model { records: [1, 1], depends: true, compactors: 1, loading: false, ..BASE };
+/// One writer and one compactor on a disk that forgets what was not synced.
+const POWER: Model = Model { compactors: 1, loading: false, power: true, ..BASE };
+/// The same with two writers.
+const POWER_DEPENDS: Model = Model { power: true, runs: 1, ..DEPENDS };
+
+fn run(model: Model) -> Outcome {
+    let start = State::new(model.runs, model.cuts);
+    search(start, |state, next| model.steps(state, next), Model::broken)
+}
+
+/// No reachable state breaks the property, and the search was not empty by accident.
+fn holds(model: Model, at_least: usize) {
+    let outcome = run(model);
+    println!("{} states", outcome.states);
+    if let Some((trace, wrong)) = outcome.violation {
+        panic!("{wrong} after {} steps:\n  {}", trace.len(), trace.join("\n  "));
+    }
+    assert!(outcome.states >= at_least, "only {} states", outcome.states);
+}
+
+/// The search finds what goes wrong with this mutant, and nothing goes wrong without it.
+fn fails(model: Model, mutant: Mutant, depth: usize) {
+    let outcome = run(Model { mutant: Some(mutant), ..model });
+    let (trace, wrong) = outcome.violation.expect("the mutant goes unnoticed");
+    println!("{mutant:?}: {wrong} after {} steps:\n  {}", trace.len(), trace.join("\n  "));
+    assert_eq!(trace.len(), depth, "the shortest counterexample has another length");
+}
+
+// ---- the protocol holds
+
+#[test]
+fn two_compactors_race_with_a_writer_and_a_loader() {
+    holds(BASE, 200_000);
+}
+
+#[test]
+fn superseded_snapshots_are_retired_under_a_loader() {
+    holds(LATER, 1_000_000);
+}
+
+#[test]
+fn two_compactors_race_through_three_compactions() {
+    holds(Model { runs: 3, loading: false, ..BASE }, 600_000);
+}
+
+#[test]
+fn a_writer_rotates_its_segments() {
+    holds(Model { records: [2, 0], rotate: true, loading: false, ..BASE }, 400_000);
+}
+
+#[test]
+fn a_writer_builds_on_what_another_has_not_acknowledged() {
+    holds(DEPENDS, 900_000);
+}
+
+#[test]
+fn two_writers_survive_power_cuts_at_every_step() {
+    holds(Model { cuts: 1, ..POWER_DEPENDS }, 150_000);
+}
+
+#[test]
+fn compaction_goes_on_after_a_power_cut() {
+    holds(Model { cuts: 1, ..POWER }, 30_000);
+}
+
+// ---- and each of its rules is needed
+
+#[test]
+fn mutant_no_name_check() {
+    fails(BASE, Mutant::NoNameCheck, 0);
+}
+
+#[test]
+fn mutant_link_count_check() {
+    fails(BASE, Mutant::LinkCountCheck, 0);
+}
+
+#[test]
+fn mutant_fold_open_segment() {
+    fails(BASE, Mutant::FoldOpenSegment, 0);
+}
+
+#[test]
+fn mutant_delete_before_publish() {
+    fails(BASE, Mutant::DeleteBeforePublish, 0);
+}
+
+#[test]
+fn mutant_one_snapshot_name() {
+    fails(BASE, Mutant::OneSnapshotName, 0);
+}
+
+#[test]
+fn mutant_snap_first() {
+    fails(BASE, Mutant::SnapFirst, 0);
+}
+
+#[test]
+fn mutant_sealed_first() {
+    fails(BASE, Mutant::SealedFirst, 0);
+}
+
+#[test]
+fn mutant_no_relist() {
+    fails(LATER, Mutant::NoRelist, 0);
+}
+
+#[test]
+fn mutant_no_dependency_check() {
+    fails(DEPENDS, Mutant::NoDependencyCheck, 0);
+}
+
+#[test]
+fn mutant_ack_before_sync() {
+    fails(POWER, Mutant::AckBeforeSync, 0);
+}
+
+#[test]
+fn mutant_no_dependency_sync() {
+    fails(POWER_DEPENDS, Mutant::NoDependencySync, 0);
+}
+
+#[test]
+fn mutant_open_not_synced() {
+    fails(POWER, Mutant::OpenNotSynced, 0);
+}
+
+#[test]
+fn mutant_snap_not_synced() {
+    fails(POWER, Mutant::SnapNotSynced, 0);
+}
+
+#[test]
+fn mutant_content_not_synced() {
+    fails(POWER, Mutant::ContentNotSynced, 0);
+}
+
+#[test]
+fn mutant_inputs_not_synced() {
+    fails(POWER_DEPENDS, Mutant::InputsNotSynced, 0);
+}
