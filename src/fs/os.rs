@@ -148,6 +148,13 @@ impl Fs for OsFs {
         Ok(rustix::fs::stat(path)?.st_uid == rustix::process::geteuid().as_raw())
     }
 
+    fn yield_to_others(&self) {
+        let thread = rustix::thread::gettid();
+        if let Err(error) = rustix::process::setpriority_process(Some(thread), 10) {
+            tracing::debug!(%error, "the thread keeps its normal priority");
+        }
+    }
+
     fn now_ms(&self) -> i64 {
         // A clock before 1970 is no reason to refuse a write: times are for people.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

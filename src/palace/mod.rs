@@ -29,7 +29,7 @@ pub use write::{Batch, Condition, Draft, Outcome, Receipt, WriteOptions};
 use crate::fs::Fs;
 use crate::fs::os::OsFs;
 use crate::store::StoreError;
-use crate::store::follow::Follower;
+use crate::store::follow::{Backlog, Follower};
 use crate::store::log::{BUFFERED_MS, Durability, Log};
 use crate::store::own::OwnSegments;
 use crate::store::root::Root;
@@ -72,8 +72,11 @@ struct Shared {
     program: String,
     auto_compact: bool,
     state: Mutex<State>,
+    /// How many rescans have begun.
     rescans: AtomicU64,
     compacting: AtomicBool,
+    /// What was there to compact when it was last tried.
+    tried: Mutex<Backlog>,
     flushing: AtomicBool,
 }
 
@@ -144,6 +147,7 @@ impl Options {
             state: Mutex::new(State::new(follower, own)),
             rescans: AtomicU64::new(0),
             compacting: AtomicBool::new(false),
+            tried: Mutex::default(),
             flushing: AtomicBool::new(false),
         };
         Ok(Palace { shared: Arc::new(shared) })
@@ -196,15 +200,12 @@ impl Palace {
     /// The state, after a rescan that began after this call did. One rescan serves all callers that
     /// were waiting for the lock when it began.
     fn fresh(&self) -> Result<MutexGuard<'_, State>> {
-        let before = self.shared.rescans.load(Ordering::SeqCst);
+        let begun = self.shared.rescans.load(Ordering::SeqCst);
         let mut state = self.state();
-        if self.shared.rescans.load(Ordering::SeqCst) == before {
-            self.shared.rescans.fetch_add(1, Ordering::SeqCst);
-            if let Err(error) = state.rescan() {
-                // Nobody may take this failed look for a fresh one.
-                self.shared.rescans.fetch_sub(1, Ordering::SeqCst);
-                return Err(error);
-            }
+        if state.rescan <= begun {
+            let number = self.shared.rescans.fetch_add(1, Ordering::SeqCst) + 1;
+            state.rescan()?;
+            state.rescan = number;
         }
         Ok(state)
     }
@@ -268,14 +269,6 @@ fn flush(weak: &Weak<Shared>) {
 fn background(name: &str, work: impl FnOnce() + Send + 'static) {
     if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) {
         tracing::warn!(%error, name, "cannot start a thread");
-    }
-}
-
-/// Compaction is work for later: a writer that needs the processor goes first. Where the system refuses
-/// that, compaction merely takes its turn like everybody else.
-fn yield_to_writers() {
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10) {
-        tracing::debug!(%error, "compaction keeps its normal priority");
     }
 }
 

@@ -33,6 +33,8 @@ struct Loaded {
 /// See the module.
 #[derive(Debug)]
 pub struct State {
+    /// The number of the last rescan that succeeded.
+    pub rescan: u64,
     /// The directory as last seen.
     pub follower: Follower,
     /// What is in no snapshot yet.
@@ -49,6 +51,7 @@ impl State {
     /// Knows nothing yet.
     pub fn new(follower: Follower, own: Arc<OwnSegments>) -> Self {
         State {
+            rescan: 0,
             follower,
             tail: Tail::default(),
             snapshots: Vec::new(),
@@ -77,17 +80,21 @@ impl State {
         Ok(())
     }
 
-    /// The instance to write as. If the last one was given up, what it did not write is forgotten
-    /// first: nothing may build on it.
+    /// The instance to write as. What one that was given up did not write is forgotten first: nothing
+    /// may build on it.
     pub fn instance(&mut self, log: &Log) -> Result<InstanceId> {
+        self.forget_unwritten(log);
         let instance = log.instance()?;
-        if let Some(before) = self.writing_as.replace(instance)
-            && before != instance
-        {
+        self.writing_as = Some(instance);
+        Ok(instance)
+    }
+
+    /// If the instance was given up, forgets what it did not write.
+    pub fn forget_unwritten(&mut self, log: &Log) {
+        if let Some(before) = self.writing_as.take_if(|id| log.instance_if_any() != Some(*id)) {
             self.tail.drop_unwritten(before, log.written(before));
             self.cache.clear();
         }
-        Ok(instance)
     }
 
     /// The snapshots in use, oldest first.
@@ -98,19 +105,18 @@ impl State {
     /// The document, loaded, with every change that is known here.
     pub fn load(&mut self, key: &Key) -> Result<&mut Doc> {
         self.uses += 1;
-        if !self.cache.contains_key(key) {
-            self.make_room();
-            let doc = doc_of_rows(&rows(&self.snapshots, key)?, key)?;
-            self.cache.insert(key.clone(), Loaded { doc, applied: 0, used: 0 });
-        }
-        let changes = self.tail.changes(key.as_str());
-        let Some(loaded) = self.cache.get_mut(key) else {
-            return Err(Error::Key(crate::format::key::KeyError::Empty));
+        let mut loaded = match self.cache.remove(key) {
+            Some(loaded) => loaded,
+            None => {
+                self.make_room();
+                let doc = doc_of_rows(&rows(&self.snapshots, key)?, key)?;
+                Loaded { doc, applied: 0, used: 0 }
+            }
         };
-        loaded.used = self.uses;
+        let changes = self.tail.changes(key.as_str());
         apply(&mut loaded.doc, changes.get(loaded.applied..).unwrap_or_default(), key);
-        loaded.applied = changes.len();
-        Ok(&mut loaded.doc)
+        (loaded.applied, loaded.used) = (changes.len(), self.uses);
+        Ok(&mut self.cache.entry(key.clone()).insert_entry(loaded).into_mut().doc)
     }
 
     fn make_room(&mut self) {

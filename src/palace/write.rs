@@ -261,7 +261,10 @@ impl<'a> Batch<'a> {
         }
         match (made.ticket, options.durability) {
             (Some(ticket), durability) => {
-                palace.shared.log.wait(ticket, durability)?;
+                if let Err(error) = palace.shared.log.wait(ticket, durability) {
+                    palace.state().forget_unwritten(&palace.shared.log);
+                    return Err(error.into());
+                }
                 palace.after_commit(durability);
             }
             // "It is there already" is a promise too.

@@ -125,6 +125,8 @@ impl Fs for SimFs {
         state.image.find(path).map(|_| !state.is_stranger(self.process))
     }
 
+    fn yield_to_others(&self) {}
+
     fn now_ms(&self) -> i64 {
         let mut state = self.disk.state();
         state.clock_ms += 1;
