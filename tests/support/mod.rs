@@ -1,0 +1,142 @@
+//! What several of the integration tests need: handles, seeds, and a palace's content as one value
+//! that can be compared.
+#![allow(dead_code, reason = "each test binary uses its part of it")]
+
+use crdt_palace::fs::os::OsFs;
+use crdt_palace::palace::fold::{CompactOptions, CompactReport, Extent};
+use crdt_palace::palace::verify::{Verification, verify};
+use crdt_palace::palace::{Document, Error, Options, Palace};
+use crdt_palace::store::StoreError;
+use crdt_palace::store::root::Root;
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The fields of a JSON object.
+pub fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+/// A handle that compacts only when it is told to.
+pub fn manual(path: &Path) -> Palace {
+    Options::default().auto_compact(false).open(path).unwrap()
+}
+
+pub fn dir() -> tempfile::TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+/// Every document, deleted ones left out, page by page.
+pub fn documents(palace: &Palace) -> BTreeMap<String, Document> {
+    let (mut found, mut cursor) = (BTreeMap::new(), None);
+    loop {
+        let page = palace.scan("", cursor.as_deref(), 97).unwrap();
+        for document in page.documents {
+            let key = document.key.as_str().to_owned();
+            assert_eq!(found.insert(key, document), None, "a document is in two pages");
+        }
+        match page.cursor {
+            None => return found,
+            next => cursor = next,
+        }
+    }
+}
+
+/// Compacts everything, and waits for whoever is at it already.
+pub fn compact_all(palace: &Palace) -> CompactReport {
+    loop {
+        let options = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
+        match palace.compact(options) {
+            Err(Error::Store(StoreError::Busy { .. })) => std::thread::yield_now(),
+            done => return done.unwrap(),
+        }
+    }
+}
+
+pub fn verification(path: &Path) -> Verification {
+    let root = Arc::new(Root::open(Arc::new(OsFs), path, true).unwrap());
+    verify(&root).unwrap()
+}
+
+pub fn assert_no_problem(path: &Path, context: &str) {
+    let found = verification(path);
+    assert!(!found.has_problem(), "{context}: {:#?}", found.findings);
+}
+
+/// The names in one of a palace's directories, sorted.
+pub fn names(path: &Path, directory: &str) -> Vec<String> {
+    let Ok(entries) = std::fs::read_dir(path.join(directory)) else { return Vec::new() };
+    let mut names: Vec<_> =
+        entries.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
+    names.sort();
+    names
+}
+
+/// Copies a directory and everything in it.
+pub fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).unwrap();
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
+}
+
+/// Every regular file below a directory with its content.
+pub fn files(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(path).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+/// An error with everything that led to it, as a program shows it.
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(Some(error), |error| error.source());
+    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+}
+
+/// The seeds to try: `default` of them, or as many as `CRDT_PALACE_SEEDS` says; from
+/// `CRDT_PALACE_SEED` on, to play one again.
+pub fn seeds(default: u64) -> impl Iterator<Item = u64> {
+    let number = |name| std::env::var(name).ok().map(|text| text.parse::<u64>().unwrap());
+    let (first, count) = (number("CRDT_PALACE_SEED"), number("CRDT_PALACE_SEEDS"));
+    let start = first.unwrap_or(1);
+    let count = count.unwrap_or(if first.is_some() { 1 } else { default });
+    start..start + count
+}
+
+/// A sequence of numbers that a seed decides (SplitMix64).
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+    }
+
+    pub fn roll(&mut self) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    pub fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.roll() % bound as u64).unwrap()
+    }
+
+    pub fn chance(&mut self, one_in: usize) -> bool {
+        self.below(one_in) == 0
+    }
+}
