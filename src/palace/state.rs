@@ -160,6 +160,28 @@ impl State {
             .collect()
     }
 
+    /// Changes of this document that a commit which builds on them must carry along, because they may
+    /// be in nothing that replaces the segment they were read from: see [`Follower::is_certain`].
+    pub fn to_carry(&self, key: &Key) -> Result<Vec<Bytes>> {
+        let changes = self.tail.changes(key.as_str());
+        let own = |bytes: &Bytes| {
+            changes.iter().any(|c| matches!(c.origin, Origin::Own(_)) && c.bytes == *bytes)
+        };
+        let mut certain: HashMap<SegmentId, bool> = HashMap::new();
+        let mut carried = Vec::new();
+        for change in changes {
+            let Origin::Segment(segment, _) = change.origin else { continue };
+            let certain = match certain.get(&segment) {
+                Some(certain) => *certain,
+                None => *certain.entry(segment).or_insert(self.follower.is_certain(segment)?),
+            };
+            if !certain && !own(&change.bytes) {
+                carried.push(change.bytes.clone());
+            }
+        }
+        Ok(carried)
+    }
+
     /// The document as readers see it.
     pub fn read(&mut self, key: &Key) -> Result<Option<Document>> {
         if self.tail.changes(key.as_str()).is_empty() && !self.cache.contains_key(key) {

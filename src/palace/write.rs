@@ -331,8 +331,10 @@ impl Palace {
             let Draft { doc, changes, .. } = draft;
             let etag = doc.heads().etag();
             outcomes.push(Outcome { key: key.clone(), etag, changed: !changes.is_empty() });
-            let entry = |change: NewChange| Entry { key: key.clone(), change: change.bytes };
-            entries.extend(changes.into_iter().map(entry));
+            let carried = state.to_carry(&key)?;
+            let entry = |change| Entry { key: key.clone(), change };
+            entries.extend(carried.into_iter().map(entry));
+            entries.extend(changes.into_iter().map(|change| entry(Bytes::from(change.bytes))));
         }
         let keys: Vec<&Key> = outcomes.iter().map(|outcome| &outcome.key).collect();
         let foreign = state.follower.unsynced(state.foreign_places(&keys)).into_values().collect();

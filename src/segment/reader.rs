@@ -5,7 +5,7 @@ use crate::format::header::{Header, decode_footer};
 use crate::format::id::SegmentId;
 use crate::format::record::{Kind, Record, RecordError, decode_commit};
 use crate::format::scan::{Region, scan};
-use crate::fs::{At, File, read_from};
+use crate::fs::{At, File, Fs, read_from};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -156,6 +156,20 @@ impl Reader {
             path: self.path.clone(),
             file: self.file.clone(),
             synced_upto: self.synced_upto.clone(),
+        }
+    }
+
+    /// Whether the segment still stands where it was found. Asked after a read: if it does, whoever
+    /// folds it will read at least as much.
+    ///
+    /// # Errors
+    /// [`SegmentError::Fs`]: a failure to look is not an answer.
+    pub fn has_name(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
+        let identity = self.file.stat().at("look at", &self.path)?;
+        match fs.stat(&self.path) {
+            Ok(found) => Ok(found.same_file(&identity)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).at("look for", &self.path)?,
         }
     }
 

@@ -221,6 +221,21 @@ impl Follower {
         found
     }
 
+    /// Whether everything that was read from a segment is sure to be in whatever replaces it. It is if
+    /// the segment still stands in `open/`, because it is read again after it is sealed, and if its owner
+    /// sealed it. If somebody else did, a write may have come after that and before our look: its writer
+    /// will notice and write it again, unless it dies first.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_certain(&self, segment: SegmentId) -> Result<bool, StoreError> {
+        match self.segments.get(&segment) {
+            Some(Followed { reader, .. }) if reader.whole() => Ok(true),
+            Some(Followed { reader, sealed: false }) => Ok(reader.has_name(self.root.fs())?),
+            _ => Ok(false),
+        }
+    }
+
     /// The segments that are followed.
     pub fn segments(&self) -> impl Iterator<Item = &Followed> {
         self.segments.values()
