@@ -56,7 +56,7 @@ impl Doc {
     /// a suffix of four.
     ///
     /// # Errors
-    /// If the value is over [`VALUE_BYTES_MAX`] or [`NESTING_MAX`], or `base` is not of this
+    /// If the value is over [`VALUE_BYTES_MAX`](super::VALUE_BYTES_MAX) or [`NESTING_MAX`](super::NESTING_MAX), or `base` is not of this
     /// document.
     pub fn put(
         &mut self,

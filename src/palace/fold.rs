@@ -111,6 +111,19 @@ pub struct LeftOpen {
 impl Palace {
     /// Compacts now, whether or not it is due. Safe while others read, write and compact.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// use crdt_palace::palace::fold::CompactOptions;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let report = palace.compact(CompactOptions::default())?;
+    /// assert_eq!((report.segments, report.documents), (1, 1));
+    /// assert_eq!(palace.get("a")?.ok_or("it was written")?.value["n"], 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`StoreError::Busy`] if somebody else is at it; [`Error::Unverified`] if the new snapshot
     /// turned out not to hold everything, and then nothing was changed.

@@ -46,7 +46,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// Any of [`Error`](super::Error).
     pub fn watch(&self, prefix: &str) -> Result<Watch> {
         // One waiting hint is as good as many.
         let (sender, hints) = sync_channel(1);
@@ -70,7 +70,7 @@ impl Watch {
     /// `timeout`.
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// Any of [`Error`](super::Error).
     pub fn next(&mut self, timeout: Duration) -> Result<BTreeSet<Key>> {
         let deadline = Instant::now() + timeout;
         loop {
