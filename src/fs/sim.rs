@@ -115,6 +115,12 @@ impl SimDisk {
         self.shared.state().faults.one_in = n;
     }
 
+    /// From now on no call fails: takes back [`fail_nth`](Self::fail_nth) and
+    /// [`fail_one_in`](Self::fail_one_in). What failed already stays as it is.
+    pub fn heal(&self) {
+        self.shared.state().faults = Faults::default();
+    }
+
     /// What `statfs` says from now on. The default is ext4.
     pub fn set_fs_type(&self, fs_type: u64) {
         self.shared.state().fs_type = fs_type;

@@ -276,8 +276,10 @@ impl Machine {
         let open = Path::new(PALACE).join("open");
         for name in fs.list(&open).unwrap_or_default() {
             self.note(|| format!("{name} is sealed by somebody"));
-            fs.rename_noreplace(&open.join(&name), &Path::new(PALACE).join("sealed").join(&name))
-                .unwrap();
+            let sealed = Path::new(PALACE).join("sealed").join(&name);
+            if let Err(error) = fs.rename_noreplace(&open.join(&name), &sealed) {
+                self.note(|| format!("no: {error}"));
+            }
         }
     }
 
@@ -304,7 +306,7 @@ impl Machine {
     pub fn go_on(&mut self) {
         self.weather.faults = false;
         self.weather.lying_locks = false;
-        self.disk.fail_one_in(0);
+        self.disk.heal();
         for slot in 0..2 {
             self.start(slot);
             for _ in 0..3 {
