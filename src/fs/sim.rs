@@ -41,6 +41,7 @@ use image::{Image, Ino};
 use splitmix::SplitMix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where the clock starts: 2025-01-01T00:00:00Z, in milliseconds.
@@ -278,13 +279,17 @@ impl State {
         }
     }
 
-    fn sync(&mut self, process: u64, ino: Ino) -> io::Result<()> {
+    /// `seen`: how many failed syncs of the file this description knows of. As on Linux, each open file
+    /// is told once of a failure since it was opened, whoever's sync it was.
+    fn sync(&mut self, process: u64, ino: Ino, seen: &AtomicU64) -> io::Result<()> {
         let failure = self.begin(process, Call::Sync)?;
         let content = self.image.file_mut(ino)?;
         match failure {
             None => content.sync(),
             Some(_) => content.fail_sync(),
         }
+        let news = seen.swap(content.failures, Ordering::Relaxed) < content.failures;
+        let failure = failure.or(news.then_some(Failure::Io));
         failure.map_or(Ok(()), |failure| Err(failure.error()))
     }
 
