@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 /// From the bottom up: a layer may use those before it in this list, and itself.
 const LAYERS: [&str; 11] = [
-    "format", "fs", "segment", "snapshot", "store", "merge", "palace", "memory", "cli", "mcp",
+    "format", "fs", "segment", "snapshot", "store", "merge", "palace", "memory", "mcp", "cli",
     "bin",
 ];
 

@@ -7,13 +7,13 @@
 
 mod tools;
 
+use crate::fs::os::take_stdout;
 use crate::memory::Memory;
 use crate::palace::Palace;
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Why the server stopped.
@@ -44,13 +44,6 @@ pub fn serve(palace: &Palace) -> Result<(), ServeError> {
     runtime.shutdown_background();
     done?;
     palace.seal().map_err(ServeError::Close)
-}
-
-/// The real standard output; whatever else prints from now on prints to standard error.
-fn take_stdout() -> io::Result<File> {
-    let real = io::stdout().as_fd().try_clone_to_owned()?;
-    rustix::stdio::dup2_stdout(io::stderr())?;
-    Ok(File::from(real))
 }
 
 async fn session(palace: &Palace, out: File) -> Result<(), ServeError> {

@@ -51,7 +51,7 @@ pub type Result<T> = std::result::Result<T, MemoryError>;
 
 /// A thing that is remembered.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema), schemars(crate = "rmcp::schemars"))]
+#[cfg_attr(feature = "mcp", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Entity {
     /// The name of the entity
@@ -64,7 +64,7 @@ pub struct Entity {
 
 /// How two entities are related. Relations should be in active voice.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema), schemars(crate = "rmcp::schemars"))]
+#[cfg_attr(feature = "mcp", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Relation {
     /// The name of the entity where the relation starts
@@ -77,7 +77,7 @@ pub struct Relation {
 
 /// Entities, and the relations among them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema), schemars(crate = "rmcp::schemars"))]
+#[cfg_attr(feature = "mcp", derive(schemars::JsonSchema))]
 pub struct Graph {
     /// In the order of their names.
     pub entities: Vec<Entity>,
@@ -87,7 +87,7 @@ pub struct Graph {
 
 /// The observations that a call added to one entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema), schemars(crate = "rmcp::schemars"))]
+#[cfg_attr(feature = "mcp", derive(schemars::JsonSchema))]
 #[serde(rename_all = "camelCase")]
 pub struct AddedObservations {
     /// The entity.
