@@ -4,8 +4,14 @@
 
 pub mod format;
 pub mod fs;
+pub mod memory;
 pub mod merge;
 pub mod palace;
 pub mod segment;
 pub mod snapshot;
 pub mod store;
+
+#[cfg(feature = "cli")]
+pub mod cli;
+#[cfg(feature = "mcp")]
+pub mod mcp;

@@ -16,7 +16,7 @@ use crate::store::follow::Follower;
 use crate::store::log::{Log, Ticket};
 use crate::store::own::OwnSegments;
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// How many loaded documents are kept.
@@ -150,7 +150,7 @@ impl State {
     }
 
     /// Which places in other processes' segments these documents' changes come from.
-    pub fn foreign_places(&self, keys: &[&Key]) -> Vec<(SegmentId, u64)> {
+    pub fn foreign_places(&self, keys: &BTreeSet<Key>) -> Vec<(SegmentId, u64)> {
         let changes = keys.iter().flat_map(|key| self.tail.changes(key.as_str()));
         changes
             .filter_map(|change| match change.origin {
@@ -163,23 +163,33 @@ impl State {
     /// Changes of this document that a commit which builds on them must carry along, because they may
     /// be in nothing that replaces the segment they were read from: see [`Follower::is_certain`].
     pub fn to_carry(&self, key: &Key) -> Result<Vec<Bytes>> {
+        self.foreign_changes(key, |segment| Ok(!self.follower.is_certain(segment)?))
+    }
+
+    /// The changes of this document that stand in those segments of other processes, and in none of
+    /// this one's.
+    pub fn foreign_changes(
+        &self,
+        key: &Key,
+        wanted: impl Fn(SegmentId) -> Result<bool>,
+    ) -> Result<Vec<Bytes>> {
         let changes = self.tail.changes(key.as_str());
         let own = |bytes: &Bytes| {
             changes.iter().any(|c| matches!(c.origin, Origin::Own(_)) && c.bytes == *bytes)
         };
-        let mut certain: HashMap<SegmentId, bool> = HashMap::new();
-        let mut carried = Vec::new();
+        let mut asked: HashMap<SegmentId, bool> = HashMap::new();
+        let mut found = Vec::new();
         for change in changes {
             let Origin::Segment(segment, _) = change.origin else { continue };
-            let certain = match certain.get(&segment) {
-                Some(certain) => *certain,
-                None => *certain.entry(segment).or_insert(self.follower.is_certain(segment)?),
+            let wanted = match asked.get(&segment) {
+                Some(wanted) => *wanted,
+                None => *asked.entry(segment).or_insert(wanted(segment)?),
             };
-            if !certain && !own(&change.bytes) {
-                carried.push(change.bytes.clone());
+            if wanted && !own(&change.bytes) {
+                found.push(change.bytes.clone());
             }
         }
-        Ok(carried)
+        Ok(found)
     }
 
     /// The document as readers see it.

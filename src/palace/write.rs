@@ -3,6 +3,7 @@
 //! Invariant: a commit builds on everything that was acknowledged before it started, and is
 //! acknowledged only after its bytes, and those that they build on, are where the caller asked for.
 
+use super::foundation::Foundation;
 use super::state::{State, document_of};
 use super::{Error, Palace, Result};
 use crate::format::hash::{Etag, Heads};
@@ -14,6 +15,7 @@ use crate::store::log::{Durability, Ticket};
 use crate::store::{StoreError, lock};
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// On which condition a write happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -254,12 +256,14 @@ impl<'a> Batch<'a> {
             false => None,
         };
         let made = palace.make(writes, options)?;
-        if options.durability == Durability::Durable {
-            for foreign in &made.foreign {
-                foreign.sync()?;
+        let carried = match options.durability {
+            Durability::Durable => palace.shared.put_on_disk(&made.foundation)?,
+            Durability::Buffered => {
+                palace.shared.sync_later(made.foundation);
+                None
             }
-        }
-        match (made.ticket, options.durability) {
+        };
+        match (carried.or(made.ticket), options.durability) {
             (Some(ticket), durability) => {
                 if let Err(error) = palace.shared.log.wait(ticket, durability) {
                     palace.state().forget_unwritten(&palace.shared.log);
@@ -285,7 +289,7 @@ fn check_keys(writes: &[(Key, Option<Condition>, Write<'_>)]) -> Result<()> {
 /// A commit that has its place in the log.
 struct Made {
     ticket: Option<Ticket>,
-    foreign: Vec<crate::segment::reader::ForeignSync>,
+    foundation: Foundation,
     outcomes: Vec<Outcome>,
 }
 
@@ -336,10 +340,11 @@ impl Palace {
             entries.extend(carried.into_iter().map(entry));
             entries.extend(changes.into_iter().map(|change| entry(Bytes::from(change.bytes))));
         }
-        let keys: Vec<&Key> = outcomes.iter().map(|outcome| &outcome.key).collect();
-        let foreign = state.follower.unsynced(state.foreign_places(&keys)).into_values().collect();
+        let keys: BTreeSet<Key> = outcomes.iter().map(|outcome| outcome.key.clone()).collect();
+        let segments = state.follower.unsynced(state.foreign_places(&keys));
+        let foundation = Foundation { keys, segments };
         if entries.is_empty() {
-            return Ok(Made { ticket: None, foreign, outcomes });
+            return Ok(Made { ticket: None, foundation, outcomes });
         }
         let body = Bytes::from(encode_commit(&entries));
         if body.len() > BODY_BYTES_MAX {
@@ -351,7 +356,7 @@ impl Palace {
             return Err(crate::fs::FsError { action: "write to", path, source: gone }.into());
         };
         state.add_own(ticket, body);
-        Ok(Made { ticket: Some(ticket), foreign, outcomes })
+        Ok(Made { ticket: Some(ticket), foundation, outcomes })
     }
 }
 
