@@ -1,6 +1,11 @@
 //! `crdt-palace`: a store of JSON documents that many processes share in one directory, without a
 //! leader, a daemon, a refusal or a lost write.
+#![forbid(unsafe_code)]
 #![deny(missing_docs)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::let_underscore_must_use)
+)]
 
 pub mod format;
 pub mod fs;

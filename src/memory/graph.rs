@@ -291,7 +291,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 /// One for each key; of several with one key, the first.
-fn by_key<'a, T>(items: &'a [T], key: impl Fn(&T) -> Result<Key>) -> Result<Vec<(Key, &'a T)>> {
+fn by_key<T>(items: &[T], key: impl Fn(&T) -> Result<Key>) -> Result<Vec<(Key, &T)>> {
     let mut seen = HashSet::new();
     let mut found = Vec::new();
     for item in items {

@@ -94,9 +94,8 @@ impl Shared {
     pub(super) fn sync(&self) -> Result<()> {
         // Whoever comes second must not find an empty list and think that nothing is left to do.
         let _turn = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
-        let taken = std::mem::take(
-            &mut *self.built_on.lock().unwrap_or_else(PoisonError::into_inner),
-        );
+        let taken =
+            std::mem::take(&mut *self.built_on.lock().unwrap_or_else(PoisonError::into_inner));
         self.put_on_disk(&taken)?;
         Ok(self.log.sync()?)
     }

@@ -282,7 +282,8 @@ impl<'a> Batch<'a> {
 fn check_keys(writes: &[(Key, Option<Condition>, Write<'_>)]) -> Result<()> {
     let mut keys: Vec<&Key> = writes.iter().map(|(key, ..)| key).collect();
     keys.sort_unstable();
-    let twice = keys.array_windows().find(|[a, b]| a == b).map(|[key, _]| (*key).clone());
+    let twice =
+        keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b).map(|(key, _)| (*key).clone());
     if twice.is_some() || keys.is_empty() { Err(Error::Batch { key: twice }) } else { Ok(()) }
 }
 

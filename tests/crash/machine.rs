@@ -350,9 +350,7 @@ fn apply(
             value.insert(format!("w{number}"), json!(number));
             draft.put(&value)
         }
-        Effect::Field(number) => {
-            draft.patch(&object(json!({ format!("w{number}"): number })))
-        }
+        Effect::Field(number) => draft.patch(&object(json!({ format!("w{number}"): number }))),
         Effect::Add(by) => draft.increment(&["n"], by),
         Effect::File => draft.file(key, &content(key.as_str())),
         Effect::Delete => draft.delete(),

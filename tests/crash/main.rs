@@ -26,7 +26,9 @@ fn each_seed(default: u64, run: impl Fn(u64)) {
     let count = number_from_env("CRDT_PALACE_SEEDS", default);
     for seed in first..first + count {
         if catch_unwind(AssertUnwindSafe(|| run(seed))).is_err() {
-            panic!("replay it with CRDT_PALACE_SEED={seed} CRDT_PALACE_SEEDS=1 CRDT_PALACE_TRACE=1");
+            panic!(
+                "replay it with CRDT_PALACE_SEED={seed} CRDT_PALACE_SEEDS=1 CRDT_PALACE_TRACE=1"
+            );
         }
     }
 }
