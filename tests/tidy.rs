@@ -24,11 +24,13 @@ const HOMES: [(&str, &[&str]); 8] = [
     // `palace` hands Automerge's transaction to whoever edits, through the re-export of `merge`.
     ("automerge::", &["merge", "palace"]),
     ("rusqlite", &["snapshot"]),
-    ("rustix", &["fs"]),
+    // The MCP server moves the real standard output out of the way of whatever else prints.
+    ("rustix", &["fs", "mcp"]),
     ("notify::", &["palace"]),
     ("clap", &["cli", "bin"]),
     ("indicatif", &["cli"]),
-    ("rmcp", &["mcp", "cli"]),
+    // Types of `memory` are also arguments of tools: they derive the schema that rmcp re-exports.
+    ("rmcp", &["mcp", "cli", "memory"]),
     ("tokio", &["mcp", "cli", "bin"]),
 ];
 
