@@ -1,14 +1,14 @@
 //! What a commit builds on is put on disk before the commit counts as being there.
 //!
 //! Invariant: when a commit is promised to survive a power cut, so is every change that it needs. The
-//! changes of other processes are synced where they stand; where that fails, they are written again
-//! here, because the disk may have lost them and their writer may be dead.
+//! changes of other processes are synced where they stand. Where that fails, or their writer has let go of
+//! them, they are written again here: the disk may have lost them, and nobody else may write them.
 
 use super::{Error, Result, Shared};
 use crate::format::id::SegmentId;
 use crate::format::key::Key;
 use crate::format::record::{Entry, encode_commit};
-use crate::segment::SegmentError;
+use crate::fs::FsError;
 use crate::segment::reader::ForeignSync;
 use crate::store::StoreError;
 use crate::store::log::Ticket;
@@ -44,18 +44,16 @@ impl Shared {
     /// [`StoreError::OutcomeUnknown`]: what builds on it is in the log already.
     pub(super) fn put_on_disk(&self, foundation: &Foundation) -> Result<Option<Ticket>> {
         let mut failed = HashSet::new();
-        let mut source = None;
         for (segment, foreign) in &foundation.segments {
-            if let Err(error) = foreign.sync() {
+            let relied_upon = foreign.secure(self.root.fs()).unwrap_or_else(|error| {
                 tracing::warn!(%error, "another process's segment cannot be synced");
+                false
+            });
+            if !relied_upon {
                 failed.insert(*segment);
-                source = Some(error);
             }
         }
-        match source {
-            None => Ok(None),
-            Some(source) => self.carry(&foundation.keys, &failed, source),
-        }
+        if failed.is_empty() { Ok(None) } else { self.carry(&foundation.keys, &failed) }
     }
 
     /// Writes changes of these documents again that were read from these segments.
@@ -63,7 +61,6 @@ impl Shared {
         &self,
         keys: &BTreeSet<Key>,
         segments: &HashSet<SegmentId>,
-        source: SegmentError,
     ) -> Result<Option<Ticket>> {
         let mut state = self.state();
         let mut last = None;
@@ -73,6 +70,9 @@ impl Shared {
                 let entry = Entry { key: key.clone(), change };
                 let body = Bytes::from(encode_commit(&[entry]));
                 let Some(ticket) = self.log.enqueue(instance, body.clone()) else {
+                    let gone = std::io::Error::other("the write before this one failed");
+                    let path = self.root.path().to_owned();
+                    let source = FsError { action: "write to", path, source: gone };
                     let source = Arc::new(StoreError::from(source));
                     return Err(Error::Store(StoreError::OutcomeUnknown { source }));
                 };

@@ -236,14 +236,34 @@ impl ForeignSync {
         self.synced_upto.load(Ordering::Relaxed) >= upto
     }
 
-    /// Puts on disk whatever the file holds now.
+    /// Asks the system to put on disk whatever the file holds now.
     ///
     /// # Errors
-    /// Nothing that depends on the segment may be acknowledged then.
+    /// [`SegmentError::Fs`].
     pub fn sync(&self) -> Result<(), SegmentError> {
+        Ok(self.file.sync().at("sync", &self.path)?)
+    }
+
+    /// Puts on disk whatever the file holds now, and says whether that can be relied upon.
+    ///
+    /// It can as long as the owner holds the segment. An owner whose sync failed lets go of it, and the
+    /// bytes of that sync may never reach the disk: the kernel calls them clean, shows them to every
+    /// reader, and tells nobody who opens the file later.
+    ///
+    /// # Errors
+    /// Nothing that depends on the segment may be acknowledged then, nor after `false`.
+    pub fn secure(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
         let length = self.file.stat().at("look at", &self.path)?.len;
-        self.file.sync().at("sync", &self.path)?;
-        self.synced_upto.fetch_max(length, Ordering::Relaxed);
-        Ok(())
+        self.sync()?;
+        // The lock belongs to the open file, so that this one is freed at once.
+        let owned = match fs.open(&self.path) {
+            Ok(file) => !file.try_lock().at("lock", &self.path)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => Err(error).at("open", &self.path)?,
+        };
+        if owned {
+            self.synced_upto.fetch_max(length, Ordering::Relaxed);
+        }
+        Ok(owned)
     }
 }

@@ -192,7 +192,7 @@ impl Machine {
         }
     }
 
-    fn seal(&mut self, slot: usize) {
+    pub fn seal(&mut self, slot: usize) {
         let Some(process) = &self.processes[slot] else { return };
         self.note(|| format!("{} seals", process.number));
         match process.palace.seal() {
@@ -212,6 +212,10 @@ impl Machine {
 
     fn compact(&mut self, slot: usize) {
         let extent = self.chance.pick(&[Extent::All, Extent::Due]);
+        self.compact_as(slot, extent);
+    }
+
+    pub fn compact_as(&mut self, slot: usize, extent: Extent) {
         let Some(process) = &self.processes[slot] else { return };
         let result = process.palace.compact(CompactOptions { extent, ..CompactOptions::default() });
         self.note(|| format!("{} compacts {extent:?}: {result:?}", process.number));
@@ -221,14 +225,14 @@ impl Machine {
         }
     }
 
-    fn kill(&mut self, slot: usize) {
+    pub fn kill(&mut self, slot: usize) {
         if let Some(process) = self.processes[slot].take() {
             self.note(|| format!("{} is killed", process.number));
             process.fs.kill();
         }
     }
 
-    fn close(&mut self, slot: usize) {
+    pub fn close(&mut self, slot: usize) {
         if let Some(process) = self.processes[slot].take() {
             self.note(|| format!("{} ends", process.number));
         }
@@ -242,6 +246,10 @@ impl Machine {
 
     fn plan_power_cut(&mut self) {
         let stop = self.disk.operations() + 1 + self.chance.below(40) as u64;
+        self.stop_after(stop);
+    }
+
+    pub fn stop_after(&mut self, stop: u64) {
         self.note(|| format!("the power will fail at {stop}"));
         self.stop = Some(stop);
         self.disk.stop_after(stop);

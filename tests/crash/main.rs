@@ -9,8 +9,10 @@
 //! ```
 
 mod chance;
+mod damage;
 mod ledger;
 mod machine;
+mod script;
 
 use chance::Chance;
 use machine::{Machine, Weather};
