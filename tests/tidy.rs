@@ -14,8 +14,8 @@ const LAYERS: [&str; 11] = [
     "bin",
 ];
 
-/// Imports that the order would allow and the design does not. `fs` uses two things of `format`, which know
-/// nothing of files: the parser of hex digits, and the names of a palace's directories.
+/// Imports that the order would allow and the design does not. (`fs` uses one thing of `format`, which
+/// knows nothing of files: the parser of hex digits.)
 const NOT_EITHER: [(&str, &str); 4] =
     [("segment", "snapshot"), ("merge", "fs"), ("merge", "store"), ("merge", "snapshot")];
 
