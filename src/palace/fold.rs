@@ -139,18 +139,21 @@ impl Palace {
         if !self.shared.auto_compact || !self.tail_is_due() {
             return;
         }
-        if !self.shared.compacting.swap(true, SeqCst) {
-            let weak = Arc::downgrade(&self.shared);
-            super::background("palace-compact", move || {
-                while let Some(shared) = weak.upgrade() {
-                    shared.root.fs().yield_to_others();
-                    let more = compact_once(&shared.root, &shared.program);
-                    if !more || Arc::strong_count(&shared) == 1 {
-                        shared.compacting.store(false, SeqCst);
-                        return;
-                    }
+        if self.shared.compacting.swap(true, SeqCst) {
+            return;
+        }
+        let weak = Arc::downgrade(&self.shared);
+        let started = super::background("palace-compact", move || {
+            while let Some(shared) = weak.upgrade() {
+                shared.root.fs().yield_to_others();
+                if !compact_once(&shared.root, &shared.program) || Arc::strong_count(&shared) == 1 {
+                    shared.compacting.store(false, SeqCst);
+                    return;
                 }
-            });
+            }
+        });
+        if !started {
+            self.shared.compacting.store(false, SeqCst);
         }
     }
 
@@ -592,14 +595,16 @@ fn make_row(key: Key, mut found: Vec<Row>, new: &[Bytes]) -> Result<(Row, String
 /// Applies changes, and gives those that Automerge refuses, now or when they were folded before: they
 /// are kept with the changes that wait, because nothing is ever dropped. A person may want to look.
 fn apply_or_keep(doc: &mut Doc, found: &[Row], new: &[Bytes]) -> Vec<Vec<u8>> {
-    let mut kept: Vec<Vec<u8>> = Vec::new();
     let before = found.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
-    for change in new.iter().map(|change| &change[..]).chain(before) {
-        if !doc.apply([change]).rejected.is_empty() && !kept.iter().any(|k| k == change) {
-            kept.push(change.to_vec());
-        }
+    let all: Vec<&[u8]> = new.iter().map(|change| &change[..]).chain(before).collect();
+    let refused: HashSet<Option<ChangeHash>> =
+        doc.apply(all.iter().copied()).rejected.into_iter().map(|(hash, _)| hash).collect();
+    if refused.is_empty() {
+        return Vec::new();
     }
-    kept
+    let is_refused = |change: &&[u8]| refused.contains(&merge::hash_of(change).ok());
+    let kept: BTreeSet<&[u8]> = all.into_iter().filter(is_refused).collect();
+    kept.into_iter().map(<[u8]>::to_vec).collect()
 }
 
 fn row_of(

@@ -57,11 +57,7 @@ impl Shared {
     }
 
     /// Writes changes of these documents again that were read from these segments.
-    fn carry(
-        &self,
-        keys: &BTreeSet<Key>,
-        segments: &HashSet<SegmentId>,
-    ) -> Result<Option<Ticket>> {
+    fn carry(&self, keys: &BTreeSet<Key>, segments: &HashSet<SegmentId>) -> Result<Option<Ticket>> {
         let mut state = self.state();
         let mut last = None;
         let instance = state.instance(&self.log)?;
@@ -96,7 +92,11 @@ impl Shared {
         let _turn = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let taken =
             std::mem::take(&mut *self.built_on.lock().unwrap_or_else(PoisonError::into_inner));
-        self.put_on_disk(&taken)?;
+        if let Err(error) = self.put_on_disk(&taken) {
+            // Still to be done.
+            self.sync_later(taken);
+            return Err(error);
+        }
         Ok(self.log.sync()?)
     }
 }

@@ -226,7 +226,9 @@ impl Palace {
         if durability == Durability::Buffered && !self.shared.flushing.swap(true, Ordering::SeqCst)
         {
             let weak = Arc::downgrade(&self.shared);
-            background("palace-sync", move || flush(&weak));
+            if !background("palace-sync", move || flush(&weak)) {
+                self.shared.flushing.store(false, Ordering::SeqCst);
+            }
         }
         self.compact_if_due();
     }
@@ -236,7 +238,8 @@ impl Palace {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
     pub fn sync(&self) -> Result<()> {
-        self.shared.sync()
+        self.shared.sync()?;
+        Ok(self.shared.log.report_lost()?)
     }
 
     /// Seals this process's segment, so that it can be folded. The next write starts another.
@@ -265,12 +268,14 @@ fn flush(weak: &Weak<Shared>) {
     }
 }
 
-/// Runs something on a thread of its own. Where no thread can be had, it is left undone: everything
+/// Runs something on a thread of its own. False: no thread can be had, and it is left undone. Everything
 /// that runs here is noticed and tried again by whoever writes next.
-fn background(name: &str, work: impl FnOnce() + Send + 'static) {
-    if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) {
+fn background(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    if let Err(error) = &spawned {
         tracing::warn!(%error, name, "cannot start a thread");
     }
+    spawned.is_ok()
 }
 
 impl Shared {

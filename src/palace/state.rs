@@ -208,8 +208,11 @@ impl State {
     /// The document from its rows in the snapshots, given oldest first; its tail must be empty.
     pub fn read_rows(&mut self, key: &Key, mut rows: Vec<ViewRow>) -> Result<Option<Document>> {
         let Some(newest) = rows.pop() else { return Ok(None) };
-        if rows.iter().all(|row| newest.heads == row.heads || newest.absorbed.contains(&row.heads))
-        {
+        // A row with changes that wait holds more than its heads say.
+        let within = |row: &ViewRow| {
+            !row.incomplete && (newest.heads == row.heads || newest.absorbed.contains(&row.heads))
+        };
+        if rows.iter().all(within) {
             let view = parse_view(&newest.view, key)?;
             return Ok(Document::of(key.clone(), newest.heads, view, newest.incomplete));
         }

@@ -7,8 +7,10 @@ use super::foundation::Foundation;
 use super::state::{State, document_of};
 use super::{Error, Palace, Result};
 use crate::format::hash::{Etag, Heads};
+use crate::format::id::InstanceId;
 use crate::format::key::Key;
 use crate::format::record::{BODY_BYTES_MAX, Entry, RecordError, encode_commit};
+use crate::fs::FsError;
 use crate::merge::automerge::{AutomergeError, transaction::Transaction};
 use crate::merge::{Doc, MergeError, NewChange, Stamp, View};
 use crate::store::log::{Durability, Ticket};
@@ -263,18 +265,13 @@ impl<'a> Batch<'a> {
                 None
             }
         };
-        match (carried.or(made.ticket), options.durability) {
-            (Some(ticket), durability) => {
-                if let Err(error) = palace.shared.log.wait(ticket, durability) {
-                    palace.state().forget_unwritten(&palace.shared.log);
-                    return Err(error.into());
-                }
-                palace.after_commit(durability);
+        for ticket in [made.ticket, carried].into_iter().flatten() {
+            if let Err(error) = palace.shared.log.wait(ticket, options.durability) {
+                palace.state().forget_unwritten(&palace.shared.log);
+                return Err(error.into());
             }
-            // "It is there already" is a promise too.
-            (None, Durability::Durable) => palace.shared.log.sync()?,
-            (None, Durability::Buffered) => {}
         }
+        palace.after_commit(options.durability);
         Ok(Receipt { outcomes: made.outcomes, durability: options.durability })
     }
 }
@@ -289,6 +286,8 @@ fn check_keys(writes: &[(Key, Option<Condition>, Write<'_>)]) -> Result<()> {
 
 /// A commit that has its place in the log.
 struct Made {
+    /// What has to be waited for. Of a commit in which nothing differed, the commit of this process that
+    /// made it so, if any: "it is there already" is a promise too.
     ticket: Option<Ticket>,
     foundation: Foundation,
     outcomes: Vec<Outcome>,
@@ -317,10 +316,14 @@ impl Palace {
         writes: Vec<(Key, Option<Condition>, Write<'_>)>,
         options: &WriteOptions,
     ) -> Result<Made> {
+        if options.if_match.is_some() || writes.iter().any(|(_, condition, _)| condition.is_some())
+        {
+            check_readable(state)?;
+        }
         let instance = state.instance(&self.shared.log)?;
         let time_ms = self.shared.root.fs().now_ms();
         let by = options.by.as_deref().unwrap_or(&self.shared.program);
-        let (mut entries, mut outcomes) = (Vec::new(), Vec::new());
+        let (mut carried, mut entries, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
         for (key, condition, write) in writes {
             let doc = state.load(&key)?;
             check_condition(doc, &key, condition.as_ref().or(options.if_match.as_ref()))?;
@@ -336,28 +339,45 @@ impl Palace {
             let Draft { doc, changes, .. } = draft;
             let etag = doc.heads().etag();
             outcomes.push(Outcome { key: key.clone(), etag, changed: !changes.is_empty() });
-            let carried = state.to_carry(&key)?;
             let entry = |change| Entry { key: key.clone(), change };
-            entries.extend(carried.into_iter().map(entry));
+            carried.extend(state.to_carry(&key)?.into_iter().map(entry));
             entries.extend(changes.into_iter().map(|change| entry(Bytes::from(change.bytes))));
         }
         let keys: BTreeSet<Key> = outcomes.iter().map(|outcome| outcome.key.clone()).collect();
         let segments = state.follower.unsynced(state.foreign_places(&keys));
         let foundation = Foundation { keys, segments };
-        if entries.is_empty() {
-            return Ok(Made { ticket: None, foundation, outcomes });
-        }
         let body = Bytes::from(encode_commit(&entries));
         if body.len() > BODY_BYTES_MAX {
             return Err(StoreError::from(RecordError::TooLarge(body.len())).into());
         }
-        let Some(ticket) = self.shared.log.enqueue(instance, body.clone()) else {
-            let gone = std::io::Error::other("the write before this one failed; try again");
-            let path = self.shared.root.path().to_owned();
-            return Err(crate::fs::FsError { action: "write to", path, source: gone }.into());
-        };
-        state.add_own(ticket, body);
-        Ok(Made { ticket: Some(ticket), foundation, outcomes })
+        // In records of their own, so that no amount of them can make a commit too large.
+        for entry in carried {
+            self.enqueue(state, instance, Bytes::from(encode_commit(&[entry])))?;
+        }
+        if !entries.is_empty() {
+            self.enqueue(state, instance, body)?;
+        }
+        Ok(Made { ticket: state.tail.last_own(&foundation.keys), foundation, outcomes })
+    }
+
+    fn enqueue(&self, state: &mut State, instance: InstanceId, body: Bytes) -> Result<()> {
+        match self.shared.log.enqueue(instance, body.clone()) {
+            Some(ticket) => state.add_own(ticket, body),
+            None => {
+                let source = std::io::Error::other("the write before this one failed; try again");
+                let path = self.shared.root.path().to_owned();
+                return Err(FsError { action: "write to", path, source }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a snapshot cannot be read, nobody can say that a condition holds.
+fn check_readable(state: &State) -> Result<()> {
+    match state.follower.unreadable().next() {
+        Some((snapshot, _)) => Err(Error::Unreadable { snapshot }),
+        None => Ok(()),
     }
 }
 

@@ -107,6 +107,10 @@ impl Root {
         {
             return Ok(manifest.palace);
         }
+        // It may have been created, by somebody else, since this process looked.
+        if self.exists()? && !self.fs.owned(&self.path).at("look at", &self.path)? {
+            return Err(StoreError::ReadOnly { path: self.path.clone(), reason: NOT_OWNER });
+        }
         self.create_directory_chain(&self.path)?;
         self.create_directory(&self.path.join(TMP))?;
         let manifest = self.ensure_manifest()?;

@@ -94,6 +94,11 @@ impl Fs for SimFs {
         Ok(state.stat(state.image.find(path)?))
     }
 
+    /// Nobody renames over a name that is taken, so this is one operation of the disk with the other.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.rename_noreplace(from, to)
+    }
+
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.disk.state();
         state.change(self.process, Call::Rename)?;
