@@ -8,6 +8,7 @@
 //! CRDT_PALACE_SEED=17 CRDT_PALACE_SEEDS=1 CRDT_PALACE_TRACE=1 cargo test --test crash seeded
 //! ```
 
+mod between;
 mod chance;
 mod damage;
 mod ledger;
