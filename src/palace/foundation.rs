@@ -57,11 +57,7 @@ impl Shared {
     }
 
     /// Writes changes of these documents again that were read from these segments.
-    fn carry(
-        &self,
-        keys: &BTreeSet<Key>,
-        segments: &HashSet<SegmentId>,
-    ) -> Result<Option<Ticket>> {
+    fn carry(&self, keys: &BTreeSet<Key>, segments: &HashSet<SegmentId>) -> Result<Option<Ticket>> {
         let mut state = self.state();
         let mut last = None;
         let instance = state.instance(&self.log)?;
