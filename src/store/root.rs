@@ -112,6 +112,7 @@ impl Root {
             return Err(StoreError::ReadOnly { path: self.path.clone(), reason: NOT_OWNER });
         }
         self.create_directory_chain(&self.path)?;
+        self.sync_ancestors()?;
         self.create_directory(&self.path.join(TMP))?;
         let manifest = self.ensure_manifest()?;
         for name in DIRECTORIES {
@@ -133,34 +134,31 @@ impl Root {
         self.ensure_created()
     }
 
-    /// Also syncs the parent of a directory that is there already: see [`Root::durable`].
     fn create_directory_chain(&self, path: &Path) -> Result<(), StoreError> {
-        let parent = match path.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-            Some(parent) => parent,
-            None => return Ok(()),
-        };
-        match self.fs.create_dir(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-                return self.sync_if_allowed(parent);
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+        match (self.fs.create_dir(path), path.parent()) {
+            (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
                 self.create_directory_chain(parent)?;
-                self.create_directory(path)?;
+                self.create_directory(path)
             }
-            Err(error) => Err(error).at("create", path)?,
+            (Err(error), _) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            (done, _) => Ok(done.at("create", path)?),
         }
-        Ok(self.fs.sync_dir(parent).at("sync", parent)?)
     }
 
-    /// A directory that this user may not read was not written by this user's processes either: what it
-    /// names was there before them.
-    fn sync_if_allowed(&self, path: &Path) -> Result<(), StoreError> {
-        match self.fs.sync_dir(path) {
-            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
-            done => Ok(done.at("sync", path)?),
+    /// Puts the names that lead to the palace on disk, also those of directories that were there: see
+    /// [`Root::durable`]. A directory that this user may not read holds none that this user made, and
+    /// some file systems cannot sync a directory.
+    fn sync_ancestors(&self) -> Result<(), StoreError> {
+        use ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+        for ancestor in self.path.ancestors().skip(1) {
+            let here = ancestor.as_os_str().is_empty();
+            let ancestor = if here { Path::new(".") } else { ancestor };
+            match self.fs.sync_dir(ancestor) {
+                Err(e) if matches!(e.kind(), InvalidInput | PermissionDenied | Unsupported) => {}
+                done => done.at("sync", ancestor)?,
+            }
         }
+        Ok(())
     }
 
     fn create_directory(&self, path: &Path) -> Result<(), StoreError> {

@@ -105,12 +105,12 @@ impl Ledger {
         self.check_calls(palace);
         let page = palace.scan("", None, 1_000).unwrap();
         for document in page.documents {
-            let read = palace.get(document.key.as_str()).unwrap();
+            let read = palace.get_unrefreshed(document.key.as_str()).unwrap();
             assert_eq!(Some(document), read, "scan and get disagree");
         }
     }
 
-    fn check_document(&self, palace: &Palace, key: &str) {
+    pub fn check_document(&self, palace: &Palace, key: &str) {
         let found = palace.get(key).unwrap();
         let value = found.as_ref().map(|document| document.value.clone()).unwrap_or_default();
         let history: Vec<_> = palace.history(key).unwrap().iter().map(|c| c.hash).collect();
@@ -158,7 +158,7 @@ impl Ledger {
         let mut calls: BTreeMap<u64, Vec<bool>> = BTreeMap::new();
         for write in self.writes.iter().filter(|write| !is_deletable(&write.key)) {
             let Effect::Field(number) = write.effect else { continue };
-            let found = palace.get(&write.key).unwrap();
+            let found = palace.get_unrefreshed(&write.key).unwrap();
             let shown = found.is_some_and(|d| d.value.contains_key(&format!("w{number}")));
             calls.entry(write.call).or_default().push(shown);
         }

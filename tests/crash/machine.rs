@@ -188,7 +188,11 @@ impl Machine {
     fn read(&mut self, slot: usize) {
         if let (false, Some(process)) = (self.without_power(), &self.processes[slot]) {
             self.note(|| format!("{} reads", process.number));
-            self.ledger.check(&process.palace);
+            let keys: Vec<&str> = self.ledger.keys().into_iter().collect();
+            if !keys.is_empty() {
+                let key = keys[self.chance.below(keys.len())];
+                self.ledger.check_document(&process.palace, key);
+            }
         }
     }
 

@@ -7,7 +7,24 @@
 //! ```text
 //! CRDT_PALACE_SEED=17 CRDT_PALACE_SEEDS=1 CRDT_PALACE_TRACE=1 cargo test --test crash seeded
 //! ```
+//!
+//! Each of these mutants of the library was tried by hand and turned the suite red:
+//!
+//! | mutant | caught by |
+//! |---|---|
+//! | no fdatasync before a commit is acknowledged | every seeded test, the script, damage |
+//! | other processes' segments are not synced | buffered writes |
+//! | the name of the segment is not looked at again | locks that lie |
+//! | inputs are retired before the snapshot is published | the script |
+//! | `snap/` is not synced | every seeded test, the script |
+//! | `open/` is not synced | every seeded test, the script |
+//! | a new snapshot's bytes are not synced | every seeded test, the script |
+//! | after a failure, what was not synced before is not written again | faults and buffered writes |
+//!
+//! That a commit carries along changes of a segment sealed by others takes three processes inside one
+//! another's calls, which no test here makes; the model in tests/model shows it.
 
+mod between;
 mod chance;
 mod damage;
 mod ledger;
@@ -47,26 +64,26 @@ fn live(seed: u64, weather: Weather) {
 
 #[test]
 fn seeded_kills_and_power_cuts() {
-    each_seed(300, |seed| live(seed, Weather::default()));
+    each_seed(120, |seed| live(seed, Weather::default()));
 }
 
 #[test]
 fn seeded_buffered_writes() {
-    each_seed(300, |seed| live(seed, Weather { buffered: true, ..Weather::default() }));
+    each_seed(120, |seed| live(seed, Weather { buffered: true, ..Weather::default() }));
 }
 
 #[test]
 fn seeded_faults() {
-    each_seed(300, |seed| live(seed, Weather { faults: true, ..Weather::default() }));
+    each_seed(120, |seed| live(seed, Weather { faults: true, ..Weather::default() }));
 }
 
 #[test]
 fn seeded_faults_and_buffered_writes() {
     let weather = Weather { faults: true, buffered: true, ..Weather::default() };
-    each_seed(300, |seed| live(seed, weather));
+    each_seed(120, |seed| live(seed, weather));
 }
 
 #[test]
 fn seeded_locks_that_lie() {
-    each_seed(300, |seed| live(seed, Weather { lying_locks: true, ..Weather::default() }));
+    each_seed(120, |seed| live(seed, Weather { lying_locks: true, ..Weather::default() }));
 }
