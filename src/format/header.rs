@@ -35,9 +35,7 @@ impl Header {
     pub fn encode(&self) -> Vec<u8> {
         let program = &self.program[..self.program.floor_char_boundary(PROGRAM_BYTES_MAX)];
         let mut body = Vec::with_capacity(102 + program.len());
-        for id in
-            [&self.segment.0, &self.instance.0, &self.palace.0, &self.machine, &self.boot]
-        {
+        for id in [&self.segment.0, &self.instance.0, &self.palace.0, &self.machine, &self.boot] {
             body.extend_from_slice(id);
         }
         body.extend_from_slice(&self.created_ms.to_le_bytes());

@@ -249,8 +249,7 @@ pub(super) fn take<'a>(rest: &mut &'a [u8], length: usize) -> Result<&'a [u8], R
 }
 
 pub(super) fn take_array<const N: usize>(rest: &mut &[u8]) -> Result<[u8; N], RecordError> {
-    let (taken, after) =
-        rest.split_first_chunk().ok_or(RecordError::Body("it ends too early"))?;
+    let (taken, after) = rest.split_first_chunk().ok_or(RecordError::Body("it ends too early"))?;
     *rest = after;
     Ok(*taken)
 }
@@ -306,14 +305,18 @@ mod tests {
         }
         assert!(decode_commit(&[body.as_slice(), b"x"].concat()).is_err());
         assert!(decode_commit(&u32::MAX.to_le_bytes()).is_err());
-        let control = encode_commit(&[entry("ab", b"")]).iter().map(|b| if *b == b'b' { 0 } else { *b }).collect::<Vec<_>>();
+        let control = encode_commit(&[entry("ab", b"")])
+            .iter()
+            .map(|b| if *b == b'b' { 0 } else { *b })
+            .collect::<Vec<_>>();
         assert_eq!(decode_commit(&control), Err(RecordError::Body("a key is not valid")));
     }
 
     #[test]
     fn a_body_over_the_cap_is_refused_before_it_is_written() {
         let body = vec![0; BODY_BYTES_MAX + 1];
-        let record = Record { kind: Kind::Commit, sequence: 1, offset: 0, synced_upto: 0, body: &body };
+        let record =
+            Record { kind: Kind::Commit, sequence: 1, offset: 0, synced_upto: 0, body: &body };
         let mut out = Vec::new();
         assert_eq!(encode(&record, &mut out), Err(RecordError::TooLarge(BODY_BYTES_MAX + 1)));
         assert!(out.is_empty());
