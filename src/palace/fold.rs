@@ -574,17 +574,22 @@ fn make_row(key: Key, mut found: Vec<Row>, new: &[Bytes]) -> Result<(Row, String
     Ok((row, text, Expected { key, heads, changes }))
 }
 
-/// Applies changes, and gives those that Automerge refuses, now or when they were folded before: they
-/// are kept with the changes that wait, because nothing is ever dropped. A person may want to look.
+/// Applies changes, all at once because each time costs a copy of the document. Gives those that
+/// Automerge refuses, now or when they were folded before: they are kept with the changes that wait,
+/// because nothing is ever dropped. A person may want to look.
 fn apply_or_keep(doc: &mut Doc, found: &[Row], new: &[Bytes]) -> Vec<Vec<u8>> {
-    let mut kept: Vec<Vec<u8>> = Vec::new();
     let before = found.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
-    for change in new.iter().map(|change| &change[..]).chain(before) {
-        if !doc.apply([change]).rejected.is_empty() && !kept.iter().any(|k| k == change) {
-            kept.push(change.to_vec());
-        }
+    let given: Vec<&[u8]> = new.iter().map(|change| &change[..]).chain(before).collect();
+    if doc.apply(given.iter().copied()).rejected.is_empty() {
+        return Vec::new();
     }
-    kept
+    let waiting: HashSet<ChangeHash> = doc.waiting().map(|(hash, _)| *hash).collect();
+    let refused = |change: &&[u8]| match merge::hash_of(change) {
+        Ok(hash) => !doc.contains(&hash) && !waiting.contains(&hash),
+        Err(_) => true,
+    };
+    let refused: BTreeSet<&[u8]> = given.into_iter().filter(refused).collect();
+    refused.into_iter().map(<[u8]>::to_vec).collect()
 }
 
 fn row_of(
