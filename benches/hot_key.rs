@@ -5,10 +5,12 @@ mod common;
 use automerge::{AutoCommit, ROOT, transaction::Transactable};
 use common::table::{Bar, Table};
 use common::{Result, document, median, millis, quick, scratch, timed};
+use crdt_palace::palace::fold::{CompactOptions, Extent};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use crdt_palace::store::log::Durability;
 use serde_json::Value;
 
+const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
 const KEY: &str = "notes/plan";
 
 fn main() -> Result {
@@ -35,7 +37,7 @@ fn main() -> Result {
     table.beside("two processes in turn: a write", "ms", took, ("Automerge", peer), bar);
 
     drop(other);
-    let (_, took) = timed(|| Ok(palace.compact(Default::default())?))?;
+    let (_, took) = timed(|| Ok(palace.compact(ALL)?))?;
     table.figure("fold it", "ms", millis(took), Bar::None);
     let (_, took) = timed(|| Ok(palace.get(KEY)?))?;
     table.figure("read it from the snapshot", "ms", millis(took), Bar::None);

@@ -67,7 +67,11 @@ impl Table {
             "MISSED"
         };
         let peer = peer.map_or(String::new(), |(name, other)| format!("{name} {}", short(other)));
-        let ratio = if ratio.is_finite() { format!("{ratio:.2} x") } else { String::new() };
+        let ratio = match ratio {
+            ratio if !ratio.is_finite() => String::new(),
+            ratio if ratio < 0.1 => format!("1/{:.0}", 1.0 / ratio),
+            ratio => format!("{ratio:.2} x"),
+        };
         let measured = format!("{} {unit}", short(value));
         self.rows
             .push(Row { cells: [what.to_owned(), measured, peer, ratio, bar, verdict.to_owned()] });
