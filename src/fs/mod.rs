@@ -167,6 +167,9 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound` if there is none.
     fn owned(&self, path: &Path) -> io::Result<bool>;
+    /// Lets other threads of the machine go first from now on: for work that nobody waits for. Where the
+    /// system refuses, the calling thread merely takes its turn like everybody else.
+    fn yield_to_others(&self);
     /// The clock: milliseconds since 1970, UTC.
     fn now_ms(&self) -> i64;
     /// 128 random bits.

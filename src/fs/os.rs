@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags};
 use std::fs;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -149,6 +149,13 @@ impl Fs for OsFs {
         Ok(rustix::fs::stat(path)?.st_uid == rustix::process::geteuid().as_raw())
     }
 
+    fn yield_to_others(&self) {
+        let thread = rustix::thread::gettid();
+        if let Err(error) = rustix::process::setpriority_process(Some(thread), 10) {
+            tracing::debug!(%error, "the thread keeps its normal priority");
+        }
+    }
+
     fn now_ms(&self) -> i64 {
         // A clock before 1970 is no reason to refuse a write: times are for people.
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
@@ -170,6 +177,16 @@ impl Fs for OsFs {
             boot: id_file("/proc/sys/kernel/random/boot_id"),
         }
     }
+}
+
+/// The real standard output; whatever else prints from now on, prints to standard error.
+///
+/// # Errors
+/// The operating system's.
+pub fn take_stdout() -> io::Result<fs::File> {
+    let real = io::stdout().as_fd().try_clone_to_owned()?;
+    rustix::stdio::dup2_stdout(io::stderr())?;
+    Ok(fs::File::from(real))
 }
 
 /// An identifier as the system keeps it, dashes or not; zero, which says "unknown", if there is none.

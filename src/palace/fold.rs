@@ -24,7 +24,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A superseded snapshot stays this long after its successor appeared, in milliseconds: a listing of
@@ -111,6 +111,19 @@ pub struct LeftOpen {
 impl Palace {
     /// Compacts now, whether or not it is due. Safe while others read, write and compact.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// use crdt_palace::palace::fold::CompactOptions;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let report = palace.compact(CompactOptions::default())?;
+    /// assert_eq!((report.segments, report.documents), (1, 1));
+    /// assert_eq!(palace.get("a")?.ok_or("it was written")?.value["n"], 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`StoreError::Busy`] if somebody else is at it; [`Error::Unverified`] if the new snapshot
     /// turned out not to hold everything, and then nothing was changed.
@@ -129,8 +142,8 @@ impl Palace {
         if !self.shared.compacting.swap(true, SeqCst) {
             let weak = Arc::downgrade(&self.shared);
             super::background("palace-compact", move || {
-                super::yield_to_writers();
                 while let Some(shared) = weak.upgrade() {
+                    shared.root.fs().yield_to_others();
                     let more = compact_once(&shared.root, &shared.program);
                     if !more || Arc::strong_count(&shared) == 1 {
                         shared.compacting.store(false, SeqCst);
@@ -141,10 +154,12 @@ impl Palace {
         }
     }
 
+    /// False also if nothing has changed since it was last tried: some inputs must stay where they are,
+    /// and most segments in `open/` belong to the living.
     fn tail_is_due(&self) -> bool {
-        let state = self.state();
-        let (count, bytes) = state.follower.sealed();
-        policy::due(count, bytes)
+        let backlog = self.state().follower.backlog();
+        let mut tried = self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner);
+        policy::due(backlog) && std::mem::replace(&mut *tried, backlog) != backlog
     }
 }
 
@@ -619,14 +634,20 @@ fn add_log(builder: &mut Builder, inputs: &Inputs, forget: &BTreeSet<Key>) -> Re
         }
     }
     for snapshot in &inputs.snapshots {
-        let mut after = None;
+        let (mut after, mut count) = (None, 0);
         loop {
             let rows = snapshot.log_page(after, CHUNK)?;
             let Some(last) = rows.last() else { break };
             after = Some((last.instance, last.sequence));
+            count += rows.len() as u64;
             for row in rows {
                 add(row)?;
             }
+        }
+        // Damage can hide commits of a log; nothing else would notice.
+        if count != snapshot.meta().commits {
+            let what = format!("commits of snapshot {}", snapshot.id());
+            return Err(Error::Unverified { what });
         }
     }
     Ok(())

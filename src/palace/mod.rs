@@ -19,6 +19,7 @@ pub mod write;
 
 mod document;
 mod error;
+mod foundation;
 mod state;
 mod tail;
 
@@ -29,10 +30,11 @@ pub use write::{Batch, Condition, Draft, Outcome, Receipt, WriteOptions};
 use crate::fs::Fs;
 use crate::fs::os::OsFs;
 use crate::store::StoreError;
-use crate::store::follow::Follower;
+use crate::store::follow::{Backlog, Follower};
 use crate::store::log::{BUFFERED_MS, Durability, Log};
 use crate::store::own::OwnSegments;
 use crate::store::root::Root;
+use foundation::Foundation;
 use state::State;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -72,9 +74,15 @@ struct Shared {
     program: String,
     auto_compact: bool,
     state: Mutex<State>,
+    /// How many rescans have begun.
     rescans: AtomicU64,
     compacting: AtomicBool,
+    /// What was there to compact when it was last tried.
+    tried: Mutex<Backlog>,
     flushing: AtomicBool,
+    /// What buffered commits build on, and who is putting it on disk.
+    built_on: Mutex<Foundation>,
+    syncing: Mutex<()>,
 }
 
 /// How to open a palace.
@@ -144,7 +152,10 @@ impl Options {
             state: Mutex::new(State::new(follower, own)),
             rescans: AtomicU64::new(0),
             compacting: AtomicBool::new(false),
+            tried: Mutex::default(),
             flushing: AtomicBool::new(false),
+            built_on: Mutex::default(),
+            syncing: Mutex::default(),
         };
         Ok(Palace { shared: Arc::new(shared) })
     }
@@ -196,28 +207,18 @@ impl Palace {
     /// The state, after a rescan that began after this call did. One rescan serves all callers that
     /// were waiting for the lock when it began.
     fn fresh(&self) -> Result<MutexGuard<'_, State>> {
-        let before = self.shared.rescans.load(Ordering::SeqCst);
+        let begun = self.shared.rescans.load(Ordering::SeqCst);
         let mut state = self.state();
-        if self.shared.rescans.load(Ordering::SeqCst) == before {
-            self.shared.rescans.fetch_add(1, Ordering::SeqCst);
-            if let Err(error) = state.rescan() {
-                // Nobody may take this failed look for a fresh one.
-                self.shared.rescans.fetch_sub(1, Ordering::SeqCst);
-                return Err(error);
-            }
+        if state.rescan <= begun {
+            let number = self.shared.rescans.fetch_add(1, Ordering::SeqCst) + 1;
+            state.rescan()?;
+            state.rescan = number;
         }
         Ok(state)
     }
 
-    /// A panic in another thread (a bug) may have left a loaded document half changed, so the state
-    /// is only used on after what can be loaded again was dropped.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
-            let mut state: MutexGuard<'_, State> = poisoned.into_inner();
-            state.evict_all();
-            self.shared.state.clear_poison();
-            state
-        })
+        self.shared.state()
     }
 
     /// What is to be done after a commit, and need not be waited for.
@@ -235,7 +236,7 @@ impl Palace {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
     pub fn sync(&self) -> Result<()> {
-        Ok(self.shared.log.sync()?)
+        self.shared.sync()
     }
 
     /// Seals this process's segment, so that it can be folded. The next write starts another.
@@ -243,6 +244,7 @@ impl Palace {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`], or what the system says.
     pub fn seal(&self) -> Result<()> {
+        self.shared.sync()?;
         Ok(self.shared.log.seal()?)
     }
 }
@@ -252,7 +254,7 @@ fn flush(weak: &Weak<Shared>) {
     loop {
         std::thread::sleep(Duration::from_millis(BUFFERED_MS / 2));
         let Some(shared) = weak.upgrade() else { return };
-        if let Err(error) = shared.log.sync() {
+        if let Err(error) = shared.sync() {
             tracing::error!(%error, "buffered commits could not be put on disk");
         }
         shared.flushing.store(false, Ordering::SeqCst);
@@ -271,11 +273,16 @@ fn background(name: &str, work: impl FnOnce() + Send + 'static) {
     }
 }
 
-/// Compaction is work for later: a writer that needs the processor goes first. Where the system refuses
-/// that, compaction merely takes its turn like everybody else.
-fn yield_to_writers() {
-    if let Err(error) = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 10) {
-        tracing::debug!(%error, "compaction keeps its normal priority");
+impl Shared {
+    /// A panic in another thread (a bug) may have left a loaded document half changed, so the state
+    /// is only used on after what can be loaded again was dropped.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+            let mut state: MutexGuard<'_, State> = poisoned.into_inner();
+            state.evict_all();
+            self.state.clear_poison();
+            state
+        })
     }
 }
 
@@ -283,7 +290,8 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // Sealing spares the next compactor the question whether this process lives. If it fails, the
         // segment stays in open/ and is sealed by somebody else: nothing depends on it.
-        if let Err(error) = self.log.seal() {
+        let sealed = self.sync().and_then(|()| Ok(self.log.seal()?));
+        if let Err(error) = sealed {
             tracing::warn!(%error, "the segment could not be sealed on closing");
         }
     }

@@ -7,8 +7,9 @@
 //! `crdt-compact`, run by a person, makes one of all.
 
 use crate::format::id::SnapshotId;
+use crate::store::follow::Backlog;
 
-/// This many sealed segments are due for compaction, whatever their size.
+/// This many segments are due for compaction, whatever their size.
 pub const SEGMENTS_DUE: usize = 64;
 /// This many bytes that no snapshot holds are due for compaction.
 pub const TAIL_BYTES_DUE: u64 = 1 << 20;
@@ -30,8 +31,8 @@ pub struct Candidate {
 
 /// Whether there is enough to fold.
 #[must_use]
-pub fn due(sealed_segments: usize, sealed_bytes: u64) -> bool {
-    sealed_segments >= SEGMENTS_DUE || sealed_bytes >= TAIL_BYTES_DUE
+pub fn due(backlog: Backlog) -> bool {
+    backlog.segments >= SEGMENTS_DUE || backlog.sealed_bytes >= TAIL_BYTES_DUE
 }
 
 fn tier(appended: u64) -> u32 {
@@ -108,7 +109,7 @@ mod tests {
             written += appended;
             most_small = most_small.max(live.iter().filter(|c| c.appended < 16 << 20).count());
         }
-        assert!(written <= 3 * steps << 20, "{written}");
+        assert!(written <= (3 * steps) << 20, "{written}");
         assert!(most_small <= 2 * (FANOUT - 1), "{most_small}");
     }
 }

@@ -16,7 +16,7 @@ use crate::store::follow::Follower;
 use crate::store::log::{Log, Ticket};
 use crate::store::own::OwnSegments;
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// How many loaded documents are kept.
@@ -33,6 +33,8 @@ struct Loaded {
 /// See the module.
 #[derive(Debug)]
 pub struct State {
+    /// The number of the last rescan that succeeded.
+    pub rescan: u64,
     /// The directory as last seen.
     pub follower: Follower,
     /// What is in no snapshot yet.
@@ -49,6 +51,7 @@ impl State {
     /// Knows nothing yet.
     pub fn new(follower: Follower, own: Arc<OwnSegments>) -> Self {
         State {
+            rescan: 0,
             follower,
             tail: Tail::default(),
             snapshots: Vec::new(),
@@ -77,17 +80,21 @@ impl State {
         Ok(())
     }
 
-    /// The instance to write as. If the last one was given up, what it did not write is forgotten
-    /// first: nothing may build on it.
+    /// The instance to write as. What one that was given up did not write is forgotten first: nothing
+    /// may build on it.
     pub fn instance(&mut self, log: &Log) -> Result<InstanceId> {
+        self.forget_unwritten(log);
         let instance = log.instance()?;
-        if let Some(before) = self.writing_as.replace(instance)
-            && before != instance
-        {
+        self.writing_as = Some(instance);
+        Ok(instance)
+    }
+
+    /// If the instance was given up, forgets what it did not write.
+    pub fn forget_unwritten(&mut self, log: &Log) {
+        if let Some(before) = self.writing_as.take_if(|id| log.instance_if_any() != Some(*id)) {
             self.tail.drop_unwritten(before, log.written(before));
             self.cache.clear();
         }
-        Ok(instance)
     }
 
     /// The snapshots in use, oldest first.
@@ -98,19 +105,18 @@ impl State {
     /// The document, loaded, with every change that is known here.
     pub fn load(&mut self, key: &Key) -> Result<&mut Doc> {
         self.uses += 1;
-        if !self.cache.contains_key(key) {
-            self.make_room();
-            let doc = doc_of_rows(&rows(&self.snapshots, key)?, key)?;
-            self.cache.insert(key.clone(), Loaded { doc, applied: 0, used: 0 });
-        }
-        let changes = self.tail.changes(key.as_str());
-        let Some(loaded) = self.cache.get_mut(key) else {
-            return Err(Error::Key(crate::format::key::KeyError::Empty));
+        let mut loaded = match self.cache.remove(key) {
+            Some(loaded) => loaded,
+            None => {
+                self.make_room();
+                let doc = doc_of_rows(&rows(&self.snapshots, key)?, key)?;
+                Loaded { doc, applied: 0, used: 0 }
+            }
         };
-        loaded.used = self.uses;
+        let changes = self.tail.changes(key.as_str());
         apply(&mut loaded.doc, changes.get(loaded.applied..).unwrap_or_default(), key);
-        loaded.applied = changes.len();
-        Ok(&mut loaded.doc)
+        (loaded.applied, loaded.used) = (changes.len(), self.uses);
+        Ok(&mut self.cache.entry(key.clone()).insert_entry(loaded).into_mut().doc)
     }
 
     fn make_room(&mut self) {
@@ -144,7 +150,7 @@ impl State {
     }
 
     /// Which places in other processes' segments these documents' changes come from.
-    pub fn foreign_places(&self, keys: &[&Key]) -> Vec<(SegmentId, u64)> {
+    pub fn foreign_places(&self, keys: &BTreeSet<Key>) -> Vec<(SegmentId, u64)> {
         let changes = keys.iter().flat_map(|key| self.tail.changes(key.as_str()));
         changes
             .filter_map(|change| match change.origin {
@@ -152,6 +158,38 @@ impl State {
                 Origin::Own(_) => None,
             })
             .collect()
+    }
+
+    /// Changes of this document that a commit which builds on them must carry along, because they may
+    /// be in nothing that replaces the segment they were read from: see [`Follower::is_certain`].
+    pub fn to_carry(&self, key: &Key) -> Result<Vec<Bytes>> {
+        self.foreign_changes(key, |segment| Ok(!self.follower.is_certain(segment)?))
+    }
+
+    /// The changes of this document that stand in those segments of other processes, and in none of
+    /// this one's.
+    pub fn foreign_changes(
+        &self,
+        key: &Key,
+        wanted: impl Fn(SegmentId) -> Result<bool>,
+    ) -> Result<Vec<Bytes>> {
+        let changes = self.tail.changes(key.as_str());
+        let own = |bytes: &Bytes| {
+            changes.iter().any(|c| matches!(c.origin, Origin::Own(_)) && c.bytes == *bytes)
+        };
+        let mut asked: HashMap<SegmentId, bool> = HashMap::new();
+        let mut found = Vec::new();
+        for change in changes {
+            let Origin::Segment(segment, _) = change.origin else { continue };
+            let wanted = match asked.get(&segment) {
+                Some(wanted) => *wanted,
+                None => *asked.entry(segment).or_insert(wanted(segment)?),
+            };
+            if wanted && !own(&change.bytes) {
+                found.push(change.bytes.clone());
+            }
+        }
+        Ok(found)
     }
 
     /// The document as readers see it.

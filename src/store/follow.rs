@@ -52,6 +52,15 @@ pub struct Followed {
     pub sealed: bool,
 }
 
+/// How much there is to fold.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Segments in `open/` (their owners may be dead) and `sealed/`.
+    pub segments: usize,
+    /// Bytes in `sealed/`.
+    pub sealed_bytes: u64,
+}
+
 /// What is known of the directory.
 #[derive(Debug)]
 pub struct Follower {
@@ -212,6 +221,21 @@ impl Follower {
         found
     }
 
+    /// Whether everything that was read from a segment is sure to be in whatever replaces it. It is if
+    /// the segment still stands in `open/`, because it is read again after it is sealed, and if its owner
+    /// sealed it. If somebody else did, a write may have come after that and before our look: its writer
+    /// will notice and write it again, unless it dies first.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_certain(&self, segment: SegmentId) -> Result<bool, StoreError> {
+        match self.segments.get(&segment) {
+            Some(Followed { reader, .. }) if reader.whole() => Ok(true),
+            Some(Followed { reader, sealed: false }) => Ok(reader.has_name(self.root.fs())?),
+            _ => Ok(false),
+        }
+    }
+
     /// The segments that are followed.
     pub fn segments(&self) -> impl Iterator<Item = &Followed> {
         self.segments.values()
@@ -243,11 +267,12 @@ impl Follower {
         self.segments.into_values()
     }
 
-    /// How many segments stand in `sealed/`, and how many bytes they have.
+    /// What is in no snapshot yet, own segments left out.
     #[must_use]
-    pub fn sealed(&self) -> (usize, u64) {
+    pub fn backlog(&self) -> Backlog {
         let sealed = self.segments.values().filter(|followed| followed.sealed);
-        sealed.fold((0, 0), |(n, sum), followed| (n + 1, sum + followed.reader.length()))
+        let sealed_bytes = sealed.map(|followed| followed.reader.length()).sum();
+        Backlog { segments: self.segments.len(), sealed_bytes }
     }
 
     /// Which palace a segment says it belongs to, if that is not this one.

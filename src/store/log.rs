@@ -344,10 +344,7 @@ impl Turn<'_> {
             None => self.create()?,
         };
         let items = self.unsynced.get(from..).unwrap_or_default();
-        if let (Some(first), Some(last)) = (items.first(), items.last()) {
-            self.own.wrote(writer.id(), first.sequence..=last.sequence);
-            self.touched = true;
-        }
+        self.touched |= !items.is_empty();
         let appended =
             writer.append(items.iter().map(|queued| (queued.sequence, &queued.body[..])));
         let synced = match appended {
@@ -355,12 +352,20 @@ impl Turn<'_> {
             done => done,
         };
         let named = synced.and_then(|()| writer.has_name(self.root.fs()));
+        let id = writer.id();
         self.writer = Some(writer);
-        let named = named?;
-        if named && self.sync {
+        if !named? {
+            return Ok(false);
+        }
+        // Only now: what was written after the segment lost its name is in no snapshot that replaces it.
+        let items = self.unsynced.get(from..).unwrap_or_default();
+        if let (Some(first), Some(last)) = (items.first(), items.last()) {
+            self.own.wrote(id, first.sequence..=last.sequence);
+        }
+        if self.sync {
             self.unsynced.clear();
         }
-        Ok(named)
+        Ok(true)
     }
 
     fn create(&self) -> Result<Writer, StoreError> {

@@ -13,7 +13,7 @@ pub struct OwnSegment {
     pub segment: SegmentId,
     /// The instance that wrote it.
     pub instance: InstanceId,
-    /// The commits that were written to it; `None` before the first.
+    /// The commits that count as written to it; `None` before the first.
     pub sequences: Option<RangeInclusive<u64>>,
     /// False until it stands in `open/`.
     pub named: bool,
@@ -45,7 +45,7 @@ impl OwnSegments {
         self.change(segment, |own| own.named = true);
     }
 
-    /// Notes that these commits are written to it.
+    /// Notes that these commits count: the segment had its name after they were written to it.
     pub fn wrote(&self, segment: SegmentId, sequences: RangeInclusive<u64>) {
         self.change(segment, |own| {
             own.sequences = Some(match &own.sequences {

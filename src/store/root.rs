@@ -10,6 +10,7 @@ use crate::format::manifest::{Manifest, ManifestError};
 use crate::fs::{At, Fs, class, read_from};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Why a palace is open read-only.
@@ -23,6 +24,9 @@ pub struct Root {
     path: PathBuf,
     manifest: OnceLock<Manifest>,
     read_only: Option<&'static str>,
+    /// Whether this process has seen to it that the directories and the manifest are on disk. That they
+    /// are there is not enough: who made them may have died before it synced them.
+    durable: AtomicBool,
 }
 
 impl Root {
@@ -38,6 +42,7 @@ impl Root {
             path: path.to_owned(),
             manifest: OnceLock::new(),
             read_only: read_only.then_some(ASKED),
+            durable: AtomicBool::new(false),
         };
         match root.read_manifest()? {
             Some(manifest) => drop(root.manifest.set(manifest)),
@@ -98,6 +103,7 @@ impl Root {
         let whole = DIRECTORIES.iter().all(|name| self.fs.stat(&self.path.join(name)).is_ok());
         if let Some(manifest) = self.manifest.get()
             && whole
+            && self.durable.load(Ordering::Relaxed)
         {
             return Ok(manifest.palace);
         }
@@ -108,6 +114,7 @@ impl Root {
             self.create_directory(&self.path.join(name))?;
         }
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
+        self.durable.store(true, Ordering::Relaxed);
         Ok(self.manifest.get_or_init(|| manifest).palace)
     }
 
@@ -122,6 +129,7 @@ impl Root {
         self.ensure_created()
     }
 
+    /// Also syncs the parent of a directory that is there already: see [`Root::durable`].
     fn create_directory_chain(&self, path: &Path) -> Result<(), StoreError> {
         let parent = match path.parent() {
             Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
@@ -130,7 +138,9 @@ impl Root {
         };
         match self.fs.create_dir(path) {
             Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                return self.sync_if_allowed(parent);
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 self.create_directory_chain(parent)?;
                 self.create_directory(path)?;
@@ -138,6 +148,15 @@ impl Root {
             Err(error) => Err(error).at("create", path)?,
         }
         Ok(self.fs.sync_dir(parent).at("sync", parent)?)
+    }
+
+    /// A directory that this user may not read was not written by this user's processes either: what it
+    /// names was there before them.
+    fn sync_if_allowed(&self, path: &Path) -> Result<(), StoreError> {
+        match self.fs.sync_dir(path) {
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(()),
+            done => Ok(done.at("sync", path)?),
+        }
     }
 
     fn create_directory(&self, path: &Path) -> Result<(), StoreError> {
@@ -149,6 +168,8 @@ impl Root {
 
     fn ensure_manifest(&self) -> Result<Manifest, StoreError> {
         if let Some(manifest) = self.read_manifest()? {
+            // On disk before the directories beside it: those without it would be no palace.
+            self.fs.sync_dir(&self.path).at("sync", &self.path)?;
             return Ok(manifest);
         }
         let id = self.random()?;

@@ -9,6 +9,7 @@ use super::{Shared, State};
 use crate::fs::{File, Fs, Host, Stat};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
 /// A process on a [`SimDisk`](super::SimDisk). A clone is the same process.
 #[derive(Clone, Debug)]
@@ -26,7 +27,9 @@ impl SimFs {
 
     fn opened(&self, state: &mut State, ino: Ino, writable: bool) -> Box<dyn File> {
         let description = state.next_number();
-        Box::new(SimFile { process: self.clone(), ino, description, writable })
+        let failures = state.image.file(ino).map_or(0, |content| content.failures);
+        let seen = AtomicU64::new(failures);
+        Box::new(SimFile { process: self.clone(), ino, description, writable, seen })
     }
 }
 
@@ -125,6 +128,8 @@ impl Fs for SimFs {
         state.image.find(path).map(|_| !state.is_stranger(self.process))
     }
 
+    fn yield_to_others(&self) {}
+
     fn now_ms(&self) -> i64 {
         let mut state = self.disk.state();
         state.clock_ms += 1;
@@ -150,6 +155,8 @@ struct SimFile {
     /// Tells this description from others of the same file: a lock belongs to one of them.
     description: u64,
     writable: bool,
+    /// How many failed syncs of the file it was told of.
+    seen: AtomicU64,
 }
 
 impl SimFile {
@@ -182,7 +189,7 @@ impl File for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk().state().sync(self.process(), self.ino)
+        self.disk().state().sync(self.process(), self.ino, &self.seen)
     }
 
     fn stat(&self) -> io::Result<Stat> {
