@@ -61,6 +61,10 @@ struct Inner {
     synced: u64,
     sync_wanted: bool,
     leading: bool,
+    /// How many turns of writing there were.
+    turns: u64,
+    /// The last commit that the present turn writes.
+    in_turn: u64,
     failures: Vec<Failure>,
     /// Why buffered commits may be lost to a power cut, until somebody was told.
     lost: Option<Arc<StoreError>>,
@@ -73,7 +77,9 @@ pub struct Log {
     program: String,
     own: Arc<OwnSegments>,
     inner: Mutex<Inner>,
-    turn: Condvar,
+    /// Who waits for the present turn, and who for the next: by the number of the turn, odd or even. A
+    /// turn that ends wakes all of the former and one of the latter, to lead; not everybody.
+    turn: [Condvar; 2],
 }
 
 impl Log {
@@ -90,10 +96,12 @@ impl Log {
             synced: 0,
             sync_wanted: false,
             leading: false,
+            turns: 0,
+            in_turn: 0,
             failures: Vec::new(),
             lost: None,
         };
-        Log { root, program, own, inner: Mutex::new(inner), turn: Condvar::new() }
+        Log { root, program, own, inner: Mutex::new(inner), turn: Default::default() }
     }
 
     /// A thread that panicked elsewhere in this module's short critical sections leaves counters and
@@ -144,7 +152,8 @@ impl Log {
         while !inner.is_done(ticket, durability)? {
             inner.sync_wanted |= durability == Durability::Durable;
             inner = if inner.leading {
-                self.turn.wait(inner).unwrap_or_else(PoisonError::into_inner)
+                let later = ticket.sequence > inner.in_turn;
+                self.wait_for_turn(inner, u64::from(later))
             } else {
                 self.lead(inner)
             };
@@ -188,6 +197,7 @@ impl Log {
         let Some(instance) = inner.instance else { return inner };
         inner.leading = true;
         let batch = std::mem::take(&mut inner.queue);
+        inner.in_turn = batch.last().map_or(inner.written, |queued| queued.sequence);
         let mut turn = Turn {
             root: &self.root,
             program: &self.program,
@@ -208,11 +218,30 @@ impl Log {
                 inner.synced = unsynced.first().map_or(inner.written, |first| first.sequence - 1);
                 (inner.writer, inner.unsynced) = (writer, unsynced);
             }
-            Err(error) => inner.give_up(error, touched),
+            Err(error) => {
+                inner.give_up(error, touched);
+                // Those of the next turn have failed too, and nobody would wake them.
+                self.turn.iter().for_each(Condvar::notify_all);
+            }
         }
         inner.leading = false;
-        self.turn.notify_all();
+        self.end_turn(&mut inner);
         inner
+    }
+
+    /// Sleeps until the end of the present turn, or, if `ahead` is 1, until then or the end of the next.
+    fn wait_for_turn<'a>(&self, inner: MutexGuard<'a, Inner>, ahead: u64) -> MutexGuard<'a, Inner> {
+        let [even, odd] = &self.turn;
+        let turn = if (inner.turns + ahead).is_multiple_of(2) { even } else { odd };
+        turn.wait(inner).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end_turn(&self, inner: &mut Inner) {
+        let [even, odd] = &self.turn;
+        let (present, next) = if inner.turns.is_multiple_of(2) { (even, odd) } else { (odd, even) };
+        inner.turns += 1;
+        present.notify_all();
+        next.notify_one();
     }
 
     /// Seals this instance's segment; the next commit starts a new one.
@@ -224,7 +253,7 @@ impl Log {
         self.sync()?;
         let mut inner = self.lock();
         while inner.leading {
-            inner = self.turn.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner = self.wait_for_turn(inner, 0);
         }
         let last = inner.written;
         let Some(writer) = inner.writer.take() else { return Ok(()) };
@@ -280,6 +309,6 @@ impl Inner {
         self.writer = None;
         self.queue.clear();
         self.unsynced.clear();
-        (self.next, self.written, self.synced) = (1, 0, 0);
+        (self.next, self.written, self.synced, self.in_turn) = (1, 0, 0, 0);
     }
 }
