@@ -103,6 +103,11 @@ impl Fs for Interrupted {
         self.plan.tick();
         self.inner.stat(path)
     }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.plan.tick();
+        self.inner.rename(from, to)
+    }
+
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.plan.tick();
         self.inner.rename_noreplace(from, to)
