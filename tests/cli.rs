@@ -21,8 +21,7 @@ fn palace(dir: &TempDir, name: &str, more: &[Entity]) -> String {
     let path = dir.path().join(name);
     let memory = Memory::new(Palace::open(&path).unwrap()).by(Some("tester/1".to_owned()));
     memory.create_entities(&[entity("a", &["one"]), entity("b", &[])]).unwrap();
-    let relation =
-        Relation { from: "a".into(), to: "b".into(), relation_type: "knows".into() };
+    let relation = Relation { from: "a".into(), to: "b".into(), relation_type: "knows".into() };
     memory.create_relations(&[relation]).unwrap();
     memory.create_entities(more).unwrap();
     path.to_str().unwrap().to_owned()
@@ -69,7 +68,10 @@ fn dump_shows_every_commit_with_all_that_is_known_about_it() {
             assert_eq!((&commit["schema"], &commit["by"]), (&json!(1), &json!("tester/1")));
             assert!(commit["time_ms"].as_i64().unwrap() > 1_700_000_000_000);
             assert_eq!(commit["instance"].as_str().unwrap().len(), 32);
-            assert!(commit["segment"].is_string() && commit["offset"].is_u64() || commit["snapshot"].is_string());
+            assert!(
+                commit["segment"].is_string() && commit["offset"].is_u64()
+                    || commit["snapshot"].is_string()
+            );
             for change in commit["changes"].as_array().unwrap() {
                 assert_eq!(change["hash"].as_str().unwrap().len(), 64);
                 assert!(change["deps"].is_array());
@@ -78,7 +80,13 @@ fn dump_shows_every_commit_with_all_that_is_known_about_it() {
         }
         assert!(keys.contains(&"entity/a".to_owned()) && keys.contains(&"entity/b".to_owned()));
         let text = stdout(&run(LOG, &["dump", &path]));
-        for words in ["commit 1 of instance", "by tester/1", "entity/a  change", "= a", "after "] {
+        for words in [
+            "commit 1 of instance",
+            "by tester/1",
+            "entity/a  change",
+            "set name = \"a\"",
+            "after ",
+        ] {
             assert!(text.contains(words), "{words}: {text}");
         }
         // And once more, from a snapshot.
@@ -130,8 +138,12 @@ fn verify_tells_damage_from_a_torn_tail() {
     assert_eq!(code(&output), Some(1), "{}", stderr(&output));
     let found: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!(found["schema"], 1);
-    let problems: Vec<&Value> = found["findings"].as_array().unwrap().iter()
-        .filter(|finding| finding["severity"] == "problem").collect();
+    let problems: Vec<&Value> = found["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["severity"] == "problem")
+        .collect();
     assert!(!problems.is_empty(), "{found}");
 
     // A tail without its end, in a segment that was never sealed.

@@ -59,8 +59,15 @@ async fn tools_are_described_as_the_reference_describes_them() {
     let tools = client.0.list_all_tools().await.unwrap();
     let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
     let mut expected = [
-        "create_entities", "create_relations", "add_observations", "delete_entities",
-        "delete_observations", "delete_relations", "read_graph", "search_nodes", "open_nodes",
+        "create_entities",
+        "create_relations",
+        "add_observations",
+        "delete_entities",
+        "delete_observations",
+        "delete_relations",
+        "read_graph",
+        "search_nodes",
+        "open_nodes",
     ];
     expected.sort_unstable();
     let mut sorted = names.clone();
@@ -74,6 +81,8 @@ async fn tools_are_described_as_the_reference_describes_them() {
         assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
         assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{tool}");
         assert_eq!(tool["outputSchema"]["type"], "object", "{tool}");
+        assert!(tool["title"].as_str().unwrap().contains(' '), "{tool}");
+        assert!(!tool.to_string().contains("$ref"), "some clients cannot follow it: {tool}");
         assert!(tool["description"].as_str().unwrap().len() > 10, "{tool}");
         let deletes = tool["name"].as_str().unwrap().starts_with("delete");
         assert_eq!(tool["annotations"]["destructiveHint"], deletes, "{tool}");
@@ -96,9 +105,21 @@ async fn bad_calls_are_told_what_is_wrong_and_write_nothing() {
             ("read_graph", json!({"limit": 3}), &["limit"]),
             ("create_entities", json!({"entities": [], "entity": 1}), &["entity"]),
             ("create_entities", json!({"entities": [typo]}), &["observation"]),
-            ("create_entities", json!({"entities": [entity("A", ""), entity(&"n".repeat(600), "")]}), &["505", "too long"]),
-            ("create_entities", json!({"entities": [entity("A", ""), entity("a\nb", "")]}), &["control"]),
-            ("create_entities", json!({"entities": [entity("A", &"x".repeat(2 << 20))]}), &["1048576"]),
+            (
+                "create_entities",
+                json!({"entities": [entity("A", ""), entity(&"n".repeat(600), "")]}),
+                &["505", "too long"],
+            ),
+            (
+                "create_entities",
+                json!({"entities": [entity("A", ""), entity("a\nb", "")]}),
+                &["control"],
+            ),
+            (
+                "create_entities",
+                json!({"entities": [entity("A", &"x".repeat(2 << 20))]}),
+                &["1048576"],
+            ),
             ("create_relations", json!({"relations": [relation]}), &["\"A\"", "create it first"]),
             ("add_observations", json!({"observations": add}), &["\"Nobody\"", "create it first"]),
         ];
@@ -214,7 +235,9 @@ async fn a_terminated_server_seals_its_segment_and_exits_with_0() {
         .unwrap();
     let mut client = {
         let transport = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
-        Client(rmcp::ServiceExt::serve(rmcp::model::ClientConfig::default(), transport).await.unwrap())
+        Client(
+            rmcp::ServiceExt::serve(rmcp::model::ClientConfig::default(), transport).await.unwrap(),
+        )
     };
     let entity = json!({"name": "e", "entityType": "t", "observations": ["x"]});
     client.call("create_entities", json!({"entities": [entity]})).await.unwrap();

@@ -41,8 +41,12 @@ async fn twenty(count: usize) {
     }
     let fresh = Client::start(&path).await;
     let graph = fresh.call("read_graph", json!({})).await.unwrap();
-    let names: Vec<&str> = graph["entities"].as_array().unwrap().iter()
-        .map(|entity| entity["name"].as_str().unwrap()).collect();
+    let names: Vec<&str> = graph["entities"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entity| entity["name"].as_str().unwrap())
+        .collect();
     let expected: Vec<String> = (0..20).map(|n| format!("e{n:02}")).collect();
     assert_eq!(names, expected);
     fresh.close().await;

@@ -75,8 +75,7 @@ fn compact(path: &Path, args: &Args) -> Result<Exit, Failure> {
     drop(Palace::open_read_only(path)?);
     let program = concat!("crdt-compact ", env!("CARGO_PKG_VERSION"));
     let palace = Options::default().program(program).auto_compact(false).open(path)?;
-    let options =
-        CompactOptions { extent: Extent::All, adopt: args.adopt, dry_run: args.dry_run };
+    let options = CompactOptions { extent: Extent::All, adopt: args.adopt, dry_run: args.dry_run };
     let report = palace.compact(options)?;
     let mut out = stdout();
     match args.json {

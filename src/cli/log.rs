@@ -199,7 +199,9 @@ impl Stats {
         writeln!(out, "files       {}", bytes(self.bytes))?;
         let mut writers: Vec<_> = self.writers.iter().collect();
         writers.sort_by_key(|(by, commits)| (std::cmp::Reverse(**commits), *by));
-        writers.iter().try_for_each(|(by, n)| writeln!(out, "writer      {} ({n} commits)", shown(by)))
+        writers
+            .iter()
+            .try_for_each(|(by, n)| writeln!(out, "writer      {} ({n} commits)", shown(by)))
     }
 }
 

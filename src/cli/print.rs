@@ -45,7 +45,10 @@ pub(super) fn bytes(bytes: u64) -> String {
 }
 
 /// One line of JSON with the version of its form.
-pub(super) fn json(out: &mut impl Write, value: &impl Serialize) -> Result<(), super::report::Failure> {
+pub(super) fn json(
+    out: &mut impl Write,
+    value: &impl Serialize,
+) -> Result<(), super::report::Failure> {
     let mut object = Map::from_iter([("schema".to_owned(), Value::from(1))]);
     match serde_json::to_value(value)? {
         Value::Object(fields) => object.extend(fields),

@@ -36,7 +36,10 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         let pid = segment.pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
         let (since, size) = (time(segment.created_ms.unwrap_or(0)), bytes(segment.bytes));
         let (state, id) = (segment.state, segment.segment);
-        writeln!(out, "segment      {id} {state:6} {size:>10}  pid {pid}, {program}, since {since}")?;
+        writeln!(
+            out,
+            "segment      {id} {state:6} {size:>10}  pid {pid}, {program}, since {since}"
+        )?;
     }
     for snapshot in &status.snapshots {
         let state = if snapshot.superseded { "old" } else { "live" };

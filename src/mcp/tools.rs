@@ -16,9 +16,7 @@ use rmcp::model::{
     ServerConfig,
 };
 use rmcp::service::RequestContext;
-use rmcp::{
-    ErrorData, Json, RoleServer, ServerHandler, tool, tool_handler, tool_router,
-};
+use rmcp::{ErrorData, Json, RoleServer, ServerHandler, tool, tool_handler, tool_router};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -36,8 +34,6 @@ pub struct MemoryTools {
     /// Held shared by every call while it runs.
     running: Arc<RwLock<()>>,
 }
-
-type Answer<T> = Result<Json<T>, String>;
 
 #[tool_router]
 impl MemoryTools {
@@ -73,157 +69,175 @@ impl MemoryTools {
     }
 
     /// Create multiple new entities in the knowledge graph
-    #[tool(annotations(
+    #[tool(
         title = "Create Entities",
-        read_only_hint = false,
-        destructive_hint = false,
-        idempotent_hint = true,
-        open_world_hint = false
-    ))]
+        annotations(
+            read_only_hint = false,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
     async fn create_entities(
         &self,
         Parameters(CreateEntities { entities }): Parameters<CreateEntities>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<CreatedEntities> {
+    ) -> Result<Json<CreatedEntities>, String> {
         let entities = self.run(&context, move |memory| memory.create_entities(&entities)).await?;
         Ok(Json(CreatedEntities { entities }))
     }
 
     /// Create multiple new relations between entities in the knowledge graph. Relations should be in active voice
-    #[tool(annotations(
+    #[tool(
         title = "Create Relations",
-        read_only_hint = false,
-        destructive_hint = false,
-        idempotent_hint = true,
-        open_world_hint = false
-    ))]
+        annotations(
+            read_only_hint = false,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
     async fn create_relations(
         &self,
         Parameters(Relations { relations }): Parameters<Relations>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<CreatedRelations> {
+    ) -> Result<Json<CreatedRelations>, String> {
         let relations =
             self.run(&context, move |memory| memory.create_relations(&relations)).await?;
         Ok(Json(CreatedRelations { relations }))
     }
 
     /// Add new observations to existing entities in the knowledge graph
-    #[tool(annotations(
+    #[tool(
         title = "Add Observations",
-        read_only_hint = false,
-        destructive_hint = false,
-        idempotent_hint = true,
-        open_world_hint = false
-    ))]
+        annotations(
+            read_only_hint = false,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
     async fn add_observations(
         &self,
         Parameters(AddObservations { observations }): Parameters<AddObservations>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<AddedObservations> {
+    ) -> Result<Json<AddedObservations>, String> {
         let results =
             self.run(&context, move |memory| memory.add_observations(&observations)).await?;
         Ok(Json(AddedObservations { results }))
     }
 
     /// Delete multiple entities and their associated relations from the knowledge graph
-    #[tool(annotations(
+    #[tool(
         title = "Delete Entities",
-        read_only_hint = false,
-        destructive_hint = true,
-        idempotent_hint = true,
-        open_world_hint = false
-    ))]
+        annotations(
+            read_only_hint = false,
+            destructive_hint = true,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
     async fn delete_entities(
         &self,
         Parameters(DeleteEntities { entity_names }): Parameters<DeleteEntities>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<Deleted> {
+    ) -> Result<Json<Deleted>, String> {
         let done = self.run(&context, move |memory| memory.delete_entities(&entity_names)).await?;
         let (deleted, asked) = (done.deleted.len(), done.deleted.len() + done.not_found.len());
         Ok(deleted_message("entities", deleted, asked, &done.not_found))
     }
 
     /// Delete specific observations from entities in the knowledge graph
-    #[tool(annotations(
+    #[tool(
         title = "Delete Observations",
-        read_only_hint = false,
-        destructive_hint = true,
-        idempotent_hint = true,
-        open_world_hint = false
-    ))]
+        annotations(
+            read_only_hint = false,
+            destructive_hint = true,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
     async fn delete_observations(
         &self,
         Parameters(DeleteObservations { deletions }): Parameters<DeleteObservations>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<Deleted> {
+    ) -> Result<Json<Deleted>, String> {
         let asked = deletions.iter().map(|deletion| deletion.observations.len()).sum();
         let done = self.run(&context, move |memory| memory.delete_observations(&deletions)).await?;
         Ok(deleted_message("observations", done.deleted, asked, &done.missing))
     }
 
     /// Delete multiple relations from the knowledge graph
-    #[tool(annotations(
+    #[tool(
         title = "Delete Relations",
-        read_only_hint = false,
-        destructive_hint = true,
-        idempotent_hint = true,
-        open_world_hint = false
-    ))]
+        annotations(
+            read_only_hint = false,
+            destructive_hint = true,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
     async fn delete_relations(
         &self,
         Parameters(Relations { relations }): Parameters<Relations>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<Deleted> {
+    ) -> Result<Json<Deleted>, String> {
         let asked = relations.len();
         let deleted = self.run(&context, move |memory| memory.delete_relations(&relations)).await?;
         Ok(deleted_message("relations", deleted, asked, &[]))
     }
 
     /// Read the entire knowledge graph
-    #[tool(annotations(
+    #[tool(
         title = "Read Graph",
-        read_only_hint = true,
-        destructive_hint = false,
-        idempotent_hint = true,
-        open_world_hint = false
-    ))]
+        annotations(
+            read_only_hint = true,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
     async fn read_graph(
         &self,
         Parameters(Nothing {}): Parameters<Nothing>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<Graph> {
+    ) -> Result<Json<Graph>, String> {
         Ok(Json(self.run(&context, Memory::read_graph).await?))
     }
 
     /// Search for nodes in the knowledge graph based on a query
-    #[tool(annotations(
+    #[tool(
         title = "Search Nodes",
-        read_only_hint = true,
-        destructive_hint = false,
-        idempotent_hint = true,
-        open_world_hint = false
-    ))]
+        annotations(
+            read_only_hint = true,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
     async fn search_nodes(
         &self,
         Parameters(SearchNodes { query }): Parameters<SearchNodes>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<Graph> {
+    ) -> Result<Json<Graph>, String> {
         Ok(Json(self.run(&context, move |memory| memory.search_nodes(&query)).await?))
     }
 
     /// Open specific nodes in the knowledge graph by their names
-    #[tool(annotations(
+    #[tool(
         title = "Open Nodes",
-        read_only_hint = true,
-        destructive_hint = false,
-        idempotent_hint = true,
-        open_world_hint = false
-    ))]
+        annotations(
+            read_only_hint = true,
+            destructive_hint = false,
+            idempotent_hint = true,
+            open_world_hint = false
+        )
+    )]
     async fn open_nodes(
         &self,
         Parameters(OpenNodes { names }): Parameters<OpenNodes>,
         context: RequestContext<RoleServer>,
-    ) -> Answer<Graph> {
+    ) -> Result<Json<Graph>, String> {
         Ok(Json(self.run(&context, move |memory| memory.open_nodes(&names)).await?))
     }
 }
@@ -271,12 +285,7 @@ fn writer(context: &RequestContext<RoleServer>) -> Option<String> {
     Some(name.chars().filter(|c| !c.is_control()).take(BY_CHARS_MAX).collect())
 }
 
-fn deleted_message(
-    what: &str,
-    deleted: usize,
-    asked: usize,
-    missing: &[String],
-) -> Json<Deleted> {
+fn deleted_message(what: &str, deleted: usize, asked: usize, missing: &[String]) -> Json<Deleted> {
     let mut message = match deleted == asked {
         true => format!("Deleted {deleted} {what}."),
         false => format!("Deleted {deleted} of {asked} {what}; the rest was not there."),

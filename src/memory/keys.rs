@@ -16,8 +16,7 @@ pub(super) const OBSERVATIONS: &str = "observations";
 
 /// The key of the entity with this name.
 pub(super) fn entity_key(name: &str) -> Result<Key> {
-    let refused =
-        |why| MemoryError::Name { start: name.chars().take(24).collect::<String>(), why };
+    let refused = |why| MemoryError::Name { start: name.chars().take(24).collect::<String>(), why };
     if name.is_empty() {
         return Err(refused("it is empty"));
     }

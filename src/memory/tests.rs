@@ -175,8 +175,7 @@ fn an_import_takes_what_is_good_and_names_the_rest() {
     ]
     .join("\n");
     let mut told = Vec::new();
-    let report =
-        memory.import(file.as_bytes(), &mut |done, of| told.push((done, of))).unwrap();
+    let report = memory.import(file.as_bytes(), &mut |done, of| told.push((done, of))).unwrap();
     let lines: Vec<u64> = report.bad.iter().map(|bad| bad.line).collect();
     assert_eq!(lines, [3, 6, 8], "{:?}", report.bad);
     assert_eq!((report.entities, report.relations, report.unchanged), (2, 1, 0));
@@ -193,8 +192,9 @@ fn an_import_takes_what_is_good_and_names_the_rest() {
 fn an_export_comes_back_as_the_same_graph() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
-    let names: Vec<Entity> =
-        (0..600).map(|n| entity(&format!("näme \"{n}\""), &["1", "zwei\n2", "\u{1f980}"])).collect();
+    let names: Vec<Entity> = (0..600)
+        .map(|n| entity(&format!("näme \"{n}\""), &["1", "zwei\n2", "\u{1f980}"]))
+        .collect();
     memory.create_entities(&names).unwrap();
     memory.create_relations(&[relation("näme \"0\"", "näme \"1\"")]).unwrap();
     let mut file = Vec::new();

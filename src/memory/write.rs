@@ -185,7 +185,8 @@ impl Memory {
             let deleted = &deleted;
             batch.write(key, move |draft| {
                 let doomed = |text: &String| texts.contains(text.as_str());
-                let found = observations_of(&draft.view().value).iter().filter(|t| doomed(t)).count();
+                let found =
+                    observations_of(&draft.view().value).iter().filter(|t| doomed(t)).count();
                 if found == 0 || !draft.exists() {
                     return Ok(());
                 }

@@ -179,7 +179,11 @@ async fn work(plan: Arc<Plan>, server: Arc<Server>) {
 }
 
 impl Server {
-    async fn call(&self, tool: &'static str, arguments: Value) -> Result<CallToolResult, ServiceError> {
+    async fn call(
+        &self,
+        tool: &'static str,
+        arguments: Value,
+    ) -> Result<CallToolResult, ServiceError> {
         let arguments: Map<String, Value> = match arguments {
             Value::Object(fields) => fields,
             _ => Map::new(),

@@ -133,7 +133,11 @@ fn report(
     elapsed: Duration,
 ) -> io::Result<Exit> {
     let mut out = stdout();
-    writeln!(out, "{:>8} {:>8} {:>13} {:>8} {:>8}", "server", "sent", "acknowledged", "kept", "lost")?;
+    writeln!(
+        out,
+        "{:>8} {:>8} {:>13} {:>8} {:>8}",
+        "server", "sent", "acknowledged", "kept", "lost"
+    )?;
     let mut total = [0; 4];
     for (n, one) in driven.iter().enumerate() {
         let kept = found.count(&one.acknowledged);
@@ -147,7 +151,10 @@ fn report(
     let unanswered: Vec<Item> = driven.iter().flat_map(|one| one.unanswered.clone()).collect();
     if !unanswered.is_empty() {
         let (all, there) = (unanswered.len(), found.count(&unanswered));
-        writeln!(out, "{all} calls had no answer when their server was killed; {there} of them are there")?;
+        writeln!(
+            out,
+            "{all} calls had no answer when their server was killed; {there} of them are there"
+        )?;
     }
     for refusal in driven.iter().filter_map(|one| one.refusal.as_deref()).take(3) {
         writeln!(out, "a server refused: {}", shown(refusal))?;
