@@ -178,6 +178,8 @@ fn compact_folds_everything_and_says_so() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     palace(&dir, "p", &[entity("c", &[])]);
+    let live = Palace::open(&path).unwrap();
+    live.put("notes/x", json!({"n": 1}).as_object().unwrap()).unwrap();
     let plan = json_lines(&run(COMPACT, &["--dry-run", "--json", &path])).remove(0);
     assert_eq!((&plan["segments"], &plan["published"]), (&json!(2), &Value::Null));
     assert_eq!(files(&path, "snap").len(), 0);
@@ -191,7 +193,9 @@ fn compact_folds_everything_and_says_so() {
     assert!(report["lock_held_ms"].is_u64() && report["elapsed_ms"].is_u64());
     assert_eq!((files(&path, "snap").len(), files(&path, "sealed").len()), (1, 0));
     assert_eq!(names(&path), ["a", "b", "c"]);
-    assert!(stdout(&run(COMPACT, &[&path])).contains("nothing to fold"));
+    let text = stdout(&run(COMPACT, &[&path]));
+    assert!(text.contains("nothing to fold") && text.contains("its process is running"), "{text}");
+    assert_eq!(live.get("notes/x").unwrap().unwrap().value["n"], 1);
 }
 
 #[test]

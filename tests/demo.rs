@@ -44,6 +44,6 @@ fn a_folder_of_texts_is_stored_instead() {
     let text = stdout(&demo(&folder));
     let path = text.lines().find_map(|line| line.trim().strip_prefix("crdt-log dump ")).unwrap();
     assert!(stdout(&run(LOG, &["dump", path])).contains("a passage of its own"));
-    let empty = demo(&tempfile::tempdir_in(dir.path()).unwrap().path().to_owned());
+    let empty = demo(&tempfile::tempdir_in(dir.path()).unwrap().path());
     assert_eq!(empty.status.code(), Some(1));
 }

@@ -7,6 +7,7 @@ use crate::fs::os::OsFs;
 use crate::palace::fold::{CompactOptions, CompactReport, Extent};
 use crate::palace::into::{IntoReport, merge_into};
 use crate::palace::{Error, Options, Palace};
+use crate::store::seal::Left;
 use clap::Parser;
 use std::collections::BTreeSet;
 use std::io::Write;
@@ -114,9 +115,20 @@ fn print_compacted(
         writeln!(out, "skipped {}: {}", shown(&path), shown(&skipped.reason))?;
     }
     for left in &report.left_open {
-        writeln!(out, "left open {}: {:?}", left.segment, left.reason)?;
+        writeln!(out, "left open {}: {}", left.segment, why_open(left.reason))?;
     }
     Ok(())
+}
+
+fn why_open(reason: Left) -> &'static str {
+    match reason {
+        Left::Live => "its process is running",
+        Left::OtherMachine => "another machine wrote it; if no process there is left, say --adopt",
+        Left::LockUntrusted => {
+            "locks mean nothing on its file system; if its process is gone, say --adopt"
+        }
+        Left::Headless => "its header is damaged; see crdt-log verify",
+    }
 }
 
 fn merge(into: &Path, sources: &[PathBuf], args: &Args) -> Result<Exit, Failure> {

@@ -74,8 +74,10 @@ fn take_stdout() -> Result<File, ServeError> {
 async fn until_the_end(tools: MemoryTools, output: File) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).doing("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).doing("listen for SIGINT")?;
+    // Not dropped before the end: calls that a signal finds running still get their replies out.
+    let mut session = std::pin::pin!(session(tools.clone(), output));
     let result = tokio::select! {
-        result = session(tools.clone(), output) => result,
+        result = &mut session => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };

@@ -39,10 +39,11 @@ impl Memory {
     /// [`MemoryError::Name`], or what the palace says; nothing was written then.
     pub fn create_entities(&self, entities: &[Entity]) -> Result<Vec<Entity>> {
         let mut wanted: Vec<(Key, Entity)> = Vec::new();
+        let mut seen = HashSet::new();
         for entity in entities {
             let key = entity_key(&entity.name)?;
-            let observations = distinct(&entity.observations);
-            if wanted.iter().all(|(known, _)| *known != key) {
+            if seen.insert(&entity.name) {
+                let observations = distinct(&entity.observations);
                 wanted.push((key, Entity { observations, ..entity.clone() }));
             }
         }

@@ -143,7 +143,11 @@ fn report(
         let kept = found.count(&one.acknowledged);
         let acknowledged = one.acknowledged.len();
         let row = [acknowledged + one.unanswered.len(), acknowledged, kept, acknowledged - kept];
-        let note = if one.killed { "  killed with SIGKILL while it worked" } else { "" };
+        let note = if one.killed {
+            "  killed with SIGKILL while it worked, not started again"
+        } else {
+            ""
+        };
         print_row(&mut out, &(n + 1).to_string(), row, note)?;
         total.iter_mut().zip(row).for_each(|(sum, count)| *sum += count);
     }
