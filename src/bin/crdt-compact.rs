@@ -1,4 +1,4 @@
-//! `crdt-compact`: compact a palace, or merge several into a new one.
+//! `crdt-compact`: see `crdt-compact --help`.
 
 fn main() -> std::process::ExitCode {
     crdt_palace::cli::compact::main()

@@ -1,4 +1,4 @@
-//! `crdt-log`: what is in a palace, and whether it is whole.
+//! `crdt-log`: see `crdt-log --help`.
 
 fn main() -> std::process::ExitCode {
     crdt_palace::cli::log::main()

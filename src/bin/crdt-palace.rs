@@ -1,4 +1,4 @@
-//! `crdt-palace`: the MCP server, import, export, status and the demo.
+//! `crdt-palace`: see `crdt-palace --help`.
 
 fn main() -> std::process::ExitCode {
     crdt_palace::cli::palace::main()

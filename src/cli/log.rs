@@ -1,191 +1,227 @@
-//! `crdt-log`: what is in a palace, and whether it is whole.
+//! `crdt-log`: look into a palace, read-only.
 
-use super::{EXIT_CODES, Failure, json_line, run, text};
+use super::print::{bytes, json, shown, stdout, time};
+use super::report::{Exit, Failure, finish};
+use crate::format::hash::ChangeHash;
+use crate::format::id::InstanceId;
 use crate::fs::os::OsFs;
 use crate::palace::dump::{DumpedChange, DumpedCommit, Place, dump};
-use crate::palace::verify::{Severity, Verification, verify};
-use crate::palace::{Error, Palace};
+use crate::palace::verify::{Finding, Severity, verify};
 use crate::store::root::Root;
 use clap::{Args, Parser, Subcommand};
-use std::collections::BTreeSet;
-use std::io::{self, BufWriter, Write};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-const EXAMPLES: &str = "Examples:
-  crdt-log dump ~/.local/share/crdt-palace
-  crdt-log dump PALACE --json | jq 'select(.by | startswith(\"claude\"))'
-  crdt-log verify PALACE && echo whole";
+const EXAMPLES: &str = "\
+Examples:
+  crdt-log dump ~/.local/share/crdt-palace | less
+      Every commit: when, who, which documents, what it did.
+  crdt-log dump --json PALACE | head -n 1
+      The same, one JSON object a line.
+  crdt-log verify PALACE
+      Read every byte. Exit code 1 on damage, or on changes that wait for a missing one.
+  crdt-log stats PALACE
+      How much of what, and by whom.
 
-/// Shows what is in a palace, and whether it is whole. Never changes anything.
-#[derive(Debug, Parser)]
-#[command(name = "crdt-log", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace there, 12 written by
+a newer version.";
+
+/// Look into a palace. Nothing is changed, and nobody is disturbed.
+#[derive(Parser)]
+#[command(name = "crdt-log", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
-    /// Print every record: when, who, where it stands, and what it does
-    Dump(Which),
-    /// Read everything and report damage, torn tails and missing changes (exit 1 if anything is wrong)
-    Verify(Which),
-    /// Count what is there
-    Stats(Which),
+    /// Print every commit, in words
+    Dump(Target),
+    /// Read every byte and report what is damaged or missing
+    Verify(Target),
+    /// Count commits, changes and documents
+    Stats(Target),
 }
 
-#[derive(Debug, Args)]
-struct Which {
+#[derive(Args)]
+struct Target {
     /// The palace's directory
     palace: PathBuf,
-    /// Print JSON, for `dump` one record a line
+    /// Print JSON: one object a line, each with a `schema` field
     #[arg(long)]
     json: bool,
 }
 
-/// The program.
+/// The command.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    run("crdt-log", || match cli.command {
-        Command::Dump(which) => dump_all(&which),
-        Command::Verify(which) => verify_all(&which),
-        Command::Stats(which) => stats(&which),
-    })
+    super::log_to_stderr();
+    let result = match &cli.command {
+        Command::Dump(target) => dump_all(target),
+        Command::Verify(target) => verify_all(target),
+        Command::Stats(target) => stats(target),
+    };
+    finish("crdt-log", result)
 }
 
-fn root(which: &Which) -> Result<Arc<Root>, Failure> {
-    let root = Root::open(Arc::new(OsFs), &which.palace, true).map_err(Error::from)?;
-    Ok(Arc::new(root))
+impl Target {
+    fn root(&self) -> Result<Arc<Root>, Failure> {
+        Ok(Arc::new(Root::open(Arc::new(OsFs), &self.palace, true)?))
+    }
 }
 
-fn dump_all(which: &Which) -> Result<(), Failure> {
-    let mut out = BufWriter::new(io::stdout().lock());
-    dump(&root(which)?, |commit| {
-        if which.json {
-            return Ok::<_, Failure>(json_line(&mut out, &commit)?);
+fn dump_all(target: &Target) -> Result<Exit, Failure> {
+    let mut out = stdout();
+    dump(&target.root()?, |commit| match target.json {
+        true => {
+            serde_json::to_writer(&mut out, &commit)?;
+            writeln!(out)?;
+            Ok::<_, Failure>(())
         }
-        Ok(print_commit(&mut out, &commit)?)
+        false => Ok(print_commit(&mut out, &commit)?),
     })?;
-    Ok(out.flush()?)
+    out.flush()?;
+    Ok(Exit::Done)
 }
 
 fn print_commit(out: &mut impl Write, commit: &DumpedCommit) -> io::Result<()> {
-    let DumpedCommit { time_ms, instance, sequence, by, .. } = commit;
-    let instance = instance.map_or_else(|| "unknown".to_owned(), text::short);
-    let place = match commit.place {
-        Place::Segment { segment, offset } => format!("segment {segment} offset {offset}"),
-        Place::Snapshot { snapshot } => format!("snapshot {snapshot}"),
-    };
-    writeln!(out, "{}  instance {instance} #{sequence}  {place}", text::time(*time_ms))?;
-    if !by.is_empty() {
-        writeln!(out, "  by {}", text::printable(by))?;
+    let instance = commit.instance.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
+    let (when, number, by) = (time(commit.time_ms), commit.sequence, shown(&commit.by));
+    writeln!(out, "{when}  commit {number} of instance {instance}  by {by}")?;
+    match commit.place {
+        Place::Segment { segment, offset } => writeln!(out, "  segment {segment} at {offset}")?,
+        Place::Snapshot { snapshot } => writeln!(out, "  snapshot {snapshot}")?,
     }
     commit.changes.iter().try_for_each(|change| print_change(out, change))
 }
 
 fn print_change(out: &mut impl Write, change: &DumpedChange) -> io::Result<()> {
-    let key = text::printable(change.key.as_str());
-    let hash = change.hash.map_or_else(|| "?".to_owned(), text::short);
-    if let Some(problem) = &change.problem {
-        writeln!(out, "  {key}  {hash}  ({})", text::printable(problem))?;
+    let hash = change.hash.map_or_else(|| "unknown".to_owned(), |hash| short(&hash));
+    write!(out, "  {}  change {hash}", shown(change.key.as_str()))?;
+    let Some(info) = &change.info else {
+        return writeln!(out, "  ({})", shown(change.problem.as_deref().unwrap_or("no details")));
+    };
+    let deps: Vec<String> = info.deps.iter().map(short).collect();
+    if !deps.is_empty() {
+        write!(out, " after {}", deps.join(", "))?;
     }
-    let Some(info) = &change.info else { return Ok(()) };
-    let deps: Vec<_> = info.deps.iter().map(text::short).collect();
-    let after = if deps.is_empty() { String::new() } else { format!(" after {}", deps.join(" ")) };
-    writeln!(out, "  {key}  {hash}{after}  {:?}", info.kind)?;
-    info.ops.iter().try_for_each(|op| writeln!(out, "    {}", text::printable(op)))
+    writeln!(out, "  [{}]", shown(&format!("{:?}", info.kind).to_lowercase()))?;
+    info.ops.iter().try_for_each(|op| writeln!(out, "    {}", shown(op)))
 }
 
-fn verify_all(which: &Which) -> Result<(), Failure> {
-    let found = verify(&root(which)?)?;
-    let mut out = io::stdout().lock();
-    if which.json {
-        json_line(&mut out, &found)?;
-    } else {
-        print_verification(&mut out, &found)?;
-    }
-    if found.has_problem() { Err(Failure::Found) } else { Ok(()) }
+/// The digits that an etag shows.
+fn short(hash: &ChangeHash) -> String {
+    hash.to_string().chars().take(16).collect()
 }
 
-fn print_verification(out: &mut impl Write, found: &Verification) -> io::Result<()> {
-    for finding in &found.findings {
-        let severity = match finding.severity {
-            Severity::Note => "note",
-            Severity::Problem => "PROBLEM",
-        };
-        let place = finding.path.as_ref().map(|path| format!("{}: ", path.display()));
-        let offset = finding.offset.map(|offset| format!("at byte {offset}: "));
-        let (place, offset) = (place.unwrap_or_default(), offset.unwrap_or_default());
-        writeln!(
-            out,
-            "{severity}: {}",
-            text::printable(&format!("{place}{offset}{}", finding.what))
-        )?;
+fn verify_all(target: &Target) -> Result<Exit, Failure> {
+    let found = verify(&target.root()?)?;
+    let mut out = stdout();
+    match target.json {
+        true => json(&mut out, &found)?,
+        false => {
+            found.findings.iter().try_for_each(|finding| print_finding(&mut out, finding))?;
+            let (segments, snapshots) = (found.segments, found.snapshots);
+            let verdict = if found.has_problem() { "there are problems" } else { "all is well" };
+            writeln!(out, "read {segments} segments and {snapshots} snapshots: {verdict}")?;
+        }
     }
-    let verdict = if found.has_problem() { "there are problems" } else { "everything is there" };
-    let Verification { segments, snapshots, documents, .. } = found;
-    writeln!(out, "{segments} segments, {snapshots} snapshots, {documents} documents: {verdict}")
+    out.flush()?;
+    Ok(if found.has_problem() { Exit::Problem } else { Exit::Done })
 }
 
-#[derive(Debug, Default, serde::Serialize)]
+fn print_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+    let severity = match finding.severity {
+        Severity::Note => "note",
+        Severity::Problem => "PROBLEM",
+    };
+    write!(out, "{severity}: {}", shown(&finding.what))?;
+    if let Some(path) = &finding.path {
+        write!(out, " in {}", shown(&path.display().to_string()))?;
+    }
+    if let Some(offset) = finding.offset {
+        write!(out, " at byte {offset}")?;
+    }
+    writeln!(out)
+}
+
+/// How much of what.
+#[derive(Default, serde::Serialize)]
 struct Stats {
     commits: u64,
     changes: u64,
     operations: u64,
+    documents: usize,
     instances: usize,
-    writers: BTreeSet<String>,
-    documents_changed: usize,
     first_ms: Option<i64>,
     last_ms: Option<i64>,
-    segments: usize,
-    segment_bytes: u64,
-    snapshots: usize,
-    snapshot_bytes: u64,
+    bytes: u64,
+    writers: BTreeMap<String, u64>,
+    #[serde(skip)]
+    keys: BTreeSet<String>,
+    #[serde(skip)]
+    seen: HashSet<(Option<InstanceId>, u64)>,
 }
 
-fn stats(which: &Which) -> Result<(), Failure> {
-    let status = Palace::open_read_only(&which.palace)?.status()?;
-    let mut stats = Stats {
-        segments: status.segments.len(),
-        segment_bytes: status.segments.iter().map(|segment| segment.bytes).sum(),
-        snapshots: status.snapshots.len(),
-        snapshot_bytes: status.snapshots.iter().map(|snapshot| snapshot.bytes).sum(),
-        ..Stats::default()
-    };
-    let (mut instances, mut keys) = (BTreeSet::new(), BTreeSet::new());
-    dump(&root(which)?, |commit| {
-        stats.commits += 1;
-        stats.changes += commit.changes.len() as u64;
+impl Stats {
+    /// A commit stands in a segment and in a snapshot for a moment of every compaction.
+    fn add(&mut self, commit: &DumpedCommit) {
+        if commit.instance.is_some() && !self.seen.insert((commit.instance, commit.sequence)) {
+            return;
+        }
+        self.commits += 1;
+        self.changes += commit.changes.len() as u64;
         let infos = commit.changes.iter().filter_map(|change| change.info.as_ref());
-        stats.operations += infos.map(|info| info.operations).sum::<u64>();
-        stats.first_ms = Some(stats.first_ms.map_or(commit.time_ms, |t| t.min(commit.time_ms)));
-        stats.last_ms = stats.last_ms.max(Some(commit.time_ms));
-        stats.writers.insert(commit.by);
-        instances.extend(commit.instance);
-        keys.extend(commit.changes.into_iter().map(|change| change.key));
+        self.operations += infos.map(|info| info.operations).sum::<u64>();
+        self.keys.extend(commit.changes.iter().map(|change| change.key.as_str().to_owned()));
+        *self.writers.entry(commit.by.clone()).or_default() += 1;
+        if commit.time_ms != 0 {
+            let (first, last) = (self.first_ms, self.last_ms);
+            self.first_ms = Some(first.map_or(commit.time_ms, |ms| ms.min(commit.time_ms)));
+            self.last_ms = Some(last.map_or(commit.time_ms, |ms| ms.max(commit.time_ms)));
+        }
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let (first, last) = (self.first_ms.unwrap_or(0), self.last_ms.unwrap_or(0));
+        writeln!(out, "commits     {}", self.commits)?;
+        writeln!(out, "changes     {}", self.changes)?;
+        writeln!(out, "operations  {}", self.operations)?;
+        writeln!(out, "documents   {} (deleted ones included)", self.documents)?;
+        writeln!(out, "instances   {}", self.instances)?;
+        writeln!(out, "first       {}", time(first))?;
+        writeln!(out, "last        {}", time(last))?;
+        writeln!(out, "files       {}", bytes(self.bytes))?;
+        let mut writers: Vec<_> = self.writers.iter().collect();
+        writers.sort_by_key(|(by, commits)| (std::cmp::Reverse(**commits), *by));
+        writers
+            .iter()
+            .try_for_each(|(by, n)| writeln!(out, "writer      {} ({n} commits)", shown(by)))
+    }
+}
+
+fn stats(target: &Target) -> Result<Exit, Failure> {
+    let root = target.root()?;
+    let mut stats = Stats::default();
+    dump(&root, |commit| {
+        stats.add(&commit);
         Ok::<_, Failure>(())
     })?;
-    (stats.instances, stats.documents_changed) = (instances.len(), keys.len());
-    let mut out = io::stdout().lock();
-    if which.json {
-        return Ok(json_line(&mut out, &stats)?);
+    let instances: BTreeSet<_> = stats.seen.iter().filter_map(|(instance, _)| *instance).collect();
+    (stats.documents, stats.instances) = (stats.keys.len(), instances.len());
+    let status = crate::palace::Palace::open_read_only(&target.palace)?.status()?;
+    let segments = status.segments.iter().map(|segment| segment.bytes);
+    stats.bytes = segments.chain(status.snapshots.iter().map(|snapshot| snapshot.bytes)).sum();
+    let mut out = stdout();
+    match target.json {
+        true => json(&mut out, &stats)?,
+        false => stats.print(&mut out)?,
     }
-    let when = |ms: Option<i64>| ms.map_or_else(|| "never".to_owned(), text::time);
-    writeln!(
-        out,
-        "commits    {} ({} changes, {} operations)",
-        stats.commits, stats.changes, stats.operations
-    )?;
-    writeln!(out, "documents  {}", stats.documents_changed)?;
-    writeln!(out, "instances  {}", stats.instances)?;
-    for writer in &stats.writers {
-        writeln!(out, "writer     {}", text::printable(writer))?;
-    }
-    writeln!(out, "first      {}", when(stats.first_ms))?;
-    writeln!(out, "last       {}", when(stats.last_ms))?;
-    writeln!(out, "segments   {} ({})", stats.segments, text::bytes(stats.segment_bytes))?;
-    Ok(writeln!(out, "snapshots  {} ({})", stats.snapshots, text::bytes(stats.snapshot_bytes))?)
+    out.flush()?;
+    Ok(Exit::Done)
 }

@@ -1,179 +1,149 @@
-//! `crdt-palace`: the MCP server, import, export, status and the demo.
+//! `crdt-palace`: the server, import and export, status, demo.
 
-use super::demo::Demo;
-use super::{EXIT_CODES, Failure, json_line, run, text};
+use super::print::{shown, stdout};
+use super::report::{Exit, Failure, finish};
+use super::{demo, status};
 use crate::memory::Memory;
-use crate::palace::status::Status;
 use crate::palace::{Options, Palace};
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, BufWriter, Write};
-use std::path::PathBuf;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const EXAMPLES: &str = "Examples:
-  crdt-palace serve                            an MCP server on the default palace
-  crdt-palace demo                             several servers on one palace, one of them killed
-  crdt-palace import memory.jsonl              take over the reference server's memory
-  crdt-palace export > memory.jsonl            and give it back
-  claude mcp add --scope user memory -- crdt-palace serve";
+const DIR: &str = "CRDT_PALACE_DIR";
+const EXAMPLES: &str = "\
+Examples:
+  crdt-palace serve
+      Serve the default palace on standard input and output. Start as many as you like.
+  crdt-palace import memory.jsonl
+      Take over what the reference memory server has stored.
+  crdt-palace export > memory.jsonl
+      And back.
+  crdt-palace demo
+      Four servers, one palace, one of them killed: nothing is lost.
 
-/// A memory that several AI clients share: every server process reads and writes at once.
-#[derive(Debug, Parser)]
-#[command(name = "crdt-palace", version, after_help = format!("{EXAMPLES}\n\n{EXIT_CODES}"))]
+The default palace is $CRDT_PALACE_DIR, else $XDG_DATA_HOME/crdt-palace, else
+~/.local/share/crdt-palace. CRDT_PALACE_LOG says what is logged to standard error, for
+example `debug`; the default is `warn`.
+
+Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace there, 11 busy, 12 written
+by a newer version.";
+
+/// A knowledge graph that many processes share in one directory, as an MCP server.
+#[derive(Parser)]
+#[command(name = "crdt-palace", version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
 }
 
-#[derive(Debug, Subcommand)]
+#[derive(Subcommand)]
 enum Command {
-    /// Serve the palace to one MCP client on standard input and output
+    /// Serve a palace over MCP on standard input and output
     Serve {
         #[command(flatten)]
-        place: PlaceArg,
+        at: At,
         /// Which tools to offer
-        #[arg(long, value_enum, default_value_t = ToolSet::Memory)]
-        tools: ToolSet,
+        #[arg(long, value_enum, default_value = "memory")]
+        tools: Tools,
     },
-    /// Import the reference memory server's memory.jsonl
+    /// Take in a memory.jsonl of the reference memory server
     Import {
         /// The file
         file: PathBuf,
         #[command(flatten)]
-        place: PlaceArg,
+        at: At,
     },
-    /// Print the graph as the reference memory server's memory.jsonl
+    /// Write the knowledge graph as a memory.jsonl to standard output
     Export {
         #[command(flatten)]
-        place: PlaceArg,
+        at: At,
     },
-    /// Print who has written, who is live, and which files there are
+    /// Show who has the palace open, and what it consists of
     Status {
         #[command(flatten)]
-        place: PlaceArg,
+        at: At,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
-    /// Start several servers on one palace, write through all of them, kill one, and count
-    Demo(Demo),
+    /// Let several servers write one new palace at once, kill one, and check that nothing is lost
+    Demo(demo::Demo),
 }
 
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum ToolSet {
-    /// The nine tools of the reference memory server
-    Memory,
-}
-
-#[derive(Debug, Args)]
-struct PlaceArg {
-    /// The palace's directory [default: $CRDT_PALACE_DIR, then $XDG_DATA_HOME/crdt-palace, then
-    /// ~/.local/share/crdt-palace]
+#[derive(Args)]
+struct At {
+    /// The palace's directory
     #[arg(long, value_name = "DIR")]
     palace: Option<PathBuf>,
 }
 
-impl PlaceArg {
-    fn path(&self) -> Result<PathBuf, Failure> {
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let given = self.palace.clone().or_else(|| variable("CRDT_PALACE_DIR").map(PathBuf::from));
-        let data =
-            || variable("XDG_DATA_HOME").map(PathBuf::from).filter(|path| path.is_absolute());
-        let home = || variable("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-        given.or_else(|| data().or_else(home).map(|data| data.join("crdt-palace"))).ok_or_else(
-            || Failure::Other("no home directory: name one with --palace DIR".to_owned()),
-        )
-    }
-
-    fn open(&self, what: &str) -> Result<Palace, Failure> {
-        let program = format!("crdt-palace {} {what}", env!("CARGO_PKG_VERSION"));
-        Ok(Options::default().program(&program).open(self.path()?)?)
-    }
+#[derive(Clone, Copy, ValueEnum)]
+enum Tools {
+    /// The nine tools of the reference memory server
+    Memory,
 }
 
-/// The program.
+/// The command.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    run("crdt-palace", || match cli.command {
-        Command::Serve { place, tools: ToolSet::Memory } => serve(&place),
-        Command::Import { file, place } => import(&file, &place),
-        Command::Export { place } => export(&place),
-        Command::Status { place, json } => status(&place, json),
-        Command::Demo(demo) => demo.run(),
-    })
+    super::log_to_stderr();
+    finish("crdt-palace", run(cli.command))
 }
 
-fn serve(place: &PlaceArg) -> Result<(), Failure> {
-    let palace = place.open("serve")?;
-    crate::mcp::serve(&palace).map_err(|error| Failure::Other(text::chain(&error)))
-}
-
-fn import(file: &PathBuf, place: &PlaceArg) -> Result<(), Failure> {
-    let opened = File::open(file)
-        .map_err(|error| Failure::Other(format!("cannot open {}: {error}", file.display())))?;
-    let lines = BufReader::new(opened).split(b'\n').count();
-    let memory = Memory::new(place.open("import")?, None);
-    let style = ProgressStyle::with_template("{wide_bar} {pos}/{len} lines, {eta} left");
-    let bar = ProgressBar::new(lines as u64)
-        .with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()));
-    let report = memory.import(BufReader::new(File::open(file)?), |done| bar.inc(done as u64));
-    bar.finish_and_clear();
-    let report = report?;
-    for bad in &report.bad {
-        let problem = text::printable(&bad.problem);
-        writeln!(io::stderr(), "{}:{}: {problem}", file.display(), bad.line)?;
-    }
-    let (entities, relations, bad) = (report.entities, report.relations, report.bad.len());
-    writeln!(
-        io::stdout(),
-        "{entities} entities and {relations} relations imported, {bad} bad lines"
-    )?;
-    if bad > 0 { Err(Failure::Found) } else { Ok(()) }
-}
-
-fn export(place: &PlaceArg) -> Result<(), Failure> {
-    let memory = Memory::new(Palace::open_read_only(place.path()?)?, None);
-    Ok(memory.export(BufWriter::new(io::stdout().lock()))?)
-}
-
-fn status(place: &PlaceArg, json: bool) -> Result<(), Failure> {
-    let status = Palace::open_read_only(place.path()?)?.status()?;
-    let mut out = io::stdout().lock();
-    if json { Ok(json_line(&mut out, &status)?) } else { Ok(print_status(&mut out, &status)?) }
-}
-
-fn print_status(out: &mut impl Write, status: &Status) -> io::Result<()> {
-    let path = text::printable(&status.path.display().to_string());
-    let id = status.palace.map_or_else(|| "nothing written yet".to_owned(), |id| id.to_string());
-    writeln!(out, "palace     {path} ({id})")?;
-    let trust = if status.locks_trusted { "trusted" } else { "not trusted" };
-    writeln!(out, "disk       {}, locks are {trust}", status.file_system)?;
-    for segment in &status.segments {
-        let program = segment.program.as_deref().map_or_else(|| "?".to_owned(), text::printable);
-        let pid = segment.pid.map_or_else(String::new, |pid| format!(" pid {pid}"));
-        let created = segment.created_ms.map_or_else(String::new, text::time);
-        let (state, bytes) = (segment.state, text::bytes(segment.bytes));
-        writeln!(
-            out,
-            "{state:<10} segment {} {created} {program}{pid} {bytes}",
-            text::short(segment.segment)
-        )?;
-    }
-    for snapshot in &status.snapshots {
-        let state = if snapshot.superseded { "superseded" } else { "snapshot" };
-        let (id, created) = (text::short(snapshot.snapshot), text::time(snapshot.created_ms));
-        let (documents, bytes) = (snapshot.documents, text::bytes(snapshot.bytes));
-        writeln!(out, "{state:<10} {id} {created} {documents} documents {bytes}")?;
-    }
-    match &status.compaction {
-        Some(holder) => {
-            let since = text::time(holder.acquired_ms);
-            writeln!(out, "compaction {} since {since}", text::printable(&holder.holder))?;
+fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Serve { at, tools: Tools::Memory } => {
+            let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
+            crate::mcp::serve(Options::default().program(program).open(at.path()?)?)?;
+            Ok(Exit::Done)
         }
-        None => writeln!(out, "compaction nobody")?,
+        Command::Import { file, at } => import(&file, &at.path()?),
+        Command::Export { at } => {
+            Memory::new(Palace::open_read_only(at.path()?)?).export(&mut stdout())?;
+            Ok(Exit::Done)
+        }
+        Command::Status { at, json } => status::status(&at.path()?, json),
+        Command::Demo(demo) => Ok(demo.run()?),
     }
-    writeln!(out, "trash      {} files", status.trash)
+}
+
+impl At {
+    fn path(&self) -> Result<PathBuf, Failure> {
+        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
+        let home = || Some(set("HOME")?.join(".local/share"));
+        // The XDG specification has relative paths ignored.
+        let data = || set("XDG_DATA_HOME").filter(|path| path.is_absolute()).or_else(home);
+        let default = || Some(data()?.join("crdt-palace"));
+        self.palace.clone().or_else(|| set(DIR)).or_else(default).ok_or(Failure::Usage(
+            "there is no home directory for the default palace: say --palace DIR",
+        ))
+    }
+}
+
+fn import(file: &Path, palace: &Path) -> Result<Exit, Failure> {
+    let path = || file.display().to_string();
+    let input = File::open(file).map_err(|source| Failure::Input { path: path(), source })?;
+    let program = concat!("crdt-palace import ", env!("CARGO_PKG_VERSION"));
+    let memory = Memory::new(Options::default().program(program).open(palace)?);
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {wide_bar} {elapsed}") {
+        bar.set_style(style);
+    }
+    // Drawn on standard error, and only if that is a terminal.
+    let report = memory.import(BufReader::new(input), &mut |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    for bad in &report.bad {
+        eprintln!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why));
+    }
+    let (entities, relations, unchanged) = (report.entities, report.relations, report.unchanged);
+    eprintln!("imported {entities} entities and {relations} relations; {unchanged} were there");
+    Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
 }

@@ -9,7 +9,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags};
 use std::fs;
 use std::io::{self, Write};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -181,16 +181,6 @@ impl Fs for OsFs {
             boot: id_file("/proc/sys/kernel/random/boot_id"),
         }
     }
-}
-
-/// The real standard output; whatever else prints from now on, prints to standard error.
-///
-/// # Errors
-/// The operating system's.
-pub fn take_stdout() -> io::Result<fs::File> {
-    let real = io::stdout().as_fd().try_clone_to_owned()?;
-    rustix::stdio::dup2_stdout(io::stderr())?;
-    Ok(fs::File::from(real))
 }
 
 /// An identifier as the system keeps it, dashes or not; zero, which says "unknown", if there is none.

@@ -1,57 +1,34 @@
-//! The knowledge graph of the reference memory server, on a palace.
+//! A knowledge graph on a palace: entities with observations, and relations between them.
 //!
-//! Owns: what entities, observations and relations are, and how they behave when several processes
-//! change them at once. An entity is a document, `entity/<name>`; a relation is a document that is
-//! filed by its content, `relation/<hash>`. Invariants: the same observation or relation added twice
-//! appears once; a relation is hidden while one of its ends is deleted; an end that does not exist is
-//! refused at the call, and never at a merge. Must not know: the protocol (`mcp`), files.
+//! Owns: how entities and relations become documents, and the rules of the nine operations of the
+//! official reference memory server. Invariants: one operation is one commit; what two processes do
+//! at the same time is united, nothing is lost; an observation is shown once however often it was
+//! added; a relation is shown only while both of its entities are there. Must not know: who asks
+//! (`mcp`, `cli`), and where the documents are.
+//!
+//! # The documents
+//! * `entity/<name>` is `{"name", "entityType", "observations": [text, …]}`.
+//! * `relation/<32 hex digits>` is `{"from", "to", "relationType"}`, filed by its content: whoever
+//!   creates a relation makes the same document.
 
-mod graph;
-mod jsonl;
+mod error;
+mod exchange;
+mod keys;
+mod read;
+mod write;
 
-pub use jsonl::{ImportReport, Line, LineError};
+pub use error::{MemoryError, Result};
+pub use exchange::{BadLine, ImportReport};
+pub use keys::ENTITY_NAME_BYTES_MAX;
+pub use write::{DeletedEntities, DeletedObservations};
 
-use crate::format::key::{Key, KeyError};
 use crate::palace::{Palace, WriteOptions};
 use serde::{Deserialize, Serialize};
 
-/// What can go wrong with the graph.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum MemoryError {
-    /// The palace.
-    #[error(transparent)]
-    Palace(#[from] crate::palace::Error),
-    /// A name that cannot be the name of an entity.
-    #[error("{source} (the name of an entity becomes the key entity/NAME)")]
-    Name {
-        /// Why.
-        #[source]
-        source: KeyError,
-    },
-    /// A relation or an observation names an entity that does not exist.
-    #[error(
-        "there is no entity named {name:?}: create it with create_entities first; nothing was written"
-    )]
-    UnknownEntity {
-        /// The name.
-        name: String,
-    },
-    /// A line could not be read or written.
-    #[error("cannot read or write the graph's lines")]
-    Lines {
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-}
-
-/// A result of the graph.
-pub type Result<T> = std::result::Result<T, MemoryError>;
-
-/// A thing that is remembered.
+/// A thing that something is known about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "mcp", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Entity {
     /// The name of the entity
@@ -62,9 +39,10 @@ pub struct Entity {
     pub observations: Vec<String>,
 }
 
-/// How two entities are related. Relations should be in active voice.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[cfg_attr(feature = "mcp", derive(schemars::JsonSchema))]
+/// A directed link between two entities, in active voice.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Relation {
     /// The name of the entity where the relation starts
@@ -75,44 +53,68 @@ pub struct Relation {
     pub relation_type: String,
 }
 
-/// Entities, and the relations among them.
+/// Entities and relations: all of them, or those that a search found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "mcp", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
 pub struct Graph {
     /// In the order of their names.
     pub entities: Vec<Entity>,
-    /// In order.
+    /// In the order of their ends and types.
     pub relations: Vec<Relation>,
 }
 
-/// The observations that a call added to one entity.
+/// What to add to one entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "mcp", derive(schemars::JsonSchema))]
-#[serde(rename_all = "camelCase")]
-pub struct AddedObservations {
-    /// The entity.
+#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Addition {
+    /// The name of the entity to add the observations to
     pub entity_name: String,
-    /// What it did not have before.
+    /// An array of observation contents to add
+    pub contents: Vec<String>,
+}
+
+/// What was added to one entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
+#[serde(rename_all = "camelCase")]
+pub struct Added {
+    /// The name of the entity
+    pub entity_name: String,
+    /// The observations that it did not have before
     pub added_observations: Vec<String>,
 }
 
-/// A knowledge graph in a palace. Cheap to clone.
+/// What to delete from one entity.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Deletion {
+    /// The name of the entity containing the observations
+    pub entity_name: String,
+    /// An array of observations to delete
+    pub observations: Vec<String>,
+}
+
+/// The knowledge graph of a palace. Cheap to clone.
 ///
 /// ```
-/// use crdt_palace::memory::{Entity, Memory, Relation};
+/// use crdt_palace::memory::{Entity, Memory};
 /// use crdt_palace::palace::Palace;
 ///
 /// let dir = tempfile::tempdir()?;
-/// let memory = Memory::new(Palace::open(dir.path())?, None);
-/// let entity = |name: &str, fact: &str| Entity {
-///     name: name.into(), entity_type: "person".into(), observations: vec![fact.into()],
+/// let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+/// let ada = Entity {
+///     name: "Ada".into(),
+///     entity_type: "person".into(),
+///     observations: vec!["wrote the first program".into()],
 /// };
-/// memory.create_entities(&[entity("Ada", "writes programs"), entity("Charles", "builds engines")])?;
-/// let knows = Relation { from: "Ada".into(), to: "Charles".into(), relation_type: "knows".into() };
-/// memory.create_relations(&[knows.clone()])?;
-/// let found = memory.search_nodes("PROGRAMS")?;
-/// assert_eq!(found.entities[0].name, "Ada");
-/// assert_eq!(found.relations, [knows]);
+/// assert_eq!(memory.create_entities(&[ada.clone()])?, [ada.clone()]);
+/// assert_eq!(memory.search_nodes("FIRST program")?.entities, [ada]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -122,10 +124,22 @@ pub struct Memory {
 }
 
 impl Memory {
-    /// The graph in this palace. `by` is who writes, as history will show it.
+    /// The graph in this palace. History names the palace's program as the writer.
     #[must_use]
-    pub fn new(palace: Palace, by: Option<String>) -> Self {
-        Memory { palace, by }
+    pub fn new(palace: Palace) -> Self {
+        Memory { palace, by: None }
+    }
+
+    /// The same graph; history names `by`, a client's name and version, as the writer.
+    #[must_use]
+    pub fn by(&self, by: Option<String>) -> Self {
+        Memory { palace: self.palace.clone(), by }
+    }
+
+    /// The palace that the graph is in.
+    #[must_use]
+    pub fn palace(&self) -> &Palace {
+        &self.palace
     }
 
     fn options(&self) -> WriteOptions {
@@ -133,22 +147,5 @@ impl Memory {
     }
 }
 
-/// Where the entities are.
-const ENTITY: &str = "entity/";
-/// Where the relations are.
-const RELATION: &str = "relation/";
-
-fn entity_key(name: &str) -> Result<Key> {
-    Key::new(&format!("{ENTITY}{name}")).map_err(|source| MemoryError::Name { source })
-}
-
-/// Content decides: the same relation has the same key wherever it is made. Lengths keep the parts apart.
-fn relation_key(relation: &Relation) -> Result<Key> {
-    let mut hasher = blake3::Hasher::new();
-    for part in [&relation.from, &relation.relation_type, &relation.to] {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    let hash: String = hasher.finalize().to_hex().chars().take(32).collect();
-    Key::new(&format!("{RELATION}{hash}")).map_err(|source| MemoryError::Name { source })
-}
+#[cfg(test)]
+mod tests;
