@@ -71,3 +71,25 @@ fn a_condition_that_does_not_hold_tells_what_is_there() {
     assert!(palace.put_with("k", &object(json!({"v": 3})), &matching).is_err());
     assert_eq!(palace.get("k").unwrap().unwrap().value["v"], 2);
 }
+
+/// A writer whose segment was sealed under it may die before it writes again what came after. Whoever
+/// has read that, and builds on it, must not depend on it. (`mutant_no_dependency_check` of
+/// tests/model/main.rs is the argument.)
+#[test]
+fn a_change_that_came_after_its_segment_was_sealed_is_carried_along() {
+    let dir = dir();
+    let (a, b) = (manual(dir.path()), manual(dir.path()));
+    a.put("warm", &object(json!({"n": 0}))).unwrap();
+    let name = std::fs::read_dir(dir.path().join("open")).unwrap().next().unwrap().unwrap();
+    let (open, sealed) = (name.path(), dir.path().join("sealed").join(name.file_name()));
+    a.put("shared", &object(json!({"from": "a"}))).unwrap();
+    // Say that somebody sealed it, and read it to fold it, before that write: then what B reads in it
+    // is nowhere else.
+    std::fs::rename(&open, &sealed).unwrap();
+    assert_eq!(b.get("shared").unwrap().unwrap().value["from"], "a");
+    b.patch("shared", &object(json!({"also": "b"})), &WriteOptions::default()).unwrap();
+    std::fs::remove_file(&sealed).unwrap();
+    let found = manual(dir.path()).get("shared").unwrap().unwrap();
+    assert_eq!(found.value, object(json!({"from": "a", "also": "b"})));
+    assert!(!found.incomplete);
+}

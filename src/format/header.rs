@@ -33,7 +33,7 @@ impl Header {
     /// The body of the header record. A program name over [`PROGRAM_BYTES_MAX`] is cut.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let program = &self.program[..self.program.floor_char_boundary(PROGRAM_BYTES_MAX)];
+        let program = cut(&self.program);
         let mut body = Vec::with_capacity(102 + program.len());
         for id in [&self.segment.0, &self.instance.0, &self.palace.0, &self.machine, &self.boot] {
             body.extend_from_slice(id);
@@ -66,6 +66,13 @@ impl Header {
         };
         if rest.is_empty() { Ok(header) } else { Err(RecordError::Body("bytes after the header")) }
     }
+}
+
+/// As many whole characters as fit.
+fn cut(program: &str) -> &str {
+    let ends = program.char_indices().map(|(start, c)| start + c.len_utf8());
+    let end = ends.take_while(|end| *end <= PROGRAM_BYTES_MAX).last().unwrap_or(0);
+    program.get(..end).unwrap_or_default()
 }
 
 fn program(rest: &mut &[u8]) -> Result<String, RecordError> {

@@ -140,7 +140,14 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound` if none has.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
-    /// Gives a file a new name, unless that name is taken. Atomic.
+    /// Gives a file a new name that no other file has (the caller has looked; names are random). Atomic:
+    /// at no time has it both names, or neither.
+    ///
+    /// # Errors
+    /// `NotFound` if the file is gone.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+    /// Gives a file a new name, unless that name is taken. Atomic, but where the file system knows no
+    /// such rename the file has both names for a moment: so not for a segment that may be appended to.
     ///
     /// # Errors
     /// `AlreadyExists` if the name is taken, `NotFound` if the file is gone.

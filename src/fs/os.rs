@@ -101,20 +101,25 @@ impl Fs for OsFs {
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        let mut room = 32 << 10;
-        loop {
-            // One getdents64 is one consistent view of the directory; several are not, and a file
-            // that is renamed between two of them may appear in neither. So: more room, and again.
-            let (names, whole) = list_with(path, room)?;
-            if whole || room >= 8 << 20 {
-                return Ok(names);
-            }
+        // One getdents64 is one consistent view of the directory; several are not, and a file
+        // that is renamed between two of them may appear in neither. So: more room, and again.
+        // Every read lists three directories, so the first room is on the stack.
+        let mut usual = [MaybeUninit::uninit(); 32 << 10];
+        let (mut names, mut whole) = list_with(path, &mut usual)?;
+        let mut room = usual.len();
+        while !whole && room < 8 << 20 {
             room *= 4;
+            (names, whole) = list_with(path, &mut vec![MaybeUninit::uninit(); room])?;
         }
+        Ok(names)
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         Ok(stat_of(&rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(from, to)
     }
 
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -184,10 +189,9 @@ fn id_file(path: &str) -> [u8; 16] {
     from_hex(&text.trim().replace('-', "")).unwrap_or_default()
 }
 
-/// Lists a directory with room for `room` bytes of entries. False: it took more than one call.
-fn list_with(path: &Path, room: usize) -> io::Result<(Vec<String>, bool)> {
-    let mut buffer = vec![MaybeUninit::uninit(); room];
-    let mut entries = RawDir::new(open_dir(path)?, &mut buffer);
+/// Lists a directory with this room for its entries. False: it took more than one call.
+fn list_with(path: &Path, room: &mut [MaybeUninit<u8>]) -> io::Result<(Vec<String>, bool)> {
+    let mut entries = RawDir::new(open_dir(path)?, room);
     let (mut names, mut calls) = (Vec::with_capacity(64), 0);
     loop {
         calls += usize::from(entries.is_buffer_empty());
@@ -270,9 +274,11 @@ mod tests {
         for n in 0..2_000 {
             OsFs.create(&dir.path().join(format!("{n:040}"))).unwrap();
         }
-        let (some, whole) = list_with(dir.path(), 4 << 10).unwrap();
+        let (some, whole) =
+            list_with(dir.path(), &mut vec![MaybeUninit::uninit(); 4 << 10]).unwrap();
         assert_eq!((some.len(), whole), (2_000, false));
-        let (all, whole) = list_with(dir.path(), 1 << 20).unwrap();
+        let (all, whole) =
+            list_with(dir.path(), &mut vec![MaybeUninit::uninit(); 1 << 20]).unwrap();
         assert_eq!((all.len(), whole), (2_000, true));
         assert_eq!(OsFs.list(dir.path()).unwrap().len(), 2_000);
     }

@@ -41,6 +41,7 @@ use image::{Image, Ino};
 use splitmix::SplitMix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Where the clock starts: 2025-01-01T00:00:00Z, in milliseconds.
@@ -113,6 +114,12 @@ impl SimDisk {
     /// From now on one in `n` of the calls that change something fails, by chance; 0 ends it.
     pub fn fail_one_in(&self, n: usize) {
         self.shared.state().faults.one_in = n;
+    }
+
+    /// From now on no call fails: takes back [`fail_nth`](Self::fail_nth) and
+    /// [`fail_one_in`](Self::fail_one_in). What failed already stays as it is.
+    pub fn heal(&self) {
+        self.shared.state().faults = Faults::default();
     }
 
     /// What `statfs` says from now on. The default is ext4.
@@ -272,13 +279,17 @@ impl State {
         }
     }
 
-    fn sync(&mut self, process: u64, ino: Ino) -> io::Result<()> {
+    /// `seen`: how many failed syncs of the file this description knows of. As on Linux, each open file
+    /// is told once of a failure since it was opened, whoever's sync it was.
+    fn sync(&mut self, process: u64, ino: Ino, seen: &AtomicU64) -> io::Result<()> {
         let failure = self.begin(process, Call::Sync)?;
         let content = self.image.file_mut(ino)?;
         match failure {
             None => content.sync(),
             Some(_) => content.fail_sync(),
         }
+        let news = seen.swap(content.failures, Ordering::Relaxed) < content.failures;
+        let failure = failure.or(news.then_some(Failure::Io));
         failure.map_or(Ok(()), |failure| Err(failure.error()))
     }
 

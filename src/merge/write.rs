@@ -56,8 +56,8 @@ impl Doc {
     /// a suffix of four.
     ///
     /// # Errors
-    /// If the value is over [`VALUE_BYTES_MAX`] or [`NESTING_MAX`], or `base` is not of this
-    /// document.
+    /// If the value is over [`VALUE_BYTES_MAX`](super::VALUE_BYTES_MAX) or
+    /// [`NESTING_MAX`](super::NESTING_MAX), or `base` is not of this document.
     pub fn put(
         &mut self,
         stamp: &Stamp<'_>,

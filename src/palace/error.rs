@@ -2,6 +2,7 @@
 
 use super::Document;
 use crate::format::hash::{ChangeHash, Etag};
+use crate::format::id::SnapshotId;
 use crate::format::key::{Key, KeyError};
 use crate::fs::FsError;
 use crate::merge::MergeError;
@@ -51,6 +52,15 @@ pub enum Error {
         key: Key,
         /// What is there now; `None` if there is no such document.
         current: Option<Box<Document>>,
+    },
+    /// A conditional write while a snapshot cannot be read: nobody can say whether the condition holds.
+    #[error(
+        "snapshot {snapshot} cannot be read, so nobody can say whether the condition holds; \
+         `crdt-log verify` tells more"
+    )]
+    Unreadable {
+        /// The snapshot.
+        snapshot: SnapshotId,
     },
     /// A `base` or a version that is not in the document's history.
     #[error("{key} has no version {etag}; `history` lists the versions it has")]

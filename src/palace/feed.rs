@@ -70,6 +70,21 @@ pub struct Changes {
 impl Palace {
     /// The commits that `cursor` does not know of, at most `limit` (and [`COMMITS_MAX`]) of them.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// use crdt_palace::palace::feed::Cursor;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let seen = palace.changes_since(&Cursor::default(), 100)?;
+    /// assert_eq!(seen.commits[0].keys[0].as_str(), "a");
+    /// palace.put("b", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let new = palace.changes_since(&seen.cursor, 100)?;
+    /// assert_eq!((new.commits.len(), new.commits[0].keys[0].as_str()), (1, "b"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any of [`Error`].
     pub fn changes_since(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {

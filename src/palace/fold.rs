@@ -111,6 +111,19 @@ pub struct LeftOpen {
 impl Palace {
     /// Compacts now, whether or not it is due. Safe while others read, write and compact.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// use crdt_palace::palace::fold::CompactOptions;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let report = palace.compact(CompactOptions::default())?;
+    /// assert_eq!((report.segments, report.documents), (1, 1));
+    /// assert_eq!(palace.get("a")?.ok_or("it was written")?.value["n"], 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`StoreError::Busy`] if somebody else is at it; [`Error::Unverified`] if the new snapshot
     /// turned out not to hold everything, and then nothing was changed.
@@ -126,18 +139,21 @@ impl Palace {
         if !self.shared.auto_compact || !self.tail_is_due() {
             return;
         }
-        if !self.shared.compacting.swap(true, SeqCst) {
-            let weak = Arc::downgrade(&self.shared);
-            super::background("palace-compact", move || {
-                while let Some(shared) = weak.upgrade() {
-                    shared.root.fs().yield_to_others();
-                    let more = compact_once(&shared.root, &shared.program);
-                    if !more || Arc::strong_count(&shared) == 1 {
-                        shared.compacting.store(false, SeqCst);
-                        return;
-                    }
+        if self.shared.compacting.swap(true, SeqCst) {
+            return;
+        }
+        let weak = Arc::downgrade(&self.shared);
+        let started = super::background("palace-compact", move || {
+            while let Some(shared) = weak.upgrade() {
+                shared.root.fs().yield_to_others();
+                if !compact_once(&shared.root, &shared.program) || Arc::strong_count(&shared) == 1 {
+                    shared.compacting.store(false, SeqCst);
+                    return;
                 }
-            });
+            }
+        });
+        if !started {
+            self.shared.compacting.store(false, SeqCst);
         }
     }
 
@@ -246,7 +262,7 @@ impl Inputs {
         let mut report = CompactReport::default();
         let mut inputs = Inputs::default();
         let mut bytes = 0;
-        for id in root.list(SEALED)?.iter().filter_map(|name| filename::parse_segment(name)) {
+        for id in oldest_first(root)? {
             if extent == Extent::Due && bytes >= policy::STEP_SEGMENT_BYTES {
                 break;
             }
@@ -340,6 +356,20 @@ impl Inputs {
         self.segments.iter().map(|segment| segment.reader.length()).sum::<u64>()
             + self.snapshots.iter().map(|snapshot| snapshot.meta().appended).sum::<u64>()
     }
+}
+
+/// The segments in `sealed/` by the time of their last write: a change that is folded before those that
+/// it builds on has to wait in its row, and costs each reader an effort.
+fn oldest_first(root: &Root) -> Result<Vec<SegmentId>> {
+    let mut found = Vec::new();
+    for name in root.list(SEALED)? {
+        let Some(id) = filename::parse_segment(&name) else { continue };
+        // One that is gone already is left out when it is opened.
+        let stat = root.fs().stat(&root.file(SEALED, &name));
+        found.push((stat.map_or(0, |stat| stat.modified_ms), id));
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, id)| id).collect())
 }
 
 fn is_gone(root: &Root, path: &std::path::Path) -> Result<bool> {
@@ -576,17 +606,22 @@ fn make_row(key: Key, mut found: Vec<Row>, new: &[Bytes]) -> Result<(Row, String
     Ok((row, text, Expected { key, heads, changes }))
 }
 
-/// Applies changes, and gives those that Automerge refuses, now or when they were folded before: they
-/// are kept with the changes that wait, because nothing is ever dropped. A person may want to look.
+/// Applies changes, all at once because each time costs a copy of the document. Gives those that
+/// Automerge refuses, now or when they were folded before: they are kept with the changes that wait,
+/// because nothing is ever dropped. A person may want to look.
 fn apply_or_keep(doc: &mut Doc, found: &[Row], new: &[Bytes]) -> Vec<Vec<u8>> {
-    let mut kept: Vec<Vec<u8>> = Vec::new();
     let before = found.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
-    for change in new.iter().map(|change| &change[..]).chain(before) {
-        if !doc.apply([change]).rejected.is_empty() && !kept.iter().any(|k| k == change) {
-            kept.push(change.to_vec());
-        }
+    let given: Vec<&[u8]> = new.iter().map(|change| &change[..]).chain(before).collect();
+    if doc.apply(given.iter().copied()).rejected.is_empty() {
+        return Vec::new();
     }
-    kept
+    let waiting: HashSet<ChangeHash> = doc.waiting().map(|(hash, _)| *hash).collect();
+    let refused = |change: &&[u8]| match merge::hash_of(change) {
+        Ok(hash) => !doc.contains(&hash) && !waiting.contains(&hash),
+        Err(_) => true,
+    };
+    let refused: BTreeSet<&[u8]> = given.into_iter().filter(refused).collect();
+    refused.into_iter().map(<[u8]>::to_vec).collect()
 }
 
 fn row_of(

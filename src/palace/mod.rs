@@ -19,6 +19,7 @@ pub mod write;
 
 mod document;
 mod error;
+mod foundation;
 mod state;
 mod tail;
 
@@ -33,6 +34,7 @@ use crate::store::follow::{Backlog, Follower};
 use crate::store::log::{BUFFERED_MS, Durability, Log};
 use crate::store::own::OwnSegments;
 use crate::store::root::Root;
+use foundation::Foundation;
 use state::State;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -78,6 +80,9 @@ struct Shared {
     /// What was there to compact when it was last tried.
     tried: Mutex<Backlog>,
     flushing: AtomicBool,
+    /// What buffered commits build on, and who is putting it on disk.
+    built_on: Mutex<Foundation>,
+    syncing: Mutex<()>,
 }
 
 /// How to open a palace.
@@ -149,6 +154,8 @@ impl Options {
             compacting: AtomicBool::new(false),
             tried: Mutex::default(),
             flushing: AtomicBool::new(false),
+            built_on: Mutex::default(),
+            syncing: Mutex::default(),
         };
         Ok(Palace { shared: Arc::new(shared) })
     }
@@ -210,15 +217,8 @@ impl Palace {
         Ok(state)
     }
 
-    /// A panic in another thread (a bug) may have left a loaded document half changed, so the state
-    /// is only used on after what can be loaded again was dropped.
     fn state(&self) -> MutexGuard<'_, State> {
-        self.shared.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
-            let mut state: MutexGuard<'_, State> = poisoned.into_inner();
-            state.evict_all();
-            self.shared.state.clear_poison();
-            state
-        })
+        self.shared.state()
     }
 
     /// What is to be done after a commit, and need not be waited for.
@@ -226,7 +226,9 @@ impl Palace {
         if durability == Durability::Buffered && !self.shared.flushing.swap(true, Ordering::SeqCst)
         {
             let weak = Arc::downgrade(&self.shared);
-            background("palace-sync", move || flush(&weak));
+            if !background("palace-sync", move || flush(&weak)) {
+                self.shared.flushing.store(false, Ordering::SeqCst);
+            }
         }
         self.compact_if_due();
     }
@@ -236,7 +238,8 @@ impl Palace {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
     pub fn sync(&self) -> Result<()> {
-        Ok(self.shared.log.sync()?)
+        self.shared.sync()?;
+        Ok(self.shared.log.report_lost()?)
     }
 
     /// Seals this process's segment, so that it can be folded. The next write starts another.
@@ -244,6 +247,7 @@ impl Palace {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`], or what the system says.
     pub fn seal(&self) -> Result<()> {
+        self.shared.sync()?;
         Ok(self.shared.log.seal()?)
     }
 }
@@ -253,7 +257,7 @@ fn flush(weak: &Weak<Shared>) {
     loop {
         std::thread::sleep(Duration::from_millis(BUFFERED_MS / 2));
         let Some(shared) = weak.upgrade() else { return };
-        if let Err(error) = shared.log.sync() {
+        if let Err(error) = shared.sync() {
             tracing::error!(%error, "buffered commits could not be put on disk");
         }
         shared.flushing.store(false, Ordering::SeqCst);
@@ -264,11 +268,26 @@ fn flush(weak: &Weak<Shared>) {
     }
 }
 
-/// Runs something on a thread of its own. Where no thread can be had, it is left undone: everything
+/// Runs something on a thread of its own. False: no thread can be had, and it is left undone. Everything
 /// that runs here is noticed and tried again by whoever writes next.
-fn background(name: &str, work: impl FnOnce() + Send + 'static) {
-    if let Err(error) = std::thread::Builder::new().name(name.to_owned()).spawn(work) {
+fn background(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
+    let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
+    if let Err(error) = &spawned {
         tracing::warn!(%error, name, "cannot start a thread");
+    }
+    spawned.is_ok()
+}
+
+impl Shared {
+    /// A panic in another thread (a bug) may have left a loaded document half changed, so the state
+    /// is only used on after what can be loaded again was dropped.
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+            let mut state: MutexGuard<'_, State> = poisoned.into_inner();
+            state.evict_all();
+            self.state.clear_poison();
+            state
+        })
     }
 }
 
@@ -276,7 +295,8 @@ impl Drop for Shared {
     fn drop(&mut self) {
         // Sealing spares the next compactor the question whether this process lives. If it fails, the
         // segment stays in open/ and is sealed by somebody else: nothing depends on it.
-        if let Err(error) = self.log.seal() {
+        let sealed = self.sync().and_then(|()| Ok(self.log.seal()?));
+        if let Err(error) = sealed {
             tracing::warn!(%error, "the segment could not be sealed on closing");
         }
     }

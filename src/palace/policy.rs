@@ -109,7 +109,7 @@ mod tests {
             written += appended;
             most_small = most_small.max(live.iter().filter(|c| c.appended < 16 << 20).count());
         }
-        assert!(written <= 3 * steps << 20, "{written}");
+        assert!(written <= (3 * steps) << 20, "{written}");
         assert!(most_small <= 2 * (FANOUT - 1), "{most_small}");
     }
 }

@@ -15,6 +15,18 @@ pub const PAGE_MAX: usize = 1_000;
 impl Palace {
     /// The document of this key; `None` if there is none or it is deleted.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// let found = palace.get("k")?.ok_or("it was written")?;
+    /// assert_eq!(found.value["a"], 1);
+    /// assert_eq!(palace.get("nothing")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any of [`Error`].
     pub fn get(&self, key: &str) -> Result<Option<Document>> {
@@ -33,6 +45,18 @@ impl Palace {
 
     /// The document as it was at a version that its history lists; `None` if it was deleted then.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let first = palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("k", json!({"a": 2}).as_object().ok_or("an object")?)?;
+    /// let before = palace.get_at("k", &first.etag)?.ok_or("it was not deleted then")?;
+    /// assert_eq!(before.value["a"], 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::NoSuchVersion`].
     pub fn get_at(&self, key: &str, etag: &Etag) -> Result<Option<Document>> {
@@ -48,6 +72,19 @@ impl Palace {
 
     /// Every change of a document, each after those that it builds on; also those of a deleted one.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("k", json!({"a": 2}).as_object().ok_or("an object")?)?;
+    /// let history = palace.history("k")?;
+    /// assert_eq!(history.len(), 2);
+    /// assert_eq!(history[1].deps, [history[0].hash]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any of [`Error`].
     pub fn history(&self, key: &str) -> Result<Vec<ChangeInfo>> {
@@ -60,6 +97,21 @@ impl Palace {
     ///
     /// Each page is as of the moment it was asked for. A document that is there all the time is in
     /// exactly one page, whatever others write between the calls.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// for key in ["notes/a", "notes/b", "plans/a"] {
+    ///     palace.put(key, json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// }
+    /// let first = palace.scan("notes/", None, 1)?;
+    /// assert_eq!(first.documents[0].key.as_str(), "notes/a");
+    /// let second = palace.scan("notes/", first.cursor.as_deref(), 1)?;
+    /// assert_eq!(second.documents[0].key.as_str(), "notes/b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`Error::Cursor`] if the cursor is not of this prefix.

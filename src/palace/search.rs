@@ -38,6 +38,19 @@ impl Palace {
     /// Words are runs of letters and digits, compared without case; a Chinese or Japanese character is
     /// a word of its own. `plan*` finds every word that starts with "plan".
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"text": "a plan for Monday"}).as_object().ok_or("an object")?)?;
+    /// palace.put("b", json!({"text": "planets"}).as_object().ok_or("an object")?)?;
+    /// let hits = palace.search("Plan monday", 10)?;
+    /// assert_eq!(hits[0].document.key.as_str(), "a");
+    /// assert_eq!(palace.search("plan*", 10)?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`Error::EmptyQuery`] if there is no word in the query.
     pub fn search(&self, query: &str, limit: usize) -> Result<Vec<Hit>> {

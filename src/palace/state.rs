@@ -16,7 +16,7 @@ use crate::store::follow::Follower;
 use crate::store::log::{Log, Ticket};
 use crate::store::own::OwnSegments;
 use bytes::Bytes;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// How many loaded documents are kept.
@@ -150,7 +150,7 @@ impl State {
     }
 
     /// Which places in other processes' segments these documents' changes come from.
-    pub fn foreign_places(&self, keys: &[&Key]) -> Vec<(SegmentId, u64)> {
+    pub fn foreign_places(&self, keys: &BTreeSet<Key>) -> Vec<(SegmentId, u64)> {
         let changes = keys.iter().flat_map(|key| self.tail.changes(key.as_str()));
         changes
             .filter_map(|change| match change.origin {
@@ -158,6 +158,38 @@ impl State {
                 Origin::Own(_) => None,
             })
             .collect()
+    }
+
+    /// Changes of this document that a commit which builds on them must carry along, because they may
+    /// be in nothing that replaces the segment they were read from: see [`Follower::is_certain`].
+    pub fn to_carry(&self, key: &Key) -> Result<Vec<Bytes>> {
+        self.foreign_changes(key, |segment| Ok(!self.follower.is_certain(segment)?))
+    }
+
+    /// The changes of this document that stand in those segments of other processes, and in none of
+    /// this one's.
+    pub fn foreign_changes(
+        &self,
+        key: &Key,
+        wanted: impl Fn(SegmentId) -> Result<bool>,
+    ) -> Result<Vec<Bytes>> {
+        let changes = self.tail.changes(key.as_str());
+        let own = |bytes: &Bytes| {
+            changes.iter().any(|c| matches!(c.origin, Origin::Own(_)) && c.bytes == *bytes)
+        };
+        let mut asked: HashMap<SegmentId, bool> = HashMap::new();
+        let mut found = Vec::new();
+        for change in changes {
+            let Origin::Segment(segment, _) = change.origin else { continue };
+            let wanted = match asked.get(&segment) {
+                Some(wanted) => *wanted,
+                None => *asked.entry(segment).or_insert(wanted(segment)?),
+            };
+            if wanted && !own(&change.bytes) {
+                found.push(change.bytes.clone());
+            }
+        }
+        Ok(found)
     }
 
     /// The document as readers see it.
@@ -176,8 +208,11 @@ impl State {
     /// The document from its rows in the snapshots, given oldest first; its tail must be empty.
     pub fn read_rows(&mut self, key: &Key, mut rows: Vec<ViewRow>) -> Result<Option<Document>> {
         let Some(newest) = rows.pop() else { return Ok(None) };
-        if rows.iter().all(|row| newest.heads == row.heads || newest.absorbed.contains(&row.heads))
-        {
+        // A row with changes that wait holds more than its heads say.
+        let within = |row: &ViewRow| {
+            !row.incomplete && (newest.heads == row.heads || newest.absorbed.contains(&row.heads))
+        };
+        if rows.iter().all(within) {
             let view = parse_view(&newest.view, key)?;
             return Ok(Document::of(key.clone(), newest.heads, view, newest.incomplete));
         }

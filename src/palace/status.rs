@@ -75,6 +75,18 @@ pub struct SnapshotStatus {
 impl Palace {
     /// Who has written and who is live, what files there are, and who is compacting.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let status = palace.status()?;
+    /// assert_eq!(status.segments.len(), 1);
+    /// assert_eq!(status.segments[0].state, "live");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// What the system says.
     pub fn status(&self) -> Result<Status> {

@@ -109,6 +109,17 @@ impl Tail {
         self.documents.get(key).map_or(&[], Vec::as_slice)
     }
 
+    /// The last commit of this process that changed one of these documents.
+    #[must_use]
+    pub fn last_own<'a>(&self, keys: impl IntoIterator<Item = &'a Key>) -> Option<Ticket> {
+        let changes = keys.into_iter().flat_map(|key| self.changes(key.as_str()));
+        let own = changes.filter_map(|change| match change.origin {
+            Origin::Own(ticket) => Some(ticket),
+            Origin::Segment(..) => None,
+        });
+        own.max_by_key(|ticket| ticket.sequence)
+    }
+
     /// The keys that have changes here, from `after` on (exclusive), as long as they have the prefix.
     pub fn keys<'a>(
         &'a self,

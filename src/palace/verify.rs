@@ -126,6 +126,11 @@ fn check_segment(follower: &Follower, reader: &Reader, found: &mut Verification)
             format!("{what}: {length} bytes: {}", region.reason),
         );
     }
+    if reader.length() == 0 {
+        // It got its name after its header was on disk.
+        let what = "the segment is empty: it was cut off, or is still being copied".to_owned();
+        found.note(path(), None, Severity::Problem, what);
+    }
     if let Some(palace) = follower.stranger(reader) {
         let what =
             format!("this segment belongs to palace {palace}; it is read, and never retired");

@@ -46,7 +46,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// Any of [`Error`](super::Error).
     pub fn watch(&self, prefix: &str) -> Result<Watch> {
         // One waiting hint is as good as many.
         let (sender, hints) = sync_channel(1);
@@ -70,7 +70,7 @@ impl Watch {
     /// `timeout`.
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// Any of [`Error`](super::Error).
     pub fn next(&mut self, timeout: Duration) -> Result<BTreeSet<Key>> {
         let deadline = Instant::now() + timeout;
         loop {
@@ -117,10 +117,9 @@ impl Watch {
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
                 // Reading a file is an event too: without this, watchers would wake each other for ever.
-                if !event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_))) {
-                    if sender.try_send(()).is_err() {
-                        tracing::trace!("a hint is waiting already");
-                    }
+                let read = event.is_ok_and(|event| matches!(event.kind, EventKind::Access(_)));
+                if !read && sender.try_send(()).is_err() {
+                    tracing::trace!("a hint is waiting already");
                 }
             })?;
         for name in [OPEN, SEALED, SNAP] {

@@ -3,17 +3,21 @@
 //! Invariant: a commit builds on everything that was acknowledged before it started, and is
 //! acknowledged only after its bytes, and those that they build on, are where the caller asked for.
 
+use super::foundation::Foundation;
 use super::state::{State, document_of};
 use super::{Error, Palace, Result};
 use crate::format::hash::{Etag, Heads};
+use crate::format::id::InstanceId;
 use crate::format::key::Key;
 use crate::format::record::{BODY_BYTES_MAX, Entry, RecordError, encode_commit};
+use crate::fs::FsError;
 use crate::merge::automerge::{AutomergeError, transaction::Transaction};
 use crate::merge::{Doc, MergeError, NewChange, Stamp, View};
 use crate::store::log::{Durability, Ticket};
 use crate::store::{StoreError, lock};
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
 
 /// On which condition a write happens.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -254,23 +258,20 @@ impl<'a> Batch<'a> {
             false => None,
         };
         let made = palace.make(writes, options)?;
-        if options.durability == Durability::Durable {
-            for foreign in &made.foreign {
-                foreign.sync()?;
+        let carried = match options.durability {
+            Durability::Durable => palace.shared.put_on_disk(&made.foundation)?,
+            Durability::Buffered => {
+                palace.shared.sync_later(made.foundation);
+                None
+            }
+        };
+        for ticket in [made.ticket, carried].into_iter().flatten() {
+            if let Err(error) = palace.shared.log.wait(ticket, options.durability) {
+                palace.state().forget_unwritten(&palace.shared.log);
+                return Err(error.into());
             }
         }
-        match (made.ticket, options.durability) {
-            (Some(ticket), durability) => {
-                if let Err(error) = palace.shared.log.wait(ticket, durability) {
-                    palace.state().forget_unwritten(&palace.shared.log);
-                    return Err(error.into());
-                }
-                palace.after_commit(durability);
-            }
-            // "It is there already" is a promise too.
-            (None, Durability::Durable) => palace.shared.log.sync()?,
-            (None, Durability::Buffered) => {}
-        }
+        palace.after_commit(options.durability);
         Ok(Receipt { outcomes: made.outcomes, durability: options.durability })
     }
 }
@@ -278,14 +279,17 @@ impl<'a> Batch<'a> {
 fn check_keys(writes: &[(Key, Option<Condition>, Write<'_>)]) -> Result<()> {
     let mut keys: Vec<&Key> = writes.iter().map(|(key, ..)| key).collect();
     keys.sort_unstable();
-    let twice = keys.array_windows().find(|[a, b]| a == b).map(|[key, _]| (*key).clone());
+    let twice =
+        keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b).map(|(key, _)| (*key).clone());
     if twice.is_some() || keys.is_empty() { Err(Error::Batch { key: twice }) } else { Ok(()) }
 }
 
 /// A commit that has its place in the log.
 struct Made {
+    /// What has to be waited for. Of a commit in which nothing differed, the commit of this process that
+    /// made it so, if any: "it is there already" is a promise too.
     ticket: Option<Ticket>,
-    foreign: Vec<crate::segment::reader::ForeignSync>,
+    foundation: Foundation,
     outcomes: Vec<Outcome>,
 }
 
@@ -312,10 +316,14 @@ impl Palace {
         writes: Vec<(Key, Option<Condition>, Write<'_>)>,
         options: &WriteOptions,
     ) -> Result<Made> {
+        if options.if_match.is_some() || writes.iter().any(|(_, condition, _)| condition.is_some())
+        {
+            check_readable(state)?;
+        }
         let instance = state.instance(&self.shared.log)?;
         let time_ms = self.shared.root.fs().now_ms();
         let by = options.by.as_deref().unwrap_or(&self.shared.program);
-        let (mut entries, mut outcomes) = (Vec::new(), Vec::new());
+        let (mut carried, mut entries, mut outcomes) = (Vec::new(), Vec::new(), Vec::new());
         for (key, condition, write) in writes {
             let doc = state.load(&key)?;
             check_condition(doc, &key, condition.as_ref().or(options.if_match.as_ref()))?;
@@ -331,25 +339,45 @@ impl Palace {
             let Draft { doc, changes, .. } = draft;
             let etag = doc.heads().etag();
             outcomes.push(Outcome { key: key.clone(), etag, changed: !changes.is_empty() });
-            let entry = |change: NewChange| Entry { key: key.clone(), change: change.bytes };
-            entries.extend(changes.into_iter().map(entry));
+            let entry = |change| Entry { key: key.clone(), change };
+            carried.extend(state.to_carry(&key)?.into_iter().map(entry));
+            entries.extend(changes.into_iter().map(|change| entry(Bytes::from(change.bytes))));
         }
-        let keys: Vec<&Key> = outcomes.iter().map(|outcome| &outcome.key).collect();
-        let foreign = state.follower.unsynced(state.foreign_places(&keys)).into_values().collect();
-        if entries.is_empty() {
-            return Ok(Made { ticket: None, foreign, outcomes });
-        }
+        let keys: BTreeSet<Key> = outcomes.iter().map(|outcome| outcome.key.clone()).collect();
+        let segments = state.follower.unsynced(state.foreign_places(&keys));
+        let foundation = Foundation { keys, segments };
         let body = Bytes::from(encode_commit(&entries));
         if body.len() > BODY_BYTES_MAX {
             return Err(StoreError::from(RecordError::TooLarge(body.len())).into());
         }
-        let Some(ticket) = self.shared.log.enqueue(instance, body.clone()) else {
-            let gone = std::io::Error::other("the write before this one failed; try again");
-            let path = self.shared.root.path().to_owned();
-            return Err(crate::fs::FsError { action: "write to", path, source: gone }.into());
-        };
-        state.add_own(ticket, body);
-        Ok(Made { ticket: Some(ticket), foreign, outcomes })
+        // In records of their own, so that no amount of them can make a commit too large.
+        for entry in carried {
+            self.enqueue(state, instance, Bytes::from(encode_commit(&[entry])))?;
+        }
+        if !entries.is_empty() {
+            self.enqueue(state, instance, body)?;
+        }
+        Ok(Made { ticket: state.tail.last_own(&foundation.keys), foundation, outcomes })
+    }
+
+    fn enqueue(&self, state: &mut State, instance: InstanceId, body: Bytes) -> Result<()> {
+        match self.shared.log.enqueue(instance, body.clone()) {
+            Some(ticket) => state.add_own(ticket, body),
+            None => {
+                let source = std::io::Error::other("the write before this one failed; try again");
+                let path = self.shared.root.path().to_owned();
+                return Err(FsError { action: "write to", path, source }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a snapshot cannot be read, nobody can say that a condition holds.
+fn check_readable(state: &State) -> Result<()> {
+    match state.follower.unreadable().next() {
+        Some((snapshot, _)) => Err(Error::Unreadable { snapshot }),
+        None => Ok(()),
     }
 }
 
@@ -379,6 +407,19 @@ impl Palace {
     /// Makes the document this value. Only what differs from what is there becomes operations, so
     /// that two writers who change different fields both keep their work.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let plan = json!({"title": "Plan", "done": false});
+    /// let written = palace.put("notes/plan", plan.as_object().ok_or("an object")?)?;
+    /// assert!(written.changed);
+    /// // The same again: there is nothing to write.
+    /// assert!(!palace.put("notes/plan", plan.as_object().ok_or("an object")?)?.changed);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any of [`Error`].
     pub fn put(&self, key: &str, value: &Map<String, Value>) -> Result<Outcome> {
@@ -386,6 +427,22 @@ impl Palace {
     }
 
     /// As [`Palace::put`], with options.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::{Condition, Palace, WriteOptions};
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let value = json!({"n": 1});
+    /// let value = value.as_object().ok_or("an object")?;
+    /// let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+    /// let first = palace.put_with("k", value, &absent)?;
+    /// // It is there now, so the condition does not hold any more.
+    /// assert!(palace.put_with("k", value, &absent).is_err());
+    /// let same = WriteOptions { if_match: Some(Condition::Match(first.etag)), ..WriteOptions::default() };
+    /// assert!(palace.put_with("k", value, &same).is_ok());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Any of [`Error`].
@@ -400,6 +457,19 @@ impl Palace {
 
     /// Applies a JSON merge patch (RFC 7396): fields that it does not name stay, `null` removes one.
     ///
+    /// ```
+    /// # use crdt_palace::palace::{Palace, WriteOptions};
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1, "b": 2}).as_object().ok_or("an object")?)?;
+    /// let patch = json!({"b": null, "c": 3});
+    /// palace.patch("k", patch.as_object().ok_or("an object")?, &WriteOptions::default())?;
+    /// let found = palace.get("k")?.ok_or("it was written")?;
+    /// assert_eq!(serde_json::Value::Object(found.value), json!({"a": 1, "c": 3}));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any of [`Error`].
     pub fn patch(
@@ -412,6 +482,17 @@ impl Palace {
     }
 
     /// Adds to a counter, which is made if it is not there. Increments made at the same time add up.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::{Palace, WriteOptions};
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.increment("stats", &["visits"], 2, &WriteOptions::default())?;
+    /// palace.increment("stats", &["visits"], 3, &WriteOptions::default())?;
+    /// assert_eq!(palace.get("stats")?.ok_or("it was written")?.value["visits"], json!(5));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Any of [`Error`].
@@ -428,6 +509,18 @@ impl Palace {
     /// Hides a document. Its history stays, and an edit made at the same time brings it back whole.
     /// To erase, see `crdt-compact --into NEW --forget KEY`.
     ///
+    /// ```
+    /// # use crdt_palace::palace::{Palace, WriteOptions};
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// palace.delete("k", &WriteOptions::default())?;
+    /// assert_eq!(palace.get("k")?, None);
+    /// assert_eq!(palace.history("k")?.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any of [`Error`].
     pub fn delete(&self, key: &str, options: &WriteOptions) -> Result<Outcome> {
@@ -435,6 +528,21 @@ impl Palace {
     }
 
     /// Changes a document through an Automerge transaction.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::{Palace, WriteOptions};
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// use crdt_palace::merge::automerge::{ObjType, ROOT, transaction::Transactable};
+    ///
+    /// palace.edit("draft", &WriteOptions::default(), |tx| {
+    ///     let text = tx.put_object(ROOT, "text", ObjType::Text)?;
+    ///     tx.splice_text(&text, 0, 0, "Once upon a time")
+    /// })?;
+    /// assert_eq!(palace.get("draft")?.ok_or("it was written")?.value["text"], json!("Once upon a time"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// Any of [`Error`]; if the closure fails nothing is written.
@@ -457,6 +565,21 @@ impl Palace {
 
     /// Changes one document through a [`Draft`], which can also look at it.
     ///
+    /// ```
+    /// # use crdt_palace::palace::{Palace, WriteOptions};
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.write("log", &WriteOptions::default(), |draft| {
+    ///     if !draft.exists() {
+    ///         draft.put(&serde_json::Map::from_iter([("lines".to_owned(), json!([]))]))?;
+    ///     }
+    ///     draft.append(&["lines"], &[json!("one more")])
+    /// })?;
+    /// assert_eq!(palace.get("log")?.ok_or("it was written")?.value["lines"], json!(["one more"]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any of [`Error`]; if the closure fails nothing is written.
     pub fn write(
@@ -473,6 +596,20 @@ impl Palace {
     }
 
     /// Starts a commit of several documents, which all appear at once or not at all.
+    ///
+    /// ```
+    /// use crdt_palace::format::key::Key;
+    /// # use crdt_palace::palace::{Palace, WriteOptions};
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    ///
+    /// let mut batch = palace.batch();
+    /// batch.write(Key::new("account/a")?, |draft| draft.increment(&["amount"], -30));
+    /// batch.write(Key::new("account/b")?, |draft| draft.increment(&["amount"], 30));
+    /// let receipt = batch.commit(&WriteOptions::default())?;
+    /// assert_eq!(receipt.outcomes.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn batch(&self) -> Batch<'_> {
         Batch::new(self)

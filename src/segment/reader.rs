@@ -5,7 +5,7 @@ use crate::format::header::{Header, decode_footer};
 use crate::format::id::SegmentId;
 use crate::format::record::{Kind, Record, RecordError, decode_commit};
 use crate::format::scan::{Region, scan};
-use crate::fs::{At, File, read_from};
+use crate::fs::{At, File, Fs, read_from};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -159,6 +159,20 @@ impl Reader {
         }
     }
 
+    /// Whether the segment still stands where it was found. Asked after a read: if it does, whoever
+    /// folds it will read at least as much.
+    ///
+    /// # Errors
+    /// [`SegmentError::Fs`]: a failure to look is not an answer.
+    pub fn has_name(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
+        let identity = self.file.stat().at("look at", &self.path)?;
+        match fs.stat(&self.path) {
+            Ok(found) => Ok(found.same_file(&identity)),
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error).at("look for", &self.path)?,
+        }
+    }
+
     /// Whether its last look was taken: see [`Reader::settle`].
     #[must_use]
     pub fn settled(&self) -> bool {
@@ -222,14 +236,34 @@ impl ForeignSync {
         self.synced_upto.load(Ordering::Relaxed) >= upto
     }
 
-    /// Puts on disk whatever the file holds now.
+    /// Asks the system to put on disk whatever the file holds now.
     ///
     /// # Errors
-    /// Nothing that depends on the segment may be acknowledged then.
+    /// [`SegmentError::Fs`].
     pub fn sync(&self) -> Result<(), SegmentError> {
+        Ok(self.file.sync().at("sync", &self.path)?)
+    }
+
+    /// Puts on disk whatever the file holds now, and says whether that can be relied upon.
+    ///
+    /// It can as long as the owner holds the segment. An owner whose sync failed lets go of it, and the
+    /// bytes of that sync may never reach the disk: the kernel calls them clean, shows them to every
+    /// reader, and tells nobody who opens the file later.
+    ///
+    /// # Errors
+    /// Nothing that depends on the segment may be acknowledged then, nor after `false`.
+    pub fn secure(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
         let length = self.file.stat().at("look at", &self.path)?.len;
-        self.file.sync().at("sync", &self.path)?;
-        self.synced_upto.fetch_max(length, Ordering::Relaxed);
-        Ok(())
+        self.sync()?;
+        // The lock belongs to the open file, so that this one is freed at once.
+        let owned = match fs.open(&self.path) {
+            Ok(file) => !file.try_lock().at("lock", &self.path)?,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
+            Err(error) => Err(error).at("open", &self.path)?,
+        };
+        if owned {
+            self.synced_upto.fetch_max(length, Ordering::Relaxed);
+        }
+        Ok(owned)
     }
 }

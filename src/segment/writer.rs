@@ -130,7 +130,11 @@ impl Writer {
         self.write(&[(Kind::Footer, sequence, &footer)])?;
         self.sync()?;
         let to = sealed.join(filename::segment(self.id));
-        match fs.rename_noreplace(&self.path, &to) {
+        if fs.stat(&to).is_ok() {
+            // Somebody copied files. It stays where it is, and is sealed once the other is folded.
+            return Ok(());
+        }
+        match fs.rename(&self.path, &to) {
             // Sealed by somebody else a moment ago: the same thing.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             done => Ok(done.at("seal", &self.path)?),

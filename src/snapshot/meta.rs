@@ -4,7 +4,6 @@ use super::codec::meta_check;
 use crate::format::FORMAT_VERSION;
 use crate::format::id::{IdError, PalaceId, SegmentId, SnapshotId};
 use rusqlite::Connection;
-use std::fmt::Write as _;
 use std::str::FromStr;
 
 /// What a snapshot says about itself. In the file it is text, one row a field, for people to read.
@@ -111,9 +110,5 @@ fn parse<T: FromStr<Err: std::fmt::Display>>(text: &str) -> Result<T, String> {
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a String cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

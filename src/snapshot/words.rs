@@ -32,6 +32,14 @@ pub fn words(text: &str) -> Vec<String> {
 pub(super) fn each_word(text: &str, mut take: impl FnMut(&str)) {
     let mut word = Word::default();
     for character in text.chars() {
+        // Most text, and no ASCII character is ignored or stands alone.
+        if character.is_ascii() {
+            match character.is_ascii_alphanumeric() {
+                true => word.push_lower(character.to_ascii_lowercase()),
+                false => word.end(&mut take),
+            }
+            continue;
+        }
         if is_ignored(character) {
             continue;
         }
@@ -58,10 +66,16 @@ struct Word {
 impl Word {
     fn push(&mut self, lower: char) {
         // Lower-casing İ yields an `i` and a combining dot.
-        if self.chars < WORD_CHARS_MAX && !is_ignored(lower) {
-            self.chars += 1;
+        if !is_ignored(lower) {
             // A sigma ends a word in another form than it has inside.
-            self.text.push(if lower == 'ς' { 'σ' } else { lower });
+            self.push_lower(if lower == 'ς' { 'σ' } else { lower });
+        }
+    }
+
+    fn push_lower(&mut self, lower: char) {
+        if self.chars < WORD_CHARS_MAX {
+            self.chars += 1;
+            self.text.push(lower);
         }
     }
 

@@ -9,6 +9,7 @@ use super::StoreError;
 use super::own::OwnSegments;
 use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
+use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
 use crate::fs::{At, read_from};
 use crate::segment::reader::{Commit, ForeignSync, Reader};
@@ -70,6 +71,8 @@ pub struct Follower {
     gone: HashSet<SegmentId>,
     snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
     unreadable: BTreeMap<SnapshotId, (SnapshotError, i64)>,
+    /// What a rescan that failed had found before.
+    found: News,
 }
 
 impl Follower {
@@ -83,31 +86,41 @@ impl Follower {
             gone: HashSet::new(),
             snapshots: BTreeMap::new(),
             unreadable: BTreeMap::new(),
+            found: News::default(),
         }
     }
 
     /// Looks at the directory.
     ///
     /// # Errors
-    /// What the system says. What was found before the failure is not lost: segments remember how far
-    /// they were read only together with what they gave, so the error is safe to retry.
+    /// What the system says. What was found before the failure is given by the next call that succeeds.
     pub fn rescan(&mut self) -> Result<News, StoreError> {
-        let mut news = News::default();
+        let mut news = std::mem::take(&mut self.found);
+        match self.look_around(&mut news) {
+            Ok(()) => Ok(news),
+            Err(error) => {
+                self.found = news;
+                Err(error)
+            }
+        }
+    }
+
+    fn look_around(&mut self, news: &mut News) -> Result<(), StoreError> {
         self.root.refresh()?;
         let own = self.own.all_named();
         let open = self.root.list(OPEN)?;
         let mut present = HashSet::with_capacity(open.len());
         for id in open.iter().filter_map(|name| filename::parse_segment(name)) {
             present.insert(id);
-            self.look(OPEN, id, &mut news)?;
+            self.look(OPEN, id, news)?;
         }
         for id in self.root.list(SEALED)?.iter().filter_map(|name| filename::parse_segment(name)) {
             present.insert(id);
-            self.look(SEALED, id, &mut news)?;
+            self.look(SEALED, id, news)?;
         }
-        self.list_snapshots(&mut news)?;
-        self.note_gone(&own, &present, &mut news);
-        Ok(news)
+        self.list_snapshots(news)?;
+        self.note_gone(&own, &present, news);
+        Ok(())
     }
 
     fn look(&mut self, directory: &str, id: SegmentId, news: &mut News) -> Result<(), StoreError> {
@@ -127,12 +140,14 @@ impl Follower {
             self.segments.insert(id, Followed { reader, sealed });
         }
         let Some(followed) = self.segments.get_mut(&id) else { return Ok(()) };
-        let commits = if sealed && !followed.reader.settled() {
-            followed.sealed = true;
-            followed.reader.settle(&self.root.file(SEALED, &filename::segment(id)))?
-        } else {
-            followed.reader.read_new()?
-        };
+        followed.sealed |= sealed;
+        let mut commits = followed.reader.read_new()?;
+        // One that another machine wrote, and whose end is missing, may be a copy under way.
+        let here = |header: &Header| header.machine == self.root.fs().host().machine;
+        let reader = &mut followed.reader;
+        if sealed && !reader.settled() && (reader.whole() || reader.header().is_some_and(here)) {
+            commits.extend(reader.settle(&self.root.file(SEALED, &filename::segment(id)))?);
+        }
         let instance = followed.reader.header().map(|header| header.instance);
         let found = |commit| Found { segment: id, instance, commit };
         news.commits.extend(commits.into_iter().map(found));
@@ -168,24 +183,34 @@ impl Follower {
             return Ok(true);
         }
         let path = self.root.file(SNAP, &filename::snapshot(id));
-        if let Err(error) = self.root.fs().stat(&path)
-            && error.kind() == ErrorKind::NotFound
-        {
-            return Ok(false);
-        }
-        match open_snapshot(&self.root, &path, id) {
+        let error = match open_snapshot(&self.root, &path, id) {
             Ok(snapshot) => {
                 self.unreadable.remove(&id);
                 self.snapshots.insert(id, Arc::new(snapshot));
                 news.snapshots = true;
+                return Ok(true);
             }
-            Err(StoreError::Snapshot(error)) => {
+            Err(error) => error,
+        };
+        // Asked after the failure: it may have been retired while it was being opened.
+        if self.root.fs().stat(&path).is_err_and(|error| error.kind() == ErrorKind::NotFound) {
+            return Ok(false);
+        }
+        match error {
+            // These files will be no better for being read again, and the others can be read.
+            StoreError::Snapshot(
+                error @ (SnapshotError::Damaged { .. }
+                | SnapshotError::NotASnapshot { .. }
+                | SnapshotError::WrongId { .. }),
+            ) => {
                 tracing::warn!(path = %path.display(), %error, "a snapshot cannot be read");
                 self.unreadable.insert(id, (error, now_ms));
+                Ok(true)
             }
-            Err(error) => return Err(error),
+            // No file handle left, an I/O error, a newer format: to read on would be to say that there
+            // are no such documents.
+            error => Err(error),
         }
-        Ok(true)
     }
 
     /// A segment in neither directory was retired, so a snapshot in the listing that came after holds
@@ -198,7 +223,7 @@ impl Follower {
         }
         self.gone.extend(gone);
         if self.unreadable.is_empty() {
-            news.folded = std::mem::take(&mut self.gone);
+            news.folded.extend(self.gone.drain());
         }
     }
 
@@ -219,6 +244,21 @@ impl Follower {
             }
         }
         found
+    }
+
+    /// Whether everything that was read from a segment is sure to be in whatever replaces it. It is if
+    /// the segment still stands in `open/`, because it is read again after it is sealed, and if its owner
+    /// sealed it. If somebody else did, a write may have come after that and before our look: its writer
+    /// will notice and write it again, unless it dies first.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_certain(&self, segment: SegmentId) -> Result<bool, StoreError> {
+        match self.segments.get(&segment) {
+            Some(Followed { reader, .. }) if reader.whole() => Ok(true),
+            Some(Followed { reader, sealed: false }) => Ok(reader.has_name(self.root.fs())?),
+            _ => Ok(false),
+        }
     }
 
     /// The segments that are followed.
@@ -252,12 +292,16 @@ impl Follower {
         self.segments.into_values()
     }
 
-    /// What is in no snapshot yet, own segments left out.
+    /// What is in no snapshot yet, without the segment that this process appends to.
     #[must_use]
     pub fn backlog(&self) -> Backlog {
         let sealed = self.segments.values().filter(|followed| followed.sealed);
-        let sealed_bytes = sealed.map(|followed| followed.reader.length()).sum();
-        Backlog { segments: self.segments.len(), sealed_bytes }
+        let sealed_bytes: u64 = sealed.map(|followed| followed.reader.length()).sum();
+        let (own_segments, own_bytes) = self.own.sealed();
+        Backlog {
+            segments: self.segments.len() + own_segments,
+            sealed_bytes: sealed_bytes + own_bytes,
+        }
     }
 
     /// Which palace a segment says it belongs to, if that is not this one.

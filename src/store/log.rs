@@ -8,15 +8,11 @@
 use super::StoreError;
 use super::own::OwnSegments;
 use super::root::Root;
-use crate::format::filename::{OPEN, SEALED, TMP};
-use crate::format::header::Header;
-use crate::format::id::{InstanceId, SegmentId};
+use super::turn::{Queued, Turn, seal};
+use crate::format::id::InstanceId;
 use crate::segment::writer::Writer;
 use bytes::Bytes;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-
-/// A segment is sealed and followed by a new one when it has this many bytes.
-pub const SEGMENT_BYTES: u64 = 1 << 20;
 
 /// When a commit counts as done.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
@@ -42,12 +38,6 @@ pub struct Ticket {
     pub sequence: u64,
 }
 
-#[derive(Clone, Debug)]
-struct Queued {
-    sequence: u64,
-    body: Bytes,
-}
-
 /// An instance that was given up, how far its commits are good, and why.
 #[derive(Debug)]
 struct Failure {
@@ -71,7 +61,13 @@ struct Inner {
     synced: u64,
     sync_wanted: bool,
     leading: bool,
+    /// How many turns of writing there were.
+    turns: u64,
+    /// The last commit that the present turn writes.
+    in_turn: u64,
     failures: Vec<Failure>,
+    /// Why buffered commits may be lost to a power cut, until somebody was told.
+    lost: Option<Arc<StoreError>>,
 }
 
 /// The log of this process. Shared by its threads.
@@ -81,7 +77,9 @@ pub struct Log {
     program: String,
     own: Arc<OwnSegments>,
     inner: Mutex<Inner>,
-    turn: Condvar,
+    /// Who waits for the present turn, and who for the next: by the number of the turn, odd or even. A
+    /// turn that ends wakes all of the former and one of the latter, to lead; not everybody.
+    turn: [Condvar; 2],
 }
 
 impl Log {
@@ -98,9 +96,12 @@ impl Log {
             synced: 0,
             sync_wanted: false,
             leading: false,
+            turns: 0,
+            in_turn: 0,
             failures: Vec::new(),
+            lost: None,
         };
-        Log { root, program, own, inner: Mutex::new(inner), turn: Condvar::new() }
+        Log { root, program, own, inner: Mutex::new(inner), turn: Default::default() }
     }
 
     /// A thread that panicked elsewhere in this module's short critical sections leaves counters and
@@ -151,7 +152,8 @@ impl Log {
         while !inner.is_done(ticket, durability)? {
             inner.sync_wanted |= durability == Durability::Durable;
             inner = if inner.leading {
-                self.turn.wait(inner).unwrap_or_else(PoisonError::into_inner)
+                let later = ticket.sequence > inner.in_turn;
+                self.wait_for_turn(inner, u64::from(later))
             } else {
                 self.lead(inner)
             };
@@ -159,12 +161,14 @@ impl Log {
         Ok(())
     }
 
-    /// How far the commits of `instance` are written.
+    /// How far the commits of `instance` can be built on. Of one that was given up, what it had not
+    /// put on disk may be lost, whether or not it counted as buffered; as much of it as is in the
+    /// segment is read from there, like another process's.
     #[must_use]
     pub fn written(&self, instance: InstanceId) -> u64 {
         let inner = self.lock();
         match inner.failures.iter().find(|failure| failure.instance == instance) {
-            Some(failure) => failure.written,
+            Some(failure) => failure.synced,
             None => inner.written,
         }
     }
@@ -193,6 +197,7 @@ impl Log {
         let Some(instance) = inner.instance else { return inner };
         inner.leading = true;
         let batch = std::mem::take(&mut inner.queue);
+        inner.in_turn = batch.last().map_or(inner.written, |queued| queued.sequence);
         let mut turn = Turn {
             root: &self.root,
             program: &self.program,
@@ -213,11 +218,30 @@ impl Log {
                 inner.synced = unsynced.first().map_or(inner.written, |first| first.sequence - 1);
                 (inner.writer, inner.unsynced) = (writer, unsynced);
             }
-            Err(error) => inner.give_up(error, touched),
+            Err(error) => {
+                inner.give_up(error, touched);
+                // Those of the next turn have failed too, and nobody would wake them.
+                self.turn.iter().for_each(Condvar::notify_all);
+            }
         }
         inner.leading = false;
-        self.turn.notify_all();
+        self.end_turn(&mut inner);
         inner
+    }
+
+    /// Sleeps until the end of the present turn, or, if `ahead` is 1, until then or the end of the next.
+    fn wait_for_turn<'a>(&self, inner: MutexGuard<'a, Inner>, ahead: u64) -> MutexGuard<'a, Inner> {
+        let [even, odd] = &self.turn;
+        let turn = if (inner.turns + ahead).is_multiple_of(2) { even } else { odd };
+        turn.wait(inner).unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn end_turn(&self, inner: &mut Inner) {
+        let [even, odd] = &self.turn;
+        let (present, next) = if inner.turns.is_multiple_of(2) { (even, odd) } else { (odd, even) };
+        inner.turns += 1;
+        present.notify_all();
+        next.notify_one();
     }
 
     /// Seals this instance's segment; the next commit starts a new one.
@@ -229,13 +253,24 @@ impl Log {
         self.sync()?;
         let mut inner = self.lock();
         while inner.leading {
-            inner = self.turn.wait(inner).unwrap_or_else(PoisonError::into_inner);
+            inner = self.wait_for_turn(inner, 0);
         }
         let last = inner.written;
         let Some(writer) = inner.writer.take() else { return Ok(()) };
         drop(inner);
-        let sealed = self.root.path().join(SEALED);
-        Ok(writer.seal(self.root.fs(), &sealed, last)?)
+        Ok(seal(self.root.as_ref(), &self.own, writer, last)?)
+    }
+
+    /// Whether commits that counted as buffered may be lost to a power cut, because the disk failed
+    /// before they were on it. Said once.
+    ///
+    /// # Errors
+    /// [`StoreError::OutcomeUnknown`].
+    pub fn report_lost(&self) -> Result<(), StoreError> {
+        match self.lock().lost.take() {
+            Some(source) => Err(StoreError::OutcomeUnknown { source }),
+            None => Ok(()),
+        }
     }
 }
 
@@ -260,6 +295,9 @@ impl Inner {
     fn give_up(&mut self, error: StoreError, unknown: bool) {
         let (written, synced) = (self.written, self.synced);
         let source = Arc::new(error);
+        if written > synced {
+            self.lost = Some(source.clone());
+        }
         let failure = self.instance.take().map(|instance| Failure {
             instance,
             written,
@@ -271,125 +309,6 @@ impl Inner {
         self.writer = None;
         self.queue.clear();
         self.unsynced.clear();
-        (self.next, self.written, self.synced) = (1, 0, 0);
-    }
-}
-
-/// One turn of writing, away from the lock.
-struct Turn<'a> {
-    root: &'a Root,
-    program: &'a str,
-    instance: InstanceId,
-    writer: Option<Writer>,
-    /// Written since the last good sync: what a new segment must start with.
-    unsynced: Vec<Queued>,
-    own: &'a OwnSegments,
-    /// Whether something was written, or may have been.
-    touched: bool,
-    sync: bool,
-}
-
-impl Turn<'_> {
-    /// Writes `batch`, and gives the highest sequence number that is done.
-    fn write(&mut self, batch: Vec<Queued>) -> Result<u64, StoreError> {
-        if let Err(error) = self.rotate_if_full() {
-            // The commits in it are safe and somebody else will seal it.
-            tracing::warn!(%error, "a full segment could not be sealed");
-        }
-        let known = self.unsynced.len();
-        self.unsynced.extend(batch);
-        let last = self.unsynced.last().map_or(0, |queued| queued.sequence);
-        let from = if self.writer.is_some() { known } else { 0 };
-        let mut outcome = self.attempt(from);
-        let mut failures = 0;
-        loop {
-            match outcome {
-                Ok(true) => return Ok(last),
-                // Sealed under us. That is no failure, and can happen again while this process is
-                // stopped between two steps.
-                Ok(false) => {}
-                Err(error) => {
-                    failures += 1;
-                    tracing::warn!(%error, failures, "a write to a segment failed");
-                    if let Some(writer) = &self.writer {
-                        self.own.disown(writer.id());
-                    }
-                    if failures == 2 {
-                        return Err(error);
-                    }
-                }
-            }
-            self.writer = None;
-            outcome = self.attempt(0);
-        }
-    }
-
-    fn rotate_if_full(&mut self) -> Result<(), StoreError> {
-        let Some(writer) = self.writer.take_if(|writer| writer.end() >= SEGMENT_BYTES) else {
-            return Ok(());
-        };
-        let last = self.unsynced.last().map_or(0, |queued| queued.sequence);
-        let sealed = self.root.path().join(SEALED);
-        writer.seal(self.root.fs(), &sealed, last)?;
-        // Sealing synced it, and every commit in it was found to have its name after it was written.
-        self.unsynced.clear();
-        Ok(())
-    }
-
-    /// Writes `unsynced` from index `from` on and says whether it counts. False: the segment was
-    /// sealed under us, and may have been read before.
-    fn attempt(&mut self, from: usize) -> Result<bool, StoreError> {
-        let mut writer = match self.writer.take() {
-            Some(writer) => writer,
-            None => self.create()?,
-        };
-        let items = self.unsynced.get(from..).unwrap_or_default();
-        self.touched |= !items.is_empty();
-        let appended =
-            writer.append(items.iter().map(|queued| (queued.sequence, &queued.body[..])));
-        let synced = match appended {
-            Ok(()) if self.sync => writer.sync(),
-            done => done,
-        };
-        let named = synced.and_then(|()| writer.has_name(self.root.fs()));
-        let id = writer.id();
-        self.writer = Some(writer);
-        if !named? {
-            return Ok(false);
-        }
-        // Only now: what was written after the segment lost its name is in no snapshot that replaces it.
-        let items = self.unsynced.get(from..).unwrap_or_default();
-        if let (Some(first), Some(last)) = (items.first(), items.last()) {
-            self.own.wrote(id, first.sequence..=last.sequence);
-        }
-        if self.sync {
-            self.unsynced.clear();
-        }
-        Ok(true)
-    }
-
-    fn create(&self) -> Result<Writer, StoreError> {
-        let palace = self.root.ensure_created()?;
-        let host = self.root.fs().host();
-        let segment = SegmentId(self.root.random()?);
-        let header = Header {
-            segment,
-            instance: self.instance,
-            palace,
-            machine: host.machine,
-            boot: host.boot,
-            created_ms: self.root.fs().now_ms(),
-            fs_type: self.root.fs_type()?,
-            pid: std::process::id(),
-            program: self.program.to_owned(),
-        };
-        let (tmp, open) = (self.root.path().join(TMP), self.root.path().join(OPEN));
-        self.own.add(segment, self.instance);
-        let created = Writer::create(self.root.fs(), &tmp, &open, &header);
-        match &created {
-            Ok(_) => self.own.named(segment),
-            Err(_) => self.own.disown(segment),
-        }
-        Ok(created?)
+        (self.next, self.written, self.synced, self.in_turn) = (1, 0, 0, 0);
     }
 }

@@ -12,6 +12,7 @@ pub mod own;
 pub mod retire;
 pub mod root;
 pub mod seal;
+mod turn;
 
 use crate::format::manifest::ManifestError;
 use crate::fs::FsError;

@@ -17,6 +17,8 @@ pub struct OwnSegment {
     pub sequences: Option<RangeInclusive<u64>>,
     /// False until it stands in `open/`.
     pub named: bool,
+    /// Its length, once it is sealed.
+    pub sealed_bytes: Option<u64>,
 }
 
 /// The list of them.
@@ -31,7 +33,13 @@ impl OwnSegments {
 
     /// Adds a segment that is about to be created.
     pub fn add(&self, segment: SegmentId, instance: InstanceId) {
-        self.lock().push(OwnSegment { segment, instance, sequences: None, named: false });
+        self.lock().push(OwnSegment {
+            segment,
+            instance,
+            sequences: None,
+            named: false,
+            sealed_bytes: None,
+        });
     }
 
     fn change(&self, segment: SegmentId, change: impl FnOnce(&mut OwnSegment)) {
@@ -43,6 +51,19 @@ impl OwnSegments {
     /// Notes that it stands in `open/`.
     pub fn named(&self, segment: SegmentId) {
         self.change(segment, |own| own.named = true);
+    }
+
+    /// Notes that it was sealed with this length.
+    pub fn sealed_at(&self, segment: SegmentId, bytes: u64) {
+        self.change(segment, |own| own.sealed_bytes = Some(bytes));
+    }
+
+    /// How many of them are sealed and not folded yet, and how many bytes they have.
+    #[must_use]
+    pub fn sealed(&self) -> (usize, u64) {
+        let own = self.lock();
+        let sealed = own.iter().filter_map(|own| own.sealed_bytes);
+        sealed.fold((0, 0), |(n, sum), bytes| (n + 1, sum + bytes))
     }
 
     /// Notes that these commits count: the segment had its name after they were written to it.

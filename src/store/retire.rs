@@ -53,7 +53,7 @@ pub fn sync_snap(root: &Root) -> Result<(), StoreError> {
 pub fn retire(root: &Root, directory: &str, name: &str) -> Result<(), StoreError> {
     let from = root.file(directory, name);
     let to = root.file(TRASH, &filename::trash(name, root.fs().now_ms()));
-    match root.fs().rename_noreplace(&from, &to) {
+    match root.fs().rename(&from, &to) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
         done => Ok(done.at("retire", &from)?),
     }

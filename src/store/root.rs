@@ -10,6 +10,7 @@ use crate::format::manifest::{Manifest, ManifestError};
 use crate::fs::{At, Fs, class, read_from};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 /// Why a palace is open read-only.
@@ -23,6 +24,9 @@ pub struct Root {
     path: PathBuf,
     manifest: OnceLock<Manifest>,
     read_only: Option<&'static str>,
+    /// Whether this process has seen to it that the directories and the manifest are on disk. That they
+    /// are there is not enough: who made them may have died before it synced them.
+    durable: AtomicBool,
 }
 
 impl Root {
@@ -38,6 +42,7 @@ impl Root {
             path: path.to_owned(),
             manifest: OnceLock::new(),
             read_only: read_only.then_some(ASKED),
+            durable: AtomicBool::new(false),
         };
         match root.read_manifest()? {
             Some(manifest) => drop(root.manifest.set(manifest)),
@@ -98,16 +103,23 @@ impl Root {
         let whole = DIRECTORIES.iter().all(|name| self.fs.stat(&self.path.join(name)).is_ok());
         if let Some(manifest) = self.manifest.get()
             && whole
+            && self.durable.load(Ordering::Relaxed)
         {
             return Ok(manifest.palace);
         }
+        // It may have been created, by somebody else, since this process looked.
+        if self.exists()? && !self.fs.owned(&self.path).at("look at", &self.path)? {
+            return Err(StoreError::ReadOnly { path: self.path.clone(), reason: NOT_OWNER });
+        }
         self.create_directory_chain(&self.path)?;
+        self.sync_ancestors()?;
         self.create_directory(&self.path.join(TMP))?;
         let manifest = self.ensure_manifest()?;
         for name in DIRECTORIES {
             self.create_directory(&self.path.join(name))?;
         }
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
+        self.durable.store(true, Ordering::Relaxed);
         Ok(self.manifest.get_or_init(|| manifest).palace)
     }
 
@@ -123,21 +135,30 @@ impl Root {
     }
 
     fn create_directory_chain(&self, path: &Path) -> Result<(), StoreError> {
-        let parent = match path.parent() {
-            Some(parent) if parent.as_os_str().is_empty() => Path::new("."),
-            Some(parent) => parent,
-            None => return Ok(()),
-        };
-        match self.fs.create_dir(path) {
-            Ok(()) => {}
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(()),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
+        match (self.fs.create_dir(path), path.parent()) {
+            (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
                 self.create_directory_chain(parent)?;
-                self.create_directory(path)?;
+                self.create_directory(path)
             }
-            Err(error) => Err(error).at("create", path)?,
+            (Err(error), _) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            (done, _) => Ok(done.at("create", path)?),
         }
-        Ok(self.fs.sync_dir(parent).at("sync", parent)?)
+    }
+
+    /// Puts the names that lead to the palace on disk, also those of directories that were there: see
+    /// [`Root::durable`]. A directory that this user may not read holds none that this user made, and
+    /// some file systems cannot sync a directory.
+    fn sync_ancestors(&self) -> Result<(), StoreError> {
+        use ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
+        for ancestor in self.path.ancestors().skip(1) {
+            let here = ancestor.as_os_str().is_empty();
+            let ancestor = if here { Path::new(".") } else { ancestor };
+            match self.fs.sync_dir(ancestor) {
+                Err(e) if matches!(e.kind(), InvalidInput | PermissionDenied | Unsupported) => {}
+                done => done.at("sync", ancestor)?,
+            }
+        }
+        Ok(())
     }
 
     fn create_directory(&self, path: &Path) -> Result<(), StoreError> {
@@ -149,6 +170,8 @@ impl Root {
 
     fn ensure_manifest(&self) -> Result<Manifest, StoreError> {
         if let Some(manifest) = self.read_manifest()? {
+            // On disk before the directories beside it: those without it would be no palace.
+            self.fs.sync_dir(&self.path).at("sync", &self.path)?;
             return Ok(manifest);
         }
         let id = self.random()?;

@@ -26,6 +26,9 @@ pub enum Left {
     LockUntrusted,
     /// Its header is damaged, so nothing is known of its owner.
     Headless,
+    /// A file of its name stands in `sealed/` already: somebody copied files. It is sealed once that one
+    /// is folded.
+    Twice,
 }
 
 /// What [`seal_dead`] did.
@@ -62,7 +65,10 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
         reader.read_new()?;
         match reason_to_leave(reader.header(), host, trusted) {
             Some(reason) if !adopt => done.left.push((id, reason)),
-            _ => match root.fs().rename_noreplace(&path, &root.file(SEALED, &name)) {
+            _ if root.fs().stat(&root.file(SEALED, &name)).is_ok() => {
+                done.left.push((id, Left::Twice));
+            }
+            _ => match root.fs().rename(&path, &root.file(SEALED, &name)) {
                 Ok(()) => done.sealed.push(id),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => Err(error).at("seal", &path)?,

@@ -1,7 +1,7 @@
 //! The protocol: what each process can do next, and what breaking it would look like.
 
 use crate::search::Next;
-use crate::state::{LoaderAt, State};
+use crate::state::{File, LoaderAt, Place, State};
 
 /// One way to get the protocol wrong.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,6 +52,8 @@ pub struct Model {
     /// How many of them are at work at once, 1 or 2.
     pub compactors: usize,
     pub loading: bool,
+    /// In the beginning, the first writer's first record is acknowledged, and in a snapshot only.
+    pub folded: bool,
     /// Syncs are steps; the property is about what every power cut would leave.
     pub power: bool,
     /// How many power cuts happen, with everybody starting again afterwards.
@@ -68,6 +70,18 @@ impl Model {
     pub fn record(&self, who: usize, state: &State) -> usize {
         let before = if who == 0 { 0 } else { self.records[0] };
         usize::from(before + state.writers[who].done)
+    }
+
+    /// The state in the beginning.
+    pub fn initial(&self) -> State {
+        let mut state = State::new(self.runs, self.cuts);
+        if self.folded {
+            let (at, snapshot) = (Place::Snap, true);
+            state.create(File { at, sure: at, has: 1, synced: 1, covers: 0, snapshot });
+            state.writers[0].done = 1;
+            state.acked = 1;
+        }
+        state
     }
 
     /// All that can happen next.

@@ -25,6 +25,8 @@ pub(super) struct Content {
     replaced: bool,
     /// When it was last written, milliseconds since 1970.
     pub(super) modified_ms: i64,
+    /// How many syncs failed.
+    pub(super) failures: u64,
 }
 
 impl Content {
@@ -75,6 +77,7 @@ impl Content {
     /// A sync that fails, as on ext4, XFS and Btrfs: the pages are clean from now on, written or not.
     pub(super) fn fail_sync(&mut self) {
         self.doubtful.append(&mut self.dirty);
+        self.failures += 1;
     }
 
     /// Keeps of the bytes that were not synced all, none, the first few, or some sectors.

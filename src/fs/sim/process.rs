@@ -9,6 +9,7 @@ use super::{Shared, State};
 use crate::fs::{File, Fs, Host, Stat};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 
 /// A process on a [`SimDisk`](super::SimDisk). A clone is the same process.
 #[derive(Clone, Debug)]
@@ -26,7 +27,9 @@ impl SimFs {
 
     fn opened(&self, state: &mut State, ino: Ino, writable: bool) -> Box<dyn File> {
         let description = state.next_number();
-        Box::new(SimFile { process: self.clone(), ino, description, writable })
+        let failures = state.image.file(ino).map_or(0, |content| content.failures);
+        let seen = AtomicU64::new(failures);
+        Box::new(SimFile { process: self.clone(), ino, description, writable, seen })
     }
 }
 
@@ -91,6 +94,11 @@ impl Fs for SimFs {
         Ok(state.stat(state.image.find(path)?))
     }
 
+    /// Nobody renames over a name that is taken, so this is one operation of the disk with the other.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.rename_noreplace(from, to)
+    }
+
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.disk.state();
         state.change(self.process, Call::Rename)?;
@@ -152,6 +160,8 @@ struct SimFile {
     /// Tells this description from others of the same file: a lock belongs to one of them.
     description: u64,
     writable: bool,
+    /// How many failed syncs of the file it was told of.
+    seen: AtomicU64,
 }
 
 impl SimFile {
@@ -184,7 +194,7 @@ impl File for SimFile {
     }
 
     fn sync(&self) -> io::Result<()> {
-        self.disk().state().sync(self.process(), self.ino)
+        self.disk().state().sync(self.process(), self.ino, &self.seen)
     }
 
     fn stat(&self) -> io::Result<Stat> {

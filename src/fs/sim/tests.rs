@@ -211,6 +211,22 @@ fn a_failed_sync_gives_its_bytes_up_and_the_next_one_lies() {
 }
 
 #[test]
+fn a_failed_sync_is_told_once_to_every_file_that_was_open() {
+    let (disk, fs) = disk();
+    let file = durable_file(&fs, "/a/f", b"12");
+    let other = disk.process();
+    let theirs = other.open(p("/a/f")).unwrap();
+    file.append(b"34").unwrap();
+    disk.fail_nth(Call::Sync, 1, Failure::Io);
+    assert!(theirs.sync().is_err());
+    assert!(file.sync().is_err(), "the failure of somebody else's sync is news here");
+    assert!(file.sync().is_ok() && theirs.sync().is_ok(), "and then it is not");
+    assert!(other.open(p("/a/f")).unwrap().sync().is_ok(), "nor to who opened it later");
+    let seen = outcomes(&disk, |fs| read(fs, "/a/f"));
+    assert!(seen.contains(&b"12\x00\x00"[..]), "the bytes are gone: {seen:?}");
+}
+
+#[test]
 fn a_note_replaces_what_was_there_and_is_not_synced() {
     let (disk, fs) = disk();
     durable_file(&fs, "/a/LOCK", b"old note");

@@ -1,0 +1,160 @@
+//! `crdt-compact`: fold a palace's files, or merge palaces into a new one.
+
+use super::print::{bytes, json, shown, stdout};
+use super::report::{Exit, Failure, finish};
+use crate::format::key::Key;
+use crate::fs::os::OsFs;
+use crate::palace::fold::{CompactOptions, CompactReport, Extent};
+use crate::palace::into::{IntoReport, merge_into};
+use crate::palace::{Error, Options, Palace};
+use crate::store::seal::Left;
+use clap::Parser;
+use std::collections::BTreeSet;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+const EXAMPLES: &str = "\
+Examples:
+  crdt-compact ~/.local/share/crdt-palace
+      Fold everything into one snapshot. Safe while servers run.
+  crdt-compact --dry-run --json ~/.local/share/crdt-palace
+      Only say what would be done.
+  crdt-compact --into merged laptop-copy desktop-copy
+      Merge copies of a palace, or different palaces, into a new one.
+  crdt-compact --into clean --forget 'entity/Old password' palace
+      Copy a palace without a document and its history.
+
+Exit codes: 0 done, 1 a problem, 2 usage, 10 no palace there, 11 somebody else is
+compacting, 12 written by a newer version.";
+
+/// Fold the files of a palace into one snapshot, or merge palaces into a new one.
+#[derive(Parser)]
+#[command(name = "crdt-compact", version, after_help = EXAMPLES)]
+struct Args {
+    /// The palace; with --into, one or more of them
+    #[arg(required = true, value_name = "PALACE")]
+    palaces: Vec<PathBuf>,
+    /// Only say what would be done
+    #[arg(long, conflicts_with = "into")]
+    dry_run: bool,
+    /// Also fold segments whose owner cannot be known to be gone, such as those of another machine
+    #[arg(long, conflicts_with = "into")]
+    adopt: bool,
+    /// Write a new palace here with everything that is in the given ones, which stay as they are
+    #[arg(long, value_name = "NEW")]
+    into: Option<PathBuf>,
+    /// Leave this document and its history out of NEW
+    #[arg(long, value_name = "KEY", requires = "into")]
+    forget: Vec<String>,
+    /// Print JSON
+    #[arg(long)]
+    json: bool,
+}
+
+/// The command.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    super::log_to_stderr();
+    finish("crdt-compact", run(&args))
+}
+
+fn run(args: &Args) -> Result<Exit, Failure> {
+    match (&args.into, args.palaces.as_slice()) {
+        (Some(into), sources) => merge(into, sources, args),
+        (None, [palace]) => compact(palace, args),
+        (None, _) => Err(Failure::Usage(
+            "name one palace, or say with --into NEW where several are to be merged; see --help",
+        )),
+    }
+}
+
+fn compact(path: &Path, args: &Args) -> Result<Exit, Failure> {
+    // Opening to write would take a path where nothing is for a palace without documents.
+    drop(Palace::open_read_only(path)?);
+    let program = concat!("crdt-compact ", env!("CARGO_PKG_VERSION"));
+    let palace = Options::default().program(program).auto_compact(false).open(path)?;
+    let options = CompactOptions { extent: Extent::All, adopt: args.adopt, dry_run: args.dry_run };
+    let report = palace.compact(options)?;
+    let mut out = stdout();
+    match args.json {
+        true => json(&mut out, &report)?,
+        false => print_compacted(&mut out, &report, args.dry_run)?,
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn print_compacted(
+    out: &mut impl Write,
+    report: &CompactReport,
+    dry_run: bool,
+) -> std::io::Result<()> {
+    let CompactReport { segments, snapshots, changes, .. } = report;
+    let inputs = format!("{segments} segments ({changes} changes) and {snapshots} snapshots");
+    let before = bytes(report.bytes_before);
+    match (dry_run, segments + snapshots) {
+        (_, 0) => writeln!(out, "nothing to fold")?,
+        (true, _) => writeln!(out, "would fold {inputs}, {before}")?,
+        (false, _) => {
+            writeln!(out, "folded {inputs}: {before} became {}", bytes(report.bytes_after))?;
+            let (documents, commits) = (report.documents, report.commits);
+            writeln!(out, "the snapshot has {documents} documents and {commits} commits")?;
+        }
+    }
+    if !dry_run {
+        let (sealed, cleared) = (report.sealed, report.cleared);
+        writeln!(out, "sealed {sealed} segments of dead processes, cleared {cleared} old files")?;
+        let (all, locked) = (report.elapsed_ms, report.lock_held_ms);
+        writeln!(out, "took {all} ms, of which LOCK was held for {locked} ms")?;
+    }
+    for skipped in &report.skipped {
+        let path = skipped.path.display().to_string();
+        writeln!(out, "skipped {}: {}", shown(&path), shown(&skipped.reason))?;
+    }
+    for left in &report.left_open {
+        writeln!(out, "left open {}: {}", left.segment, why_open(left.reason))?;
+    }
+    Ok(())
+}
+
+fn why_open(reason: Left) -> &'static str {
+    match reason {
+        Left::Live => "its process is running",
+        Left::OtherMachine => "another machine wrote it; if no process there is left, say --adopt",
+        Left::LockUntrusted => {
+            "locks mean nothing on its file system; if its process is gone, say --adopt"
+        }
+        Left::Headless => "its header is damaged; see crdt-log verify",
+        Left::Twice => "a file of its name is in sealed/; the next run takes it",
+    }
+}
+
+fn merge(into: &Path, sources: &[PathBuf], args: &Args) -> Result<Exit, Failure> {
+    let keys = args.forget.iter().map(|key| Key::new(key));
+    let forget: BTreeSet<Key> = keys.collect::<Result<_, _>>().map_err(Error::from)?;
+    let report = merge_into(Arc::new(OsFs), into, sources, &forget)?;
+    if report.forgotten < forget.len() {
+        let missing = forget.len() - report.forgotten;
+        eprintln!("crdt-compact: {missing} of the keys to forget were in none of the palaces");
+    }
+    let mut out = stdout();
+    match args.json {
+        true => json(&mut out, &report)?,
+        false => print_merged(&mut out, &report)?,
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn print_merged(out: &mut impl Write, report: &IntoReport) -> std::io::Result<()> {
+    let into = report.into.display().to_string();
+    writeln!(out, "merged {} palaces into {}", report.sources.len(), shown(&into))?;
+    let IntoReport { segments, snapshots, documents, commits, forgotten, .. } = report;
+    writeln!(out, "read {segments} segments and {snapshots} snapshots")?;
+    writeln!(out, "it has {documents} documents and {commits} commits; {forgotten} forgotten")?;
+    let (before, after) = (bytes(report.bytes_before), bytes(report.bytes_after));
+    writeln!(out, "{before} became {after} in {} ms", report.elapsed_ms)
+}

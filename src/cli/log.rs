@@ -1,0 +1,227 @@
+//! `crdt-log`: look into a palace, read-only.
+
+use super::print::{bytes, json, shown, stdout, time};
+use super::report::{Exit, Failure, finish};
+use crate::format::hash::ChangeHash;
+use crate::format::id::InstanceId;
+use crate::fs::os::OsFs;
+use crate::palace::dump::{DumpedChange, DumpedCommit, Place, dump};
+use crate::palace::verify::{Finding, Severity, verify};
+use crate::store::root::Root;
+use clap::{Args, Parser, Subcommand};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+const EXAMPLES: &str = "\
+Examples:
+  crdt-log dump ~/.local/share/crdt-palace | less
+      Every commit: when, who, which documents, what it did.
+  crdt-log dump --json PALACE | head -n 1
+      The same, one JSON object a line.
+  crdt-log verify PALACE
+      Read every byte. Exit code 1 on damage, or on changes that wait for a missing one.
+  crdt-log stats PALACE
+      How much of what, and by whom.
+
+Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace there, 12 written by
+a newer version.";
+
+/// Look into a palace. Nothing is changed, and nobody is disturbed.
+#[derive(Parser)]
+#[command(name = "crdt-log", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Print every commit, in words
+    Dump(Target),
+    /// Read every byte and report what is damaged or missing
+    Verify(Target),
+    /// Count commits, changes and documents
+    Stats(Target),
+}
+
+#[derive(Args)]
+struct Target {
+    /// The palace's directory
+    palace: PathBuf,
+    /// Print JSON: one object a line, each with a `schema` field
+    #[arg(long)]
+    json: bool,
+}
+
+/// The command.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    super::log_to_stderr();
+    let result = match &cli.command {
+        Command::Dump(target) => dump_all(target),
+        Command::Verify(target) => verify_all(target),
+        Command::Stats(target) => stats(target),
+    };
+    finish("crdt-log", result)
+}
+
+impl Target {
+    fn root(&self) -> Result<Arc<Root>, Failure> {
+        Ok(Arc::new(Root::open(Arc::new(OsFs), &self.palace, true)?))
+    }
+}
+
+fn dump_all(target: &Target) -> Result<Exit, Failure> {
+    let mut out = stdout();
+    dump(&target.root()?, |commit| match target.json {
+        true => {
+            serde_json::to_writer(&mut out, &commit)?;
+            writeln!(out)?;
+            Ok::<_, Failure>(())
+        }
+        false => Ok(print_commit(&mut out, &commit)?),
+    })?;
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn print_commit(out: &mut impl Write, commit: &DumpedCommit) -> io::Result<()> {
+    let instance = commit.instance.map_or_else(|| "unknown".to_owned(), |id| id.to_string());
+    let (when, number, by) = (time(commit.time_ms), commit.sequence, shown(&commit.by));
+    writeln!(out, "{when}  commit {number} of instance {instance}  by {by}")?;
+    match commit.place {
+        Place::Segment { segment, offset } => writeln!(out, "  segment {segment} at {offset}")?,
+        Place::Snapshot { snapshot } => writeln!(out, "  snapshot {snapshot}")?,
+    }
+    commit.changes.iter().try_for_each(|change| print_change(out, change))
+}
+
+fn print_change(out: &mut impl Write, change: &DumpedChange) -> io::Result<()> {
+    let hash = change.hash.map_or_else(|| "unknown".to_owned(), |hash| short(&hash));
+    write!(out, "  {}  change {hash}", shown(change.key.as_str()))?;
+    let Some(info) = &change.info else {
+        return writeln!(out, "  ({})", shown(change.problem.as_deref().unwrap_or("no details")));
+    };
+    let deps: Vec<String> = info.deps.iter().map(short).collect();
+    if !deps.is_empty() {
+        write!(out, " after {}", deps.join(", "))?;
+    }
+    writeln!(out, "  [{}]", shown(&format!("{:?}", info.kind).to_lowercase()))?;
+    info.ops.iter().try_for_each(|op| writeln!(out, "    {}", shown(op)))
+}
+
+/// The digits that an etag shows.
+fn short(hash: &ChangeHash) -> String {
+    hash.to_string().chars().take(16).collect()
+}
+
+fn verify_all(target: &Target) -> Result<Exit, Failure> {
+    let found = verify(&target.root()?)?;
+    let mut out = stdout();
+    match target.json {
+        true => json(&mut out, &found)?,
+        false => {
+            found.findings.iter().try_for_each(|finding| print_finding(&mut out, finding))?;
+            let (segments, snapshots) = (found.segments, found.snapshots);
+            let verdict = if found.has_problem() { "there are problems" } else { "all is well" };
+            writeln!(out, "read {segments} segments and {snapshots} snapshots: {verdict}")?;
+        }
+    }
+    out.flush()?;
+    Ok(if found.has_problem() { Exit::Problem } else { Exit::Done })
+}
+
+fn print_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
+    let severity = match finding.severity {
+        Severity::Note => "note",
+        Severity::Problem => "PROBLEM",
+    };
+    write!(out, "{severity}: {}", shown(&finding.what))?;
+    if let Some(path) = &finding.path {
+        write!(out, " in {}", shown(&path.display().to_string()))?;
+    }
+    if let Some(offset) = finding.offset {
+        write!(out, " at byte {offset}")?;
+    }
+    writeln!(out)
+}
+
+/// How much of what.
+#[derive(Default, serde::Serialize)]
+struct Stats {
+    commits: u64,
+    changes: u64,
+    operations: u64,
+    documents: usize,
+    instances: usize,
+    first_ms: Option<i64>,
+    last_ms: Option<i64>,
+    bytes: u64,
+    writers: BTreeMap<String, u64>,
+    #[serde(skip)]
+    keys: BTreeSet<String>,
+    #[serde(skip)]
+    seen: HashSet<(Option<InstanceId>, u64)>,
+}
+
+impl Stats {
+    /// A commit stands in a segment and in a snapshot for a moment of every compaction.
+    fn add(&mut self, commit: &DumpedCommit) {
+        if commit.instance.is_some() && !self.seen.insert((commit.instance, commit.sequence)) {
+            return;
+        }
+        self.commits += 1;
+        self.changes += commit.changes.len() as u64;
+        let infos = commit.changes.iter().filter_map(|change| change.info.as_ref());
+        self.operations += infos.map(|info| info.operations).sum::<u64>();
+        self.keys.extend(commit.changes.iter().map(|change| change.key.as_str().to_owned()));
+        *self.writers.entry(commit.by.clone()).or_default() += 1;
+        if commit.time_ms != 0 {
+            let (first, last) = (self.first_ms, self.last_ms);
+            self.first_ms = Some(first.map_or(commit.time_ms, |ms| ms.min(commit.time_ms)));
+            self.last_ms = Some(last.map_or(commit.time_ms, |ms| ms.max(commit.time_ms)));
+        }
+    }
+
+    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+        let (first, last) = (self.first_ms.unwrap_or(0), self.last_ms.unwrap_or(0));
+        writeln!(out, "commits     {}", self.commits)?;
+        writeln!(out, "changes     {}", self.changes)?;
+        writeln!(out, "operations  {}", self.operations)?;
+        writeln!(out, "documents   {} (deleted ones included)", self.documents)?;
+        writeln!(out, "instances   {}", self.instances)?;
+        writeln!(out, "first       {}", time(first))?;
+        writeln!(out, "last        {}", time(last))?;
+        writeln!(out, "files       {}", bytes(self.bytes))?;
+        let mut writers: Vec<_> = self.writers.iter().collect();
+        writers.sort_by_key(|(by, commits)| (std::cmp::Reverse(**commits), *by));
+        writers
+            .iter()
+            .try_for_each(|(by, n)| writeln!(out, "writer      {} ({n} commits)", shown(by)))
+    }
+}
+
+fn stats(target: &Target) -> Result<Exit, Failure> {
+    let root = target.root()?;
+    let mut stats = Stats::default();
+    dump(&root, |commit| {
+        stats.add(&commit);
+        Ok::<_, Failure>(())
+    })?;
+    let instances: BTreeSet<_> = stats.seen.iter().filter_map(|(instance, _)| *instance).collect();
+    (stats.documents, stats.instances) = (stats.keys.len(), instances.len());
+    let status = crate::palace::Palace::open_read_only(&target.palace)?.status()?;
+    let segments = status.segments.iter().map(|segment| segment.bytes);
+    stats.bytes = segments.chain(status.snapshots.iter().map(|snapshot| snapshot.bytes)).sum();
+    let mut out = stdout();
+    match target.json {
+        true => json(&mut out, &stats)?,
+        false => stats.print(&mut out)?,
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}

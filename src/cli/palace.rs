@@ -1,0 +1,149 @@
+//! `crdt-palace`: the server, import and export, status, demo.
+
+use super::print::{shown, stdout};
+use super::report::{Exit, Failure, finish};
+use super::{demo, status};
+use crate::memory::Memory;
+use crate::palace::{Options, Palace};
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fs::File;
+use std::io::BufReader;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const DIR: &str = "CRDT_PALACE_DIR";
+const EXAMPLES: &str = "\
+Examples:
+  crdt-palace serve
+      Serve the default palace on standard input and output. Start as many as you like.
+  crdt-palace import memory.jsonl
+      Take over what the reference memory server has stored.
+  crdt-palace export > memory.jsonl
+      And back.
+  crdt-palace demo
+      Four servers, one palace, one of them killed: nothing is lost.
+
+The default palace is $CRDT_PALACE_DIR, else $XDG_DATA_HOME/crdt-palace, else
+~/.local/share/crdt-palace. CRDT_PALACE_LOG says what is logged to standard error, for
+example `debug`; the default is `warn`.
+
+Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace there, 11 busy, 12 written
+by a newer version.";
+
+/// A knowledge graph that many processes share in one directory, as an MCP server.
+#[derive(Parser)]
+#[command(name = "crdt-palace", version, after_help = EXAMPLES)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve a palace over MCP on standard input and output
+    Serve {
+        #[command(flatten)]
+        at: At,
+        /// Which tools to offer
+        #[arg(long, value_enum, default_value = "memory")]
+        tools: Tools,
+    },
+    /// Take in a memory.jsonl of the reference memory server
+    Import {
+        /// The file
+        file: PathBuf,
+        #[command(flatten)]
+        at: At,
+    },
+    /// Write the knowledge graph as a memory.jsonl to standard output
+    Export {
+        #[command(flatten)]
+        at: At,
+    },
+    /// Show who has the palace open, and what it consists of
+    Status {
+        #[command(flatten)]
+        at: At,
+        /// Print JSON
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let several servers write one new palace at once, kill one, and check that nothing is lost
+    Demo(demo::Demo),
+}
+
+#[derive(Args)]
+struct At {
+    /// The palace's directory
+    #[arg(long, value_name = "DIR")]
+    palace: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Tools {
+    /// The nine tools of the reference memory server
+    Memory,
+}
+
+/// The command.
+#[must_use]
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    super::log_to_stderr();
+    finish("crdt-palace", run(cli.command))
+}
+
+fn run(command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Serve { at, tools: Tools::Memory } => {
+            let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
+            crate::mcp::serve(Options::default().program(program).open(at.path()?)?)?;
+            Ok(Exit::Done)
+        }
+        Command::Import { file, at } => import(&file, &at.path()?),
+        Command::Export { at } => {
+            Memory::new(Palace::open_read_only(at.path()?)?).export(&mut stdout())?;
+            Ok(Exit::Done)
+        }
+        Command::Status { at, json } => status::status(&at.path()?, json),
+        Command::Demo(demo) => Ok(demo.run()?),
+    }
+}
+
+impl At {
+    fn path(&self) -> Result<PathBuf, Failure> {
+        let variable = |name| std::env::var_os(name).map(PathBuf::from);
+        let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
+        let home = || Some(set("HOME")?.join(".local/share"));
+        // The XDG specification has relative paths ignored.
+        let data = || set("XDG_DATA_HOME").filter(|path| path.is_absolute()).or_else(home);
+        let default = || Some(data()?.join("crdt-palace"));
+        self.palace.clone().or_else(|| set(DIR)).or_else(default).ok_or(Failure::Usage(
+            "there is no home directory for the default palace: say --palace DIR",
+        ))
+    }
+}
+
+fn import(file: &Path, palace: &Path) -> Result<Exit, Failure> {
+    let path = || file.display().to_string();
+    let input = File::open(file).map_err(|source| Failure::Input { path: path(), source })?;
+    let program = concat!("crdt-palace import ", env!("CARGO_PKG_VERSION"));
+    let memory = Memory::new(Options::default().program(program).open(palace)?);
+    let bar = ProgressBar::new(0);
+    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {wide_bar} {elapsed}") {
+        bar.set_style(style);
+    }
+    // Drawn on standard error, and only if that is a terminal.
+    let report = memory.import(BufReader::new(input), &mut |done, total| {
+        bar.set_length(total as u64);
+        bar.set_position(done as u64);
+    })?;
+    bar.finish_and_clear();
+    for bad in &report.bad {
+        eprintln!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why));
+    }
+    let (entities, relations, unchanged) = (report.entities, report.relations, report.unchanged);
+    eprintln!("imported {entities} entities and {relations} relations; {unchanged} were there");
+    Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
+}

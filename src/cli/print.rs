@@ -1,0 +1,79 @@
+//! How things look on a terminal.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+use std::io::{self, BufWriter, StdoutLock, Write};
+
+/// Standard output, buffered: flush it at the end, or an error goes unseen.
+pub(super) fn stdout() -> BufWriter<StdoutLock<'static>> {
+    BufWriter::new(io::stdout().lock())
+}
+
+/// Text that somebody stored, without power over the terminal: control characters, and those that
+/// change the direction of what follows, are escaped.
+pub(super) fn shown(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '\n' | '\r' | '\t' => out.extend(c.escape_default()),
+            c if c.is_control() || is_invisible_steering(c) => out.extend(c.escape_unicode()),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+fn is_invisible_steering(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+/// A time of the writers' clocks: milliseconds since 1970 in UTC, or "-" for none.
+pub(super) fn time(ms: i64) -> String {
+    match jiff::Timestamp::from_millisecond(ms) {
+        Ok(time) if ms != 0 => format!("{time:.3}"),
+        _ => "-".to_owned(),
+    }
+}
+
+/// Bytes for people.
+pub(super) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_024 => format!("{bytes} B"),
+        1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
+        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+    }
+}
+
+/// One line of JSON with the version of its form.
+pub(super) fn json(
+    out: &mut impl Write,
+    value: &impl Serialize,
+) -> Result<(), super::report::Failure> {
+    let mut object = Map::from_iter([("schema".to_owned(), Value::from(1))]);
+    match serde_json::to_value(value)? {
+        Value::Object(fields) => object.extend(fields),
+        other => drop(object.insert("value".to_owned(), other)),
+    }
+    serde_json::to_writer(&mut *out, &object)?;
+    writeln!(out)?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn stored_text_has_no_power_over_a_terminal() {
+        assert_eq!(shown("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
+        assert_eq!(shown("\u{9b}31m\u{202e}x"), "\\u{9b}31m\\u{202e}x");
+        assert_eq!(shown("Zürich 東京 🦀"), "Zürich 東京 🦀");
+    }
+
+    #[test]
+    fn times_and_sizes_read_well() {
+        assert_eq!(time(0), "-");
+        assert_eq!(time(1_795_000_000_123), "2026-11-18T11:06:40.123Z");
+        assert_eq!(bytes(1_536), "1.5 KiB");
+    }
+}

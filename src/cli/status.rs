@@ -1,0 +1,55 @@
+//! `crdt-palace status`: who has the palace open, and what it consists of.
+
+use super::print::{bytes, json, shown, stdout, time};
+use super::report::{Exit, Failure};
+use crate::palace::Palace;
+use crate::palace::status::Status;
+use std::io::{self, Write};
+use std::path::Path;
+
+pub(super) fn status(path: &Path, as_json: bool) -> Result<Exit, Failure> {
+    // Opening to write would take a path where nothing is for a palace without documents; opened
+    // read-only, a palace would say that nobody may write it.
+    drop(Palace::open_read_only(path)?);
+    let status = Palace::open(path)?.status()?;
+    let mut out = stdout();
+    match as_json {
+        true => json(&mut out, &status)?,
+        false => print(&mut out, &status)?,
+    }
+    out.flush()?;
+    Ok(Exit::Done)
+}
+
+fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
+    writeln!(out, "palace       {}", shown(&status.path.display().to_string()))?;
+    if let Some(id) = status.palace {
+        writeln!(out, "id           {id}")?;
+    }
+    let trust = if status.locks_trusted { "locks can be trusted" } else { "locks are not trusted" };
+    writeln!(out, "file system  {} ({trust})", status.file_system)?;
+    if let Some(reason) = status.read_only {
+        writeln!(out, "read-only    {reason}")?;
+    }
+    for segment in &status.segments {
+        let program = shown(segment.program.as_deref().unwrap_or("unknown"));
+        let pid = segment.pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+        let (since, size) = (time(segment.created_ms.unwrap_or(0)), bytes(segment.bytes));
+        let (state, id) = (segment.state, segment.segment);
+        writeln!(
+            out,
+            "segment      {id} {state:6} {size:>10}  pid {pid}, {program}, since {since}"
+        )?;
+    }
+    for snapshot in &status.snapshots {
+        let state = if snapshot.superseded { "old" } else { "live" };
+        let (id, size, documents) = (snapshot.snapshot, bytes(snapshot.bytes), snapshot.documents);
+        let since = time(snapshot.created_ms);
+        writeln!(out, "snapshot     {id} {state:6} {size:>10}  {documents} documents, of {since}")?;
+    }
+    if let Some(holder) = &status.compaction {
+        let since = time(holder.acquired_ms);
+        writeln!(out, "compacting   {} since {since}", shown(&holder.holder))?;
+    }
+    writeln!(out, "trash        {} files", status.trash)
+}

@@ -1,0 +1,80 @@
+//! What the tools take and give, as the reference memory server does. An argument that a tool does
+//! not know is refused: a misspelt one would otherwise be a write that silently did less.
+
+use crate::memory::{Added, Addition, Deletion, Entity, Relation};
+use rmcp::schemars::{self, JsonSchema};
+use serde::{Deserialize, Serialize};
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CreateEntities {
+    pub entities: Vec<Entity>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Relations {
+    pub relations: Vec<Relation>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AddObservations {
+    pub observations: Vec<Addition>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, rename_all = "camelCase")]
+pub(super) struct DeleteEntities {
+    /// An array of entity names to delete
+    pub entity_names: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteObservations {
+    pub deletions: Vec<Deletion>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct SearchNodes {
+    /// The search query to match against entity names, types, and observation content
+    pub query: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct OpenNodes {
+    /// An array of entity names to retrieve
+    pub names: Vec<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct CreatedEntities {
+    /// Those that were not there before
+    pub entities: Vec<Entity>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct CreatedRelations {
+    /// Those that were not there before
+    pub relations: Vec<Relation>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct AddedObservations {
+    /// One for each entity of the call, in its order
+    pub results: Vec<Added>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Deleted {
+    pub success: bool,
+    /// What was deleted, and what was not there
+    pub message: String,
+}

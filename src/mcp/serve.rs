@@ -1,0 +1,96 @@
+//! The process around the tools: standard streams, signals, a clean end.
+
+use super::MemoryTools;
+use crate::memory::Memory;
+use crate::palace::{self, Palace};
+use rmcp::ServiceExt;
+use rmcp::service::ServerInitializeError;
+use std::fs::File;
+use std::io;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Why the server stopped other than by the end of its input or a signal.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The system refused what a server needs.
+    #[error("cannot {action}")]
+    System {
+        /// What was tried.
+        action: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// The client does not speak MCP.
+    #[error("the client did not open a session")]
+    Initialize(#[source] Box<ServerInitializeError>),
+    /// The server's task failed.
+    #[error("the server stopped")]
+    Stopped(#[source] tokio::task::JoinError),
+    /// The palace could not be closed.
+    #[error("the palace was not closed cleanly; nothing that was acknowledged is lost")]
+    Close(#[source] palace::Error),
+}
+
+trait Doing<T> {
+    fn doing(self, action: &'static str) -> Result<T, ServeError>;
+}
+
+impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
+    fn doing(self, action: &'static str) -> Result<T, ServeError> {
+        self.map_err(|source| ServeError::System { action, source: source.into() })
+    }
+}
+
+/// Serves on standard input and output until the input ends, or SIGTERM or SIGINT comes. Calls that
+/// are running then are finished, and the segment is sealed.
+///
+/// # Errors
+/// [`ServeError`].
+pub fn serve(palace: Palace) -> Result<(), ServeError> {
+    let output = take_stdout()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()
+        .doing("start the server's threads")?;
+    let tools = MemoryTools::new(Memory::new(palace.clone()));
+    let result = runtime.block_on(until_the_end(tools, output));
+    // A thread may sit in a read of standard input for ever: it is not waited for.
+    runtime.shutdown_background();
+    palace.seal().map_err(ServeError::Close)?;
+    result
+}
+
+/// Standard output for the protocol alone: whatever else prints there, a library for example, goes to
+/// standard error from now on.
+fn take_stdout() -> Result<File, ServeError> {
+    let output = rustix::io::dup(rustix::stdio::stdout()).doing("duplicate standard output")?;
+    rustix::stdio::dup2_stdout(rustix::stdio::stderr()).doing("redirect standard output")?;
+    Ok(File::from(output))
+}
+
+async fn until_the_end(tools: MemoryTools, output: File) -> Result<(), ServeError> {
+    let mut terminate = signal(SignalKind::terminate()).doing("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).doing("listen for SIGINT")?;
+    // Not dropped before the end: calls that a signal finds running still get their replies out.
+    let mut session = std::pin::pin!(session(tools.clone(), output));
+    let result = tokio::select! {
+        result = &mut session => result,
+        _ = terminate.recv() => Ok(()),
+        _ = interrupt.recv() => Ok(()),
+    };
+    tools.finish().await;
+    result
+}
+
+async fn session(tools: MemoryTools, output: File) -> Result<(), ServeError> {
+    let transport = (tokio::io::stdin(), tokio::fs::File::from_std(output));
+    match tools.serve(transport).await {
+        Ok(running) => running.waiting().await.map(drop).map_err(ServeError::Stopped),
+        // Clients start servers to see whether they can, and hang up.
+        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(error) => Err(ServeError::Initialize(Box::new(error))),
+    }
+}

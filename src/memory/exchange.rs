@@ -1,0 +1,235 @@
+//! The reference memory server's file, `memory.jsonl`: one entity or relation a line.
+//!
+//! Invariant: everything in a file that can be imported is imported, whatever stands beside it, and
+//! importing a file again changes nothing.
+
+use super::keys::{OBSERVATIONS, distinct, entity_key, entity_value, observations_of};
+use super::{Entity, Memory, MemoryError, Relation, Result};
+use crate::format::key::Key;
+use crate::merge::MergeError;
+use crate::palace::{Draft, Error};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{BufRead, Write};
+
+/// The most documents that one commit of an import holds …
+const COMMIT_DOCUMENTS: usize = 256;
+/// … and about the most text, in bytes: a commit has a limit of its own.
+const COMMIT_BYTES: usize = 1 << 20;
+
+#[derive(Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+enum Line<E, R> {
+    Entity(E),
+    Relation(R),
+}
+
+/// A line that was not imported.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct BadLine {
+    /// Its number, from 1.
+    pub line: u64,
+    /// What is wrong with it.
+    pub why: String,
+}
+
+/// What an import did.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct ImportReport {
+    /// Entities that were created, or got observations.
+    pub entities: usize,
+    /// Relations that were created.
+    pub relations: usize,
+    /// Entities and relations that were there already, just so.
+    pub unchanged: usize,
+    /// In the order of their numbers.
+    pub bad: Vec<BadLine>,
+}
+
+/// The good lines of a file.
+#[derive(Default)]
+struct Parsed {
+    /// By their keys, with the numbers of the lines that make them up.
+    entities: BTreeMap<Key, (Entity, Vec<u64>)>,
+    relations: Vec<(Relation, u64)>,
+    bad: Vec<BadLine>,
+}
+
+impl Parsed {
+    fn read(mut input: impl BufRead) -> Result<Self> {
+        let mut parsed = Parsed::default();
+        let mut bytes = Vec::new();
+        for line in 1.. {
+            bytes.clear();
+            if input.read_until(b'\n', &mut bytes).map_err(MemoryError::Read)? == 0 {
+                break;
+            }
+            if !bytes.trim_ascii().is_empty()
+                && let Err(why) = parsed.add(&bytes, line)
+            {
+                parsed.bad.push(BadLine { line, why });
+            }
+        }
+        Ok(parsed)
+    }
+
+    fn add(&mut self, bytes: &[u8], line: u64) -> std::result::Result<(), String> {
+        match serde_json::from_slice(bytes).map_err(|error| error.to_string())? {
+            Line::Relation::<Entity, Relation>(relation) => self.relations.push((relation, line)),
+            Line::Entity(entity) => {
+                let key = entity_key(&entity.name).map_err(|error| error.to_string())?;
+                let first = || (Entity { observations: Vec::new(), ..entity.clone() }, Vec::new());
+                let (known, lines) = self.entities.entry(key).or_insert_with(first);
+                known.observations.extend(entity.observations);
+                lines.push(line);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Memory {
+    /// Adds what a `memory.jsonl` holds. An entity that is there already gets the observations that
+    /// it does not have; relations may stand before their entities. `progress` is told how many
+    /// documents are done, of how many.
+    ///
+    /// # Errors
+    /// [`MemoryError::Read`], or what the palace says; a part may have been imported then, and
+    /// importing the file again completes it.
+    pub fn import(
+        &self,
+        input: impl BufRead,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<ImportReport> {
+        let Parsed { entities, relations, bad } = Parsed::read(input)?;
+        let mut report = ImportReport { bad, ..ImportReport::default() };
+        let total = entities.len() + relations.len();
+        let mut done = 0;
+        for group in groups(entities, |(_, (entity, _))| text_bytes(entity)) {
+            done += group.len();
+            self.import_entities(group, &mut report)?;
+            progress(done, total);
+        }
+        let relations = self.with_known_ends(relations, &mut report)?;
+        for group in groups(relations, |r| r.from.len() + r.to.len() + r.relation_type.len()) {
+            let created = self.file_relations(&group)?.len();
+            report.relations += created;
+            report.unchanged += group.len() - created;
+            done += group.len();
+            progress(done, total);
+        }
+        progress(total, total);
+        report.bad.sort_by_key(|bad| bad.line);
+        Ok(report)
+    }
+
+    /// One commit. An entity that cannot be stored is reported, and the others are committed.
+    fn import_entities(
+        &self,
+        mut group: Vec<(Key, (Entity, Vec<u64>))>,
+        report: &mut ImportReport,
+    ) -> Result<()> {
+        loop {
+            let mut batch = self.palace.batch();
+            for (key, (entity, _)) in &group {
+                batch.write(key.clone(), |draft| unite(draft, entity));
+            }
+            let refused = match self.commit(batch, group.len()) {
+                Ok(outcomes) => {
+                    let changed = outcomes.iter().filter(|outcome| outcome.changed).count();
+                    report.entities += changed;
+                    report.unchanged += outcomes.len() - changed;
+                    return Ok(());
+                }
+                Err(MemoryError::Palace(Error::Document { key, source })) => (key, source),
+                Err(error) => return Err(error),
+            };
+            let (key, why) = refused;
+            for (_, (_, lines)) in group.extract_if(.., |(other, _)| *other == key) {
+                let bad = |line| BadLine { line, why: why.to_string() };
+                report.bad.extend(lines.into_iter().map(bad));
+            }
+        }
+    }
+
+    fn with_known_ends(
+        &self,
+        relations: Vec<(Relation, u64)>,
+        report: &mut ImportReport,
+    ) -> Result<Vec<Relation>> {
+        let names: HashSet<String> = match relations.is_empty() {
+            true => HashSet::new(),
+            false => self.entities()?.into_iter().map(|entity| entity.name).collect(),
+        };
+        let mut seen = HashSet::new();
+        let mut good = Vec::new();
+        for (relation, line) in relations {
+            let ends = [&relation.from, &relation.to];
+            let unknown = ends.into_iter().find(|name| !names.contains(*name)).cloned();
+            match unknown {
+                Some(name) => {
+                    let why = format!("there is no entity named {name:?}, here or in the palace");
+                    report.bad.push(BadLine { line, why });
+                }
+                None if seen.insert(relation.clone()) => good.push(relation),
+                None => {}
+            }
+        }
+        Ok(good)
+    }
+
+    /// Writes the graph as a `memory.jsonl`: entities by name, then relations. The same graph gives
+    /// the same bytes. Returns how many lines were written.
+    ///
+    /// # Errors
+    /// [`MemoryError::Write`], or what the palace says.
+    pub fn export(&self, out: &mut dyn Write) -> Result<usize> {
+        let graph = self.read_graph()?;
+        let entities = graph.entities.iter().map(Line::<&Entity, &Relation>::Entity);
+        let lines = entities.chain(graph.relations.iter().map(Line::Relation));
+        let mut written = 0;
+        for line in lines {
+            let text = serde_json::to_string(&line).map_err(|e| MemoryError::Write(e.into()))?;
+            writeln!(out, "{text}").map_err(MemoryError::Write)?;
+            written += 1;
+        }
+        out.flush().map_err(MemoryError::Write)?;
+        Ok(written)
+    }
+}
+
+/// Creates the entity, or adds what it lacks.
+fn unite(draft: &mut Draft<'_>, entity: &Entity) -> std::result::Result<(), MergeError> {
+    let observations = distinct(&entity.observations);
+    if !draft.exists() {
+        return draft.put(&entity_value(&Entity { observations, ..entity.clone() }));
+    }
+    let known: HashSet<String> = observations_of(&draft.view().value).into_iter().collect();
+    let new = observations.into_iter().filter(|text| !known.contains(text));
+    let new: Vec<Value> = new.map(Value::from).collect();
+    if new.is_empty() { Ok(()) } else { draft.append(&[OBSERVATIONS], &new) }
+}
+
+fn text_bytes(entity: &Entity) -> usize {
+    entity.name.len() + entity.observations.iter().map(|text| text.len() + 16).sum::<usize>()
+}
+
+/// Splits items into what fits a commit.
+fn groups<T>(items: impl IntoIterator<Item = T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
+    let mut groups: Vec<Vec<T>> = Vec::new();
+    let mut bytes = 0;
+    for item in items {
+        bytes += size(&item);
+        match groups.last_mut() {
+            Some(group) if group.len() < COMMIT_DOCUMENTS && bytes <= COMMIT_BYTES => {
+                group.push(item);
+            }
+            _ => {
+                bytes = size(&item);
+                groups.push(vec![item]);
+            }
+        }
+    }
+    groups
+}

@@ -1,0 +1,123 @@
+//! Reading the graph: all of it, by search, by name.
+//!
+//! Invariant: entities are read before relations, and a relation is shown only if both of its
+//! entities were seen. So a relation never points at nothing, whatever is written meanwhile.
+
+use super::keys::{ENTITIES, RELATIONS, distinct, entity_key, entity_of, relation_of};
+use super::{Entity, Graph, Memory, Relation, Result};
+use crate::palace::Document;
+use crate::palace::read::PAGE_MAX;
+use std::collections::{BTreeMap, HashSet};
+
+impl Memory {
+    /// Everything.
+    ///
+    /// # Errors
+    /// What the palace says.
+    pub fn read_graph(&self) -> Result<Graph> {
+        let entities = self.entities()?;
+        let names: HashSet<&str> = entities.iter().map(|entity| entity.name.as_str()).collect();
+        let mut relations = self.relations()?;
+        relations.retain(|r| names.contains(r.from.as_str()) && names.contains(r.to.as_str()));
+        Ok(Graph { entities, relations })
+    }
+
+    /// The entities that have `query` in their name, their type or an observation, whatever the
+    /// case, and every relation of at least one of them.
+    ///
+    /// # Errors
+    /// What the palace says.
+    pub fn search_nodes(&self, query: &str) -> Result<Graph> {
+        let query = query.to_lowercase();
+        let mut graph = self.read_graph()?;
+        let has = |text: &String| text.to_lowercase().contains(&query);
+        graph.entities.retain(|entity| {
+            has(&entity.name) || has(&entity.entity_type) || entity.observations.iter().any(has)
+        });
+        let found: HashSet<&str> = graph.entities.iter().map(|e| e.name.as_str()).collect();
+        graph.relations.retain(|relation| touches(relation, &found));
+        Ok(graph)
+    }
+
+    /// The entities with these names, as far as they are there, and every relation of at least one
+    /// of them.
+    ///
+    /// # Errors
+    /// What the palace says.
+    pub fn open_nodes(&self, names: &[String]) -> Result<Graph> {
+        let mut found: BTreeMap<String, Option<Entity>> = BTreeMap::new();
+        for name in distinct(names) {
+            found.insert(name.clone(), self.entity(&name)?);
+        }
+        let entities: Vec<Entity> = found.values().flatten().cloned().collect();
+        let opened: HashSet<&str> = entities.iter().map(|entity| entity.name.as_str()).collect();
+        let mut relations = Vec::new();
+        for relation in self.relations()? {
+            if touches(&relation, &opened) && self.has_ends(&relation, &mut found)? {
+                relations.push(relation);
+            }
+        }
+        Ok(Graph { entities, relations })
+    }
+
+    fn has_ends(
+        &self,
+        relation: &Relation,
+        found: &mut BTreeMap<String, Option<Entity>>,
+    ) -> Result<bool> {
+        for end in [&relation.from, &relation.to] {
+            let there = match found.get(end) {
+                Some(entity) => entity.is_some(),
+                None => {
+                    let entity = self.entity(end)?;
+                    found.entry(end.clone()).or_insert(entity).is_some()
+                }
+            };
+            if !there {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The entity with this name. A name that no entity can have names none.
+    pub(super) fn entity(&self, name: &str) -> Result<Option<Entity>> {
+        let Ok(key) = entity_key(name) else { return Ok(None) };
+        let document = self.palace.get(key.as_str())?;
+        Ok(document.map(|document| entity_of(&document.key, &document.value)))
+    }
+
+    /// All entities, in the order of their names.
+    pub(super) fn entities(&self) -> Result<Vec<Entity>> {
+        let documents = self.documents(ENTITIES)?;
+        Ok(documents.iter().map(|document| entity_of(&document.key, &document.value)).collect())
+    }
+
+    /// All relations, also those whose entities are deleted, in the order of their parts.
+    pub(super) fn relations(&self) -> Result<Vec<Relation>> {
+        let documents = self.documents(RELATIONS)?;
+        let mut relations: Vec<Relation> =
+            documents.iter().filter_map(|document| relation_of(&document.value)).collect();
+        relations.sort_unstable();
+        relations.dedup();
+        Ok(relations)
+    }
+
+    fn documents(&self, prefix: &str) -> Result<Vec<Document>> {
+        let mut documents = Vec::new();
+        let mut cursor: Option<String> = None;
+        loop {
+            let page = self.palace.scan(prefix, cursor.as_deref(), PAGE_MAX)?;
+            documents.extend(page.documents);
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(documents);
+            }
+        }
+    }
+}
+
+/// Whether one end of the relation is among these entities.
+pub(super) fn touches(relation: &Relation, names: &HashSet<&str>) -> bool {
+    names.contains(relation.from.as_str()) || names.contains(relation.to.as_str())
+}

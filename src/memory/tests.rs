@@ -1,0 +1,208 @@
+use super::*;
+use crate::palace::Palace;
+use serde_json::json;
+
+fn open(dir: &tempfile::TempDir) -> Memory {
+    Memory::new(Palace::open(dir.path().join("palace")).unwrap())
+}
+
+fn entity(name: &str, observations: &[&str]) -> Entity {
+    let observations = observations.iter().map(|text| (*text).to_owned()).collect();
+    Entity { name: name.to_owned(), entity_type: "thing".to_owned(), observations }
+}
+
+fn relation(from: &str, to: &str) -> Relation {
+    Relation { from: from.to_owned(), to: to.to_owned(), relation_type: "knows".to_owned() }
+}
+
+fn addition(name: &str, texts: &[&str]) -> Addition {
+    let contents = texts.iter().map(|text| (*text).to_owned()).collect();
+    Addition { entity_name: name.to_owned(), contents }
+}
+
+#[test]
+fn an_existing_entity_is_skipped_and_a_deleted_one_is_created_anew() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    let made = memory.create_entities(&[entity("a", &["1", "1"]), entity("a", &["2"])]).unwrap();
+    assert_eq!(made, [entity("a", &["1"])]);
+    assert_eq!(memory.create_entities(&[entity("a", &["3"])]).unwrap(), []);
+    assert_eq!(memory.read_graph().unwrap().entities, [entity("a", &["1"])]);
+    memory.delete_entities(&["a".into()]).unwrap();
+    assert_eq!(memory.read_graph().unwrap(), Graph::default());
+    assert_eq!(memory.create_entities(&[entity("a", &["4"])]).unwrap().len(), 1);
+    assert_eq!(memory.read_graph().unwrap().entities, [entity("a", &["4"])]);
+    memory.delete_entities(&["a".into()]).unwrap();
+    assert_eq!(memory.create_entities(&[entity("a", &["4"])]).unwrap().len(), 1);
+    assert_eq!(memory.read_graph().unwrap().entities, [entity("a", &["4"])]);
+}
+
+#[test]
+fn a_relation_needs_both_ends_and_is_there_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    memory.create_entities(&[entity("a", &[]), entity("b", &[])]).unwrap();
+    let error = memory.create_relations(&[relation("a", "b"), relation("a", "c")]).unwrap_err();
+    assert!(error.to_string().contains("\"c\""), "{error}");
+    assert_eq!(memory.read_graph().unwrap().relations, []);
+    let made = memory.create_relations(&[relation("a", "b"), relation("a", "b")]).unwrap();
+    assert_eq!(made, [relation("a", "b")]);
+    assert_eq!(memory.create_relations(&[relation("a", "b")]).unwrap(), []);
+    assert_eq!(memory.delete_relations(&[relation("a", "b"), relation("b", "a")]).unwrap(), 1);
+    assert_eq!(memory.read_graph().unwrap().relations, []);
+    assert_eq!(memory.create_relations(&[relation("a", "b")]).unwrap().len(), 1);
+}
+
+#[test]
+fn deleting_an_entity_deletes_its_relations_in_one_commit() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    memory.create_entities(&[entity("a", &[]), entity("b", &[]), entity("c", &[])]).unwrap();
+    memory.create_relations(&[relation("a", "b"), relation("b", "c"), relation("c", "a")]).unwrap();
+    let before = memory.palace().cursor_now().unwrap();
+    let deleted = memory.delete_entities(&["a".into(), "x".into()]).unwrap();
+    assert_eq!(deleted.deleted, ["a"]);
+    assert_eq!(deleted.not_found, ["x"]);
+    assert_eq!(memory.palace().changes_since(&before, 10).unwrap().commits.len(), 1);
+    memory.create_entities(&[entity("a", &[])]).unwrap();
+    assert_eq!(memory.read_graph().unwrap().relations, [relation("b", "c")]);
+}
+
+#[test]
+fn a_relation_that_lost_an_end_is_hidden() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    memory.create_entities(&[entity("a", &[]), entity("b", &[])]).unwrap();
+    memory.create_relations(&[relation("a", "b")]).unwrap();
+    memory.palace().delete("entity/b", &WriteOptions::default()).unwrap();
+    assert_eq!(memory.read_graph().unwrap().relations, []);
+    assert_eq!(memory.open_nodes(&["a".into()]).unwrap().relations, []);
+    assert_eq!(memory.search_nodes("a").unwrap().relations, []);
+}
+
+#[test]
+fn observations_are_added_once_and_deleted_wholly() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    memory.create_entities(&[entity("a", &["1"])]).unwrap();
+    let added = memory
+        .add_observations(&[addition("a", &["1", "2", "2"]), addition("a", &["2", "3"])])
+        .unwrap();
+    assert_eq!(added[0].added_observations, ["2"]);
+    assert_eq!(added[1].added_observations, ["3"]);
+    let error = memory.add_observations(&[addition("a", &["4"]), addition("b", &["4"])]);
+    assert!(matches!(error, Err(MemoryError::UnknownEntity { name }) if name == "b"));
+    assert_eq!(memory.read_graph().unwrap().entities, [entity("a", &["1", "2", "3"])]);
+    let deletion = |name: &str| Deletion {
+        entity_name: name.to_owned(),
+        observations: vec!["2".to_owned(), "9".to_owned()],
+    };
+    let deleted = memory.delete_observations(&[deletion("a"), deletion("b")]).unwrap();
+    assert_eq!(deleted, DeletedObservations { deleted: 1, missing: vec!["b".to_owned()] });
+    assert_eq!(memory.read_graph().unwrap().entities, [entity("a", &["1", "3"])]);
+}
+
+/// Two copies of one palace, written apart and merged: what two processes do at the same moment.
+#[test]
+fn the_same_entity_created_apart_has_the_observations_of_both() {
+    let dir = tempfile::tempdir().unwrap();
+    let (one, two) = (dir.path().join("one"), dir.path().join("two"));
+    for (path, texts) in [(&one, ["both", "1"]), (&two, ["both", "2"])] {
+        let memory = Memory::new(Palace::open(path).unwrap());
+        memory.create_entities(&[entity("a", &texts), entity("b", &[])]).unwrap();
+        memory.create_relations(&[relation("a", "b")]).unwrap();
+    }
+    let into = dir.path().join("into");
+    let fs = std::sync::Arc::new(crate::fs::os::OsFs);
+    crate::palace::into::merge_into(fs, &into, &[one, two], &Default::default()).unwrap();
+    let graph = Memory::new(Palace::open(&into).unwrap()).read_graph().unwrap();
+    let mut texts = graph.entities[0].observations.clone();
+    texts.sort();
+    assert_eq!(texts, ["1", "2", "both"]);
+    assert_eq!(graph.relations, [relation("a", "b")]);
+}
+
+#[test]
+fn search_looks_into_everything_whatever_the_case() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    memory.create_entities(&[entity("Ada", &["wrote a PROGRAM"]), entity("Bo", &[])]).unwrap();
+    memory.create_relations(&[relation("Ada", "Bo")]).unwrap();
+    let names = |query: &str| {
+        let graph = memory.search_nodes(query).unwrap();
+        let names: Vec<String> = graph.entities.into_iter().map(|e| e.name).collect();
+        (names, graph.relations.len())
+    };
+    assert_eq!(names("a prog"), (vec!["Ada".to_owned()], 1));
+    assert_eq!(names("BO"), (vec!["Bo".to_owned()], 1));
+    assert_eq!(names("THING").0.len(), 2);
+    assert_eq!(names("nothing of the kind"), (vec![], 0));
+    assert_eq!(memory.open_nodes(&["Bo".into(), "Cy".into()]).unwrap().entities.len(), 1);
+    assert_eq!(memory.open_nodes(&["Bo".into()]).unwrap().relations, [relation("Ada", "Bo")]);
+}
+
+#[test]
+fn impossible_names_are_refused_and_say_why() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    let longest = "n".repeat(ENTITY_NAME_BYTES_MAX);
+    memory.create_entities(&[entity(&longest, &[])]).unwrap();
+    for bad in ["", "a\nb", &"n".repeat(ENTITY_NAME_BYTES_MAX + 1)] {
+        let error = memory.create_entities(&[entity("good", &[]), entity(bad, &[])]).unwrap_err();
+        assert!(matches!(error, MemoryError::Name { .. }), "{error}");
+    }
+    assert_eq!(memory.read_graph().unwrap().entities.len(), 1);
+}
+
+#[test]
+fn an_import_takes_what_is_good_and_names_the_rest() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    let file = [
+        json!({"type": "relation", "from": "a", "to": "b", "relationType": "knows"}).to_string(),
+        json!({"type": "entity", "name": "a", "entityType": "thing", "observations": ["1"]})
+            .to_string(),
+        "not json".to_owned(),
+        String::new(),
+        json!({"type": "entity", "name": "b", "entityType": "thing", "observations": []})
+            .to_string(),
+        json!({"type": "relation", "from": "a", "to": "z", "relationType": "knows"}).to_string(),
+        json!({"type": "entity", "name": "a", "entityType": "thing", "observations": ["1", "2"]})
+            .to_string(),
+        json!({"type": "entity", "name": "big", "entityType": "thing",
+            "observations": ["x".repeat(2 << 20)]})
+        .to_string(),
+    ]
+    .join("\n");
+    let mut told = Vec::new();
+    let report = memory.import(file.as_bytes(), &mut |done, of| told.push((done, of))).unwrap();
+    let lines: Vec<u64> = report.bad.iter().map(|bad| bad.line).collect();
+    assert_eq!(lines, [3, 6, 8], "{:?}", report.bad);
+    assert_eq!((report.entities, report.relations, report.unchanged), (2, 1, 0));
+    assert_eq!(told.last(), Some(&(5, 5)));
+    let graph = memory.read_graph().unwrap();
+    assert_eq!(graph.entities, [entity("a", &["1", "2"]), entity("b", &[])]);
+    assert_eq!(graph.relations, [relation("a", "b")]);
+
+    let again = memory.import(file.as_bytes(), &mut |_, _| {}).unwrap();
+    assert_eq!((again.entities, again.relations, again.unchanged), (0, 0, 3));
+}
+
+#[test]
+fn an_export_comes_back_as_the_same_graph() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    let names: Vec<Entity> = (0..600)
+        .map(|n| entity(&format!("näme \"{n}\""), &["1", "zwei\n2", "\u{1f980}"]))
+        .collect();
+    memory.create_entities(&names).unwrap();
+    memory.create_relations(&[relation("näme \"0\"", "näme \"1\"")]).unwrap();
+    let mut file = Vec::new();
+    assert_eq!(memory.export(&mut file).unwrap(), 601);
+    let other = Memory::new(Palace::open(dir.path().join("other")).unwrap());
+    assert_eq!(other.import(&file[..], &mut |_, _| {}).unwrap().bad, []);
+    assert_eq!(other.read_graph().unwrap(), memory.read_graph().unwrap());
+    let mut again = Vec::new();
+    other.export(&mut again).unwrap();
+    assert!(again == file);
+}

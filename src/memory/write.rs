@@ -1,0 +1,269 @@
+//! Changing the graph. Each operation is one commit: all of it happens, or nothing.
+
+use super::keys::{
+    OBSERVATIONS, distinct, entity_key, entity_value, observations_of, relation_key, relation_value,
+};
+use super::read::touches;
+use super::{Added, Addition, Deletion, Entity, Memory, MemoryError, Relation, Result};
+use crate::format::key::Key;
+use crate::merge::MergeError;
+use crate::palace::{Batch, Draft, Outcome};
+use serde_json::Value;
+use std::cell::{Cell, RefCell};
+use std::collections::{BTreeMap, HashSet};
+
+/// What [`Memory::delete_entities`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedEntities {
+    /// These were there.
+    pub deleted: Vec<String>,
+    /// These were not.
+    pub not_found: Vec<String>,
+}
+
+/// What [`Memory::delete_observations`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedObservations {
+    /// How many observations were there.
+    pub deleted: usize,
+    /// The entities that were not there.
+    pub missing: Vec<String>,
+}
+
+impl Memory {
+    /// Creates entities, and returns those that were not there. An entity that was deleted is
+    /// created anew, with these observations only. If two processes create the same entity at once,
+    /// it has the observations of both.
+    ///
+    /// # Errors
+    /// [`MemoryError::Name`], or what the palace says; nothing was written then.
+    pub fn create_entities(&self, entities: &[Entity]) -> Result<Vec<Entity>> {
+        let mut wanted: Vec<(Key, Entity)> = Vec::new();
+        let mut seen = HashSet::new();
+        for entity in entities {
+            let key = entity_key(&entity.name)?;
+            if seen.insert(&entity.name) {
+                let observations = distinct(&entity.observations);
+                wanted.push((key, Entity { observations, ..entity.clone() }));
+            }
+        }
+        let mut batch = self.palace.batch();
+        for (key, entity) in &wanted {
+            batch.write(key.clone(), |draft| match draft.exists() {
+                true => Ok(()),
+                false => draft.put(&entity_value(entity)),
+            });
+        }
+        let outcomes = self.commit(batch, wanted.len())?;
+        Ok(changed(wanted, &outcomes))
+    }
+
+    /// Creates relations, and returns those that were not there.
+    ///
+    /// # Errors
+    /// [`MemoryError::UnknownEntity`] if an end is not there, or what the palace says; nothing was
+    /// written then.
+    pub fn create_relations(&self, relations: &[Relation]) -> Result<Vec<Relation>> {
+        let ends: HashSet<&String> = relations.iter().flat_map(|r| [&r.from, &r.to]).collect();
+        let mut there = HashSet::new();
+        for name in ends {
+            if self.entity(name)?.is_some() {
+                there.insert(name);
+            }
+        }
+        // In the order of the call, so that the same call names the same entity every time.
+        if let Some(name) =
+            relations.iter().flat_map(|r| [&r.from, &r.to]).find(|name| !there.contains(name))
+        {
+            return Err(MemoryError::UnknownEntity { name: name.clone() });
+        }
+        self.file_relations(relations)
+    }
+
+    /// Files relations without a look at their ends.
+    pub(super) fn file_relations(&self, relations: &[Relation]) -> Result<Vec<Relation>> {
+        let mut wanted: Vec<(Key, Relation)> = Vec::new();
+        let mut seen = HashSet::new();
+        for relation in relations.iter().filter(|relation| seen.insert(*relation)) {
+            wanted.push((relation_key(relation)?, relation.clone()));
+        }
+        let mut batch = self.palace.batch();
+        for (key, relation) in &wanted {
+            batch.write(key.clone(), |draft| draft.file(key, &relation_value(relation)));
+        }
+        let outcomes = self.commit(batch, wanted.len())?;
+        Ok(changed(wanted, &outcomes))
+    }
+
+    /// Adds observations to entities. What an entity has already is not added again; the result
+    /// says what was added.
+    ///
+    /// # Errors
+    /// [`MemoryError::UnknownEntity`], or what the palace says; nothing was written then.
+    pub fn add_observations(&self, additions: &[Addition]) -> Result<Vec<Added>> {
+        let added: Vec<RefCell<Vec<String>>> = vec![RefCell::default(); additions.len()];
+        let mut wanted: BTreeMap<Key, Vec<_>> = BTreeMap::new();
+        for (addition, added) in additions.iter().zip(&added) {
+            let key = self.existing_key(&addition.entity_name)?;
+            wanted.entry(key).or_default().push((addition, added));
+        }
+        let gone = Cell::new(None);
+        let mut batch = self.palace.batch();
+        let count = wanted.len();
+        for (key, items) in wanted {
+            let gone = &gone;
+            batch.write(key, move |draft| {
+                let Some((first, _)) = items.first().filter(|_| !draft.exists()) else {
+                    return append(draft, &items);
+                };
+                gone.set(Some(first.entity_name.clone()));
+                Err(no_list())
+            });
+        }
+        if let Err(error) = self.commit(batch, count) {
+            let unknown = |name| MemoryError::UnknownEntity { name };
+            return Err(gone.take().map_or(error, unknown));
+        }
+        let result = |(addition, added): (&Addition, RefCell<Vec<String>>)| Added {
+            entity_name: addition.entity_name.clone(),
+            added_observations: added.into_inner(),
+        };
+        Ok(additions.iter().zip(added).map(result).collect())
+    }
+
+    /// Deletes entities and the relations that touch them.
+    ///
+    /// # Errors
+    /// What the palace says; nothing was written then.
+    pub fn delete_entities(&self, names: &[String]) -> Result<DeletedEntities> {
+        let mut keys: Vec<(Key, String)> = Vec::new();
+        let mut not_found = Vec::new();
+        for name in distinct(names) {
+            match self.entity(&name)? {
+                Some(_) => keys.push((entity_key(&name)?, name)),
+                None => not_found.push(name),
+            }
+        }
+        let names: HashSet<&str> = keys.iter().map(|(_, name)| name.as_str()).collect();
+        let mut batch = self.palace.batch();
+        let mut count = keys.len();
+        for (key, _) in &keys {
+            batch.write(key.clone(), delete);
+        }
+        if count > 0 {
+            for relation in self.relations()?.iter().filter(|r| touches(r, &names)) {
+                batch.write(relation_key(relation)?, delete);
+                count += 1;
+            }
+        }
+        let outcomes = self.commit(batch, count)?;
+        let deleted: Vec<String> = changed(keys.clone(), &outcomes);
+        // Somebody else deleted it between the look and the commit.
+        not_found.extend(keys.into_iter().map(|(_, n)| n).filter(|n| !deleted.contains(n)));
+        Ok(DeletedEntities { deleted, not_found })
+    }
+
+    /// Deletes observations from entities. What is not there needs no deleting.
+    ///
+    /// # Errors
+    /// What the palace says; nothing was written then.
+    pub fn delete_observations(&self, deletions: &[Deletion]) -> Result<DeletedObservations> {
+        let mut wanted: BTreeMap<Key, HashSet<&str>> = BTreeMap::new();
+        let mut missing = Vec::new();
+        for deletion in deletions {
+            match self.entity(&deletion.entity_name)? {
+                Some(_) => wanted
+                    .entry(entity_key(&deletion.entity_name)?)
+                    .or_default()
+                    .extend(deletion.observations.iter().map(String::as_str)),
+                None => missing.push(deletion.entity_name.clone()),
+            }
+        }
+        let deleted = Cell::new(0);
+        let count = wanted.len();
+        let mut batch = self.palace.batch();
+        for (key, texts) in wanted {
+            let deleted = &deleted;
+            batch.write(key, move |draft| {
+                let doomed = |text: &String| texts.contains(text.as_str());
+                let found =
+                    observations_of(&draft.view().value).iter().filter(|t| doomed(t)).count();
+                if found == 0 || !draft.exists() {
+                    return Ok(());
+                }
+                deleted.set(deleted.get() + found);
+                draft.remove_items(&[OBSERVATIONS], &|item| {
+                    item.as_str().is_some_and(|text| texts.contains(text))
+                })
+            });
+        }
+        self.commit(batch, count)?;
+        Ok(DeletedObservations { deleted: deleted.get(), missing })
+    }
+
+    /// Deletes relations, and returns how many of them were there.
+    ///
+    /// # Errors
+    /// What the palace says; nothing was written then.
+    pub fn delete_relations(&self, relations: &[Relation]) -> Result<usize> {
+        let mut keys = Vec::new();
+        let mut seen = HashSet::new();
+        for relation in relations.iter().filter(|relation| seen.insert(*relation)) {
+            keys.push(relation_key(relation)?);
+        }
+        let mut batch = self.palace.batch();
+        for key in &keys {
+            batch.write(key.clone(), delete);
+        }
+        let outcomes = self.commit(batch, keys.len())?;
+        Ok(outcomes.iter().filter(|outcome| outcome.changed).count())
+    }
+
+    fn existing_key(&self, name: &str) -> Result<Key> {
+        match self.entity(name)? {
+            Some(_) => entity_key(name),
+            None => Err(MemoryError::UnknownEntity { name: name.to_owned() }),
+        }
+    }
+
+    /// Makes the commit, unless it would be one of nothing.
+    pub(super) fn commit(&self, batch: Batch<'_>, writes: usize) -> Result<Vec<Outcome>> {
+        match writes {
+            0 => Ok(Vec::new()),
+            _ => Ok(batch.commit(&self.options())?.outcomes),
+        }
+    }
+}
+
+/// Adds what is not there yet, and notes what that is.
+fn append(
+    draft: &mut Draft<'_>,
+    items: &[(&Addition, &RefCell<Vec<String>>)],
+) -> std::result::Result<(), MergeError> {
+    let mut known: HashSet<String> = observations_of(&draft.view().value).into_iter().collect();
+    let mut new = Vec::new();
+    for (addition, added) in items {
+        for text in &addition.contents {
+            if known.insert(text.clone()) {
+                new.push(Value::from(text.as_str()));
+                added.borrow_mut().push(text.clone());
+            }
+        }
+    }
+    if new.is_empty() { Ok(()) } else { draft.append(&[OBSERVATIONS], &new) }
+}
+
+fn delete(draft: &mut Draft<'_>) -> std::result::Result<(), MergeError> {
+    if draft.exists() { draft.delete() } else { Ok(()) }
+}
+
+/// Stops a commit: the list to append to went with its entity.
+fn no_list() -> MergeError {
+    MergeError::WrongType { path: format!("/{OBSERVATIONS}"), found: "nothing", wanted: "a list" }
+}
+
+/// Those whose document the commit changed; it has one outcome for each, in their order.
+fn changed<T>(wanted: Vec<(Key, T)>, outcomes: &[Outcome]) -> Vec<T> {
+    let pairs = wanted.into_iter().zip(outcomes);
+    pairs.filter(|(_, outcome)| outcome.changed).map(|((_, item), _)| item).collect()
+}

@@ -1,0 +1,102 @@
+//! What a commit builds on is put on disk before the commit counts as being there.
+//!
+//! Invariant: when a commit is promised to survive a power cut, so is every change that it needs. The
+//! changes of other processes are synced where they stand. Where that fails, or their writer has let go of
+//! them, they are written again here: the disk may have lost them, and nobody else may write them.
+
+use super::{Error, Result, Shared};
+use crate::format::id::SegmentId;
+use crate::format::key::Key;
+use crate::format::record::{Entry, encode_commit};
+use crate::fs::FsError;
+use crate::segment::reader::ForeignSync;
+use crate::store::StoreError;
+use crate::store::log::Ticket;
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::sync::{Arc, PoisonError};
+
+/// What some commits build on and is not known to be on disk.
+#[derive(Debug, Default)]
+pub(super) struct Foundation {
+    /// The documents that the commits change.
+    pub keys: BTreeSet<Key>,
+    /// The segments of other processes that changes of those come from.
+    pub segments: BTreeMap<SegmentId, ForeignSync>,
+}
+
+impl Foundation {
+    fn is_empty(&self) -> bool {
+        self.segments.is_empty()
+    }
+
+    fn extend(&mut self, other: Foundation) {
+        self.keys.extend(other.keys);
+        self.segments.extend(other.segments);
+    }
+}
+
+impl Shared {
+    /// Puts a foundation on disk. If that takes a commit of its own, gives its place in the log: it has
+    /// to be waited for as well.
+    ///
+    /// # Errors
+    /// [`StoreError::OutcomeUnknown`]: what builds on it is in the log already.
+    pub(super) fn put_on_disk(&self, foundation: &Foundation) -> Result<Option<Ticket>> {
+        let mut failed = HashSet::new();
+        for (segment, foreign) in &foundation.segments {
+            let relied_upon = foreign.secure(self.root.fs()).unwrap_or_else(|error| {
+                tracing::warn!(%error, "another process's segment cannot be synced");
+                false
+            });
+            if !relied_upon {
+                failed.insert(*segment);
+            }
+        }
+        if failed.is_empty() { Ok(None) } else { self.carry(&foundation.keys, &failed) }
+    }
+
+    /// Writes changes of these documents again that were read from these segments.
+    fn carry(&self, keys: &BTreeSet<Key>, segments: &HashSet<SegmentId>) -> Result<Option<Ticket>> {
+        let mut state = self.state();
+        let mut last = None;
+        let instance = state.instance(&self.log)?;
+        for key in keys {
+            for change in state.foreign_changes(key, |segment| Ok(segments.contains(&segment)))? {
+                let entry = Entry { key: key.clone(), change };
+                let body = Bytes::from(encode_commit(&[entry]));
+                let Some(ticket) = self.log.enqueue(instance, body.clone()) else {
+                    let gone = std::io::Error::other("the write before this one failed");
+                    let path = self.root.path().to_owned();
+                    let source = FsError { action: "write to", path, source: gone };
+                    let source = Arc::new(StoreError::from(source));
+                    return Err(Error::Store(StoreError::OutcomeUnknown { source }));
+                };
+                state.add_own(ticket, body);
+                last = Some(ticket);
+            }
+        }
+        Ok(last)
+    }
+
+    /// Remembers what a buffered commit builds on, for the next [`Shared::sync`].
+    pub(super) fn sync_later(&self, foundation: Foundation) {
+        if !foundation.is_empty() {
+            self.built_on.lock().unwrap_or_else(PoisonError::into_inner).extend(foundation);
+        }
+    }
+
+    /// Puts every commit written so far on disk, with what it builds on.
+    pub(super) fn sync(&self) -> Result<()> {
+        // Whoever comes second must not find an empty list and think that nothing is left to do.
+        let _turn = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken =
+            std::mem::take(&mut *self.built_on.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Err(error) = self.put_on_disk(&taken) {
+            // Still to be done.
+            self.sync_later(taken);
+            return Err(error);
+        }
+        Ok(self.log.sync()?)
+    }
+}

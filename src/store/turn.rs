@@ -1,0 +1,157 @@
+//! One turn of writing: a batch of commits goes into this instance's segment, whatever happens to it.
+//!
+//! Invariant: commits count only in a segment that still had its name after they were written. A segment
+//! is never touched again after a failed write or sync: the same bytes go into a new one, once. Must
+//! not know: who waits for the commits (`log`).
+
+use super::StoreError;
+use super::own::OwnSegments;
+use super::root::Root;
+use crate::format::filename::{OPEN, SEALED, TMP};
+use crate::format::header::Header;
+use crate::format::id::{InstanceId, SegmentId};
+use crate::segment::SegmentError;
+use crate::segment::writer::Writer;
+use bytes::Bytes;
+
+/// A segment is sealed and followed by a new one when it has this many bytes.
+pub const SEGMENT_BYTES: u64 = 1 << 20;
+
+/// A commit that waits to be written, or to be put on disk.
+#[derive(Clone, Debug)]
+pub(super) struct Queued {
+    pub sequence: u64,
+    pub body: Bytes,
+}
+
+/// One turn of writing, away from the lock.
+pub(super) struct Turn<'a> {
+    pub root: &'a Root,
+    pub program: &'a str,
+    pub instance: InstanceId,
+    pub writer: Option<Writer>,
+    /// Written since the last good sync: what a new segment must start with.
+    pub unsynced: Vec<Queued>,
+    pub own: &'a OwnSegments,
+    /// Whether something was written, or may have been.
+    pub touched: bool,
+    pub sync: bool,
+}
+
+impl Turn<'_> {
+    /// Writes `batch`, and gives the highest sequence number that is done.
+    pub fn write(&mut self, batch: Vec<Queued>) -> Result<u64, StoreError> {
+        if let Err(error) = self.rotate_if_full() {
+            // The commits in it are safe and somebody else will seal it.
+            tracing::warn!(%error, "a full segment could not be sealed");
+        }
+        let known = self.unsynced.len();
+        self.touched = known > 0;
+        self.unsynced.extend(batch);
+        let last = self.unsynced.last().map_or(0, |queued| queued.sequence);
+        let from = if self.writer.is_some() { known } else { 0 };
+        let mut outcome = self.attempt(from);
+        let mut failures = 0;
+        loop {
+            match outcome {
+                Ok(true) => return Ok(last),
+                // Sealed under us. That is no failure, and can happen again while this process is
+                // stopped between two steps.
+                Ok(false) => {}
+                Err(error) => {
+                    failures += 1;
+                    tracing::warn!(%error, failures, "a write to a segment failed");
+                    if let Some(writer) = &self.writer {
+                        self.own.disown(writer.id());
+                    }
+                    if failures == 2 {
+                        return Err(error);
+                    }
+                }
+            }
+            self.writer = None;
+            outcome = self.attempt(0);
+        }
+    }
+
+    fn rotate_if_full(&mut self) -> Result<(), StoreError> {
+        let Some(writer) = self.writer.take_if(|writer| writer.end() >= SEGMENT_BYTES) else {
+            return Ok(());
+        };
+        let last = self.unsynced.last().map_or(0, |queued| queued.sequence);
+        seal(self.root, self.own, writer, last)?;
+        // Sealing synced it, and every commit in it was found to have its name after it was written.
+        self.unsynced.clear();
+        Ok(())
+    }
+
+    /// Writes `unsynced` from index `from` on and says whether it counts. False: the segment was
+    /// sealed under us, and may have been read before.
+    fn attempt(&mut self, from: usize) -> Result<bool, StoreError> {
+        let mut writer = match self.writer.take() {
+            Some(writer) => writer,
+            None => self.create()?,
+        };
+        let items = self.unsynced.get(from..).unwrap_or_default();
+        self.touched |= !items.is_empty();
+        let appended =
+            writer.append(items.iter().map(|queued| (queued.sequence, &queued.body[..])));
+        let synced = match appended {
+            Ok(()) if self.sync => writer.sync(),
+            done => done,
+        };
+        let named = synced.and_then(|()| writer.has_name(self.root.fs()));
+        let id = writer.id();
+        self.writer = Some(writer);
+        if !named? {
+            return Ok(false);
+        }
+        // Only now: what was written after the segment lost its name is in no snapshot that replaces it.
+        let items = self.unsynced.get(from..).unwrap_or_default();
+        if let (Some(first), Some(last)) = (items.first(), items.last()) {
+            self.own.wrote(id, first.sequence..=last.sequence);
+        }
+        if self.sync {
+            self.unsynced.clear();
+        }
+        Ok(true)
+    }
+
+    fn create(&self) -> Result<Writer, StoreError> {
+        let palace = self.root.ensure_created()?;
+        let host = self.root.fs().host();
+        let segment = SegmentId(self.root.random()?);
+        let header = Header {
+            segment,
+            instance: self.instance,
+            palace,
+            machine: host.machine,
+            boot: host.boot,
+            created_ms: self.root.fs().now_ms(),
+            fs_type: self.root.fs_type()?,
+            pid: std::process::id(),
+            program: self.program.to_owned(),
+        };
+        let (tmp, open) = (self.root.path().join(TMP), self.root.path().join(OPEN));
+        self.own.add(segment, self.instance);
+        let created = Writer::create(self.root.fs(), &tmp, &open, &header);
+        match &created {
+            Ok(_) => self.own.named(segment),
+            Err(_) => self.own.disown(segment),
+        }
+        Ok(created?)
+    }
+}
+
+/// Moves a segment to `sealed/`, with its footer and on disk.
+pub(super) fn seal(
+    root: &Root,
+    own: &OwnSegments,
+    writer: Writer,
+    last: u64,
+) -> Result<(), SegmentError> {
+    let (id, bytes) = (writer.id(), writer.end());
+    writer.seal(root.fs(), &root.path().join(SEALED), last)?;
+    own.sealed_at(id, bytes);
+    Ok(())
+}

@@ -1,0 +1,245 @@
+//! Something happens between two system calls of a process: each pair of them in turn.
+
+use crate::ledger::{PALACE, object};
+use crate::machine::open;
+use crdt_palace::fs::sim::{SimDisk, SimFs};
+use crdt_palace::fs::{File, Fs, Host, Stat};
+use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::{Options, Palace, WriteOptions};
+use serde_json::json;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+type Action = Box<dyn FnOnce() + Send>;
+
+/// What happens, and before which call.
+#[derive(Clone)]
+struct Plan(Arc<Mutex<(u64, Option<Action>)>>);
+
+impl std::fmt::Debug for Plan {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Plan")
+    }
+}
+
+impl Plan {
+    fn tick(&self) {
+        let action = {
+            let mut plan = self.0.lock().unwrap();
+            plan.0 = plan.0.wrapping_sub(1);
+            if plan.0 == 0 { plan.1.take() } else { None }
+        };
+        if let Some(action) = action {
+            action();
+        }
+    }
+}
+
+/// A process in whose calls others act.
+#[derive(Debug)]
+struct Interrupted {
+    inner: SimFs,
+    plan: Plan,
+}
+
+#[derive(Debug)]
+struct InterruptedFile {
+    inner: Box<dyn File>,
+    plan: Plan,
+}
+
+impl Interrupted {
+    fn file(&self, inner: Box<dyn File>) -> Box<dyn File> {
+        Box::new(InterruptedFile { inner, plan: self.plan.clone() })
+    }
+}
+
+impl File for InterruptedFile {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.plan.tick();
+        self.inner.read_at(buffer, offset)
+    }
+    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+        self.plan.tick();
+        self.inner.append(bytes)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.plan.tick();
+        self.inner.sync()
+    }
+    fn stat(&self) -> io::Result<Stat> {
+        self.inner.stat()
+    }
+    fn try_lock(&self) -> io::Result<bool> {
+        self.inner.try_lock()
+    }
+}
+
+impl Fs for Interrupted {
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.plan.tick();
+        self.inner.create_dir(path)
+    }
+    fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.plan.tick();
+        Ok(self.file(self.inner.create(path)?))
+    }
+    fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.plan.tick();
+        Ok(self.file(self.inner.open(path)?))
+    }
+    fn open_lock(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        Ok(self.file(self.inner.open_lock(path)?))
+    }
+    fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()> {
+        self.inner.write_note(path, note)
+    }
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.plan.tick();
+        self.inner.list(path)
+    }
+    fn stat(&self, path: &Path) -> io::Result<Stat> {
+        self.plan.tick();
+        self.inner.stat(path)
+    }
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.plan.tick();
+        self.inner.rename(from, to)
+    }
+
+    fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.plan.tick();
+        self.inner.rename_noreplace(from, to)
+    }
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.plan.tick();
+        self.inner.remove(path)
+    }
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.plan.tick();
+        self.inner.sync_dir(path)
+    }
+    fn local_path(&self, path: &Path) -> Option<PathBuf> {
+        self.inner.local_path(path)
+    }
+    fn fs_type(&self, path: &Path) -> io::Result<u64> {
+        self.inner.fs_type(path)
+    }
+    fn owned(&self, path: &Path) -> io::Result<bool> {
+        self.inner.owned(path)
+    }
+    fn yield_to_others(&self) {}
+    fn now_ms(&self) -> i64 {
+        self.inner.now_ms()
+    }
+    fn random(&self) -> io::Result<[u8; 16]> {
+        self.inner.random()
+    }
+    fn host(&self) -> Host {
+        self.inner.host()
+    }
+}
+
+fn set(palace: &Palace, field: &str) -> bool {
+    let patch = object(json!({ field: true }));
+    palace.patch("shared", &patch, &WriteOptions::default()).is_ok()
+}
+
+fn compact(palace: &Palace) {
+    let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
+    // It is fine to find another compaction at work.
+    drop(palace.compact(all));
+}
+
+/// As if the locks of the living meant nothing.
+fn seal_all(fs: &SimFs) {
+    let directory = |name| Path::new(PALACE).join(name);
+    for name in fs.list(&directory("open")).unwrap() {
+        fs.rename_noreplace(&directory("open").join(&name), &directory("sealed").join(&name))
+            .unwrap();
+    }
+}
+
+const SEAL: u32 = 1;
+const COMPACT: u32 = 2;
+const WRITE: u32 = 4;
+const KILL: u32 = 8;
+
+/// One process writes, or compacts, and before its `n`th call the rest happens. Says whether there was
+/// such a call.
+fn interrupt(seed: u64, compacts: bool, n: u64, what: u32) -> bool {
+    let disk = SimDisk::new(seed);
+    let plan = Plan(Arc::new(Mutex::new((0, None))));
+    let (one, other) = (disk.process(), disk.process());
+    let interrupted = Interrupted { inner: one.clone(), plan: plan.clone() };
+    let palace =
+        Options::default().fs(Arc::new(interrupted)).auto_compact(false).open(PALACE).unwrap();
+    let second = open(other.clone()).unwrap();
+    assert!(set(&palace, "first") && set(&second, "second"));
+    let written = Arc::new(Mutex::new(false));
+    let (witness, actor) = (written.clone(), second.clone());
+    let action = move || {
+        if what & SEAL != 0 {
+            seal_all(&other);
+        }
+        if what & COMPACT != 0 {
+            compact(&actor);
+        }
+        if what & WRITE != 0 {
+            *witness.lock().unwrap() = set(&actor, "between");
+        }
+        if what & KILL != 0 {
+            one.kill();
+        }
+    };
+    *plan.0.lock().unwrap() = (n, Some(Box::new(action)));
+    let mut promised = vec!["first", "second"];
+    if compacts {
+        compact(&palace);
+    } else if set(&palace, "third") {
+        promised.push("third");
+    }
+    let happened = plan.0.lock().unwrap().1.is_none();
+    plan.0.lock().unwrap().1 = None;
+    if *written.lock().unwrap() {
+        promised.push("between");
+    } else {
+        assert!(!happened || what & WRITE == 0, "a write was refused");
+    }
+    let check = |palace: &Palace, who: &str| {
+        let value = palace.get("shared").unwrap().unwrap().value;
+        for field in &promised {
+            assert!(value.contains_key(*field), "{who}: {field} is lost: {value:?}");
+        }
+    };
+    check(&second, "the other process");
+    if what & KILL == 0 {
+        check(&palace, "the process itself");
+    }
+    compact(&second);
+    check(&open(disk.process()).unwrap(), "a fresh process");
+    disk.power_cut(seed * 1_000 + n);
+    check(&open(disk.process()).unwrap(), "after a power cut");
+    happened
+}
+
+#[test]
+fn whatever_happens_between_two_calls_of_a_writer_or_a_compactor() {
+    for compacts in [false, true] {
+        let write = [WRITE, COMPACT | WRITE, WRITE | KILL];
+        let sealed = [SEAL | COMPACT, SEAL | WRITE, SEAL | COMPACT | WRITE | KILL];
+        for what in write.into_iter().chain(sealed) {
+            let mut n = 1;
+            let run = |n| interrupt(n % 7, compacts, n, what);
+            let named = |n| {
+                std::panic::catch_unwind(|| run(n))
+                    .unwrap_or_else(|_| panic!("compacts: {compacts}, {what:04b} before call {n}"))
+            };
+            while named(n) {
+                n += 1;
+            }
+            assert!(n > 5, "only {n} calls");
+        }
+    }
+}

@@ -1,0 +1,188 @@
+//! The list of what was promised, and the comparison of a palace with it.
+
+use crdt_palace::format::hash::Etag;
+use crdt_palace::fs::sim::SimDisk;
+use crdt_palace::palace::Palace;
+use crdt_palace::palace::verify::verify;
+use crdt_palace::store::log::Durability;
+use crdt_palace::store::root::Root;
+use serde_json::{Map, Value, json};
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+use std::sync::Arc;
+
+/// Where the palace is on the simulated disk. Its parents do not exist at first.
+pub const PALACE: &str = "/home/palace";
+
+/// What a write does to a document.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Effect {
+    /// Sets the field `w<number>`, which no other write sets, to this number.
+    Field(u64),
+    /// Adds to the counter `n`.
+    Add(i64),
+    /// Files the content that belongs to the key.
+    File,
+    /// Deletes.
+    Delete,
+}
+
+/// What is known of a write.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Fate {
+    /// It must be there.
+    Acknowledged(Durability),
+    /// It may be there.
+    Unknown,
+    /// It must never be there: the error said so.
+    Refused,
+}
+
+/// One write of one document.
+#[derive(Clone, Debug)]
+pub struct Write {
+    pub key: String,
+    pub effect: Effect,
+    pub etag: Option<Etag>,
+    pub fate: Fate,
+    /// Which call it was part of: the writes of a call are all there, or none is.
+    pub call: u64,
+    /// Which process made it.
+    pub process: u64,
+}
+
+/// Everything that was attempted.
+#[derive(Clone, Debug, Default)]
+pub struct Ledger {
+    pub writes: Vec<Write>,
+    /// Buffered writes were lost in a power cut, so that others may wait for them for ever.
+    pub holes: bool,
+}
+
+/// The content that is filed under a key.
+pub fn content(key: &str) -> Map<String, Value> {
+    object(json!({"text": format!("the content of {key}"), "tags": ["filed", key]}))
+}
+
+pub fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+/// Fields of these documents may be hidden by a delete; their history still tells.
+fn is_deletable(key: &str) -> bool {
+    key.starts_with("del/")
+}
+
+impl Ledger {
+    /// The power failed: what was only buffered may be gone.
+    pub fn power_cut(&mut self) {
+        for write in &mut self.writes {
+            if write.fate == Fate::Acknowledged(Durability::Buffered) {
+                write.fate = Fate::Unknown;
+                self.holes = true;
+            }
+        }
+    }
+
+    /// This process put everything on disk.
+    pub fn synced(&mut self, process: u64) {
+        for write in self.writes.iter_mut().filter(|write| write.process == process) {
+            if let Fate::Acknowledged(durability) = &mut write.fate {
+                *durability = Durability::Durable;
+            }
+        }
+    }
+
+    pub fn keys(&self) -> BTreeSet<&str> {
+        self.writes.iter().map(|write| write.key.as_str()).collect()
+    }
+
+    /// Compares what a process reads with what was promised.
+    pub fn check(&self, palace: &Palace) {
+        for key in self.keys() {
+            self.check_document(palace, key);
+        }
+        self.check_calls(palace);
+        let page = palace.scan("", None, 1_000).unwrap();
+        for document in page.documents {
+            let read = palace.get_unrefreshed(document.key.as_str()).unwrap();
+            assert_eq!(Some(document), read, "scan and get disagree");
+        }
+    }
+
+    pub fn check_document(&self, palace: &Palace, key: &str) {
+        let found = palace.get(key).unwrap();
+        let value = found.as_ref().map(|document| document.value.clone()).unwrap_or_default();
+        let history: Vec<_> = palace.history(key).unwrap().iter().map(|c| c.hash).collect();
+        let (mut least, mut most) = (0, 0);
+        for write in self.writes.iter().filter(|write| write.key == key) {
+            let promised = matches!(write.fate, Fate::Acknowledged(_));
+            if let (true, Some(etag)) = (promised, &write.etag) {
+                let heads = history.iter().filter(|hash| etag.names(hash)).count();
+                assert_eq!(heads, etag.len(), "{write:?} is lost; {history:?}");
+            }
+            match write.effect {
+                Effect::Field(number) => {
+                    let shown = value.get(&format!("w{number}"));
+                    let whole = shown == Some(&json!(number));
+                    assert!(shown.is_none() || whole, "{key} shows {shown:?} for {write:?}");
+                    if !is_deletable(key) {
+                        assert!(whole || !promised, "{write:?} is not shown: {value:?}");
+                    }
+                    assert!(shown.is_none() || write.fate != Fate::Refused, "{write:?} is there");
+                }
+                Effect::Add(by) => {
+                    least += if promised { by } else { 0 };
+                    most += if write.fate == Fate::Refused { 0 } else { by };
+                }
+                Effect::File if promised => assert_eq!(value, content(key), "{key}"),
+                Effect::File | Effect::Delete => {}
+            }
+        }
+        if key.starts_with("count/") {
+            let sum = value.get("n").map_or(0, |n| n.as_i64().unwrap());
+            assert!((least..=most).contains(&sum), "{key}: {sum} is not in {least}..={most}");
+        }
+        if let Some(document) = found {
+            assert!(document.conflicts.is_empty() || self.has_concurrency(), "{document:?}");
+            assert!(!document.incomplete || self.holes, "{key} is incomplete");
+        }
+    }
+
+    /// Writes whose outcome is unknown may turn up beside later ones.
+    fn has_concurrency(&self) -> bool {
+        self.writes.iter().any(|write| write.fate == Fate::Unknown)
+    }
+
+    fn check_calls(&self, palace: &Palace) {
+        let mut calls: BTreeMap<u64, Vec<bool>> = BTreeMap::new();
+        for write in self.writes.iter().filter(|write| !is_deletable(&write.key)) {
+            let Effect::Field(number) = write.effect else { continue };
+            let found = palace.get_unrefreshed(&write.key).unwrap();
+            let shown = found.is_some_and(|d| d.value.contains_key(&format!("w{number}")));
+            calls.entry(write.call).or_default().push(shown);
+        }
+        for (call, shown) in calls {
+            let one = shown.iter().all(|s| *s == shown[0]);
+            assert!(one || self.holes, "a part of call {call} is there: {shown:?}");
+        }
+    }
+
+    /// Nothing on the disk is damaged, and nothing waits for what is lost.
+    pub fn check_disk(&self, disk: &SimDisk) {
+        let Ok(root) = Root::open(Arc::new(disk.process()), Path::new(PALACE), true) else {
+            // To delete what is not there is no change.
+            let promised = |write: &Write| {
+                let changed = write.etag.as_ref().is_some_and(|etag| !etag.is_empty());
+                matches!(write.fate, Fate::Acknowledged(_)) && changed
+            };
+            assert!(!self.writes.iter().any(promised), "the palace is gone");
+            return;
+        };
+        for finding in verify(&Arc::new(root)).unwrap().findings {
+            let problem = finding.severity == crdt_palace::palace::verify::Severity::Problem;
+            let allowed = self.holes && !finding.missing.is_empty();
+            assert!(!problem || allowed, "{finding:?}");
+        }
+    }
+}

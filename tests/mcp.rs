@@ -1,0 +1,251 @@
+//! The server as clients of both protocol eras meet it.
+
+mod common;
+
+use common::{Client, PALACE, eras, observations};
+use serde_json::{Value, json};
+use std::io::Write;
+use std::process::{Command, Stdio};
+
+#[tokio::test]
+async fn the_nine_tools_answer_as_the_reference_does_in_both_eras() {
+    for era in eras() {
+        let dir = tempfile::tempdir().unwrap();
+        let client = Client::start_as(&dir.path().join("palace"), era).await;
+        let ada = json!({"name": "Ada", "entityType": "person", "observations": ["one"]});
+        let bo = json!({"name": "Bo", "entityType": "person", "observations": []});
+        let made = client.call("create_entities", json!({"entities": [ada, bo]})).await;
+        assert_eq!(made, Ok(json!({"entities": [ada, bo]})));
+        let made = client.call("create_entities", json!({"entities": [ada]})).await;
+        assert_eq!(made, Ok(json!({"entities": []})));
+
+        let knows = json!({"from": "Ada", "to": "Bo", "relationType": "knows"});
+        let made = client.call("create_relations", json!({"relations": [knows]})).await;
+        assert_eq!(made, Ok(json!({"relations": [knows]})));
+
+        let add = json!({"observations": [{"entityName": "Ada", "contents": ["one", "two"]}]});
+        let added = client.call("add_observations", add).await;
+        let results = json!([{"entityName": "Ada", "addedObservations": ["two"]}]);
+        assert_eq!(added, Ok(json!({"results": results})));
+
+        let graph = client.call("read_graph", json!({})).await.unwrap();
+        let ada = json!({"name": "Ada", "entityType": "person", "observations": ["one", "two"]});
+        assert_eq!(graph, json!({"entities": [ada, bo], "relations": [knows]}));
+        let found = client.call("search_nodes", json!({"query": "TWO"})).await.unwrap();
+        assert_eq!(found, json!({"entities": [ada], "relations": [knows]}));
+        let opened = client.call("open_nodes", json!({"names": ["Bo", "Nobody"]})).await.unwrap();
+        assert_eq!(opened, json!({"entities": [bo], "relations": [knows]}));
+
+        let two = json!({"deletions": [{"entityName": "Ada", "observations": ["two"]}]});
+        let deleted = client.call("delete_observations", two).await.unwrap();
+        assert_eq!(deleted["success"], true);
+        let deleted = client.call("delete_relations", json!({"relations": [knows]})).await.unwrap();
+        assert_eq!(deleted, json!({"success": true, "message": "Deleted 1 relations."}));
+        let both = json!({"entityNames": ["Bo", "Nobody"]});
+        let deleted = client.call("delete_entities", both).await.unwrap();
+        let message = "Deleted 1 of 2 entities; the rest was not there. Entities not found: Nobody";
+        assert_eq!(deleted, json!({"success": true, "message": message}));
+        let graph = client.call("read_graph", json!({})).await.unwrap();
+        assert_eq!(observations(&graph, "Ada"), ["one"]);
+        assert_eq!(graph["entities"].as_array().unwrap().len(), 1);
+        client.close().await;
+    }
+}
+
+#[tokio::test]
+async fn tools_are_described_as_the_reference_describes_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::start(&dir.path().join("palace")).await;
+    let tools = client.0.list_all_tools().await.unwrap();
+    let names: Vec<&str> = tools.iter().map(|tool| &*tool.name).collect();
+    let mut expected = [
+        "create_entities",
+        "create_relations",
+        "add_observations",
+        "delete_entities",
+        "delete_observations",
+        "delete_relations",
+        "read_graph",
+        "search_nodes",
+        "open_nodes",
+    ];
+    expected.sort_unstable();
+    let mut sorted = names.clone();
+    sorted.sort_unstable();
+    assert_eq!(sorted, expected);
+    for tool in &tools {
+        let tool = serde_json::to_value(tool).unwrap();
+        for hint in ["readOnlyHint", "destructiveHint", "idempotentHint", "openWorldHint"] {
+            assert!(tool["annotations"][hint].is_boolean(), "{hint} of {}", tool["name"]);
+        }
+        assert_eq!(tool["inputSchema"]["type"], "object", "{tool}");
+        assert_eq!(tool["inputSchema"]["additionalProperties"], false, "{tool}");
+        assert_eq!(tool["outputSchema"]["type"], "object", "{tool}");
+        assert!(tool["title"].as_str().unwrap().contains(' '), "{tool}");
+        assert!(!tool.to_string().contains("$ref"), "some clients cannot follow it: {tool}");
+        assert!(tool["description"].as_str().unwrap().len() > 10, "{tool}");
+        let deletes = tool["name"].as_str().unwrap().starts_with("delete");
+        assert_eq!(tool["annotations"]["destructiveHint"], deletes, "{tool}");
+    }
+    client.close().await;
+    assert!(!dir.path().join("palace").exists(), "looking at the tools left a trace");
+}
+
+#[tokio::test]
+async fn bad_calls_are_told_what_is_wrong_and_write_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    for era in eras() {
+        let client = Client::start_as(&path, era).await;
+        let entity = |name: &str, text: &str| json!({"name": name, "entityType": "t", "observations": [text]});
+        let relation = json!({"from": "A", "to": "Nobody", "relationType": "knows"});
+        let add = json!([{"entityName": "Nobody", "contents": ["x"]}]);
+        let typo = json!({"name": "A", "entityType": "t", "observations": [], "observation": "x"});
+        let calls: [(&str, Value, &[&str]); 8] = [
+            ("read_graph", json!({"limit": 3}), &["limit"]),
+            ("create_entities", json!({"entities": [], "entity": 1}), &["entity"]),
+            ("create_entities", json!({"entities": [typo]}), &["observation"]),
+            (
+                "create_entities",
+                json!({"entities": [entity("A", ""), entity(&"n".repeat(600), "")]}),
+                &["505", "too long"],
+            ),
+            (
+                "create_entities",
+                json!({"entities": [entity("A", ""), entity("a\nb", "")]}),
+                &["control"],
+            ),
+            (
+                "create_entities",
+                json!({"entities": [entity("A", &"x".repeat(2 << 20))]}),
+                &["1048576"],
+            ),
+            ("create_relations", json!({"relations": [relation]}), &["\"A\"", "create it first"]),
+            ("add_observations", json!({"observations": add}), &["\"Nobody\"", "create it first"]),
+        ];
+        for (tool, arguments, words) in calls {
+            let tool: &'static str = tool.to_owned().leak();
+            let error = client.call(tool, arguments).await.unwrap_err();
+            for word in words {
+                assert!(error.contains(word), "{tool}: {error}");
+            }
+        }
+        assert_eq!(client.call("read_graph", json!({})).await.unwrap()["entities"], json!([]));
+        client.close().await;
+    }
+}
+
+#[tokio::test]
+async fn history_names_the_client_in_both_eras() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    for (n, era) in eras().into_iter().enumerate() {
+        let client = Client::start_as(&path, era).await;
+        let entity = json!({"name": format!("e{n}"), "entityType": "t", "observations": []});
+        client.call("create_entities", json!({"entities": [entity]})).await.unwrap();
+        client.close().await;
+    }
+    let palace = crdt_palace::palace::Palace::open_read_only(&path).unwrap();
+    let commits = palace.changes_since(&Default::default(), 10).unwrap().commits;
+    let by: Vec<&str> = commits.iter().map(|commit| commit.by.as_str()).collect();
+    assert_eq!(by, ["test-client/1.2", "test-client/1.2"]);
+}
+
+#[tokio::test]
+async fn the_graph_is_a_resource_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = Client::start(&dir.path().join("palace")).await;
+    let entity = json!({"name": "e", "entityType": "t", "observations": ["x"]});
+    client.call("create_entities", json!({"entities": [entity]})).await.unwrap();
+    let resources = client.0.list_all_resources().await.unwrap();
+    assert_eq!(resources.len(), 1);
+    let uri = "memory://knowledge-graph";
+    let params = rmcp::model::ReadResourceRequestParams::new(uri);
+    let read = serde_json::to_value(client.0.read_resource(params).await.unwrap()).unwrap();
+    let graph: Value = serde_json::from_str(read["contents"][0]["text"].as_str().unwrap()).unwrap();
+    assert_eq!(graph, json!({"entities": [entity], "relations": []}));
+    let none = rmcp::model::ReadResourceRequestParams::new("memory://none");
+    assert!(client.0.read_resource(none).await.is_err());
+    client.close().await;
+}
+
+/// A server with these bytes on its standard input: its exit code and standard output.
+fn session(palace: &std::path::Path, input: &[u8]) -> (Option<i32>, String) {
+    let mut child = Command::new(PALACE)
+        .args(["serve", "--palace"])
+        .arg(palace)
+        .env("CRDT_PALACE_LOG", "trace")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    let output = child.wait_with_output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+#[test]
+fn a_probe_that_hangs_up_leaves_no_trace() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    assert_eq!(session(&path, b""), (Some(0), String::new()));
+    assert!(!path.exists());
+}
+
+#[test]
+fn standard_output_carries_the_protocol_and_nothing_else() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let entity = json!({"name": "e", "entityType": "t", "observations": ["x"]});
+    let call = |id: u32, name: &str, arguments: Value| {
+        json!({"jsonrpc": "2.0", "id": id, "method": "tools/call",
+            "params": {"name": name, "arguments": arguments}})
+    };
+    let lines = [
+        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
+            "protocolVersion": "2025-06-18", "capabilities": {},
+            "clientInfo": {"name": "raw", "version": "1"}}}),
+        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
+        call(2, "create_entities", json!({"entities": [entity]})),
+        call(3, "read_graph", json!({"no": 1})),
+        call(4, "read_graph", json!({})),
+    ];
+    let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let (code, output) = session(&path, input.as_bytes());
+    assert_eq!(code, Some(0));
+    let answers: Vec<Value> =
+        output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let mut ids: Vec<u64> = answers.iter().map(|answer| answer["id"].as_u64().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, [1, 2, 3, 4], "calls in flight at the end of input are answered");
+    assert!(answers.iter().all(|answer| answer["jsonrpc"] == "2.0"));
+}
+
+#[tokio::test]
+async fn a_terminated_server_seals_its_segment_and_exits_with_0() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let mut child = tokio::process::Command::new(PALACE)
+        .args(["serve", "--palace"])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut client = {
+        let transport = (child.stdout.take().unwrap(), child.stdin.take().unwrap());
+        Client(
+            rmcp::ServiceExt::serve(rmcp::model::ClientConfig::default(), transport).await.unwrap(),
+        )
+    };
+    let entity = json!({"name": "e", "entityType": "t", "observations": ["x"]});
+    client.call("create_entities", json!({"entities": [entity]})).await.unwrap();
+    let files = |directory: &str| std::fs::read_dir(path.join(directory)).unwrap().count();
+    assert_eq!((files("open"), files("sealed")), (1, 0));
+    let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
+    assert_eq!(child.wait().await.unwrap().code(), Some(0));
+    assert_eq!((files("open"), files("sealed")), (0, 1));
+    client.0.close().await.unwrap();
+}
