@@ -71,7 +71,11 @@ impl Doc {
         }
         let mut plan = Plan::default();
         plan.put(&self.root(base.as_deref()), value);
-        self.commit(stamp, base.as_deref(), plan)
+        match self.commit(stamp, base.as_deref(), plan)? {
+            // An empty document is one, too.
+            None if self.heads().is_empty() => self.empty_change(stamp, ChangeKind::Edit).map(Some),
+            change => Ok(change),
+        }
     }
 
     /// Merges `patch` into the document as RFC 7396 says: `null` removes a field, a map is merged,
