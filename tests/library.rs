@@ -93,3 +93,22 @@ fn a_change_that_came_after_its_segment_was_sealed_is_carried_along() {
     assert_eq!(found.value, object(json!({"from": "a", "also": "b"})));
     assert!(!found.incomplete);
 }
+
+#[test]
+fn an_empty_document_is_a_document() {
+    let dir = dir();
+    let palace = manual(dir.path());
+    let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+    let put = palace.put_with("put", &object(json!({})), &absent).unwrap();
+    let patched = palace.patch("patched", &object(json!({"f": null})), &absent).unwrap();
+    assert!(put.changed && patched.changed);
+    assert!(palace.put_with("put", &object(json!({"v": 1})), &absent).is_err());
+    for palace in [&palace, &manual(dir.path())] {
+        let found = palace.get("put").unwrap().unwrap();
+        assert_eq!((found.value, found.etag), (object(json!({})), put.etag.clone()));
+        assert_eq!(palace.get("patched").unwrap().unwrap().etag, patched.etag);
+    }
+    assert!(!palace.put("put", &object(json!({}))).unwrap().changed);
+    palace.put("put", &object(json!({"v": 1}))).unwrap();
+    assert_eq!(manual(dir.path()).get("put").unwrap().unwrap().value["v"], 1);
+}

@@ -13,15 +13,16 @@ use serde_json::{Map, Value as Json};
 use std::collections::BTreeSet;
 
 impl Doc {
-    /// Makes the change that a plan describes. If it describes none and the document is deleted, an
-    /// empty change brings it back.
+    /// Makes the change that a plan describes. If it describes none and the document is deleted or
+    /// not there, an empty change brings it into being.
     pub(super) fn commit(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
         plan: Plan,
     ) -> Result<Option<NewChange>, MergeError> {
-        let revive = self.hidden_at(base);
+        // What is written must be there afterwards, even if there is nothing in it.
+        let appear = self.hidden_at(base) || self.am.get_heads().is_empty();
         let (settled, steps): (Vec<_>, Vec<_>) =
             plan.steps.into_iter().partition(|step| matches!(step, Step::Settle { .. }));
         let change = match (steps.is_empty(), settled.is_empty()) {
@@ -30,7 +31,7 @@ impl Doc {
             (_, false) => Some(self.settle(stamp, base, &steps, &settled)?),
         };
         match change {
-            None if revive => self.empty_change(stamp, ChangeKind::Edit).map(Some),
+            None if appear => self.empty_change(stamp, ChangeKind::Edit).map(Some),
             change => Ok(change),
         }
     }
