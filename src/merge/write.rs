@@ -71,11 +71,7 @@ impl Doc {
         }
         let mut plan = Plan::default();
         plan.put(&self.root(base.as_deref()), value);
-        match self.commit(stamp, base.as_deref(), plan)? {
-            // An empty document is one, too.
-            None if self.heads().is_empty() => self.empty_change(stamp, ChangeKind::Edit).map(Some),
-            change => Ok(change),
-        }
+        self.commit(stamp, base.as_deref(), plan)
     }
 
     /// Merges `patch` into the document as RFC 7396 says: `null` removes a field, a map is merged,
