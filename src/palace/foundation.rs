@@ -21,8 +21,8 @@ use std::sync::{Arc, PoisonError};
 pub(super) struct Foundation {
     /// The documents that the commits change.
     pub keys: BTreeSet<Key>,
-    /// The segments of other processes that changes of those come from.
-    pub segments: BTreeMap<SegmentId, ForeignSync>,
+    /// The segments of other processes that changes of those come from, and whether sealed.
+    pub segments: BTreeMap<(SegmentId, bool), ForeignSync>,
 }
 
 impl Foundation {
@@ -44,7 +44,7 @@ impl Shared {
     /// [`StoreError::OutcomeUnknown`]: what builds on it is in the log already.
     pub(super) fn put_on_disk(&self, foundation: &Foundation) -> Result<Option<Ticket>> {
         let mut failed = HashSet::new();
-        for (segment, foreign) in &foundation.segments {
+        for ((segment, _), foreign) in &foundation.segments {
             let relied_upon = foreign.secure(self.root.fs()).unwrap_or_else(|error| {
                 tracing::warn!(%error, "another process's segment cannot be synced");
                 false

@@ -165,11 +165,19 @@ impl Reader {
     /// # Errors
     /// [`SegmentError::Fs`]: a failure to look is not an answer.
     pub fn has_name(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
+        self.is_at(fs, &self.path)
+    }
+
+    /// Whether this file has that name.
+    ///
+    /// # Errors
+    /// [`SegmentError::Fs`]: a failure to look is not an answer.
+    pub fn is_at(&self, fs: &dyn Fs, path: &Path) -> Result<bool, SegmentError> {
         let identity = self.file.stat().at("look at", &self.path)?;
-        match fs.stat(&self.path) {
+        match fs.stat(path) {
             Ok(found) => Ok(found.same_file(&identity)),
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).at("look for", &self.path)?,
+            Err(error) => Err(error).at("look for", path)?,
         }
     }
 

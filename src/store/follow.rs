@@ -66,7 +66,9 @@ pub struct Backlog {
 #[derive(Debug)]
 pub struct Follower {
     root: Arc<Root>,
-    segments: HashMap<SegmentId, Followed>,
+    /// By id, and whether it stands in `sealed/`. A palace that was copied while it was in use may have
+    /// a segment in both directories, and the copy in `open/` may be the shorter one.
+    segments: HashMap<(SegmentId, bool), Followed>,
     own: Arc<OwnSegments>,
     gone: HashSet<SegmentId>,
     snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
@@ -128,8 +130,11 @@ impl Follower {
             return Ok(());
         }
         let sealed = directory == SEALED;
-        if !self.segments.contains_key(&id) {
-            let path = self.root.file(directory, &filename::segment(id));
+        let path = self.root.file(directory, &filename::segment(id));
+        if sealed {
+            self.note_move(id, &path)?;
+        }
+        if !self.segments.contains_key(&(id, sealed)) {
             let file = match self.root.fs().open(&path) {
                 Ok(file) => file,
                 // It moved on in the meantime, and so will be found where it moved to.
@@ -137,20 +142,32 @@ impl Follower {
                 Err(error) => Err(error).at("open", &path)?,
             };
             let reader = Reader::new(id, &path, file);
-            self.segments.insert(id, Followed { reader, sealed });
+            self.segments.insert((id, sealed), Followed { reader, sealed });
         }
-        let Some(followed) = self.segments.get_mut(&id) else { return Ok(()) };
-        followed.sealed |= sealed;
+        let Some(followed) = self.segments.get_mut(&(id, sealed)) else { return Ok(()) };
         let mut commits = followed.reader.read_new()?;
         // One that another machine wrote, and whose end is missing, may be a copy under way.
         let here = |header: &Header| header.machine == self.root.fs().host().machine;
         let reader = &mut followed.reader;
         if sealed && !reader.settled() && (reader.whole() || reader.header().is_some_and(here)) {
-            commits.extend(reader.settle(&self.root.file(SEALED, &filename::segment(id)))?);
+            commits.extend(reader.settle(&path)?);
         }
         let instance = followed.reader.header().map(|header| header.instance);
         let found = |commit| Found { segment: id, instance, commit };
         news.commits.extend(commits.into_iter().map(found));
+        Ok(())
+    }
+
+    /// A segment that was sealed is followed on where it stands now, if it is the same file.
+    fn note_move(&mut self, id: SegmentId, path: &Path) -> Result<(), StoreError> {
+        let known = self.segments.contains_key(&(id, true));
+        if let Some(Followed { reader, .. }) = self.segments.get(&(id, false))
+            && !known
+            && reader.is_at(self.root.fs(), path)?
+            && let Some(Followed { reader, .. }) = self.segments.remove(&(id, false))
+        {
+            self.segments.insert((id, true), Followed { reader, sealed: true });
+        }
         Ok(())
     }
 
@@ -218,11 +235,9 @@ impl Follower {
     /// A segment in neither directory was retired, so a snapshot in the listing that came after holds
     /// all of it; unless some snapshot cannot be read, and then what is known of it is kept.
     fn note_gone(&mut self, own: &[SegmentId], present: &HashSet<SegmentId>, news: &mut News) {
-        let known = self.segments.keys().chain(own);
+        let known = self.segments.keys().map(|(id, _)| id).chain(own);
         let gone: Vec<_> = known.filter(|id| !present.contains(id)).copied().collect();
-        for id in &gone {
-            self.segments.remove(id);
-        }
+        self.segments.retain(|(id, _), _| present.contains(id));
         self.gone.extend(gone);
         if self.unreadable.is_empty() {
             news.folded.extend(self.gone.drain());
@@ -235,13 +250,13 @@ impl Follower {
     pub fn unsynced(
         &self,
         places: impl IntoIterator<Item = (SegmentId, u64)>,
-    ) -> BTreeMap<SegmentId, ForeignSync> {
+    ) -> BTreeMap<(SegmentId, bool), ForeignSync> {
         let mut found = BTreeMap::new();
         for (segment, upto) in places {
-            if let Some(followed) = self.segments.get(&segment) {
-                let durability = followed.reader.durability();
-                if !durability.covers(upto) {
-                    found.insert(segment, durability);
+            for place in [(segment, false), (segment, true)] {
+                let followed = self.segments.get(&place).map(|f| f.reader.durability());
+                if let Some(durability) = followed.filter(|durability| !durability.covers(upto)) {
+                    found.insert(place, durability);
                 }
             }
         }
@@ -256,11 +271,15 @@ impl Follower {
     /// # Errors
     /// What the system says.
     pub fn is_certain(&self, segment: SegmentId) -> Result<bool, StoreError> {
-        match self.segments.get(&segment) {
-            Some(Followed { reader, .. }) if reader.whole() => Ok(true),
-            Some(Followed { reader, sealed: false }) => Ok(reader.has_name(self.root.fs())?),
-            _ => Ok(false),
+        let places = [(segment, false), (segment, true)];
+        let mut found = places.iter().filter_map(|place| self.segments.get(place)).peekable();
+        let known = found.peek().is_some();
+        for Followed { reader, sealed } in found {
+            if !reader.whole() && (*sealed || !reader.has_name(self.root.fs())?) {
+                return Ok(false);
+            }
         }
+        Ok(known)
     }
 
     /// The segments that are followed.
