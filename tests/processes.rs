@@ -401,8 +401,9 @@ fn seal_under(seed: u64) {
                 assert_eq!(compactor.hear().as_deref(), Some("compacted"), "{context}");
             }
         }
-        assert_kept(&follower, &writer.acknowledged, THREADS, &context);
-        assert_kept(&manual(&path), &writer.acknowledged, THREADS, &context);
+        // It may have said more than was heard before it stopped, so only what is missing can be wrong.
+        assert_kept(&follower, &writer.acknowledged, 40 * THREADS, &context);
+        assert_kept(&manual(&path), &writer.acknowledged, 40 * THREADS, &context);
         writer.signal(Signal::CONT);
     }
     assert!(stops > 2, "{context}: stopped {stops} times");
