@@ -491,7 +491,7 @@ fn deleting_hides_and_forgetting_erases() {
     drop(palace);
     let forget = BTreeSet::from([Key::new(key).unwrap(), Key::new("never/there").unwrap()]);
     let into = dir.path().join("new");
-    let report = merge_into(Arc::new(OsFs), &into, &[path.clone()], &forget).unwrap();
+    let report = merge_into(Arc::new(OsFs), &into, std::slice::from_ref(&path), &forget).unwrap();
     assert_eq!((report.documents, report.forgotten), (2, 1));
     for text in secrets {
         assert!(!holds(&files(&into), text), "{text} is still there");

@@ -199,7 +199,7 @@ impl Process {
         loop {
             let mut line = String::new();
             self.output.read_line(&mut line).unwrap();
-            let Some(whole) = line.strip_suffix('\n') else { return None };
+            let whole = line.strip_suffix('\n')?;
             let Some(said) = whole.strip_prefix('@') else { continue };
             match said.strip_prefix("ack ") {
                 Some(ack) => self.acknowledged.push(ack.to_owned()),

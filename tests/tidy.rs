@@ -24,8 +24,9 @@ const HOMES: [(&str, &[&str]); 8] = [
     // `palace` hands Automerge's transaction to whoever edits, through the re-export of `merge`.
     ("automerge::", &["merge", "palace"]),
     ("rusqlite", &["snapshot"]),
-    // The MCP server moves the real standard output out of the way of whatever else prints.
-    ("rustix", &["fs", "mcp"]),
+    // The MCP server moves the real standard output out of the way of whatever else prints; the demo kills
+    // a server.
+    ("rustix", &["fs", "mcp", "cli"]),
     ("notify::", &["palace"]),
     ("clap", &["cli", "bin"]),
     ("indicatif", &["cli"]),

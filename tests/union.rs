@@ -273,7 +273,7 @@ fn any_cover_answers_alike(seed: u64) {
         let fresh = manual(&still);
         assert_same(&fresh, &expected, &context("fresh"));
         let into = dir.path().join(format!("into {trial}"));
-        merge_into(Arc::new(OsFs), &into, &[still.clone()], &BTreeSet::new()).unwrap();
+        merge_into(Arc::new(OsFs), &into, std::slice::from_ref(&still), &BTreeSet::new()).unwrap();
         assert_same(&manual(&into), &expected, &context("merged into a new palace"));
         let following = appear(&moving, &chosen, &mut dice);
         assert_same(&following, &expected, &context("following"));

@@ -2,6 +2,7 @@
 
 use crate::memory::MemoryError;
 use crate::palace::Error;
+use crate::palace::chain;
 use crate::store::StoreError;
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -117,22 +118,6 @@ pub(super) fn finish(program: &str, result: Result<Exit, Failure>) -> ExitCode {
         }
     };
     exit.into()
-}
-
-/// An error and what caused it, on one line. Causes that the text before names already are left out.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(error) = cause {
-        let next = error.to_string();
-        if !text.contains(&next) {
-            text.push_str(": ");
-            text.push_str(&next);
-        }
-        cause = error.source();
-    }
-    text
 }
 
 #[cfg(test)]

@@ -7,8 +7,8 @@ use super::arguments::{
     AddObservations, AddedObservations, CreateEntities, CreatedEntities, CreatedRelations,
     DeleteEntities, DeleteObservations, Deleted, Nothing, OpenNodes, Relations, SearchNodes,
 };
-use crate::cli::report::chain;
 use crate::memory::{Graph, Memory, MemoryError};
+use crate::palace::chain;
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{
     Implementation, ListResourcesResult, PaginatedRequestParams, ReadResourceRequestParams,

@@ -147,3 +147,19 @@ fn describe(current: &Option<Box<Document>>) -> String {
 
 /// What the library's calls return.
 pub type Result<T> = std::result::Result<T, Error>;
+
+/// An error and what caused it, on one line. Causes that the text before names already are left out.
+#[must_use]
+pub fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let next = error.to_string();
+        if !text.contains(&next) {
+            text.push_str(": ");
+            text.push_str(&next);
+        }
+        cause = error.source();
+    }
+    text
+}

@@ -24,7 +24,7 @@ mod state;
 mod tail;
 
 pub use document::{Document, Page};
-pub use error::{Error, Result};
+pub use error::{Error, Result, chain};
 pub use write::{Batch, Condition, Draft, Outcome, Receipt, WriteOptions};
 
 use crate::fs::Fs;

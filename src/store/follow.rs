@@ -214,9 +214,11 @@ impl Follower {
             return Ok(false);
         }
         match error {
-            // These files will be no better for being read again, and the others can be read.
+            // These files will be no better for being read again, and the others can be read. A newer
+            // format belongs to a newer palace.json, so in this palace its number is a flipped bit.
             StoreError::Snapshot(
                 error @ (SnapshotError::Damaged { .. }
+                | SnapshotError::Newer { .. }
                 | SnapshotError::NotASnapshot { .. }
                 | SnapshotError::WrongId { .. }),
             ) => {
@@ -224,8 +226,8 @@ impl Follower {
                 self.unreadable.insert(id, (error, now_ms));
                 Ok(true)
             }
-            // No file handle left, an I/O error, a newer format: to read on would be to say that there
-            // are no such documents.
+            // No file handle left, an I/O error: to read on would be to say that there are no such
+            // documents.
             error => Err(error),
         }
     }

@@ -8,9 +8,10 @@ mod drive;
 mod texts;
 
 use super::print::{shown, stdout};
-use super::report::{Exit, chain};
+use super::report::Exit;
 use crate::memory::{Graph, Memory};
 use crate::palace::Palace;
+use crate::palace::chain;
 use clap::Args;
 use drive::{Driven, Item, Plan};
 use std::collections::{HashMap, HashSet};

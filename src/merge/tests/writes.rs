@@ -18,6 +18,14 @@ fn a_put_writes_what_differs_and_nothing_else() {
 }
 
 #[test]
+fn an_empty_document_is_one_too() {
+    let mut doc = Doc::new();
+    put(&mut doc, 'a', json!({}));
+    assert_eq!((doc.history().len(), doc.is_deleted()), (1, false));
+    assert_eq!(doc.put(&by('a'), None, &map(json!({}))).unwrap(), None);
+}
+
+#[test]
 fn a_patch_is_a_json_merge_patch() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"a": 1, "b": {"c": 1, "d": 2}, "l": [1, 2]}));

@@ -1,0 +1,145 @@
+//! A palace of format version 1, as it lies in `tests/fixtures/v1/palace`, must be read by this and every
+//! later version, exactly as `tests/fixtures/v1/expected.json` says.
+//!
+//! The files were written by the version that introduced the format. `CRDT_PALACE_REGENERATE=1` writes them
+//! anew, which only a new format version is a reason for (and then into a directory of its own).
+
+use crdt_palace::fs::os::OsFs;
+use crdt_palace::palace::fold::CompactOptions;
+use crdt_palace::palace::verify::verify;
+use crdt_palace::palace::{Options, Palace, WriteOptions};
+use crdt_palace::store::root::Root;
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+fn fixture() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    value.as_object().unwrap().clone()
+}
+
+fn handle(path: &Path, program: &str) -> Palace {
+    Options::default().auto_compact(false).program(program).open(path).unwrap()
+}
+
+/// Everything that reading gives, in a form that compares.
+fn what_is_read(palace: &Palace) -> Value {
+    let page = palace.scan("", None, 1_000).unwrap();
+    assert_eq!(page.cursor, None);
+    let mut histories = Map::new();
+    for key in page.documents.iter().map(|document| document.key.as_str()).chain(["deleted"]) {
+        let history = palace.history(key).unwrap();
+        let lines = history.iter().map(|c| json!([c.hash, c.by, c.time_ms, c.kind]));
+        histories.insert(key.to_owned(), lines.collect());
+    }
+    let found = palace.search("Γειά", 10).unwrap();
+    let commits = palace.changes_since(&Default::default(), 1_000).unwrap().commits;
+    json!({
+        "documents": page.documents,
+        "histories": histories,
+        "search": found.iter().map(|hit| hit.document.key.as_str()).collect::<Vec<_>>(),
+        "commits": commits,
+    })
+}
+
+/// All files below a directory, with their content.
+fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in std::fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            found.extend(files(&path));
+        } else {
+            found.insert(path.clone(), std::fs::read(&path).unwrap());
+        }
+    }
+    found
+}
+
+#[test]
+fn a_palace_of_format_1_reads_as_it_did_and_reading_leaves_no_trace() {
+    let path = fixture().join("palace");
+    let before = files(&path);
+    let expected: Value =
+        serde_json::from_slice(&std::fs::read(fixture().join("expected.json")).unwrap()).unwrap();
+    let palace = Palace::open_read_only(&path).unwrap();
+    assert_eq!(what_is_read(&palace), expected);
+    drop(palace);
+    assert_eq!(files(&path), before);
+}
+
+#[test]
+fn what_is_missing_from_it_is_named() {
+    let root = Arc::new(Root::open(Arc::new(OsFs), &fixture().join("palace"), true).unwrap());
+    let found = verify(&root).unwrap();
+    let problems: Vec<_> = found.findings.iter().filter(|f| !f.missing.is_empty()).collect();
+    assert_eq!(problems.len(), 1, "{found:?}");
+    assert_eq!(problems[0].key.as_ref().unwrap().as_str(), "waiting");
+}
+
+#[test]
+fn it_can_be_compacted_and_reads_the_same() {
+    let copy = tempfile::tempdir().unwrap();
+    for (path, content) in files(&fixture().join("palace")) {
+        let to = copy.path().join(path.strip_prefix(fixture().join("palace")).unwrap());
+        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+        std::fs::write(to, content).unwrap();
+    }
+    let palace = handle(copy.path(), "a later version");
+    let before = what_is_read(&palace);
+    let options = CompactOptions { adopt: true, ..CompactOptions::default() };
+    assert!(palace.compact(options).unwrap().published.is_some());
+    assert_eq!(what_is_read(&palace), before);
+    assert_eq!(what_is_read(&handle(copy.path(), "another")), before);
+}
+
+#[test]
+fn regenerate() {
+    if std::env::var_os("CRDT_PALACE_REGENERATE").is_none() {
+        return;
+    }
+    let work = tempfile::tempdir().unwrap();
+    let (a, b) = (handle(work.path(), "writer a"), handle(work.path(), "writer b"));
+    let plain = WriteOptions::default();
+    a.put("plain", &object(json!({"text": "Hello, world", "n": 1, "list": [1, {"x": null}]})))
+        .unwrap();
+    a.put("unicode/Γειά σου/日本", &object(json!({"text": "Γειά σου Κόσμε"}))).unwrap();
+    a.increment("counter", &["votes"], 3, &plain).unwrap();
+    a.put("deleted", &object(json!({"text": "gone"}))).unwrap();
+    a.delete("deleted", &plain).unwrap();
+    let first = a.put("conflict", &object(json!({"title": "first"}))).unwrap();
+    a.put("waiting", &object(json!({"one": 1}))).unwrap();
+    a.compact(CompactOptions::default()).unwrap();
+    let at_first = WriteOptions { base: Some(first.etag), ..WriteOptions::default() };
+    a.patch("conflict", &object(json!({"title": "from a"})), &plain).unwrap();
+    b.patch("conflict", &object(json!({"title": "from b", "more": true})), &at_first).unwrap();
+    b.increment("counter", &["votes"], 4, &plain).unwrap();
+    b.seal().unwrap();
+    // The link that will be missing, in a segment of its own.
+    let c = handle(work.path(), "writer c");
+    let known: Vec<_> = files(&work.path().join("open")).into_keys().collect();
+    c.patch("waiting", &object(json!({"two": 2})), &plain).unwrap();
+    let link =
+        files(&work.path().join("open")).into_keys().find(|path| !known.contains(path)).unwrap();
+    a.patch("waiting", &object(json!({"three": 3})), &plain).unwrap();
+    let target = fixture().join("palace");
+    if target.exists() {
+        std::fs::remove_dir_all(&target).unwrap();
+    }
+    for (path, content) in files(work.path()) {
+        let name = path.strip_prefix(work.path()).unwrap();
+        let kept =
+            ["open", "sealed", "snap", "palace.json"].iter().any(|part| name.starts_with(part));
+        if kept && path != link {
+            std::fs::create_dir_all(target.join(name).parent().unwrap()).unwrap();
+            std::fs::write(target.join(name), content).unwrap();
+        }
+    }
+    let expected = what_is_read(&Palace::open_read_only(&target).unwrap());
+    let text = serde_json::to_string_pretty(&expected).unwrap();
+    std::fs::write(fixture().join("expected.json"), text + "\n").unwrap();
+}
