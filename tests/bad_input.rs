@@ -335,9 +335,10 @@ fn a_full_disk_refuses_writes_and_keeps_what_there_was() {
         assert_no_problem(&path, context);
     };
     check("full");
-    println!("{} files in tmp", names(&path, "tmp").len());
+    assert!(names(&path, "tmp").is_empty(), "failed writes fill the disk up further");
     let error = palace.compact(Default::default()).map(|report| report.published);
     assert!(!matches!(error, Ok(Some(_))), "there was no room for a snapshot");
+    assert!(names(&path, "tmp").is_empty(), "a failed compaction fills the disk up further");
     check("full, after a compaction failed");
     std::fs::remove_file(&ballast).unwrap();
     palace.put("after", &object(json!({"v": 1}))).unwrap();
