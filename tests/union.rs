@@ -294,20 +294,12 @@ fn any_cover_answers_alike(seed: u64) {
 
 fn assert_same(palace: &Palace, expected: &Answers, context: &str) {
     let found = ask(palace);
-    let snapshots = palace.status().unwrap().snapshots;
-    let whole = snapshots.iter().filter(|snapshot| !snapshot.superseded).count() <= 1;
     for (key, document) in &expected.documents {
         assert_eq!(found.documents.get(key), Some(document), "{context}");
     }
     assert!(found.documents.keys().eq(expected.documents.keys()), "{context}: other documents");
     assert_eq!(found.points, expected.points, "{context}: one by one");
-    for (found, expected) in found.hits.iter().zip(&expected.hits) {
-        // Snapshots that were made apart may each have a part of a document's words: until they are
-        // folded into one, a search may miss it. What is found has its rank.
-        let mut rest = expected.iter();
-        let in_order = found.iter().all(|hit| rest.any(|wanted| wanted == hit));
-        assert!(in_order && (!whole || found.len() == expected.len()), "{context}: {found:?}");
-    }
+    assert_eq!(found.hits, expected.hits, "{context}: search");
     assert_eq!(found.history, expected.history, "{context}: history");
     for (a, b) in found.commits.iter().zip(&expected.commits) {
         assert_eq!(a, b, "{context}: commits");
@@ -317,5 +309,5 @@ fn assert_same(palace: &Palace, expected: &Answers, context: &str) {
 
 #[test]
 fn any_files_that_hold_everything_answer_alike() {
-    seeds(12).for_each(any_cover_answers_alike);
+    seeds(8).for_each(any_cover_answers_alike);
 }

@@ -4,6 +4,7 @@
 //! the new snapshot was read back from its file, every change of every input was found in it, and its
 //! content and name are on disk. An input that could not be read whole is never taken away.
 
+use super::apart;
 use super::policy::{self, Candidate};
 use super::search::text_of;
 use super::state::{doc_of_rows, rows};
@@ -464,13 +465,31 @@ pub fn fold(
         created_ms: root.fs().now_ms(),
         covers: inputs.segments.iter().map(|segment| segment.reader.id()).collect(),
         supersedes,
+        beside: apart::beside(&inputs.snapshots, &inputs.live),
         appended: inputs.appended(),
         documents: 0,
         commits: 0,
     };
     let path = root.tmp(&filename::snapshot(meta.snapshot));
-    let (meta, expected) = build(root, meta, &path, inputs, forget)?;
-    let snapshot = open_snapshot(root, &path, meta.snapshot)?;
+    let folded = build_verified(root, meta, &path, inputs, forget);
+    // A full disk must not fill up further with every attempt.
+    if folded.is_err()
+        && let Err(error) = root.fs().remove(&path)
+    {
+        tracing::debug!(%error, path = %path.display(), "left behind");
+    }
+    folded
+}
+
+fn build_verified(
+    root: &Root,
+    meta: Meta,
+    path: &std::path::Path,
+    inputs: &Inputs,
+    forget: &BTreeSet<Key>,
+) -> Result<Folded> {
+    let (meta, expected) = build(root, meta, path, inputs, forget)?;
+    let snapshot = open_snapshot(root, path, meta.snapshot)?;
     verify(&snapshot, &expected)?;
     Ok(Folded { meta })
 }

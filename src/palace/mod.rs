@@ -17,6 +17,7 @@ pub mod verify;
 pub mod watch;
 pub mod write;
 
+mod apart;
 mod document;
 mod error;
 mod foundation;

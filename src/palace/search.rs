@@ -63,6 +63,7 @@ impl Palace {
         for snapshot in state.snapshots() {
             candidates.extend(snapshot.matching(&terms)?);
         }
+        candidates.extend(state.keys_apart()?.iter().cloned());
         let mut hits = Vec::new();
         for key in candidates {
             if let Some(document) = state.read(&key)?

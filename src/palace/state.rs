@@ -4,6 +4,7 @@
 //! the cache holds nothing that cannot be loaded again from those. So the cache may be emptied at any
 //! time, and is, whenever the set of snapshots changes.
 
+use super::apart;
 use super::document::Document;
 use super::tail::{Origin, Tail, TailChange};
 use super::{Error, Result};
@@ -40,6 +41,8 @@ pub struct State {
     /// What is in no snapshot yet.
     pub tail: Tail,
     snapshots: Vec<Arc<Snapshot>>,
+    /// See [`apart::keys_in_two`]; found out when it is first needed.
+    apart: Option<BTreeSet<Key>>,
     cache: HashMap<Key, Loaded>,
     uses: u64,
     /// The instance that the own commits in the tail belong to.
@@ -55,6 +58,7 @@ impl State {
             follower,
             tail: Tail::default(),
             snapshots: Vec::new(),
+            apart: None,
             cache: HashMap::new(),
             uses: 0,
             writing_as: None,
@@ -70,6 +74,7 @@ impl State {
         }
         if news.snapshots {
             self.snapshots = self.follower.snapshots();
+            self.apart = None;
             self.cache.clear();
         }
         if !news.folded.is_empty() {
@@ -100,6 +105,14 @@ impl State {
     /// The snapshots in use, oldest first.
     pub fn snapshots(&self) -> &[Arc<Snapshot>] {
         &self.snapshots
+    }
+
+    /// The documents whose words the indexes of the snapshots may not know: see [`apart`].
+    pub fn keys_apart(&mut self) -> Result<&BTreeSet<Key>> {
+        if self.apart.is_none() {
+            self.apart = Some(apart::keys_in_two(&self.snapshots)?);
+        }
+        Ok(self.apart.get_or_insert_default())
     }
 
     /// The document, loaded, with every change that is known here.

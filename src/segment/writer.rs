@@ -27,7 +27,7 @@ impl Writer {
     /// and syncs that directory: from its first moment with a name it is locked and whole.
     ///
     /// # Errors
-    /// [`SegmentError`]; an unfinished file may stay behind in `tmp`.
+    /// [`SegmentError`]; an unfinished file may stay behind in `tmp` if it cannot be removed either.
     pub fn create(
         fs: &dyn Fs,
         tmp: &Path,
@@ -37,14 +37,32 @@ impl Writer {
         let name = filename::segment(header.segment);
         let (nameless, path) = (tmp.join(&name), open.join(&name));
         let file = fs.create(&nameless).at("create", &nameless)?;
+        let created = Self::begin(fs, file, &nameless, &path, open, header);
+        // A full disk must not fill up further with every attempt.
+        if created.is_err()
+            && let Err(error) = fs.remove(&nameless)
+        {
+            tracing::debug!(%error, path = %nameless.display(), "left behind");
+        }
+        created
+    }
+
+    fn begin(
+        fs: &dyn Fs,
+        file: Box<dyn File>,
+        nameless: &Path,
+        path: &Path,
+        open: &Path,
+        header: &Header,
+    ) -> Result<Self, SegmentError> {
         // Nobody else can know this file yet, so the lock is free; where flock does not work at all,
         // others will not seal the segment either (store::seal looks at the file system).
-        file.try_lock().at("lock", &nameless)?;
-        let identity = file.stat().at("look at", &nameless)?;
+        file.try_lock().at("lock", nameless)?;
+        let identity = file.stat().at("look at", nameless)?;
         let mut writer = Writer {
             id: header.segment,
             instance: header.instance,
-            path: nameless.clone(),
+            path: nameless.to_owned(),
             file,
             identity,
             end: 0,
@@ -53,9 +71,9 @@ impl Writer {
         };
         writer.write(&[(Kind::Header, 0, &header.encode())])?;
         writer.sync()?;
-        fs.rename_noreplace(&nameless, &path).at("name", &path)?;
+        fs.rename_noreplace(nameless, path).at("name", path)?;
         fs.sync_dir(open).at("sync", open)?;
-        writer.path = path;
+        path.clone_into(&mut writer.path);
         Ok(writer)
     }
 

@@ -19,6 +19,9 @@ pub struct Meta {
     pub covers: Vec<SegmentId>,
     /// The snapshots that were its inputs.
     pub supersedes: Vec<SnapshotId>,
+    /// Snapshots that were there as well, and of which is known: where a document stands in one of them
+    /// and in this one, one of the two rows has all of the other.
+    pub beside: Vec<SnapshotId>,
     /// How many bytes of segments flowed into it, directly or through other snapshots. Decides its
     /// size tier.
     pub appended: u64,
@@ -43,6 +46,7 @@ impl Stored {
         vec![
             ("about", "a snapshot of a crdt-palace; never change it".to_owned()),
             ("appended", meta.appended.to_string()),
+            ("beside", list(&meta.beside)),
             ("commits", meta.commits.to_string()),
             ("covers", list(&meta.covers)),
             ("created_ms", meta.created_ms.to_string()),
@@ -89,6 +93,8 @@ impl Stored {
             created_ms: parse(field("created_ms")?)?,
             covers: parse_list(field("covers")?)?,
             supersedes: parse_list(field("supersedes")?)?,
+            // The first snapshots had no such row. To know of none is always right.
+            beside: field("beside").map_or(Ok(Vec::new()), parse_list)?,
             appended: parse(field("appended")?)?,
             documents: parse(field("documents")?)?,
             commits: parse(field("commits")?)?,

@@ -15,6 +15,7 @@ const FIND: &str = "SELECT number, key FROM keys WHERE key <= ?1 ORDER BY key DE
 const ENTRY: &str = "SELECT number, key, proof FROM keys WHERE number = ?1";
 const VIEW: &str = "SELECT heads, absorbed, incomplete, proof, view FROM views WHERE number = ?1";
 const DOCUMENT: &str = "SELECT proof, document, waiting FROM documents WHERE number = ?1";
+const KEYS: &str = "SELECT number, key, proof FROM keys ORDER BY number";
 const SCAN: &str = "SELECT k.key, v.heads, v.absorbed, v.incomplete, v.proof, v.view \
      FROM keys k CROSS JOIN views v ON v.number = k.number WHERE k.number = ?1";
 const MATCH: &str = "SELECT words.rowid, k.key, k.proof FROM words \
@@ -108,6 +109,24 @@ impl Snapshot {
             }
         }
         Ok(rows)
+    }
+
+    /// The keys of all documents, in order.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn keys(&self) -> Result<Vec<Key>, SnapshotError> {
+        let connection = self.connection();
+        let mut statement = self.sql(connection.prepare_cached(KEYS))?;
+        let mut found = self.sql(statement.query([]))?;
+        let mut keys = Vec::new();
+        while let Some(columns) = self.sql(found.next())? {
+            keys.push(self.entry_of(columns)?);
+        }
+        match i64::try_from(keys.len()) {
+            Ok(count) if count == self.count() => Ok(keys),
+            _ => Err(self.damaged(None, "keys are missing")),
+        }
     }
 
     /// The keys of all documents that [`Terms::accept`] accepted when they were added, in order.

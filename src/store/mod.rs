@@ -48,6 +48,15 @@ pub enum StoreError {
         /// The directory.
         path: PathBuf,
     },
+    /// The path is that of a file, or leads through one.
+    #[error(
+        "{} cannot be a palace: it, or something on the way to it, is a file, not a directory",
+        path.display()
+    )]
+    NotADirectory {
+        /// The path.
+        path: PathBuf,
+    },
     /// A newer version of this program wrote the palace.
     #[error(
         "the palace at {} is of format {found}; this version reads up to {}: please upgrade crdt-palace",

@@ -34,8 +34,8 @@ impl Root {
     /// palace without documents, unless `read_only`.
     ///
     /// # Errors
-    /// [`StoreError::NoPalace`], [`StoreError::NotAPalace`], [`StoreError::Newer`],
-    /// [`StoreError::Manifest`], or what the system says.
+    /// [`StoreError::NoPalace`], [`StoreError::NotAPalace`], [`StoreError::NotADirectory`],
+    /// [`StoreError::Newer`], [`StoreError::Manifest`], or what the system says.
     pub fn open(fs: Arc<dyn Fs>, path: &Path, read_only: bool) -> Result<Self, StoreError> {
         let mut root = Root {
             fs,
@@ -79,6 +79,9 @@ impl Root {
         let file = match self.fs.open(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(error) if error.kind() == ErrorKind::NotADirectory => {
+                return Err(StoreError::NotADirectory { path: self.path.clone() });
+            }
             Err(error) => return Ok(Err(error).at("open", &path)?),
         };
         let bytes = read_from(&*file, 0).at("read", &path)?;
