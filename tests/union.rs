@@ -98,12 +98,14 @@ fn random_write(palace: &Palace, dice: &mut Dice) {
         2 => drop(palace.patch(&key, &object(json!({"b": {a: n, "c": [b, c]}})), &based)),
         3 => drop(palace.increment(&key, &["count"], 3, &based)),
         4 => drop(palace.delete(&key, &options)),
-        5 => {
-            drop(palace.write(&key, &options, |draft| match draft.view().value.contains_key("l") {
+        5 => drop(palace.write(
+            &key,
+            &options,
+            |draft| match draft.view()?.value.contains_key("l") {
                 true => draft.append(&["l"], &[json!(a), json!(c)]),
                 false => draft.patch(&object(json!({"l": [b]}))),
-            }))
-        }
+            },
+        )),
         6 => {
             let filed = Key::new(&key).unwrap();
             let value = object(json!({"a": a, "text": format!("{b} {c}")}));

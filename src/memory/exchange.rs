@@ -205,7 +205,7 @@ fn unite(draft: &mut Draft<'_>, entity: &Entity) -> std::result::Result<(), Merg
     if !draft.exists() {
         return draft.put(&entity_value(&Entity { observations, ..entity.clone() }));
     }
-    let known: HashSet<String> = observations_of(&draft.view().value).into_iter().collect();
+    let known: HashSet<String> = observations_of(&draft.view()?.value).into_iter().collect();
     let new = observations.into_iter().filter(|text| !known.contains(text));
     let new: Vec<Value> = new.map(Value::from).collect();
     if new.is_empty() { Ok(()) } else { draft.append(&[OBSERVATIONS], &new) }

@@ -187,7 +187,7 @@ impl Memory {
             batch.write(key, move |draft| {
                 let doomed = |text: &String| texts.contains(text.as_str());
                 let found =
-                    observations_of(&draft.view().value).iter().filter(|t| doomed(t)).count();
+                    observations_of(&draft.view()?.value).iter().filter(|t| doomed(t)).count();
                 if found == 0 || !draft.exists() {
                     return Ok(());
                 }
@@ -240,7 +240,7 @@ fn append(
     draft: &mut Draft<'_>,
     items: &[(&Addition, &RefCell<Vec<String>>)],
 ) -> std::result::Result<(), MergeError> {
-    let mut known: HashSet<String> = observations_of(&draft.view().value).into_iter().collect();
+    let mut known: HashSet<String> = observations_of(&draft.view()?.value).into_iter().collect();
     let mut new = Vec::new();
     for (addition, added) in items {
         for text in &addition.contents {

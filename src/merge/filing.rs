@@ -4,16 +4,13 @@
 //! the key and the content, it has no time and no writer. Who filed it, and when, is a second change
 //! without operations.
 
-use super::commit::new_change;
 use super::doc::Doc;
 use super::error::MergeError;
+use super::first::encode;
 use super::limits::check_value;
 use super::message::ChangeKind;
-use super::plan::hydrated_map;
 use super::write::{NewChange, Stamp};
 use crate::format::key::Key;
-use automerge::ActorId;
-use automerge::transaction::{CommitOptions, Transactable};
 use serde_json::{Map, Value as Json};
 
 /// Changes when Automerge's encoding of the same operations would: another actor then keeps the two
@@ -21,25 +18,13 @@ use serde_json::{Map, Value as Json};
 const DOMAIN: &str = "crdt-palace first change, encoder automerge 0.12";
 
 impl Doc {
-    /// A new document whose only change depends on nothing but `key` and `value`.
+    /// A first change that depends on nothing but `key` and `value`.
     ///
     /// # Errors
     /// If the value is over its bounds, as in [`Doc::put`].
-    pub fn first_filing(
-        key: &Key,
-        value: &Map<String, Json>,
-    ) -> Result<(Doc, NewChange), MergeError> {
+    pub fn first_filing(key: &Key, value: &Map<String, Json>) -> Result<NewChange, MergeError> {
         check_value(value)?;
-        let mut doc = Doc::new();
-        doc.am.set_actor(ActorId::from(actor(key, value)));
-        let mut tx = doc.am.transaction();
-        tx.init_root_from_hydrate(&hydrated_map(value))?;
-        let hash = match tx.commit_with(CommitOptions::default().with_time(0)).0 {
-            Some(hash) => hash,
-            None => doc.am.empty_commit(CommitOptions::default().with_time(0)),
-        };
-        let change = new_change(&doc.am, &hash)?;
-        Ok((doc, change))
+        encode(actor(key, value), 0, None, value)
     }
 
     /// Records who filed the content, and when: a change without operations. Brings a deleted

@@ -28,6 +28,7 @@ mod doc;
 mod error;
 mod explain;
 mod filing;
+mod first;
 mod intake;
 mod limits;
 mod list_diff;
@@ -48,6 +49,7 @@ pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of,
 pub use doc::{ChangeInfo, Doc};
 pub use error::MergeError;
 pub use explain::explain;
+pub use first::first_change;
 pub use intake::{Applied, COUNTER_AHEAD_MAX, COUNTER_MAX};
 pub use limits::{NESTING_MAX, VALUE_BYTES_MAX};
 pub use message::{ChangeKind, Written};

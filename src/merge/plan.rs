@@ -231,15 +231,21 @@ pub(super) fn without_nulls(value: &Json) -> Json {
 
 /// JSON as Automerge values: strings whole, numbers as narrow as they are.
 pub(super) fn hydrated(value: &Json) -> hydrate::Value {
-    let scalar = match value {
-        Json::Null => ScalarValue::Null,
+    match value {
+        Json::Array(items) => items.iter().map(hydrated).collect::<Vec<_>>().into(),
+        Json::Object(fields) => hydrate::Value::Map(hydrated_map(fields)),
+        value => hydrate::Value::Scalar(scalar(value)),
+    }
+}
+
+/// A value that is neither a list nor a map; those have none of their own.
+pub(super) fn scalar(value: &Json) -> ScalarValue {
+    match value {
+        Json::Null | Json::Array(_) | Json::Object(_) => ScalarValue::Null,
         Json::Bool(b) => ScalarValue::Boolean(*b),
         Json::String(s) => ScalarValue::Str(s.as_str().into()),
         Json::Number(n) => number(n),
-        Json::Array(items) => return items.iter().map(hydrated).collect::<Vec<_>>().into(),
-        Json::Object(fields) => return hydrate::Value::Map(hydrated_map(fields)),
-    };
-    hydrate::Value::Scalar(scalar)
+    }
 }
 
 pub(super) fn hydrated_map(fields: &Map<String, Json>) -> hydrate::Map {

@@ -4,6 +4,7 @@
 mod conflicts;
 mod convergence;
 mod deletes;
+mod first;
 mod hostile;
 mod lists;
 mod traps;

@@ -35,9 +35,13 @@ pub struct NewChange {
 }
 
 impl Stamp<'_> {
+    pub(super) fn message(&self, kind: ChangeKind) -> Option<String> {
+        Message::new(self.by, kind).encode()
+    }
+
     pub(super) fn options(&self, kind: ChangeKind) -> CommitOptions {
         let options = CommitOptions::default().with_time(self.time_ms);
-        match Message::new(self.by, kind).encode() {
+        match self.message(kind) {
             Some(message) => options.with_message(message),
             None => options,
         }

@@ -72,7 +72,7 @@ impl Shared {
                     let source = Arc::new(StoreError::from(source));
                     return Err(Error::Store(StoreError::OutcomeUnknown { source }));
                 };
-                state.add_own(ticket, body);
+                state.tail.add_own(ticket, body);
                 last = Some(ticket);
             }
         }

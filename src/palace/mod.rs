@@ -18,15 +18,19 @@ pub mod watch;
 pub mod write;
 
 mod apart;
+mod commit;
 mod document;
+mod draft;
 mod error;
 mod foundation;
 mod state;
 mod tail;
 
+pub use commit::Batch;
 pub use document::{Document, Page};
+pub use draft::Draft;
 pub use error::{Error, Result, chain};
-pub use write::{Batch, Condition, Draft, Outcome, Receipt, WriteOptions};
+pub use write::{Condition, Outcome, Receipt, WriteOptions};
 
 use crate::fs::Fs;
 use crate::fs::os::OsFs;

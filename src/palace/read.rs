@@ -5,7 +5,7 @@ use super::state::State;
 use super::{Error, Palace, Result};
 use crate::format::hash::Etag;
 use crate::format::key::Key;
-use crate::merge::ChangeInfo;
+use crate::merge::{ChangeInfo, Doc};
 use crate::snapshot::ViewRow;
 use std::collections::BTreeMap;
 
@@ -62,8 +62,8 @@ impl Palace {
     pub fn get_at(&self, key: &str, etag: &Etag) -> Result<Option<Document>> {
         let key = Key::new(key)?;
         let mut state = self.fresh()?;
-        let doc = state.load(&key)?;
         let no_version = || Error::NoSuchVersion { key: key.clone(), etag: etag.clone() };
+        let doc = state.load(&key)?.ok_or_else(no_version)?;
         let heads = doc.resolve(etag).ok_or_else(no_version)?;
         let view =
             doc.view_at(&heads).map_err(|source| Error::Document { key: key.clone(), source })?;
@@ -89,7 +89,7 @@ impl Palace {
     /// Any of [`Error`].
     pub fn history(&self, key: &str) -> Result<Vec<ChangeInfo>> {
         let key = Key::new(key)?;
-        Ok(self.fresh()?.load(&key)?.history())
+        Ok(self.fresh()?.load(&key)?.map(Doc::history).unwrap_or_default())
     }
 
     /// The documents whose keys start with `prefix`, in the order of their keys, at most `limit` (and

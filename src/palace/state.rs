@@ -14,7 +14,7 @@ use crate::format::key::Key;
 use crate::merge::{Doc, View};
 use crate::snapshot::{Row, Snapshot, ViewRow};
 use crate::store::follow::Follower;
-use crate::store::log::{Log, Ticket};
+use crate::store::log::Log;
 use crate::store::own::OwnSegments;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
@@ -115,21 +115,36 @@ impl State {
         Ok(self.apart.get_or_insert_default())
     }
 
-    /// The document, loaded, with every change that is known here.
-    pub fn load(&mut self, key: &Key) -> Result<&mut Doc> {
-        self.uses += 1;
-        let mut loaded = match self.cache.remove(key) {
-            Some(loaded) => loaded,
+    /// The document, loaded, with every change that is known here; `None` if there is no change of it.
+    pub fn load(&mut self, key: &Key) -> Result<Option<&Doc>> {
+        let Some(doc) = self.take(key)? else { return Ok(None) };
+        Ok(Some(self.keep(key.clone(), doc)))
+    }
+
+    /// As [`State::load`], to be changed. Give it back with [`State::keep`] once the change is here.
+    pub fn take(&mut self, key: &Key) -> Result<Option<Doc>> {
+        let changes = self.tail.changes(key.as_str());
+        let (mut doc, applied) = match self.cache.remove(key) {
+            Some(loaded) => (loaded.doc, loaded.applied),
             None => {
-                self.make_room();
-                let doc = doc_of_rows(&rows(&self.snapshots, key)?, key)?;
-                Loaded { doc, applied: 0, used: 0 }
+                let rows = rows(&self.snapshots, key)?;
+                if rows.is_empty() && changes.is_empty() {
+                    return Ok(None);
+                }
+                (doc_of_rows(&rows, key)?, 0)
             }
         };
-        let changes = self.tail.changes(key.as_str());
-        apply(&mut loaded.doc, changes.get(loaded.applied..).unwrap_or_default(), key);
-        (loaded.applied, loaded.used) = (changes.len(), self.uses);
-        Ok(&mut self.cache.entry(key.clone()).insert_entry(loaded).into_mut().doc)
+        apply(&mut doc, changes.get(applied..).unwrap_or_default(), key);
+        Ok(Some(doc))
+    }
+
+    /// Keeps a document that has every change that is known here.
+    pub fn keep(&mut self, key: Key, doc: Doc) -> &Doc {
+        self.make_room();
+        self.uses += 1;
+        let applied = self.tail.changes(key.as_str()).len();
+        let loaded = Loaded { doc, applied, used: self.uses };
+        &self.cache.entry(key).insert_entry(loaded).into_mut().doc
     }
 
     fn make_room(&mut self) {
@@ -142,24 +157,9 @@ impl State {
         self.cache.retain(|_, loaded| loaded.used > median);
     }
 
-    /// Forgets a loaded document, for example one with a change that did not become a commit.
-    pub fn evict(&mut self, key: &Key) {
-        self.cache.remove(key);
-    }
-
     /// Forgets all loaded documents.
     pub fn evict_all(&mut self) {
         self.cache.clear();
-    }
-
-    /// Takes in a commit of this process whose changes are in the loaded documents already.
-    pub fn add_own(&mut self, ticket: Ticket, body: Bytes) {
-        self.tail.add_own(ticket, body.clone());
-        for entry in super::tail::entries(&body) {
-            if let Some(loaded) = self.cache.get_mut(&entry.key) {
-                loaded.applied = self.tail.changes(entry.key.as_str()).len();
-            }
-        }
     }
 
     /// Which places in other processes' segments these documents' changes come from.
@@ -214,8 +214,7 @@ impl State {
             }
             return self.read_rows(key, found);
         }
-        let doc = self.load(key)?;
-        Ok(document_of(doc, key))
+        Ok(self.load(key)?.and_then(|doc| document_of(doc, key)))
     }
 
     /// The document from its rows in the snapshots, given oldest first; its tail must be empty.
@@ -229,8 +228,7 @@ impl State {
             let view = parse_view(&newest.view, key)?;
             return Ok(Document::of(key.clone(), newest.heads, view, newest.incomplete));
         }
-        let doc = self.load(key)?;
-        Ok(document_of(doc, key))
+        Ok(self.load(key)?.and_then(|doc| document_of(doc, key)))
     }
 }
 

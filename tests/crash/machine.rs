@@ -358,7 +358,7 @@ fn apply(
 ) -> Result<(), crdt_palace::merge::MergeError> {
     match effect {
         Effect::Field(number) if put && draft.exists() => {
-            let mut value = draft.view().value;
+            let mut value = draft.view()?.value;
             value.insert(format!("w{number}"), json!(number));
             draft.put(&value)
         }

@@ -58,7 +58,7 @@ fn json() -> impl Strategy<Value = Json> {
     })
 }
 
-fn document() -> impl Strategy<Value = Json> {
+pub(super) fn document() -> impl Strategy<Value = Json> {
     proptest::collection::btree_map(key(), json(), 0..4)
         .prop_map(|map| Json::Object(map.into_iter().collect()))
 }

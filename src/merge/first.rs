@@ -1,0 +1,108 @@
+//! The first change of a document, made without the document.
+//!
+//! A segment keeps the change, not the document, and most documents are written once by a process and
+//! not read again by it. To make a document only to throw it away took ten times as long as to write the
+//! operations down. Invariant: byte for byte the change that a transaction on an empty document makes.
+
+use super::error::MergeError;
+use super::limits::check_value;
+use super::message::ChangeKind;
+use super::plan::scalar;
+use super::write::{NewChange, Stamp};
+use crate::format::hash::ChangeHash;
+use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType, SortedVec};
+use automerge::{ActorId, Change, ExpandedChange, ObjType};
+use serde_json::{Map, Value as Json};
+use std::collections::VecDeque;
+use std::num::NonZeroU64;
+
+/// The change that [`Doc::put`](super::Doc::put) would make on a document without any.
+///
+/// # Errors
+/// As there.
+pub fn first_change(stamp: &Stamp<'_>, value: &Map<String, Json>) -> Result<NewChange, MergeError> {
+    check_value(value)?;
+    encode(stamp.actor, stamp.time_ms, stamp.message(ChangeKind::Edit), value)
+}
+
+/// The change of this actor, with this time and message, that makes this content.
+pub(super) fn encode(
+    actor: [u8; 16],
+    time_ms: i64,
+    message: Option<String>,
+    value: &Map<String, Json>,
+) -> Result<NewChange, MergeError> {
+    let actor_id = ActorId::from(actor);
+    let operations = operations(&actor_id, value);
+    let (count, limit) = (operations.len() as u64, super::OPERATIONS_MAX);
+    if count > limit {
+        return Err(MergeError::TooMany { what: "operations", count, limit });
+    }
+    let change = Change::from(ExpandedChange {
+        operations,
+        actor_id,
+        hash: None,
+        seq: 1,
+        start_op: NonZeroU64::MIN,
+        time: time_ms,
+        message,
+        deps: Vec::new(),
+        extra_bytes: Vec::new(),
+        author: None,
+    });
+    Ok(NewChange { hash: ChangeHash(change.hash().0), bytes: change.raw_bytes().to_vec() })
+}
+
+/// Level by level, the fields of a map by their names, as Automerge's own batches do.
+fn operations(actor: &ActorId, value: &Map<String, Json>) -> Vec<Op> {
+    let mut made = Made { actor, operations: Vec::new(), containers: VecDeque::new() };
+    made.fields(&ObjectId::Root, value);
+    while let Some((object, value)) = made.containers.pop_front() {
+        match value {
+            Json::Object(fields) => made.fields(&object, fields),
+            Json::Array(items) => made.items(&object, items),
+            _ => {}
+        }
+    }
+    made.operations
+}
+
+struct Made<'a> {
+    actor: &'a ActorId,
+    operations: Vec<Op>,
+    /// Maps and lists that exist and are not filled yet.
+    containers: VecDeque<(ObjectId, &'a Json)>,
+}
+
+impl<'a> Made<'a> {
+    fn fields(&mut self, object: &ObjectId, fields: &'a Map<String, Json>) {
+        let mut fields: Vec<_> = fields.iter().collect();
+        fields.sort_unstable_by_key(|(name, _)| *name);
+        for (name, value) in fields {
+            self.add(object, Key::Map(name.as_str().into()), false, value);
+        }
+    }
+
+    fn items(&mut self, object: &ObjectId, items: &'a [Json]) {
+        let mut before = ElementId::Head;
+        for value in items {
+            before = ElementId::Id(self.add(object, Key::Seq(before), true, value));
+        }
+    }
+
+    fn add(&mut self, object: &ObjectId, key: Key, insert: bool, value: &'a Json) -> OpId {
+        let id = OpId::new(self.operations.len() as u64 + 1, self.actor);
+        let made = match value {
+            Json::Object(_) => Some(ObjType::Map),
+            Json::Array(_) => Some(ObjType::List),
+            _ => None,
+        };
+        if made.is_some() {
+            self.containers.push_back((ObjectId::Id(id.clone()), value));
+        }
+        let action = made.map_or_else(|| OpType::Put(scalar(value)), OpType::Make);
+        let pred = SortedVec::new();
+        self.operations.push(Op { action, obj: object.clone(), key, pred, insert });
+        id
+    }
+}

@@ -1,0 +1,50 @@
+//! The change made without a document is the one that a transaction makes.
+
+use super::convergence::{config, document};
+use super::*;
+use crate::merge::{MergeError, first_change};
+use proptest::prelude::*;
+use serde_json::json;
+
+fn assert_same(content: &Map<String, Json>) {
+    let mut doc = Doc::new();
+    let made = doc.put(&by('a'), None, content).unwrap().unwrap();
+    assert_eq!(first_change(&by('a'), content).unwrap(), made, "{content:?}");
+}
+
+proptest! {
+    #![proptest_config(config(500))]
+
+    #[test]
+    fn it_is_byte_for_byte_what_a_transaction_makes(content in document()) {
+        assert_same(&map(content));
+    }
+}
+
+#[test]
+fn also_for_every_kind_of_value_and_for_many() {
+    assert_same(&map(json!({})));
+    let numbers =
+        json!({"i": i64::MIN, "u": u64::MAX, "f": 1e300, "z": -0.0, "n": null, "b": true});
+    assert_same(&map(numbers));
+    assert_same(&map(
+        json!({"": "", "é": "\u{1F600}", "A": {"": [[], {}, [[]]]}, "a": "x".repeat(5000)}),
+    ));
+    let many = (0..3000).map(|n| (format!("k{n}"), json!([n, {"m": n}]))).collect();
+    assert_same(&many);
+}
+
+#[test]
+fn and_it_is_refused_for_the_same_reasons() {
+    let refused = |value: Json| {
+        let value = map(value);
+        let error = first_change(&by('a'), &value).unwrap_err();
+        assert_eq!(Doc::new().put(&by('a'), None, &value).unwrap_err(), error);
+        error
+    };
+    let deep = (0..64).fold(json!(1), |inner, _| json!([inner]));
+    assert_eq!(refused(json!({"d": deep})), MergeError::TooDeep { limit: 64 });
+    assert!(matches!(refused(json!({"t": "x".repeat(1 << 20)})), MergeError::TooLarge { .. }));
+    let many = refused(json!({"l": vec![1; 100_000]}));
+    assert!(matches!(many, MergeError::TooMany { count: 100_001, .. }), "{many:?}");
+}

@@ -1,0 +1,247 @@
+//! Committing: several writes that happen together or not at all.
+//!
+//! Invariant: a commit builds on everything that was acknowledged before it started, and is
+//! acknowledged only after its bytes, and those that they build on, are where the caller asked for.
+
+use super::draft::{Draft, Written, exists};
+use super::foundation::Foundation;
+use super::state::{State, document_of};
+use super::write::{Condition, Outcome, Receipt, WriteOptions};
+use super::{Error, Palace, Result};
+use crate::format::hash::{Etag, Heads};
+use crate::format::id::InstanceId;
+use crate::format::key::Key;
+use crate::format::record::{BODY_BYTES_MAX, Entry, RecordError, encode_commit};
+use crate::fs::FsError;
+use crate::merge::{Doc, MergeError, Stamp};
+use crate::store::log::{Durability, Ticket};
+use crate::store::{StoreError, lock};
+use bytes::Bytes;
+use std::collections::BTreeSet;
+
+type Write<'a> = Box<dyn FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> + 'a>;
+
+/// Several writes that happen together or not at all. See [`Palace::batch`].
+pub struct Batch<'a> {
+    palace: &'a Palace,
+    writes: Vec<(Key, Option<Condition>, Write<'a>)>,
+}
+
+impl<'a> Batch<'a> {
+    pub(super) fn new(palace: &'a Palace) -> Self {
+        Batch { palace, writes: Vec::new() }
+    }
+
+    /// Adds a write of one document. The closure is called once, at the commit, with the document as
+    /// it then is; if it fails, nothing of the batch happens.
+    pub fn write(
+        &mut self,
+        key: Key,
+        write: impl FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> + 'a,
+    ) -> &mut Self {
+        self.writes.push((key, None, Box::new(write)));
+        self
+    }
+
+    /// As [`Batch::write`], on a condition of its own.
+    pub fn write_if(
+        &mut self,
+        key: Key,
+        condition: Condition,
+        write: impl FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> + 'a,
+    ) -> &mut Self {
+        self.writes.push((key, Some(condition), Box::new(write)));
+        self
+    }
+
+    /// Makes the commit. `options.if_match` is for every document of the batch that has no condition
+    /// of its own.
+    ///
+    /// # Errors
+    /// Any of [`Error`]; nothing was written then, unless it is [`StoreError::OutcomeUnknown`].
+    pub fn commit(self, options: &WriteOptions) -> Result<Receipt> {
+        let Batch { palace, writes } = self;
+        check_keys(&writes)?;
+        palace.writable()?;
+        let conditional = options.if_match.is_some()
+            || writes.iter().any(|(_, condition, _)| condition.is_some());
+        let _serial = match conditional {
+            true => {
+                palace.shared.root.ensure_created()?;
+                Some(lock::conditional(&palace.shared.root)?)
+            }
+            false => None,
+        };
+        let made = palace.make(writes, options)?;
+        let carried = match options.durability {
+            Durability::Durable => palace.shared.put_on_disk(&made.foundation)?,
+            Durability::Buffered => {
+                palace.shared.sync_later(made.foundation);
+                None
+            }
+        };
+        for ticket in [made.ticket, carried].into_iter().flatten() {
+            if let Err(error) = palace.shared.log.wait(ticket, options.durability) {
+                palace.state().forget_unwritten(&palace.shared.log);
+                return Err(error.into());
+            }
+        }
+        palace.after_commit(options.durability);
+        Ok(Receipt { outcomes: made.outcomes, durability: options.durability })
+    }
+}
+
+fn check_keys(writes: &[(Key, Option<Condition>, Write<'_>)]) -> Result<()> {
+    let mut keys: Vec<&Key> = writes.iter().map(|(key, ..)| key).collect();
+    keys.sort_unstable();
+    let twice =
+        keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b).map(|(key, _)| (*key).clone());
+    if twice.is_some() || keys.is_empty() { Err(Error::Batch { key: twice }) } else { Ok(()) }
+}
+
+/// A commit that has its place in the log.
+struct Made {
+    /// What has to be waited for. Of a commit in which nothing differed, the commit of this process that
+    /// made it so, if any: "it is there already" is a promise too.
+    ticket: Option<Ticket>,
+    foundation: Foundation,
+    outcomes: Vec<Outcome>,
+}
+
+/// One write of a commit, made and not yet in the log.
+struct Drafted {
+    key: Key,
+    /// The document with the change; `None` if the change was made without it.
+    doc: Option<Doc>,
+    outcome: Outcome,
+    /// What the commit has to carry along: see [`State::to_carry`].
+    carried: Vec<Entry<Bytes>>,
+    entries: Vec<Entry<Bytes>>,
+}
+
+impl Palace {
+    fn make(
+        &self,
+        writes: Vec<(Key, Option<Condition>, Write<'_>)>,
+        options: &WriteOptions,
+    ) -> Result<Made> {
+        let mut state = self.fresh()?;
+        let state = &mut *state;
+        if options.if_match.is_some() || writes.iter().any(|(_, condition, _)| condition.is_some())
+        {
+            check_readable(state)?;
+        }
+        let instance = state.instance(&self.shared.log)?;
+        let draft = |write| self.draft(state, instance, write, options);
+        let drafted = writes.into_iter().map(draft).collect::<Result<Vec<_>>>()?;
+        let keys: BTreeSet<Key> = drafted.iter().map(|drafted| drafted.key.clone()).collect();
+        let segments = state.follower.unsynced(state.foreign_places(&keys));
+        let foundation = Foundation { keys, segments };
+        let outcomes = self.enqueue_all(state, instance, drafted)?;
+        Ok(Made { ticket: state.tail.last_own(&foundation.keys), foundation, outcomes })
+    }
+
+    /// Makes one write. The document is taken out of the state, so that one with a change that does not
+    /// become a commit is forgotten: a local Automerge commit cannot be rolled back.
+    fn draft(
+        &self,
+        state: &mut State,
+        instance: InstanceId,
+        (key, condition, write): (Key, Option<Condition>, Write<'_>),
+        options: &WriteOptions,
+    ) -> Result<Drafted> {
+        let doc = state.take(&key)?;
+        check_condition(doc.as_ref(), &key, condition.as_ref().or(options.if_match.as_ref()))?;
+        let base = resolve_base(doc.as_ref(), &key, options.base.as_ref())?;
+        // Queued changes of this very actor may be among those that wait, and would collide.
+        let waits = doc.as_ref().is_some_and(|doc| doc.waiting().next().is_some());
+        let actor = if waits { self.shared.root.random()? } else { instance.0 };
+        let by = options.by.as_deref().unwrap_or(&self.shared.program);
+        let stamp = Stamp { actor, time_ms: self.shared.root.fs().now_ms(), by };
+        let mut draft = Draft::new(doc, stamp, base);
+        write(&mut draft).map_err(|source| Error::Document { key: key.clone(), source })?;
+        let Written { doc, heads, changes } = draft.finish();
+        let changed = !changes.is_empty();
+        let entry = |change| Entry { key: key.clone(), change };
+        let carried = state.to_carry(&key)?.into_iter().map(entry).collect();
+        let entries = changes.into_iter().map(|c| entry(Bytes::from(c.bytes))).collect();
+        let outcome = Outcome { key: key.clone(), etag: heads.etag(), changed };
+        Ok(Drafted { key, doc, outcome, carried, entries })
+    }
+
+    fn enqueue_all(
+        &self,
+        state: &mut State,
+        instance: InstanceId,
+        drafted: Vec<Drafted>,
+    ) -> Result<Vec<Outcome>> {
+        let (mut carried, mut entries, mut outcomes, mut docs) = (vec![], vec![], vec![], vec![]);
+        for drafted in drafted {
+            carried.extend(drafted.carried);
+            entries.extend(drafted.entries);
+            outcomes.push(drafted.outcome);
+            docs.extend(drafted.doc.map(|doc| (drafted.key, doc)));
+        }
+        let body = Bytes::from(encode_commit(&entries));
+        if body.len() > BODY_BYTES_MAX {
+            return Err(StoreError::from(RecordError::TooLarge(body.len())).into());
+        }
+        // In records of their own, so that no amount of them can make a commit too large.
+        for entry in carried {
+            self.enqueue(state, instance, Bytes::from(encode_commit(&[entry])))?;
+        }
+        if !entries.is_empty() {
+            self.enqueue(state, instance, body)?;
+        }
+        for (key, doc) in docs {
+            state.keep(key, doc);
+        }
+        Ok(outcomes)
+    }
+
+    fn enqueue(&self, state: &mut State, instance: InstanceId, body: Bytes) -> Result<()> {
+        match self.shared.log.enqueue(instance, body.clone()) {
+            Some(ticket) => state.tail.add_own(ticket, body),
+            None => {
+                let source = std::io::Error::other("the write before this one failed; try again");
+                let path = self.shared.root.path().to_owned();
+                return Err(FsError { action: "write to", path, source }.into());
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Where a snapshot cannot be read, nobody can say that a condition holds.
+fn check_readable(state: &State) -> Result<()> {
+    match state.follower.unreadable().next() {
+        Some((snapshot, _)) => Err(Error::Unreadable { snapshot }),
+        None => Ok(()),
+    }
+}
+
+fn check_condition(doc: Option<&Doc>, key: &Key, condition: Option<&Condition>) -> Result<()> {
+    let current = doc.filter(|doc| exists(doc));
+    let holds = match condition {
+        None => true,
+        Some(Condition::Absent) => current.is_none(),
+        Some(Condition::Match(etag)) => current.is_some_and(|doc| doc.heads().etag() == *etag),
+    };
+    if holds {
+        return Ok(());
+    }
+    let current = current.and_then(|doc| document_of(doc, key)).map(Box::new);
+    Err(Error::EtagMismatch { key: key.clone(), current })
+}
+
+fn resolve_base(doc: Option<&Doc>, key: &Key, base: Option<&Etag>) -> Result<Option<Heads>> {
+    let Some(etag) = base else { return Ok(None) };
+    let found = match doc {
+        Some(doc) => doc.resolve(etag),
+        None => Doc::new().resolve(etag),
+    };
+    match found {
+        Some(heads) => Ok(Some(heads)),
+        None => Err(Error::NoSuchVersion { key: key.clone(), etag: etag.clone() }),
+    }
+}

@@ -1,0 +1,187 @@
+//! One document in the middle of a write: what it is, and ways to change it.
+//!
+//! Invariant: what a draft shows is the document with the changes made so far. The document itself is
+//! only made when somebody looks at it or changes it again: most are written as a whole, once.
+
+use crate::format::hash::Heads;
+use crate::format::key::Key;
+use crate::merge::automerge::{AutomergeError, transaction::Transaction};
+use crate::merge::{Doc, MergeError, NewChange, Stamp, View, first_change};
+use serde_json::{Map, Value};
+
+type Result<T, E = MergeError> = std::result::Result<T, E>;
+
+/// A document in the middle of a write.
+///
+/// Every change made through it is part of the one commit.
+#[derive(Debug)]
+pub struct Draft<'a> {
+    /// `None` if there is nothing of it yet.
+    doc: Option<Doc>,
+    stamp: Stamp<'a>,
+    base: Option<Heads>,
+    changes: Vec<NewChange>,
+    /// Whether the only change is one that `doc` does not have yet.
+    ahead: bool,
+}
+
+/// What became of a draft.
+pub(super) struct Written {
+    /// The document, if it was needed.
+    pub doc: Option<Doc>,
+    /// Its version.
+    pub heads: Heads,
+    /// What was done.
+    pub changes: Vec<NewChange>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(doc: Option<Doc>, stamp: Stamp<'a>, base: Option<Heads>) -> Self {
+        Draft { doc, stamp, base, changes: Vec::new(), ahead: false }
+    }
+
+    pub(super) fn finish(self) -> Written {
+        let heads = match self.changes.first() {
+            Some(first) if self.ahead => Heads::new(vec![first.hash]),
+            _ => self.doc.as_ref().map(Doc::heads).unwrap_or_default(),
+        };
+        Written { doc: self.doc, heads, changes: self.changes }
+    }
+
+    fn doc(&mut self) -> Result<&mut Doc> {
+        let doc = self.doc.get_or_insert_default();
+        if std::mem::take(&mut self.ahead) {
+            let applied = doc.apply(self.changes.iter().map(|change| change.bytes.as_slice()));
+            if let Some((_, error)) = applied.rejected.into_iter().next() {
+                return Err(error);
+            }
+        }
+        Ok(doc)
+    }
+
+    /// The document as it is, with the changes made so far; `deleted` says whether it is hidden.
+    ///
+    /// # Errors
+    /// [`MergeError`] if Automerge refuses a change that was just made.
+    pub fn view(&mut self) -> Result<View> {
+        Ok(self.doc()?.view())
+    }
+
+    /// Whether there is such a document: it has a change, and is not deleted.
+    #[must_use]
+    pub fn exists(&self) -> bool {
+        self.ahead || self.doc.as_ref().is_some_and(exists)
+    }
+
+    /// Makes the whole document this value; only what differs becomes operations.
+    ///
+    /// # Errors
+    /// [`MergeError`] if the value is over 1 MiB, nested deeper than 64, or over 100,000 operations.
+    pub fn put(&mut self, value: &Map<String, Value>) -> Result<()> {
+        if self.doc.is_none() && self.changes.is_empty() {
+            self.changes.push(first_change(&self.stamp, value)?);
+            self.ahead = true;
+            return Ok(());
+        }
+        self.change(|doc, stamp, base| doc.put(stamp, base, value))
+    }
+
+    /// Applies a JSON merge patch (RFC 7396): `null` removes a field.
+    ///
+    /// # Errors
+    /// As [`Draft::put`].
+    pub fn patch(&mut self, patch: &Map<String, Value>) -> Result<()> {
+        self.change(|doc, stamp, base| doc.patch(stamp, base, patch))
+    }
+
+    /// Adds to the counter at a path, which is made if it is not there.
+    ///
+    /// # Errors
+    /// [`MergeError`] if something else than a counter is there.
+    pub fn increment(&mut self, path: &[&str], by: i64) -> Result<()> {
+        self.change(|doc, stamp, base| doc.increment(stamp, base, path, by))
+    }
+
+    /// Appends to the list at a path.
+    ///
+    /// # Errors
+    /// [`MergeError`] if there is no list.
+    pub fn append(&mut self, path: &[&str], values: &[Value]) -> Result<()> {
+        self.change(|doc, stamp, _| doc.append(stamp, path, values))
+    }
+
+    /// Removes the items of the list at a path for which `which` says so.
+    ///
+    /// # Errors
+    /// [`MergeError`] if there is no list.
+    pub fn remove_items(&mut self, path: &[&str], which: &dyn Fn(&Value) -> bool) -> Result<()> {
+        self.change(|doc, stamp, _| doc.remove_items(stamp, path, which))
+    }
+
+    /// Hides the document. An edit that is concurrent with this brings it back whole.
+    ///
+    /// # Errors
+    /// [`MergeError`] if Automerge refuses.
+    pub fn delete(&mut self) -> Result<()> {
+        self.change(|doc, stamp, _| doc.delete(stamp))
+    }
+
+    /// Changes the document through an Automerge transaction, for everything else. If the closure
+    /// fails, nothing of it remains.
+    ///
+    /// # Errors
+    /// [`MergeError`] with the closure's error.
+    pub fn edit<T>(
+        &mut self,
+        edit: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
+    ) -> Result<T> {
+        let mut result = None;
+        self.change(|doc, stamp, base| {
+            let (done, change) = doc.edit(stamp, base, edit)?;
+            result = Some(done);
+            Ok(change)
+        })?;
+        result.ok_or_else(|| MergeError::Refused { why: "an edit gave nothing".to_owned() })
+    }
+
+    /// Files this value under a key that was derived from it: whoever does so makes the same first
+    /// change, byte for byte, so that the same content filed twice is one document without conflicts.
+    /// Filing what is there already changes nothing.
+    ///
+    /// # Errors
+    /// As [`Draft::put`].
+    pub fn file(&mut self, key: &Key, value: &Map<String, Value>) -> Result<()> {
+        if self.exists() {
+            return Ok(());
+        }
+        let first = Doc::first_filing(key, value)?;
+        let doc = self.doc()?;
+        let known = doc.contains(&first.hash);
+        if !known
+            && let Some((_, error)) = doc.apply([&first.bytes[..]]).rejected.into_iter().next()
+        {
+            return Err(error);
+        }
+        self.changes.extend((!known).then_some(first));
+        self.change(|doc, stamp, _| doc.note_filing(stamp).map(Some))
+    }
+
+    fn change(
+        &mut self,
+        change: impl FnOnce(&mut Doc, &Stamp<'_>, Option<&Heads>) -> Result<Option<NewChange>>,
+    ) -> Result<()> {
+        let (stamp, base) = (self.stamp, self.base.clone());
+        let made = change(self.doc()?, &stamp, base.as_ref())?;
+        // What follows in this commit builds on what was just done.
+        if made.is_some() {
+            self.base = None;
+        }
+        self.changes.extend(made);
+        Ok(())
+    }
+}
+
+/// Whether readers see a document.
+pub(super) fn exists(doc: &Doc) -> bool {
+    !doc.heads().is_empty() && !doc.is_deleted()
+}
