@@ -193,8 +193,16 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
 /// # Errors
 /// The operating system's.
 pub fn read_from(file: &dyn File, offset: u64) -> io::Result<Vec<u8>> {
-    let length = file.stat()?.len.saturating_sub(offset);
-    let mut bytes = vec![0; usize::try_from(length).map_err(io::Error::other)?];
+    read_between(file, offset, file.stat()?.len)
+}
+
+/// Reads a file from `offset` to `end`, or to its end if that comes first.
+///
+/// # Errors
+/// The operating system's.
+pub fn read_between(file: &dyn File, offset: u64, end: u64) -> io::Result<Vec<u8>> {
+    let length = usize::try_from(end.saturating_sub(offset)).map_err(io::Error::other)?;
+    let mut bytes = vec![0; length];
     let mut filled = 0;
     while filled < bytes.len() {
         match file.read_at(&mut bytes[filled..], offset + filled as u64) {

@@ -14,6 +14,7 @@ use crate::format::key::Key;
 use crate::format::record::{BODY_BYTES_MAX, Entry, RecordError, encode_commit};
 use crate::fs::FsError;
 use crate::merge::{Doc, MergeError, Stamp};
+use crate::store::follow::Backlog;
 use crate::store::log::{Durability, Ticket};
 use crate::store::{StoreError, lock};
 use bytes::Bytes;
@@ -86,7 +87,7 @@ impl<'a> Batch<'a> {
                 return Err(error.into());
             }
         }
-        palace.after_commit(options.durability);
+        palace.after_commit(options.durability, made.backlog);
         Ok(Receipt { outcomes: made.outcomes, durability: options.durability })
     }
 }
@@ -106,6 +107,8 @@ struct Made {
     ticket: Option<Ticket>,
     foundation: Foundation,
     outcomes: Vec<Outcome>,
+    /// What there was to compact when it was made.
+    backlog: Backlog,
 }
 
 /// One write of a commit, made and not yet in the log.
@@ -138,7 +141,8 @@ impl Palace {
         let segments = state.follower.unsynced(state.foreign_places(&keys));
         let foundation = Foundation { keys, segments };
         let outcomes = self.enqueue_all(state, instance, drafted)?;
-        Ok(Made { ticket: state.tail.last_own(&foundation.keys), foundation, outcomes })
+        let ticket = state.tail.last_own(&foundation.keys);
+        Ok(Made { ticket, foundation, outcomes, backlog: state.follower.backlog() })
     }
 
     /// Makes one write. The document is taken out of the state, so that one with a change that does not

@@ -17,7 +17,7 @@ use crate::fs::At;
 use crate::merge::{self, Doc};
 use crate::segment::reader::{Commit, Reader};
 use crate::snapshot::{Builder, LogRow, Meta, Row, Snapshot};
-use crate::store::follow::open_snapshot;
+use crate::store::follow::{Backlog, open_snapshot};
 use crate::store::root::Root;
 use crate::store::seal::{Left, seal_dead};
 use crate::store::{StoreError, lock, retire};
@@ -135,9 +135,9 @@ impl Palace {
     }
 
     /// Starts a compaction in the background if one is due and none is running in this process.
-    pub(super) fn compact_if_due(&self) {
+    pub(super) fn compact_if_due(&self, backlog: Backlog) {
         use std::sync::atomic::Ordering::SeqCst;
-        if !self.shared.auto_compact || !self.tail_is_due() {
+        if !self.shared.auto_compact || !self.is_due(backlog) {
             return;
         }
         if self.shared.compacting.swap(true, SeqCst) {
@@ -160,10 +160,12 @@ impl Palace {
 
     /// False also if nothing has changed since it was last tried: some inputs must stay where they are,
     /// and most segments in `open/` belong to the living.
-    fn tail_is_due(&self) -> bool {
-        let backlog = self.state().follower.backlog();
+    fn is_due(&self, backlog: Backlog) -> bool {
+        if !policy::due(backlog) {
+            return false;
+        }
         let mut tried = self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        policy::due(backlog) && std::mem::replace(&mut *tried, backlog) != backlog
+        std::mem::replace(&mut *tried, backlog) != backlog
     }
 }
 
@@ -404,7 +406,7 @@ fn read_segment(
         Err(error) => Err(error).at("open", &path)?,
     };
     let mut reader = Reader::new(id, &path, file);
-    let commits = reader.settle(&path)?;
+    let commits = reader.settle()?;
     if let Some(region) = reader.damage().next() {
         let reason = format!("bytes {:?}: {}", region.bytes, region.reason);
         retire::quarantine(root, &path, &name, &reason)?;

@@ -227,7 +227,7 @@ impl Palace {
     }
 
     /// What is to be done after a commit, and need not be waited for.
-    fn after_commit(&self, durability: Durability) {
+    fn after_commit(&self, durability: Durability, backlog: Backlog) {
         if durability == Durability::Buffered && !self.shared.flushing.swap(true, Ordering::SeqCst)
         {
             let weak = Arc::downgrade(&self.shared);
@@ -235,7 +235,7 @@ impl Palace {
                 self.shared.flushing.store(false, Ordering::SeqCst);
             }
         }
-        self.compact_if_due();
+        self.compact_if_due(backlog);
     }
 
     /// Puts on disk what was written with [`Durability::Buffered`].

@@ -68,7 +68,8 @@ impl Tail {
     fn add(&mut self, commit: TailCommit) {
         for Entry { key, change } in entries(&commit.body) {
             let change = TailChange { bytes: change, origin: commit.origin };
-            self.documents.entry(key).or_default().push(change);
+            // Most documents have one change here.
+            self.documents.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(change);
         }
         self.commits.push(commit);
     }

@@ -5,7 +5,7 @@ use crate::format::header::{Header, decode_footer};
 use crate::format::id::SegmentId;
 use crate::format::record::{Kind, Record, RecordError, decode_commit};
 use crate::format::scan::{Region, scan};
-use crate::fs::{At, File, Fs, read_from};
+use crate::fs::{At, File, Fs, read_between};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -87,26 +87,33 @@ impl Reader {
         if length <= self.seen_upto && self.regions.is_empty() {
             return Ok(Vec::new());
         }
-        self.read_tail()
+        self.read_tail(length)
     }
 
-    /// The last look at a segment that nobody appends to any more, found at `path`.
+    /// The last look at a segment that nobody appends to any more.
     ///
     /// # Errors
     /// [`SegmentError::Fs`] if the file cannot be read.
-    pub fn settle(&mut self, path: &Path) -> Result<Vec<Commit>, SegmentError> {
+    pub fn settle(&mut self) -> Result<Vec<Commit>, SegmentError> {
         if self.settled {
             return Ok(Vec::new());
         }
-        path.clone_into(&mut self.path);
-        let commits = self.read_tail()?;
+        let length = self.file.stat().at("look at", &self.path)?.len;
+        let commits = self.read_tail(length)?;
         self.settled = true;
         Ok(commits)
     }
 
-    fn read_tail(&mut self) -> Result<Vec<Commit>, SegmentError> {
+    /// The same file, under a new name.
+    #[must_use]
+    pub fn moved_to(self, path: &Path) -> Self {
+        Reader { path: path.to_owned(), ..self }
+    }
+
+    fn read_tail(&mut self, length: u64) -> Result<Vec<Commit>, SegmentError> {
         let start = self.valid_upto;
-        let bytes = Bytes::from(read_from(&*self.file, start).at("read", &self.path)?);
+        let bytes = read_between(&*self.file, start, length).at("read", &self.path)?;
+        let bytes = Bytes::from(bytes);
         let found = scan(&bytes, start);
         self.seen_upto = start + bytes.len() as u64;
         self.valid_upto = found.valid_upto(start);

@@ -130,19 +130,8 @@ impl Follower {
             return Ok(());
         }
         let sealed = directory == SEALED;
-        let path = self.root.file(directory, &filename::segment(id));
-        if sealed {
-            self.note_move(id, &path)?;
-        }
         if !self.segments.contains_key(&(id, sealed)) {
-            let file = match self.root.fs().open(&path) {
-                Ok(file) => file,
-                // It moved on in the meantime, and so will be found where it moved to.
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
-                Err(error) => Err(error).at("open", &path)?,
-            };
-            let reader = Reader::new(id, &path, file);
-            self.segments.insert((id, sealed), Followed { reader, sealed });
+            self.follow(directory, id)?;
         }
         let Some(followed) = self.segments.get_mut(&(id, sealed)) else { return Ok(()) };
         let mut commits = followed.reader.read_new()?;
@@ -150,7 +139,7 @@ impl Follower {
         let here = |header: &Header| header.machine == self.root.fs().host().machine;
         let reader = &mut followed.reader;
         if sealed && !reader.settled() && (reader.whole() || reader.header().is_some_and(here)) {
-            commits.extend(reader.settle(&path)?);
+            commits.extend(reader.settle()?);
         }
         let instance = followed.reader.header().map(|header| header.instance);
         let found = |commit| Found { segment: id, instance, commit };
@@ -158,16 +147,24 @@ impl Follower {
         Ok(())
     }
 
-    /// A segment that was sealed is followed on where it stands now, if it is the same file.
-    fn note_move(&mut self, id: SegmentId, path: &Path) -> Result<(), StoreError> {
-        let known = self.segments.contains_key(&(id, true));
-        if let Some(Followed { reader, .. }) = self.segments.get(&(id, false))
-            && !known
-            && reader.is_at(self.root.fs(), path)?
-            && let Some(Followed { reader, .. }) = self.segments.remove(&(id, false))
-        {
-            self.segments.insert((id, true), Followed { reader, sealed: true });
-        }
+    /// Opens a segment, unless it moved on in the meantime: then it will be found where it moved to. One
+    /// that was sealed is followed on where it stands now, if it is the same file.
+    fn follow(&mut self, directory: &str, id: SegmentId) -> Result<(), StoreError> {
+        let sealed = directory == SEALED;
+        let path = self.root.file(directory, &filename::segment(id));
+        let moved = match self.segments.get(&(id, false)) {
+            Some(Followed { reader, .. }) if sealed => reader.is_at(self.root.fs(), &path)?,
+            _ => false,
+        };
+        let reader = match moved.then(|| self.segments.remove(&(id, false))).flatten() {
+            Some(Followed { reader, .. }) => reader.moved_to(&path),
+            None => match self.root.fs().open(&path) {
+                Ok(file) => Reader::new(id, &path, file),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) => Err(error).at("open", &path)?,
+            },
+        };
+        self.segments.insert((id, sealed), Followed { reader, sealed });
         Ok(())
     }
 
