@@ -31,6 +31,9 @@ pub(super) struct Chunk<'a> {
     pub hash: ChangeHash,
     pub deps: Vec<ChangeHash>,
     pub actor: &'a [u8],
+    pub time_ms: i64,
+    /// See [`super::message`]; empty if there is none.
+    pub message: &'a str,
     pub operations: u64,
 }
 
@@ -83,18 +86,19 @@ impl<'a> Chunk<'a> {
     /// Verifies the frame, reads the head and bounds what the columns expand to.
     pub fn parse(change: &'a [u8]) -> Result<Self, MergeError> {
         let (hash, body) = split(change)?;
-        let cut = MergeError::NotAChange { why: "its head is cut short" };
+        let cut = MergeError::NotAChange { why: "its head is cut short or not right" };
         let mut rest = Bytes(body);
         let mut head = || {
             let deps = deps(&mut rest)?;
             let actor = rest.prefixed()?;
-            // Sequence number, start of the operation counter, time.
-            (0..3).try_for_each(|_| rest.number().map(drop))?;
-            let _message = rest.prefixed()?;
+            // Sequence number, start of the operation counter.
+            (0..2).try_for_each(|_| rest.number().map(drop))?;
+            let time_ms = rest.signed()?;
+            let message = std::str::from_utf8(rest.prefixed()?).ok()?;
             for _ in 0..rest.unsigned()? {
                 rest.prefixed()?;
             }
-            Some(Chunk { hash, deps, actor, operations: 0 })
+            Some(Chunk { hash, deps, actor, time_ms, message, operations: 0 })
         };
         let mut chunk = head().ok_or(cut)?;
         chunk.operations = measure(&mut rest)?;

@@ -33,6 +33,13 @@ pub struct Applied {
     pub rejected: Vec<(Option<ChangeHash>, MergeError)>,
 }
 
+/// Whether the document must outlive a batch that Automerge cannot digest.
+#[derive(Debug, Clone, Copy)]
+enum Safety {
+    Copy,
+    None,
+}
+
 struct Ready {
     hash: ChangeHash,
     change: Change,
@@ -42,6 +49,25 @@ impl Doc {
     /// Adds raw changes, in any order and however often. One that cannot be taken is reported and
     /// does not keep the others out; one whose dependencies are missing waits.
     pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = &'a [u8]>) -> Applied {
+        self.take_in(changes, Safety::Copy)
+    }
+
+    /// As [`Doc::apply`], without the copy that it makes of the document to fall back on: that takes
+    /// long if the document has a long history. `None` if a change was refused; the document is lost
+    /// then, and has to be loaded again and given to [`Doc::apply`].
+    pub fn apply_or_lose<'a>(
+        mut self,
+        changes: impl IntoIterator<Item = &'a [u8]>,
+    ) -> Option<Self> {
+        let applied = self.take_in(changes, Safety::None);
+        applied.rejected.is_empty().then_some(self)
+    }
+
+    fn take_in<'a>(
+        &mut self,
+        changes: impl IntoIterator<Item = &'a [u8]>,
+        safety: Safety,
+    ) -> Applied {
         let mut applied = Applied::default();
         for bytes in changes {
             match Chunk::parse(bytes) {
@@ -53,7 +79,7 @@ impl Doc {
                 Err(error) => applied.rejected.push((super::hash_of(bytes).ok(), error)),
             }
         }
-        self.apply_ready(&mut applied);
+        self.apply_ready(safety, &mut applied);
         applied
     }
 
@@ -81,7 +107,7 @@ impl Doc {
         missing
     }
 
-    fn apply_ready(&mut self, applied: &mut Applied) {
+    fn apply_ready(&mut self, safety: Safety, applied: &mut Applied) {
         let mut batch = Vec::new();
         for hash in self.in_causal_order() {
             let Some(waiting) = self.waiting.get(&hash) else { continue };
@@ -93,7 +119,7 @@ impl Doc {
                 }
             }
         }
-        self.apply_batch(&batch, applied);
+        self.apply_batch(&batch, safety, applied);
     }
 
     /// The waiting changes that nothing is missing for, each after those it depends on.
@@ -127,16 +153,19 @@ impl Doc {
 
     /// Applies a batch in causal order. If Automerge refuses it, its halves are tried, so that only
     /// the culprits are left out; what depends on them goes on waiting.
-    fn apply_batch(&mut self, batch: &[Ready], applied: &mut Applied) {
+    fn apply_batch(&mut self, batch: &[Ready], safety: Safety, applied: &mut Applied) {
         let fitting = self.fitting(batch, applied);
-        match self.try_batch(&fitting) {
+        if fitting.is_empty() {
+            return;
+        }
+        match self.try_batch(&fitting, safety) {
             Ok(am) => {
                 self.am = am;
                 applied.new += fitting.len();
                 fitting.iter().for_each(|ready| drop(self.waiting.remove(&ready.hash)));
             }
-            Err(error) => match fitting.as_slice() {
-                [only] => {
+            Err(error) => match (fitting.as_slice(), safety) {
+                ([only], _) | ([only, ..], Safety::None) => {
                     self.waiting.remove(&only.hash);
                     applied.rejected.push((Some(only.hash), error));
                 }
@@ -147,8 +176,8 @@ impl Doc {
                             .map(|r| Ready { hash: r.hash, change: r.change.clone() })
                             .collect()
                     };
-                    self.apply_batch(&owned(first), applied);
-                    self.apply_batch(&owned(second), applied);
+                    self.apply_batch(&owned(first), safety, applied);
+                    self.apply_batch(&owned(second), safety, applied);
                 }
             },
         }
@@ -185,38 +214,51 @@ impl Doc {
         self.am.get_change_meta_by_hash(&native(hash)).map(|meta| meta.max_op)
     }
 
-    fn try_batch(&self, batch: &[&Ready]) -> Result<Automerge, MergeError> {
-        if batch.is_empty() {
-            return Ok(self.am.clone());
+    fn try_batch(&mut self, batch: &[&Ready], safety: Safety) -> Result<Automerge, MergeError> {
+        let changes = batch.iter().map(|ready| &ready.change);
+        match safety {
+            Safety::Copy => apply_to_copy(&self.am, changes),
+            Safety::None => {
+                let before = self.am.get_heads();
+                apply_to(std::mem::take(&mut self.am), &before, changes)
+            }
         }
-        apply_to_copy(&self.am, batch.iter().map(|ready| ready.change.clone()))
     }
 }
 
 /// Applies changes whose dependencies are all there to a copy: whatever Automerge does to it, the
 /// original stays whole.
-pub(super) fn apply_to_copy(
+pub(super) fn apply_to_copy<'a>(
     am: &Automerge,
-    changes: impl Iterator<Item = Change> + Clone,
+    changes: impl Iterator<Item = &'a Change> + Clone,
 ) -> Result<Automerge, MergeError> {
+    let heads = am.get_heads();
     // Copying an empty document takes longer than making one.
-    let mut copy = if am.get_heads().is_empty() { Automerge::new() } else { am.clone() };
-    let attempt = catch_unwind(AssertUnwindSafe(|| copy.apply_changes(changes.clone())));
+    let copy = if heads.is_empty() { Automerge::new() } else { am.clone() };
+    apply_to(copy, &heads, changes)
+}
+
+fn apply_to<'a>(
+    mut am: Automerge,
+    before: &[automerge::ChangeHash],
+    changes: impl Iterator<Item = &'a Change> + Clone,
+) -> Result<Automerge, MergeError> {
+    let attempt = catch_unwind(AssertUnwindSafe(|| am.apply_changes(changes.clone().cloned())));
     match attempt {
         Ok(result) => result?,
         Err(panic) => return Err(MergeError::Panicked { why: panic_message(&*panic) }),
     }
     // Automerge keeps operations, not bytes. It encodes a change anew whenever it is asked for it,
     // and panics if that gives another hash: such a document could be neither read nor saved.
-    let given_back = catch_unwind(AssertUnwindSafe(|| gives_back(&copy, &am.get_heads(), changes)));
-    if given_back.unwrap_or(false) { Ok(copy) } else { Err(MergeError::NotCanonical) }
+    let given_back = catch_unwind(AssertUnwindSafe(|| gives_back(&am, before, changes)));
+    if given_back.unwrap_or(false) { Ok(am) } else { Err(MergeError::NotCanonical) }
 }
 
 /// Whether `am` returns the changes that came on top of `before` byte for byte.
-fn gives_back(
+fn gives_back<'a>(
     am: &Automerge,
     before: &[automerge::ChangeHash],
-    mut changes: impl Iterator<Item = Change>,
+    mut changes: impl Iterator<Item = &'a Change>,
 ) -> bool {
     let given = am.get_changes(before);
     let given: HashMap<_, _> =

@@ -41,7 +41,7 @@ impl Doc {
         change.operations.pop();
         change.operations.extend(losers);
         let change = Change::from(change);
-        self.am = apply_to_copy(&self.am, std::iter::once(change.clone()))?;
+        self.am = apply_to_copy(&self.am, std::iter::once(&change))?;
         let hash = ChangeHash(change.hash().0);
         Ok(NewChange { hash, bytes: change.raw_bytes().to_vec() })
     }

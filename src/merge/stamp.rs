@@ -2,21 +2,14 @@
 
 use super::chunk::Chunk;
 use super::error::MergeError;
-use super::intake::decode;
 use super::message::{Message, Written};
-use crate::format::hash::ChangeHash;
 
-/// Who made a change, when, and its hash.
+/// Who made a change, when, and its hash. Verifies as [`super::hash_of`] does.
 ///
 /// # Errors
-/// As [`super::explain()`].
+/// If `change` is not one whole type-1 chunk, its checksum is wrong, or it expands beyond its bounds.
 pub fn stamp_of(change: &[u8]) -> Result<Written, MergeError> {
-    Chunk::parse(change)?;
-    let change = decode(change)?;
-    let message = Message::parse(change.message());
-    Ok(Written {
-        by: message.by.into_owned(),
-        time_ms: change.timestamp(),
-        change: ChangeHash(change.hash().0),
-    })
+    let Chunk { hash, time_ms, message, .. } = Chunk::parse(change)?;
+    let message = Message::parse((!message.is_empty()).then_some(message));
+    Ok(Written { by: message.by.into_owned(), time_ms, change: hash })
 }

@@ -6,7 +6,7 @@
 
 use super::apart;
 use super::document::Document;
-use super::tail::{Origin, Tail, TailChange};
+use super::tail::{Origin, Tail};
 use super::{Error, Result};
 use crate::format::hash::Heads;
 use crate::format::id::{InstanceId, SegmentId};
@@ -124,17 +124,18 @@ impl State {
     /// As [`State::load`], to be changed. Give it back with [`State::keep`] once the change is here.
     pub fn take(&mut self, key: &Key) -> Result<Option<Doc>> {
         let changes = self.tail.changes(key.as_str());
-        let (mut doc, applied) = match self.cache.remove(key) {
-            Some(loaded) => (loaded.doc, loaded.applied),
-            None => {
-                let rows = rows(&self.snapshots, key)?;
-                if rows.is_empty() && changes.is_empty() {
-                    return Ok(None);
-                }
-                (doc_of_rows(&rows, key)?, 0)
+        if let Some(Loaded { doc, applied, .. }) = self.cache.remove(key) {
+            let new = changes.get(applied..).unwrap_or_default();
+            if let Some(doc) = doc.apply_or_lose(new.iter().map(|change| &change.bytes[..])) {
+                return Ok(Some(doc));
             }
-        };
-        apply(&mut doc, changes.get(applied..).unwrap_or_default(), key);
+        }
+        let rows = rows(&self.snapshots, key)?;
+        if rows.is_empty() && changes.is_empty() {
+            return Ok(None);
+        }
+        let mut doc = doc_of_rows(&rows, key)?;
+        report(doc.apply(changes.iter().map(|change| &change.bytes[..])).rejected, key);
         Ok(Some(doc))
     }
 
@@ -270,12 +271,6 @@ pub fn doc_of_rows(rows: &[Row], key: &Key) -> Result<Doc> {
 
 fn load_row(row: &Row, key: &Key) -> Result<Doc> {
     Doc::load(&row.document).map_err(|source| Error::Document { key: key.clone(), source })
-}
-
-fn apply(doc: &mut Doc, changes: &[TailChange], key: &Key) {
-    if !changes.is_empty() {
-        report(doc.apply(changes.iter().map(|change| &change.bytes[..])).rejected, key);
-    }
 }
 
 fn report(
