@@ -5,6 +5,7 @@
 //! protocol and nothing else; a reply is sent after its write was acknowledged. Must not know: how
 //! the graph is stored.
 
+mod answer;
 mod arguments;
 mod serve;
 mod tools;

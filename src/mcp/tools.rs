@@ -3,20 +3,23 @@
 //! Invariant: calls that are in flight together run side by side, each on a thread of its own, so
 //! that their commits share a sync.
 
+use super::answer::{answer, deleted, indented};
 use super::arguments::{
-    AddObservations, AddedObservations, CreateEntities, CreatedEntities, CreatedRelations,
-    DeleteEntities, DeleteObservations, Deleted, Nothing, OpenNodes, Relations, SearchNodes,
+    AddObservations, AddedObservations, CreateEntities, CreateRelations, CreatedEntities,
+    CreatedRelations, DeleteEntities, DeleteObservations, DeleteRelations, Deleted, OpenNodes,
+    SearchNodes,
 };
 use crate::memory::{Graph, Memory, MemoryError};
 use crate::palace::chain;
+use rmcp::handler::server::common::{schema_for_empty_input, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::{
-    Implementation, ListResourcesResult, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ServerCapabilities,
-    ServerConfig,
+    CacheScope, CallToolResult, Implementation, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ReadResourceResult, Resource, ResourceContents, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, Json, RoleServer, ServerHandler, tool, tool_handler, tool_router};
+use rmcp::{ErrorData, RoleServer, ServerHandler, tool, tool_handler, tool_router};
 use std::sync::Arc;
 use tokio::sync::RwLock;
 
@@ -71,6 +74,7 @@ impl MemoryTools {
     /// Create multiple new entities in the knowledge graph
     #[tool(
         title = "Create Entities",
+        output_schema = schema_for_output::<CreatedEntities>(),
         annotations(
             read_only_hint = false,
             destructive_hint = false,
@@ -82,14 +86,16 @@ impl MemoryTools {
         &self,
         Parameters(CreateEntities { entities }): Parameters<CreateEntities>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<CreatedEntities>, String> {
+    ) -> Result<CallToolResult, String> {
         let entities = self.run(&context, move |memory| memory.create_entities(&entities)).await?;
-        Ok(Json(CreatedEntities { entities }))
+        let text = indented(&entities)?;
+        answer(&CreatedEntities { entities }, text)
     }
 
     /// Create multiple new relations between entities in the knowledge graph. Relations should be in active voice
     #[tool(
         title = "Create Relations",
+        output_schema = schema_for_output::<CreatedRelations>(),
         annotations(
             read_only_hint = false,
             destructive_hint = false,
@@ -99,17 +105,19 @@ impl MemoryTools {
     )]
     async fn create_relations(
         &self,
-        Parameters(Relations { relations }): Parameters<Relations>,
+        Parameters(CreateRelations { relations }): Parameters<CreateRelations>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<CreatedRelations>, String> {
+    ) -> Result<CallToolResult, String> {
         let relations =
             self.run(&context, move |memory| memory.create_relations(&relations)).await?;
-        Ok(Json(CreatedRelations { relations }))
+        let text = indented(&relations)?;
+        answer(&CreatedRelations { relations }, text)
     }
 
     /// Add new observations to existing entities in the knowledge graph
     #[tool(
         title = "Add Observations",
+        output_schema = schema_for_output::<AddedObservations>(),
         annotations(
             read_only_hint = false,
             destructive_hint = false,
@@ -121,15 +129,17 @@ impl MemoryTools {
         &self,
         Parameters(AddObservations { observations }): Parameters<AddObservations>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<AddedObservations>, String> {
+    ) -> Result<CallToolResult, String> {
         let results =
             self.run(&context, move |memory| memory.add_observations(&observations)).await?;
-        Ok(Json(AddedObservations { results }))
+        let text = indented(&results)?;
+        answer(&AddedObservations { results }, text)
     }
 
     /// Delete multiple entities and their associated relations from the knowledge graph
     #[tool(
         title = "Delete Entities",
+        output_schema = schema_for_output::<Deleted>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,
@@ -141,15 +151,15 @@ impl MemoryTools {
         &self,
         Parameters(DeleteEntities { entity_names }): Parameters<DeleteEntities>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Deleted>, String> {
-        let done = self.run(&context, move |memory| memory.delete_entities(&entity_names)).await?;
-        let (deleted, asked) = (done.deleted.len(), done.deleted.len() + done.not_found.len());
-        Ok(deleted_message("entities", deleted, asked, &done.not_found))
+    ) -> Result<CallToolResult, String> {
+        self.run(&context, move |memory| memory.delete_entities(&entity_names)).await?;
+        deleted("Entities")
     }
 
     /// Delete specific observations from entities in the knowledge graph
     #[tool(
         title = "Delete Observations",
+        output_schema = schema_for_output::<Deleted>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,
@@ -161,15 +171,15 @@ impl MemoryTools {
         &self,
         Parameters(DeleteObservations { deletions }): Parameters<DeleteObservations>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Deleted>, String> {
-        let asked = deletions.iter().map(|deletion| deletion.observations.len()).sum();
-        let done = self.run(&context, move |memory| memory.delete_observations(&deletions)).await?;
-        Ok(deleted_message("observations", done.deleted, asked, &done.missing))
+    ) -> Result<CallToolResult, String> {
+        self.run(&context, move |memory| memory.delete_observations(&deletions)).await?;
+        deleted("Observations")
     }
 
     /// Delete multiple relations from the knowledge graph
     #[tool(
         title = "Delete Relations",
+        output_schema = schema_for_output::<Deleted>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,
@@ -179,17 +189,18 @@ impl MemoryTools {
     )]
     async fn delete_relations(
         &self,
-        Parameters(Relations { relations }): Parameters<Relations>,
+        Parameters(DeleteRelations { relations }): Parameters<DeleteRelations>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Deleted>, String> {
-        let asked = relations.len();
-        let deleted = self.run(&context, move |memory| memory.delete_relations(&relations)).await?;
-        Ok(deleted_message("relations", deleted, asked, &[]))
+    ) -> Result<CallToolResult, String> {
+        self.run(&context, move |memory| memory.delete_relations(&relations)).await?;
+        deleted("Relations")
     }
 
     /// Read the entire knowledge graph
     #[tool(
         title = "Read Graph",
+        input_schema = schema_for_empty_input(),
+        output_schema = schema_for_output::<Graph>(),
         annotations(
             read_only_hint = true,
             destructive_hint = false,
@@ -199,15 +210,16 @@ impl MemoryTools {
     )]
     async fn read_graph(
         &self,
-        Parameters(Nothing {}): Parameters<Nothing>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Graph>, String> {
-        Ok(Json(self.run(&context, Memory::read_graph).await?))
+    ) -> Result<CallToolResult, String> {
+        let graph = self.run(&context, Memory::read_graph).await?;
+        answer(&graph, indented(&graph)?)
     }
 
     /// Search for nodes in the knowledge graph based on a query
     #[tool(
         title = "Search Nodes",
+        output_schema = schema_for_output::<Graph>(),
         annotations(
             read_only_hint = true,
             destructive_hint = false,
@@ -219,13 +231,15 @@ impl MemoryTools {
         &self,
         Parameters(SearchNodes { query }): Parameters<SearchNodes>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Graph>, String> {
-        Ok(Json(self.run(&context, move |memory| memory.search_nodes(&query)).await?))
+    ) -> Result<CallToolResult, String> {
+        let graph = self.run(&context, move |memory| memory.search_nodes(&query)).await?;
+        answer(&graph, indented(&graph)?)
     }
 
     /// Open specific nodes in the knowledge graph by their names
     #[tool(
         title = "Open Nodes",
+        output_schema = schema_for_output::<Graph>(),
         annotations(
             read_only_hint = true,
             destructive_hint = false,
@@ -237,10 +251,25 @@ impl MemoryTools {
         &self,
         Parameters(OpenNodes { names }): Parameters<OpenNodes>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Graph>, String> {
-        Ok(Json(self.run(&context, move |memory| memory.open_nodes(&names)).await?))
+    ) -> Result<CallToolResult, String> {
+        let graph = self.run(&context, move |memory| memory.open_nodes(&names)).await?;
+        answer(&graph, indented(&graph)?)
     }
 }
+
+/// The tools in the order in which they stand above, which is that of the reference server. The
+/// router would have them by name.
+const ORDER: [&str; 9] = [
+    "create_entities",
+    "create_relations",
+    "add_observations",
+    "delete_entities",
+    "delete_observations",
+    "delete_relations",
+    "read_graph",
+    "search_nodes",
+    "open_nodes",
+];
 
 #[tool_handler]
 impl ServerHandler for MemoryTools {
@@ -250,12 +279,27 @@ impl ServerHandler for MemoryTools {
             .with_instructions(INSTRUCTIONS)
     }
 
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let mut tools = Self::tool_router().list_all();
+        tools.sort_by_key(|tool| ORDER.iter().position(|name| *name == tool.name));
+        let mut result = ListToolsResult::with_all_items(tools);
+        if context.protocol_version().is_some_and(|era| era >= ProtocolVersion::V_2026_07_28) {
+            (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Public));
+        }
+        Ok(result)
+    }
+
     async fn list_resources(
         &self,
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
         let graph = Resource::new(GRAPH_URI, "knowledge-graph")
+            .with_title("Knowledge Graph")
             .with_description("The full knowledge graph with all entities and relations")
             .with_mime_type("application/json");
         Ok(ListResourcesResult::with_all_items(vec![graph]))
@@ -271,7 +315,7 @@ impl ServerHandler for MemoryTools {
             return Err(ErrorData::resource_not_found(text, None));
         }
         let graph = self.run(&context, Memory::read_graph).await;
-        let text = graph.and_then(|graph| serde_json::to_string(&graph).map_err(|e| chain(&e)));
+        let text = graph.and_then(|graph| indented(&graph));
         let text = text.map_err(|error| ErrorData::internal_error(error, None))?;
         let contents = ResourceContents::text(text, GRAPH_URI).with_mime_type("application/json");
         Ok(ReadResourceResult::new(vec![contents]).into())
@@ -283,15 +327,4 @@ fn writer(context: &RequestContext<RoleServer>) -> Option<String> {
     let client = context.client_info()?;
     let name = format!("{}/{}", client.name, client.version);
     Some(name.chars().filter(|c| !c.is_control()).take(BY_CHARS_MAX).collect())
-}
-
-fn deleted_message(what: &str, deleted: usize, asked: usize, missing: &[String]) -> Json<Deleted> {
-    let mut message = match deleted == asked {
-        true => format!("Deleted {deleted} {what}."),
-        false => format!("Deleted {deleted} of {asked} {what}; the rest was not there."),
-    };
-    if !missing.is_empty() {
-        message.push_str(&format!(" Entities not found: {}", missing.join(", ")));
-    }
-    Json(Deleted { success: true, message })
 }
