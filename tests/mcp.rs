@@ -5,7 +5,8 @@ mod common;
 use common::{Client, PALACE, eras, observations};
 use serde_json::{Value, json};
 use std::io::Write;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
 
 #[tokio::test]
 async fn the_nine_tools_answer_as_the_reference_does_in_both_eras() {
@@ -209,20 +210,50 @@ async fn the_graph_is_a_resource_too() {
     client.close().await;
 }
 
-/// A server with these bytes on its standard input: its exit code and standard output.
-fn session(palace: &std::path::Path, input: &[u8]) -> (Option<i32>, String) {
-    let mut child = Command::new(PALACE)
-        .args(["serve", "--palace"])
-        .arg(palace)
-        .env("CRDT_PALACE_LOG", "trace")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
+/// A server with these bytes on its standard input, to its end.
+fn served(palace: &Path, input: &[u8], set: impl FnOnce(&mut Command)) -> Output {
+    let mut command = Command::new(PALACE);
+    command.args(["serve", "--palace"]).arg(palace);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    set(&mut command);
+    let mut child = command.spawn().unwrap();
     child.stdin.take().unwrap().write_all(input).unwrap();
-    let output = child.wait_with_output().unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// Its exit code and standard output, while it logs everything.
+fn session(palace: &Path, input: &[u8]) -> (Option<i32>, String) {
+    let output = served(palace, input, |command| {
+        command.env("CRDT_PALACE_LOG", "trace").stderr(Stdio::null());
+    });
     (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"raw","version":"1"}}}
+{"jsonrpc":"2.0","method":"notifications/initialized"}
+"#;
+
+#[test]
+fn a_client_that_errs_or_goes_away_is_no_news_for_the_log() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let wrong = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"none"}}"#;
+    let input = format!("{INITIALIZE}{wrong}\n");
+    let output = served(&path, input.as_bytes(), |_| {});
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(said.lines().count(), 2, "{said}");
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
+
+    let output = served(&path, input.as_bytes(), |command| {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        command.stdout(writer);
+    });
+    assert_eq!(
+        (output.status.code(), String::from_utf8(output.stderr).unwrap().as_str()),
+        (Some(0), "")
+    );
+    assert!(!path.exists());
 }
 
 #[test]
@@ -243,16 +274,12 @@ fn standard_output_carries_the_protocol_and_nothing_else() {
             "params": {"name": name, "arguments": arguments}})
     };
     let lines = [
-        json!({"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {
-            "protocolVersion": "2025-06-18", "capabilities": {},
-            "clientInfo": {"name": "raw", "version": "1"}}}),
-        json!({"jsonrpc": "2.0", "method": "notifications/initialized"}),
         call(2, "create_entities", json!({"entities": [entity]})),
         call(3, "search_nodes", json!({"no": 1})),
         call(4, "read_graph", json!({})),
     ];
-    let input: String = lines.iter().map(|line| format!("{line}\n")).collect();
-    let (code, output) = session(&path, input.as_bytes());
+    let calls: String = lines.iter().map(|line| format!("{line}\n")).collect();
+    let (code, output) = session(&path, format!("{INITIALIZE}{calls}").as_bytes());
     assert_eq!(code, Some(0));
     let answers: Vec<Value> =
         output.lines().map(|line| serde_json::from_str(line).unwrap()).collect();

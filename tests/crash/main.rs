@@ -29,6 +29,7 @@ mod chance;
 mod damage;
 mod ledger;
 mod machine;
+mod refusals;
 mod script;
 
 use chance::Chance;
