@@ -3,10 +3,18 @@
 mod common;
 
 use common::{Client, PALACE, eras, observations};
+use rmcp::model::{
+    ResourceUpdatedNotificationParam, SubscribeRequestParams, SubscriptionFilter,
+    UnsubscribeRequestParams,
+};
+use rmcp::service::{NotificationContext, RoleClient};
+use rmcp::transport::TokioChildProcess;
+use rmcp::{ClientHandler, ServiceExt};
 use serde_json::{Value, json};
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 #[tokio::test]
 async fn the_nine_tools_answer_as_the_reference_does_in_both_eras() {
@@ -208,6 +216,79 @@ async fn the_graph_is_a_resource_too() {
     let none = rmcp::model::ReadResourceRequestParams::new("memory://none");
     assert!(client.0.read_resource(none).await.is_err());
     client.close().await;
+}
+
+/// A client that hears notices.
+struct Listener(tokio::sync::mpsc::UnboundedSender<String>);
+
+impl ClientHandler for Listener {
+    async fn on_resource_updated(
+        &self,
+        notice: ResourceUpdatedNotificationParam,
+        _: NotificationContext<RoleClient>,
+    ) {
+        self.0.send(notice.uri).unwrap();
+    }
+}
+
+/// Waits for a minute at most, which is a failure.
+async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(60), what).await.unwrap()
+}
+
+fn one_entity(name: &str) -> Value {
+    json!({"entities": [{"name": name, "entityType": "t", "observations": []}]})
+}
+
+#[tokio::test]
+#[expect(deprecated, reason = "clients of eras before 2026-07-28 ask in this way")]
+async fn a_subscriber_is_told_of_what_another_server_writes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let writer = Client::start(&path).await;
+    let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut command = tokio::process::Command::new(PALACE);
+    command.arg("serve").arg("--palace").arg(&path);
+    let child = TokioChildProcess::new(command).unwrap();
+    let subscriber = Listener(sender).serve(child).await.unwrap();
+    let uri = "memory://knowledge-graph";
+    subscriber.subscribe(SubscribeRequestParams::new(uri)).await.unwrap();
+    for name in ["first", "second"] {
+        writer.call("create_entities", one_entity(name)).await.unwrap();
+        assert_eq!(soon(heard.recv()).await.unwrap(), uri);
+    }
+    let none = SubscribeRequestParams::new("memory://none");
+    assert!(subscriber.subscribe(none).await.is_err());
+    subscriber.unsubscribe(UnsubscribeRequestParams::new(uri)).await.unwrap();
+    subscriber.cancel().await.unwrap();
+    // Its sender went with it, so this is all that it heard.
+    while let Some(notice) = heard.recv().await {
+        assert_eq!(notice, uri);
+    }
+    writer.close().await;
+}
+
+#[tokio::test]
+async fn a_listener_of_the_new_era_is_told_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let [old, new] = eras();
+    let (writer, listener) =
+        (Client::start_as(&path, old).await, Client::start_as(&path, new).await);
+    let uri = "memory://knowledge-graph";
+    let asked =
+        SubscriptionFilter::builder().resource_subscriptions([uri, "memory://none"]).build();
+    let mut subscription = listener.0.peer().listen(asked).await.unwrap();
+    let granted = subscription.acknowledged().resource_subscriptions.clone();
+    assert_eq!(granted, Some(vec![uri.to_owned()]));
+    // The first notice comes at once, whatever happens; the others because somebody wrote.
+    assert!(soon(subscription.next()).await.unwrap().is_some());
+    for name in ["first", "second"] {
+        writer.call("create_entities", one_entity(name)).await.unwrap();
+        assert!(soon(subscription.next()).await.unwrap().is_some());
+    }
+    listener.close().await;
+    writer.close().await;
 }
 
 /// A server with these bytes on its standard input, to its end.

@@ -7,6 +7,8 @@
 
 mod answer;
 mod arguments;
+mod handler;
+mod notices;
 mod serve;
 mod tools;
 

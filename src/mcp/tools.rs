@@ -9,24 +9,18 @@ use super::arguments::{
     CreatedRelations, DeleteEntities, DeleteObservations, DeleteRelations, Deleted, OpenNodes,
     SearchNodes,
 };
+use super::notices::{Subscribed, changes};
 use crate::memory::{Graph, Memory, MemoryError};
 use crate::palace::chain;
 use rmcp::handler::server::common::{schema_for_empty_input, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{
-    CacheScope, CallToolResult, Implementation, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-    ReadResourceResult, Resource, ResourceContents, ServerCapabilities, ServerConfig,
-};
+use rmcp::model::CallToolResult;
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer, ServerHandler, tool, tool_handler, tool_router};
+use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use std::sync::Arc;
 use tokio::sync::RwLock;
+use tokio::sync::mpsc::Receiver;
 
-const GRAPH_URI: &str = "memory://knowledge-graph";
-const INSTRUCTIONS: &str = "A knowledge graph that all your sessions share, also those that run at \
-    the same time. Search before you create; add to an entity that exists; create both entities \
-    before a relation between them.";
 /// How much of a client's name history keeps.
 const BY_CHARS_MAX: usize = 120;
 
@@ -36,14 +30,15 @@ pub struct MemoryTools {
     memory: Memory,
     /// Held shared by every call while it runs.
     running: Arc<RwLock<()>>,
+    pub(super) subscribed: Arc<Subscribed>,
 }
 
-#[tool_router]
+#[tool_router(vis = "pub(super)")]
 impl MemoryTools {
     /// Tools on this graph.
     #[must_use]
     pub fn new(memory: Memory) -> Self {
-        MemoryTools { memory, running: Arc::default() }
+        MemoryTools { memory, running: Arc::default(), subscribed: Arc::default() }
     }
 
     /// Waits until no call is running; none starts after that.
@@ -53,7 +48,7 @@ impl MemoryTools {
         std::mem::forget(guard);
     }
 
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,
         call: impl FnOnce(&Memory) -> Result<T, MemoryError> + Send + 'static,
@@ -69,6 +64,11 @@ impl MemoryTools {
             Ok(result) => result.map_err(|error| chain(&error)),
             Err(error) => Err(format!("the call failed ({error}); see the server's log")),
         }
+    }
+
+    pub(super) async fn changes(&self) -> Result<Receiver<()>, ErrorData> {
+        let changes = changes(self.memory.palace().clone()).await;
+        changes.map_err(|error| ErrorData::internal_error(error, None))
     }
 
     /// Create multiple new entities in the knowledge graph
@@ -254,71 +254,6 @@ impl MemoryTools {
     ) -> Result<CallToolResult, String> {
         let graph = self.run(&context, move |memory| memory.open_nodes(&names)).await?;
         answer(&graph, indented(&graph)?)
-    }
-}
-
-/// The tools in the order in which they stand above, which is that of the reference server. The
-/// router would have them by name.
-const ORDER: [&str; 9] = [
-    "create_entities",
-    "create_relations",
-    "add_observations",
-    "delete_entities",
-    "delete_observations",
-    "delete_relations",
-    "read_graph",
-    "search_nodes",
-    "open_nodes",
-];
-
-#[tool_handler]
-impl ServerHandler for MemoryTools {
-    fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
-            .with_server_info(Implementation::new("crdt-palace", env!("CARGO_PKG_VERSION")))
-            .with_instructions(INSTRUCTIONS)
-    }
-
-    async fn list_tools(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ListToolsResult, ErrorData> {
-        let mut tools = Self::tool_router().list_all();
-        tools.sort_by_key(|tool| ORDER.iter().position(|name| *name == tool.name));
-        let mut result = ListToolsResult::with_all_items(tools);
-        if context.protocol_version().is_some_and(|era| era >= ProtocolVersion::V_2026_07_28) {
-            (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Public));
-        }
-        Ok(result)
-    }
-
-    async fn list_resources(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        let graph = Resource::new(GRAPH_URI, "knowledge-graph")
-            .with_title("Knowledge Graph")
-            .with_description("The full knowledge graph with all entities and relations")
-            .with_mime_type("application/json");
-        Ok(ListResourcesResult::with_all_items(vec![graph]))
-    }
-
-    async fn read_resource(
-        &self,
-        request: ReadResourceRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ReadResourceResponse, ErrorData> {
-        if request.uri != GRAPH_URI {
-            let text = format!("no such resource: {}; there is {GRAPH_URI}", request.uri);
-            return Err(ErrorData::resource_not_found(text, None));
-        }
-        let graph = self.run(&context, Memory::read_graph).await;
-        let text = graph.and_then(|graph| indented(&graph));
-        let text = text.map_err(|error| ErrorData::internal_error(error, None))?;
-        let contents = ResourceContents::text(text, GRAPH_URI).with_mime_type("application/json");
-        Ok(ReadResourceResult::new(vec![contents]).into())
     }
 }
 

@@ -134,7 +134,10 @@ fn compact(disk: &SimDisk, adopt: bool) -> (CompactReport, Vec<Left>) {
 fn copy(from: &SimFs, to: &SimFs, name: &str) {
     let path = Path::new(PALACE).join(name);
     let bytes = read_from(&*from.open(&path).unwrap(), 0).unwrap();
-    to.write_note(&path, &bytes).unwrap();
+    let copy = to.create(&path).unwrap();
+    assert_eq!(copy.append(&bytes).unwrap(), bytes.len());
+    copy.sync().unwrap();
+    to.sync_dir(path.parent().unwrap()).unwrap();
 }
 
 /// What lies in a palace that was copied here while it was in use.
@@ -143,11 +146,12 @@ fn copied_to_another_machine() -> SimDisk {
     a_dead_writer(&disk);
     // It has the directories, and nothing in them.
     let (from, to) = (disk.process(), other.process());
-    for directory in ["/home", PALACE] {
-        to.create_dir(Path::new(directory)).unwrap();
-    }
-    for directory in ["open", "sealed", "snap", "tmp", "trash", "quarantine"] {
-        to.create_dir(&Path::new(PALACE).join(directory)).unwrap();
+    let inside = ["open", "sealed", "snap", "tmp", "trash", "quarantine"];
+    let inside = inside.map(|name| format!("{PALACE}/{name}"));
+    for directory in ["/home", PALACE].into_iter().chain(inside.iter().map(String::as_str)) {
+        let directory = Path::new(directory);
+        to.create_dir(directory).unwrap();
+        to.sync_dir(directory.parent().unwrap()).unwrap();
     }
     copy(&from, &to, "palace.json");
     for name in from.list(&Path::new(PALACE).join("open")).unwrap() {
