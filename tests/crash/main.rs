@@ -31,6 +31,7 @@ mod ledger;
 mod machine;
 mod refusals;
 mod script;
+mod sharing;
 
 use chance::Chance;
 use machine::{Machine, Weather};
