@@ -61,8 +61,12 @@ fn dump_shows_every_commit_with_all_that_is_known_about_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     for _ in 0..2 {
-        let commits = json_lines(&run(LOG, &["dump", "--json", &path]));
+        let output = run(LOG, &["dump", "--json", &path]);
+        let commits = json_lines(&output);
         assert_eq!(commits.len(), 2);
+        let changes: usize = commits.iter().map(|c| c["changes"].as_array().unwrap().len()).sum();
+        let hashes = stdout(&output).matches("\"hash\":").count();
+        assert_eq!(hashes, changes, "a field stands in an object once");
         let mut keys = Vec::new();
         for commit in &commits {
             assert_eq!((&commit["schema"], &commit["by"]), (&json!(1), &json!("tester/1")));
@@ -120,6 +124,58 @@ fn a_reader_that_has_seen_enough_ends_the_dump_quietly() {
     child.stdout.take().unwrap().read_exact(&mut first).unwrap();
     let output = child.wait_with_output().unwrap();
     assert_eq!((code(&output), stderr(&output)), (Some(0), String::new()));
+}
+
+/// Standard output or error for a program whose reader hung up before it began.
+fn hung_up() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn a_reader_that_hung_up_is_no_failure_and_no_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let commands: [(&str, &[&str]); 8] = [
+        (LOG, &["dump", &path]),
+        (LOG, &["verify", &path]),
+        (LOG, &["stats", &path]),
+        (COMPACT, &["--dry-run", &path]),
+        (PALACE, &["status", "--palace", &path]),
+        (PALACE, &["export", "--palace", &path]),
+        (PALACE, &["demo", "--instances", "1", "--calls", "2"]),
+        (PALACE, &["--help"]),
+    ];
+    for (program, arguments) in commands {
+        let mut command = Command::new(program);
+        command.args(arguments).env("TMPDIR", dir.path()).stdout(hung_up());
+        let output = command.output().unwrap();
+        assert_eq!((code(&output), stderr(&output)), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn a_message_that_nobody_takes_changes_no_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let (good, bad) = (dir.path().join("good"), dir.path().join("bad"));
+    std::fs::write(&good, "").unwrap();
+    std::fs::write(&bad, "no").unwrap();
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    let commands: [(&str, &[&str], i32); 4] = [
+        (PALACE, &["import", good, "--palace", &path], 0),
+        (PALACE, &["import", bad, "--palace", &path], 1),
+        (LOG, &["dump", "/none/such"], 10),
+        (LOG, &["nonsense"], 2),
+    ];
+    for (program, arguments, expected) in commands {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        for errors in [hung_up(), full.into()] {
+            let status = Command::new(program).args(arguments).stderr(errors).status().unwrap();
+            assert_eq!(status.code(), Some(expected), "{arguments:?}");
+        }
+    }
 }
 
 #[test]
@@ -232,15 +288,22 @@ fn copies_merge_into_a_new_palace_and_one_document_can_be_left_out() {
     let again = run(COMPACT, &["--into", &into, &one]);
     assert_eq!(code(&again), Some(1));
     assert!(stderr(&again).contains("exists already"), "{}", stderr(&again));
+
+    let other = dir.path().join("other").to_str().unwrap().to_owned();
+    let typo = run(COMPACT, &["--into", &other, "--forget", "entity/C", &one]);
+    assert_eq!(code(&typo), Some(1), "nothing was erased");
+    assert!(stderr(&typo).contains("1 key to forget was in none"), "{}", stderr(&typo));
+    assert_eq!(names(&other), ["a", "b", "c"]);
 }
 
 #[test]
 fn exit_codes_say_what_kind_of_trouble_it_is() {
     let dir = tempfile::tempdir().unwrap();
     let (none, text) = (dir.path().join("none"), dir.path().join("text"));
+    let file = text.join("diary.txt");
     std::fs::create_dir(&text).unwrap();
-    std::fs::write(text.join("diary.txt"), "not a palace").unwrap();
-    for path in [none.to_str().unwrap(), text.to_str().unwrap()] {
+    std::fs::write(&file, "not a palace").unwrap();
+    for path in [&none, &text, &file].map(|path| path.to_str().unwrap()) {
         let commands: [(&str, &[&str]); 6] = [
             (LOG, &["dump", path]),
             (LOG, &["verify", path]),
@@ -296,6 +359,7 @@ fn import_and_export_are_each_others_inverse() {
     let text = stderr(&output);
     assert!(text.contains("memory.jsonl:1: ") && text.contains("memory.jsonl:4: "), "{text}");
     assert!(export().contains(r#""name":"c""#));
+    assert!(files(path, "open").is_empty(), "an import ends with its segment sealed");
     let none = run(PALACE, &["import", "/none/such", "--palace", path]);
     assert_eq!(code(&none), Some(1));
     assert!(stderr(&none).contains("/none/such"));

@@ -3,7 +3,8 @@
 mod common;
 
 use common::{LOG, PALACE, run, stdout};
-use std::process::Command;
+use std::io::Read;
+use std::process::{Command, Stdio};
 
 #[test]
 fn nothing_is_lost_and_the_palace_stays() {
@@ -48,4 +49,32 @@ fn a_folder_of_texts_is_stored_instead() {
     assert!(stdout(&run(LOG, &["dump", path])).contains("a passage of its own"));
     let empty = demo(tempfile::tempdir_in(dir.path()).unwrap().path());
     assert_eq!(empty.status.code(), Some(1));
+}
+
+#[test]
+fn a_demo_that_is_killed_leaves_no_server_and_a_sound_palace() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut demo = Command::new(PALACE)
+        .args(["demo", "--calls", "100000"])
+        .env("TMPDIR", dir.path())
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let palace = loop {
+        let made = std::fs::read_dir(dir.path()).unwrap().next();
+        let palace = made.map(|made| made.unwrap().path().join("palace"));
+        // The servers are started, and one of them has written.
+        if let Some(palace) = palace.filter(|path| path.join("palace.json").exists()) {
+            break palace;
+        }
+        assert!(demo.try_wait().unwrap().is_none(), "it ended too early");
+        std::thread::yield_now();
+    };
+    demo.kill().unwrap();
+    // Its servers have inherited this, so it ends with the last of them.
+    let mut said = String::new();
+    demo.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+    assert_eq!((demo.wait().unwrap().code(), said.as_str()), (None, ""));
+    assert!(stdout(&run(LOG, &["verify", palace.to_str().unwrap()])).contains("all is well"));
 }

@@ -4,22 +4,16 @@
 //! The files were written by the version that introduced the format. `CRDT_PALACE_REGENERATE=1` writes them
 //! anew, which only a new format version is a reason for (and then into a directory of its own).
 
-use crdt_palace::fs::os::OsFs;
+mod support;
+
 use crdt_palace::palace::fold::CompactOptions;
-use crdt_palace::palace::verify::verify;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
-use crdt_palace::store::root::Root;
 use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use support::{files, object, verification};
 
 fn fixture() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
-}
-
-fn object(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
 }
 
 fn handle(path: &Path, program: &str) -> Palace {
@@ -46,20 +40,6 @@ fn what_is_read(palace: &Palace) -> Value {
     })
 }
 
-/// All files below a directory, with their content.
-fn files(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
-    let mut found = BTreeMap::new();
-    for entry in std::fs::read_dir(directory).unwrap() {
-        let path = entry.unwrap().path();
-        if path.is_dir() {
-            found.extend(files(&path));
-        } else {
-            found.insert(path.clone(), std::fs::read(&path).unwrap());
-        }
-    }
-    found
-}
-
 #[test]
 fn a_palace_of_format_1_reads_as_it_did_and_reading_leaves_no_trace() {
     let path = fixture().join("palace");
@@ -74,8 +54,7 @@ fn a_palace_of_format_1_reads_as_it_did_and_reading_leaves_no_trace() {
 
 #[test]
 fn what_is_missing_from_it_is_named() {
-    let root = Arc::new(Root::open(Arc::new(OsFs), &fixture().join("palace"), true).unwrap());
-    let found = verify(&root).unwrap();
+    let found = verification(&fixture().join("palace"));
     let problems: Vec<_> = found.findings.iter().filter(|f| !f.missing.is_empty()).collect();
     assert_eq!(problems.len(), 1, "{found:?}");
     assert_eq!(problems[0].key.as_ref().unwrap().as_str(), "waiting");

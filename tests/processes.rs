@@ -311,6 +311,30 @@ fn assert_kept_for_good(
     assert_no_problem(path, context);
 }
 
+/// Two compactors that race each other.
+struct Compactors([Process; 2]);
+
+impl Compactors {
+    fn start(path: &Path) -> Self {
+        Compactors(["c0", "c1"].map(|name| Process::start("compact", path, name, 0)))
+    }
+
+    fn tell(&mut self, extent: &str) {
+        self.0.iter_mut().for_each(|compactor| compactor.tell(extent));
+    }
+
+    /// Waits for both.
+    fn hear(&mut self, context: &str) {
+        for compactor in &mut self.0 {
+            assert_eq!(compactor.hear().as_deref(), Some("compacted"), "{context}");
+        }
+    }
+
+    fn finish(self) {
+        self.0.into_iter().for_each(|compactor| drop(compactor.finish(false)));
+    }
+}
+
 /// Writers of which some are killed, two compactors that race each other and them.
 fn kill_some(writers: usize, writes: usize, seed: u64) {
     let context = format!("{writers} writers, seed {seed}");
@@ -318,8 +342,7 @@ fn kill_some(writers: usize, writes: usize, seed: u64) {
     let path = dir.path().join("palace");
     let follower = manual(&path);
     let mut dice = Dice::new(seed);
-    let mut compactors: Vec<_> =
-        (0..2).map(|n| Process::start("compact", &path, &format!("c{n}"), 0)).collect();
+    let mut compactors = Compactors::start(&path);
     let started: Vec<_> = (0..writers)
         .map(|n| {
             let total = THREADS * writes;
@@ -344,15 +367,13 @@ fn kill_some(writers: usize, writes: usize, seed: u64) {
             .collect();
         while listening.iter().any(|listening| !listening.is_finished()) {
             let extent = if dice.chance(2) { "all" } else { "due" };
-            compactors.iter_mut().for_each(|compactor| compactor.tell(extent));
+            compactors.tell(extent);
             documents(&follower);
-            for compactor in &mut compactors {
-                assert_eq!(compactor.hear().as_deref(), Some("compacted"), "{context}");
-            }
+            compactors.hear(&context);
         }
         listening.into_iter().flat_map(|listening| listening.join().unwrap()).collect()
     });
-    compactors.into_iter().for_each(|compactor| drop(compactor.finish(false)));
+    compactors.finish();
     assert_kept_for_good(&path, &follower, &acknowledged, killed * THREADS, &context);
 }
 
@@ -379,8 +400,7 @@ fn seal_under(seed: u64) {
     let path = dir.path().join("palace");
     let follower = manual(&path);
     let mut dice = Dice::new(seed);
-    let mut compactors: Vec<_> =
-        (0..2).map(|n| Process::start("compact", &path, &format!("c{n}"), 0)).collect();
+    let mut compactors = Compactors::start(&path);
     let mut writer = Process::start("write", &path, "w", 40);
     writer.tell("go");
     let mut stops = 0;
@@ -396,10 +416,8 @@ fn seal_under(seed: u64) {
             std::fs::rename(path.join("open").join(name), path.join("sealed").join(name)).unwrap();
         }
         if !dice.chance(4) {
-            compactors.iter_mut().for_each(|compactor| compactor.tell("all"));
-            for compactor in &mut compactors {
-                assert_eq!(compactor.hear().as_deref(), Some("compacted"), "{context}");
-            }
+            compactors.tell("all");
+            compactors.hear(&context);
         }
         // It may have said more than was heard before it stopped, so only what is missing can be wrong.
         assert_kept(&follower, &writer.acknowledged, 40 * THREADS, &context);
@@ -410,7 +428,7 @@ fn seal_under(seed: u64) {
     assert!(writer.said.contains(&format!("mine {}", 10 * THREADS)), "{:?}", writer.said);
     let acknowledged = writer.finish(false);
     assert_eq!(acknowledged.len(), 40 * THREADS);
-    compactors.into_iter().for_each(|compactor| drop(compactor.finish(false)));
+    compactors.finish();
     assert_kept_for_good(&path, &follower, &acknowledged, 0, &context);
 }
 

@@ -1,6 +1,6 @@
 //! `crdt-compact`: fold a palace's files, or merge palaces into a new one.
 
-use super::print::{bytes, json, shown, stdout};
+use super::print::{bytes, count, json, shown, stdout, tell};
 use super::report::{Exit, Failure, finish};
 use crate::format::key::Key;
 use crate::fs::os::OsFs;
@@ -93,20 +93,26 @@ fn print_compacted(
     dry_run: bool,
 ) -> std::io::Result<()> {
     let CompactReport { segments, snapshots, changes, .. } = report;
-    let inputs = format!("{segments} segments ({changes} changes) and {snapshots} snapshots");
+    let (changes, snapshots) = (count(changes, "change"), count(snapshots, "snapshot"));
+    let inputs = format!("{} ({changes}) and {snapshots}", count(segments, "segment"));
     let before = bytes(report.bytes_before);
-    match (dry_run, segments + snapshots) {
+    match (dry_run, report.segments + report.snapshots) {
         (_, 0) => writeln!(out, "nothing to fold")?,
         (true, _) => writeln!(out, "would fold {inputs}, {before}")?,
         (false, _) => {
             writeln!(out, "folded {inputs}: {before} became {}", bytes(report.bytes_after))?;
-            let (documents, commits) = (report.documents, report.commits);
-            writeln!(out, "the snapshot has {documents} documents and {commits} commits")?;
+            let commits = count(report.commits, "commit");
+            writeln!(
+                out,
+                "the snapshot has {} and {commits}",
+                count(report.documents, "document")
+            )?;
         }
     }
     if !dry_run {
-        let (sealed, cleared) = (report.sealed, report.cleared);
-        writeln!(out, "sealed {sealed} segments of dead processes, cleared {cleared} old files")?;
+        let (sealed, cleared) =
+            (count(report.sealed, "segment"), count(report.cleared, "old file"));
+        writeln!(out, "sealed {sealed} of dead processes, cleared {cleared}")?;
         let (all, locked) = (report.elapsed_ms, report.lock_held_ms);
         writeln!(out, "took {all} ms, of which LOCK was held for {locked} ms")?;
     }
@@ -138,7 +144,11 @@ fn merge(into: &Path, sources: &[PathBuf], args: &Args) -> Result<Exit, Failure>
     let report = merge_into(Arc::new(OsFs), into, sources, &forget)?;
     if report.forgotten < forget.len() {
         let missing = forget.len() - report.forgotten;
-        eprintln!("crdt-compact: {missing} of the keys to forget were in none of the palaces");
+        tell(format_args!(
+            "crdt-compact: {} to forget {} in none of the palaces; crdt-log dump shows the keys",
+            count(missing, "key"),
+            if missing == 1 { "was" } else { "were" },
+        ));
     }
     let mut out = stdout();
     match args.json {
@@ -146,15 +156,19 @@ fn merge(into: &Path, sources: &[PathBuf], args: &Args) -> Result<Exit, Failure>
         false => print_merged(&mut out, &report)?,
     }
     out.flush()?;
-    Ok(Exit::Done)
+    // Who asks for something to be erased must not take a misspelt key for an erased one.
+    Ok(if report.forgotten < forget.len() { Exit::Problem } else { Exit::Done })
 }
 
 fn print_merged(out: &mut impl Write, report: &IntoReport) -> std::io::Result<()> {
     let into = report.into.display().to_string();
-    writeln!(out, "merged {} palaces into {}", report.sources.len(), shown(&into))?;
-    let IntoReport { segments, snapshots, documents, commits, forgotten, .. } = report;
-    writeln!(out, "read {segments} segments and {snapshots} snapshots")?;
-    writeln!(out, "it has {documents} documents and {commits} commits; {forgotten} forgotten")?;
+    writeln!(out, "merged {} into {}", count(report.sources.len(), "palace"), shown(&into))?;
+    let (segments, snapshots) =
+        (count(report.segments, "segment"), count(report.snapshots, "snapshot"));
+    writeln!(out, "read {segments} and {snapshots}")?;
+    let (documents, commits) =
+        (count(report.documents, "document"), count(report.commits, "commit"));
+    writeln!(out, "it has {documents} and {commits}; {} forgotten", report.forgotten)?;
     let (before, after) = (bytes(report.bytes_before), bytes(report.bytes_after));
     writeln!(out, "{before} became {after} in {} ms", report.elapsed_ms)
 }

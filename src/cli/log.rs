@@ -1,6 +1,6 @@
 //! `crdt-log`: look into a palace, read-only.
 
-use super::print::{bytes, json, shown, stdout, time};
+use super::print::{bytes, count, json, shown, stdout, time};
 use super::report::{Exit, Failure, finish};
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
@@ -126,9 +126,10 @@ fn verify_all(target: &Target) -> Result<Exit, Failure> {
         true => json(&mut out, &found)?,
         false => {
             found.findings.iter().try_for_each(|finding| print_finding(&mut out, finding))?;
-            let (segments, snapshots) = (found.segments, found.snapshots);
+            let (segments, snapshots) =
+                (count(found.segments, "segment"), count(found.snapshots, "snapshot"));
             let verdict = if found.has_problem() { "there are problems" } else { "all is well" };
-            writeln!(out, "read {segments} segments and {snapshots} snapshots: {verdict}")?;
+            writeln!(out, "read {segments} and {snapshots}: {verdict}")?;
         }
     }
     out.flush()?;
@@ -199,9 +200,9 @@ impl Stats {
         writeln!(out, "files       {}", bytes(self.bytes))?;
         let mut writers: Vec<_> = self.writers.iter().collect();
         writers.sort_by_key(|(by, commits)| (std::cmp::Reverse(**commits), *by));
-        writers
-            .iter()
-            .try_for_each(|(by, n)| writeln!(out, "writer      {} ({n} commits)", shown(by)))
+        writers.iter().try_for_each(|(by, n)| {
+            writeln!(out, "writer      {} ({})", shown(by), count(n, "commit"))
+        })
     }
 }
 

@@ -20,9 +20,13 @@ use tracing_subscriber::EnvFilter;
 /// The variable that says what is logged, as in `debug` or `crdt_palace=debug`.
 const LOG: &str = "CRDT_PALACE_LOG";
 
+/// What is logged otherwise: warnings. Of requests that were refused the client is told, and a client that
+/// went away needs no reply: neither is news for the log.
+const LOGGED: &str = "warn,rmcp::service=off";
+
 /// Logs warnings, or what the variable asks for, to standard error.
 fn log_to_stderr() {
-    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new("warn"));
+    let filter = EnvFilter::try_from_env(LOG).unwrap_or_else(|_| EnvFilter::new(LOGGED));
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr)

@@ -1,6 +1,6 @@
 //! `crdt-palace`: the server, import and export, status, demo.
 
-use super::print::{shown, stdout};
+use super::print::{shown, stdout, tell};
 use super::report::{Exit, Failure, finish};
 use super::{demo, status};
 use crate::memory::Memory;
@@ -107,7 +107,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Command::Status { at, json } => status::status(&at.path()?, json),
-        Command::Demo(demo) => Ok(demo.run()?),
+        Command::Demo(demo) => demo.run(),
     }
 }
 
@@ -140,10 +140,14 @@ fn import(file: &Path, palace: &Path) -> Result<Exit, Failure> {
         bar.set_position(done as u64);
     })?;
     bar.finish_and_clear();
+    // A compaction that runs in the background would keep the segment open to the end of the process.
+    memory.palace().seal()?;
     for bad in &report.bad {
-        eprintln!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why));
+        tell(format_args!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why)));
     }
     let (entities, relations, unchanged) = (report.entities, report.relations, report.unchanged);
-    eprintln!("imported {entities} entities and {relations} relations; {unchanged} were there");
+    tell(format_args!(
+        "imported {entities} entities and {relations} relations; {unchanged} were there"
+    ));
     Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
 }

@@ -2,11 +2,24 @@
 
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::fmt::{Arguments, Display};
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Standard output, buffered: flush it at the end, or an error goes unseen.
 pub(super) fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
+}
+
+/// A line on standard error. If nobody reads there, there is nobody to tell that: what was done is done.
+pub(super) fn tell(line: Arguments<'_>) {
+    drop(writeln!(io::stderr(), "{line}"));
+}
+
+/// "1 segment", "2 segments".
+pub(super) fn count(n: impl Display, what: &str) -> String {
+    let n = n.to_string();
+    let ending = if n == "1" { "" } else { "s" };
+    format!("{n} {what}{ending}")
 }
 
 /// Text that somebody stored, without power over the terminal: control characters, and those that
@@ -71,7 +84,11 @@ mod tests {
     }
 
     #[test]
-    fn times_and_sizes_read_well() {
+    fn times_sizes_and_counts_read_well() {
+        assert_eq!(
+            (count(1_u64, "segment"), count(0_usize, "key")),
+            ("1 segment".into(), "0 keys".into())
+        );
         assert_eq!(time(0), "-");
         assert_eq!(time(1_795_000_000_123), "2026-11-18T11:06:40.123Z");
         assert_eq!(bytes(1_536), "1.5 KiB");

@@ -1,5 +1,6 @@
 //! From errors to exit codes and a line for people: the one place for both.
 
+use super::print::{shown, tell};
 use crate::memory::MemoryError;
 use crate::palace::Error;
 use crate::palace::chain;
@@ -99,7 +100,9 @@ impl Failure {
 
 fn of_store(error: &StoreError) -> Exit {
     match error {
-        StoreError::NoPalace { .. } | StoreError::NotAPalace { .. } => Exit::NoPalace,
+        StoreError::NoPalace { .. }
+        | StoreError::NotAPalace { .. }
+        | StoreError::NotADirectory { .. } => Exit::NoPalace,
         StoreError::Busy { .. } => Exit::Busy,
         StoreError::Newer { .. } => Exit::Newer,
         _ => Exit::Problem,
@@ -112,7 +115,7 @@ pub(super) fn finish(program: &str, result: Result<Exit, Failure>) -> ExitCode {
         Ok(exit) => *exit,
         Err(failure) => {
             if !failure.is_hang_up() {
-                eprintln!("{program}: {}", super::print::shown(&chain(failure)));
+                tell(format_args!("{program}: {}", shown(&chain(failure))));
             }
             failure.exit()
         }

@@ -1,5 +1,6 @@
 //! What the tools take and give, as the reference memory server does. An argument that a tool does
-//! not know is refused: a misspelt one would otherwise be a write that silently did less.
+//! not know is refused: a misspelt one would otherwise be a write that silently did less. Only
+//! `read_graph` ignores what it is given, because some clients send a dummy to tools without arguments.
 
 use crate::memory::{Added, Addition, Deletion, Entity, Relation};
 use rmcp::schemars::{self, JsonSchema};
@@ -13,7 +14,7 @@ pub(super) struct CreateEntities {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Relations {
+pub(super) struct CreateRelations {
     pub relations: Vec<Relation>,
 }
 
@@ -38,7 +39,10 @@ pub(super) struct DeleteObservations {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub(super) struct Nothing {}
+pub(super) struct DeleteRelations {
+    /// An array of relations to delete
+    pub relations: Vec<Relation>,
+}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -56,25 +60,21 @@ pub(super) struct OpenNodes {
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CreatedEntities {
-    /// Those that were not there before
     pub entities: Vec<Entity>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CreatedRelations {
-    /// Those that were not there before
     pub relations: Vec<Relation>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct AddedObservations {
-    /// One for each entity of the call, in its order
     pub results: Vec<Added>,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Deleted {
     pub success: bool,
-    /// What was deleted, and what was not there
     pub message: String,
 }

@@ -5,7 +5,10 @@
 //! protocol and nothing else; a reply is sent after its write was acknowledged. Must not know: how
 //! the graph is stored.
 
+mod answer;
 mod arguments;
+mod handler;
+mod notices;
 mod serve;
 mod tools;
 

@@ -90,7 +90,19 @@ async fn session(tools: MemoryTools, output: File) -> Result<(), ServeError> {
     match tools.serve(transport).await {
         Ok(running) => running.waiting().await.map(drop).map_err(ServeError::Stopped),
         // Clients start servers to see whether they can, and hang up.
-        Err(ServerInitializeError::ConnectionClosed(_)) => Ok(()),
+        Err(error) if is_hang_up(&error) => Ok(()),
         Err(error) => Err(ServeError::Initialize(Box::new(error))),
+    }
+}
+
+/// Whether the client went away, at the end of the input or before it read the reply.
+fn is_hang_up(error: &ServerInitializeError) -> bool {
+    match error {
+        ServerInitializeError::ConnectionClosed(_) => true,
+        ServerInitializeError::TransportError { error, .. } => error
+            .error
+            .downcast_ref::<io::Error>()
+            .is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe),
+        _ => false,
     }
 }

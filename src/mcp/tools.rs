@@ -3,27 +3,24 @@
 //! Invariant: calls that are in flight together run side by side, each on a thread of its own, so
 //! that their commits share a sync.
 
+use super::answer::{answer, deleted, indented};
 use super::arguments::{
-    AddObservations, AddedObservations, CreateEntities, CreatedEntities, CreatedRelations,
-    DeleteEntities, DeleteObservations, Deleted, Nothing, OpenNodes, Relations, SearchNodes,
+    AddObservations, AddedObservations, CreateEntities, CreateRelations, CreatedEntities,
+    CreatedRelations, DeleteEntities, DeleteObservations, DeleteRelations, Deleted, OpenNodes,
+    SearchNodes,
 };
+use super::notices::{Subscribed, changes};
 use crate::memory::{Graph, Memory, MemoryError};
 use crate::palace::chain;
+use rmcp::handler::server::common::{schema_for_empty_input, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{
-    Implementation, ListResourcesResult, PaginatedRequestParams, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, Resource, ResourceContents, ServerCapabilities,
-    ServerConfig,
-};
+use rmcp::model::CallToolResult;
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, Json, RoleServer, ServerHandler, tool, tool_handler, tool_router};
+use rmcp::{ErrorData, RoleServer, tool, tool_router};
 use std::sync::Arc;
 use tokio::sync::RwLock;
+use tokio::sync::mpsc::Receiver;
 
-const GRAPH_URI: &str = "memory://knowledge-graph";
-const INSTRUCTIONS: &str = "A knowledge graph that all your sessions share, also those that run at \
-    the same time. Search before you create; add to an entity that exists; create both entities \
-    before a relation between them.";
 /// How much of a client's name history keeps.
 const BY_CHARS_MAX: usize = 120;
 
@@ -33,14 +30,15 @@ pub struct MemoryTools {
     memory: Memory,
     /// Held shared by every call while it runs.
     running: Arc<RwLock<()>>,
+    pub(super) subscribed: Arc<Subscribed>,
 }
 
-#[tool_router]
+#[tool_router(vis = "pub(super)")]
 impl MemoryTools {
     /// Tools on this graph.
     #[must_use]
     pub fn new(memory: Memory) -> Self {
-        MemoryTools { memory, running: Arc::default() }
+        MemoryTools { memory, running: Arc::default(), subscribed: Arc::default() }
     }
 
     /// Waits until no call is running; none starts after that.
@@ -50,7 +48,7 @@ impl MemoryTools {
         std::mem::forget(guard);
     }
 
-    async fn run<T: Send + 'static>(
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,
         call: impl FnOnce(&Memory) -> Result<T, MemoryError> + Send + 'static,
@@ -68,9 +66,15 @@ impl MemoryTools {
         }
     }
 
+    pub(super) async fn changes(&self) -> Result<Receiver<()>, ErrorData> {
+        let changes = changes(self.memory.palace().clone()).await;
+        changes.map_err(|error| ErrorData::internal_error(error, None))
+    }
+
     /// Create multiple new entities in the knowledge graph
     #[tool(
         title = "Create Entities",
+        output_schema = schema_for_output::<CreatedEntities>(),
         annotations(
             read_only_hint = false,
             destructive_hint = false,
@@ -82,14 +86,16 @@ impl MemoryTools {
         &self,
         Parameters(CreateEntities { entities }): Parameters<CreateEntities>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<CreatedEntities>, String> {
+    ) -> Result<CallToolResult, String> {
         let entities = self.run(&context, move |memory| memory.create_entities(&entities)).await?;
-        Ok(Json(CreatedEntities { entities }))
+        let text = indented(&entities)?;
+        answer(&CreatedEntities { entities }, text)
     }
 
     /// Create multiple new relations between entities in the knowledge graph. Relations should be in active voice
     #[tool(
         title = "Create Relations",
+        output_schema = schema_for_output::<CreatedRelations>(),
         annotations(
             read_only_hint = false,
             destructive_hint = false,
@@ -99,17 +105,19 @@ impl MemoryTools {
     )]
     async fn create_relations(
         &self,
-        Parameters(Relations { relations }): Parameters<Relations>,
+        Parameters(CreateRelations { relations }): Parameters<CreateRelations>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<CreatedRelations>, String> {
+    ) -> Result<CallToolResult, String> {
         let relations =
             self.run(&context, move |memory| memory.create_relations(&relations)).await?;
-        Ok(Json(CreatedRelations { relations }))
+        let text = indented(&relations)?;
+        answer(&CreatedRelations { relations }, text)
     }
 
     /// Add new observations to existing entities in the knowledge graph
     #[tool(
         title = "Add Observations",
+        output_schema = schema_for_output::<AddedObservations>(),
         annotations(
             read_only_hint = false,
             destructive_hint = false,
@@ -121,15 +129,17 @@ impl MemoryTools {
         &self,
         Parameters(AddObservations { observations }): Parameters<AddObservations>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<AddedObservations>, String> {
+    ) -> Result<CallToolResult, String> {
         let results =
             self.run(&context, move |memory| memory.add_observations(&observations)).await?;
-        Ok(Json(AddedObservations { results }))
+        let text = indented(&results)?;
+        answer(&AddedObservations { results }, text)
     }
 
     /// Delete multiple entities and their associated relations from the knowledge graph
     #[tool(
         title = "Delete Entities",
+        output_schema = schema_for_output::<Deleted>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,
@@ -141,15 +151,15 @@ impl MemoryTools {
         &self,
         Parameters(DeleteEntities { entity_names }): Parameters<DeleteEntities>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Deleted>, String> {
-        let done = self.run(&context, move |memory| memory.delete_entities(&entity_names)).await?;
-        let (deleted, asked) = (done.deleted.len(), done.deleted.len() + done.not_found.len());
-        Ok(deleted_message("entities", deleted, asked, &done.not_found))
+    ) -> Result<CallToolResult, String> {
+        self.run(&context, move |memory| memory.delete_entities(&entity_names)).await?;
+        deleted("Entities")
     }
 
     /// Delete specific observations from entities in the knowledge graph
     #[tool(
         title = "Delete Observations",
+        output_schema = schema_for_output::<Deleted>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,
@@ -161,15 +171,15 @@ impl MemoryTools {
         &self,
         Parameters(DeleteObservations { deletions }): Parameters<DeleteObservations>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Deleted>, String> {
-        let asked = deletions.iter().map(|deletion| deletion.observations.len()).sum();
-        let done = self.run(&context, move |memory| memory.delete_observations(&deletions)).await?;
-        Ok(deleted_message("observations", done.deleted, asked, &done.missing))
+    ) -> Result<CallToolResult, String> {
+        self.run(&context, move |memory| memory.delete_observations(&deletions)).await?;
+        deleted("Observations")
     }
 
     /// Delete multiple relations from the knowledge graph
     #[tool(
         title = "Delete Relations",
+        output_schema = schema_for_output::<Deleted>(),
         annotations(
             read_only_hint = false,
             destructive_hint = true,
@@ -179,17 +189,18 @@ impl MemoryTools {
     )]
     async fn delete_relations(
         &self,
-        Parameters(Relations { relations }): Parameters<Relations>,
+        Parameters(DeleteRelations { relations }): Parameters<DeleteRelations>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Deleted>, String> {
-        let asked = relations.len();
-        let deleted = self.run(&context, move |memory| memory.delete_relations(&relations)).await?;
-        Ok(deleted_message("relations", deleted, asked, &[]))
+    ) -> Result<CallToolResult, String> {
+        self.run(&context, move |memory| memory.delete_relations(&relations)).await?;
+        deleted("Relations")
     }
 
     /// Read the entire knowledge graph
     #[tool(
         title = "Read Graph",
+        input_schema = schema_for_empty_input(),
+        output_schema = schema_for_output::<Graph>(),
         annotations(
             read_only_hint = true,
             destructive_hint = false,
@@ -199,15 +210,16 @@ impl MemoryTools {
     )]
     async fn read_graph(
         &self,
-        Parameters(Nothing {}): Parameters<Nothing>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Graph>, String> {
-        Ok(Json(self.run(&context, Memory::read_graph).await?))
+    ) -> Result<CallToolResult, String> {
+        let graph = self.run(&context, Memory::read_graph).await?;
+        answer(&graph, indented(&graph)?)
     }
 
     /// Search for nodes in the knowledge graph based on a query
     #[tool(
         title = "Search Nodes",
+        output_schema = schema_for_output::<Graph>(),
         annotations(
             read_only_hint = true,
             destructive_hint = false,
@@ -219,13 +231,15 @@ impl MemoryTools {
         &self,
         Parameters(SearchNodes { query }): Parameters<SearchNodes>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Graph>, String> {
-        Ok(Json(self.run(&context, move |memory| memory.search_nodes(&query)).await?))
+    ) -> Result<CallToolResult, String> {
+        let graph = self.run(&context, move |memory| memory.search_nodes(&query)).await?;
+        answer(&graph, indented(&graph)?)
     }
 
     /// Open specific nodes in the knowledge graph by their names
     #[tool(
         title = "Open Nodes",
+        output_schema = schema_for_output::<Graph>(),
         annotations(
             read_only_hint = true,
             destructive_hint = false,
@@ -237,44 +251,9 @@ impl MemoryTools {
         &self,
         Parameters(OpenNodes { names }): Parameters<OpenNodes>,
         context: RequestContext<RoleServer>,
-    ) -> Result<Json<Graph>, String> {
-        Ok(Json(self.run(&context, move |memory| memory.open_nodes(&names)).await?))
-    }
-}
-
-#[tool_handler]
-impl ServerHandler for MemoryTools {
-    fn get_info(&self) -> ServerConfig {
-        ServerConfig::new(ServerCapabilities::builder().enable_tools().enable_resources().build())
-            .with_server_info(Implementation::new("crdt-palace", env!("CARGO_PKG_VERSION")))
-            .with_instructions(INSTRUCTIONS)
-    }
-
-    async fn list_resources(
-        &self,
-        _: Option<PaginatedRequestParams>,
-        _: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        let graph = Resource::new(GRAPH_URI, "knowledge-graph")
-            .with_description("The full knowledge graph with all entities and relations")
-            .with_mime_type("application/json");
-        Ok(ListResourcesResult::with_all_items(vec![graph]))
-    }
-
-    async fn read_resource(
-        &self,
-        request: ReadResourceRequestParams,
-        context: RequestContext<RoleServer>,
-    ) -> Result<ReadResourceResponse, ErrorData> {
-        if request.uri != GRAPH_URI {
-            let text = format!("no such resource: {}; there is {GRAPH_URI}", request.uri);
-            return Err(ErrorData::resource_not_found(text, None));
-        }
-        let graph = self.run(&context, Memory::read_graph).await;
-        let text = graph.and_then(|graph| serde_json::to_string(&graph).map_err(|e| chain(&e)));
-        let text = text.map_err(|error| ErrorData::internal_error(error, None))?;
-        let contents = ResourceContents::text(text, GRAPH_URI).with_mime_type("application/json");
-        Ok(ReadResourceResult::new(vec![contents]).into())
+    ) -> Result<CallToolResult, String> {
+        let graph = self.run(&context, move |memory| memory.open_nodes(&names)).await?;
+        answer(&graph, indented(&graph)?)
     }
 }
 
@@ -283,15 +262,4 @@ fn writer(context: &RequestContext<RoleServer>) -> Option<String> {
     let client = context.client_info()?;
     let name = format!("{}/{}", client.name, client.version);
     Some(name.chars().filter(|c| !c.is_control()).take(BY_CHARS_MAX).collect())
-}
-
-fn deleted_message(what: &str, deleted: usize, asked: usize, missing: &[String]) -> Json<Deleted> {
-    let mut message = match deleted == asked {
-        true => format!("Deleted {deleted} {what}."),
-        false => format!("Deleted {deleted} of {asked} {what}; the rest was not there."),
-    };
-    if !missing.is_empty() {
-        message.push_str(&format!(" Entities not found: {}", missing.join(", ")));
-    }
-    Json(Deleted { success: true, message })
 }

@@ -9,7 +9,7 @@ use crate::format::key::Key;
 use crate::merge::MergeError;
 use crate::palace::{Draft, Error};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, Write};
 
@@ -18,11 +18,29 @@ const COMMIT_DOCUMENTS: usize = 256;
 /// … and about the most text, in bytes: a commit has a limit of its own.
 const COMMIT_BYTES: usize = 1 << 20;
 
+/// What some editors put before the first line.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line<E, R> {
     Entity(E),
     Relation(R),
+}
+
+/// The fields of a line that the reference server looks at.
+const FIELDS: [&str; 7] =
+    ["type", "name", "entityType", "observations", "from", "to", "relationType"];
+
+impl Line<Entity, Relation> {
+    /// What else stands in a line is left out, as the reference server does: its older versions wrote
+    /// whatever a client had sent.
+    fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
+        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
+        let mut fields: Map<String, Value> = serde_json::from_slice(text)?;
+        fields.retain(|field, _| FIELDS.contains(&field.as_str()));
+        serde_json::from_value(Value::Object(fields))
+    }
 }
 
 /// A line that was not imported.
@@ -75,8 +93,8 @@ impl Parsed {
     }
 
     fn add(&mut self, bytes: &[u8], line: u64) -> std::result::Result<(), String> {
-        match serde_json::from_slice(bytes).map_err(|error| error.to_string())? {
-            Line::Relation::<Entity, Relation>(relation) => self.relations.push((relation, line)),
+        match Line::parse(bytes).map_err(|error| error.to_string())? {
+            Line::Relation(relation) => self.relations.push((relation, line)),
             Line::Entity(entity) => {
                 let key = entity_key(&entity.name).map_err(|error| error.to_string())?;
                 let first = || (Entity { observations: Vec::new(), ..entity.clone() }, Vec::new());

@@ -28,7 +28,7 @@ use serde::{Deserialize, Serialize};
 /// A thing that something is known about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
-#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Entity {
     /// The name of the entity
@@ -42,7 +42,7 @@ pub struct Entity {
 /// A directed link between two entities, in active voice.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
-#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Relation {
     /// The name of the entity where the relation starts
@@ -56,7 +56,7 @@ pub struct Relation {
 /// Entities and relations: all of them, or those that a search found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
-#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
 pub struct Graph {
     /// In the order of their names.
     pub entities: Vec<Entity>,
@@ -67,7 +67,7 @@ pub struct Graph {
 /// What to add to one entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
-#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Addition {
     /// The name of the entity to add the observations to
@@ -79,7 +79,7 @@ pub struct Addition {
 /// What was added to one entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
-#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
 #[serde(rename_all = "camelCase")]
 pub struct Added {
     /// The name of the entity
@@ -91,7 +91,7 @@ pub struct Added {
 /// What to delete from one entity.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
-#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline))]
+#[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Deletion {
     /// The name of the entity containing the observations

@@ -158,10 +158,13 @@ fn impossible_names_are_refused_and_say_why() {
 fn an_import_takes_what_is_good_and_names_the_rest() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
+    let relation_line =
+        json!({"type": "relation", "from": "a", "to": "b", "relationType": "knows"});
     let file = [
-        json!({"type": "relation", "from": "a", "to": "b", "relationType": "knows"}).to_string(),
-        json!({"type": "entity", "name": "a", "entityType": "thing", "observations": ["1"]})
-            .to_string(),
+        format!("\u{feff}{relation_line}\r"),
+        json!({"type": "entity", "name": "a", "entityType": "thing", "observations": ["1"],
+            "id": 7, "createdAt": "long ago"})
+        .to_string(),
         "not json".to_owned(),
         String::new(),
         json!({"type": "entity", "name": "b", "entityType": "thing", "observations": []})

@@ -12,6 +12,7 @@ use crate::merge::{ChangeInfo, Doc, explain};
 use crate::snapshot::{LogRow, Snapshot};
 use crate::store::follow::{Follower, Found};
 use crate::store::root::Root;
+use serde::ser::{Error as _, Serialize, Serializer};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -44,11 +45,23 @@ pub struct DumpedChange {
     /// The change.
     pub hash: Option<ChangeHash>,
     /// What it does; `None` if it cannot be decoded, or is not in its document.
-    #[serde(flatten)]
+    #[serde(flatten, serialize_with = "without_hash")]
     pub info: Option<ChangeInfo>,
     /// Why there is no `info`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+}
+
+/// The change names its hash already, and a field may stand in an object once.
+fn without_hash<S: Serializer>(
+    info: &Option<ChangeInfo>,
+    out: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    let mut fields = serde_json::to_value(info).map_err(S::Error::custom)?;
+    if let Some(fields) = fields.as_object_mut() {
+        fields.remove("hash");
+    }
+    fields.serialize(out)
 }
 
 /// One commit.

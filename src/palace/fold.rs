@@ -51,7 +51,8 @@ pub enum Extent {
 pub struct CompactOptions {
     /// How far to go.
     pub extent: Extent,
-    /// Also seal segments whose owner cannot be known to be gone: see [`seal_dead`].
+    /// Also seal segments whose owner cannot be known to be gone (see [`seal_dead`]), and fold those of
+    /// another machine whose end is missing.
     pub adopt: bool,
     /// Only report what would be done. Nothing is sealed either, so segments of dead instances that
     /// are still in `open/` are not counted.
@@ -190,7 +191,7 @@ pub fn compact(root: &Root, program: &str, options: CompactOptions) -> Result<Co
     }
     let Some(palace) = root.palace() else { return Ok(CompactReport::default()) };
     if options.dry_run {
-        let (inputs, mut report) = Inputs::find(root, palace, options.extent)?;
+        let (inputs, mut report) = Inputs::find(root, palace, options)?;
         inputs.count(&mut report);
         return Ok(report);
     }
@@ -216,7 +217,7 @@ fn milliseconds(duration: Duration) -> u64 {
 
 fn compact_locked(root: &Root, palace: PalaceId, options: CompactOptions) -> Result<CompactReport> {
     let sealed = seal_dead(root, options.adopt)?;
-    let (inputs, mut report) = Inputs::find(root, palace, options.extent)?;
+    let (inputs, mut report) = Inputs::find(root, palace, options)?;
     report.sealed = sealed.sealed.len();
     let left_open = |(segment, reason)| LeftOpen { segment, reason };
     report.left_open = sealed.left.into_iter().map(left_open).collect();
@@ -261,7 +262,11 @@ pub struct Inputs {
 
 impl Inputs {
     /// Segments first, snapshots second: the direction in which data moves.
-    fn find(root: &Root, palace: PalaceId, extent: Extent) -> Result<(Self, CompactReport)> {
+    fn find(
+        root: &Root,
+        palace: PalaceId,
+        CompactOptions { extent, adopt, .. }: CompactOptions,
+    ) -> Result<(Self, CompactReport)> {
         let mut report = CompactReport::default();
         let mut inputs = Inputs::default();
         let mut bytes = 0;
@@ -269,7 +274,7 @@ impl Inputs {
             if extent == Extent::Due && bytes >= policy::STEP_SEGMENT_BYTES {
                 break;
             }
-            if let Some(segment) = read_segment(root, palace, id, &mut report.skipped)? {
+            if let Some(segment) = read_segment(root, palace, id, adopt, &mut report.skipped)? {
                 bytes += segment.reader.length();
                 inputs.segments.push(segment);
             }
@@ -396,6 +401,7 @@ fn read_segment(
     root: &Root,
     palace: PalaceId,
     id: SegmentId,
+    adopt: bool,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Option<Segment>> {
     let name = filename::segment(id);
@@ -420,8 +426,8 @@ fn read_segment(
     };
     let reason = if header.palace != palace {
         format!("it belongs to palace {}", header.palace)
-    } else if !reader.whole() && header.machine != root.fs().host().machine {
-        "another machine wrote it and its end is missing: perhaps it is still being copied"
+    } else if !adopt && !reader.whole() && header.machine != root.fs().host().machine {
+        "another machine wrote it and its end is missing: if it is not being copied, say --adopt"
             .to_owned()
     } else {
         return Ok(Some(Segment { reader, instance: header.instance, commits }));

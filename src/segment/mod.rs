@@ -8,8 +8,9 @@ pub mod reader;
 pub mod writer;
 
 use crate::format::record::RecordError;
-use crate::fs::FsError;
-use std::path::PathBuf;
+use crate::fs::{At, Fs, FsError, Stat};
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 
 /// What can go wrong with a segment.
 #[derive(Debug, thiserror::Error)]
@@ -31,4 +32,13 @@ pub enum SegmentError {
     /// The record cannot be encoded.
     #[error(transparent)]
     Record(#[from] RecordError),
+}
+
+/// Whether the file of this identity has that name. A failure to look is not an answer.
+fn has_name(fs: &dyn Fs, path: &Path, identity: &Stat) -> Result<bool, SegmentError> {
+    match fs.stat(path) {
+        Ok(found) => Ok(found.same_file(identity)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).at("look for", path)?,
+    }
 }

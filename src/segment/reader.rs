@@ -181,11 +181,7 @@ impl Reader {
     /// [`SegmentError::Fs`]: a failure to look is not an answer.
     pub fn is_at(&self, fs: &dyn Fs, path: &Path) -> Result<bool, SegmentError> {
         let identity = self.file.stat().at("look at", &self.path)?;
-        match fs.stat(path) {
-            Ok(found) => Ok(found.same_file(&identity)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).at("look for", path)?,
-        }
+        super::has_name(fs, path, &identity)
     }
 
     /// Whether its last look was taken: see [`Reader::settle`].

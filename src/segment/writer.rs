@@ -132,11 +132,7 @@ impl Writer {
     /// # Errors
     /// A failure to look is not an answer.
     pub fn has_name(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
-        match fs.stat(&self.path) {
-            Ok(found) => Ok(found.same_file(&self.identity)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error).at("look for", &self.path)?,
-        }
+        super::has_name(fs, &self.path, &self.identity)
     }
 
     /// Appends the footer, syncs, and moves the segment to `sealed`.

@@ -29,7 +29,9 @@ mod chance;
 mod damage;
 mod ledger;
 mod machine;
+mod refusals;
 mod script;
+mod sharing;
 
 use chance::Chance;
 use machine::{Machine, Weather};

@@ -8,7 +8,7 @@ mod drive;
 mod texts;
 
 use super::print::{shown, stdout};
-use super::report::Exit;
+use super::report::{Exit, Failure};
 use crate::memory::{Graph, Memory};
 use crate::palace::Palace;
 use crate::palace::chain;
@@ -61,12 +61,6 @@ pub enum DemoError {
         /// Why.
         why: String,
     },
-    /// The palace cannot be read.
-    #[error(transparent)]
-    Memory(#[from] crate::memory::MemoryError),
-    /// The palace cannot be opened.
-    #[error(transparent)]
-    Palace(#[from] crate::palace::Error),
 }
 
 fn system(action: &str) -> impl FnOnce(io::Error) -> DemoError + use<> {
@@ -75,7 +69,7 @@ fn system(action: &str) -> impl FnOnce(io::Error) -> DemoError + use<> {
 }
 
 impl Demo {
-    pub(super) fn run(&self) -> Result<Exit, DemoError> {
+    pub(super) fn run(&self) -> Result<Exit, Failure> {
         let texts = match &self.folder {
             Some(folder) => texts::of_folder(folder)?,
             None => texts::embedded(),
@@ -92,7 +86,7 @@ impl Demo {
         let elapsed = start.elapsed();
         let graph = Memory::new(Palace::open_read_only(&palace)?).read_graph()?;
         let found = Found::new(&graph);
-        report(&palace, &driven, &found, elapsed).map_err(system("print the result"))
+        Ok(report(&palace, &driven, &found, elapsed)?)
     }
 }
 
