@@ -14,7 +14,8 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// and are shown nowhere until those arrive.
 #[derive(Debug, Clone, Default)]
 pub struct Doc {
-    pub(super) am: Automerge,
+    /// In a box because it has some thousand bytes even when it is empty, and documents are moved a lot.
+    pub(super) am: Box<Automerge>,
     pub(super) waiting: BTreeMap<ChangeHash, Waiting>,
 }
 
@@ -97,7 +98,7 @@ impl Doc {
         if !am.get_missing_deps(&[]).is_empty() {
             return Err(not("changes without their dependencies follow it".to_owned()));
         }
-        Ok(Doc { am, waiting: BTreeMap::new() })
+        Ok(Doc { am: Box::new(am), waiting: BTreeMap::new() })
     }
 
     /// All applied changes as one Automerge document chunk, not compressed. Waiting changes are not

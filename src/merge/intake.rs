@@ -159,8 +159,7 @@ impl Doc {
             return;
         }
         match self.try_batch(&fitting, safety) {
-            Ok(am) => {
-                self.am = am;
+            Ok(()) => {
                 applied.new += fitting.len();
                 fitting.iter().for_each(|ready| drop(self.waiting.remove(&ready.hash)));
             }
@@ -214,35 +213,36 @@ impl Doc {
         self.am.get_change_meta_by_hash(&native(hash)).map(|meta| meta.max_op)
     }
 
-    fn try_batch(&mut self, batch: &[&Ready], safety: Safety) -> Result<Automerge, MergeError> {
+    fn try_batch(&mut self, batch: &[&Ready], safety: Safety) -> Result<(), MergeError> {
         let changes = batch.iter().map(|ready| &ready.change);
         match safety {
-            Safety::Copy => apply_to_copy(&self.am, changes),
-            Safety::None => {
-                let before = self.am.get_heads();
-                apply_to(std::mem::take(&mut self.am), &before, changes)
-            }
+            Safety::Copy => self.apply_to_copy(changes),
+            Safety::None => apply_to(&mut self.am, changes),
         }
+    }
+
+    /// Applies changes whose dependencies are all there to a copy, which then takes the document's
+    /// place: whatever Automerge does to it, the original stays whole.
+    pub(super) fn apply_to_copy<'a>(
+        &mut self,
+        changes: impl Iterator<Item = &'a Change> + Clone,
+    ) -> Result<(), MergeError> {
+        // Copying an empty document takes longer than making one.
+        let mut copy = match self.am.get_heads().is_empty() {
+            true => Box::default(),
+            false => self.am.clone(),
+        };
+        apply_to(&mut copy, changes)?;
+        self.am = copy;
+        Ok(())
     }
 }
 
-/// Applies changes whose dependencies are all there to a copy: whatever Automerge does to it, the
-/// original stays whole.
-pub(super) fn apply_to_copy<'a>(
-    am: &Automerge,
-    changes: impl Iterator<Item = &'a Change> + Clone,
-) -> Result<Automerge, MergeError> {
-    let heads = am.get_heads();
-    // Copying an empty document takes longer than making one.
-    let copy = if heads.is_empty() { Automerge::new() } else { am.clone() };
-    apply_to(copy, &heads, changes)
-}
-
 fn apply_to<'a>(
-    mut am: Automerge,
-    before: &[automerge::ChangeHash],
+    am: &mut Automerge,
     changes: impl Iterator<Item = &'a Change> + Clone,
-) -> Result<Automerge, MergeError> {
+) -> Result<(), MergeError> {
+    let before = am.get_heads();
     let attempt = catch_unwind(AssertUnwindSafe(|| am.apply_changes(changes.clone().cloned())));
     match attempt {
         Ok(result) => result?,
@@ -250,8 +250,8 @@ fn apply_to<'a>(
     }
     // Automerge keeps operations, not bytes. It encodes a change anew whenever it is asked for it,
     // and panics if that gives another hash: such a document could be neither read nor saved.
-    let given_back = catch_unwind(AssertUnwindSafe(|| gives_back(&am, before, changes)));
-    if given_back.unwrap_or(false) { Ok(am) } else { Err(MergeError::NotCanonical) }
+    let given_back = catch_unwind(AssertUnwindSafe(|| gives_back(am, &before, changes)));
+    if given_back.unwrap_or(false) { Ok(()) } else { Err(MergeError::NotCanonical) }
 }
 
 /// Whether `am` returns the changes that came on top of `before` byte for byte.

@@ -9,7 +9,6 @@
 use super::commit::{begin, check_operations, run};
 use super::doc::Doc;
 use super::error::MergeError;
-use super::intake::apply_to_copy;
 use super::message::ChangeKind;
 use super::plan::Step;
 use super::write::{NewChange, Stamp};
@@ -41,7 +40,7 @@ impl Doc {
         change.operations.pop();
         change.operations.extend(losers);
         let change = Change::from(change);
-        self.am = apply_to_copy(&self.am, std::iter::once(&change))?;
+        self.apply_to_copy(std::iter::once(&change))?;
         let hash = ChangeHash(change.hash().0);
         Ok(NewChange { hash, bytes: change.raw_bytes().to_vec() })
     }

@@ -17,7 +17,7 @@ use crate::store::follow::Follower;
 use crate::store::log::Log;
 use crate::store::own::OwnSegments;
 use bytes::Bytes;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 /// How many loaded documents are kept.
@@ -163,15 +163,16 @@ impl State {
         self.cache.clear();
     }
 
-    /// Which places in other processes' segments these documents' changes come from.
-    pub fn foreign_places(&self, keys: &BTreeSet<Key>) -> Vec<(SegmentId, u64)> {
-        let changes = keys.iter().flat_map(|key| self.tail.changes(key.as_str()));
-        changes
-            .filter_map(|change| match change.origin {
-                Origin::Segment(segment, end) => Some((segment, end)),
-                Origin::Own(_) => None,
-            })
-            .collect()
+    /// How far into other processes' segments these documents' changes reach.
+    pub fn foreign_places(&self, keys: &BTreeSet<Key>) -> HashMap<SegmentId, u64> {
+        let mut places = HashMap::new();
+        for change in keys.iter().flat_map(|key| self.tail.changes(key.as_str())) {
+            if let Origin::Segment(segment, end) = change.origin {
+                let upto = places.entry(segment).or_insert(end);
+                *upto = end.max(*upto);
+            }
+        }
+        places
     }
 
     /// Changes of this document that a commit which builds on them must carry along, because they may
@@ -188,9 +189,6 @@ impl State {
         wanted: impl Fn(SegmentId) -> Result<bool>,
     ) -> Result<Vec<Bytes>> {
         let changes = self.tail.changes(key.as_str());
-        let own = |bytes: &Bytes| {
-            changes.iter().any(|c| matches!(c.origin, Origin::Own(_)) && c.bytes == *bytes)
-        };
         let mut asked: HashMap<SegmentId, bool> = HashMap::new();
         let mut found = Vec::new();
         for change in changes {
@@ -199,9 +197,12 @@ impl State {
                 Some(wanted) => *wanted,
                 None => *asked.entry(segment).or_insert(wanted(segment)?),
             };
-            if wanted && !own(&change.bytes) {
-                found.push(change.bytes.clone());
-            }
+            found.extend(wanted.then(|| change.bytes.clone()));
+        }
+        if !found.is_empty() {
+            let own = changes.iter().filter(|change| matches!(change.origin, Origin::Own(_)));
+            let own: HashSet<&Bytes> = own.map(|change| &change.bytes).collect();
+            found.retain(|bytes| !own.contains(bytes));
         }
         Ok(found)
     }

@@ -140,6 +140,11 @@ impl Writer {
     /// # Errors
     /// [`SegmentError`]; the segment's commits are safe in any case, somebody else will seal it.
     pub fn seal(mut self, fs: &dyn Fs, sealed: &Path, sequence: u64) -> Result<(), SegmentError> {
+        // So that the footer can say of all commits that they are on disk, and nobody who builds on
+        // one of them has to make sure of it.
+        if self.synced_upto < self.end {
+            self.sync()?;
+        }
         let footer = encode_footer(self.commits);
         self.write(&[(Kind::Footer, sequence, &footer)])?;
         self.sync()?;

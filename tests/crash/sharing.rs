@@ -1,10 +1,13 @@
 //! What many calls at once cost the disk.
 
-use crate::ledger::PALACE;
+use crate::ledger::{PALACE, object};
+use crate::machine::open;
 use bytes::Bytes;
 use crdt_palace::fs::sim::SimDisk;
+use crdt_palace::palace::WriteOptions;
 use crdt_palace::store::log::{Durability, Log};
 use crdt_palace::store::root::Root;
+use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -26,4 +29,21 @@ fn commits_in_flight_share_one_append_and_one_sync() {
         log.wait(ticket, Durability::Durable).unwrap();
     }
     assert_eq!(disk.operations(), before + 2, "the others were done with it");
+}
+
+#[test]
+fn what_its_owner_sealed_need_not_be_synced_by_who_builds_on_it() {
+    let disk = SimDisk::new(1);
+    let owner = open(disk.process()).unwrap();
+    let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    // The eleventh fills the first segment, and the twelfth starts another.
+    let text = "x".repeat(100_000);
+    for n in 0..12 {
+        owner.put_with(&format!("k{n}"), &object(json!({"text": text})), &buffered).unwrap();
+    }
+    let other = open(disk.process()).unwrap();
+    other.put("its own", &object(json!({"n": 1}))).unwrap();
+    let before = disk.operations();
+    other.put("k10", &object(json!({"n": 4}))).unwrap();
+    assert_eq!(disk.operations(), before + 2, "an append and a sync of its own segment");
 }
