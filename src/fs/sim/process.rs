@@ -50,7 +50,7 @@ impl Fs for SimFs {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
         let mut state = self.disk.state();
-        state.check(self.process)?;
+        state.look(self.process, Call::Open)?;
         let ino = state.image.find_file(path)?;
         Ok(self.opened(&mut state, ino, false))
     }
@@ -64,7 +64,10 @@ impl Fs for SimFs {
                 let now = state.clock_ms;
                 state.image.create(path, now)?
             }
-            found => found?,
+            found => {
+                state.look(self.process, Call::Open)?;
+                found?
+            }
         };
         Ok(self.opened(&mut state, ino, true))
     }
@@ -82,15 +85,15 @@ impl Fs for SimFs {
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut state = self.disk.state();
-        state.check(self.process)?;
+        state.look(self.process, Call::List)?;
         let mut names = state.image.list(path)?;
         state.chance.shuffle(&mut names);
         Ok(names)
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
-        let state = self.disk.state();
-        state.check(self.process)?;
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Stat)?;
         Ok(state.stat(state.image.find(path)?))
     }
 
@@ -122,14 +125,14 @@ impl Fs for SimFs {
     }
 
     fn fs_type(&self, path: &Path) -> io::Result<u64> {
-        let state = self.disk.state();
-        state.check(self.process)?;
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Stat)?;
         state.image.find(path).map(|_| state.fs_type)
     }
 
     fn owned(&self, path: &Path) -> io::Result<bool> {
-        let state = self.disk.state();
-        state.check(self.process)?;
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Stat)?;
         state.image.find(path).map(|_| !state.is_stranger(self.process))
     }
 
@@ -176,8 +179,8 @@ impl SimFile {
 
 impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.disk().state();
-        state.check(self.process())?;
+        let mut state = self.disk().state();
+        state.look(self.process(), Call::Read)?;
         let bytes = state.image.file(self.ino)?.tail(offset);
         let count = bytes.len().min(buffer.len());
         for (target, byte) in buffer.iter_mut().zip(bytes) {
@@ -198,8 +201,8 @@ impl File for SimFile {
     }
 
     fn stat(&self) -> io::Result<Stat> {
-        let state = self.disk().state();
-        state.check(self.process())?;
+        let mut state = self.disk().state();
+        state.look(self.process(), Call::Stat)?;
         Ok(state.stat(self.ino))
     }
 
