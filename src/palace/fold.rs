@@ -130,6 +130,7 @@ impl Palace {
     /// turned out not to hold everything, and then nothing was changed.
     pub fn compact(&self, options: CompactOptions) -> Result<CompactReport> {
         self.writable()?;
+        self.shared.notice_replacement(&mut self.state())?;
         self.seal()?;
         compact(&self.shared.root, &self.shared.program, options)
     }
@@ -183,9 +184,7 @@ fn compact_once(root: &Root, program: &str) -> bool {
 /// One compaction.
 pub fn compact(root: &Root, program: &str, options: CompactOptions) -> Result<CompactReport> {
     let start = Instant::now();
-    if root.palace().is_none() {
-        root.refresh()?;
-    }
+    root.refresh()?;
     let Some(palace) = root.palace() else { return Ok(CompactReport::default()) };
     if options.dry_run {
         let (inputs, mut report) = Inputs::find(root, palace, options.extent)?;
@@ -306,11 +305,13 @@ impl Inputs {
                     let resource = "snap/ is changing".to_owned();
                     return Err(StoreError::Busy { path, holder: resource }.into());
                 }
-                Err(error) => {
+                // What cannot be read just now may be good, and is no input of a later snapshot either.
+                Err(StoreError::Snapshot(error)) if error.is_of_the_file() => {
                     let reason = error.to_string();
                     retire::quarantine(root, &path, &name, &reason)?;
                     skipped.push(Skipped { path, reason });
                 }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(all)

@@ -114,7 +114,7 @@ impl Machine {
                 self.note(|| format!("process {number} starts in slot {slot}"));
                 self.processes[slot] = Some(Process { fs, palace, number });
             }
-            Err(error) => panic!("the palace cannot be opened: {error:?}"),
+            Err(error) => self.allowed("opening", &error),
         }
     }
 
@@ -191,7 +191,9 @@ impl Machine {
             let keys: Vec<&str> = self.ledger.keys().into_iter().collect();
             if !keys.is_empty() {
                 let key = keys[self.chance.below(keys.len())];
-                self.ledger.check_document(&process.palace, key);
+                if let Err(error) = self.ledger.check_document(&process.palace, key) {
+                    self.allowed("reading", &error);
+                }
             }
         }
     }
@@ -272,9 +274,13 @@ impl Machine {
             Call::WriteNote,
             Call::CreateDir,
         ];
-        let call = self.chance.pick(&calls);
-        let failure = self.chance.pick(&[Failure::Io, Failure::NoSpace, Failure::Short]);
-        let nth = 1 + self.chance.below(4) as u64;
+        let looks = [Call::Open, Call::Read, Call::List, Call::Stat];
+        let failures = [Failure::Io, Failure::NoSpace, Failure::Short, Failure::NoHandle];
+        // There are many more of them than of those that change something.
+        let look = self.chance.one_in(2);
+        let call = if look { self.chance.pick(&looks) } else { self.chance.pick(&calls) };
+        let failure = self.chance.pick(&failures);
+        let nth = 1 + self.chance.below(if look { 30 } else { 4 }) as u64;
         self.note(|| format!("{call:?} will fail in {nth} with {failure:?}"));
         self.disk.fail_nth(call, nth, failure);
     }
@@ -297,6 +303,7 @@ impl Machine {
 
     /// The power fails, and comes back: what was promised is there.
     pub fn power_cut(&mut self) {
+        self.disk.heal();
         let seed = self.chance.next();
         self.note(|| "the power fails".to_owned());
         self.disk.power_cut(seed);

@@ -27,7 +27,9 @@
 mod between;
 mod chance;
 mod damage;
+mod failures;
 mod ledger;
+mod looks;
 mod machine;
 mod script;
 

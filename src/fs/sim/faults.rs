@@ -21,7 +21,7 @@ pub enum Call {
     Sync,
     /// [`sync_dir`](crate::fs::Fs::sync_dir).
     SyncDir,
-    /// [`rename_noreplace`](crate::fs::Fs::rename_noreplace).
+    /// [`rename`](crate::fs::Fs::rename) and [`rename_noreplace`](crate::fs::Fs::rename_noreplace).
     Rename,
     /// [`remove`](crate::fs::Fs::remove).
     Remove,

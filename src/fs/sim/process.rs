@@ -97,9 +97,15 @@ impl Fs for SimFs {
         Ok(state.stat(state.image.find(path)?))
     }
 
-    /// Nobody renames over a name that is taken, so this is one operation of the disk with the other.
+    /// As on a real system, whoever did not look whether the name was taken loses the file that had it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.rename_noreplace(from, to)
+        let mut state = self.disk.state();
+        state.change(self.process, Call::Rename)?;
+        state.image.find_file(from)?;
+        if state.image.find_file(to).is_ok() {
+            state.image.remove(to)?;
+        }
+        state.image.rename(from, to)
     }
 
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
