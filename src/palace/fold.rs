@@ -17,7 +17,7 @@ use crate::fs::At;
 use crate::merge::{self, Doc};
 use crate::segment::reader::{Commit, Reader};
 use crate::snapshot::{Builder, LogRow, Meta, Row, Snapshot};
-use crate::store::follow::open_snapshot;
+use crate::store::follow::{Backlog, open_snapshot};
 use crate::store::root::Root;
 use crate::store::seal::{Left, seal_dead};
 use crate::store::{StoreError, lock, retire};
@@ -25,7 +25,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A superseded snapshot stays this long after its successor appeared, in milliseconds: a listing of
@@ -156,6 +156,8 @@ impl Palace {
         });
         if !started {
             self.shared.compacting.store(false, SeqCst);
+            // Or the next commit would think that this was tried.
+            *self.tried() = Backlog::default();
         }
     }
 
@@ -163,8 +165,11 @@ impl Palace {
     /// and most segments in `open/` belong to the living.
     fn tail_is_due(&self) -> bool {
         let backlog = self.state().follower.backlog();
-        let mut tried = self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        policy::due(backlog) && std::mem::replace(&mut *tried, backlog) != backlog
+        policy::due(backlog) && std::mem::replace(&mut *self.tried(), backlog) != backlog
+    }
+
+    fn tried(&self) -> MutexGuard<'_, Backlog> {
+        self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -441,6 +446,24 @@ struct Expected {
     key: Key,
     heads: Vec<Heads>,
     changes: Vec<ChangeHash>,
+    /// Bytes that are no change: they have no name, and can only be kept as they are.
+    nameless: Vec<Bytes>,
+}
+
+impl Expected {
+    fn new<'a>(key: Key, rows: &[Row], new: impl Iterator<Item = &'a Bytes>) -> Self {
+        let heads = rows.iter().map(|row| row.heads.clone()).collect();
+        let (mut changes, mut nameless) = (Vec::new(), Vec::new());
+        let kept =
+            rows.iter().flat_map(|row| &row.waiting).map(|change| Bytes::from(change.clone()));
+        for change in new.cloned().chain(kept) {
+            match merge::hash_of(&change) {
+                Ok(hash) => changes.push(hash),
+                Err(_) => nameless.push(change),
+            }
+        }
+        Expected { key, heads, changes, nameless }
+    }
 }
 
 /// Builds one snapshot in `tmp/` from the inputs, leaves out the documents in `forget`, and verifies
@@ -604,26 +627,24 @@ fn changes_by_key(segments: &[Segment]) -> BTreeMap<Key, Vec<Bytes>> {
 }
 
 fn make_row(key: Key, mut found: Vec<Row>, new: &[Bytes]) -> Result<(Row, String, Expected)> {
-    let heads: Vec<_> = found.iter().map(|row| row.heads.clone()).collect();
+    let expected = Expected::new(key.clone(), &found, new.iter());
     if new.is_empty()
         && found.len() == 1
         && let Some(row) = found.pop()
     {
         let text = text_of(&super::state::parse_view(&row.view, &key)?.value);
-        let expected = Expected { key, heads, changes: Vec::new() };
         return Ok((row, text, expected));
     }
     let mut doc = doc_of_rows(&found, &key)?;
     let refused = apply_or_keep(&mut doc, &found, new);
-    let changes = new.iter().filter_map(|change| merge::hash_of(change).ok()).collect();
-    let mut absorbed: Vec<Heads> = heads.iter().rev().cloned().collect();
+    let mut absorbed: Vec<Heads> = expected.heads.iter().rev().cloned().collect();
     absorbed.extend(found.iter().rev().flat_map(|row| row.absorbed.iter().cloned()));
     let now = doc.heads();
     let mut seen = HashSet::new();
     absorbed.retain(|heads| *heads != now && seen.insert(heads.clone()));
     absorbed.truncate(ABSORBED_MAX);
     let (row, text) = row_of(&key, &doc, absorbed, refused)?;
-    Ok((row, text, Expected { key, heads, changes }))
+    Ok((row, text, expected))
 }
 
 /// Applies changes, all at once because each time costs a copy of the document. Gives those that
@@ -707,12 +728,16 @@ pub fn log_row(instance: InstanceId, sequence: u64, body: &Bytes) -> LogRow {
 /// Reads the new snapshot back and looks for everything that went into it.
 fn verify(snapshot: &Snapshot, expected: &[Expected]) -> Result<()> {
     let mut rows = Rows::new(snapshot);
-    for Expected { key, heads, changes } in expected {
+    for Expected { key, heads, changes, nameless } in expected {
         let lacks = |what: String| Error::Unverified { what: format!("{what} of {key}") };
         let row = rows.next_if(key)?.ok_or_else(|| lacks("the row".to_owned()))?;
+        if let Some(lost) = nameless.iter().find(|bytes| !row.waiting.iter().any(|w| w == *bytes)) {
+            return Err(lacks(format!("{} bytes that are no change", lost.len())));
+        }
         let kept = row.waiting.iter().filter_map(|change| merge::hash_of(change).ok());
         let kept: HashSet<ChangeHash> = kept.collect();
-        if changes.is_empty() && heads.iter().all(|heads| *heads == row.heads) {
+        // A row that was copied is not loaded.
+        if changes.iter().all(|hash| kept.contains(hash)) && heads.iter().all(|h| *h == row.heads) {
             continue;
         }
         let doc = doc_of_rows(&[row], key)?;
