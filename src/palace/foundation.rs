@@ -72,7 +72,8 @@ impl Shared {
                     let source = Arc::new(StoreError::from(source));
                     return Err(Error::Store(StoreError::OutcomeUnknown { source }));
                 };
-                state.add_own(ticket, body);
+                // Not as changes that a loaded document has: it may be behind the tail.
+                state.tail.add_own(ticket, body);
                 last = Some(ticket);
             }
         }

@@ -125,6 +125,25 @@ fn a_commit_waits_for_what_it_carries_along() {
 }
 
 #[test]
+fn what_was_carried_along_is_seen_by_who_carried_it() {
+    let disk = SimDisk::new(7);
+    let first = disk.process();
+    let (dead, palace) = (open(first.clone()).unwrap(), open(disk.process()).unwrap());
+    set(&dead, "k", json!({"n": 1}), &buffered()).unwrap();
+    set(&palace, "k", json!({"m": 1}), &buffered()).unwrap();
+    set(&dead, "k", json!({"later": 1}), &buffered()).unwrap();
+    first.kill();
+    // A look at something else: the last change is known, and not in the loaded document yet.
+    assert_eq!(palace.get("other").unwrap(), None);
+    palace.sync().unwrap();
+    let whole = json!({"n": 1, "m": 1, "later": 1});
+    assert_eq!(Value::Object(palace.get("k").unwrap().unwrap().value), whole);
+    set(&palace, "k", json!({"again": 1}), &durable()).unwrap();
+    let whole = json!({"n": 1, "m": 1, "later": 1, "again": 1});
+    assert_survives(&disk, "k", &whole, "carried along");
+}
+
+#[test]
 fn a_commit_that_failed_is_not_saved_by_what_it_carries_along() {
     let (disk, palace, plan) = unreliable_foundation(4);
     let (thread, other) = (palace.clone(), disk.clone());

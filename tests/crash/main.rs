@@ -41,7 +41,7 @@ use machine::{Machine, Weather};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// How many runs each of the seeded tests makes.
-const SEEDS: u64 = 700;
+const SEEDS: u64 = 620;
 
 fn number_from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
