@@ -764,3 +764,63 @@ fn publish(root: &Root, inputs: &Inputs, folded: &Folded) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merge::Stamp;
+    use crate::snapshot::Source;
+
+    fn change(actor: u8) -> Vec<u8> {
+        let stamp = Stamp { actor: [actor; 16], time_ms: 1, by: "" };
+        let value = serde_json::Map::from_iter([("n".to_owned(), actor.into())]);
+        Doc::default().put(&stamp, None, &value).unwrap().unwrap().bytes
+    }
+
+    fn row(document: &[u8], waiting: &[&[u8]]) -> Row {
+        let mut doc = Doc::default();
+        assert!(doc.apply([document]).rejected.is_empty());
+        let waiting = waiting.iter().map(|bytes| bytes.to_vec()).collect();
+        row_of(&Key::new("k").unwrap(), &doc, Vec::new(), waiting).unwrap().0
+    }
+
+    /// A snapshot that holds this row.
+    fn snapshot(row: &Row) -> Snapshot {
+        let meta = Meta {
+            snapshot: SnapshotId([1; 16]),
+            palace: PalaceId([2; 16]),
+            created_ms: 0,
+            covers: Vec::new(),
+            supersedes: Vec::new(),
+            beside: Vec::new(),
+            appended: 0,
+            documents: 0,
+            commits: 0,
+        };
+        let mut builder = Builder::in_memory(meta).unwrap();
+        builder.add(row, "").unwrap();
+        let (meta, bytes) = builder.finish_bytes().unwrap();
+        Snapshot::open(Source::Bytes(bytes), meta.snapshot).unwrap()
+    }
+
+    #[test]
+    fn a_snapshot_that_lacks_anything_of_its_inputs_is_not_verified() {
+        let (one, two) = (change(1), change(2));
+        let input = row(&one, &[b"no change"]);
+        let new = [Bytes::from(two.clone()), Bytes::from_static(b"noise")];
+        let expected = [Expected::new(input.key.clone(), &[input], new.iter())];
+        let check = |document: &[u8], waiting: &[&[u8]]| {
+            verify(&snapshot(&row(document, waiting)), &expected).map_err(|error| error.to_string())
+        };
+        check(&one, &[&two, b"noise", b"no change"]).unwrap();
+        for (document, waiting, lost) in [
+            (&one, vec![&b"noise"[..], b"no change"], "change"),
+            (&two, vec![&b"noise"[..], b"no change"], "version"),
+            (&one, vec![&two, &b"noise"[..]], "9 bytes that are no change"),
+            (&one, vec![&two, &b"no change"[..]], "5 bytes that are no change"),
+        ] {
+            let error = check(document, &waiting).unwrap_err();
+            assert!(error.contains(&format!("lacks {lost}")), "{error}");
+        }
+    }
+}
