@@ -97,8 +97,9 @@ fn a_commit_in_which_nothing_differs_is_as_durable_as_it_says() {
     assert_survives(&disk, "theirs", &json!({"n": 1}), "another process wrote it");
 }
 
-/// `k` was written by a process that died before it was on disk, so that whoever builds on it has to
-/// write it again; and a process that has its segment open, with a plan for its calls.
+/// `k` was written by a process whose disk failed, and which then died: what is in its segment can be
+/// read and synced, and is not on disk all the same, so that whoever builds on it has to write it again.
+/// And a process that has its segment open, with a plan for its calls.
 fn unreliable_foundation(seed: u64) -> (Arc<SimDisk>, Palace, Plan) {
     let disk = Arc::new(SimDisk::new(seed));
     let first = disk.process();
@@ -106,9 +107,13 @@ fn unreliable_foundation(seed: u64) -> (Arc<SimDisk>, Palace, Plan) {
     let (interrupted, plan) = Plan::new(disk.process());
     let palace = open_interrupted(interrupted);
     set(&dead, "k", json!({"n": 0}), &durable()).unwrap();
+    disk.fail_nth(Call::Sync, 1, Failure::Io);
+    disk.fail_nth(Call::Create, 1, Failure::Io);
     set(&dead, "k", json!({"n": 1}), &buffered()).unwrap();
-    set(&palace, "mine", json!({"n": 0}), &durable()).unwrap();
+    drop(dead.sync());
+    disk.heal();
     first.kill();
+    set(&palace, "mine", json!({"n": 0}), &durable()).unwrap();
     (disk, palace, plan)
 }
 
