@@ -114,9 +114,9 @@ impl Turn<'_> {
         let id = writer.id();
         self.writer = Some(writer);
         if !named? {
-            // What is to be written again may build on what is there no more.
-            return self.root.still_there().map(|()| false);
+            return Ok(false);
         }
+        // It may have its name in another directory than the one that the commits build on.
         self.root.still_there()?;
         // Only now: what was written after the segment lost its name is in no snapshot that replaces it.
         let items = self.unsynced.get(from..).unwrap_or_default();
