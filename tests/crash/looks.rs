@@ -166,12 +166,9 @@ fn a_look_that_fails_refuses_a_write_or_leaves_it_whole() {
             set(&other, "again").unwrap();
             fields.push("again");
             assert_eq!(shown(&other).unwrap(), value(&fields), "{place:?}");
-            for cut in 0..3 {
-                let after = disk.fork();
-                after.power_cut(cut);
-                let fresh = open(after.process()).unwrap();
-                assert_eq!(shown(&fresh).unwrap(), value(&fields), "{place:?}, power cut {cut}");
-            }
+            disk.power_cut(nth);
+            let fresh = open(disk.process()).unwrap();
+            assert_eq!(shown(&fresh).unwrap(), value(&fields), "{place:?}, after a power cut");
             written.is_err()
         });
     }
