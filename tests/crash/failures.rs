@@ -130,6 +130,22 @@ fn a_commit_waits_for_what_it_carries_along() {
 }
 
 #[test]
+fn another_s_segment_is_not_relied_upon_after_a_failed_sync_however_often_it_is_synced_again() {
+    let disk = SimDisk::new(8);
+    let (one, other) = (open(disk.process()).unwrap(), open(disk.process()).unwrap());
+    set(&one, "first", json!({"n": 1}), &durable()).unwrap();
+    set(&other, "mine", json!({"n": 1}), &durable()).unwrap();
+    set(&one, "k", json!({"n": 1}), &buffered()).unwrap();
+    set(&one, "first", json!({"n": 2}), &buffered()).unwrap();
+    // The pages are clean from now on, written or not, and nobody is told twice.
+    disk.fail_nth(Call::Sync, 1, Failure::Io);
+    set(&other, "first", json!({"m": 1}), &durable()).unwrap();
+    set(&other, "k", json!({"m": 1}), &durable()).unwrap();
+    assert_survives(&disk, "first", &json!({"n": 2, "m": 1}), "at the failure");
+    assert_survives(&disk, "k", &json!({"n": 1, "m": 1}), "after the failure");
+}
+
+#[test]
 fn what_was_carried_along_is_seen_by_who_carried_it() {
     let disk = SimDisk::new(7);
     let first = disk.process();
