@@ -4,14 +4,16 @@
 mod support;
 
 use crdt_palace::merge::MergeError;
-use crdt_palace::palace::{Error, Palace, WriteOptions};
+use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
+use crdt_palace::store::log::Durability;
 use serde_json::{Map, Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command;
 use support::{
     assert_no_problem, chain, compact_all, dir, documents, files, manual, names, object,
+    verification,
 };
 
 type Opener = fn(&Path) -> Result<Palace, Error>;
@@ -375,4 +377,81 @@ fn a_directory_that_vanishes_under_a_process_is_made_again() {
         assert_no_problem(&path, "made again");
     }
     assert!(names(&path, "tmp").is_empty());
+}
+
+/// Whoever put another palace in place of one that a process has open.
+fn in_its_place(path: &Path, key: &str) -> Palace {
+    let other = manual(path);
+    other.put(key, &object(json!({"by": "another"}))).unwrap();
+    other
+}
+
+#[test]
+fn a_palace_that_another_made_in_its_place_gets_the_next_writes() {
+    let absent = WriteOptions { if_match: Some(Condition::Absent), ..options() };
+    let buffered = WriteOptions { durability: Durability::Buffered, ..options() };
+    for how in [options(), buffered, absent] {
+        for sealed in [false, true] {
+            let (dir, context) = (dir(), format!("{how:?}, sealed {sealed}"));
+            let path = dir.path().join("palace");
+            let palace = with_a_document(&path);
+            let before = palace.status().unwrap().palace;
+            if sealed {
+                palace.seal().unwrap();
+            }
+            // Moved away, as good as deleted; but this can come back.
+            std::fs::rename(&path, dir.path().join("old")).unwrap();
+            let other = in_its_place(&path, "theirs");
+            let value = object(json!({"text": "stays", "anew": true}));
+            assert!(palace.put_with("kept", &value, &how).unwrap().changed, "{context}");
+            let id = other.status().unwrap().palace;
+            assert!(id != before && palace.status().unwrap().palace == id, "{context}");
+            assert_untouched(&palace, &["kept", "theirs"], &context);
+            assert_untouched(&other, &["kept", "theirs"], &context);
+            let found = verification(&path);
+            assert!(found.findings.is_empty(), "{context}: {found:?}");
+            palace.seal().unwrap();
+            let report = compact_all(&other);
+            assert_eq!((report.segments, report.skipped.len()), (2, 0), "{context}: {report:?}");
+            assert_untouched(&palace, &["kept", "theirs"], &context);
+            // What both wrote to `kept` must not be two changes with one number of one writer.
+            for directory in ["open", "sealed"] {
+                for name in names(&dir.path().join("old"), directory) {
+                    let from = dir.path().join("old").join(directory).join(&name);
+                    std::fs::copy(from, path.join(directory).join(&name)).unwrap();
+                }
+            }
+            assert_eq!(palace.history("kept").unwrap().len(), 2, "{context}");
+            assert_untouched(&palace, &["kept", "theirs"], &context);
+            assert_no_problem(&path, &context);
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_that_cannot_be_opened_is_not_taken_for_an_empty_one() {
+    let dir = dir();
+    let path = dir.path().join("palace");
+    compact_all(&with_a_document(&path));
+    let snapshot = path.join("snap").join(names(&path, "snap").remove(0));
+    let aside = dir.path().join("aside");
+    std::fs::rename(&snapshot, &aside).unwrap();
+    // Opening it fails, and not because there is none: as without a file handle.
+    std::fs::create_dir(&snapshot).unwrap();
+    let absent = WriteOptions { if_match: Some(Condition::Absent), ..options() };
+    let palace = manual(&path);
+    for _ in 0..2 {
+        let read = palace.get("kept").map(|found| found.is_some());
+        assert!(read.is_err(), "{read:?}");
+        assert!(palace.scan("", None, 10).is_err());
+        assert!(palace.search("stays", 10).is_err());
+        let value = object(json!({"text": "instead"}));
+        assert!(palace.put_with("kept", &value, &absent).is_err());
+        assert!(palace.compact(Default::default()).is_err());
+        assert!(names(&path, "quarantine").is_empty(), "nothing is known to be damaged");
+    }
+    std::fs::remove_dir(&snapshot).unwrap();
+    std::fs::rename(&aside, &snapshot).unwrap();
+    assert_untouched(&palace, &["kept"], "it can be opened again");
+    assert_no_problem(&path, "it can be opened again");
 }

@@ -188,6 +188,18 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     fn host(&self) -> Host;
 }
 
+/// Whether there is a file, or anything else, of this name.
+///
+/// # Errors
+/// The operating system's: a failure to look is not an answer.
+pub fn exists(fs: &dyn Fs, path: &Path) -> io::Result<bool> {
+    match fs.stat(path) {
+        Ok(_) => Ok(true),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// Reads a whole file from `offset` to its present end.
 ///
 /// # Errors

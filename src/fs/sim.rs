@@ -93,8 +93,9 @@ impl SimDisk {
         Self { shared: Shared::new(state) }
     }
 
-    /// How many calls that change something were made so far, failed ones included. The kinds are those
-    /// of [`Call`].
+    /// How many calls that change something were made so far, failed ones included: those of all kinds
+    /// of [`Call`] but [`Open`](Call::Open), [`Read`](Call::Read), [`List`](Call::List) and
+    /// [`Stat`](Call::Stat).
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.shared.state().operations
@@ -116,8 +117,15 @@ impl SimDisk {
         self.shared.state().faults.one_in = n;
     }
 
-    /// From now on no call fails: takes back [`fail_nth`](Self::fail_nth) and
-    /// [`fail_one_in`](Self::fail_one_in). What failed already stays as it is.
+    /// From now on one in `n` of the calls that only look (open, read, list, stat) fails, by chance, with
+    /// EIO or EMFILE; 0 ends it.
+    pub fn fail_looks_one_in(&self, n: usize) {
+        self.shared.state().faults.looks_one_in = n;
+    }
+
+    /// From now on no call fails: takes back [`fail_nth`](Self::fail_nth),
+    /// [`fail_one_in`](Self::fail_one_in) and [`fail_looks_one_in`](Self::fail_looks_one_in). What failed
+    /// already stays as it is.
     pub fn heal(&self) {
         self.shared.state().faults = Faults::default();
     }
@@ -259,7 +267,16 @@ impl State {
     /// Begins a call that does nothing when it fails.
     fn change(&mut self, process: u64, call: Call) -> io::Result<()> {
         match self.begin(process, call)? {
-            Some(failure) => Err(failure.error()),
+            Some(failure) => Err(failure.error(call)),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a call that only looks.
+    fn look(&mut self, process: u64, call: Call) -> io::Result<()> {
+        self.check(process)?;
+        match self.faults.strike(call, &mut self.chance) {
+            Some(failure) => Err(failure.error(call)),
             None => Ok(()),
         }
     }
@@ -275,7 +292,7 @@ impl State {
         content.modified_ms = self.clock_ms;
         match failure {
             None | Some(Failure::Short) => Ok(count),
-            Some(failure) => Err(failure.error()),
+            Some(failure) => Err(failure.error(Call::Append)),
         }
     }
 
@@ -290,7 +307,7 @@ impl State {
         }
         let news = seen.swap(content.failures, Ordering::Relaxed) < content.failures;
         let failure = failure.or(news.then_some(Failure::Io));
-        failure.map_or(Ok(()), |failure| Err(failure.error()))
+        failure.map_or(Ok(()), |failure| Err(failure.error(Call::Sync)))
     }
 
     fn stat(&self, ino: Ino) -> Stat {

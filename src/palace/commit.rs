@@ -68,6 +68,7 @@ impl<'a> Batch<'a> {
             || writes.iter().any(|(_, condition, _)| condition.is_some());
         let _serial = match conditional {
             true => {
+                palace.shared.notice_replacement(&mut palace.state())?;
                 palace.shared.root.ensure_created()?;
                 Some(lock::conditional(&palace.shared.root)?)
             }

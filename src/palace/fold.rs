@@ -25,7 +25,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{Arc, PoisonError};
+use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 /// A superseded snapshot stays this long after its successor appeared, in milliseconds: a listing of
@@ -131,6 +131,7 @@ impl Palace {
     /// turned out not to hold everything, and then nothing was changed.
     pub fn compact(&self, options: CompactOptions) -> Result<CompactReport> {
         self.writable()?;
+        self.shared.notice_replacement(&mut self.state())?;
         self.seal()?;
         compact(&self.shared.root, &self.shared.program, options)
     }
@@ -156,17 +157,19 @@ impl Palace {
         });
         if !started {
             self.shared.compacting.store(false, SeqCst);
+            // Or the next commit would think that this was tried.
+            *self.tried() = Backlog::default();
         }
     }
 
     /// False also if nothing has changed since it was last tried: some inputs must stay where they are,
     /// and most segments in `open/` belong to the living.
     fn is_due(&self, backlog: Backlog) -> bool {
-        if !policy::due(backlog) {
-            return false;
-        }
-        let mut tried = self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner);
-        std::mem::replace(&mut *tried, backlog) != backlog
+        policy::due(backlog) && std::mem::replace(&mut *self.tried(), backlog) != backlog
+    }
+
+    fn tried(&self) -> MutexGuard<'_, Backlog> {
+        self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -186,9 +189,7 @@ fn compact_once(root: &Root, program: &str) -> bool {
 /// One compaction.
 pub fn compact(root: &Root, program: &str, options: CompactOptions) -> Result<CompactReport> {
     let start = Instant::now();
-    if root.palace().is_none() {
-        root.refresh()?;
-    }
+    root.refresh()?;
     let Some(palace) = root.palace() else { return Ok(CompactReport::default()) };
     if options.dry_run {
         let (inputs, mut report) = Inputs::find(root, palace, options)?;
@@ -313,11 +314,13 @@ impl Inputs {
                     let resource = "snap/ is changing".to_owned();
                     return Err(StoreError::Busy { path, holder: resource }.into());
                 }
-                Err(error) => {
+                // What cannot be read just now may be good, and is no input of a later snapshot either.
+                Err(StoreError::Snapshot(error)) if error.is_of_the_file() => {
                     let reason = error.to_string();
                     retire::quarantine(root, &path, &name, &reason)?;
                     skipped.push(Skipped { path, reason });
                 }
+                Err(error) => return Err(error.into()),
             }
         }
         Ok(all)
@@ -448,6 +451,24 @@ struct Expected {
     key: Key,
     heads: Vec<Heads>,
     changes: Vec<ChangeHash>,
+    /// Bytes that are no change: they have no name, and can only be kept as they are.
+    nameless: Vec<Bytes>,
+}
+
+impl Expected {
+    fn new<'a>(key: Key, rows: &[Row], new: impl Iterator<Item = &'a Bytes>) -> Self {
+        let heads = rows.iter().map(|row| row.heads.clone()).collect();
+        let (mut changes, mut nameless) = (Vec::new(), Vec::new());
+        let kept =
+            rows.iter().flat_map(|row| &row.waiting).map(|change| Bytes::from(change.clone()));
+        for change in new.cloned().chain(kept) {
+            match merge::hash_of(&change) {
+                Ok(hash) => changes.push(hash),
+                Err(_) => nameless.push(change),
+            }
+        }
+        Expected { key, heads, changes, nameless }
+    }
 }
 
 /// Builds one snapshot in `tmp/` from the inputs, leaves out the documents in `forget`, and verifies
@@ -611,26 +632,24 @@ fn changes_by_key(segments: &[Segment]) -> BTreeMap<Key, Vec<Bytes>> {
 }
 
 fn make_row(key: Key, mut found: Vec<Row>, new: &[Bytes]) -> Result<(Row, String, Expected)> {
-    let heads: Vec<_> = found.iter().map(|row| row.heads.clone()).collect();
+    let expected = Expected::new(key.clone(), &found, new.iter());
     if new.is_empty()
         && found.len() == 1
         && let Some(row) = found.pop()
     {
         let text = text_of(&super::state::parse_view(&row.view, &key)?.value);
-        let expected = Expected { key, heads, changes: Vec::new() };
         return Ok((row, text, expected));
     }
     let mut doc = doc_of_rows(&found, &key)?;
     let refused = apply_or_keep(&mut doc, &found, new);
-    let changes = new.iter().filter_map(|change| merge::hash_of(change).ok()).collect();
-    let mut absorbed: Vec<Heads> = heads.iter().rev().cloned().collect();
+    let mut absorbed: Vec<Heads> = expected.heads.iter().rev().cloned().collect();
     absorbed.extend(found.iter().rev().flat_map(|row| row.absorbed.iter().cloned()));
     let now = doc.heads();
     let mut seen = HashSet::new();
     absorbed.retain(|heads| *heads != now && seen.insert(heads.clone()));
     absorbed.truncate(ABSORBED_MAX);
     let (row, text) = row_of(&key, &doc, absorbed, refused)?;
-    Ok((row, text, Expected { key, heads, changes }))
+    Ok((row, text, expected))
 }
 
 /// Applies changes, all at once because each time costs a copy of the document. Gives those that
@@ -714,12 +733,16 @@ pub fn log_row(instance: InstanceId, sequence: u64, body: &Bytes) -> LogRow {
 /// Reads the new snapshot back and looks for everything that went into it.
 fn verify(snapshot: &Snapshot, expected: &[Expected]) -> Result<()> {
     let mut rows = Rows::new(snapshot);
-    for Expected { key, heads, changes } in expected {
+    for Expected { key, heads, changes, nameless } in expected {
         let lacks = |what: String| Error::Unverified { what: format!("{what} of {key}") };
         let row = rows.next_if(key)?.ok_or_else(|| lacks("the row".to_owned()))?;
+        if let Some(lost) = nameless.iter().find(|bytes| !row.waiting.iter().any(|w| w == *bytes)) {
+            return Err(lacks(format!("{} bytes that are no change", lost.len())));
+        }
         let kept = row.waiting.iter().filter_map(|change| merge::hash_of(change).ok());
         let kept: HashSet<ChangeHash> = kept.collect();
-        if changes.is_empty() && heads.iter().all(|heads| *heads == row.heads) {
+        // A row that was copied is not loaded.
+        if changes.iter().all(|hash| kept.contains(hash)) && heads.iter().all(|h| *h == row.heads) {
             continue;
         }
         let doc = doc_of_rows(&[row], key)?;
@@ -745,4 +768,64 @@ fn publish(root: &Root, inputs: &Inputs, folded: &Folded) -> Result<()> {
         retire::retire(root, SEALED, &filename::segment(segment.reader.id()))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merge::Stamp;
+    use crate::snapshot::Source;
+
+    fn change(actor: u8) -> Vec<u8> {
+        let stamp = Stamp { actor: [actor; 16], time_ms: 1, by: "" };
+        let value = serde_json::Map::from_iter([("n".to_owned(), actor.into())]);
+        Doc::default().put(&stamp, None, &value).unwrap().unwrap().bytes
+    }
+
+    fn row(document: &[u8], waiting: &[&[u8]]) -> Row {
+        let mut doc = Doc::default();
+        assert!(doc.apply([document]).rejected.is_empty());
+        let waiting = waiting.iter().map(|bytes| bytes.to_vec()).collect();
+        row_of(&Key::new("k").unwrap(), &doc, Vec::new(), waiting).unwrap().0
+    }
+
+    /// A snapshot that holds this row.
+    fn snapshot(row: &Row) -> Snapshot {
+        let meta = Meta {
+            snapshot: SnapshotId([1; 16]),
+            palace: PalaceId([2; 16]),
+            created_ms: 0,
+            covers: Vec::new(),
+            supersedes: Vec::new(),
+            beside: Vec::new(),
+            appended: 0,
+            documents: 0,
+            commits: 0,
+        };
+        let mut builder = Builder::in_memory(meta).unwrap();
+        builder.add(row, "").unwrap();
+        let (meta, bytes) = builder.finish_bytes().unwrap();
+        Snapshot::open(Source::Bytes(bytes), meta.snapshot).unwrap()
+    }
+
+    #[test]
+    fn a_snapshot_that_lacks_anything_of_its_inputs_is_not_verified() {
+        let (one, two) = (change(1), change(2));
+        let input = row(&one, &[b"no change"]);
+        let new = [Bytes::from(two.clone()), Bytes::from_static(b"noise")];
+        let expected = [Expected::new(input.key.clone(), &[input], new.iter())];
+        let check = |document: &[u8], waiting: &[&[u8]]| {
+            verify(&snapshot(&row(document, waiting)), &expected).map_err(|error| error.to_string())
+        };
+        check(&one, &[&two, b"noise", b"no change"]).unwrap();
+        for (document, waiting, lost) in [
+            (&one, vec![&b"noise"[..], b"no change"], "change"),
+            (&two, vec![&b"noise"[..], b"no change"], "version"),
+            (&one, vec![&two, &b"noise"[..]], "9 bytes that are no change"),
+            (&one, vec![&two, &b"no change"[..]], "5 bytes that are no change"),
+        ] {
+            let error = check(document, &waiting).unwrap_err();
+            assert!(error.contains(&format!("lacks {lost}")), "{error}");
+        }
+    }
 }

@@ -72,6 +72,7 @@ impl Shared {
                     let source = Arc::new(StoreError::from(source));
                     return Err(Error::Store(StoreError::OutcomeUnknown { source }));
                 };
+                // Not as changes that a loaded document has: it may be behind the tail.
                 state.tail.add_own(ticket, body);
                 last = Some(ticket);
             }

@@ -216,6 +216,7 @@ impl Palace {
         let mut state = self.state();
         if state.rescan <= begun {
             let number = self.shared.rescans.fetch_add(1, Ordering::SeqCst) + 1;
+            self.shared.notice_replacement(&mut state)?;
             state.rescan()?;
             state.rescan = number;
         }
@@ -243,8 +244,11 @@ impl Palace {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
     pub fn sync(&self) -> Result<()> {
-        self.shared.sync()?;
-        Ok(self.shared.log.report_lost()?)
+        let synced = self.shared.sync();
+        // What just failed is not said again by the next call.
+        let lost = self.shared.log.report_lost();
+        synced?;
+        Ok(lost?)
     }
 
     /// Seals this process's segment, so that it can be folded. The next write starts another.
@@ -293,6 +297,22 @@ impl Shared {
             self.state.clear_poison();
             state
         })
+    }
+}
+
+impl Shared {
+    /// If the directory was taken away or replaced under this process, starts over in the one that is
+    /// there now, under a new identity.
+    fn notice_replacement(&self, state: &mut State) -> Result<()> {
+        if self.root.is_replaced()? {
+            let path = self.root.path().to_owned();
+            tracing::warn!(path = %path.display(), "the palace was taken away or replaced");
+            self.log.abandon(StoreError::Replaced { path });
+            state.start_over(self.root.clone());
+            *self.built_on.lock().unwrap_or_else(PoisonError::into_inner) = Foundation::default();
+            self.root.forget();
+        }
+        Ok(())
     }
 }
 

@@ -16,6 +16,7 @@ use crate::snapshot::{Row, Snapshot, ViewRow};
 use crate::store::follow::Follower;
 use crate::store::log::Log;
 use crate::store::own::OwnSegments;
+use crate::store::root::Root;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
@@ -64,6 +65,13 @@ impl State {
             writing_as: None,
             own,
         }
+    }
+
+    /// Forgets everything: the directory is another one now.
+    pub fn start_over(&mut self, root: Arc<Root>) {
+        self.own.disown_all();
+        let follower = Follower::new(root, self.own.clone());
+        *self = State { rescan: self.rescan, ..State::new(follower, self.own.clone()) };
     }
 
     /// Looks at the directory.

@@ -131,6 +131,14 @@ fn check_segment(follower: &Follower, reader: &Reader, found: &mut Verification)
         let what = "the segment is empty: it was cut off, or is still being copied".to_owned();
         found.note(path(), None, Severity::Problem, what);
     }
+    if let Some(header) = reader.header().filter(|header| header.segment != reader.id()) {
+        let what = format!(
+            "this segment was renamed, or is a renamed copy: its header names segment {}; it is read \
+             and folded like any other",
+            header.segment
+        );
+        found.note(path(), None, Severity::Note, what);
+    }
     if let Some(palace) = follower.stranger(reader) {
         let what =
             format!("this segment belongs to palace {palace}; it is read, and never retired");

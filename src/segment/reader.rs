@@ -10,7 +10,7 @@ use bytes::Bytes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// One commit as it stands in a segment. The body is known to decode.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,6 +39,8 @@ pub struct Reader {
     seen_upto: u64,
     /// Everything before is known to be on disk.
     synced_upto: Arc<AtomicU64>,
+    /// A sync of it failed here.
+    doubted: Arc<AtomicBool>,
     /// Offsets of commits that were given although an invalid region stands before them.
     given: HashSet<u64>,
     regions: Vec<Region>,
@@ -63,6 +65,7 @@ impl Reader {
             valid_upto: 0,
             seen_upto: 0,
             synced_upto: Arc::default(),
+            doubted: Arc::default(),
             given: HashSet::new(),
             regions: Vec::new(),
             malformed: Vec::new(),
@@ -163,6 +166,7 @@ impl Reader {
             path: self.path.clone(),
             file: self.file.clone(),
             synced_upto: self.synced_upto.clone(),
+            doubted: self.doubted.clone(),
         }
     }
 
@@ -238,6 +242,7 @@ pub struct ForeignSync {
     path: PathBuf,
     file: Arc<dyn File>,
     synced_upto: Arc<AtomicU64>,
+    doubted: Arc<AtomicBool>,
 }
 
 impl ForeignSync {
@@ -259,13 +264,17 @@ impl ForeignSync {
     ///
     /// It can as long as the owner holds the segment. An owner whose sync failed lets go of it, and the
     /// bytes of that sync may never reach the disk: the kernel calls them clean, shows them to every
-    /// reader, and tells nobody who opens the file later.
+    /// reader, and tells nobody who opens the file later. For the same reason a sync that failed here is
+    /// not tried again: the next one would say yes.
     ///
     /// # Errors
     /// Nothing that depends on the segment may be acknowledged then, nor after `false`.
     pub fn secure(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
+        if self.doubted.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
         let length = self.file.stat().at("look at", &self.path)?.len;
-        self.sync()?;
+        self.sync().inspect_err(|_| self.doubted.store(true, Ordering::Relaxed))?;
         // The lock belongs to the open file, so that this one is freed at once.
         let owned = match fs.open(&self.path) {
             Ok(file) => !file.try_lock().at("lock", &self.path)?,

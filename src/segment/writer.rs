@@ -5,7 +5,7 @@ use crate::format::header::{Header, encode_footer};
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::record::{Kind, Record, encode};
 use crate::format::{filename, record};
-use crate::fs::{At, File, Fs, Stat};
+use crate::fs::{At, File, Fs, Stat, exists};
 use std::path::{Path, PathBuf};
 
 /// A segment that this process appends to. It holds the file's flock for as long as it lives: that
@@ -149,7 +149,7 @@ impl Writer {
         self.write(&[(Kind::Footer, sequence, &footer)])?;
         self.sync()?;
         let to = sealed.join(filename::segment(self.id));
-        if fs.stat(&to).is_ok() {
+        if exists(fs, &to).at("look for", &to)? {
             // Somebody copied files. It stays where it is, and is sealed once the other is folded.
             return Ok(());
         }

@@ -96,6 +96,16 @@ pub enum SnapshotError {
     },
 }
 
+impl SnapshotError {
+    /// Whether the file is to blame, so that it will be no better for being read again. Otherwise it is
+    /// the machine: no file handle left, an I/O error.
+    #[must_use]
+    pub fn is_of_the_file(&self) -> bool {
+        use SnapshotError::{Damaged, Newer, NotASnapshot, WrongId};
+        matches!(self, Damaged { .. } | Newer { .. } | NotASnapshot { .. } | WrongId { .. })
+    }
+}
+
 fn at_key(key: Option<&str>) -> String {
     key.map(|key| format!(" (document {key:?})")).unwrap_or_default()
 }

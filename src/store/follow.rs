@@ -44,6 +44,14 @@ pub struct News {
     pub snapshots: bool,
 }
 
+impl News {
+    fn add(&mut self, reader: &Reader, commits: Vec<Commit>) {
+        let instance = reader.header().map(|header| header.instance);
+        let found = |commit| Found { segment: reader.id(), instance, commit };
+        self.commits.extend(commits.into_iter().map(found));
+    }
+}
+
 /// A segment and where it stands.
 #[derive(Debug)]
 pub struct Followed {
@@ -134,16 +142,16 @@ impl Follower {
             self.follow(directory, id)?;
         }
         let Some(followed) = self.segments.get_mut(&(id, sealed)) else { return Ok(()) };
-        let mut commits = followed.reader.read_new()?;
+        let reader = &mut followed.reader;
+        // Noted before anything else can fail: a reader gives each commit once.
+        let commits = reader.read_new()?;
+        news.add(reader, commits);
         // One that another machine wrote, and whose end is missing, may be a copy under way.
         let here = |header: &Header| header.machine == self.root.fs().host().machine;
-        let reader = &mut followed.reader;
         if sealed && !reader.settled() && (reader.whole() || reader.header().is_some_and(here)) {
-            commits.extend(reader.settle()?);
+            let commits = reader.settle()?;
+            news.add(reader, commits);
         }
-        let instance = followed.reader.header().map(|header| header.instance);
-        let found = |commit| Found { segment: id, instance, commit };
-        news.commits.extend(commits.into_iter().map(found));
         Ok(())
     }
 
@@ -211,14 +219,9 @@ impl Follower {
             return Ok(false);
         }
         match error {
-            // These files will be no better for being read again, and the others can be read. A newer
-            // format belongs to a newer palace.json, so in this palace its number is a flipped bit.
-            StoreError::Snapshot(
-                error @ (SnapshotError::Damaged { .. }
-                | SnapshotError::Newer { .. }
-                | SnapshotError::NotASnapshot { .. }
-                | SnapshotError::WrongId { .. }),
-            ) => {
+            // The others can be read. A newer format belongs to a newer palace.json, so in this palace
+            // its number is a flipped bit.
+            StoreError::Snapshot(error) if error.is_of_the_file() => {
                 tracing::warn!(path = %path.display(), %error, "a snapshot cannot be read");
                 self.unreadable.insert(id, (error, now_ms));
                 Ok(true)

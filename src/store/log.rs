@@ -12,6 +12,7 @@ use super::turn::{Queued, Turn, seal};
 use crate::format::id::InstanceId;
 use crate::segment::writer::Writer;
 use bytes::Bytes;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 /// When a commit counts as done.
@@ -209,7 +210,9 @@ impl Log {
             sync: std::mem::take(&mut inner.sync_wanted),
         };
         drop(inner);
-        let outcome = turn.write(batch);
+        // A panic is a bug, but whoever waits for this turn must not wait for ever.
+        let written = catch_unwind(AssertUnwindSafe(|| turn.write(batch)));
+        let outcome = written.unwrap_or_else(|_| Err(turn.broken_off()));
         let mut inner = self.lock();
         let Turn { writer, unsynced, touched, .. } = turn;
         match outcome {
@@ -259,6 +262,20 @@ impl Log {
         let Some(writer) = inner.writer.take() else { return Ok(()) };
         drop(inner);
         Ok(seal(self.root.as_ref(), &self.own, writer, last)?)
+    }
+
+    /// Gives the instance up: the directory that it wrote to is not there any more. Commits that are not
+    /// on disk fail, and the next one belongs to a new instance, since the numbers of this one are taken
+    /// in files that may come back.
+    pub fn abandon(&self, error: StoreError) {
+        let mut inner = self.lock();
+        while inner.leading {
+            inner = self.wait_for_turn(inner, 0);
+        }
+        if inner.instance.is_some() {
+            inner.give_up(error, true);
+            self.turn.iter().for_each(Condvar::notify_all);
+        }
     }
 
     /// Whether commits that counted as buffered may be lost to a power cut, because the disk failed

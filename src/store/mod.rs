@@ -77,6 +77,15 @@ pub enum StoreError {
         #[source]
         source: ManifestError,
     },
+    /// The directory was deleted, moved away or replaced after this process had looked at it.
+    #[error(
+        "the palace at {} was taken away, or another put in its place, while this was written; try again",
+        path.display()
+    )]
+    Replaced {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The palace was opened read-only, or belongs to another user.
     #[error("the palace at {} cannot be written: {reason}", path.display())]
     ReadOnly {

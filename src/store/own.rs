@@ -83,6 +83,16 @@ impl OwnSegments {
         self.lock().retain(|own| own.segment != segment);
     }
 
+    /// Gives all segments up that are not sealed.
+    pub fn disown_unsealed(&self) {
+        self.lock().retain(|own| own.sealed_bytes.is_some());
+    }
+
+    /// Gives all segments up: they are not in this directory any more.
+    pub fn disown_all(&self) {
+        self.lock().clear();
+    }
+
     /// Whether this process wrote it.
     #[must_use]
     pub fn contains(&self, segment: SegmentId) -> bool {

@@ -7,7 +7,7 @@ use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{self, QUARANTINE, SNAP, TMP, TRASH};
 use crate::format::id::SnapshotId;
-use crate::fs::{At, read_from};
+use crate::fs::{At, exists, read_from};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -106,7 +106,7 @@ fn left_behind(root: &Root, path: &Path, now_ms: i64) -> Result<bool, StoreError
 /// What the system says.
 pub fn quarantine(root: &Root, path: &Path, name: &str, report: &str) -> Result<(), StoreError> {
     let (copy, text) = (root.file(QUARANTINE, name), root.file(QUARANTINE, &format!("{name}.txt")));
-    if root.fs().stat(&text).is_ok() {
+    if exists(root.fs(), &text).at("look for", &text)? {
         return Ok(());
     }
     let file = root.fs().open(path).at("open", path)?;

@@ -7,11 +7,11 @@ use super::StoreError;
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
-use crate::fs::{At, Fs, class, read_from};
+use crate::fs::{At, Fs, Stat, class, exists, read_from};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why a palace is open read-only.
 const ASKED: &str = "it was opened read-only";
@@ -22,11 +22,20 @@ const NOT_OWNER: &str = "only the owner of the directory writes or compacts; run
 pub struct Root {
     fs: Arc<dyn Fs>,
     path: PathBuf,
-    manifest: OnceLock<Manifest>,
+    known: Mutex<Known>,
     read_only: Option<&'static str>,
     /// Whether this process has seen to it that the directories and the manifest are on disk. That they
     /// are there is not enough: who made them may have died before it synced them.
     durable: AtomicBool,
+}
+
+/// What is known of `palace.json`.
+#[derive(Clone, Copy, Debug, Default)]
+struct Known {
+    /// Which palace it says this is, or said.
+    palace: Option<PalaceId>,
+    /// Which file it is. It never changes, so another file, length or time means another palace.
+    file: Option<Stat>,
 }
 
 impl Root {
@@ -40,12 +49,12 @@ impl Root {
         let mut root = Root {
             fs,
             path: path.to_owned(),
-            manifest: OnceLock::new(),
+            known: Mutex::default(),
             read_only: read_only.then_some(ASKED),
             durable: AtomicBool::new(false),
         };
         match root.read_manifest()? {
-            Some(manifest) => drop(root.manifest.set(manifest)),
+            Some(read) => drop(root.learn(read)),
             None if root.is_blank()? && !read_only => {}
             None => return Err(StoreError::NoPalace { path: root.path }),
         }
@@ -56,11 +65,17 @@ impl Root {
     }
 
     fn exists(&self) -> Result<bool, StoreError> {
-        match self.fs.stat(&self.path) {
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Ok(Err(error).at("look at", &self.path)?),
-        }
+        Ok(exists(&*self.fs, &self.path).at("look at", &self.path)?)
+    }
+
+    /// What it says leaves this whole, so a poisoned lock is taken all the same.
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn learn(&self, (manifest, file): (Manifest, Stat)) -> PalaceId {
+        *self.known() = Known { palace: Some(manifest.palace), file: Some(file) };
+        manifest.palace
     }
 
     /// Whether there is nothing here yet: no directory, or one with no more in it than what a creation
@@ -74,7 +89,7 @@ impl Root {
         }
     }
 
-    fn read_manifest(&self) -> Result<Option<Manifest>, StoreError> {
+    fn read_manifest(&self) -> Result<Option<(Manifest, Stat)>, StoreError> {
         let path = self.path.join(MANIFEST);
         let file = match self.fs.open(&path) {
             Ok(file) => file,
@@ -85,8 +100,9 @@ impl Root {
             Err(error) => return Ok(Err(error).at("open", &path)?),
         };
         let bytes = read_from(&*file, 0).at("read", &path)?;
+        let stat = file.stat().at("look at", &path)?;
         match Manifest::decode(&bytes) {
-            Ok(manifest) => Ok(Some(manifest)),
+            Ok(manifest) => Ok(Some((manifest, stat))),
             Err(ManifestError::Newer { found }) => {
                 Err(StoreError::Newer { path: self.path.clone(), found })
             }
@@ -98,17 +114,18 @@ impl Root {
     /// at once: the first to name its `palace.json` decides the id, and the other takes it over.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`], or what the system says.
+    /// [`StoreError::ReadOnly`], [`StoreError::Replaced`], or what the system says.
     pub fn ensure_created(&self) -> Result<PalaceId, StoreError> {
         if let Some(reason) = self.read_only {
             return Err(StoreError::ReadOnly { path: self.path.clone(), reason });
         }
+        self.still_there()?;
         let whole = DIRECTORIES.iter().all(|name| self.fs.stat(&self.path.join(name)).is_ok());
-        if let Some(manifest) = self.manifest.get()
+        if let Known { palace: Some(palace), file: Some(_) } = *self.known()
             && whole
             && self.durable.load(Ordering::Relaxed)
         {
-            return Ok(manifest.palace);
+            return Ok(palace);
         }
         // It may have been created, by somebody else, since this process looked.
         if self.exists()? && !self.fs.owned(&self.path).at("look at", &self.path)? {
@@ -117,13 +134,13 @@ impl Root {
         self.create_directory_chain(&self.path)?;
         self.sync_ancestors()?;
         self.create_directory(&self.path.join(TMP))?;
-        let manifest = self.ensure_manifest()?;
+        let read = self.ensure_manifest()?;
         for name in DIRECTORIES {
             self.create_directory(&self.path.join(name))?;
         }
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
         self.durable.store(true, Ordering::Relaxed);
-        Ok(self.manifest.get_or_init(|| manifest).palace)
+        Ok(self.learn(read))
     }
 
     /// As [`Root::ensure_created`], with the id of a palace that this one is to be a copy of.
@@ -132,7 +149,7 @@ impl Root {
     /// As [`Root::ensure_created`].
     pub fn create_as(&self, palace: Option<PalaceId>) -> Result<PalaceId, StoreError> {
         if let Some(palace) = palace {
-            self.manifest.get_or_init(|| Manifest::new(palace, self.fs.now_ms()));
+            self.known().palace.get_or_insert(palace);
         }
         self.ensure_created()
     }
@@ -171,15 +188,15 @@ impl Root {
         }
     }
 
-    fn ensure_manifest(&self) -> Result<Manifest, StoreError> {
-        if let Some(manifest) = self.read_manifest()? {
+    fn ensure_manifest(&self) -> Result<(Manifest, Stat), StoreError> {
+        if let Some(read) = self.read_manifest()? {
             // On disk before the directories beside it: those without it would be no palace.
             self.fs.sync_dir(&self.path).at("sync", &self.path)?;
-            return Ok(manifest);
+            return Ok(read);
         }
         let id = self.random()?;
         // A palace whose files were deleted under a running process comes back as the same palace.
-        let palace = self.manifest.get().map_or(PalaceId(id), |manifest| manifest.palace);
+        let palace = self.palace().unwrap_or(PalaceId(id));
         let (tmp, path) = (self.tmp(&format!("{}.json", PalaceId(id))), self.path.join(MANIFEST));
         let manifest = Manifest::new(palace, self.fs.now_ms());
         self.write_whole(&tmp, manifest.encode().as_bytes())?;
@@ -272,7 +289,7 @@ impl Root {
     /// The palace's id; `None` before it exists on disk.
     #[must_use]
     pub fn palace(&self) -> Option<PalaceId> {
-        self.manifest.get().map(|manifest| manifest.palace)
+        self.known().palace
     }
 
     /// Learns of a `palace.json` that another process made since this one looked.
@@ -280,12 +297,42 @@ impl Root {
     /// # Errors
     /// As [`Root::open`].
     pub fn refresh(&self) -> Result<(), StoreError> {
-        if self.manifest.get().is_none()
-            && let Some(manifest) = self.read_manifest()?
-        {
-            self.manifest.get_or_init(|| manifest);
+        let unknown = self.known().file.is_none();
+        if unknown && let Some(read) = self.read_manifest()? {
+            self.learn(read);
         }
         Ok(())
+    }
+
+    /// Whether the directory that this process looked at was deleted, moved away, or replaced.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn is_replaced(&self) -> Result<bool, StoreError> {
+        let Some(known) = self.known().file else { return Ok(false) };
+        let path = self.path.join(MANIFEST);
+        match self.fs.stat(&path) {
+            Ok(found) => Ok(found != known),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Err(error) => Ok(Err(error).at("look at", &path)?),
+        }
+    }
+
+    /// [`Root::is_replaced`] as an error, for whoever is in the middle of a write.
+    ///
+    /// # Errors
+    /// [`StoreError::Replaced`], or what the system says.
+    pub fn still_there(&self) -> Result<(), StoreError> {
+        match self.is_replaced()? {
+            true => Err(StoreError::Replaced { path: self.path.clone() }),
+            false => Ok(()),
+        }
+    }
+
+    /// Forgets the directory, so that whatever is there now is looked at, or made, anew.
+    pub fn forget(&self) {
+        self.known().file = None;
+        self.durable.store(false, Ordering::Relaxed);
     }
 
     /// Why this palace cannot be written, if so.

@@ -10,7 +10,7 @@ use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED};
 use crate::format::header::Header;
 use crate::format::id::SegmentId;
-use crate::fs::{At, Host, class};
+use crate::fs::{At, Host, class, exists};
 use crate::segment::reader::Reader;
 use std::io::ErrorKind;
 
@@ -65,7 +65,7 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
         reader.read_new()?;
         match reason_to_leave(reader.header(), host, trusted) {
             Some(reason) if !adopt => done.left.push((id, reason)),
-            _ if root.fs().stat(&root.file(SEALED, &name)).is_ok() => {
+            _ if exists(root.fs(), &root.file(SEALED, &name)).at("look for", &path)? => {
                 done.left.push((id, Left::Twice));
             }
             _ => match root.fs().rename(&path, &root.file(SEALED, &name)) {

@@ -10,6 +10,7 @@ use super::root::Root;
 use crate::format::filename::{OPEN, SEALED, TMP};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, SegmentId};
+use crate::fs::FsError;
 use crate::segment::SegmentError;
 use crate::segment::writer::Writer;
 use bytes::Bytes;
@@ -74,6 +75,15 @@ impl Turn<'_> {
         }
     }
 
+    /// After a panic: nothing is known of the segment, so it is given up like one that cannot be written.
+    pub fn broken_off(&mut self) -> StoreError {
+        self.touched = true;
+        self.own.disown_unsealed();
+        let source = std::io::Error::other("a thread panicked while it wrote");
+        let path = self.root.path().to_owned();
+        FsError { action: "write to", path, source }.into()
+    }
+
     fn rotate_if_full(&mut self) -> Result<(), StoreError> {
         let Some(writer) = self.writer.take_if(|writer| writer.end() >= SEGMENT_BYTES) else {
             return Ok(());
@@ -106,6 +116,8 @@ impl Turn<'_> {
         if !named? {
             return Ok(false);
         }
+        // It may have its name in another directory than the one that the commits build on.
+        self.root.still_there()?;
         // Only now: what was written after the segment lost its name is in no snapshot that replaces it.
         let items = self.unsynced.get(from..).unwrap_or_default();
         if let (Some(first), Some(last)) = (items.first(), items.last()) {

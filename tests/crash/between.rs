@@ -2,7 +2,7 @@
 
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
-use crdt_palace::fs::sim::{SimDisk, SimFs};
+use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::fs::{File, Fs, Host, Stat};
 use crdt_palace::palace::fold::{CompactOptions, Extent};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
@@ -15,7 +15,16 @@ type Action = Box<dyn FnOnce() + Send>;
 
 /// What happens, and before which call.
 #[derive(Clone)]
-struct Plan(Arc<Mutex<(u64, Option<Action>)>>);
+pub struct Plan(Arc<Mutex<Planned>>);
+
+#[derive(Default)]
+struct Planned {
+    /// How many calls it is away.
+    left: u64,
+    /// Only these are counted.
+    only: Option<Call>,
+    action: Option<Action>,
+}
 
 impl std::fmt::Debug for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -24,11 +33,29 @@ impl std::fmt::Debug for Plan {
 }
 
 impl Plan {
-    fn tick(&self) {
+    /// A process, and the plan for its calls: nothing, at first.
+    pub fn new(inner: SimFs) -> (Interrupted, Plan) {
+        let plan = Plan(Arc::default());
+        (Interrupted { inner, plan: plan.clone() }, plan)
+    }
+
+    /// Before the `nth` call from now on, of this kind or of any.
+    pub fn before(&self, nth: u64, only: Option<Call>, action: impl FnOnce() + Send + 'static) {
+        *self.0.lock().unwrap() = Planned { left: nth, only, action: Some(Box::new(action)) };
+    }
+
+    /// Forgets the plan. Says whether it had happened.
+    pub fn end(&self) -> bool {
+        std::mem::take(&mut *self.0.lock().unwrap()).action.is_none()
+    }
+
+    fn tick(&self, call: Call) {
         let action = {
             let mut plan = self.0.lock().unwrap();
-            plan.0 = plan.0.wrapping_sub(1);
-            if plan.0 == 0 { plan.1.take() } else { None }
+            if plan.only.is_none_or(|only| only == call) {
+                plan.left = plan.left.wrapping_sub(1);
+            }
+            if plan.left == 0 { plan.action.take() } else { None }
         };
         if let Some(action) = action {
             action();
@@ -38,7 +65,7 @@ impl Plan {
 
 /// A process in whose calls others act.
 #[derive(Debug)]
-struct Interrupted {
+pub struct Interrupted {
     inner: SimFs,
     plan: Plan,
 }
@@ -57,15 +84,15 @@ impl Interrupted {
 
 impl File for InterruptedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.plan.tick();
+        self.plan.tick(Call::Read);
         self.inner.read_at(buffer, offset)
     }
     fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.plan.tick();
+        self.plan.tick(Call::Append);
         self.inner.append(bytes)
     }
     fn sync(&self) -> io::Result<()> {
-        self.plan.tick();
+        self.plan.tick(Call::Sync);
         self.inner.sync()
     }
     fn stat(&self) -> io::Result<Stat> {
@@ -78,15 +105,15 @@ impl File for InterruptedFile {
 
 impl Fs for Interrupted {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        self.plan.tick();
+        self.plan.tick(Call::CreateDir);
         self.inner.create_dir(path)
     }
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.plan.tick();
+        self.plan.tick(Call::Create);
         Ok(self.file(self.inner.create(path)?))
     }
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        self.plan.tick();
+        self.plan.tick(Call::Open);
         Ok(self.file(self.inner.open(path)?))
     }
     fn open_lock(&self, path: &Path) -> io::Result<Box<dyn File>> {
@@ -96,28 +123,28 @@ impl Fs for Interrupted {
         self.inner.write_note(path, note)
     }
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        self.plan.tick();
+        self.plan.tick(Call::List);
         self.inner.list(path)
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
-        self.plan.tick();
+        self.plan.tick(Call::Stat);
         self.inner.stat(path)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.plan.tick();
+        self.plan.tick(Call::Rename);
         self.inner.rename(from, to)
     }
 
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.plan.tick();
+        self.plan.tick(Call::Rename);
         self.inner.rename_noreplace(from, to)
     }
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.plan.tick();
+        self.plan.tick(Call::Remove);
         self.inner.remove(path)
     }
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        self.plan.tick();
+        self.plan.tick(Call::SyncDir);
         self.inner.sync_dir(path)
     }
     fn local_path(&self, path: &Path) -> Option<PathBuf> {
@@ -170,9 +197,8 @@ const KILL: u32 = 8;
 /// such a call.
 fn interrupt(seed: u64, compacts: bool, n: u64, what: u32) -> bool {
     let disk = SimDisk::new(seed);
-    let plan = Plan(Arc::new(Mutex::new((0, None))));
     let (one, other) = (disk.process(), disk.process());
-    let interrupted = Interrupted { inner: one.clone(), plan: plan.clone() };
+    let (interrupted, plan) = Plan::new(one.clone());
     let palace =
         Options::default().fs(Arc::new(interrupted)).auto_compact(false).open(PALACE).unwrap();
     let second = open(other.clone()).unwrap();
@@ -193,15 +219,14 @@ fn interrupt(seed: u64, compacts: bool, n: u64, what: u32) -> bool {
             one.kill();
         }
     };
-    *plan.0.lock().unwrap() = (n, Some(Box::new(action)));
+    plan.before(n, None, action);
     let mut promised = vec!["first", "second"];
     if compacts {
         compact(&palace);
     } else if set(&palace, "third") {
         promised.push("third");
     }
-    let happened = plan.0.lock().unwrap().1.is_none();
-    plan.0.lock().unwrap().1 = None;
+    let happened = plan.end();
     if *written.lock().unwrap() {
         promised.push("between");
     } else {

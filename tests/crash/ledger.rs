@@ -2,8 +2,8 @@
 
 use crdt_palace::format::hash::Etag;
 use crdt_palace::fs::sim::SimDisk;
-use crdt_palace::palace::Palace;
 use crdt_palace::palace::verify::verify;
+use crdt_palace::palace::{Error, Palace};
 use crdt_palace::store::log::Durability;
 use crdt_palace::store::root::Root;
 use serde_json::{Map, Value, json};
@@ -100,7 +100,7 @@ impl Ledger {
     /// Compares what a process reads with what was promised.
     pub fn check(&self, palace: &Palace) {
         for key in self.keys() {
-            self.check_document(palace, key);
+            self.check_document(palace, key).unwrap();
         }
         self.check_calls(palace);
         let page = palace.scan("", None, 1_000).unwrap();
@@ -110,10 +110,14 @@ impl Ledger {
         }
     }
 
-    pub fn check_document(&self, palace: &Palace, key: &str) {
-        let found = palace.get(key).unwrap();
+    /// Compares one document.
+    ///
+    /// # Errors
+    /// It cannot be read just now: that says nothing about it.
+    pub fn check_document(&self, palace: &Palace, key: &str) -> Result<(), Error> {
+        let found = palace.get(key)?;
         let value = found.as_ref().map(|document| document.value.clone()).unwrap_or_default();
-        let history: Vec<_> = palace.history(key).unwrap().iter().map(|c| c.hash).collect();
+        let history: Vec<_> = palace.history(key)?.iter().map(|c| c.hash).collect();
         let (mut least, mut most) = (0, 0);
         for write in self.writes.iter().filter(|write| write.key == key) {
             let promised = matches!(write.fate, Fate::Acknowledged(_));
@@ -147,6 +151,7 @@ impl Ledger {
             assert!(document.conflicts.is_empty() || self.has_concurrency(), "{document:?}");
             assert!(!document.incomplete || self.holes, "{key} is incomplete");
         }
+        Ok(())
     }
 
     /// Writes whose outcome is unknown may turn up beside later ones.

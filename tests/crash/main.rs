@@ -20,22 +20,30 @@
 //! | `open/` is not synced | every seeded test, the script |
 //! | a new snapshot's bytes are not synced | every seeded test, the script |
 //! | after a failure, what was not synced before is not written again | faults and buffered writes |
+//! | what a rescan had read before it failed is forgotten | faults, looks |
 //!
 //! That a commit carries along changes of a segment sealed by others takes three processes inside one
 //! another's calls, which no test here makes; the model in tests/model shows it.
 
 mod between;
 mod chance;
+mod copies;
 mod damage;
+mod failures;
 mod ledger;
+mod looks;
 mod machine;
 mod refusals;
+mod replaced;
 mod script;
 mod sharing;
 
 use chance::Chance;
 use machine::{Machine, Weather};
 use std::panic::{AssertUnwindSafe, catch_unwind};
+
+/// How many runs each of the seeded tests makes.
+const SEEDS: u64 = 620;
 
 fn number_from_env(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
@@ -66,26 +74,26 @@ fn live(seed: u64, weather: Weather) {
 
 #[test]
 fn seeded_kills_and_power_cuts() {
-    each_seed(120, |seed| live(seed, Weather::default()));
+    each_seed(SEEDS, |seed| live(seed, Weather::default()));
 }
 
 #[test]
 fn seeded_buffered_writes() {
-    each_seed(120, |seed| live(seed, Weather { buffered: true, ..Weather::default() }));
+    each_seed(SEEDS, |seed| live(seed, Weather { buffered: true, ..Weather::default() }));
 }
 
 #[test]
 fn seeded_faults() {
-    each_seed(120, |seed| live(seed, Weather { faults: true, ..Weather::default() }));
+    each_seed(SEEDS, |seed| live(seed, Weather { faults: true, ..Weather::default() }));
 }
 
 #[test]
 fn seeded_faults_and_buffered_writes() {
     let weather = Weather { faults: true, buffered: true, ..Weather::default() };
-    each_seed(120, |seed| live(seed, weather));
+    each_seed(SEEDS, |seed| live(seed, weather));
 }
 
 #[test]
 fn seeded_locks_that_lie() {
-    each_seed(120, |seed| live(seed, Weather { lying_locks: true, ..Weather::default() }));
+    each_seed(SEEDS, |seed| live(seed, Weather { lying_locks: true, ..Weather::default() }));
 }

@@ -6,7 +6,7 @@
 use super::splitmix::SplitMix;
 use std::io;
 
-/// A call that changes something, by kind.
+/// A call that can be made to fail, by kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// [`create`](crate::fs::Fs::create), and an [`open_lock`](crate::fs::Fs::open_lock) that creates.
@@ -21,10 +21,26 @@ pub enum Call {
     Sync,
     /// [`sync_dir`](crate::fs::Fs::sync_dir).
     SyncDir,
-    /// [`rename_noreplace`](crate::fs::Fs::rename_noreplace).
+    /// [`rename`](crate::fs::Fs::rename) and [`rename_noreplace`](crate::fs::Fs::rename_noreplace).
     Rename,
     /// [`remove`](crate::fs::Fs::remove).
     Remove,
+    /// [`open`](crate::fs::Fs::open), and an [`open_lock`](crate::fs::Fs::open_lock) that finds its file.
+    Open,
+    /// [`read_at`](crate::fs::File::read_at).
+    Read,
+    /// [`list`](crate::fs::Fs::list).
+    List,
+    /// Whatever asks about a file, by name or open: [`stat`](crate::fs::Fs::stat), `fs_type`, `owned`.
+    Stat,
+}
+
+impl Call {
+    /// Whether it only looks: it changes nothing, and is none of the disk's
+    /// [`operations`](super::SimDisk::operations).
+    pub(super) fn looks(self) -> bool {
+        matches!(self, Self::Open | Self::Read | Self::List | Self::Stat)
+    }
 }
 
 /// How a call fails.
@@ -33,17 +49,22 @@ pub enum Failure {
     /// EIO. An append may have written a part; a sync gives the unsynced bytes up for good, and a later
     /// sync of the same file succeeds without them. Any other call has done nothing.
     Io,
-    /// ENOSPC, with the same leftovers.
+    /// ENOSPC, with the same leftovers. A call that only looks fails with EIO.
     NoSpace,
     /// An append writes less than asked, and says so. Any other call fails with EIO.
     Short,
+    /// EMFILE: the process has no file handle left. Nothing was done. Only a call that needs one, to
+    /// create, to open or to list, can fail like this; any other fails with EIO.
+    NoHandle,
 }
 
 impl Failure {
-    pub(super) fn error(self) -> io::Error {
+    pub(super) fn error(self, call: Call) -> io::Error {
+        let needs_handle = matches!(call, Call::Create | Call::Open | Call::List);
         match self {
-            Self::Io | Self::Short => rustix::io::Errno::IO.into(),
-            Self::NoSpace => rustix::io::Errno::NOSPC.into(),
+            Self::NoSpace if !call.looks() => rustix::io::Errno::NOSPC.into(),
+            Self::NoHandle if needs_handle => rustix::io::Errno::MFILE.into(),
+            _ => rustix::io::Errno::IO.into(),
         }
     }
 }
@@ -53,8 +74,10 @@ impl Failure {
 pub(super) struct Faults {
     /// The call, how many of its kind are still to succeed, and the failure.
     planned: Vec<(Call, u64, Failure)>,
-    /// One call in so many fails; 0 is none.
+    /// One call that changes something in so many fails; 0 is none.
     pub(super) one_in: usize,
+    /// One call that only looks in so many fails; 0 is none.
+    pub(super) looks_one_in: usize,
 }
 
 impl Faults {
@@ -76,13 +99,17 @@ impl Faults {
             *left -= 1;
             true
         });
-        struck.or_else(|| self.by_chance(chance))
+        struck.or_else(|| self.by_chance(call, chance))
     }
 
-    fn by_chance(&self, chance: &mut SplitMix) -> Option<Failure> {
-        if self.one_in == 0 || chance.below(self.one_in) != 0 {
+    fn by_chance(&self, call: Call, chance: &mut SplitMix) -> Option<Failure> {
+        let one_in = if call.looks() { self.looks_one_in } else { self.one_in };
+        if one_in == 0 || chance.below(one_in) != 0 {
             return None;
         }
-        [Failure::Io, Failure::NoSpace, Failure::Short].get(chance.below(3)).copied()
+        match call.looks() {
+            true => [Failure::Io, Failure::NoHandle].get(chance.below(2)).copied(),
+            false => [Failure::Io, Failure::NoSpace, Failure::Short].get(chance.below(3)).copied(),
+        }
     }
 }

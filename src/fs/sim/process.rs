@@ -50,7 +50,7 @@ impl Fs for SimFs {
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
         let mut state = self.disk.state();
-        state.check(self.process)?;
+        state.look(self.process, Call::Open)?;
         let ino = state.image.find_file(path)?;
         Ok(self.opened(&mut state, ino, false))
     }
@@ -64,7 +64,10 @@ impl Fs for SimFs {
                 let now = state.clock_ms;
                 state.image.create(path, now)?
             }
-            found => found?,
+            found => {
+                state.look(self.process, Call::Open)?;
+                found?
+            }
         };
         Ok(self.opened(&mut state, ino, true))
     }
@@ -82,21 +85,27 @@ impl Fs for SimFs {
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut state = self.disk.state();
-        state.check(self.process)?;
+        state.look(self.process, Call::List)?;
         let mut names = state.image.list(path)?;
         state.chance.shuffle(&mut names);
         Ok(names)
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
-        let state = self.disk.state();
-        state.check(self.process)?;
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Stat)?;
         Ok(state.stat(state.image.find(path)?))
     }
 
-    /// Nobody renames over a name that is taken, so this is one operation of the disk with the other.
+    /// As on a real system, whoever did not look whether the name was taken loses the file that had it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        self.rename_noreplace(from, to)
+        let mut state = self.disk.state();
+        state.change(self.process, Call::Rename)?;
+        state.image.find_file(from)?;
+        if state.image.find_file(to).is_ok() {
+            state.image.remove(to)?;
+        }
+        state.image.rename(from, to)
     }
 
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -122,14 +131,14 @@ impl Fs for SimFs {
     }
 
     fn fs_type(&self, path: &Path) -> io::Result<u64> {
-        let state = self.disk.state();
-        state.check(self.process)?;
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Stat)?;
         state.image.find(path).map(|_| state.fs_type)
     }
 
     fn owned(&self, path: &Path) -> io::Result<bool> {
-        let state = self.disk.state();
-        state.check(self.process)?;
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Stat)?;
         state.image.find(path).map(|_| !state.is_stranger(self.process))
     }
 
@@ -176,8 +185,8 @@ impl SimFile {
 
 impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let state = self.disk().state();
-        state.check(self.process())?;
+        let mut state = self.disk().state();
+        state.look(self.process(), Call::Read)?;
         let bytes = state.image.file(self.ino)?.tail(offset);
         let count = bytes.len().min(buffer.len());
         for (target, byte) in buffer.iter_mut().zip(bytes) {
@@ -198,8 +207,8 @@ impl File for SimFile {
     }
 
     fn stat(&self) -> io::Result<Stat> {
-        let state = self.disk().state();
-        state.check(self.process())?;
+        let mut state = self.disk().state();
+        state.look(self.process(), Call::Stat)?;
         Ok(state.stat(self.ino))
     }
 

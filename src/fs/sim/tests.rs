@@ -380,6 +380,57 @@ fn faults_by_chance_hit_about_one_in_n() {
 }
 
 #[test]
+fn calls_that_only_look_fail_when_told_to_and_do_nothing_else() {
+    let (disk, fs) = disk();
+    let file = durable_file(&fs, "/a/f", b"x");
+    let before = disk.operations();
+    let errno = |error: io::Error| error.raw_os_error();
+    let mut buffer = [0; 4];
+    disk.fail_nth(Call::Open, 2, Failure::NoHandle);
+    fs.open(p("/a/f")).unwrap();
+    assert_eq!(errno(fs.open(p("/a/f")).unwrap_err()), Some(24), "EMFILE");
+    fs.open(p("/a/f")).unwrap();
+    disk.fail_nth(Call::Open, 1, Failure::Io);
+    assert_eq!(errno(fs.open_lock(p("/a/f")).unwrap_err()), Some(5));
+    disk.fail_nth(Call::Read, 1, Failure::Short);
+    assert_eq!(errno(file.read_at(&mut buffer, 0).unwrap_err()), Some(5), "less would be the end");
+    assert_eq!(file.read_at(&mut buffer, 0).unwrap(), 1);
+    disk.fail_nth(Call::List, 1, Failure::NoHandle);
+    assert_eq!(errno(fs.list(p("/a")).unwrap_err()), Some(24));
+    assert_eq!(fs.list(p("/a")).unwrap(), ["f"]);
+    disk.fail_nth(Call::Stat, 1, Failure::NoHandle);
+    disk.fail_nth(Call::Stat, 2, Failure::NoSpace);
+    disk.fail_nth(Call::Stat, 3, Failure::Io);
+    assert_eq!(errno(fs.stat(p("/none")).unwrap_err()), Some(5), "not NotFound, and not EMFILE");
+    assert_eq!(errno(file.stat().unwrap_err()), Some(5), "not ENOSPC");
+    assert_eq!(errno(fs.owned(p("/a")).unwrap_err()), Some(5));
+    assert!(fs.owned(p("/a")).unwrap() && file.stat().unwrap().len == 1);
+    assert_eq!(disk.operations(), before, "looking is no operation");
+    disk.fail_nth(Call::Create, 1, Failure::NoHandle);
+    assert_eq!(errno(fs.create(p("/a/g")).unwrap_err()), Some(24));
+    disk.fail_nth(Call::Read, 1, Failure::Io);
+    disk.heal();
+    assert_eq!(read(&fs, "/a/f"), b"x");
+}
+
+#[test]
+fn looks_that_fail_by_chance_leave_the_other_calls_alone() {
+    let (disk, fs) = disk();
+    durable_file(&fs, "/a/f", b"x");
+    disk.fail_looks_one_in(4);
+    let errors: Vec<_> =
+        (0..1000).filter_map(|_| fs.open(p("/a/f")).err()?.raw_os_error()).collect();
+    assert!((150..350).contains(&errors.len()), "{}", errors.len());
+    assert!(errors.contains(&5) && errors.contains(&24), "EIO and EMFILE");
+    for i in 0..100 {
+        fs.create(p(&format!("/a/{i}"))).unwrap();
+    }
+    disk.fail_looks_one_in(0);
+    disk.fail_one_in(1);
+    assert_eq!(read(&fs, "/a/f"), b"x", "and the other way round");
+}
+
+#[test]
 fn the_power_fails_after_the_nth_operation() {
     let (disk, fs) = disk();
     let start = disk.operations();

@@ -1,0 +1,263 @@
+//! Files that a person copied, renamed, or that another program wrote: what is in them counts, and what
+//! nobody can use yet is kept.
+
+use crate::ledger::object;
+use crdt_palace::format::filename::{parse_segment, parse_snapshot, segment};
+use crdt_palace::format::header::Header;
+use crdt_palace::format::id::{InstanceId, PalaceId, SegmentId};
+use crdt_palace::format::key::Key;
+use crdt_palace::format::record::{Entry, encode_commit};
+use crdt_palace::fs::sim::SimDisk;
+use crdt_palace::fs::{Fs, read_from};
+use crdt_palace::merge::{Doc, Stamp};
+use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::verify::{Finding, Severity, verify};
+use crdt_palace::palace::{Options, Palace, WriteOptions};
+use crdt_palace::segment::writer::Writer;
+use crdt_palace::snapshot::{Snapshot, Source};
+use crdt_palace::store::root::Root;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
+const DUE: CompactOptions = CompactOptions { extent: Extent::Due, adopt: false, dry_run: false };
+
+fn at(disk: &SimDisk, path: &str) -> Palace {
+    Options::default().fs(Arc::new(disk.process())).auto_compact(false).open(path).unwrap()
+}
+
+fn set(palace: &Palace, key: &str, value: Value) {
+    palace.patch(key, &object(value), &WriteOptions::default()).unwrap();
+}
+
+fn shown(palace: &Palace, key: &str) -> Option<(Value, bool)> {
+    let found = palace.get(key).unwrap();
+    found.map(|document| (Value::Object(document.value), document.incomplete))
+}
+
+fn names(disk: &SimDisk, directory: &str) -> Vec<String> {
+    let mut names = disk.process().list(Path::new(directory)).unwrap();
+    names.sort();
+    names
+}
+
+fn bytes(disk: &SimDisk, path: &Path) -> Vec<u8> {
+    read_from(&*disk.process().open(path).unwrap(), 0).unwrap()
+}
+
+/// Copies files of some of a palace's directories into another palace, which is made if need be.
+fn copy(disk: &SimDisk, from: &str, to: &str, directories: &[&str]) {
+    let fs = disk.process();
+    let place = |path: PathBuf, content: Vec<u8>| {
+        if fs.stat(&path).is_err() {
+            fs.create(&path).unwrap().append(&content).unwrap();
+        }
+    };
+    if fs.stat(Path::new(to)).is_err() {
+        for directory in ["", "open", "sealed", "snap", "tmp", "trash", "quarantine"] {
+            fs.create_dir(&Path::new(to).join(directory)).unwrap();
+        }
+    }
+    let manifest = bytes(disk, &Path::new(from).join("palace.json"));
+    place(Path::new(to).join("palace.json"), manifest);
+    for directory in directories {
+        for name in names(disk, &format!("{from}/{directory}")) {
+            let content = bytes(disk, &Path::new(from).join(directory).join(&name));
+            place(Path::new(to).join(directory).join(&name), content);
+        }
+    }
+}
+
+fn findings(disk: &SimDisk, path: &str) -> Vec<Finding> {
+    let root = Root::open(Arc::new(disk.process()), Path::new(path), true).unwrap();
+    verify(&Arc::new(root)).unwrap().findings
+}
+
+/// One snapshot has a change that waits, another one, made from a copy, has what it waits for. `first`:
+/// which of the two is made first.
+fn waits_in_one_and_stands_in_another(waiting_first: bool) {
+    let disk = SimDisk::new(1);
+    let compactor = at(&disk, "/p");
+    set(&compactor, "k", json!({"base": 1}));
+    compactor.compact(ALL).unwrap();
+    let (a, b) = (at(&disk, "/p"), at(&disk, "/p"));
+    set(&a, "k", json!({"a": 1}));
+    copy(&disk, "/p", "/q", &["open", "sealed", "snap"]);
+    set(&b, "k", json!({"b": 1}));
+    b.seal().unwrap();
+    // The segment of `a` is in use, and so is not folded here.
+    let fold_waiting = || assert_eq!(compactor.compact(DUE).unwrap().segments, 1);
+    let fold_copy = || assert_eq!(at(&disk, "/q").compact(DUE).unwrap().segments, 1);
+    match waiting_first {
+        true => (fold_waiting(), fold_copy()),
+        false => (fold_copy(), fold_waiting()),
+    };
+    copy(&disk, "/p", "/half", &["snap"]);
+    let base = Some((json!({"base": 1}), true));
+    assert_eq!(shown(&at(&disk, "/half"), "k"), base, "it was to wait");
+    copy(&disk, "/p", "/r", &["snap"]);
+    copy(&disk, "/q", "/r", &["snap"]);
+    let whole = Some((json!({"base": 1, "a": 1, "b": 1}), false));
+    assert_eq!(shown(&at(&disk, "/r"), "k"), whole, "from the rows");
+    let page = at(&disk, "/r").scan("", None, 10).unwrap().documents;
+    assert_eq!(page[0].value.len(), 3, "in a scan");
+    let loaded = at(&disk, "/r");
+    assert_eq!(loaded.history("k").unwrap().len(), 3, "loaded");
+    assert_eq!(shown(&loaded, "k"), whole);
+    loaded.compact(ALL).unwrap();
+    assert_eq!(names(&disk, "/r/snap").len(), names(&disk, "/q/snap").len() + 2);
+    assert_eq!(shown(&at(&disk, "/r"), "k"), whole, "folded into one");
+}
+
+#[test]
+fn a_row_whose_changes_wait_is_never_passed_over() {
+    waits_in_one_and_stands_in_another(true);
+    waits_in_one_and_stands_in_another(false);
+}
+
+/// Puts a sealed segment with these changes of `k` into `/p`.
+fn foreign_segment(disk: &SimDisk, palace: PalaceId, changes: &[&[u8]]) {
+    let fs = disk.process();
+    let host = fs.host();
+    let id = || fs.random().unwrap();
+    let header = Header {
+        segment: SegmentId(id()),
+        instance: InstanceId(id()),
+        palace,
+        machine: host.machine,
+        boot: host.boot,
+        created_ms: fs.now_ms(),
+        fs_type: 0xEF53,
+        pid: 1,
+        program: "a program with a bug".to_owned(),
+    };
+    let mut writer =
+        Writer::create(&fs, Path::new("/p/tmp"), Path::new("/p/open"), &header).unwrap();
+    let key = Key::new("k").unwrap();
+    let bodies = changes.iter().map(|change| encode_commit(&[Entry { key: key.clone(), change }]));
+    let bodies: Vec<Vec<u8>> = bodies.collect();
+    writer.append((1..).zip(bodies.iter().map(Vec::as_slice))).unwrap();
+    writer.seal(&fs, Path::new("/p/sealed"), changes.len() as u64).unwrap();
+}
+
+/// What the newest snapshot of `/p` keeps of `k` as it came.
+fn kept(disk: &SimDisk) -> BTreeSet<Vec<u8>> {
+    let all = names(disk, "/p/snap").into_iter().map(|name| {
+        let content = bytes(disk, &Path::new("/p/snap").join(&name));
+        Snapshot::open(Source::Bytes(content), parse_snapshot(&name).unwrap()).unwrap()
+    });
+    let newest = all.max_by_key(|snapshot| snapshot.meta().created_ms).unwrap();
+    newest.get("k").unwrap().unwrap().waiting.into_iter().collect()
+}
+
+/// The changes that one actor makes to an empty document, each after the one before.
+fn changes(actor: u8, values: &[Value]) -> Vec<Vec<u8>> {
+    let mut doc = Doc::default();
+    let stamp = Stamp { actor: [actor; 16], time_ms: 1, by: "somebody" };
+    let mut change =
+        |value: &Value| doc.patch(&stamp, None, &object(value.clone())).unwrap().unwrap();
+    values.iter().map(|value| change(value).bytes).collect()
+}
+
+#[test]
+fn compaction_keeps_what_waits_and_what_is_refused_as_it_came() {
+    let disk = SimDisk::new(2);
+    let palace = at(&disk, "/p");
+    set(&palace, "k", json!({"own": 1}));
+    let id = palace.status().unwrap().palace.unwrap();
+    // The same actor and number: only one of the two can be in a document.
+    let [one, two] = ["one", "two"].map(|field| changes(1, &[json!({ field: 1 })]).remove(0));
+    let chain = changes(2, &[json!({"missing": 1}), json!({"waits": 1})]);
+    let noise = b"this is no change".to_vec();
+    foreign_segment(&disk, id, &[&one, &noise, &two, &chain[1]]);
+    let report = palace.compact(ALL).unwrap();
+    assert_eq!((report.skipped.len(), report.segments), (0, 2), "{report:?}");
+    let (taken, refused) = match kept(&disk).contains(&two) {
+        true => ("one", two),
+        false => ("two", one),
+    };
+    let expected = BTreeSet::from([noise.clone(), refused.clone(), chain[1].clone()]);
+    assert_eq!(kept(&disk), expected);
+    assert_eq!(shown(&palace, "k"), Some((json!({"own": 1, taken: 1}), true)));
+    let problems = |disk| findings(disk, "/p").iter().filter(|f| f.key.is_some()).count();
+    assert_eq!(problems(&disk), 3, "{:?}", findings(&disk, "/p"));
+    // Folded again, with a change and without one.
+    set(&palace, "k", json!({"own": 2}));
+    palace.compact(ALL).unwrap();
+    assert_eq!(kept(&disk), expected);
+    set(&palace, "other", json!({"n": 1}));
+    palace.compact(ALL).unwrap();
+    assert_eq!(kept(&disk), expected);
+    // What one of them waited for comes.
+    foreign_segment(&disk, id, &[&chain[0]]);
+    palace.compact(ALL).unwrap();
+    assert_eq!(kept(&disk), BTreeSet::from([noise, refused]));
+    let value = json!({"own": 2, taken: 1, "missing": 1, "waits": 1});
+    assert_eq!(shown(&palace, "k").unwrap().0, value);
+    assert_eq!(problems(&disk), 2, "{:?}", findings(&disk, "/p"));
+}
+
+const OTHER_NAME: SegmentId = SegmentId(*b"not-in-any-other");
+
+fn rename(disk: &SimDisk, from: &str, to: &str) {
+    let name = names(disk, from).remove(0);
+    let target = Path::new(to).join(segment(OTHER_NAME));
+    disk.process().rename_noreplace(&Path::new(from).join(name), &target).unwrap();
+}
+
+/// A note names the file and the segment that it was.
+fn assert_told(disk: &SimDisk) {
+    let found = findings(disk, "/p");
+    let told = |finding: &Finding| {
+        let path = finding.path.as_ref().and_then(|path| path.file_name()?.to_str());
+        path.and_then(parse_segment) == Some(OTHER_NAME) && finding.what.contains("renamed")
+    };
+    assert_eq!(found.iter().filter(|finding| told(finding)).count(), 1, "{found:?}");
+    assert!(found.iter().all(|finding| finding.severity == Severity::Note), "{found:?}");
+}
+
+#[test]
+fn a_renamed_segment_is_read_told_and_folded() {
+    let disk = SimDisk::new(3);
+    let palace = at(&disk, "/p");
+    set(&palace, "k", json!({"n": 1}));
+    palace.seal().unwrap();
+    rename(&disk, "/p/sealed", "/p/sealed");
+    set(&palace, "k", json!({"m": 1}));
+    let whole = Some((json!({"n": 1, "m": 1}), false));
+    assert_eq!(shown(&at(&disk, "/p"), "k"), whole);
+    assert_eq!(shown(&palace, "k"), whole, "who wrote it");
+    assert_told(&disk);
+    let report = palace.compact(ALL).unwrap();
+    assert_eq!((report.segments, report.skipped.len()), (2, 0), "{report:?}");
+    assert_eq!(shown(&palace, "k"), whole, "folded");
+    assert_eq!(shown(&at(&disk, "/p"), "k"), whole, "folded");
+    assert_eq!(names(&disk, "/p/sealed"), [""; 0], "it was retired under the name it had");
+}
+
+#[test]
+fn a_segment_that_is_renamed_under_its_writer_loses_nothing() {
+    for to in ["/p/open", "/p/sealed"] {
+        let disk = SimDisk::new(4);
+        let (palace, other) = (at(&disk, "/p"), at(&disk, "/p"));
+        set(&palace, "k", json!({"n": 1}));
+        rename(&disk, "/p/open", to);
+        assert_told(&disk);
+        let first = Some((json!({"n": 1}), false));
+        assert_eq!((shown(&palace, "k"), shown(&other, "k")), (first.clone(), first), "{to}");
+        set(&palace, "k", json!({"m": 1}));
+        let whole = Some((json!({"n": 1, "m": 1}), false));
+        other.compact(ALL).unwrap();
+        assert_eq!(
+            (shown(&palace, "k"), shown(&other, "k")),
+            (whole.clone(), whole.clone()),
+            "{to}"
+        );
+        set(&palace, "k", json!({"m": 1}));
+        palace.compact(ALL).unwrap();
+        disk.power_cut(9);
+        assert_eq!(shown(&at(&disk, "/p"), "k"), whole, "{to}");
+    }
+}
