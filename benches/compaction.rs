@@ -8,7 +8,7 @@ use common::large::{Steps, copy, documents, stepped};
 use common::table::{Bar, Table};
 use common::{Result, document, key, median, micros, millis, percentile, quick, scratch, timed};
 use crdt_palace::merge::{Doc, Stamp};
-use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Options, WriteOptions};
 use crdt_palace::store::log::Durability;
 use std::path::Path;

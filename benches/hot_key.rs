@@ -5,7 +5,7 @@ mod common;
 use automerge::{AutoCommit, ROOT, transaction::Transactable};
 use common::table::{Bar, Table};
 use common::{Result, document, median, millis, quick, scratch, timed};
-use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use crdt_palace::store::log::Durability;
 use serde_json::Value;

@@ -9,8 +9,8 @@
 use crdt_palace::format::key::Key;
 use crdt_palace::merge::automerge::transaction::Transactable;
 use crdt_palace::merge::automerge::{ObjType, ROOT, ReadDoc};
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::feed::Cursor;
-use crdt_palace::palace::fold::CompactOptions;
 use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;

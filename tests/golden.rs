@@ -6,7 +6,7 @@
 
 mod support;
 
-use crdt_palace::palace::fold::CompactOptions;
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};

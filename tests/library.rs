@@ -1,6 +1,6 @@
 //! The library as an embedding program uses it: on a real file system, through several handles.
 
-use crdt_palace::palace::fold::CompactOptions;
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
 use serde_json::{Map, Value, json};
 

@@ -6,7 +6,7 @@
 
 mod support;
 
-use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::Durability;

@@ -5,7 +5,7 @@
 
 use super::{Result, bench_dir, document, key, quick};
 use crdt_palace::format::FORMAT_VERSION;
-use crdt_palace::palace::fold::{CompactOptions, CompactReport, Extent};
+use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use crdt_palace::store::log::Durability;
 use std::path::{Path, PathBuf};

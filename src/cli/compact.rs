@@ -4,7 +4,7 @@ use super::print::{bytes, count, json, shown, stdout, tell};
 use super::report::{Exit, Failure, finish};
 use crate::format::key::Key;
 use crate::fs::os::OsFs;
-use crate::palace::fold::{CompactOptions, CompactReport, Extent};
+use crate::palace::compact::{CompactOptions, CompactReport, Extent};
 use crate::palace::into::{IntoReport, merge_into};
 use crate::palace::{Error, Options, Palace};
 use crate::store::seal::Left;

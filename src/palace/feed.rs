@@ -3,6 +3,7 @@
 //! A cursor says, for each instance, up to which of its commits the caller has seen. Sequence numbers
 //! survive compaction, so a cursor stays good for as long as the palace exists.
 
+use super::fold::{log_row, stamped};
 use super::state::State;
 use super::{Error, Palace, Result};
 use crate::format::id::InstanceId;
@@ -158,7 +159,7 @@ impl State {
             if let Some(instance) = commit.instance
                 && commit.sequence > seen(instance)
             {
-                let row = || super::fold::log_row(instance, commit.sequence, &commit.body);
+                let row = || log_row(instance, commit.sequence, &stamped(&commit.body));
                 found.entry(instance).or_default().entry(commit.sequence).or_insert_with(row);
             }
         }

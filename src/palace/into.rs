@@ -3,7 +3,8 @@
 //! Invariant: nothing in the sources is changed, and nothing that can be read in them is left out,
 //! except for the documents that the caller wants forgotten.
 
-use super::fold::{Inputs, Segment, fold};
+use super::fold::fold;
+use super::inputs::{Inputs, Segment};
 use super::{Error, Result};
 use crate::format::filename::SNAP;
 use crate::format::id::{PalaceId, SegmentId};

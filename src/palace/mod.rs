@@ -5,9 +5,9 @@
 //! later load. Must not know: how bytes are laid out (`format`), which system calls there are (`fs`),
 //! what the surfaces look like (`cli`, `mcp`).
 
+pub mod compact;
 pub mod dump;
 pub mod feed;
-pub mod fold;
 pub mod into;
 pub mod policy;
 pub mod read;
@@ -22,7 +22,10 @@ mod commit;
 mod document;
 mod draft;
 mod error;
+mod fold;
 mod foundation;
+mod inputs;
+mod row;
 mod state;
 mod tail;
 

@@ -4,7 +4,7 @@ use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::fs::{File, Fs, Host, Stat};
-use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use serde_json::json;
 use std::io;

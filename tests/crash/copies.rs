@@ -10,7 +10,7 @@ use crdt_palace::format::record::{Entry, encode_commit};
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::merge::{Doc, Stamp};
-use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::verify::{Finding, Severity, verify};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use crdt_palace::segment::writer::Writer;

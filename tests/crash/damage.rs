@@ -7,7 +7,7 @@ use crdt_palace::format::scan::scan;
 use crdt_palace::fs::sim::{SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::Palace;
-use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::verify::verify;
 use crdt_palace::store::root::Root;
 use serde_json::json;

@@ -7,7 +7,7 @@ use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
-use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::verify::verify;
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;

@@ -6,7 +6,7 @@ use crdt_palace::format::hash::Etag;
 use crdt_palace::format::key::Key;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
-use crdt_palace::palace::fold::{CompactOptions, Extent};
+use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Draft, Error, Options, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::Durability;

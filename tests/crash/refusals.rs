@@ -4,7 +4,7 @@ use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
-use crdt_palace::palace::fold::{CompactOptions, CompactReport, Extent};
+use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::seal::Left;

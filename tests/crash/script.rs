@@ -3,7 +3,7 @@
 use crate::ledger::Ledger;
 use crate::machine::{Machine, Weather, open};
 use crdt_palace::fs::sim::SimDisk;
-use crdt_palace::palace::fold::Extent;
+use crdt_palace::palace::compact::Extent;
 
 fn keys(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| (*key).to_owned()).collect()

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
 use crdt_palace::fs::os::OsFs;
-use crdt_palace::palace::fold::{CompactOptions, CompactReport, Extent};
+use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
 use crdt_palace::palace::verify::{Verification, verify};
 use crdt_palace::palace::{Document, Error, Options, Palace};
 use crdt_palace::store::StoreError;

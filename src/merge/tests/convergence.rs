@@ -97,6 +97,7 @@ fn deliver(to: &mut Doc, from: &Doc, how: usize) {
     for group in changes.chunks(how + 1) {
         let group = group.iter().map(|(_, bytes)| bytes.as_slice());
         match how {
+            1 => *to = std::mem::take(to).apply_and_save(group).unwrap().0,
             2 => *to = std::mem::take(to).apply_or_lose(group).unwrap(),
             _ => assert_eq!(to.apply(group).rejected, []),
         }

@@ -72,6 +72,7 @@ fn puts(start_op: u64, count: i64, name: &str) -> Vec<u8> {
 /// The only error that applying these bytes gives.
 fn refused(doc: &mut Doc, bytes: &[u8]) -> MergeError {
     assert!(doc.clone().apply_or_lose([bytes]).is_none());
+    assert!(doc.clone().apply_and_save([bytes]).is_none());
     let before = (doc.heads(), doc.view());
     let mut applied = doc.apply([bytes]);
     assert_eq!((applied.new, applied.rejected.len()), (0, 1), "{:?}", doc.view());

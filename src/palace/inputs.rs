@@ -1,0 +1,226 @@
+//! What a new snapshot is made from.
+//!
+//! Invariant: an input that was not read whole, is damaged, or belongs to somebody else is none. Listed
+//! in the direction in which data moves, so that what is missing in one place is found in the next.
+
+use super::Result;
+use super::compact::{CompactOptions, CompactReport, Extent, Skipped};
+use super::policy::{self, Candidate};
+use crate::format::filename::{self, SEALED, SNAP};
+use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
+use crate::fs::At;
+use crate::segment::reader::{Commit, Reader};
+use crate::snapshot::Snapshot;
+use crate::store::follow::open_snapshot;
+use crate::store::root::Root;
+use crate::store::{StoreError, retire};
+use std::collections::HashSet;
+use std::io::ErrorKind;
+use std::sync::Arc;
+
+/// A superseded snapshot stays this long after its successor appeared, in milliseconds: a listing of
+/// `snap/` that is under way may have missed the successor, and must find it.
+pub const SUPERSEDED_MS: i64 = 60_000;
+
+/// A sealed segment that was read whole.
+#[derive(Debug)]
+pub struct Segment {
+    /// Its file.
+    pub reader: Reader,
+    /// Who wrote it.
+    pub instance: InstanceId,
+    /// Everything in it.
+    pub commits: Vec<Commit>,
+}
+
+/// What a new snapshot is made from.
+#[derive(Debug, Default)]
+pub struct Inputs {
+    /// These are folded.
+    pub segments: Vec<Segment>,
+    /// These are merged.
+    pub snapshots: Vec<Arc<Snapshot>>,
+    /// These are looked at, so that the row of every folded document is complete by itself. They
+    /// contain the ones that are merged.
+    pub live: Vec<Arc<Snapshot>>,
+    /// Those that a newer one has replaced.
+    pub superseded: Vec<Arc<Snapshot>>,
+}
+
+impl Inputs {
+    /// Segments first, snapshots second: the direction in which data moves.
+    pub fn find(
+        root: &Root,
+        palace: PalaceId,
+        CompactOptions { extent, adopt, .. }: CompactOptions,
+    ) -> Result<(Self, CompactReport)> {
+        let mut report = CompactReport::default();
+        let mut inputs = Inputs::default();
+        let mut bytes = 0;
+        for id in oldest_first(root)? {
+            if extent == Extent::Due && bytes >= policy::STEP_SEGMENT_BYTES {
+                break;
+            }
+            if let Some(segment) = read_segment(root, palace, id, adopt, &mut report.skipped)? {
+                bytes += segment.reader.length();
+                inputs.segments.push(segment);
+            }
+        }
+        let all = inputs.read_snapshots(root, palace, &mut report.skipped)?;
+        let superseded: HashSet<SnapshotId> =
+            all.iter().flat_map(|snapshot| snapshot.meta().supersedes.clone()).collect();
+        let (superseded, mut live): (Vec<_>, Vec<_>) =
+            all.into_iter().partition(|snapshot| superseded.contains(&snapshot.id()));
+        live.sort_by_key(|snapshot| (snapshot.meta().created_ms, snapshot.id()));
+        let chosen = choose(&live, bytes, extent);
+        inputs.snapshots = live.iter().filter(|s| chosen.contains(&s.id())).cloned().collect();
+        (inputs.live, inputs.superseded) = (live, superseded);
+        Ok((inputs, report))
+    }
+
+    fn read_snapshots(
+        &self,
+        root: &Root,
+        palace: PalaceId,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<Vec<Arc<Snapshot>>> {
+        let mut all = Vec::new();
+        for name in root.list(SNAP)? {
+            let Some(id) = filename::parse_snapshot(&name) else { continue };
+            let path = root.file(SNAP, &name);
+            match open_snapshot(root, &path, id) {
+                Ok(snapshot) if snapshot.meta().palace == palace => all.push(Arc::new(snapshot)),
+                Ok(snapshot) => {
+                    let reason = format!("it belongs to palace {}", snapshot.meta().palace);
+                    skipped.push(Skipped { path, reason });
+                }
+                // Retired between the listing and now: its successor holds it, and this listing may
+                // have missed that. There will be another compaction.
+                Err(_) if is_gone(root, &path)? => {
+                    let resource = "snap/ is changing".to_owned();
+                    return Err(StoreError::Busy { path, holder: resource }.into());
+                }
+                // What cannot be read just now may be good, and is no input of a later snapshot either.
+                Err(StoreError::Snapshot(error)) if error.is_of_the_file() => {
+                    let reason = error.to_string();
+                    retire::quarantine(root, &path, &name, &reason)?;
+                    skipped.push(Skipped { path, reason });
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(all)
+    }
+
+    /// A lone snapshot is not worth being written again.
+    pub fn is_worth_it(&self) -> bool {
+        !self.segments.is_empty() || self.snapshots.len() > 1
+    }
+
+    pub fn count(&self, report: &mut CompactReport) {
+        if self.is_worth_it() {
+            report.segments = self.segments.len();
+            report.snapshots = self.snapshots.len();
+            let commits = self.segments.iter().flat_map(|segment| &segment.commits);
+            report.changes = commits.map(|c| super::tail::entries(&c.body).count() as u64).sum();
+            report.bytes_before = self.segments.iter().map(|s| s.reader.length()).sum::<u64>()
+                + self.snapshots.iter().map(|s| s.length()).sum::<u64>();
+        }
+    }
+
+    /// Takes away snapshots whose successor has been there for long enough, and is there for good.
+    pub fn clear_superseded(&self, root: &Root) -> Result<usize> {
+        let now_ms = root.fs().now_ms();
+        let old_enough = |id: SnapshotId| {
+            let successor = |s: &&Arc<Snapshot>| s.meta().supersedes.contains(&id);
+            let successors = self.live.iter().chain(&self.superseded).filter(successor);
+            successors
+                .map(|s| s.meta().created_ms)
+                .min()
+                .is_some_and(|t| now_ms - t >= SUPERSEDED_MS)
+        };
+        let old: Vec<_> = self.superseded.iter().filter(|s| old_enough(s.id())).collect();
+        if !old.is_empty() {
+            retire::sync_snap(root)?;
+        }
+        for snapshot in &old {
+            retire::retire(root, SNAP, &filename::snapshot(snapshot.id()))?;
+        }
+        Ok(old.len())
+    }
+
+    pub fn appended(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.reader.length()).sum::<u64>()
+            + self.snapshots.iter().map(|snapshot| snapshot.meta().appended).sum::<u64>()
+    }
+}
+
+/// The segments in `sealed/` by the time of their last write: a change that is folded before those that
+/// it builds on has to wait in its row, and costs each reader an effort.
+fn oldest_first(root: &Root) -> Result<Vec<SegmentId>> {
+    let mut found = Vec::new();
+    for name in root.list(SEALED)? {
+        let Some(id) = filename::parse_segment(&name) else { continue };
+        // One that is gone already is left out when it is opened.
+        let stat = root.fs().stat(&root.file(SEALED, &name));
+        found.push((stat.map_or(0, |stat| stat.modified_ms), id));
+    }
+    found.sort_unstable();
+    Ok(found.into_iter().map(|(_, id)| id).collect())
+}
+
+fn is_gone(root: &Root, path: &std::path::Path) -> Result<bool> {
+    match root.fs().stat(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+        Err(error) => Ok(Err(error).at("look at", path)?),
+        Ok(_) => Ok(false),
+    }
+}
+
+fn choose(live: &[Arc<Snapshot>], folded: u64, extent: Extent) -> Vec<SnapshotId> {
+    let candidate = |s: &Arc<Snapshot>| Candidate { snapshot: s.id(), appended: s.meta().appended };
+    match extent {
+        Extent::All => live.iter().map(|snapshot| snapshot.id()).collect(),
+        Extent::Due => policy::choose(live.iter().map(candidate).collect(), folded),
+    }
+}
+
+/// `None` if the segment must stay where it is.
+fn read_segment(
+    root: &Root,
+    palace: PalaceId,
+    id: SegmentId,
+    adopt: bool,
+    skipped: &mut Vec<Skipped>,
+) -> Result<Option<Segment>> {
+    let name = filename::segment(id);
+    let path = root.file(SEALED, &name);
+    let file = match root.fs().open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) => Err(error).at("open", &path)?,
+    };
+    let mut reader = Reader::new(id, &path, file);
+    let commits = reader.settle()?;
+    if let Some(region) = reader.damage().next() {
+        let reason = format!("bytes {:?}: {}", region.bytes, region.reason);
+        retire::quarantine(root, &path, &name, &reason)?;
+        skipped.push(Skipped { path, reason });
+        return Ok(None);
+    }
+    let Some(header) = reader.header().cloned() else {
+        skipped
+            .push(Skipped { path, reason: "it is empty: perhaps it is still being copied".into() });
+        return Ok(None);
+    };
+    let reason = if header.palace != palace {
+        format!("it belongs to palace {}", header.palace)
+    } else if !adopt && !reader.whole() && header.machine != root.fs().host().machine {
+        "another machine wrote it and its end is missing: if it is not being copied, say --adopt"
+            .to_owned()
+    } else {
+        return Ok(Some(Segment { reader, instance: header.instance, commits }));
+    };
+    skipped.push(Skipped { path, reason });
+    Ok(None)
+}

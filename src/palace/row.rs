@@ -1,0 +1,206 @@
+//! One document's row of a new snapshot.
+//!
+//! Invariant: a row that is given holds every change of what it was made from: applied in its document, or
+//! raw among those that wait. That is asked of a document that was loaded from the very bytes of the row.
+
+use super::search::text_of;
+use super::state::{doc_of_rows, parse_view};
+use super::{Error, Result};
+use crate::format::hash::{ChangeHash, Heads};
+use crate::format::key::Key;
+use crate::merge::{self, Doc};
+use crate::snapshot::Row;
+use bytes::Bytes;
+use std::collections::{BTreeSet, HashSet};
+
+/// How many heads of absorbed rows a row remembers. Forgetting one costs a reader a merge, nothing else.
+const ABSORBED_MAX: usize = 32;
+
+/// Bytes that stood in a segment as a change of a document.
+pub struct Incoming {
+    /// As they stood there.
+    pub bytes: Bytes,
+    /// Their hash, if they are a change.
+    pub hash: Option<ChangeHash>,
+}
+
+/// The row, and the text that it is to be found by, from the rows of older snapshots, oldest first, and
+/// the changes of segments. A single row is taken as it is.
+///
+/// # Errors
+/// [`Error::Unverified`] if something of it would not be in the row.
+pub fn make_row(key: Key, mut found: Vec<Row>, new: &[Incoming]) -> Result<(Row, String)> {
+    if new.is_empty()
+        && found.len() == 1
+        && let Some(row) = found.pop()
+    {
+        let text = text_of(&parse_view(&row.view, &key)?.value);
+        return Ok((row, text));
+    }
+    let wanted = Wanted::of(&found, new);
+    let merged = merge_all(&key, &found, new)?;
+    let absorbed = absorbed(&found, &merged.doc.heads());
+    let view = merged.doc.view();
+    let text = text_of(&view.value);
+    let view =
+        serde_json::to_string(&view).map_err(|source| Error::View { key: key.clone(), source })?;
+    let mut waiting: Vec<_> = merged.doc.waiting().map(|(_, change)| change.to_vec()).collect();
+    waiting.extend(merged.refused);
+    let heads = merged.doc.heads();
+    let row = Row { key, document: merged.saved, heads, view, waiting, absorbed };
+    match wanted.missing(&merged.doc, &row) {
+        None => Ok((row, text)),
+        Some(what) => Err(Error::Unverified { what: format!("{what} of {}", row.key) }),
+    }
+}
+
+/// What a row must be read back as.
+pub fn digest(row: &Row) -> blake3::Hash {
+    let mut hasher = blake3::Hasher::new();
+    for part in std::iter::once(&row.document).chain(&row.waiting) {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    hasher.finalize()
+}
+
+struct Merged {
+    /// Loaded from `saved`.
+    doc: Doc,
+    saved: Vec<u8>,
+    /// What Automerge refuses, now or when it was folded before: kept with the changes that wait, because
+    /// nothing is ever dropped. A person may want to look.
+    refused: Vec<Vec<u8>>,
+}
+
+fn merge_all(key: &Key, found: &[Row], new: &[Incoming]) -> Result<Merged> {
+    let before = found.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
+    let given: Vec<&[u8]> = new.iter().map(|change| &change.bytes[..]).chain(before).collect();
+    let doc = doc_of_rows(found, key)?;
+    if let Some((doc, saved)) = doc.apply_and_save(given.iter().copied()) {
+        return Ok(Merged { doc, saved, refused: Vec::new() });
+    }
+    // Slower, but it tells what is refused.
+    let mut doc = doc_of_rows(found, key)?;
+    let refused = match doc.apply(given.iter().copied()).rejected.is_empty() {
+        true => Vec::new(),
+        false => refused(&doc, given),
+    };
+    let lost = || Error::Unverified { what: format!("what was saved of {key}") };
+    let (doc, saved) = doc.apply_and_save([]).ok_or_else(lost)?;
+    Ok(Merged { doc, saved, refused })
+}
+
+fn refused(doc: &Doc, given: Vec<&[u8]>) -> Vec<Vec<u8>> {
+    let waiting: HashSet<ChangeHash> = doc.waiting().map(|(hash, _)| *hash).collect();
+    let refused = |change: &&[u8]| match merge::hash_of(change) {
+        Ok(hash) => !doc.contains(&hash) && !waiting.contains(&hash),
+        Err(_) => true,
+    };
+    let refused: BTreeSet<&[u8]> = given.into_iter().filter(refused).collect();
+    refused.into_iter().map(<[u8]>::to_vec).collect()
+}
+
+fn absorbed(found: &[Row], now: &Heads) -> Vec<Heads> {
+    let own = found.iter().rev().map(|row| &row.heads);
+    let earlier = found.iter().rev().flat_map(|row| &row.absorbed);
+    let mut seen = HashSet::new();
+    let others = own.chain(earlier).filter(|heads| *heads != now && seen.insert(*heads));
+    others.take(ABSORBED_MAX).cloned().collect()
+}
+
+/// What a row must hold.
+struct Wanted {
+    heads: Vec<Heads>,
+    changes: Vec<ChangeHash>,
+    /// Bytes that are no change: they have no name, and can only be kept as they are.
+    nameless: Vec<Bytes>,
+}
+
+impl Wanted {
+    fn of(found: &[Row], new: &[Incoming]) -> Self {
+        let heads = found.iter().map(|row| row.heads.clone()).collect();
+        let mut wanted = Wanted { heads, changes: Vec::new(), nameless: Vec::new() };
+        for Incoming { bytes, hash } in new {
+            wanted.add(*hash, || bytes.clone());
+        }
+        for change in found.iter().flat_map(|row| &row.waiting) {
+            // Bytes without a hash are wanted as they are.
+            wanted.add(merge::hash_of(change).ok(), || Bytes::from(change.clone()));
+        }
+        wanted
+    }
+
+    fn add(&mut self, hash: Option<ChangeHash>, bytes: impl FnOnce() -> Bytes) {
+        match hash {
+            Some(hash) => self.changes.push(hash),
+            None => self.nameless.push(bytes()),
+        }
+    }
+
+    /// What of it is neither in the document nor kept beside it, in words.
+    fn missing(&self, doc: &Doc, row: &Row) -> Option<String> {
+        let kept = row.waiting.iter().filter_map(|change| merge::hash_of(change).ok());
+        let kept: HashSet<ChangeHash> = kept.collect();
+        let held = |hash: &&ChangeHash| doc.contains(hash) || kept.contains(*hash);
+        let version = self.heads.iter().find(|heads| !doc.contains_all(heads));
+        let change = self.changes.iter().find(|hash| !held(hash));
+        let bytes = self.nameless.iter().find(|bytes| !row.waiting.iter().any(|w| w == *bytes));
+        let version = version.map(|heads| format!("version {}", heads.etag()));
+        version
+            .or_else(|| change.map(|hash| format!("change {hash}")))
+            .or_else(|| bytes.map(|bytes| format!("{} bytes that are no change", bytes.len())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::merge::Stamp;
+
+    fn change(actor: u8) -> Vec<u8> {
+        let stamp = Stamp { actor: [actor; 16], time_ms: 1, by: "" };
+        let value = serde_json::Map::from_iter([("n".to_owned(), actor.into())]);
+        Doc::new().put(&stamp, None, &value).unwrap().unwrap().bytes
+    }
+
+    fn incoming(bytes: &[u8]) -> Incoming {
+        Incoming { bytes: Bytes::copy_from_slice(bytes), hash: merge::hash_of(bytes).ok() }
+    }
+
+    fn row_of(changes: &[&[u8]]) -> Row {
+        let new: Vec<_> = changes.iter().map(|change| incoming(change)).collect();
+        make_row(Key::new("k").unwrap(), Vec::new(), &new).unwrap().0
+    }
+
+    #[test]
+    fn a_row_keeps_what_is_no_change() {
+        let row = row_of(&[b"noise", &change(1), b"more noise"]);
+        assert_eq!(row.waiting, [b"more noise".to_vec(), b"noise".to_vec()]);
+        let again =
+            make_row(row.key.clone(), vec![row.clone()], &[incoming(&change(2))]).unwrap().0;
+        assert_eq!(again.waiting, row.waiting);
+        let doc = Doc::load(&again.document).unwrap();
+        assert_eq!((doc.history().len(), again.absorbed), (2, vec![row.heads]));
+    }
+
+    #[test]
+    fn a_row_that_lacks_anything_of_its_inputs_is_noticed() {
+        let (one, two) = (change(1), change(2));
+        let input = row_of(&[&one, b"no change"]);
+        let wanted = Wanted::of(&[input], &[incoming(&two), incoming(b"noise")]);
+        let lacks = |changes: &[&[u8]]| {
+            let row = row_of(changes);
+            wanted.missing(&Doc::load(&row.document).unwrap(), &row)
+        };
+        assert_eq!(lacks(&[&one, &two, b"noise", b"no change"]), None);
+        let hash = merge::hash_of(&two).unwrap();
+        assert_eq!(lacks(&[&one, b"noise", b"no change"]), Some(format!("change {hash}")));
+        let lost = lacks(&[&two, b"noise", b"no change"]).unwrap();
+        assert!(lost.starts_with("version "), "{lost}");
+        for (kept, length) in [(&b"noise"[..], 9), (b"no change", 5)] {
+            let lost = lacks(&[&one, &two, kept]);
+            assert_eq!(lost, Some(format!("{length} bytes that are no change")));
+        }
+    }
+}
