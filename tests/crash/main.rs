@@ -21,6 +21,8 @@
 //! | a new snapshot's bytes are not synced | every seeded test, the script |
 //! | after a failure, what was not synced before is not written again | faults and buffered writes |
 //! | what a rescan had read before it failed is forgotten | faults, looks |
+//! | a failed sync of another's segment is tried again, and believed | failures |
+//! | what is only carried along counts as applied to a loaded document | buffered writes, failures |
 //!
 //! That a commit carries along changes of a segment sealed by others takes three processes inside one
 //! another's calls, which no test here makes; the model in tests/model shows it.
