@@ -19,6 +19,8 @@ use crate::store::log::{Durability, Ticket};
 use crate::store::{StoreError, lock};
 use bytes::Bytes;
 use std::collections::BTreeSet;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 
 type Write<'a> = Box<dyn FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> + 'a>;
 
@@ -64,6 +66,7 @@ impl<'a> Batch<'a> {
         let Batch { palace, writes } = self;
         check_keys(&writes)?;
         palace.writable()?;
+        let _under_way = UnderWay::new(&palace.shared.committing);
         let conditional = options.if_match.is_some()
             || writes.iter().any(|(_, condition, _)| condition.is_some());
         let _serial = match conditional {
@@ -90,6 +93,22 @@ impl<'a> Batch<'a> {
         }
         palace.after_commit(options.durability, made.backlog);
         Ok(Receipt { outcomes: made.outcomes, durability: options.durability })
+    }
+}
+
+/// Counted for as long as it lives.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        UnderWay(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
     }
 }
 

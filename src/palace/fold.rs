@@ -3,9 +3,9 @@
 //! Invariant: every row was loaded from the bytes that are stored, and held every change of every input
 //! (`row`); and the file, read back, gives those bytes.
 
+use super::documents::{CHUNK, Documents, Rows};
 use super::inputs::{Inputs, Segment};
-use super::row::{Incoming, digest, make_row};
-use super::state::rows;
+use super::row::{Incoming, digest};
 use super::{Error, Result, apart};
 use crate::format::filename;
 use crate::format::id::{InstanceId, PalaceId, SnapshotId};
@@ -13,16 +13,17 @@ use crate::format::key::Key;
 use crate::format::record::Entry;
 use crate::fs::At;
 use crate::merge::{self, Written};
-use crate::snapshot::{Builder, LogRow, Meta, Row, Snapshot};
+use crate::snapshot::{Builder, LogRow, Meta, Snapshot};
 use crate::store::follow::open_snapshot;
 use crate::store::retire;
 use crate::store::root::Root;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
+use std::sync::mpsc::sync_channel;
 
-/// How many rows, or commits, are read from a snapshot at a time.
-const CHUNK: usize = 256;
+/// How many rows may wait to be stored.
+const ROWS_AHEAD: usize = 64;
 
 /// A finished snapshot in `tmp/`, on disk and verified.
 #[derive(Debug)]
@@ -106,7 +107,7 @@ fn build(
         None => Builder::in_memory(meta)?,
     };
     let (changes, log) = take_apart(&inputs.segments);
-    let expected = add_documents(&mut builder, inputs, changes, forget)?;
+    let expected = add_documents(root, &mut builder, Documents::new(inputs, changes, forget))?;
     add_log(&mut builder, inputs, log, forget)?;
     let meta = match local {
         Some(_) => {
@@ -123,70 +124,33 @@ fn build(
     Ok((meta, expected))
 }
 
-/// The rows of a snapshot in the order of their keys, a few at a time.
-struct Rows<'a> {
-    snapshot: &'a Snapshot,
-    ahead: VecDeque<Row>,
-    after: Option<String>,
-    done: bool,
-}
-
-impl<'a> Rows<'a> {
-    fn new(snapshot: &'a Snapshot) -> Self {
-        Rows { snapshot, ahead: VecDeque::new(), after: None, done: false }
-    }
-
-    fn peek(&mut self) -> Result<Option<&Key>> {
-        if self.ahead.is_empty() && !self.done {
-            self.ahead = self.snapshot.rows_after(self.after.as_deref(), CHUNK)?.into();
-            self.done = self.ahead.is_empty();
-            self.after = self.ahead.back().map(|row| row.key.as_str().to_owned());
-        }
-        Ok(self.ahead.front().map(|row| &row.key))
-    }
-
-    fn next_if(&mut self, key: &Key) -> Result<Option<Row>> {
-        Ok(if self.peek()? == Some(key) { self.ahead.pop_front() } else { None })
-    }
-}
-
+/// Rows are made on one thread and stored on another: the two take about the same time.
 fn add_documents(
+    root: &Root,
     builder: &mut Builder,
-    inputs: &Inputs,
-    mut changes: BTreeMap<Key, Vec<Incoming>>,
-    forget: &BTreeSet<Key>,
+    mut documents: Documents<'_>,
 ) -> Result<Vec<Expected>> {
-    let mut sources: Vec<_> = inputs.snapshots.iter().map(|snapshot| Rows::new(snapshot)).collect();
-    let merged: HashSet<_> = inputs.snapshots.iter().map(|snapshot| snapshot.id()).collect();
-    let others: Vec<_> =
-        inputs.live.iter().filter(|snapshot| !merged.contains(&snapshot.id())).cloned().collect();
     let mut expected = Vec::new();
-    loop {
-        let mut next = changes.first_key_value().map(|(key, _)| key.clone());
-        for source in &mut sources {
-            if let Some(key) = source.peek()?
-                && next.as_ref().is_none_or(|next| key < next)
-            {
-                next = Some(key.clone());
+    std::thread::scope(|scope| {
+        let (sender, receiver) = sync_channel(ROWS_AHEAD);
+        let make = move || {
+            root.fs().yield_to_others();
+            while let Some(made) = documents.next().transpose() {
+                // Nobody takes it if storing has failed.
+                if sender.send(made).is_err() {
+                    return;
+                }
             }
+        };
+        let thread = std::thread::Builder::new().name("palace-fold".to_owned());
+        thread.spawn_scoped(scope, make).map(drop).at("start a thread for", root.path())?;
+        for made in receiver {
+            let (row, text) = made?;
+            builder.add(&row, &text)?;
+            expected.push(Expected { digest: digest(&row), key: row.key });
         }
-        let Some(key) = next else { return Ok(expected) };
-        let mut found = Vec::new();
-        for source in &mut sources {
-            found.extend(source.next_if(&key)?);
-        }
-        let new = changes.remove(&key).unwrap_or_default();
-        if forget.contains(&key) {
-            continue;
-        }
-        if !new.is_empty() {
-            // Oldest first is only a matter of speed: the merge is the same in any order.
-            found.splice(0..0, rows(&others, &key)?);
-        }
-        let (row, text) = make_row(key, found, &new)?;
-        builder.add(&row, &text)?;
-        expected.push(Expected { digest: digest(&row), key: row.key });
-    }
+        Ok(expected)
+    })
 }
 
 /// The changes of segments by document, and what the log keeps of their commits.
@@ -285,7 +249,7 @@ fn verify(snapshot: &Snapshot, expected: &[Expected]) -> Result<()> {
 mod tests {
     use super::*;
     use crate::format::id::SnapshotId;
-    use crate::snapshot::Source;
+    use crate::snapshot::{Row, Source};
 
     fn row(key: &str, text: &[u8], waiting: &[&[u8]]) -> Row {
         Row {

@@ -20,6 +20,7 @@ pub mod write;
 mod apart;
 mod commit;
 mod document;
+mod documents;
 mod draft;
 mod error;
 mod fold;
@@ -45,7 +46,7 @@ use crate::store::root::Root;
 use foundation::Foundation;
 use state::State;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
@@ -84,6 +85,8 @@ struct Shared {
     state: Mutex<State>,
     /// How many rescans have begun.
     rescans: AtomicU64,
+    /// How many commits are under way.
+    committing: AtomicUsize,
     compacting: AtomicBool,
     /// What was there to compact when it was last tried.
     tried: Mutex<Backlog>,
@@ -159,6 +162,7 @@ impl Options {
             auto_compact: self.auto_compact,
             state: Mutex::new(State::new(follower, own)),
             rescans: AtomicU64::new(0),
+            committing: AtomicUsize::new(0),
             compacting: AtomicBool::new(false),
             tried: Mutex::default(),
             flushing: AtomicBool::new(false),
@@ -216,6 +220,11 @@ impl Palace {
     /// were waiting for the lock when it began.
     fn fresh(&self) -> Result<MutexGuard<'_, State>> {
         let begun = self.shared.rescans.load(Ordering::SeqCst);
+        // Callers that were woken together by one sync arrive here one after the other. If they wait for
+        // one another, one look serves them all; who is alone does not wait.
+        if self.shared.committing.load(Ordering::Relaxed) > 1 {
+            std::thread::yield_now();
+        }
         let mut state = self.state();
         if state.rescan <= begun {
             let number = self.shared.rescans.fetch_add(1, Ordering::SeqCst) + 1;
