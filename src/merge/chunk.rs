@@ -37,6 +37,11 @@ pub(super) struct Chunk<'a> {
     pub operations: u64,
 }
 
+/// Whether these bytes say that they are a change, and not a document.
+pub(super) fn says_change(bytes: &[u8]) -> bool {
+    bytes.starts_with(&MAGIC) && bytes.get(8) == Some(&CHANGE)
+}
+
 /// The hash of a raw change: its checksum is verified, its operations are not looked at.
 ///
 /// # Errors

@@ -1,5 +1,6 @@
 //! One document: the changes it consists of, and questions about them.
 
+use super::chunk::says_change;
 use super::error::MergeError;
 use super::intake::Waiting;
 use super::message::{ChangeKind, Message, Written};
@@ -79,15 +80,23 @@ impl Doc {
         Doc::default()
     }
 
-    /// Reads what [`Doc::save`] wrote.
+    /// Reads what [`Doc::save`] or [`Doc::apply_and_save`] wrote.
     ///
     /// # Errors
-    /// If the bytes are not exactly one document chunk with a right checksum, or its heads do not
-    /// follow from its content.
+    /// If the bytes are neither exactly one document chunk with a right checksum, whose heads follow
+    /// from its content, nor one change that depends on no other.
     pub fn load(saved: &[u8]) -> Result<Self, MergeError> {
         let not = |why: String| MergeError::NotADocument { why };
         if saved.is_empty() {
             return Err(not("no bytes".to_owned()));
+        }
+        if says_change(saved) {
+            let mut doc = Doc::new();
+            if let Some((_, error)) = doc.apply([saved]).rejected.into_iter().next() {
+                return Err(error);
+            }
+            let waits = || not("a change that depends on another".to_owned());
+            return doc.waiting.is_empty().then_some(doc).ok_or_else(waits);
         }
         let loaded = catch_unwind(AssertUnwindSafe(|| Automerge::load(saved)));
         let am = match loaded {

@@ -67,13 +67,23 @@ impl Doc {
         applied.rejected.is_empty().then_some(self)
     }
 
-    /// Adds raw changes and saves the result. The document that comes back was loaded from the saved
-    /// bytes, which shows more than [`Doc::apply`] looks at, and costs less than both. `None` if
-    /// anything was refused on the way: [`Doc::apply`] tells what.
+    /// Adds raw changes and saves the result. The document that comes back was made from the saved
+    /// bytes, as [`Doc::load`] would. `None` if anything was refused on the way: [`Doc::apply`] tells
+    /// what. A document of a single change is saved as that change: it has been shown to load, and
+    /// most documents are such.
     pub fn apply_and_save<'a>(
         mut self,
         changes: impl IntoIterator<Item = &'a [u8]>,
     ) -> Option<(Self, Vec<u8>)> {
+        let changes: Vec<&[u8]> = changes.into_iter().collect();
+        let blank = self.heads().is_empty() && self.waiting.is_empty();
+        if let (true, [only]) = (blank, changes.as_slice()) {
+            let doc = self.apply_or_lose([*only])?;
+            if doc.waiting.is_empty() {
+                return Some((doc, only.to_vec()));
+            }
+            self = doc;
+        }
         if !self.take_in(changes, Safety::Later).rejected.is_empty() {
             return None;
         }

@@ -20,10 +20,6 @@ use crate::store::root::Root;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::mpsc::sync_channel;
-
-/// How many rows may wait to be stored.
-const ROWS_AHEAD: usize = 64;
 
 /// A finished snapshot in `tmp/`, on disk and verified.
 #[derive(Debug)]
@@ -107,7 +103,7 @@ fn build(
         None => Builder::in_memory(meta)?,
     };
     let (changes, log) = take_apart(&inputs.segments);
-    let expected = add_documents(root, &mut builder, Documents::new(inputs, changes, forget))?;
+    let expected = add_documents(&mut builder, Documents::new(inputs, changes, forget))?;
     add_log(&mut builder, inputs, log, forget)?;
     let meta = match local {
         Some(_) => {
@@ -124,33 +120,13 @@ fn build(
     Ok((meta, expected))
 }
 
-/// Rows are made on one thread and stored on another: the two take about the same time.
-fn add_documents(
-    root: &Root,
-    builder: &mut Builder,
-    mut documents: Documents<'_>,
-) -> Result<Vec<Expected>> {
+fn add_documents(builder: &mut Builder, mut documents: Documents<'_>) -> Result<Vec<Expected>> {
     let mut expected = Vec::new();
-    std::thread::scope(|scope| {
-        let (sender, receiver) = sync_channel(ROWS_AHEAD);
-        let make = move || {
-            root.fs().yield_to_others();
-            while let Some(made) = documents.next().transpose() {
-                // Nobody takes it if storing has failed.
-                if sender.send(made).is_err() {
-                    return;
-                }
-            }
-        };
-        let thread = std::thread::Builder::new().name("palace-fold".to_owned());
-        thread.spawn_scoped(scope, make).map(drop).at("start a thread for", root.path())?;
-        for made in receiver {
-            let (row, text) = made?;
-            builder.add(&row, &text)?;
-            expected.push(Expected { digest: digest(&row), key: row.key });
-        }
-        Ok(expected)
-    })
+    while let Some((row, text)) = documents.next()? {
+        builder.add(&row, &text)?;
+        expected.push(Expected { digest: digest(&row), key: row.key });
+    }
+    Ok(expected)
 }
 
 /// The changes of segments by document, and what the log keeps of their commits.

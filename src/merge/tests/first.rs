@@ -48,3 +48,28 @@ fn and_it_is_refused_for_the_same_reasons() {
     let many = refused(json!({"l": vec![1; 100_000]}));
     assert!(matches!(many, MergeError::TooMany { count: 100_001, .. }), "{many:?}");
 }
+
+#[test]
+fn a_document_of_one_change_is_saved_as_that_change() {
+    let one = first_change(&by('a'), &map(json!({"a": [1, {"b": "c"}]}))).unwrap();
+    let (doc, saved) = Doc::new().apply_and_save([&one.bytes[..]]).unwrap();
+    assert_eq!(saved, one.bytes);
+    let loaded = Doc::load(&saved).unwrap();
+    assert_eq!((loaded.heads(), loaded.view()), (doc.heads(), doc.view()));
+    let mut two = doc.clone();
+    let second = put(&mut two, 'b', json!({"a": 2}));
+    let (both, saved) = doc.apply_and_save([&second.bytes[..]]).unwrap();
+    assert_eq!((both.heads(), both.view()), (two.heads(), two.view()));
+    assert_eq!(Doc::load(&saved).unwrap().history().len(), 2);
+    // One that depends on another is no document by itself.
+    let (waits, saved) = Doc::new().apply_and_save([&second.bytes[..]]).unwrap();
+    assert_eq!(
+        (waits.waiting().count(), Doc::load(&saved).unwrap().heads()),
+        (1, Heads::default())
+    );
+    let error = Doc::load(&second.bytes).unwrap_err();
+    assert!(error.to_string().contains("depends on another"), "{error}");
+    let mut flipped = one.bytes.clone();
+    flipped[60] ^= 1;
+    assert_eq!(Doc::load(&flipped).unwrap_err(), MergeError::Checksum);
+}
