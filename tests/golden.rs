@@ -1,8 +1,9 @@
-//! A palace of format version 1, as it lies in `tests/fixtures/v1/palace`, must be read by this and every
-//! later version, exactly as `tests/fixtures/v1/expected.json` says.
+//! Palaces of format version 1, as they lie in `tests/fixtures/*/palace`, must be read by this and every
+//! later version, exactly as the `expected.json` beside them says.
 //!
-//! The files were written by the version that introduced the format. `CRDT_PALACE_REGENERATE=1` writes them
-//! anew, which only a new format version is a reason for (and then into a directory of its own).
+//! The files were written by versions that introduced something: `v1` the format; `v1-single` documents
+//! that are stored as their only change, and `beside` in the meta table. `CRDT_PALACE_REGENERATE=NAME` writes
+//! a directory of this name, for the next of them; none is ever written anew.
 
 mod support;
 
@@ -12,8 +13,10 @@ use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use support::{files, object, verification};
 
-fn fixture() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/v1")
+const FIXTURES: [&str; 2] = ["v1", "v1-single"];
+
+fn fixture(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 fn handle(path: &Path, program: &str) -> Palace {
@@ -42,45 +45,51 @@ fn what_is_read(palace: &Palace) -> Value {
 
 #[test]
 fn a_palace_of_format_1_reads_as_it_did_and_reading_leaves_no_trace() {
-    let path = fixture().join("palace");
-    let before = files(&path);
-    let expected: Value =
-        serde_json::from_slice(&std::fs::read(fixture().join("expected.json")).unwrap()).unwrap();
-    let palace = Palace::open_read_only(&path).unwrap();
-    assert_eq!(what_is_read(&palace), expected);
-    drop(palace);
-    assert_eq!(files(&path), before);
+    for name in FIXTURES {
+        let path = fixture(name).join("palace");
+        let before = files(&path);
+        let expected = std::fs::read(fixture(name).join("expected.json")).unwrap();
+        let expected: Value = serde_json::from_slice(&expected).unwrap();
+        let palace = Palace::open_read_only(&path).unwrap();
+        assert_eq!(what_is_read(&palace), expected, "{name}");
+        drop(palace);
+        assert_eq!(files(&path), before, "{name}");
+    }
 }
 
 #[test]
 fn what_is_missing_from_it_is_named() {
-    let found = verification(&fixture().join("palace"));
-    let problems: Vec<_> = found.findings.iter().filter(|f| !f.missing.is_empty()).collect();
-    assert_eq!(problems.len(), 1, "{found:?}");
-    assert_eq!(problems[0].key.as_ref().unwrap().as_str(), "waiting");
+    for name in FIXTURES {
+        let found = verification(&fixture(name).join("palace"));
+        let problems: Vec<_> = found.findings.iter().filter(|f| !f.missing.is_empty()).collect();
+        assert_eq!(problems.len(), 1, "{name}: {found:?}");
+        assert_eq!(problems[0].key.as_ref().unwrap().as_str(), "waiting");
+    }
 }
 
 #[test]
 fn it_can_be_compacted_and_reads_the_same() {
-    let copy = tempfile::tempdir().unwrap();
-    for (path, content) in files(&fixture().join("palace")) {
-        let to = copy.path().join(path.strip_prefix(fixture().join("palace")).unwrap());
-        std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-        std::fs::write(to, content).unwrap();
+    for name in FIXTURES {
+        let (from, copy) = (fixture(name).join("palace"), tempfile::tempdir().unwrap());
+        for (path, content) in files(&from) {
+            let to = copy.path().join(path.strip_prefix(&from).unwrap());
+            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
+            std::fs::write(to, content).unwrap();
+        }
+        let palace = handle(copy.path(), "a later version");
+        let before = what_is_read(&palace);
+        let options = CompactOptions { adopt: true, ..CompactOptions::default() };
+        assert!(palace.compact(options).unwrap().published.is_some());
+        assert_eq!(what_is_read(&palace), before, "{name}");
+        assert_eq!(what_is_read(&handle(copy.path(), "another")), before, "{name}");
     }
-    let palace = handle(copy.path(), "a later version");
-    let before = what_is_read(&palace);
-    let options = CompactOptions { adopt: true, ..CompactOptions::default() };
-    assert!(palace.compact(options).unwrap().published.is_some());
-    assert_eq!(what_is_read(&palace), before);
-    assert_eq!(what_is_read(&handle(copy.path(), "another")), before);
 }
 
 #[test]
 fn regenerate() {
-    if std::env::var_os("CRDT_PALACE_REGENERATE").is_none() {
-        return;
-    }
+    let Ok(name) = std::env::var("CRDT_PALACE_REGENERATE") else { return };
+    let fixture = fixture(&name);
+    assert!(!fixture.exists(), "{name} is there already");
     let work = tempfile::tempdir().unwrap();
     let (a, b) = (handle(work.path(), "writer a"), handle(work.path(), "writer b"));
     let plain = WriteOptions::default();
@@ -105,10 +114,7 @@ fn regenerate() {
     let link =
         files(&work.path().join("open")).into_keys().find(|path| !known.contains(path)).unwrap();
     a.patch("waiting", &object(json!({"three": 3})), &plain).unwrap();
-    let target = fixture().join("palace");
-    if target.exists() {
-        std::fs::remove_dir_all(&target).unwrap();
-    }
+    let target = fixture.join("palace");
     for (path, content) in files(work.path()) {
         let name = path.strip_prefix(work.path()).unwrap();
         let kept =
@@ -120,5 +126,5 @@ fn regenerate() {
     }
     let expected = what_is_read(&Palace::open_read_only(&target).unwrap());
     let text = serde_json::to_string_pretty(&expected).unwrap();
-    std::fs::write(fixture().join("expected.json"), text + "\n").unwrap();
+    std::fs::write(fixture.join("expected.json"), text + "\n").unwrap();
 }
