@@ -12,7 +12,8 @@
 //!   local one is made; [`Doc`] keeps them apart ([`Doc::waiting`]) until they fit.
 //! * It never sees bytes from outside before their checksum and what they expand to were checked.
 //! * It applies foreign changes on a copy and under `catch_unwind`: a change that it cannot digest is
-//!   refused alone, and the document stays as it was.
+//!   refused alone, and the document stays as it was. Where the document can be loaded again, it goes
+//!   without the copy ([`Doc::apply_or_lose`]).
 //! * It does not choose actors. A write at earlier heads ([`Doc::put`] with a `base`) is made by an
 //!   actor of its own where the stamp's actor has gone on since.
 //!
