@@ -15,6 +15,7 @@ use crate::store::root::Root;
 use crate::store::seal::{Left, seal_dead};
 use crate::store::{StoreError, lock, retire};
 use std::collections::BTreeSet;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -158,12 +159,18 @@ impl Palace {
 
 /// One automatic step. Whether another may be due.
 fn compact_once(root: &Root, program: &str) -> bool {
-    match compact(root, program, CompactOptions::default()) {
-        Ok(report) => report.published.is_some(),
+    let step = || compact(root, program, CompactOptions::default());
+    // A panic is a bug, but this process must not think for ever that it is compacting.
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(Ok(report)) => report.published.is_some(),
         // Somebody else is at it, which is as good.
-        Err(Error::Store(StoreError::Busy { .. })) => false,
-        Err(error) => {
+        Ok(Err(Error::Store(StoreError::Busy { .. }))) => false,
+        Ok(Err(error)) => {
             tracing::warn!(%error, "compaction failed; nothing was lost, and it will be tried again");
+            false
+        }
+        Err(_) => {
+            tracing::error!("compaction panicked; nothing was lost, and it will be tried again");
             false
         }
     }

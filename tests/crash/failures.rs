@@ -231,3 +231,37 @@ fn a_panic_while_writing_is_an_error_for_all_who_wait() {
         assert_survives(&disk, "k", &Value::Object(shown.value), &format!("call {nth}"));
     }
 }
+
+#[test]
+fn a_panic_while_compacting_does_not_end_compacting() {
+    let disk = SimDisk::new(7);
+    let (interrupted, plan) = Plan::new(disk.process());
+    let palace = Options::default().fs(Arc::new(interrupted)).open(PALACE).unwrap();
+    let text = "x".repeat(700_000);
+    for key in ["a", "b"] {
+        set(&palace, key, json!({"text": text}), &durable()).unwrap();
+    }
+    palace.seal().unwrap();
+    let (sender, panics) = std::sync::mpsc::channel();
+    // The commit lists three directories, and after it the compactor the first of its own.
+    plan.before(4, Some(Call::List), move || {
+        sender.send(()).unwrap();
+        panic!("a bug, for the test");
+    });
+    set(&palace, "c", json!({"n": 0}), &durable()).unwrap();
+    // The limits are for a run that has gone wrong.
+    let limit = std::time::Duration::from_secs(60);
+    panics.recv_timeout(limit).unwrap();
+    let start = std::time::Instant::now();
+    for n in 1.. {
+        // Something new to fold, and somebody to notice it.
+        palace.seal().unwrap();
+        set(&palace, "c", json!({"n": n}), &durable()).unwrap();
+        if !palace.status().unwrap().snapshots.is_empty() {
+            break;
+        }
+        assert!(start.elapsed() < limit, "nothing is compacted any more");
+        std::thread::sleep(std::time::Duration::from_millis(1));
+    }
+    assert_eq!(palace.get("a").unwrap().unwrap().value["text"], text);
+}
