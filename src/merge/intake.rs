@@ -40,8 +40,6 @@ enum Safety {
     Copy,
     /// It is noticed, and the document is lost.
     None,
-    /// The caller will notice.
-    Later,
 }
 
 struct Ready {
@@ -72,26 +70,19 @@ impl Doc {
     /// what. A document of a single change is saved as that change: it has been shown to load, and
     /// most documents are such.
     pub fn apply_and_save<'a>(
-        mut self,
+        self,
         changes: impl IntoIterator<Item = &'a [u8]>,
     ) -> Option<(Self, Vec<u8>)> {
         let changes: Vec<&[u8]> = changes.into_iter().collect();
         let blank = self.heads().is_empty() && self.waiting.is_empty();
-        if let (true, [only]) = (blank, changes.as_slice()) {
-            let doc = self.apply_or_lose([*only])?;
-            if doc.waiting.is_empty() {
-                return Some((doc, only.to_vec()));
-            }
-            self = doc;
+        let doc = self.apply_or_lose(changes.iter().copied())?;
+        if let (true, true, [only]) = (blank, doc.waiting.is_empty(), changes.as_slice()) {
+            return Some((doc, only.to_vec()));
         }
-        if !self.take_in(changes, Safety::Later).rejected.is_empty() {
-            return None;
-        }
-        // A document that cannot give a change back panics here, or saves what does not load.
-        let saved = catch_unwind(AssertUnwindSafe(|| self.save())).ok()?;
+        let saved = doc.save();
         let loaded = Doc::load(&saved).ok()?;
-        let same = loaded.heads() == self.heads();
-        same.then_some((Doc { waiting: self.waiting, ..loaded }, saved))
+        let same = loaded.heads() == doc.heads();
+        same.then_some((Doc { waiting: doc.waiting, ..loaded }, saved))
     }
 
     fn take_in<'a>(
@@ -195,7 +186,7 @@ impl Doc {
                 fitting.iter().for_each(|ready| drop(self.waiting.remove(&ready.hash)));
             }
             Err(error) => match (fitting.as_slice(), safety) {
-                ([only], _) | ([only, ..], Safety::None | Safety::Later) => {
+                ([only], _) | ([only, ..], Safety::None) => {
                     self.waiting.remove(&only.hash);
                     applied.rejected.push((Some(only.hash), error));
                 }
@@ -249,7 +240,6 @@ impl Doc {
         match safety {
             Safety::Copy => self.apply_to_copy(changes),
             Safety::None => apply_to(&mut self.am, changes),
-            Safety::Later => apply_untested(&mut self.am, changes),
         }
     }
 
@@ -275,21 +265,15 @@ fn apply_to<'a>(
     changes: impl Iterator<Item = &'a Change> + Clone,
 ) -> Result<(), MergeError> {
     let before = am.get_heads();
-    apply_untested(am, changes.clone())?;
+    let attempt = catch_unwind(AssertUnwindSafe(|| am.apply_changes(changes.clone().cloned())));
+    match attempt {
+        Ok(result) => result?,
+        Err(panic) => return Err(MergeError::Panicked { why: panic_message(&*panic) }),
+    }
     // Automerge keeps operations, not bytes. It encodes a change anew whenever it is asked for it,
     // and panics if that gives another hash: such a document could be neither read nor saved.
     let given_back = catch_unwind(AssertUnwindSafe(|| gives_back(am, &before, changes)));
     if given_back.unwrap_or(false) { Ok(()) } else { Err(MergeError::NotCanonical) }
-}
-
-fn apply_untested<'a>(
-    am: &mut Automerge,
-    changes: impl Iterator<Item = &'a Change> + Clone,
-) -> Result<(), MergeError> {
-    match catch_unwind(AssertUnwindSafe(|| am.apply_changes(changes.cloned()))) {
-        Ok(result) => Ok(result?),
-        Err(panic) => Err(MergeError::Panicked { why: panic_message(&*panic) }),
-    }
 }
 
 /// Whether `am` returns the changes that came on top of `before` byte for byte.

@@ -32,8 +32,12 @@ pub fn beside(merged: &[Arc<Snapshot>], live: &[Arc<Snapshot>]) -> Vec<SnapshotI
 pub fn keys_in_two(snapshots: &[Arc<Snapshot>]) -> Result<BTreeSet<Key>> {
     let mut found = BTreeSet::new();
     for (n, a) in snapshots.iter().enumerate() {
-        for b in snapshots.iter().skip(n + 1).filter(|b| !acquainted(a, b)) {
-            let keys: BTreeSet<Key> = a.keys()?.into_iter().collect();
+        let mut strangers = snapshots.iter().skip(n + 1).filter(|b| !acquainted(a, b)).peekable();
+        if strangers.peek().is_none() {
+            continue;
+        }
+        let keys: BTreeSet<Key> = a.keys()?.into_iter().collect();
+        for b in strangers {
             found.extend(b.keys()?.into_iter().filter(|key| keys.contains(key)));
         }
     }

@@ -77,7 +77,7 @@ impl<'a> Batch<'a> {
             }
             false => None,
         };
-        let made = palace.make(writes, options)?;
+        let made = palace.make(writes, options, conditional)?;
         let carried = match options.durability {
             Durability::Durable => palace.shared.put_on_disk(&made.foundation)?,
             Durability::Buffered => {
@@ -147,11 +147,11 @@ impl Palace {
         &self,
         writes: Vec<(Key, Option<Condition>, Write<'_>)>,
         options: &WriteOptions,
+        conditional: bool,
     ) -> Result<Made> {
         let mut state = self.fresh()?;
         let state = &mut *state;
-        if options.if_match.is_some() || writes.iter().any(|(_, condition, _)| condition.is_some())
-        {
+        if conditional {
             check_readable(state)?;
         }
         let instance = state.instance(&self.shared.log)?;
@@ -224,13 +224,10 @@ impl Palace {
     }
 
     fn enqueue(&self, state: &mut State, instance: InstanceId, body: Bytes) -> Result<()> {
-        match self.shared.log.enqueue(instance, body.clone()) {
-            Some(ticket) => state.tail.add_own(ticket, body),
-            None => {
-                let source = std::io::Error::other("the write before this one failed; try again");
-                let path = self.shared.root.path().to_owned();
-                return Err(FsError { action: "write to", path, source }.into());
-            }
+        if state.enqueue(&self.shared.log, instance, body).is_none() {
+            let source = std::io::Error::other("the write before this one failed; try again");
+            let path = self.shared.root.path().to_owned();
+            return Err(FsError { action: "write to", path, source }.into());
         }
         Ok(())
     }

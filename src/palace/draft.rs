@@ -16,13 +16,11 @@ type Result<T, E = MergeError> = std::result::Result<T, E>;
 /// Every change made through it is part of the one commit.
 #[derive(Debug)]
 pub struct Draft<'a> {
-    /// `None` if there is nothing of it yet.
+    /// `None` if there is nothing of it, or nothing but the first of `changes`.
     doc: Option<Doc>,
     stamp: Stamp<'a>,
     base: Option<Heads>,
     changes: Vec<NewChange>,
-    /// Whether the only change is one that `doc` does not have yet.
-    ahead: bool,
 }
 
 /// What became of a draft.
@@ -37,26 +35,27 @@ pub(super) struct Written {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(doc: Option<Doc>, stamp: Stamp<'a>, base: Option<Heads>) -> Self {
-        Draft { doc, stamp, base, changes: Vec::new(), ahead: false }
+        Draft { doc, stamp, base, changes: Vec::new() }
     }
 
     pub(super) fn finish(self) -> Written {
-        let heads = match self.changes.first() {
-            Some(first) if self.ahead => Heads::new(vec![first.hash]),
-            _ => self.doc.as_ref().map(Doc::heads).unwrap_or_default(),
+        let heads = match &self.doc {
+            Some(doc) => doc.heads(),
+            None => Heads::new(self.changes.iter().map(|change| change.hash).collect()),
         };
         Written { doc: self.doc, heads, changes: self.changes }
     }
 
     fn doc(&mut self) -> Result<&mut Doc> {
-        let doc = self.doc.get_or_insert_default();
-        if std::mem::take(&mut self.ahead) {
+        if self.doc.is_none() {
+            let mut doc = Doc::new();
             let applied = doc.apply(self.changes.iter().map(|change| change.bytes.as_slice()));
             if let Some((_, error)) = applied.rejected.into_iter().next() {
                 return Err(error);
             }
+            self.doc = Some(doc);
         }
-        Ok(doc)
+        Ok(self.doc.get_or_insert_default())
     }
 
     /// The document as it is, with the changes made so far; `deleted` says whether it is hidden.
@@ -70,7 +69,7 @@ impl<'a> Draft<'a> {
     /// Whether there is such a document: it has a change, and is not deleted.
     #[must_use]
     pub fn exists(&self) -> bool {
-        self.ahead || self.doc.as_ref().is_some_and(exists)
+        self.doc.as_ref().map_or(!self.changes.is_empty(), exists)
     }
 
     /// Makes the whole document this value; only what differs becomes operations.
@@ -80,7 +79,6 @@ impl<'a> Draft<'a> {
     pub fn put(&mut self, value: &Map<String, Value>) -> Result<()> {
         if self.doc.is_none() && self.changes.is_empty() {
             self.changes.push(first_change(&self.stamp, value)?);
-            self.ahead = true;
             return Ok(());
         }
         self.change(|doc, stamp, base| doc.put(stamp, base, value))

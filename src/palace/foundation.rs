@@ -65,15 +65,13 @@ impl Shared {
             for change in state.foreign_changes(key, |segment| Ok(segments.contains(&segment)))? {
                 let entry = Entry { key: key.clone(), change };
                 let body = Bytes::from(encode_commit(&[entry]));
-                let Some(ticket) = self.log.enqueue(instance, body.clone()) else {
+                let Some(ticket) = state.enqueue(&self.log, instance, body) else {
                     let gone = std::io::Error::other("the write before this one failed");
                     let path = self.root.path().to_owned();
                     let source = FsError { action: "write to", path, source: gone };
                     let source = Arc::new(StoreError::from(source));
                     return Err(Error::Store(StoreError::OutcomeUnknown { source }));
                 };
-                // Not as changes that a loaded document has: it may be behind the tail.
-                state.tail.add_own(ticket, body);
                 last = Some(ticket);
             }
         }

@@ -14,7 +14,7 @@ use crate::format::key::Key;
 use crate::merge::{Doc, View};
 use crate::snapshot::{Row, Snapshot, ViewRow};
 use crate::store::follow::Follower;
-use crate::store::log::Log;
+use crate::store::log::{Log, Ticket};
 use crate::store::own::OwnSegments;
 use crate::store::root::Root;
 use bytes::Bytes;
@@ -100,6 +100,14 @@ impl State {
         let instance = log.instance()?;
         self.writing_as = Some(instance);
         Ok(instance)
+    }
+
+    /// Gives a commit its place in the log and in the tail. Loaded documents need not have its changes.
+    /// `None` if the instance was given up in the meantime.
+    pub fn enqueue(&mut self, log: &Log, instance: InstanceId, body: Bytes) -> Option<Ticket> {
+        let ticket = log.enqueue(instance, body.clone())?;
+        self.tail.add_own(ticket, body);
+        Some(ticket)
     }
 
     /// If the instance was given up, forgets what it did not write.
