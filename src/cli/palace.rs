@@ -3,6 +3,7 @@
 use super::print::{shown, stdout, tell};
 use super::report::{Exit, Failure, finish};
 use super::{demo, status};
+use crate::mcp::{Offer, ToolSet};
 use crate::memory::Memory;
 use crate::palace::{Options, Palace};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -45,9 +46,9 @@ enum Command {
     Serve {
         #[command(flatten)]
         at: At,
-        /// Which tools to offer
-        #[arg(long, value_enum, default_value = "memory")]
-        tools: Tools,
+        /// Which tools to offer, separated by commas
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "memory")]
+        tools: Vec<Tools>,
     },
     /// Take in a memory.jsonl of the reference memory server
     Import {
@@ -86,6 +87,14 @@ enum Tools {
     Memory,
 }
 
+impl From<Tools> for ToolSet {
+    fn from(tools: Tools) -> Self {
+        match tools {
+            Tools::Memory => ToolSet::Memory,
+        }
+    }
+}
+
 /// The command.
 #[must_use]
 pub fn main() -> ExitCode {
@@ -96,9 +105,10 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Serve { at, tools: Tools::Memory } => {
+        Command::Serve { at, tools } => {
             let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
-            crate::mcp::serve(Options::default().program(program).open(at.path()?)?)?;
+            let offer = Offer { sets: tools.into_iter().map(ToolSet::from).collect() };
+            crate::mcp::serve(Options::default().program(program).open(at.path()?)?, &offer)?;
             Ok(Exit::Done)
         }
         Command::Import { file, at } => import(&file, &at.path()?),

@@ -2,8 +2,8 @@
 //!
 //! Invariant: lists are the same for every client, at any time.
 
-use super::MemoryTools;
-use super::answer::indented;
+use super::memory::indented;
+use super::{Server, ToolSet};
 use crate::memory::Memory;
 use rmcp::model::{
     CacheScope, Implementation, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
@@ -15,25 +15,8 @@ use rmcp::service::{RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
 
 const GRAPH_URI: &str = "memory://knowledge-graph";
-const INSTRUCTIONS: &str = "A knowledge graph that all your sessions share, also those that run at \
-    the same time. Search before you create; add to an entity that exists; create both entities \
-    before a relation between them.";
-/// The tools in the order in which they stand above, which is that of the reference server. The
-/// router would have them by name.
-const ORDER: [&str; 9] = [
-    "create_entities",
-    "create_relations",
-    "add_observations",
-    "delete_entities",
-    "delete_observations",
-    "delete_relations",
-    "read_graph",
-    "search_nodes",
-    "open_nodes",
-];
-
-#[tool_handler]
-impl ServerHandler for MemoryTools {
+#[tool_handler(router = self.tools.router)]
+impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
@@ -42,7 +25,7 @@ impl ServerHandler for MemoryTools {
             .build();
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("crdt-palace", env!("CARGO_PKG_VERSION")))
-            .with_instructions(INSTRUCTIONS)
+            .with_instructions(self.tools.instructions())
     }
 
     async fn list_tools(
@@ -50,9 +33,7 @@ impl ServerHandler for MemoryTools {
         _: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let mut tools = Self::tool_router().list_all();
-        tools.sort_by_key(|tool| ORDER.iter().position(|name| *name == tool.name));
-        let mut result = ListToolsResult::with_all_items(tools);
+        let mut result = ListToolsResult::with_all_items(self.tools.list());
         if context.protocol_version().is_some_and(|era| era >= ProtocolVersion::V_2026_07_28) {
             (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Public));
         }
@@ -68,7 +49,8 @@ impl ServerHandler for MemoryTools {
             .with_title("Knowledge Graph")
             .with_description("The full knowledge graph with all entities and relations")
             .with_mime_type("application/json");
-        Ok(ListResourcesResult::with_all_items(vec![graph]))
+        let offered = self.tools.has(ToolSet::Memory);
+        Ok(ListResourcesResult::with_all_items(offered.then_some(graph).into_iter().collect()))
     }
 
     async fn read_resource(
@@ -77,7 +59,7 @@ impl ServerHandler for MemoryTools {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         known(&request.uri)?;
-        let graph = self.run(&context, Memory::read_graph).await;
+        let graph = self.on_graph(&context, Memory::read_graph).await;
         let text = graph.and_then(|graph| indented(&graph));
         let text = text.map_err(|error| ErrorData::internal_error(error, None))?;
         let contents = ResourceContents::text(text, GRAPH_URI).with_mime_type("application/json");

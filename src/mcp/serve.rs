@@ -1,7 +1,6 @@
 //! The process around the tools: standard streams, signals, a clean end.
 
-use super::MemoryTools;
-use crate::memory::Memory;
+use super::{Offer, Server};
 use crate::palace::{self, Palace};
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
@@ -48,15 +47,15 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
 ///
 /// # Errors
 /// [`ServeError`].
-pub fn serve(palace: Palace) -> Result<(), ServeError> {
+pub fn serve(palace: Palace, offer: &Offer) -> Result<(), ServeError> {
     let output = take_stdout()?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
         .build()
         .doing("start the server's threads")?;
-    let tools = MemoryTools::new(Memory::new(palace.clone()));
-    let result = runtime.block_on(until_the_end(tools, output));
+    let server = Server::new(palace.clone(), offer);
+    let result = runtime.block_on(until_the_end(server, output));
     // A thread may sit in a read of standard input for ever: it is not waited for.
     runtime.shutdown_background();
     palace.seal().map_err(ServeError::Close)?;
@@ -71,23 +70,23 @@ fn take_stdout() -> Result<File, ServeError> {
     Ok(File::from(output))
 }
 
-async fn until_the_end(tools: MemoryTools, output: File) -> Result<(), ServeError> {
+async fn until_the_end(server: Server, output: File) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).doing("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).doing("listen for SIGINT")?;
     // Not dropped before the end: calls that a signal finds running still get their replies out.
-    let mut session = std::pin::pin!(session(tools.clone(), output));
+    let mut session = std::pin::pin!(session(server.clone(), output));
     let result = tokio::select! {
         result = &mut session => result,
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
     };
-    tools.finish().await;
+    server.finish().await;
     result
 }
 
-async fn session(tools: MemoryTools, output: File) -> Result<(), ServeError> {
+async fn session(server: Server, output: File) -> Result<(), ServeError> {
     let transport = (tokio::io::stdin(), tokio::fs::File::from_std(output));
-    match tools.serve(transport).await {
+    match server.serve(transport).await {
         Ok(running) => running.waiting().await.map(drop).map_err(ServeError::Stopped),
         // Clients start servers to see whether they can, and hang up.
         Err(error) if is_hang_up(&error) => Ok(()),

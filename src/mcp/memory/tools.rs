@@ -1,7 +1,4 @@
 //! The nine tools.
-//!
-//! Invariant: calls that are in flight together run side by side, each on a thread of its own, so
-//! that their commits share a sync.
 
 use super::answer::{answer, deleted, indented};
 use super::arguments::{
@@ -9,68 +6,27 @@ use super::arguments::{
     CreatedRelations, DeleteEntities, DeleteObservations, DeleteRelations, Deleted, OpenNodes,
     SearchNodes,
 };
-use super::notices::{Subscribed, changes};
+use crate::mcp::Server;
 use crate::memory::{Graph, Memory, MemoryError};
-use crate::palace::chain;
 use rmcp::handler::server::common::{schema_for_empty_input, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
 use rmcp::model::CallToolResult;
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer, tool, tool_router};
-use std::sync::Arc;
-use tokio::sync::RwLock;
-use tokio::sync::mpsc::Receiver;
+use rmcp::{RoleServer, tool, tool_router};
 
-/// How much of a client's name history keeps.
-const BY_CHARS_MAX: usize = 120;
-
-/// The server side of the tool set `memory`.
-#[derive(Clone, Debug)]
-pub struct MemoryTools {
-    memory: Memory,
-    /// Held shared by every call while it runs.
-    running: Arc<RwLock<()>>,
-    pub(super) subscribed: Arc<Subscribed>,
-}
-
-#[tool_router(vis = "pub(super)")]
-impl MemoryTools {
-    /// Tools on this graph.
-    #[must_use]
-    pub fn new(memory: Memory) -> Self {
-        MemoryTools { memory, running: Arc::default(), subscribed: Arc::default() }
-    }
-
-    /// Waits until no call is running; none starts after that.
-    pub(super) async fn finish(&self) {
-        let guard = self.running.clone().write_owned().await;
-        // Never released: what comes now comes too late.
-        std::mem::forget(guard);
-    }
-
-    pub(super) async fn run<T: Send + 'static>(
+impl Server {
+    /// Runs a call on the knowledge graph.
+    pub(in crate::mcp) async fn on_graph<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,
         call: impl FnOnce(&Memory) -> Result<T, MemoryError> + Send + 'static,
     ) -> Result<T, String> {
-        let memory = self.memory.by(writer(context));
-        let running = self.running.clone().read_owned().await;
-        let done = tokio::task::spawn_blocking(move || {
-            let result = call(&memory);
-            drop(running);
-            result
-        });
-        match done.await {
-            Ok(result) => result.map_err(|error| chain(&error)),
-            Err(error) => Err(format!("the call failed ({error}); see the server's log")),
-        }
+        self.run(context, |palace, by| call(&Memory::new(palace.clone()).by(by))).await
     }
+}
 
-    pub(super) async fn changes(&self) -> Result<Receiver<()>, ErrorData> {
-        let changes = changes(self.memory.palace().clone()).await;
-        changes.map_err(|error| ErrorData::internal_error(error, None))
-    }
-
+#[tool_router(router = memory_router, vis = "pub(in crate::mcp)")]
+impl Server {
     /// Create multiple new entities in the knowledge graph
     #[tool(
         title = "Create Entities",
@@ -87,7 +43,8 @@ impl MemoryTools {
         Parameters(CreateEntities { entities }): Parameters<CreateEntities>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        let entities = self.run(&context, move |memory| memory.create_entities(&entities)).await?;
+        let entities =
+            self.on_graph(&context, move |memory| memory.create_entities(&entities)).await?;
         let text = indented(&entities)?;
         answer(&CreatedEntities { entities }, text)
     }
@@ -109,7 +66,7 @@ impl MemoryTools {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
         let relations =
-            self.run(&context, move |memory| memory.create_relations(&relations)).await?;
+            self.on_graph(&context, move |memory| memory.create_relations(&relations)).await?;
         let text = indented(&relations)?;
         answer(&CreatedRelations { relations }, text)
     }
@@ -131,7 +88,7 @@ impl MemoryTools {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
         let results =
-            self.run(&context, move |memory| memory.add_observations(&observations)).await?;
+            self.on_graph(&context, move |memory| memory.add_observations(&observations)).await?;
         let text = indented(&results)?;
         answer(&AddedObservations { results }, text)
     }
@@ -152,7 +109,7 @@ impl MemoryTools {
         Parameters(DeleteEntities { entity_names }): Parameters<DeleteEntities>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        self.run(&context, move |memory| memory.delete_entities(&entity_names)).await?;
+        self.on_graph(&context, move |memory| memory.delete_entities(&entity_names)).await?;
         deleted("Entities")
     }
 
@@ -172,7 +129,7 @@ impl MemoryTools {
         Parameters(DeleteObservations { deletions }): Parameters<DeleteObservations>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        self.run(&context, move |memory| memory.delete_observations(&deletions)).await?;
+        self.on_graph(&context, move |memory| memory.delete_observations(&deletions)).await?;
         deleted("Observations")
     }
 
@@ -192,7 +149,7 @@ impl MemoryTools {
         Parameters(DeleteRelations { relations }): Parameters<DeleteRelations>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        self.run(&context, move |memory| memory.delete_relations(&relations)).await?;
+        self.on_graph(&context, move |memory| memory.delete_relations(&relations)).await?;
         deleted("Relations")
     }
 
@@ -212,7 +169,7 @@ impl MemoryTools {
         &self,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        let graph = self.run(&context, Memory::read_graph).await?;
+        let graph = self.on_graph(&context, Memory::read_graph).await?;
         answer(&graph, indented(&graph)?)
     }
 
@@ -232,7 +189,7 @@ impl MemoryTools {
         Parameters(SearchNodes { query }): Parameters<SearchNodes>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        let graph = self.run(&context, move |memory| memory.search_nodes(&query)).await?;
+        let graph = self.on_graph(&context, move |memory| memory.search_nodes(&query)).await?;
         answer(&graph, indented(&graph)?)
     }
 
@@ -252,14 +209,7 @@ impl MemoryTools {
         Parameters(OpenNodes { names }): Parameters<OpenNodes>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        let graph = self.run(&context, move |memory| memory.open_nodes(&names)).await?;
+        let graph = self.on_graph(&context, move |memory| memory.open_nodes(&names)).await?;
         answer(&graph, indented(&graph)?)
     }
-}
-
-/// Who calls, for history. A name is anybody's text: it is kept short, and on one line.
-fn writer(context: &RequestContext<RoleServer>) -> Option<String> {
-    let client = context.client_info()?;
-    let name = format!("{}/{}", client.name, client.version);
-    Some(name.chars().filter(|c| !c.is_control()).take(BY_CHARS_MAX).collect())
 }

@@ -17,7 +17,7 @@ pub(super) fn answer(structure: &impl Serialize, text: String) -> Result<CallToo
 }
 
 /// JSON on lines of its own, with the fields in the order of their declaration.
-pub(super) fn indented(value: &impl Serialize) -> Result<String, String> {
+pub(in crate::mcp) fn indented(value: &impl Serialize) -> Result<String, String> {
     serde_json::to_string_pretty(value).map_err(|error| chain(&error))
 }
 
