@@ -20,6 +20,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+const BUSY: Duration = Duration::from_millis(policy::BUSY_MS.unsigned_abs());
+
 /// How far a compaction goes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Extent {
@@ -137,6 +139,10 @@ impl Palace {
                     shared.compacting.store(false, SeqCst);
                     return;
                 }
+                drop(shared);
+                // What comes in the meantime makes a larger step, unless it is so much that somebody
+                // finds it due. What is left when the writers fall silent is folded as well.
+                std::thread::sleep(BUSY);
             }
         });
         if !started {
@@ -149,7 +155,8 @@ impl Palace {
     /// False also if nothing has changed since it was last tried: some inputs must stay where they are,
     /// and most segments in `open/` belong to the living.
     fn is_due(&self, backlog: Backlog) -> bool {
-        policy::due(backlog) && std::mem::replace(&mut *self.tried(), backlog) != backlog
+        let now_ms = self.shared.root.fs().now_ms();
+        policy::due(backlog, now_ms) && std::mem::replace(&mut *self.tried(), backlog) != backlog
     }
 
     fn tried(&self) -> MutexGuard<'_, Backlog> {

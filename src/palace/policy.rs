@@ -13,6 +13,11 @@ use crate::store::follow::Backlog;
 pub const SEGMENTS_DUE: usize = 64;
 /// This many bytes that no snapshot holds are due for compaction.
 pub const TAIL_BYTES_DUE: u64 = 1 << 20;
+/// A palace whose newest snapshot is younger than this, in milliseconds, is being filled: its tail may
+/// grow to [`BUSY_BYTES_DUE`], because folds of more at once rewrite less.
+pub const BUSY_MS: i64 = 1_000;
+/// This many bytes are due however young the newest snapshot is.
+pub const BUSY_BYTES_DUE: u64 = 4 << 20;
 /// How many snapshots of one tier are merged into one of the next.
 pub const FANOUT: usize = 4;
 /// The most appended bytes that an automatic step turns into one snapshot.
@@ -31,8 +36,11 @@ pub struct Candidate {
 
 /// Whether there is enough to fold.
 #[must_use]
-pub fn due(backlog: Backlog) -> bool {
-    backlog.segments >= SEGMENTS_DUE || backlog.sealed_bytes >= TAIL_BYTES_DUE
+pub fn due(backlog: Backlog, now_ms: i64) -> bool {
+    // A snapshot from the future says nothing about now: a clock was set back.
+    let busy = backlog.newest_ms.is_some_and(|newest| (0..BUSY_MS).contains(&(now_ms - newest)));
+    let bytes = if busy { BUSY_BYTES_DUE } else { TAIL_BYTES_DUE };
+    backlog.segments >= SEGMENTS_DUE || backlog.sealed_bytes >= bytes
 }
 
 fn tier(appended: u64) -> u32 {
@@ -70,6 +78,15 @@ mod tests {
             appended: mib << 20,
         };
         mib.iter().enumerate().map(candidate).collect()
+    }
+
+    #[test]
+    fn a_palace_that_is_being_filled_is_folded_in_larger_steps() {
+        let backlog = |mib: u64, newest_ms| Backlog { segments: 1, sealed_bytes: mib << 20, newest_ms };
+        assert!(due(backlog(1, None), 0) && !due(backlog(0, None), 0));
+        assert!(!due(backlog(3, Some(5_000)), 5_999) && due(backlog(4, Some(5_000)), 5_999));
+        assert!(due(backlog(1, Some(5_000)), 6_000) && due(backlog(1, Some(5_000)), 4_999));
+        assert!(due(Backlog { segments: SEGMENTS_DUE, ..backlog(0, Some(5_000)) }, 5_000));
     }
 
     #[test]

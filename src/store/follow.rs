@@ -68,6 +68,8 @@ pub struct Backlog {
     pub segments: usize,
     /// Bytes in `sealed/`.
     pub sealed_bytes: u64,
+    /// When the newest snapshot was made, in milliseconds since 1970, by its maker's clock.
+    pub newest_ms: Option<i64>,
 }
 
 /// What is known of the directory.
@@ -322,6 +324,7 @@ impl Follower {
         Backlog {
             segments: self.segments.len() + own_segments,
             sealed_bytes: sealed_bytes + own_bytes,
+            newest_ms: self.snapshots.values().map(|snapshot| snapshot.meta().created_ms).max(),
         }
     }
 
