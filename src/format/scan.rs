@@ -2,7 +2,8 @@
 //!
 //! The rule (docs/FORMAT.md): an invalid region that lies below the `synced_upto` of a later record
 //! was once known to be on disk, so it is *damage*. Any other invalid region is *torn*: a write that
-//! a crash cut short or that is still under way. Either way the records after it still count.
+//! a crash cut short or that is still under way. Either way the records after it still count. Zeros
+//! at the end are neither: they are room that the writer made for records to come.
 
 use super::record::{MAGIC, Record, RecordError, claimed_length, decode};
 use std::ops::Range;
@@ -28,6 +29,13 @@ pub struct Scan<'a> {
 }
 
 impl Scan<'_> {
+    /// Where the last record or invalid region ends: from there on is room, or nothing.
+    #[must_use]
+    pub fn end(&self, start: u64) -> u64 {
+        let record = self.records.last().map_or(start, Record::end);
+        self.regions.last().map_or(record, |region| region.bytes.end.max(record))
+    }
+
     /// The offset up to which every byte is in a good record: where a later scan goes on.
     #[must_use]
     pub fn valid_upto(&self, start: u64) -> u64 {
@@ -47,15 +55,16 @@ impl Scan<'_> {
 pub fn scan(bytes: &[u8], offset: u64) -> Scan<'_> {
     let mut found = Scan::default();
     let mut budget = bytes.len().saturating_mul(8);
+    let used = used(bytes);
     let mut at = 0;
-    while at < bytes.len() {
+    while at < used {
         match decode(&bytes[at..], offset + at as u64) {
             Ok(record) => {
                 at = (record.end() - offset) as usize;
                 found.records.push(record);
             }
             Err(reason) => {
-                let next = resync(bytes, at + 1, offset, &mut budget).unwrap_or(bytes.len());
+                let next = resync(bytes, at + 1, offset, &mut budget).unwrap_or(used);
                 let region = offset + at as u64..offset + next as u64;
                 found.regions.push(Region { bytes: region, damaged: false, reason });
                 at = next;
@@ -64,6 +73,23 @@ pub fn scan(bytes: &[u8], offset: u64) -> Scan<'_> {
     }
     mark_damage(&mut found);
     found
+}
+
+/// How many bytes there are without the zeros at the end. Looked at in pieces, because there may be many.
+fn used(bytes: &[u8]) -> usize {
+    let mut end = bytes.len();
+    for piece in bytes.rchunks(256) {
+        let start = end - piece.len();
+        // Without a branch for each byte: this is what makes it fast.
+        if piece.iter().fold(0, |seen, byte| seen | byte) != 0 {
+            return piece
+                .iter()
+                .rposition(|byte| *byte != 0)
+                .map_or(start, |last| start + last + 1);
+        }
+        end = start;
+    }
+    end
 }
 
 fn mark_damage(found: &mut Scan<'_>) {
@@ -142,6 +168,27 @@ mod tests {
     }
 
     #[test]
+    fn zeros_at_the_end_are_room_and_before_a_record_a_hole() {
+        let (bytes, ends) = three();
+        let with_room = [&bytes[..], &[0; 5000]].concat();
+        assert_eq!(scan(&with_room, 0), scan(&bytes, 0));
+        assert_eq!(scan(&[0; 700], 40).end(40), 40);
+        let mut torn = with_room.clone();
+        torn[ends[2] as usize + 300] = 1;
+        let found = scan(&torn, 0);
+        assert_eq!(
+            found.regions[0].bytes,
+            ends[2]..ends[2] + 301,
+            "up to the last byte that is set"
+        );
+        assert_eq!((found.valid_upto(0), found.end(0)), (ends[2], ends[2] + 301));
+        let mut hole = with_room;
+        hole[ends[0] as usize..ends[1] as usize].fill(0);
+        let found = scan(&hole, 0);
+        assert_eq!((found.records.len(), found.regions[0].bytes.clone()), (2, ends[0]..ends[1]));
+    }
+
+    #[test]
     fn bytes_made_to_cost_work_are_given_up_on() {
         // A candidate at every 36 bytes, each of which claims all the rest.
         let size = 1 << 17;
@@ -156,7 +203,7 @@ mod tests {
             bomb.extend_from_slice(&offset.to_le_bytes());
             bomb.extend_from_slice(&0u64.to_le_bytes());
         }
-        bomb.resize(size, 0);
+        bomb.resize(size, 0xff);
         let found = scan(&bomb, 0);
         assert!(found.records.is_empty());
         assert_eq!(found.regions.len(), 1);

@@ -50,8 +50,6 @@ pub struct Stat {
     pub ino: u64,
     /// Its length in bytes.
     pub len: u64,
-    /// Last modification: milliseconds since 1970, UTC.
-    pub modified_ms: i64,
 }
 
 impl Stat {
@@ -71,22 +69,23 @@ pub struct Host {
     pub boot: [u8; 16],
 }
 
-/// An open file. All methods take `&self`: the offset of a read is explicit and writes append.
+/// An open file. All methods take `&self`: the offset of a read or a write is explicit.
 pub trait File: Send + Sync + std::fmt::Debug {
     /// Reads into `buffer` from `offset`; a short count means the end of the file.
     ///
     /// # Errors
     /// The operating system's.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Appends with a single `write`; the count may be short, and then the file must not be used on.
+    /// Writes with a single `pwrite`, over what is there or beyond the end; the count may be short, and
+    /// then the file must not be used on.
     ///
     /// # Errors
     /// The operating system's. What was written then is unknown.
-    fn append(&self, bytes: &[u8]) -> io::Result<usize>;
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
     /// `fdatasync`: on return everything in the file is on disk, whoever wrote it.
     ///
     /// # Errors
-    /// The operating system's. The file must not be synced or appended to again then.
+    /// The operating system's. The file must not be synced or written to again then.
     fn sync(&self) -> io::Result<()>;
     /// Which file it is and how long.
     ///
@@ -108,7 +107,7 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `AlreadyExists` if there is one.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
-    /// Creates a file that did not exist, mode 0600, for appending and reading.
+    /// Creates a file that did not exist, mode 0600, for writing and reading.
     ///
     /// # Errors
     /// `AlreadyExists` if there is one.
@@ -119,7 +118,7 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// `NotFound`, or `InvalidInput` for anything that is not a regular file.
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
     /// Opens or creates (mode 0600) a file to lock or to leave a note in: it is opened for reading and
-    /// appending, and never truncated.
+    /// writing, and never truncated.
     ///
     /// # Errors
     /// The operating system's.
@@ -140,6 +139,13 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound` if none has.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
+    /// Which file has this name, and when it was last modified, in milliseconds since 1970, UTC. Not for a
+    /// file that is being written: since Linux 6.13 a write after this question notes a new time, and the
+    /// next sync has to put that on disk as well.
+    ///
+    /// # Errors
+    /// `NotFound` if none has.
+    fn modified(&self, path: &Path) -> io::Result<(Stat, i64)>;
     /// Gives a file a new name that no other file has (the caller has looked; names are random). Atomic:
     /// at no time has it both names, or neither.
     ///

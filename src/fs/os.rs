@@ -5,11 +5,13 @@
 
 use super::{File, Fs, Host, Stat};
 use crate::format::id::from_hex;
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, StatxFlags};
+use rustix::io::Errno;
+use rustix::path::Arg;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -25,12 +27,22 @@ const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const DIR_MODE: Mode = Mode::RWXU;
 
 fn stat_of(stat: &rustix::fs::Stat) -> Stat {
-    Stat {
-        dev: stat.st_dev,
-        ino: stat.st_ino,
-        len: u64::try_from(stat.st_size).unwrap_or(0),
-        modified_ms: stat.st_mtime * 1000
-            + i64::try_from(stat.st_mtime_nsec / 1_000_000).unwrap_or(0),
+    Stat { dev: stat.st_dev, ino: stat.st_ino, len: u64::try_from(stat.st_size).unwrap_or(0) }
+}
+
+/// Asks for no times: see [`Fs::modified`].
+fn stat_at(fd: impl AsFd, path: impl Arg + Copy, flags: AtFlags) -> io::Result<Stat> {
+    let flags = flags | AtFlags::SYMLINK_NOFOLLOW;
+    let mask = StatxFlags::INO | StatxFlags::SIZE;
+    match rustix::fs::statx(&fd, path, flags, mask) {
+        Ok(stat) => Ok(Stat {
+            dev: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
+            ino: stat.stx_ino,
+            len: stat.stx_size,
+        }),
+        // A sandbox that does not know the call.
+        Err(Errno::NOSYS) => Ok(stat_of(&rustix::fs::statat(&fd, path, flags)?)),
+        Err(error) => Err(error.into()),
     }
 }
 
@@ -48,8 +60,8 @@ impl File for OsFile {
         self.0.read_at(buffer, offset)
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        (&self.0).write(bytes)
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        FileExt::write_at(&self.0, bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -57,7 +69,7 @@ impl File for OsFile {
     }
 
     fn stat(&self) -> io::Result<Stat> {
-        Ok(stat_of(&rustix::fs::fstat(&self.0)?))
+        stat_at(&self.0, c"", AtFlags::EMPTY_PATH)
     }
 
     fn try_lock(&self) -> io::Result<bool> {
@@ -76,7 +88,7 @@ impl Fs for OsFs {
     }
 
     fn create(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::APPEND | OFlags::RDWR;
+        let flags = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
         let fd = open_at(path, flags, FILE_MODE)?;
         rustix::fs::fchmod(&fd, FILE_MODE)?;
         Ok(Box::new(OsFile(fd.into())))
@@ -91,7 +103,7 @@ impl Fs for OsFs {
     }
 
     fn open_lock(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let flags = OFlags::CREATE | OFlags::APPEND | OFlags::RDWR | OFlags::NONBLOCK;
+        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NONBLOCK;
         Ok(Box::new(OsFile(open_at(path, flags, FILE_MODE)?.into())))
     }
 
@@ -115,7 +127,13 @@ impl Fs for OsFs {
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
-        Ok(stat_of(&rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?))
+        stat_at(CWD, path, AtFlags::empty())
+    }
+
+    fn modified(&self, path: &Path) -> io::Result<(Stat, i64)> {
+        let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?;
+        let milliseconds = i64::try_from(stat.st_mtime_nsec / 1_000_000).unwrap_or(0);
+        Ok((stat_of(&stat), stat.st_mtime * 1000 + milliseconds))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -125,7 +143,7 @@ impl Fs for OsFs {
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
         match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
             // Some network and FUSE file systems know no flags: a hard link refuses a taken name too.
-            Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => {
+            Err(Errno::INVAL | Errno::NOSYS) => {
                 fs::hard_link(from, to)?;
                 fs::remove_file(from)
             }
@@ -216,12 +234,12 @@ mod tests {
     }
 
     #[test]
-    fn files_append_and_read_back() {
+    fn files_are_written_and_read_back() {
         let dir = scratch();
         let path = dir.path().join("f");
         let file = OsFs.create(&path).unwrap();
-        assert_eq!(file.append(b"abc").unwrap(), 3);
-        assert_eq!(file.append(b"def").unwrap(), 3);
+        assert_eq!(file.write_at(b"abc\0\0", 0).unwrap(), 5);
+        assert_eq!(file.write_at(b"def", 3).unwrap(), 3);
         file.sync().unwrap();
         let reader = OsFs.open(&path).unwrap();
         assert_eq!(super::super::read_from(&*reader, 2).unwrap(), b"cdef");
@@ -247,8 +265,8 @@ mod tests {
     fn a_rename_never_replaces() {
         let dir = scratch();
         let (a, b) = (dir.path().join("a"), dir.path().join("b"));
-        OsFs.create(&a).unwrap().append(b"a").unwrap();
-        OsFs.create(&b).unwrap().append(b"b").unwrap();
+        OsFs.create(&a).unwrap().write_at(b"a", 0).unwrap();
+        OsFs.create(&b).unwrap().write_at(b"b", 0).unwrap();
         let refused = OsFs.rename_noreplace(&a, &b).unwrap_err();
         assert_eq!(refused.kind(), io::ErrorKind::AlreadyExists);
         assert_eq!(fs::read(&b).unwrap(), b"b");

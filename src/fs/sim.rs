@@ -16,7 +16,7 @@
 //!
 //! let disk = SimDisk::new(7);
 //! let file = disk.process().create(Path::new("/note")).unwrap();
-//! file.append(b"kept").unwrap();
+//! file.write_at(b"kept", 0).unwrap();
 //! file.sync().unwrap(); // the bytes, not the name
 //! disk.process().sync_dir(Path::new("/")).unwrap(); // the name
 //! disk.power_cut(1);
@@ -281,18 +281,18 @@ impl State {
         }
     }
 
-    fn append(&mut self, process: u64, ino: Ino, bytes: &[u8]) -> io::Result<usize> {
-        let failure = self.begin(process, Call::Append)?;
+    fn write_at(&mut self, process: u64, ino: Ino, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        let failure = self.begin(process, Call::Write)?;
         let count = match failure {
             None => bytes.len(),
             Some(_) => self.chance.below(bytes.len()),
         };
         let content = self.image.file_mut(ino)?;
-        content.append(bytes.get(..count).unwrap_or(bytes));
+        content.write(bytes.get(..count).unwrap_or(bytes), offset)?;
         content.modified_ms = self.clock_ms;
         match failure {
             None | Some(Failure::Short) => Ok(count),
-            Some(failure) => Err(failure.error(Call::Append)),
+            Some(failure) => Err(failure.error(Call::Write)),
         }
     }
 
@@ -311,8 +311,7 @@ impl State {
     }
 
     fn stat(&self, ino: Ino) -> Stat {
-        let (len, modified_ms) =
-            self.image.file(ino).map_or((0, 0), |file| (file.len() as u64, file.modified_ms));
-        Stat { dev: 1, ino, len, modified_ms }
+        let len = self.image.file(ino).map_or(0, |file| file.len() as u64);
+        Stat { dev: 1, ino, len }
     }
 }

@@ -6,6 +6,7 @@
 
 use super::fold::{Folded, fold};
 use super::inputs::Inputs;
+use super::pace::Pace;
 use super::{Error, Palace, Result, policy};
 use crate::format::filename::{self, SEALED, SNAP};
 use crate::format::id::{PalaceId, SegmentId, SnapshotId};
@@ -81,6 +82,8 @@ pub struct CompactReport {
     pub lock_held_ms: u64,
     /// Files of earlier compactions that were moved to `trash/` or purged from it.
     pub cleared: usize,
+    /// Whether there are more segments than one automatic step may fold.
+    pub more: bool,
     /// Inputs that stay where they are.
     pub skipped: Vec<Skipped>,
     /// Segments that are in use, or might be.
@@ -119,7 +122,7 @@ impl Palace {
         self.writable()?;
         self.shared.notice_replacement(&mut self.state())?;
         self.seal()?;
-        compact(&self.shared.root, &self.shared.program, options)
+        compact(&self.shared.root, &self.shared.program, options, Pace::brisk())
     }
 
     /// Starts a compaction in the background if one is due and none is running in this process.
@@ -135,14 +138,17 @@ impl Palace {
         let started = super::background("palace-compact", move || {
             while let Some(shared) = weak.upgrade() {
                 shared.root.fs().yield_to_others();
-                if !compact_once(&shared.root, &shared.program) || Arc::strong_count(&shared) == 1 {
+                let step = compact_once(&shared.root, &shared.program);
+                if step == Step::Nothing || Arc::strong_count(&shared) == 1 {
                     shared.compacting.store(false, SeqCst);
                     return;
                 }
                 drop(shared);
-                // What comes in the meantime makes a larger step, unless it is so much that somebody
-                // finds it due. What is left when the writers fall silent is folded as well.
-                std::thread::sleep(BUSY);
+                if step == Step::All {
+                    // What comes in the meantime makes a larger step, unless it is so much that somebody
+                    // finds it due. What is left when the writers fall silent is folded as well.
+                    std::thread::sleep(BUSY);
+                }
             }
         });
         if !started {
@@ -164,27 +170,45 @@ impl Palace {
     }
 }
 
-/// One automatic step. Whether another may be due.
-fn compact_once(root: &Root, program: &str) -> bool {
-    let step = || compact(root, program, CompactOptions::default());
+/// What an automatic step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Step {
+    /// Nothing, or it failed.
+    Nothing,
+    /// As much as a step may; there is more.
+    Bounded,
+    /// All there was.
+    All,
+}
+
+/// One automatic step.
+fn compact_once(root: &Root, program: &str) -> Step {
+    let step = || compact(root, program, CompactOptions::default(), Pace::gentle());
     // A panic is a bug, but this process must not think for ever that it is compacting.
     match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(Ok(report)) => report.published.is_some(),
+        Ok(Ok(CompactReport { published: None, .. })) => Step::Nothing,
+        Ok(Ok(report)) if report.more => Step::Bounded,
+        Ok(Ok(_)) => Step::All,
         // Somebody else is at it, which is as good.
-        Ok(Err(Error::Store(StoreError::Busy { .. }))) => false,
+        Ok(Err(Error::Store(StoreError::Busy { .. }))) => Step::Nothing,
         Ok(Err(error)) => {
             tracing::warn!(%error, "compaction failed; nothing was lost, and it will be tried again");
-            false
+            Step::Nothing
         }
         Err(_) => {
             tracing::error!("compaction panicked; nothing was lost, and it will be tried again");
-            false
+            Step::Nothing
         }
     }
 }
 
 /// One compaction.
-pub fn compact(root: &Root, program: &str, options: CompactOptions) -> Result<CompactReport> {
+pub fn compact(
+    root: &Root,
+    program: &str,
+    options: CompactOptions,
+    pace: Pace,
+) -> Result<CompactReport> {
     let start = Instant::now();
     root.refresh()?;
     let Some(palace) = root.palace() else { return Ok(CompactReport::default()) };
@@ -200,7 +224,7 @@ pub fn compact(root: &Root, program: &str, options: CompactOptions) -> Result<Co
         return Err(StoreError::Busy { path: root.path().join(filename::LOCK), holder }.into());
     };
     let locked = Instant::now();
-    let report = compact_locked(root, palace, options);
+    let report = compact_locked(root, palace, options, pace);
     drop(guard);
     report.map(|report| CompactReport {
         elapsed_ms: milliseconds(start.elapsed()),
@@ -213,7 +237,12 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-fn compact_locked(root: &Root, palace: PalaceId, options: CompactOptions) -> Result<CompactReport> {
+fn compact_locked(
+    root: &Root,
+    palace: PalaceId,
+    options: CompactOptions,
+    pace: Pace,
+) -> Result<CompactReport> {
     let sealed = seal_dead(root, options.adopt)?;
     let (inputs, mut report) = Inputs::find(root, palace, options)?;
     report.sealed = sealed.sealed.len();
@@ -222,7 +251,7 @@ fn compact_locked(root: &Root, palace: PalaceId, options: CompactOptions) -> Res
     report.cleared = inputs.clear_superseded(root)? + retire::purge(root)?;
     if inputs.is_worth_it() {
         inputs.count(&mut report);
-        let folded = fold(root, palace, &inputs, &BTreeSet::new())?;
+        let folded = fold(root, palace, &inputs, &BTreeSet::new(), pace)?;
         publish(root, &inputs, &folded)?;
         let path = root.file(SNAP, &filename::snapshot(folded.meta.snapshot));
         report.bytes_after = root.fs().stat(&path).at("look at", &path)?.len;

@@ -5,6 +5,7 @@
 
 use super::documents::{CHUNK, Documents, Rows};
 use super::inputs::{Inputs, Segment};
+use super::pace::Pace;
 use super::row::{Incoming, digest};
 use super::{Error, Result, apart};
 use crate::format::filename;
@@ -41,6 +42,7 @@ pub fn fold(
     palace: PalaceId,
     inputs: &Inputs,
     forget: &BTreeSet<Key>,
+    pace: Pace,
 ) -> Result<Folded> {
     for segment in &inputs.segments {
         // What is retired because a snapshot holds it must not have been in the page cache only:
@@ -63,7 +65,7 @@ pub fn fold(
         commits: 0,
     };
     let path = root.tmp(&filename::snapshot(meta.snapshot));
-    let folded = build_verified(root, meta, &path, inputs, forget);
+    let folded = build_verified(root, meta, &path, inputs, forget, pace);
     // A full disk must not fill up further with every attempt.
     if folded.is_err()
         && let Err(error) = root.fs().remove(&path)
@@ -79,10 +81,11 @@ fn build_verified(
     path: &Path,
     inputs: &Inputs,
     forget: &BTreeSet<Key>,
+    pace: Pace,
 ) -> Result<Folded> {
-    let (meta, expected) = build(root, meta, path, inputs, forget)?;
+    let (meta, expected) = build(root, meta, path, inputs, forget, pace)?;
     let snapshot = open_snapshot(root, path, meta.snapshot)?;
-    verify(&snapshot, &expected)?;
+    verify(&snapshot, &expected, pace)?;
     Ok(Folded { meta })
 }
 
@@ -92,6 +95,7 @@ fn build(
     path: &Path,
     inputs: &Inputs,
     forget: &BTreeSet<Key>,
+    pace: Pace,
 ) -> Result<(Meta, Vec<Expected>)> {
     let (name, local) = (filename::snapshot(meta.snapshot), root.fs().local_path(path));
     let mut builder = match &local {
@@ -103,7 +107,7 @@ fn build(
         None => Builder::in_memory(meta)?,
     };
     let (changes, log) = take_apart(&inputs.segments);
-    let expected = add_documents(&mut builder, Documents::new(inputs, changes, forget))?;
+    let expected = add_documents(&mut builder, Documents::new(inputs, changes, forget), pace)?;
     add_log(&mut builder, inputs, log, forget)?;
     let meta = match local {
         Some(_) => {
@@ -120,9 +124,14 @@ fn build(
     Ok((meta, expected))
 }
 
-fn add_documents(builder: &mut Builder, mut documents: Documents<'_>) -> Result<Vec<Expected>> {
+fn add_documents(
+    builder: &mut Builder,
+    mut documents: Documents<'_>,
+    pace: Pace,
+) -> Result<Vec<Expected>> {
     let mut expected = Vec::new();
     while let Some((row, text)) = documents.next()? {
+        pace.give_way();
         builder.add(&row, &text)?;
         expected.push(Expected { digest: digest(&row), key: row.key });
     }
@@ -206,9 +215,10 @@ pub fn log_row(
 }
 
 /// Reads the new snapshot back and compares it with what was put in.
-fn verify(snapshot: &Snapshot, expected: &[Expected]) -> Result<()> {
+fn verify(snapshot: &Snapshot, expected: &[Expected], pace: Pace) -> Result<()> {
     let mut rows = Rows::new(snapshot);
     for Expected { key, digest: wanted } in expected {
+        pace.give_way();
         let lacks = |what: &str| Error::Unverified { what: format!("{what} of {key}") };
         let row = rows.next_if(key)?.ok_or_else(|| lacks("the row"))?;
         if digest(&row) != *wanted {
@@ -261,7 +271,9 @@ mod tests {
         let (a, b) = (row("a", b"one", &[b"raw"]), row("b", b"two", &[]));
         let expected = |row: &Row| Expected { key: row.key.clone(), digest: digest(row) };
         let wanted = [expected(&a), expected(&b)];
-        let check = |rows: &[Row]| verify(&snapshot(rows), &wanted).map_err(|e| e.to_string());
+        let check = |rows: &[Row]| {
+            verify(&snapshot(rows), &wanted, Pace::brisk()).map_err(|e| e.to_string())
+        };
         check(&[a.clone(), b.clone()]).unwrap();
         let c = row("c", b"", &[]);
         for (rows, lacks) in [

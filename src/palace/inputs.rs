@@ -59,6 +59,7 @@ impl Inputs {
         let mut bytes = 0;
         for id in oldest_first(root)? {
             if extent == Extent::Due && bytes >= policy::STEP_SEGMENT_BYTES {
+                report.more = true;
                 break;
             }
             if let Some(segment) = read_segment(root, palace, id, adopt, &mut report.skipped)? {
@@ -162,8 +163,8 @@ fn oldest_first(root: &Root) -> Result<Vec<SegmentId>> {
     for name in root.list(SEALED)? {
         let Some(id) = filename::parse_segment(&name) else { continue };
         // One that is gone already is left out when it is opened.
-        let stat = root.fs().stat(&root.file(SEALED, &name));
-        found.push((stat.map_or(0, |stat| stat.modified_ms), id));
+        let modified = root.fs().modified(&root.file(SEALED, &name));
+        found.push((modified.map_or(0, |(_, modified_ms)| modified_ms), id));
     }
     found.sort_unstable();
     Ok(found.into_iter().map(|(_, id)| id).collect())

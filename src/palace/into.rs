@@ -5,6 +5,7 @@
 
 use super::fold::fold;
 use super::inputs::{Inputs, Segment};
+use super::pace::Pace;
 use super::{Error, Result};
 use crate::format::filename::SNAP;
 use crate::format::id::{PalaceId, SegmentId};
@@ -71,7 +72,7 @@ pub fn merge_into(
     let root = Root::open(fs, into, false)?;
     let palace = root.create_as(id)?;
     let forgotten = gathered.count(forget)?;
-    let folded = fold(&root, palace, &gathered.inputs, forget)?;
+    let folded = fold(&root, palace, &gathered.inputs, forget, Pace::brisk())?;
     retire::publish(&root, folded.meta.snapshot)?;
     let path = root.file(SNAP, &crate::format::filename::snapshot(folded.meta.snapshot));
     let written = root.fs().stat(&path).at("look at", &path)?;

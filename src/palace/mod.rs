@@ -9,6 +9,7 @@ pub mod compact;
 pub mod dump;
 pub mod feed;
 pub mod into;
+mod pace;
 pub mod policy;
 pub mod read;
 pub mod search;

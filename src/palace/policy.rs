@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn a_palace_that_is_being_filled_is_folded_in_larger_steps() {
-        let backlog = |mib: u64, newest_ms| Backlog { segments: 1, sealed_bytes: mib << 20, newest_ms };
+        let backlog =
+            |mib: u64, newest_ms| Backlog { segments: 1, sealed_bytes: mib << 20, newest_ms };
         assert!(due(backlog(1, None), 0) && !due(backlog(0, None), 0));
         assert!(!due(backlog(3, Some(5_000)), 5_999) && due(backlog(4, Some(5_000)), 5_999));
         assert!(due(backlog(1, Some(5_000)), 6_000) && due(backlog(1, Some(5_000)), 4_999));

@@ -5,6 +5,8 @@
 //! truncates or creates. Must not know: directories other than the two it is created in, Automerge.
 
 pub mod reader;
+#[cfg(test)]
+mod tests;
 pub mod writer;
 
 use crate::format::record::RecordError;

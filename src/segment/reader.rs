@@ -4,7 +4,7 @@ use super::SegmentError;
 use crate::format::header::{Header, decode_footer};
 use crate::format::id::SegmentId;
 use crate::format::record::{Kind, Record, RecordError, decode_commit};
-use crate::format::scan::{Region, scan};
+use crate::format::scan::{Region, Scan, scan};
 use crate::fs::{At, File, Fs, read_between};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -25,6 +25,9 @@ pub struct Commit {
     pub body: Bytes,
 }
 
+/// How much of the room at a segment's end is looked at first.
+const WINDOW: usize = 4 << 10;
+
 /// Follows one segment: each [`Reader::read_new`] gives what was appended since.
 #[derive(Debug)]
 pub struct Reader {
@@ -35,8 +38,10 @@ pub struct Reader {
     footer: Option<u64>,
     /// Everything before is read and good.
     valid_upto: u64,
-    /// Everything before is read; from `valid_upto` on it has holes.
-    seen_upto: u64,
+    /// Where the last record or invalid region ends. What others may sync knows it too.
+    end: Arc<AtomicU64>,
+    /// How long the file was when it was last read: from `end` on it was zeros.
+    length: u64,
     /// Everything before is known to be on disk.
     synced_upto: Arc<AtomicU64>,
     /// A sync of it failed here.
@@ -63,7 +68,8 @@ impl Reader {
             header: None,
             footer: None,
             valid_upto: 0,
-            seen_upto: 0,
+            end: Arc::default(),
+            length: 0,
             synced_upto: Arc::default(),
             doubted: Arc::default(),
             given: HashSet::new(),
@@ -87,10 +93,29 @@ impl Reader {
             return Ok(Vec::new());
         }
         let length = self.file.stat().at("look at", &self.path)?.len;
-        if length <= self.seen_upto && self.regions.is_empty() {
-            return Ok(Vec::new());
+        if length == self.length && self.regions.is_empty() {
+            return self.read_room();
         }
         self.read_tail(length)
+    }
+
+    /// Reads what was written into the room at the end. Its owner fills it from the front; most often
+    /// with nothing, or little, since the last look.
+    fn read_room(&mut self) -> Result<Vec<Commit>, SegmentError> {
+        let mut window = [0; WINDOW];
+        let start = self.valid_upto;
+        if start >= self.length {
+            return Ok(Vec::new());
+        }
+        let count = self.file.read_at(&mut window, start).at("read", &self.path)?;
+        let read = window.get(..count).unwrap_or(&window);
+        if read.first().is_none_or(|first| *first == 0) {
+            return Ok(Vec::new());
+        }
+        let found = scan(read, start);
+        // Otherwise more may follow, or the window cuts a record off.
+        let whole = found.regions.is_empty() && found.end(start) < start + count as u64;
+        if whole { Ok(self.take_all(start, found)) } else { self.read_tail(self.length) }
     }
 
     /// The last look at a segment that nobody appends to any more.
@@ -116,15 +141,18 @@ impl Reader {
     fn read_tail(&mut self, length: u64) -> Result<Vec<Commit>, SegmentError> {
         let start = self.valid_upto;
         let bytes = read_between(&*self.file, start, length).at("read", &self.path)?;
-        let bytes = Bytes::from(bytes);
-        let found = scan(&bytes, start);
-        self.seen_upto = start + bytes.len() as u64;
+        self.length = start + bytes.len() as u64;
+        Ok(self.take_all(start, scan(&bytes, start)))
+    }
+
+    fn take_all(&mut self, start: u64, found: Scan<'_>) -> Vec<Commit> {
         self.valid_upto = found.valid_upto(start);
+        self.end.store(found.end(start), Ordering::Relaxed);
         let mut commits = Vec::with_capacity(found.records.len());
         self.malformed.retain(|region| region.bytes.start < start);
         for record in &found.records {
             self.synced_upto.fetch_max(record.synced_upto, Ordering::Relaxed);
-            match self.take(record, &bytes) {
+            match self.take(record) {
                 Ok(commit) => commits.extend(commit),
                 Err(reason) => {
                     let bytes = record.offset..record.end();
@@ -139,10 +167,10 @@ impl Reader {
         commits.retain(|commit| !self.given.contains(&commit.offset));
         let beyond = commits.iter().filter(|commit| commit.end > self.valid_upto);
         self.given.extend(beyond.map(|commit| commit.offset));
-        Ok(commits)
+        commits
     }
 
-    fn take(&mut self, record: &Record<'_>, all: &Bytes) -> Result<Option<Commit>, RecordError> {
+    fn take(&mut self, record: &Record<'_>) -> Result<Option<Commit>, RecordError> {
         match record.kind {
             Kind::Header => self.header = Some(Header::decode(record.body)?),
             Kind::Footer => self.footer = Some(decode_footer(record.body)?),
@@ -152,7 +180,7 @@ impl Reader {
                     offset: record.offset,
                     end: record.end(),
                     sequence: record.sequence,
-                    body: all.slice_ref(record.body),
+                    body: Bytes::copy_from_slice(record.body),
                 }));
             }
         }
@@ -165,6 +193,7 @@ impl Reader {
         ForeignSync {
             path: self.path.clone(),
             file: self.file.clone(),
+            end: self.end.clone(),
             synced_upto: self.synced_upto.clone(),
             doubted: self.doubted.clone(),
         }
@@ -232,7 +261,7 @@ impl Reader {
     /// How many bytes of it were looked at.
     #[must_use]
     pub fn length(&self) -> u64 {
-        self.seen_upto
+        self.end.load(Ordering::Relaxed)
     }
 }
 
@@ -241,6 +270,7 @@ impl Reader {
 pub struct ForeignSync {
     path: PathBuf,
     file: Arc<dyn File>,
+    end: Arc<AtomicU64>,
     synced_upto: Arc<AtomicU64>,
     doubted: Arc<AtomicBool>,
 }
@@ -273,7 +303,8 @@ impl ForeignSync {
         if self.doubted.load(Ordering::Relaxed) {
             return Ok(false);
         }
-        let length = self.file.stat().at("look at", &self.path)?.len;
+        // Not the length of the file: there may be room in it, for what is written after the sync.
+        let read = self.end.load(Ordering::Relaxed);
         self.sync().inspect_err(|_| self.doubted.store(true, Ordering::Relaxed))?;
         // The lock belongs to the open file, so that this one is freed at once.
         let owned = match fs.open(&self.path) {
@@ -282,7 +313,7 @@ impl ForeignSync {
             Err(error) => Err(error).at("open", &self.path)?,
         };
         if owned {
-            self.synced_upto.fetch_max(length, Ordering::Relaxed);
+            self.synced_upto.fetch_max(read, Ordering::Relaxed);
         }
         Ok(owned)
     }

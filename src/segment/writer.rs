@@ -8,6 +8,11 @@ use crate::format::{filename, record};
 use crate::fs::{At, File, Fs, Stat, exists};
 use std::path::{Path, PathBuf};
 
+/// What file systems give space by.
+const BLOCK_BYTES: u64 = 4 << 10;
+/// The most room that is made at once.
+const ROOM_BYTES_MAX: u64 = 64 << 10;
+
 /// A segment that this process appends to. It holds the file's flock for as long as it lives: that
 /// is how others know that the segment is in use.
 #[derive(Debug)]
@@ -18,6 +23,9 @@ pub struct Writer {
     file: Box<dyn File>,
     identity: Stat,
     end: u64,
+    /// The length of the file: from `end` on it is zeros, room for records to come. A sync of bytes that go
+    /// into room has no new length to put on disk, which costs a file system about as much again.
+    length: u64,
     synced_upto: u64,
     commits: u64,
 }
@@ -66,6 +74,7 @@ impl Writer {
             file,
             identity,
             end: 0,
+            length: 0,
             synced_upto: 0,
             commits: 0,
         };
@@ -107,13 +116,26 @@ impl Writer {
             };
             encode(&record, &mut bytes)?;
         }
-        let written = self.file.append(&bytes).at("append to", &self.path)?;
+        let end = self.end + bytes.len() as u64;
+        self.make_room(&mut bytes);
+        let written = self.file.write_at(&bytes, self.end).at("append to", &self.path)?;
         if written < bytes.len() {
             let path = self.path.clone();
             return Err(SegmentError::Short { path, written, wanted: bytes.len() });
         }
-        self.end += written as u64;
+        self.length = self.length.max(self.end + written as u64);
+        self.end = end;
         Ok(())
+    }
+
+    /// Adds zeros to what is to be written, if it goes beyond the room that there is: about as many as
+    /// the segment has bytes, so that a short one stays short.
+    fn make_room(&self, bytes: &mut Vec<u8>) {
+        let end = self.end + bytes.len() as u64;
+        if end > self.length {
+            let length = (end + end.min(ROOM_BYTES_MAX)).next_multiple_of(BLOCK_BYTES);
+            bytes.resize((length - self.end) as usize, 0);
+        }
     }
 
     /// Puts everything appended so far on disk.

@@ -95,8 +95,12 @@ fn left_behind(root: &Root, path: &Path, now_ms: i64) -> Result<bool, StoreError
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
         Err(error) => Err(error).at("open", path)?,
     };
-    let age_ms = now_ms - file.stat().at("look at", path)?.modified_ms;
-    Ok(age_ms > TMP_MS && file.try_lock().at("lock", path)?)
+    match root.fs().modified(path) {
+        Ok((_, modified_ms)) if now_ms - modified_ms <= TMP_MS => Ok(false),
+        Ok(_) => Ok(file.try_lock().at("lock", path)?),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error).at("look at", path)?,
+    }
 }
 
 /// Copies a damaged file to `quarantine/`, with a report beside it. The file itself stays where it is.

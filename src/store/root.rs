@@ -29,13 +29,16 @@ pub struct Root {
     durable: AtomicBool,
 }
 
+/// Which file `palace.json` was, and when it was last modified.
+type Seen = (Stat, i64);
+
 /// What is known of `palace.json`.
 #[derive(Clone, Copy, Debug, Default)]
 struct Known {
     /// Which palace it says this is, or said.
     palace: Option<PalaceId>,
     /// Which file it is. It never changes, so another file, length or time means another palace.
-    file: Option<Stat>,
+    file: Option<Seen>,
 }
 
 impl Root {
@@ -73,7 +76,7 @@ impl Root {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learn(&self, (manifest, file): (Manifest, Stat)) -> PalaceId {
+    fn learn(&self, (manifest, file): (Manifest, Seen)) -> PalaceId {
         *self.known() = Known { palace: Some(manifest.palace), file: Some(file) };
         manifest.palace
     }
@@ -89,10 +92,12 @@ impl Root {
         }
     }
 
-    fn read_manifest(&self) -> Result<Option<(Manifest, Stat)>, StoreError> {
+    fn read_manifest(&self) -> Result<Option<(Manifest, Seen)>, StoreError> {
         let path = self.path.join(MANIFEST);
-        let file = match self.fs.open(&path) {
-            Ok(file) => file,
+        // In this order: one that is replaced in between counts as replaced.
+        let seen = self.fs.modified(&path).and_then(|seen| Ok((seen, self.fs.open(&path)?)));
+        let (modified, file) = match seen {
+            Ok(seen) => seen,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == ErrorKind::NotADirectory => {
                 return Err(StoreError::NotADirectory { path: self.path.clone() });
@@ -100,9 +105,8 @@ impl Root {
             Err(error) => return Ok(Err(error).at("open", &path)?),
         };
         let bytes = read_from(&*file, 0).at("read", &path)?;
-        let stat = file.stat().at("look at", &path)?;
         match Manifest::decode(&bytes) {
-            Ok(manifest) => Ok(Some((manifest, stat))),
+            Ok(manifest) => Ok(Some((manifest, modified))),
             Err(ManifestError::Newer { found }) => {
                 Err(StoreError::Newer { path: self.path.clone(), found })
             }
@@ -188,7 +192,7 @@ impl Root {
         }
     }
 
-    fn ensure_manifest(&self) -> Result<(Manifest, Stat), StoreError> {
+    fn ensure_manifest(&self) -> Result<(Manifest, Seen), StoreError> {
         if let Some(read) = self.read_manifest()? {
             // On disk before the directories beside it: those without it would be no palace.
             self.fs.sync_dir(&self.path).at("sync", &self.path)?;
@@ -216,12 +220,13 @@ impl Root {
     /// What the system says; a part of the file may stay behind.
     pub fn write_whole(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
         let file = self.fs.create(path).at("create", path)?;
-        let mut rest = content;
-        while !rest.is_empty() {
-            let written = file.append(rest).at("write", path)?;
-            let full = || std::io::Error::from(ErrorKind::StorageFull);
-            rest =
-                rest.get(written..).filter(|_| written > 0).ok_or_else(full).at("write", path)?;
+        let mut done = 0;
+        while let Some(rest) = content.get(done..).filter(|rest| !rest.is_empty()) {
+            let written = file.write_at(rest, done as u64).at("write", path)?;
+            if written == 0 {
+                Err(std::io::Error::from(ErrorKind::StorageFull)).at("write", path)?;
+            }
+            done += written;
         }
         Ok(file.sync().at("sync", path)?)
     }
@@ -311,7 +316,7 @@ impl Root {
     pub fn is_replaced(&self) -> Result<bool, StoreError> {
         let Some(known) = self.known().file else { return Ok(false) };
         let path = self.path.join(MANIFEST);
-        match self.fs.stat(&path) {
+        match self.fs.modified(&path) {
             Ok(found) => Ok(found != known),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
             Err(error) => Ok(Err(error).at("look at", &path)?),

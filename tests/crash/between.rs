@@ -87,9 +87,9 @@ impl File for InterruptedFile {
         self.plan.tick(Call::Read);
         self.inner.read_at(buffer, offset)
     }
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
-        self.plan.tick(Call::Append);
-        self.inner.append(bytes)
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.plan.tick(Call::Write);
+        self.inner.write_at(bytes, offset)
     }
     fn sync(&self) -> io::Result<()> {
         self.plan.tick(Call::Sync);
@@ -129,6 +129,10 @@ impl Fs for Interrupted {
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         self.plan.tick(Call::Stat);
         self.inner.stat(path)
+    }
+    fn modified(&self, path: &Path) -> io::Result<(Stat, i64)> {
+        self.plan.tick(Call::Stat);
+        self.inner.modified(path)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.plan.tick(Call::Rename);

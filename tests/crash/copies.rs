@@ -52,7 +52,7 @@ fn copy(disk: &SimDisk, from: &str, to: &str, directories: &[&str]) {
     let fs = disk.process();
     let place = |path: PathBuf, content: Vec<u8>| {
         if fs.stat(&path).is_err() {
-            fs.create(&path).unwrap().append(&content).unwrap();
+            fs.create(&path).unwrap().write_at(&content, 0).unwrap();
         }
     };
     if fs.stat(Path::new(to)).is_err() {

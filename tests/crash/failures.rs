@@ -169,8 +169,8 @@ fn a_commit_that_failed_is_not_saved_by_what_it_carries_along() {
     let (disk, palace, plan) = unreliable_foundation(4);
     let (thread, other) = (palace.clone(), disk.clone());
     let fail = move || {
-        other.fail_nth(Call::Append, 1, Failure::Io);
-        other.fail_nth(Call::Append, 2, Failure::Io);
+        other.fail_nth(Call::Write, 1, Failure::Io);
+        other.fail_nth(Call::Write, 2, Failure::Io);
         assert!(set(&thread, "other", json!({"n": 1}), &durable()).is_err());
     };
     plan.before(1, Some(Call::Sync), fail);

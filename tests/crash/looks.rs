@@ -73,7 +73,7 @@ fn world(place: Place) -> (SimDisk, SimFs, Palace, Palace, Vec<&'static str>) {
             let beginning = read_from(&*fs.open(&here).unwrap(), 0).unwrap();
             set(&writer, "two").unwrap();
             fs.rename(&here, &there).unwrap();
-            fs.create(&here).unwrap().append(&beginning).unwrap();
+            fs.create(&here).unwrap().write_at(&beginning, 0).unwrap();
             for name in ["open", "sealed"] {
                 fs.sync_dir(&directory(name)).unwrap();
             }

@@ -263,8 +263,8 @@ impl Machine {
 
     fn plan_fault(&mut self) {
         let calls = [
-            Call::Append,
-            Call::Append,
+            Call::Write,
+            Call::Write,
             Call::Sync,
             Call::Sync,
             Call::Create,

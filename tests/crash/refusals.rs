@@ -72,7 +72,7 @@ fn conditional_writes_are_refused_where_locks_cannot_be_trusted() {
 
 #[test]
 fn a_write_that_fails_twice_says_that_its_outcome_is_unknown() {
-    for (seed, call) in [(1, Call::Append), (2, Call::Sync), (3, Call::Append), (4, Call::Sync)] {
+    for (seed, call) in [(1, Call::Write), (2, Call::Sync), (3, Call::Write), (4, Call::Sync)] {
         let (disk, palace) = with_one_document(seed);
         disk.fail_nth(call, 1, Failure::Io);
         disk.fail_nth(call, 2, Failure::NoSpace);
@@ -135,7 +135,7 @@ fn copy(from: &SimFs, to: &SimFs, name: &str) {
     let path = Path::new(PALACE).join(name);
     let bytes = read_from(&*from.open(&path).unwrap(), 0).unwrap();
     let copy = to.create(&path).unwrap();
-    assert_eq!(copy.append(&bytes).unwrap(), bytes.len());
+    assert_eq!(copy.write_at(&bytes, 0).unwrap(), bytes.len());
     copy.sync().unwrap();
     to.sync_dir(path.parent().unwrap()).unwrap();
 }

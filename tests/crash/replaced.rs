@@ -28,7 +28,7 @@ fn replace(fs: &SimFs) {
     }
     fs.remove(&palace.join("palace.json")).unwrap();
     let file = fs.create(&palace.join("palace.json")).unwrap();
-    file.append(Manifest::new(NEW, fs.now_ms()).encode().as_bytes()).unwrap();
+    file.write_at(Manifest::new(NEW, fs.now_ms()).encode().as_bytes(), 0).unwrap();
     file.sync().unwrap();
     fs.sync_dir(palace).unwrap();
 }

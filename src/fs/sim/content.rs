@@ -5,6 +5,7 @@
 //! processes, faults (it is told whether a sync failed).
 
 use super::splitmix::SplitMix;
+use std::io;
 use std::ops::Range;
 
 /// A medium writes whole sectors, in any order.
@@ -43,14 +44,26 @@ impl Content {
         usize::try_from(offset).ok().and_then(|offset| self.live.get(offset..)).unwrap_or(&[])
     }
 
-    pub(super) fn append(&mut self, bytes: &[u8]) {
-        let start = self.live.len();
-        self.live.extend_from_slice(bytes);
-        let end = self.live.len();
+    /// Writes at an offset, over zeros or beyond the end. A byte that was written is never written again:
+    /// the format promises it, and nothing that was synced can be torn.
+    pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).map_err(io::Error::other)?;
+        let end = start + bytes.len();
+        if self.live.get(start..).is_some_and(|old| old.iter().zip(bytes).any(|(old, _)| *old != 0))
+        {
+            return Err(io::Error::other("a byte that was written is written again"));
+        }
+        if self.live.len() < end {
+            self.live.resize(end, 0);
+        }
+        if let Some(target) = self.live.get_mut(start..end) {
+            target.copy_from_slice(bytes);
+        }
         match self.dirty.last_mut() {
             Some(last) if last.end == start => last.end = end,
             _ => self.dirty.push(start..end),
         }
+        Ok(())
     }
 
     /// Truncates and writes anew.
@@ -59,7 +72,8 @@ impl Content {
         self.dirty.clear();
         self.doubtful.clear();
         self.replaced = true;
-        self.append(bytes);
+        bytes.clone_into(&mut self.live);
+        self.dirty.push(0..bytes.len());
     }
 
     /// A sync that succeeds. What an earlier failed sync gave up stays unwritten.

@@ -13,8 +13,8 @@ pub enum Call {
     Create,
     /// [`create_dir`](crate::fs::Fs::create_dir).
     CreateDir,
-    /// [`append`](crate::fs::File::append).
-    Append,
+    /// [`write_at`](crate::fs::File::write_at).
+    Write,
     /// [`write_note`](crate::fs::Fs::write_note).
     WriteNote,
     /// [`sync`](crate::fs::File::sync).
@@ -46,12 +46,12 @@ impl Call {
 /// How a call fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
-    /// EIO. An append may have written a part; a sync gives the unsynced bytes up for good, and a later
+    /// EIO. A write may have written a part; a sync gives the unsynced bytes up for good, and a later
     /// sync of the same file succeeds without them. Any other call has done nothing.
     Io,
     /// ENOSPC, with the same leftovers. A call that only looks fails with EIO.
     NoSpace,
-    /// An append writes less than asked, and says so. Any other call fails with EIO.
+    /// A write writes less than asked, and says so. Any other call fails with EIO.
     Short,
     /// EMFILE: the process has no file handle left. Nothing was done. Only a call that needs one, to
     /// create, to open or to list, can fail like this; any other fails with EIO.

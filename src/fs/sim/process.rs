@@ -97,6 +97,14 @@ impl Fs for SimFs {
         Ok(state.stat(state.image.find(path)?))
     }
 
+    fn modified(&self, path: &Path) -> io::Result<(Stat, i64)> {
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Stat)?;
+        let ino = state.image.find(path)?;
+        let modified_ms = state.image.file(ino).map_or(0, |file| file.modified_ms);
+        Ok((state.stat(ino), modified_ms))
+    }
+
     /// As on a real system, whoever did not look whether the name was taken loses the file that had it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.disk.state();
@@ -195,11 +203,11 @@ impl File for SimFile {
         Ok(count)
     }
 
-    fn append(&self, bytes: &[u8]) -> io::Result<usize> {
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         if !self.writable {
             return Err(rustix::io::Errno::BADF.into());
         }
-        self.disk().state().append(self.process(), self.ino, bytes)
+        self.disk().state().write_at(self.process(), self.ino, bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -1,0 +1,129 @@
+//! A writer and a reader on one segment, on a simulated disk.
+
+use super::reader::{Commit, Reader};
+use super::writer::Writer;
+use crate::format::filename;
+use crate::format::header::Header;
+use crate::format::id::{InstanceId, PalaceId, SegmentId};
+use crate::format::key::Key;
+use crate::format::record::{Entry, encode_commit};
+use crate::fs::sim::{SimDisk, SimFs};
+use crate::fs::{Fs, read_from};
+use std::path::{Path, PathBuf};
+
+const ID: SegmentId = SegmentId([7; 16]);
+
+fn path() -> PathBuf {
+    Path::new("/open").join(filename::segment(ID))
+}
+
+fn writer(fs: &SimFs) -> Writer {
+    let header = Header {
+        segment: ID,
+        instance: InstanceId([1; 16]),
+        palace: PalaceId([2; 16]),
+        machine: [3; 16],
+        boot: [4; 16],
+        created_ms: 5,
+        fs_type: 0xEF53,
+        pid: 6,
+        program: "test".to_owned(),
+    };
+    for dir in ["/tmp", "/open"] {
+        fs.create_dir(Path::new(dir)).unwrap();
+    }
+    Writer::create(fs, Path::new("/tmp"), Path::new("/open"), &header).unwrap()
+}
+
+fn reader(fs: &SimFs) -> Reader {
+    Reader::new(ID, &path(), fs.open(&path()).unwrap())
+}
+
+/// The body of a commit of so many bytes and a few.
+fn body(bytes: usize) -> Vec<u8> {
+    encode_commit(&[Entry { key: Key::new("k").unwrap(), change: vec![9; bytes] }])
+}
+
+fn sequences(commits: &[Commit]) -> Vec<u64> {
+    commits.iter().map(|commit| commit.sequence).collect()
+}
+
+#[test]
+fn room_is_made_ahead_and_filled_without_a_new_length() {
+    let fs = SimDisk::new(1).process();
+    let mut writer = writer(&fs);
+    let bytes = || read_from(&*fs.open(&path()).unwrap(), 0).unwrap();
+    let (mut lengths, mut sequence) = (vec![bytes().len()], 0);
+    while writer.end() < 300 << 10 {
+        sequence += 1;
+        writer.append([(sequence, &body(700)[..])]).unwrap();
+        let bytes = bytes();
+        assert!(bytes[writer.end() as usize..].iter().all(|byte| *byte == 0));
+        lengths.push(bytes.len());
+    }
+    assert!(lengths.iter().all(|length| length % 4096 == 0), "{lengths:?}");
+    lengths.dedup();
+    let last = lengths.last().unwrap();
+    assert!(lengths.len() < 12, "{lengths:?}: most writes fit into the room");
+    assert!(*last as u64 <= writer.end() + (68 << 10), "{lengths:?}: no more than is needed soon");
+    assert!(lengths[0] <= 4096, "{lengths:?}: a segment with little in it is short");
+}
+
+#[test]
+fn a_reader_gives_each_commit_once_whatever_its_size_and_however_many() {
+    let fs = SimDisk::new(1).process();
+    let (mut writer, mut reader) = (writer(&fs), reader(&fs));
+    let sizes = [10, 700, 3_900, 4_000, 4_100, 5_000, 20_000, 70_000, 1, 0, 200_000];
+    let mut sequence = 0;
+    for batch in [1, 2, 7, 1, 30, 3] {
+        for (n, size) in sizes.iter().enumerate() {
+            let bodies: Vec<_> = (0..batch).map(|m| body(size / (1 + (n + m) % 3))).collect();
+            let first = sequence + 1;
+            writer.append((first..).zip(bodies.iter().map(Vec::as_slice))).unwrap();
+            sequence += batch as u64;
+            let found = reader.read_new().unwrap();
+            assert_eq!(sequences(&found), (first..=sequence).collect::<Vec<_>>());
+            assert!(found.iter().zip(&bodies).all(|(found, body)| found.body == body[..]));
+            assert_eq!(reader.length(), writer.end());
+            assert!(reader.read_new().unwrap().is_empty());
+        }
+    }
+    assert_eq!(reader.regions().count(), 0);
+}
+
+/// There is room in the file for what is written after the sync, so its length says nothing.
+#[test]
+fn a_sync_covers_what_was_read_before_it_and_nothing_later() {
+    let fs = SimDisk::new(1).process();
+    let (mut writer, mut reader) = (writer(&fs), reader(&fs));
+    writer.append([(1, &body(10)[..])]).unwrap();
+    let first = reader.read_new().unwrap().remove(0);
+    let durability = reader.durability();
+    assert!(!durability.covers(first.end));
+    assert!(durability.secure(&fs).unwrap());
+    assert!(durability.covers(first.end));
+    writer.append([(2, &body(10)[..])]).unwrap();
+    let second = reader.read_new().unwrap().remove(0);
+    assert!(!reader.durability().covers(second.end));
+}
+
+/// A file that another program copies here, from a segment that a power cut made a hole in.
+#[test]
+fn what_comes_after_a_hole_is_found_when_it_comes() {
+    let fs = SimDisk::new(1).process();
+    let (mut writer, mut ends) = (writer(&fs), Vec::new());
+    for sequence in 1..=3 {
+        writer.append([(sequence, &body(1_000)[..])]).unwrap();
+        ends.push(writer.end() as usize);
+    }
+    let mut bytes = read_from(&*fs.open(&path()).unwrap(), 0).unwrap();
+    bytes[ends[0]..ends[1]].fill(0);
+    let copy = fs.create(Path::new("/copy")).unwrap();
+    copy.write_at(&bytes[..ends[0] + 500], 0).unwrap();
+    let mut reader = Reader::new(ID, Path::new("/copy"), fs.open(Path::new("/copy")).unwrap());
+    assert_eq!(sequences(&reader.read_new().unwrap()), [1]);
+    copy.write_at(&bytes[ends[0] + 500..], ends[0] as u64 + 500).unwrap();
+    assert_eq!(sequences(&reader.read_new().unwrap()), [3]);
+    assert_eq!(reader.regions().count(), 1);
+    assert!(reader.read_new().unwrap().is_empty());
+}
