@@ -61,14 +61,12 @@ impl Heads {
     }
 
     /// 32 bytes a head, in ascending order: how snapshots store them.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|hash| hash.0).collect()
     }
 
     /// The inverse of [`Heads::to_bytes`]; `None` if the length is no multiple of 32.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (hashes, rest) = bytes.as_chunks::<32>();
         rest.is_empty().then(|| Heads::new(hashes.iter().copied().map(ChangeHash).collect()))
     }

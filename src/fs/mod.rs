@@ -27,7 +27,7 @@ pub struct FsError {
 }
 
 /// Attaches action and path to an [`io::Result`].
-pub trait At<T> {
+pub(crate) trait At<T> {
     /// Turns an `io::Error` into an [`FsError`].
     ///
     /// # Errors

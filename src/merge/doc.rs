@@ -42,7 +42,7 @@ pub struct ChangeInfo {
     pub deps: Vec<ChangeHash>,
     /// How many operations it has.
     pub operations: u64,
-    /// The operations in words; only [`super::explain`] fills it.
+    /// The operations in words; a history leaves them out, a dump has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ops: Vec<String>,
 }

@@ -177,7 +177,7 @@ fn compact_once(root: &Root, program: &str) -> bool {
 }
 
 /// One compaction.
-pub fn compact(root: &Root, program: &str, options: CompactOptions) -> Result<CompactReport> {
+fn compact(root: &Root, program: &str, options: CompactOptions) -> Result<CompactReport> {
     let start = Instant::now();
     root.refresh()?;
     let Some(palace) = root.palace() else { return Ok(CompactReport::default()) };

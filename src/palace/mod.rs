@@ -9,13 +9,13 @@ pub mod compact;
 pub mod dump;
 pub mod feed;
 pub mod into;
+#[doc(hidden)]
 pub mod policy;
 pub mod read;
 pub mod search;
 pub mod status;
 pub mod verify;
 pub mod watch;
-pub mod write;
 
 mod apart;
 mod commit;
@@ -29,6 +29,7 @@ mod inputs;
 mod row;
 mod state;
 mod tail;
+mod write;
 
 pub use commit::Batch;
 pub use document::{Document, Page};
@@ -36,11 +37,27 @@ pub use draft::Draft;
 pub use error::{Error, Result, chain};
 pub use write::{Condition, Outcome, Receipt, WriteOptions};
 
+// What callers meet of the layers below. Those are hidden, so this is where such a type is documented.
+pub use crate::format::hash::{ChangeHash, Etag, EtagError, Heads};
+pub use crate::format::id::{IdError, InstanceId, PalaceId, SegmentId, SnapshotId};
+pub use crate::format::key::{KEY_BYTES_MAX, Key, KeyError};
+pub use crate::format::manifest::ManifestError;
+pub use crate::format::record::{BODY_BYTES_MAX, RecordError};
+pub use crate::merge::{
+    Candidate, ChangeInfo, ChangeKind, Conflict, MergeError, NESTING_MAX, OPERATIONS_MAX,
+    VALUE_BYTES_MAX, View, Written, automerge,
+};
+pub use crate::segment::SegmentError;
+pub use crate::snapshot::SnapshotError;
+pub use crate::store::StoreError;
+pub use crate::store::lock::Holder;
+pub use crate::store::log::{BUFFERED_MS, Durability};
+pub use crate::store::seal::Left;
+
 use crate::fs::Fs;
 use crate::fs::os::OsFs;
-use crate::store::StoreError;
 use crate::store::follow::{Backlog, Follower};
-use crate::store::log::{BUFFERED_MS, Durability, Log};
+use crate::store::log::Log;
 use crate::store::own::OwnSegments;
 use crate::store::root::Root;
 use foundation::Foundation;

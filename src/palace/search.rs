@@ -88,8 +88,7 @@ fn parse(query: &str) -> Terms {
 }
 
 /// All texts in a value, a line each: what the word index of a snapshot is given, too.
-#[must_use]
-pub fn text_of(value: &Map<String, Value>) -> String {
+pub(super) fn text_of(value: &Map<String, Value>) -> String {
     let mut text = String::new();
     value.values().for_each(|value| collect(value, &mut text));
     text

@@ -3,9 +3,9 @@
 //! Tells damage (bytes that were on disk and are not good now) from a torn tail (a write that a crash
 //! cut short, which nobody was promised) and from changes that wait for another that is missing.
 
-use super::Result;
 use super::state::{doc_of_rows, rows};
 use super::tail::Tail;
+use super::{Palace, Result};
 use crate::format::filename;
 use crate::format::filename::SNAP;
 use crate::format::hash::ChangeHash;
@@ -80,11 +80,29 @@ impl Verification {
     }
 }
 
-/// Reads every byte of a palace and reports.
-///
-/// # Errors
-/// What the system says; what is wrong with the palace is in the result instead.
-pub fn verify(root: &Arc<Root>) -> Result<Verification> {
+impl Palace {
+    /// Reads every byte of the palace and reports. Takes as long as that; holds nobody up.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let found = palace.verify()?;
+    /// assert_eq!((found.segments, found.documents), (1, 1));
+    /// assert!(!found.has_problem());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the system says; what is wrong with the palace is in the result instead.
+    pub fn verify(&self) -> Result<Verification> {
+        verify(self.root())
+    }
+}
+
+fn verify(root: &Arc<Root>) -> Result<Verification> {
     let mut follower = Follower::new(root.clone(), Arc::default());
     let news = follower.rescan()?;
     let mut found = Verification::default();
