@@ -19,6 +19,23 @@ use std::sync::Arc;
 const KEPT: usize = 1_024;
 
 /// Where a commit stands.
+///
+/// ```
+/// use crdt_palace::palace::{Error, compact::CompactOptions, dump::Place};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let report = palace.compact(CompactOptions::default())?;
+/// let snapshot = report.published.ok_or("there was something to compact")?;
+/// palace.dump(|commit| {
+///     assert_eq!(commit.place, Place::Snapshot { snapshot });
+///     Ok::<(), Error>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub enum Place {
@@ -37,6 +54,24 @@ pub enum Place {
 }
 
 /// One change of a commit.
+///
+/// ```
+/// use crdt_palace::palace::Error;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let mut commits = Vec::new();
+/// palace.dump(|commit| {
+///     commits.push(commit);
+///     Ok::<(), Error>(())
+/// })?;
+/// let info = commits[0].changes[0].info.as_ref().ok_or("it is whole")?;
+/// assert_eq!((info.operations, info.ops.len()), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct DumpedChange {
     /// The document.
@@ -64,6 +99,24 @@ fn without_hash<S: Serializer>(
 }
 
 /// One commit.
+///
+/// ```
+/// use crdt_palace::palace::Error;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let mut commits = Vec::new();
+/// palace.dump(|commit| {
+///     commits.push(commit);
+///     Ok::<(), Error>(())
+/// })?;
+/// assert_eq!((commits[0].instance, commits[0].sequence), (palace.status()?.this_instance, 1));
+/// assert_eq!(commits[0].changes[0].key.as_str(), "a");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct DumpedCommit {
     /// The version of this form.

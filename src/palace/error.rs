@@ -12,6 +12,22 @@ use crate::store::StoreError;
 use std::path::PathBuf;
 
 /// An error of the library.
+///
+/// ```
+/// use crdt_palace::palace::{Condition, Error, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("k", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+/// match palace.put_with("k", json!({"n": 2}).as_object().ok_or("an object")?, &absent) {
+///     Err(Error::EtagMismatch { current: Some(document), .. }) => assert_eq!(document.value["n"], 1),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -149,6 +165,18 @@ fn describe(current: &Option<Box<Document>>) -> String {
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error and what caused it, on one line. Causes that the text before names already are left out.
+///
+/// ```
+/// use crdt_palace::palace::{Palace, chain};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("nothing/of/it");
+/// std::fs::write(dir.path().join("palace.json"), "something else")?;
+/// let text = chain(&Palace::open(dir.path()).unwrap_err());
+/// assert!(text.contains("palace.json is damaged"), "{text}");
+/// assert!(text.contains("it is not the palace.json of a palace: expected value"), "{text}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -114,6 +114,21 @@ struct Shared {
 }
 
 /// How to open a palace.
+///
+/// ```
+/// use crdt_palace::palace::Options;
+/// use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("palace");
+///
+/// let palace = Options::default().program("notes/3.1").auto_compact(false).open(&path)?;
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// assert_eq!(palace.history("a")?[0].by, "notes/3.1");
+///
+/// let reader = Options::default().read_only().open(&path)?;
+/// assert!(reader.put("a", &serde_json::Map::new()).is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Options {
     read_only: bool,
@@ -156,6 +171,22 @@ impl Options {
     }
 
     /// Another implementation of the system calls: see [`crate::fs::sim`].
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Options;
+    /// use crdt_palace::fs::sim::SimDisk;
+    /// # use serde_json::json;
+    /// # use std::sync::Arc;
+    ///
+    /// let disk = SimDisk::new(7);
+    /// let palace = Options::default().fs(Arc::new(disk.process())).open("/palace")?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// disk.power_cut(1);
+    /// assert!(palace.get("a").is_err()); // its process is gone
+    /// let palace = Options::default().fs(Arc::new(disk.process())).open("/palace")?;
+    /// assert_eq!(palace.get("a")?.ok_or("it was acknowledged")?.value["n"], 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn fs(mut self, fs: Arc<dyn Fs>) -> Self {
         self.fs = fs;
@@ -200,6 +231,20 @@ impl Palace {
     }
 
     /// Opens a palace that must exist, and refuses every write.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("palace");
+    /// assert!(Palace::open_read_only(&path).is_err()); // there is none
+    /// Palace::open(&path)?.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let palace = Palace::open_read_only(&path)?;
+    /// assert_eq!(palace.get("a")?.ok_or("it was written")?.value["n"], 1);
+    /// assert_eq!(palace.read_only(), Some("it was opened read-only"));
+    /// assert_eq!(palace.path(), path);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// See [`Options::open`].
@@ -270,6 +315,21 @@ impl Palace {
 
     /// Puts on disk what was written with [`Durability::Buffered`].
     ///
+    /// ```
+    /// # use crdt_palace::palace::{Durability, WriteOptions};
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let quick = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    /// for n in 0..100 {
+    ///     palace.put_with("a", json!({"n": n}).as_object().ok_or("an object")?, &quick)?;
+    /// }
+    /// palace.sync()?; // one sync for all of them
+    /// assert_eq!(palace.history("a")?.len(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
     pub fn sync(&self) -> Result<()> {
@@ -281,6 +341,19 @@ impl Palace {
     }
 
     /// Seals this process's segment, so that it can be folded. The next write starts another.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.seal()?;
+    /// assert_eq!(palace.status()?.segments[0].state, "sealed");
+    /// palace.put("a", json!({"n": 2}).as_object().ok_or("an object")?)?;
+    /// assert_eq!(palace.status()?.segments.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`], or what the system says.

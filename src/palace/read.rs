@@ -36,6 +36,19 @@ impl Palace {
 
     /// As [`Palace::get`], without looking for what other processes wrote since the last look.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let other = Palace::open(palace.path())?;
+    /// other.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// assert_eq!(palace.get_unrefreshed("k")?, None); // it has not looked
+    /// assert!(palace.get("k")?.is_some());
+    /// assert!(palace.get_unrefreshed("k")?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// Any of [`Error`].
     pub fn get_unrefreshed(&self, key: &str) -> Result<Option<Document>> {

@@ -23,6 +23,19 @@ const B: f64 = 0.75;
 const USUAL_WORDS: f64 = 100.0;
 
 /// A document that has all words of a query.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// palace.put("a", json!({"text": "plan, plan, plan"}).as_object().ok_or("an object")?)?;
+/// palace.put("b", json!({"text": "a plan"}).as_object().ok_or("an object")?)?;
+/// let hits = palace.search("plan", 10)?;
+/// assert_eq!(hits[0].document.key.as_str(), "a");
+/// assert!(hits[0].score > hits[1].score);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Hit {
     /// The document.

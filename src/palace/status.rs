@@ -12,6 +12,19 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// See [`Palace::status`].
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let status = palace.status()?;
+/// assert_eq!(status.path, palace.path());
+/// assert!(status.palace.is_some() && status.read_only.is_none() && status.compaction.is_none());
+/// assert_eq!((status.segments.len(), status.snapshots.len(), status.trash), (1, 0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Status {
     /// The directory.
@@ -37,6 +50,19 @@ pub struct Status {
 }
 
 /// A segment and who writes it.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let segment = &palace.status()?.segments[0];
+/// assert_eq!((segment.pid, segment.state), (Some(std::process::id()), "live"));
+/// let file = palace.path().join("open").join(format!("{}.seg", segment.segment));
+/// assert_eq!(std::fs::metadata(file)?.len(), segment.bytes);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct SegmentStatus {
     /// Which.
@@ -56,6 +82,20 @@ pub struct SegmentStatus {
 }
 
 /// A snapshot.
+///
+/// ```
+/// use crdt_palace::palace::compact::CompactOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.compact(CompactOptions::default())?;
+/// let snapshot = &palace.status()?.snapshots[0];
+/// assert_eq!((snapshot.documents, snapshot.commits, snapshot.superseded), (1, 1, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct SnapshotStatus {
     /// Which.
