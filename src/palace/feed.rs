@@ -144,7 +144,8 @@ impl Palace {
     pub fn changes_since(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
         let limit = limit.clamp(1, COMMITS_MAX);
         let state = self.fresh()?;
-        let mut queues = state.unseen(cursor, limit)?;
+        // One more than wanted, to know whether there is more.
+        let mut queues = state.unseen(cursor, limit + 1)?;
         let mut changes = Changes { commits: Vec::new(), cursor: cursor.clone(), more: false };
         while changes.commits.len() < limit {
             let heads = queues.iter().filter_map(|(id, queue)| Some((queue.front()?.time_ms, *id)));

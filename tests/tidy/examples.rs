@@ -174,6 +174,6 @@ fn a_missing_example_is_found() {
         source("src/b.rs", "//! B.\n/// U.\npub struct Used;\n/// U.\npub struct Unused;\n"),
     ];
     let (wrong, seen) = missing(&sources);
-    assert_eq!(wrong, ["src/a.rs:25 two", "src/a.rs:30 f", "src/b.rs:3 Used"]);
+    assert_eq!(wrong, ["src/a.rs:23 two", "src/a.rs:28 f", "src/b.rs:3 Used"]);
     assert_eq!(seen, 6);
 }
