@@ -27,7 +27,7 @@ pub const FRAME_HEAD: usize = 36;
 pub const CHECKSUM: usize = 16;
 /// The largest record, frame included: 8 MiB.
 pub const RECORD_BYTES_MAX: usize = 8 << 20;
-/// The largest body.
+/// The largest body of a record, in bytes: what the changes of one commit may have together.
 pub const BODY_BYTES_MAX: usize = RECORD_BYTES_MAX - FRAME_HEAD - CHECKSUM;
 
 /// What a record is for.

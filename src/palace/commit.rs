@@ -108,7 +108,8 @@ impl<'a> Batch<'a> {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`]; nothing was written then, unless it is [`StoreError::OutcomeUnknown`].
+    /// As [`Palace::write`]; [`Error::Batch`] if there is no write, or two of one document;
+    /// [`RecordError::TooLarge`] if all changes together have more than [`BODY_BYTES_MAX`] bytes.
     pub fn commit(self, options: &WriteOptions) -> Result<Receipt> {
         let Batch { palace, writes } = self;
         check_keys(&writes)?;

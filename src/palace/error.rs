@@ -1,7 +1,7 @@
 //! What can go wrong with a palace, in words that say what to do.
 
 use super::Document;
-use crate::format::hash::{ChangeHash, Etag};
+use crate::format::hash::Etag;
 use crate::format::id::SnapshotId;
 use crate::format::key::{Key, KeyError};
 use crate::fs::FsError;
@@ -86,14 +86,6 @@ pub enum Error {
         /// The version that was named.
         etag: Etag,
     },
-    /// Changes of this document wait for others that are missing, so it cannot be written here.
-    #[error("{key} is incomplete: change {missing} is missing; `crdt-log verify` tells more")]
-    Incomplete {
-        /// Which document.
-        key: Key,
-        /// A change that nobody has brought yet.
-        missing: ChangeHash,
-    },
     /// A cursor that this palace did not give.
     #[error("{text:?} is not a cursor; pass back what an earlier call returned, or none")]
     Cursor {
@@ -110,15 +102,6 @@ pub enum Error {
     Batch {
         /// The document with two writes.
         key: Option<Key>,
-    },
-    /// The watch could not be set up.
-    #[error("cannot watch {}", path.display())]
-    Watch {
-        /// The palace.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: notify::Error,
     },
     /// A snapshot that was just built does not hold what went into it. Nothing was retired.
     #[error("the new snapshot lacks {what}; it was not published, and nothing was changed")]

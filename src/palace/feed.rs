@@ -140,7 +140,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// [`Error::Snapshot`] if the log of a snapshot is damaged, [`Error::Store`] with what the system says.
     pub fn changes_since(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
         let limit = limit.clamp(1, COMMITS_MAX);
         let state = self.fresh()?;
@@ -174,7 +174,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::changes_since`].
     pub fn cursor_now(&self) -> Result<Cursor> {
         let state = self.fresh()?;
         let mut seen: BTreeMap<InstanceId, u64> = BTreeMap::new();

@@ -28,7 +28,9 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// [`Error::Key`] if `key` cannot name a document: see [`Key`]. [`Error::Snapshot`], [`Error::View`] or
+    /// [`Error::Document`] if what a snapshot holds of it is damaged. [`Error::Store`] with what the system
+    /// says.
     pub fn get(&self, key: &str) -> Result<Option<Document>> {
         let key = Key::new(key)?;
         self.fresh()?.read(&key)
@@ -50,7 +52,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::get`].
     pub fn get_unrefreshed(&self, key: &str) -> Result<Option<Document>> {
         let key = Key::new(key)?;
         self.state().read(&key)
@@ -71,7 +73,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoSuchVersion`].
+    /// [`Error::NoSuchVersion`], or as [`Palace::get`].
     pub fn get_at(&self, key: &str, etag: &Etag) -> Result<Option<Document>> {
         let key = Key::new(key)?;
         let mut state = self.fresh()?;
@@ -99,7 +101,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::get`].
     pub fn history(&self, key: &str) -> Result<Vec<ChangeInfo>> {
         let key = Key::new(key)?;
         Ok(self.fresh()?.load(&key)?.map(Doc::history).unwrap_or_default())
@@ -127,7 +129,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Cursor`] if the cursor is not of this prefix.
+    /// [`Error::Cursor`] if the cursor is not of this prefix, or as [`Palace::get`].
     pub fn scan(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page> {
         if let Some(cursor) = cursor
             && !cursor.starts_with(prefix)

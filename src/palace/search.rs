@@ -65,7 +65,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// [`Error::EmptyQuery`] if there is no word in the query.
+    /// [`Error::EmptyQuery`] if there is no word in the query, or as [`Palace::get`].
     pub fn search(&self, query: &str, limit: usize) -> Result<Vec<Hit>> {
         let terms = parse(query);
         if terms.is_empty() {

@@ -31,9 +31,9 @@ pub struct Status {
     pub path: PathBuf,
     /// Its id; `None` if nothing was written yet.
     pub palace: Option<PalaceId>,
-    /// The file system's name, and whether locks on it can be trusted.
+    /// The file system's name, as far as it is known.
     pub file_system: String,
-    /// See `file_system`.
+    /// Whether locks on that file system can be trusted; conditional writes need that.
     pub locks_trusted: bool,
     /// Why this process may not write, if so.
     pub read_only: Option<&'static str>,
@@ -77,7 +77,7 @@ pub struct SegmentStatus {
     pub program: Option<String>,
     /// When it was created: milliseconds since 1970, UTC.
     pub created_ms: Option<i64>,
-    /// Its length.
+    /// The length of its file in bytes.
     pub bytes: u64,
 }
 
@@ -106,7 +106,7 @@ pub struct SnapshotStatus {
     pub documents: u64,
     /// Commits in its log.
     pub commits: u64,
-    /// Its length.
+    /// The length of its file in bytes.
     pub bytes: u64,
     /// Whether a newer one holds all of it.
     pub superseded: bool,

@@ -63,7 +63,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`](super::Error).
+    /// As [`Palace::changes_since`]. Where events cannot be had there is no error: it looks every [`POLL`].
     pub fn watch(&self, prefix: &str) -> Result<Watch> {
         // One waiting hint is as good as many.
         let (sender, hints) = sync_channel(1);
@@ -87,7 +87,7 @@ impl Watch {
     /// `timeout`.
     ///
     /// # Errors
-    /// Any of [`Error`](super::Error).
+    /// As [`Palace::changes_since`].
     pub fn next(&mut self, timeout: Duration) -> Result<BTreeSet<Key>> {
         let deadline = Instant::now() + timeout;
         loop {

@@ -135,7 +135,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn put(&self, key: &str, value: &Map<String, Value>) -> Result<Outcome> {
         self.put_with(key, value, &WriteOptions::default())
     }
@@ -159,7 +159,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn put_with(
         &self,
         key: &str,
@@ -185,7 +185,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn patch(
         &self,
         key: &str,
@@ -209,7 +209,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn increment(
         &self,
         key: &str,
@@ -236,7 +236,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn delete(&self, key: &str, options: &WriteOptions) -> Result<Outcome> {
         self.write(key, options, |draft| draft.delete())
     }
@@ -259,7 +259,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`]; if the closure fails nothing is written.
+    /// As [`Palace::write`]; if the closure fails nothing is written.
     pub fn edit<T>(
         &self,
         key: &str,
@@ -295,7 +295,19 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`]; if the closure fails nothing is written.
+    /// Nothing was written, unless it is [`OutcomeUnknown`](super::StoreError::OutcomeUnknown): then later
+    /// reads may find it.
+    ///
+    /// * [`Error::Key`] if `key` cannot name a document: see [`Key`].
+    /// * [`Error::Document`] if the closure fails, or a value is over a limit:
+    ///   [`VALUE_BYTES_MAX`](super::VALUE_BYTES_MAX), [`NESTING_MAX`](super::NESTING_MAX),
+    ///   [`OPERATIONS_MAX`](super::OPERATIONS_MAX).
+    /// * [`Error::EtagMismatch`] if `if_match` does not hold, [`Error::Unreadable`] if nobody can say;
+    ///   [`Error::NoSuchVersion`] if `base` is not in the document's history.
+    /// * [`Error::Store`] with [`ReadOnly`](super::StoreError::ReadOnly), with
+    ///   [`Busy`](super::StoreError::Busy) if another conditional writer took more than 2 s, with
+    ///   [`LockUntrusted`](super::StoreError::LockUntrusted) if a condition cannot be kept on this file
+    ///   system, or with what the system says.
     pub fn write(
         &self,
         key: &str,
