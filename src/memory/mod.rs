@@ -183,7 +183,7 @@ pub struct Deletion {
 /// };
 /// assert_eq!(memory.create_entities(&[ada.clone()])?, [ada.clone()]);
 /// assert_eq!(memory.search_nodes("FIRST program")?.entities, [ada]);
-/// // The graph is an ordinary document or more of the palace.
+/// // Each entity is a document of the palace.
 /// assert!(memory.palace().get("entity/Ada")?.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -153,7 +153,6 @@ pub type Result<T> = std::result::Result<T, Error>;
 /// use crdt_palace::palace::{Palace, chain};
 ///
 /// # let dir = tempfile::tempdir()?;
-/// # let path = dir.path().join("nothing/of/it");
 /// std::fs::write(dir.path().join("palace.json"), "something else")?;
 /// let text = chain(&Palace::open(dir.path()).unwrap_err());
 /// assert!(text.contains("palace.json is damaged"), "{text}");
