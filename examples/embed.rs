@@ -6,12 +6,11 @@
 //!
 //! Start it twice at once on the same directory: neither waits for the other.
 
-use crdt_palace::format::key::Key;
-use crdt_palace::merge::automerge::transaction::Transactable;
-use crdt_palace::merge::automerge::{ObjType, ROOT, ReadDoc};
+use crdt_palace::palace::automerge::transaction::Transactable;
+use crdt_palace::palace::automerge::{ObjType, ROOT, ReadDoc};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::feed::Cursor;
-use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
+use crdt_palace::palace::{Condition, Error, Key, Options, Palace, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::Duration;

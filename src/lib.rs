@@ -1,5 +1,27 @@
 //! `crdt-palace`: a store of JSON documents that many processes share in one directory, without a
 //! leader, a daemon, a refusal or a lost write.
+//!
+//! ```
+//! use crdt_palace::palace::Palace;
+//! use serde_json::json;
+//!
+//! # let dir = tempfile::tempdir()?;
+//! # let path = dir.path().join("palace");
+//! let palace = Palace::open(&path)?;
+//! let plan = json!({"title": "Plan", "tags": ["draft"]});
+//! palace.put("notes/plan", plan.as_object().ok_or("an object")?)?;
+//!
+//! let found = palace.get("notes/plan")?.ok_or("it was written")?;
+//! assert_eq!(found.value["title"], "Plan");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! * [`palace`]: documents by key. Start with [`palace::Palace`].
+//! * [`memory`]: a knowledge graph on a palace, as the MCP server offers it.
+//! * [`fs`]: the system calls behind it all, and a simulated disk to test a program on.
+//!
+//! Everything here blocks, and may be used by many threads at once. Nothing else in the crate is an
+//! interface: what its documentation does not show can change with any version.
 #![forbid(unsafe_code)]
 #![deny(missing_docs)]
 #![cfg_attr(
@@ -7,16 +29,27 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::let_underscore_must_use)
 )]
 
-pub mod format;
 pub mod fs;
 pub mod memory;
-pub mod merge;
 pub mod palace;
+
+// The layers below, and the surfaces. They are public because the project's own tests, benches and
+// programs use them, and hidden because they are no interface: they change with any version. Types of
+// theirs that a program meets are in `palace`.
+#[doc(hidden)]
+pub mod format;
+#[doc(hidden)]
+pub mod merge;
+#[doc(hidden)]
 pub mod segment;
+#[doc(hidden)]
 pub mod snapshot;
+#[doc(hidden)]
 pub mod store;
 
 #[cfg(feature = "cli")]
+#[doc(hidden)]
 pub mod cli;
 #[cfg(feature = "mcp")]
+#[doc(hidden)]
 pub mod mcp;

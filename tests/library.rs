@@ -1,6 +1,7 @@
 //! The library as an embedding program uses it: on a real file system, through several handles.
 
 use crdt_palace::palace::compact::CompactOptions;
+use crdt_palace::palace::feed::Cursor;
 use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
 use serde_json::{Map, Value, json};
 
@@ -54,6 +55,23 @@ fn handles_see_one_another_at_once_before_and_after_compaction() {
     a.patch("b/000", &object(json!({"n": 7})), &WriteOptions::default()).unwrap();
     assert_eq!(b.get("b/000").unwrap().unwrap().value, object(json!({"n": 7, "text": "from b"})));
     assert_eq!(b.history("b/000").unwrap().len(), 2);
+}
+
+#[test]
+fn a_feed_that_was_cut_off_says_that_there_is_more() {
+    let dir = dir();
+    let palace = manual(dir.path());
+    for n in 0..3 {
+        palace.put("k", &object(json!({"n": n}))).unwrap();
+    }
+    for place in ["the tail", "a snapshot"] {
+        let first = palace.changes_since(&Cursor::default(), 2).unwrap();
+        assert_eq!((first.commits.len(), first.more), (2, true), "{place}");
+        let rest = palace.changes_since(&first.cursor, 1).unwrap();
+        assert_eq!((rest.commits.len(), rest.more), (1, false), "{place}");
+        assert_eq!(rest.commits[0].sequence, 3, "{place}");
+        palace.compact(CompactOptions::default()).unwrap();
+    }
 }
 
 #[test]

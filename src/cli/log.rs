@@ -4,16 +4,14 @@ use super::print::{bytes, count, json, shown, stdout, time};
 use super::report::{Exit, Failure, finish};
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
-use crate::fs::os::OsFs;
-use crate::palace::dump::{DumpedChange, DumpedCommit, Place, dump};
-use crate::palace::verify::{Finding, Severity, verify};
-use crate::store::root::Root;
+use crate::palace::Palace;
+use crate::palace::dump::{DumpedChange, DumpedCommit, Place};
+use crate::palace::verify::{Finding, Severity};
 use clap::{Args, Parser, Subcommand};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -70,14 +68,14 @@ pub fn main() -> ExitCode {
 }
 
 impl Target {
-    fn root(&self) -> Result<Arc<Root>, Failure> {
-        Ok(Arc::new(Root::open(Arc::new(OsFs), &self.palace, true)?))
+    fn open(&self) -> Result<Palace, Failure> {
+        Ok(Palace::open_read_only(&self.palace)?)
     }
 }
 
 fn dump_all(target: &Target) -> Result<Exit, Failure> {
     let mut out = stdout();
-    dump(&target.root()?, |commit| match target.json {
+    target.open()?.dump(|commit| match target.json {
         true => {
             serde_json::to_writer(&mut out, &commit)?;
             writeln!(out)?;
@@ -120,7 +118,7 @@ fn short(hash: &ChangeHash) -> String {
 }
 
 fn verify_all(target: &Target) -> Result<Exit, Failure> {
-    let found = verify(&target.root()?)?;
+    let found = target.open()?.verify()?;
     let mut out = stdout();
     match target.json {
         true => json(&mut out, &found)?,
@@ -207,15 +205,15 @@ impl Stats {
 }
 
 fn stats(target: &Target) -> Result<Exit, Failure> {
-    let root = target.root()?;
+    let palace = target.open()?;
     let mut stats = Stats::default();
-    dump(&root, |commit| {
+    palace.dump(|commit| {
         stats.add(&commit);
         Ok::<_, Failure>(())
     })?;
     let instances: BTreeSet<_> = stats.seen.iter().filter_map(|(instance, _)| *instance).collect();
     (stats.documents, stats.instances) = (stats.keys.len(), instances.len());
-    let status = crate::palace::Palace::open_read_only(&target.palace)?.status()?;
+    let status = palace.status()?;
     let segments = status.segments.iter().map(|segment| segment.bytes);
     stats.bytes = segments.chain(status.snapshots.iter().map(|snapshot| snapshot.bytes)).sum();
     let mut out = stdout();

@@ -38,9 +38,6 @@ pub enum Failure {
     /// The palace.
     #[error(transparent)]
     Palace(#[from] Error),
-    /// The directory.
-    #[error(transparent)]
-    Store(#[from] StoreError),
     /// The knowledge graph.
     #[error(transparent)]
     Memory(#[from] MemoryError),
@@ -79,8 +76,7 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Failure::Usage(_) => Exit::Usage,
-            Failure::Store(error)
-            | Failure::Palace(Error::Store(error))
+            Failure::Palace(Error::Store(error))
             | Failure::Memory(MemoryError::Palace(Error::Store(error))) => of_store(error),
             _ if self.is_hang_up() => Exit::Done,
             _ => Exit::Problem,
@@ -132,12 +128,12 @@ mod tests {
     fn exit_codes_are_found_through_every_wrapper() {
         let path = || PathBuf::from("/p");
         let none = || StoreError::NoPalace { path: path() };
-        assert_eq!(Failure::from(none()).exit(), Exit::NoPalace);
         assert_eq!(Failure::from(Error::from(none())).exit(), Exit::NoPalace);
         assert_eq!(Failure::from(MemoryError::from(Error::from(none()))).exit(), Exit::NoPalace);
         let busy = StoreError::Busy { path: path(), holder: "x".to_owned() };
-        assert_eq!(Failure::from(busy).exit(), Exit::Busy);
-        assert_eq!(Failure::from(StoreError::Newer { path: path(), found: 9 }).exit(), Exit::Newer);
+        assert_eq!(Failure::from(Error::from(busy)).exit(), Exit::Busy);
+        let newer = StoreError::Newer { path: path(), found: 9 };
+        assert_eq!(Failure::from(Error::from(newer)).exit(), Exit::Newer);
         assert_eq!(Failure::Output(ErrorKind::BrokenPipe.into()).exit(), Exit::Done);
         assert_eq!(Failure::Output(ErrorKind::StorageFull.into()).exit(), Exit::Problem);
     }

@@ -7,6 +7,15 @@ use super::id::{from_hex, hex_digit, write_hex};
 use std::fmt;
 
 /// The SHA-256 that names an Automerge change.
+///
+/// ```
+/// use crdt_palace::palace::ChangeHash;
+///
+/// let digits = "0f".repeat(32);
+/// let hash: ChangeHash = digits.parse()?;
+/// assert_eq!((hash.0[0], hash.to_string()), (0x0f, digits));
+/// # Ok::<(), crdt_palace::palace::EtagError>(())
+/// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeHash(pub [u8; 32]);
 
@@ -36,6 +45,16 @@ impl serde::Serialize for ChangeHash {
 }
 
 /// The heads of a document: sorted, without duplicates. Empty means: no change at all.
+///
+/// ```
+/// use crdt_palace::palace::{ChangeHash, Heads};
+///
+/// let (low, high) = (ChangeHash([0x01; 32]), ChangeHash([0xfe; 32]));
+/// let heads = Heads::new(vec![high, low, high]);
+/// assert_eq!(heads.hashes(), [low, high]);
+/// assert_eq!(heads.etag().to_string(), "0101010101010101.fefefefefefefefe");
+/// assert!(Heads::default().is_empty());
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Heads(Vec<ChangeHash>);
 
@@ -61,14 +80,12 @@ impl Heads {
     }
 
     /// 32 bytes a head, in ascending order: how snapshots store them.
-    #[must_use]
-    pub fn to_bytes(&self) -> Vec<u8> {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|hash| hash.0).collect()
     }
 
     /// The inverse of [`Heads::to_bytes`]; `None` if the length is no multiple of 32.
-    #[must_use]
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (hashes, rest) = bytes.as_chunks::<32>();
         rest.is_empty().then(|| Heads::new(hashes.iter().copied().map(ChangeHash).collect()))
     }
@@ -92,16 +109,27 @@ fn prefix(hash: &ChangeHash) -> u64 {
 /// joined by `.`. Also a position in history, for `base` and `get_at`.
 ///
 /// ```
-/// use crdt_palace::format::hash::Etag;
+/// use crdt_palace::palace::Etag;
 /// let etag: Etag = "00000000000000ff.0123456789abcdef".parse()?;
 /// assert_eq!(etag.to_string(), "00000000000000ff.0123456789abcdef");
+/// assert_eq!(etag.len(), 2);
+/// assert!(!etag.is_empty());
+/// let hash = "0123456789abcdef".repeat(4).parse()?;
+/// assert!(etag.names(&hash));
 /// assert!("xyz".parse::<Etag>().is_err());
-/// # Ok::<(), crdt_palace::format::hash::EtagError>(())
+/// # Ok::<(), crdt_palace::palace::EtagError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Etag(Vec<u64>);
 
 /// Why a text is not an etag or a change hash.
+///
+/// ```
+/// use crdt_palace::palace::Etag;
+///
+/// let error = "latest".parse::<Etag>().unwrap_err();
+/// assert_eq!(error.text, "latest");
+/// ```
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[error("{text:?} is not an etag: expected 16 lower-case hex digits for each head, joined by '.'")]
 pub struct EtagError {

@@ -5,6 +5,13 @@
 use std::fmt;
 
 /// Why a text is not an identifier.
+///
+/// ```
+/// use crdt_palace::palace::SnapshotId;
+///
+/// let error = "one".parse::<SnapshotId>().unwrap_err();
+/// assert_eq!(error.to_string(), "\"one\" is not 32 lower-case hex digits");
+/// ```
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[error("{text:?} is not 32 lower-case hex digits")]
 pub struct IdError {
@@ -85,18 +92,57 @@ macro_rules! id {
 id!(
     /// Names a palace. Every segment and snapshot carries it; a file of another palace is read and
     /// reported, never retired.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// assert_eq!(palace.status()?.palace, None); // nothing was written yet
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let id = palace.status()?.palace.ok_or("it was written")?;
+    /// assert_eq!(id.to_string().parse(), Ok(id));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     PalaceId
 );
 id!(
     /// Names one segment file, for ever: it is never used again.
+    ///
+    /// ```
+    /// use crdt_palace::palace::SegmentId;
+    ///
+    /// let id = SegmentId([0x0f; 16]);
+    /// assert_eq!(id.to_string(), "0f".repeat(16));
+    /// ```
     SegmentId
 );
 id!(
     /// Names one snapshot file, for ever.
+    ///
+    /// ```
+    /// use crdt_palace::palace::SnapshotId;
+    ///
+    /// let id: SnapshotId = "0f".repeat(16).parse()?;
+    /// assert_eq!(id, SnapshotId([0x0f; 16]));
+    /// # Ok::<(), crdt_palace::palace::IdError>(())
+    /// ```
     SnapshotId
 );
 id!(
     /// One process's writing identity. The same 16 bytes are its Automerge actor id.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// assert_eq!(palace.status()?.this_instance, None); // it has not written
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let instance = palace.status()?.this_instance.ok_or("it has written")?;
+    /// assert_eq!(palace.history("a")?[0].actor, instance.to_string());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     InstanceId
 );
 

@@ -12,15 +12,22 @@ pub const KEY_BYTES_MAX: usize = 512;
 /// `/` is customary between a kind and a name, as in `notes/plan`.
 ///
 /// ```
-/// use crdt_palace::format::key::Key;
+/// use crdt_palace::palace::Key;
 /// assert_eq!(Key::new("notes/plan")?.as_str(), "notes/plan");
 /// assert!(Key::new("").is_err() && Key::new("a\nb").is_err() && Key::new(&"k".repeat(513)).is_err());
-/// # Ok::<(), crdt_palace::format::key::KeyError>(())
+/// # Ok::<(), crdt_palace::palace::KeyError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Key(Box<str>);
 
 /// Why a text cannot be a key.
+///
+/// ```
+/// use crdt_palace::palace::{Key, KeyError};
+///
+/// assert_eq!(Key::new(""), Err(KeyError::Empty));
+/// assert_eq!(Key::new("a\tb"), Err(KeyError::Control { character: '\t', at: 1 }));
+/// ```
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyError {

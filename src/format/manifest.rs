@@ -15,6 +15,21 @@ pub struct Manifest {
 }
 
 /// Why a `palace.json` cannot be used.
+///
+/// ```
+/// use crdt_palace::palace::{Error, ManifestError, Palace, StoreError};
+///
+/// # let dir = tempfile::tempdir()?;
+/// std::fs::write(dir.path().join("palace.json"), r#"{"format":99}"#)?;
+/// let error = Palace::open(dir.path()).unwrap_err();
+/// assert!(matches!(error, Error::Store(StoreError::Newer { found: 99, .. })));
+///
+/// std::fs::write(dir.path().join("palace.json"), "something else")?;
+/// let error = Palace::open(dir.path()).unwrap_err();
+/// let Error::Store(StoreError::Manifest { source, .. }) = error else { panic!("{error}") };
+/// assert!(matches!(source, ManifestError::Json(_)));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {

@@ -27,7 +27,7 @@ pub const FRAME_HEAD: usize = 36;
 pub const CHECKSUM: usize = 16;
 /// The largest record, frame included: 8 MiB.
 pub const RECORD_BYTES_MAX: usize = 8 << 20;
-/// The largest body.
+/// The largest body of a record, in bytes: what the changes of one commit may have together.
 pub const BODY_BYTES_MAX: usize = RECORD_BYTES_MAX - FRAME_HEAD - CHECKSUM;
 
 /// What a record is for.
@@ -84,6 +84,26 @@ impl Record<'_> {
 }
 
 /// Why bytes are not a record, or why a record cannot be written.
+///
+/// ```
+/// use crdt_palace::palace::{Error, Key, RecordError, SegmentError, StoreError, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// // Each document is small enough, all of them together are not.
+/// let large = json!({"text": "x".repeat(1_000_000)});
+/// let mut batch = palace.batch();
+/// for n in 0..9 {
+///     let value = large.as_object().ok_or("an object")?;
+///     batch.write(Key::new(&format!("large/{n}"))?, move |draft| draft.put(value));
+/// }
+/// let error = batch.commit(&WriteOptions::default()).unwrap_err();
+/// let Error::Store(StoreError::Segment(SegmentError::Record(error))) = error else { panic!() };
+/// assert!(matches!(error, RecordError::TooLarge(bytes) if bytes > 9_000_000));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordError {

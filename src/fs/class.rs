@@ -26,6 +26,12 @@ pub fn lock_trusted(fs_type: u64) -> bool {
 }
 
 /// The common name of a file system type, for messages.
+///
+/// ```
+/// use crdt_palace::fs::class::name;
+/// assert_eq!(name(0x6969), "nfs");
+/// assert_eq!(name(1), "unknown");
+/// ```
 #[must_use]
 pub fn name(fs_type: u64) -> &'static str {
     match fs_type {

@@ -14,6 +14,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 /// An I/O failure: what was tried, on which path, and why it failed.
+///
+/// ```
+/// use crdt_palace::fs::sim::{Call, Failure, SimDisk};
+/// use crdt_palace::palace::{Error, Options, StoreError};
+/// use std::sync::Arc;
+///
+/// let disk = SimDisk::new(1);
+/// disk.fail_nth(Call::Open, 1, Failure::Io);
+/// let error = Options::default().fs(Arc::new(disk.process())).open("/palace").unwrap_err();
+/// let Error::Store(StoreError::Fs(error)) = error else { panic!("{error}") };
+/// assert_eq!((error.action, error.path.to_str()), ("open", Some("/palace/palace.json")));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
 pub struct FsError {
@@ -27,7 +39,7 @@ pub struct FsError {
 }
 
 /// Attaches action and path to an [`io::Result`].
-pub trait At<T> {
+pub(crate) trait At<T> {
     /// Turns an `io::Error` into an [`FsError`].
     ///
     /// # Errors
@@ -42,6 +54,19 @@ impl<T> At<T> for io::Result<T> {
 }
 
 /// Which file it is, whatever its name, and how long it is.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, os::OsFs};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let (old, new) = (dir.path().join("old"), dir.path().join("new"));
+/// std::fs::write(&old, "12345")?;
+/// let before = OsFs.stat(&old)?;
+/// std::fs::rename(&old, &new)?;
+/// assert!(OsFs.stat(&new)?.same_file(&before));
+/// assert_eq!(before.len, 5);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stat {
     /// The device.
@@ -61,6 +86,17 @@ impl Stat {
 }
 
 /// The machine that a process runs on. Zero where unknown.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, sim::SimDisk};
+///
+/// let disk = SimDisk::new(1);
+/// let before = disk.process().host();
+/// disk.power_cut(1);
+/// let after = disk.process().host();
+/// assert_eq!(before.machine, after.machine);
+/// assert_ne!(before.boot, after.boot);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Host {
     /// From `/etc/machine-id`.
@@ -70,6 +106,23 @@ pub struct Host {
 }
 
 /// An open file. All methods take `&self`: the offset of a read or a write is explicit.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, os::OsFs};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// let file = OsFs.create(&path)?;
+/// assert_eq!(file.write_at(b"seven b", 0)?, 7);
+/// file.sync()?;
+/// let mut bytes = [0; 9];
+/// assert_eq!((file.read_at(&mut bytes, 6)?, bytes[0]), (1, b'b'));
+/// assert_eq!(file.stat()?.len, 7);
+///
+/// assert!(file.try_lock()?);
+/// assert!(!OsFs.open(&path)?.try_lock()?); // it is held
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait File: Send + Sync + std::fmt::Debug {
     /// Reads into `buffer` from `offset`; a short count means the end of the file.
     ///
@@ -101,6 +154,26 @@ pub trait File: Send + Sync + std::fmt::Debug {
 }
 
 /// The system calls. Paths are absolute or relative to the working directory, as given by the caller.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, os::OsFs};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let dir = dir.path().join("dir");
+/// OsFs.create_dir(&dir)?;
+/// let (draft, name) = (dir.join("draft"), dir.join("name"));
+/// let file = OsFs.create(&draft)?;
+/// file.write_at(b"whole", 0)?;
+/// file.sync()?;
+/// OsFs.rename_noreplace(&draft, &name)?;
+/// OsFs.sync_dir(&dir)?; // now it would survive a power cut under its name
+///
+/// assert_eq!(OsFs.list(&dir)?, ["name"]);
+/// assert_eq!(OsFs.stat(&name)?.len, 5);
+/// OsFs.remove(&name)?;
+/// assert_eq!(OsFs.open(&name).unwrap_err().kind(), std::io::ErrorKind::NotFound);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 pub trait Fs: Send + Sync + std::fmt::Debug {
     /// Makes one directory, mode 0700. The parent must exist.
     ///
@@ -196,6 +269,15 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
 
 /// Whether there is a file, or anything else, of this name.
 ///
+/// ```
+/// use crdt_palace::fs::{exists, os::OsFs};
+///
+/// # let dir = tempfile::tempdir()?;
+/// assert!(exists(&OsFs, dir.path())?);
+/// assert!(!exists(&OsFs, &dir.path().join("nothing"))?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// The operating system's: a failure to look is not an answer.
 pub fn exists(fs: &dyn Fs, path: &Path) -> io::Result<bool> {
@@ -208,6 +290,16 @@ pub fn exists(fs: &dyn Fs, path: &Path) -> io::Result<bool> {
 
 /// Reads a whole file from `offset` to its present end.
 ///
+/// ```
+/// use crdt_palace::fs::{Fs, os::OsFs, read_from};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// std::fs::write(&path, "0123456789")?;
+/// assert_eq!(read_from(&*OsFs.open(&path)?, 7)?, b"789");
+/// # Ok::<(), std::io::Error>(())
+/// ```
+///
 /// # Errors
 /// The operating system's.
 pub fn read_from(file: &dyn File, offset: u64) -> io::Result<Vec<u8>> {
@@ -215,6 +307,18 @@ pub fn read_from(file: &dyn File, offset: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Reads a file from `offset` to `end`, or to its end if that comes first.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, os::OsFs, read_between};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// std::fs::write(&path, "0123456789")?;
+/// let file = OsFs.open(&path)?;
+/// assert_eq!(read_between(&*file, 2, 4)?, b"23");
+/// assert_eq!(read_between(&*file, 8, 99)?, b"89");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 ///
 /// # Errors
 /// The operating system's.

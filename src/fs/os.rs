@@ -17,6 +17,17 @@ use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 /// The real file system.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, os::OsFs};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("note");
+/// std::fs::write(&path, "here")?;
+/// assert_eq!(OsFs.stat(&path)?.len, 4);
+/// assert_eq!(OsFs.local_path(&path), Some(path));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct OsFs;
 

@@ -50,6 +50,30 @@ const EPOCH_MS: i64 = 1_735_689_600_000;
 const EXT4: u64 = 0xEF53;
 
 /// A disk in memory, and the machine around it. All times are simulated; nothing ever waits.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, sim::SimDisk};
+/// use crdt_palace::palace::Options;
+/// use serde_json::json;
+/// use std::sync::Arc;
+///
+/// let disk = SimDisk::new(7); // 7 is the seed of everything that chance decides
+/// let palace = Options::default().fs(Arc::new(disk.process())).open("/palace")?;
+/// let before = disk.operations();
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// assert!(disk.operations() > before);
+/// for seed in 0..10 {
+///     let fork = disk.fork();
+///     fork.power_cut(seed);
+///     let palace = Options::default().fs(Arc::new(fork.process())).open("/palace")?;
+///     assert_eq!(palace.get("a")?.ok_or("it was acknowledged")?.value["n"], 1);
+/// }
+///
+/// disk.advance(60_000); // a minute later, on NFS
+/// disk.set_fs_type(0x6969);
+/// assert!(!palace.status()?.locks_trusted);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct SimDisk {
     shared: Shared,
@@ -71,6 +95,14 @@ impl SimDisk {
 
     /// Starts a process of another user: it owns no directory, and each call of it that would change
     /// something fails with `PermissionDenied`. It may sync.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, sim::SimDisk};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// let error = disk.strange_process().create(Path::new("/note")).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::PermissionDenied);
+    /// ```
     #[must_use]
     pub fn strange_process(&self) -> SimFs {
         let strange = self.process();
@@ -103,22 +135,67 @@ impl SimDisk {
 
     /// The power fails once [`operations`](Self::operations) is `n`: that call still happens, and every
     /// later call of every process fails, until [`power_cut`](Self::power_cut) says what survived.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, sim::SimDisk};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// let process = disk.process();
+    /// disk.stop_after(disk.operations() + 1);
+    /// process.create_dir(Path::new("/one"))?;
+    /// assert!(process.create_dir(Path::new("/two")).is_err());
+    /// assert_eq!(disk.operations(), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn stop_after(&self, n: u64) {
         self.shared.state().stop_after = Some(n);
     }
 
     /// The `nth` call of this kind from now on fails; 1 is the next one.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, sim::{Call, Failure, SimDisk}};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// disk.fail_nth(Call::CreateDir, 2, Failure::NoSpace);
+    /// disk.process().create_dir(Path::new("/one"))?;
+    /// let error = disk.process().create_dir(Path::new("/two")).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::StorageFull);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn fail_nth(&self, call: Call, nth: u64, failure: Failure) {
         self.shared.state().faults.plan(call, nth, failure);
     }
 
     /// From now on one in `n` of the calls that change something fails, by chance; 0 ends it.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, sim::SimDisk};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// disk.fail_one_in(1);
+    /// assert!(disk.process().create_dir(Path::new("/dir")).is_err());
+    /// disk.heal();
+    /// disk.process().create_dir(Path::new("/dir"))?;
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn fail_one_in(&self, n: usize) {
         self.shared.state().faults.one_in = n;
     }
 
     /// From now on one in `n` of the calls that only look (open, read, list, stat) fails, by chance, with
     /// EIO or EMFILE; 0 ends it.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, sim::SimDisk};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// disk.fail_looks_one_in(1);
+    /// assert!(disk.process().list(Path::new("/")).is_err());
+    /// disk.fail_looks_one_in(0);
+    /// assert!(disk.process().list(Path::new("/"))?.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn fail_looks_one_in(&self, n: usize) {
         self.shared.state().faults.looks_one_in = n;
     }
@@ -126,6 +203,16 @@ impl SimDisk {
     /// From now on no call fails: takes back [`fail_nth`](Self::fail_nth),
     /// [`fail_one_in`](Self::fail_one_in) and [`fail_looks_one_in`](Self::fail_looks_one_in). What failed
     /// already stays as it is.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, sim::{Call, Failure, SimDisk}};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// disk.fail_nth(Call::List, 1, Failure::NoHandle);
+    /// disk.heal();
+    /// assert!(disk.process().list(Path::new("/"))?.is_empty());
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     pub fn heal(&self) {
         self.shared.state().faults = Faults::default();
     }

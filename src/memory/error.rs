@@ -5,6 +5,19 @@ use crate::format::key::KeyError;
 use crate::palace;
 
 /// An error of the knowledge graph.
+///
+/// ```
+/// use crdt_palace::memory::MemoryError;
+/// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+///
+/// let knows = Relation { from: "Ada".into(), to: "Bob".into(), relation_type: "knows".into() };
+/// let error = memory.create_relations(&[knows]).unwrap_err();
+/// assert!(matches!(error, MemoryError::UnknownEntity { name } if name == "Ada"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {

@@ -44,6 +44,17 @@ impl Line<Entity, Relation> {
 }
 
 /// A line that was not imported.
+///
+/// ```
+/// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+/// let report = memory.import(&b"{}\nnot JSON\n"[..], &mut |_, _| {})?;
+/// assert_eq!(report.bad.iter().map(|bad| bad.line).collect::<Vec<_>>(), [1, 2]);
+/// assert!(report.bad[0].why.contains("missing field `type`"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BadLine {
     /// Its number, from 1.
@@ -53,6 +64,20 @@ pub struct BadLine {
 }
 
 /// What an import did.
+///
+/// ```
+/// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+/// let file = r#"{"type":"entity","name":"Ada","entityType":"person","observations":["counts"]}
+/// {"type":"relation","from":"Ada","to":"Nobody","relationType":"knows"}"#;
+/// let report = memory.import(file.as_bytes(), &mut |_, _| {})?;
+/// assert_eq!((report.entities, report.relations, report.bad[0].line), (1, 0, 2));
+/// let again = memory.import(file.as_bytes(), &mut |_, _| {})?;
+/// assert_eq!((again.entities, again.unchanged), (0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
     /// Entities that were created, or got observations.
@@ -111,6 +136,19 @@ impl Memory {
     /// Adds what a `memory.jsonl` holds. An entity that is there already gets the observations that
     /// it does not have; relations may stand before their entities. `progress` is told how many
     /// documents are done, of how many.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// let file = r#"{"type":"entity","name":"Ada","entityType":"person","observations":["counts"]}"#;
+    /// let mut told = Vec::new();
+    /// memory.import(file.as_bytes(), &mut |done, total| told.push((done, total)))?;
+    /// assert_eq!(memory.read_graph()?.entities[0].observations, ["counts"]);
+    /// assert_eq!(told.last(), Some(&(1, 1)));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::Read`], or what the palace says; a part may have been imported then, and
@@ -199,6 +237,19 @@ impl Memory {
 
     /// Writes the graph as a `memory.jsonl`: entities by name, then relations. The same graph gives
     /// the same bytes. Returns how many lines were written.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// let file = "{\"type\":\"entity\",\"name\":\"Ada\",\"entityType\":\"person\",\"observations\":[]}\n";
+    /// memory.import(file.as_bytes(), &mut |_, _| {})?;
+    /// let mut out = Vec::new();
+    /// assert_eq!(memory.export(&mut out)?, 1);
+    /// assert_eq!(String::from_utf8(out)?, file);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::Write`], or what the palace says.

@@ -26,6 +26,15 @@ use crate::palace::{Palace, WriteOptions};
 use serde::{Deserialize, Serialize};
 
 /// A thing that something is known about.
+///
+/// ```
+/// use crdt_palace::memory::Entity;
+///
+/// let text = r#"{"name":"Ada","entityType":"person","observations":["counts"]}"#;
+/// let ada: Entity = serde_json::from_str(text)?;
+/// assert_eq!((ada.entity_type.as_str(), ada.observations.len()), ("person", 1));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
 #[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
@@ -40,6 +49,14 @@ pub struct Entity {
 }
 
 /// A directed link between two entities, in active voice.
+///
+/// ```
+/// use crdt_palace::memory::Relation;
+///
+/// let knows: Relation = serde_json::from_str(r#"{"from":"Ada","to":"Bob","relationType":"knows"}"#)?;
+/// assert_eq!(knows.relation_type, "knows");
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
 #[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
@@ -54,6 +71,24 @@ pub struct Relation {
 }
 
 /// Entities and relations: all of them, or those that a search found.
+///
+/// ```
+/// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+/// # let named = |name: &str| Entity {
+/// #     name: name.into(),
+/// #     entity_type: "person".into(),
+/// #     observations: vec![format!("is called {name}")],
+/// # };
+/// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+/// let graph = memory.read_graph()?;
+/// let names: Vec<&str> = graph.entities.iter().map(|entity| entity.name.as_str()).collect();
+/// assert_eq!(names, ["Ada", "Bob"]);
+/// assert!(graph.relations.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
 #[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
@@ -65,6 +100,14 @@ pub struct Graph {
 }
 
 /// What to add to one entity.
+///
+/// ```
+/// use crdt_palace::memory::Addition;
+///
+/// let addition: Addition = serde_json::from_str(r#"{"entityName":"Ada","contents":["counts"]}"#)?;
+/// assert_eq!((addition.entity_name.as_str(), addition.contents.len()), ("Ada", 1));
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
 #[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
@@ -77,6 +120,23 @@ pub struct Addition {
 }
 
 /// What was added to one entity.
+///
+/// ```
+/// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+/// # let named = |name: &str| Entity {
+/// #     name: name.into(),
+/// #     entity_type: "person".into(),
+/// #     observations: vec![format!("is called {name}")],
+/// # };
+/// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+/// let contents = vec!["counts".to_owned(), "is called Ada".to_owned()]; // it has the second one already
+/// let added = memory.add_observations(&[Addition { entity_name: "Ada".into(), contents }])?;
+/// assert_eq!(added[0].added_observations, ["counts"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
 #[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
@@ -89,6 +149,14 @@ pub struct Added {
 }
 
 /// What to delete from one entity.
+///
+/// ```
+/// use crdt_palace::memory::Deletion;
+///
+/// let deletion: Deletion = serde_json::from_str(r#"{"entityName":"Ada","observations":["counts"]}"#)?;
+/// assert_eq!(deletion.observations, ["counts"]);
+/// # Ok::<(), serde_json::Error>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
 #[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
@@ -115,6 +183,8 @@ pub struct Deletion {
 /// };
 /// assert_eq!(memory.create_entities(&[ada.clone()])?, [ada.clone()]);
 /// assert_eq!(memory.search_nodes("FIRST program")?.entities, [ada]);
+/// // Each entity is a document of the palace.
+/// assert!(memory.palace().get("entity/Ada")?.is_some());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -131,6 +201,17 @@ impl Memory {
     }
 
     /// The same graph; history names `by`, a client's name and version, as the writer.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// let ada = Entity { name: "Ada".into(), entity_type: "person".into(), observations: vec![] };
+    /// memory.by(Some("some-client/2.0".into())).create_entities(&[ada])?;
+    /// assert_eq!(memory.palace().history("entity/Ada")?[0].by, "some-client/2.0");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn by(&self, by: Option<String>) -> Self {
         Memory { palace: self.palace.clone(), by }

@@ -12,6 +12,24 @@ use std::collections::{BTreeMap, HashSet};
 impl Memory {
     /// Everything.
     ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// let named = |name: &str| Entity {
+    ///     name: name.into(),
+    ///     entity_type: "person".into(),
+    ///     observations: vec![format!("is called {name}")],
+    /// };
+    /// memory.create_entities(&[named("Ada"), named("Bob")])?;
+    /// let knows = Relation { from: "Ada".into(), to: "Bob".into(), relation_type: "knows".into() };
+    /// memory.create_relations(&[knows.clone()])?;
+    /// let graph = memory.read_graph()?;
+    /// assert_eq!((graph.entities.len(), graph.relations), (2, vec![knows]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// What the palace says.
     pub fn read_graph(&self) -> Result<Graph> {
@@ -24,6 +42,22 @@ impl Memory {
 
     /// The entities that have `query` in their name, their type or an observation, whatever the
     /// case, and every relation of at least one of them.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// # let named = |name: &str| Entity {
+    /// #     name: name.into(),
+    /// #     entity_type: "person".into(),
+    /// #     observations: vec![format!("is called {name}")],
+    /// # };
+    /// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+    /// let found = memory.search_nodes("CALLED bob")?;
+    /// assert_eq!((found.entities.len(), found.entities[0].name.as_str()), (1, "Bob"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// What the palace says.
@@ -41,6 +75,22 @@ impl Memory {
 
     /// The entities with these names, as far as they are there, and every relation of at least one
     /// of them.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// # let named = |name: &str| Entity {
+    /// #     name: name.into(),
+    /// #     entity_type: "person".into(),
+    /// #     observations: vec![format!("is called {name}")],
+    /// # };
+    /// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+    /// let found = memory.open_nodes(&["Bob".into(), "Nobody".into()])?;
+    /// assert_eq!((found.entities.len(), found.entities[0].name.as_str()), (1, "Bob"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// What the palace says.

@@ -13,6 +13,22 @@ use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 
 /// What [`Memory::delete_entities`] did.
+///
+/// ```
+/// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+/// # let named = |name: &str| Entity {
+/// #     name: name.into(),
+/// #     entity_type: "person".into(),
+/// #     observations: vec![format!("is called {name}")],
+/// # };
+/// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+/// let done = memory.delete_entities(&["Ada".into(), "Nobody".into()])?;
+/// assert_eq!((done.deleted, done.not_found), (vec!["Ada".to_owned()], vec!["Nobody".to_owned()]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedEntities {
     /// These were there.
@@ -22,6 +38,26 @@ pub struct DeletedEntities {
 }
 
 /// What [`Memory::delete_observations`] did.
+///
+/// ```
+/// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+/// # let named = |name: &str| Entity {
+/// #     name: name.into(),
+/// #     entity_type: "person".into(),
+/// #     observations: vec![format!("is called {name}")],
+/// # };
+/// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+/// let from = |name: &str| Deletion {
+///     entity_name: name.into(),
+///     observations: vec!["is called Ada".into(), "is tall".into()],
+/// };
+/// let done = memory.delete_observations(&[from("Ada"), from("Nobody")])?;
+/// assert_eq!((done.deleted, done.missing), (1, vec!["Nobody".to_owned()]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedObservations {
     /// How many observations were there.
@@ -34,6 +70,17 @@ impl Memory {
     /// Creates entities, and returns those that were not there. An entity that was deleted is
     /// created anew, with these observations only. If two processes create the same entity at once,
     /// it has the observations of both.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// let ada = Entity { name: "Ada".into(), entity_type: "person".into(), observations: vec![] };
+    /// assert_eq!(memory.create_entities(&[ada.clone()])?, [ada.clone()]);
+    /// assert_eq!(memory.create_entities(&[ada])?, []); // it is there
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::Name`], or what the palace says; nothing was written then.
@@ -59,6 +106,23 @@ impl Memory {
     }
 
     /// Creates relations, and returns those that were not there.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// # let named = |name: &str| Entity {
+    /// #     name: name.into(),
+    /// #     entity_type: "person".into(),
+    /// #     observations: vec![format!("is called {name}")],
+    /// # };
+    /// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+    /// let knows = Relation { from: "Ada".into(), to: "Bob".into(), relation_type: "knows".into() };
+    /// assert_eq!(memory.create_relations(&[knows.clone()])?, [knows.clone()]);
+    /// assert_eq!(memory.create_relations(&[knows])?, []); // it is there
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::UnknownEntity`] if an end is not there, or what the palace says; nothing was
@@ -98,6 +162,24 @@ impl Memory {
     /// Adds observations to entities. What an entity has already is not added again; the result
     /// says what was added.
     ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// # let named = |name: &str| Entity {
+    /// #     name: name.into(),
+    /// #     entity_type: "person".into(),
+    /// #     observations: vec![format!("is called {name}")],
+    /// # };
+    /// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+    /// let addition = Addition { entity_name: "Ada".into(), contents: vec!["counts".into()] };
+    /// memory.add_observations(&[addition])?;
+    /// let ada = &memory.open_nodes(&["Ada".into()])?.entities[0];
+    /// assert_eq!(ada.observations, ["is called Ada", "counts"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MemoryError::UnknownEntity`], or what the palace says; nothing was written then.
     pub fn add_observations(&self, additions: &[Addition]) -> Result<Vec<Added>> {
@@ -133,6 +215,25 @@ impl Memory {
 
     /// Deletes entities and the relations that touch them.
     ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// # let named = |name: &str| Entity {
+    /// #     name: name.into(),
+    /// #     entity_type: "person".into(),
+    /// #     observations: vec![format!("is called {name}")],
+    /// # };
+    /// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+    /// let knows = Relation { from: "Ada".into(), to: "Bob".into(), relation_type: "knows".into() };
+    /// memory.create_relations(&[knows.clone()])?;
+    /// memory.delete_entities(&["Bob".into()])?;
+    /// let graph = memory.read_graph()?;
+    /// assert_eq!((graph.entities.len(), graph.relations.len()), (1, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// What the palace says; nothing was written then.
     pub fn delete_entities(&self, names: &[String]) -> Result<DeletedEntities> {
@@ -164,6 +265,23 @@ impl Memory {
     }
 
     /// Deletes observations from entities. What is not there needs no deleting.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// # let named = |name: &str| Entity {
+    /// #     name: name.into(),
+    /// #     entity_type: "person".into(),
+    /// #     observations: vec![format!("is called {name}")],
+    /// # };
+    /// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+    /// let observations = vec!["is called Ada".to_owned()];
+    /// memory.delete_observations(&[Deletion { entity_name: "Ada".into(), observations }])?;
+    /// assert!(memory.open_nodes(&["Ada".into()])?.entities[0].observations.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// What the palace says; nothing was written then.
@@ -202,6 +320,24 @@ impl Memory {
     }
 
     /// Deletes relations, and returns how many of them were there.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// # let named = |name: &str| Entity {
+    /// #     name: name.into(),
+    /// #     entity_type: "person".into(),
+    /// #     observations: vec![format!("is called {name}")],
+    /// # };
+    /// # memory.create_entities(&[named("Ada"), named("Bob")])?;
+    /// let knows = Relation { from: "Ada".into(), to: "Bob".into(), relation_type: "knows".into() };
+    /// memory.create_relations(&[knows.clone()])?;
+    /// assert_eq!(memory.delete_relations(&[knows.clone()])?, 1);
+    /// assert_eq!(memory.delete_relations(&[knows])?, 0); // it is gone
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// What the palace says; nothing was written then.

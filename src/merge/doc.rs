@@ -21,6 +21,22 @@ pub struct Doc {
 }
 
 /// One change, as history and dumps show it.
+///
+/// ```
+/// use crdt_palace::palace::WriteOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let options = WriteOptions { by: Some("ada/1.0".into()), ..WriteOptions::default() };
+/// palace.put_with("k", json!({"a": 1, "b": 2}).as_object().ok_or("an object")?, &options)?;
+/// palace.put_with("k", json!({"a": 3, "b": 2}).as_object().ok_or("an object")?, &options)?;
+/// let history = palace.history("k")?;
+/// assert_eq!((history[0].operations, history[1].operations), (2, 1));
+/// assert_eq!((history[1].sequence, history[1].by.as_str()), (2, "ada/1.0"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct ChangeInfo {
     /// Its name.
@@ -42,7 +58,7 @@ pub struct ChangeInfo {
     pub deps: Vec<ChangeHash>,
     /// How many operations it has.
     pub operations: u64,
-    /// The operations in words; only [`super::explain`] fills it.
+    /// The operations in words; a history leaves them out, a dump has them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ops: Vec<String>,
 }

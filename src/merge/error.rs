@@ -3,6 +3,21 @@
 use crate::format::hash::ChangeHash;
 
 /// The error of the `merge` layer.
+///
+/// ```
+/// use crdt_palace::palace::{Error, MergeError, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("k", json!({"title": "Plan"}).as_object().ok_or("an object")?)?;
+/// let error = palace.increment("k", &["title"], 1, &WriteOptions::default()).unwrap_err();
+/// let Error::Document { key, source } = error else { panic!("{error}") };
+/// assert_eq!(key.as_str(), "k");
+/// assert!(matches!(source, MergeError::WrongType { wanted: "a counter", .. }));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum MergeError {

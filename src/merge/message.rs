@@ -10,6 +10,20 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 
 /// What a change means.
+///
+/// ```
+/// use crdt_palace::palace::{ChangeKind, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+/// palace.delete("k", &WriteOptions::default())?;
+/// let kinds: Vec<ChangeKind> = palace.history("k")?.iter().map(|change| change.kind).collect();
+/// assert_eq!(kinds, [ChangeKind::Edit, ChangeKind::Delete]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -60,6 +74,21 @@ impl<'a> Message<'a> {
 }
 
 /// Who made a change, and when.
+///
+/// ```
+/// use crdt_palace::palace::WriteOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let options = WriteOptions { by: Some("ada/1.0".into()), ..WriteOptions::default() };
+/// palace.put_with("k", json!({"a": 1}).as_object().ok_or("an object")?, &options)?;
+/// let found = palace.get("k")?.ok_or("it was written")?;
+/// let written = found.modified.ok_or("somebody wrote it")?;
+/// assert_eq!((written.by.as_str(), written.change), ("ada/1.0", found.heads.hashes()[0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Written {
     /// Free text, such as `claude-code/2.1 (crdt-palace 0.1.0)`; empty if the writer did not say.

@@ -8,6 +8,24 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 
 /// A document at one version. The same changes give the same view on every machine.
+///
+/// ```
+/// use crdt_palace::palace::WriteOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+/// palace.write("k", &WriteOptions::default(), |draft| {
+///     let view = draft.view()?;
+///     assert_eq!((&view.value["a"], view.deleted), (&json!(1), false));
+///     draft.delete()?;
+///     assert!(draft.view()?.deleted && draft.view()?.value.is_empty());
+///     Ok(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct View {
     /// The document; empty if it is deleted.
@@ -26,6 +44,29 @@ pub struct View {
 
 /// Different values that were written to one field at the same time. Writing the field again, also
 /// with the shown value, settles it.
+///
+/// ```
+/// use crdt_palace::palace::WriteOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let first = palace.put("k", json!({"n": 0}).as_object().ok_or("an object")?)?;
+/// // Two writers who saw the same version:
+/// for n in [1, 2] {
+///     let options = WriteOptions { base: Some(first.etag.clone()), ..WriteOptions::default() };
+///     palace.put_with("k", json!({"n": n}).as_object().ok_or("an object")?, &options)?;
+/// }
+/// let found = palace.get("k")?.ok_or("it was written")?;
+/// let (shown, conflict) = (&found.value["n"], &found.conflicts[0]);
+/// assert_eq!((conflict.path.as_str(), conflict.others.len()), ("/n", 1));
+/// assert_ne!(*shown, conflict.others[0].value);
+///
+/// palace.put("k", json!({"n": shown}).as_object().ok_or("an object")?)?;
+/// assert!(palace.get("k")?.ok_or("it was written")?.conflicts.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conflict {
     /// Where: a JSON pointer (RFC 6901) into the view's value.
@@ -37,6 +78,25 @@ pub struct Conflict {
 }
 
 /// A value that lost.
+///
+/// ```
+/// use crdt_palace::palace::WriteOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let first = palace.put("k", json!({"n": 0}).as_object().ok_or("an object")?)?;
+/// for (n, by) in [(1, "ada"), (2, "bob")] {
+///     let (base, by) = (Some(first.etag.clone()), Some(by.to_owned()));
+///     let options = WriteOptions { base, by, ..WriteOptions::default() };
+///     palace.put_with("k", json!({"n": n}).as_object().ok_or("an object")?, &options)?;
+/// }
+/// let found = palace.get("k")?.ok_or("it was written")?;
+/// let lost = &found.conflicts[0].others[0];
+/// assert_eq!(lost.value, if lost.written.by == "ada" { 1 } else { 2 });
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The value.

@@ -25,6 +25,22 @@ use std::sync::atomic::Ordering::Relaxed;
 type Write<'a> = Box<dyn FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> + 'a>;
 
 /// Several writes that happen together or not at all. See [`Palace::batch`].
+///
+/// ```
+/// use crdt_palace::palace::{Key, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let mut batch = palace.batch();
+/// batch.write(Key::new("notes/a")?, |draft| draft.increment(&["read"], 1));
+/// batch.write(Key::new("notes/b")?, |draft| draft.increment(&["read"], 2));
+/// let receipt = batch.commit(&WriteOptions::default())?;
+/// assert_eq!(receipt.outcomes[1].key.as_str(), "notes/b");
+/// assert_eq!(palace.get("notes/b")?.ok_or("it was written")?.value["read"], 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Batch<'a> {
     palace: &'a Palace,
     writes: Vec<(Key, Option<Condition>, Write<'a>)>,
@@ -47,6 +63,22 @@ impl<'a> Batch<'a> {
     }
 
     /// As [`Batch::write`], on a condition of its own.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::{Condition, Key, WriteOptions};
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.increment("b", &["n"], 1, &WriteOptions::default())?;
+    ///
+    /// let mut batch = palace.batch();
+    /// batch.write(Key::new("a")?, |draft| draft.increment(&["n"], 1));
+    /// batch.write_if(Key::new("b")?, Condition::Absent, |draft| draft.increment(&["n"], 1));
+    /// assert!(batch.commit(&WriteOptions::default()).is_err());
+    /// assert_eq!(palace.get("a")?, None); // all or nothing
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn write_if(
         &mut self,
         key: Key,
@@ -60,8 +92,24 @@ impl<'a> Batch<'a> {
     /// Makes the commit. `options.if_match` is for every document of the batch that has no condition
     /// of its own.
     ///
+    /// ```
+    /// # use crdt_palace::palace::{Error, Key, MergeError, WriteOptions};
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let mut batch = palace.batch();
+    /// batch.write(Key::new("a")?, |draft| draft.increment(&["n"], 1));
+    /// batch.write(Key::new("b")?, |_| Err(MergeError::EmptyPath));
+    /// let error = batch.commit(&WriteOptions::default()).unwrap_err();
+    /// assert!(matches!(error, Error::Document { key, .. } if key.as_str() == "b"));
+    /// assert_eq!(palace.get("a")?, None); // all or nothing
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// Any of [`Error`]; nothing was written then, unless it is [`StoreError::OutcomeUnknown`].
+    /// As [`Palace::write`]; [`Error::Batch`] if there is no write, or two of one document;
+    /// [`RecordError::TooLarge`] if all changes together have more than [`BODY_BYTES_MAX`] bytes.
     pub fn commit(self, options: &WriteOptions) -> Result<Receipt> {
         let Batch { palace, writes } = self;
         check_keys(&writes)?;

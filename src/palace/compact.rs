@@ -24,6 +24,23 @@ use std::time::{Duration, Instant};
 const BUSY: Duration = Duration::from_millis(policy::BUSY_MS.unsigned_abs());
 
 /// How far a compaction goes.
+///
+/// ```
+/// use crdt_palace::palace::compact::{CompactOptions, Extent};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// for n in 0..3 {
+///     palace.put(&format!("k/{n}"), json!({"n": n}).as_object().ok_or("an object")?)?;
+///     palace.compact(CompactOptions::default())?;
+/// }
+/// let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
+/// let report = palace.compact(all)?;
+/// assert_eq!((report.snapshots, report.documents), (3, 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Extent {
     /// What is due, in a step that is short: what instances do in the background.
@@ -34,6 +51,19 @@ pub enum Extent {
 }
 
 /// How to compact.
+///
+/// ```
+/// use crdt_palace::palace::compact::CompactOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let report = palace.compact(CompactOptions { dry_run: true, ..CompactOptions::default() })?;
+/// assert_eq!((report.segments, report.published), (1, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct CompactOptions {
     /// How far to go.
@@ -47,6 +77,27 @@ pub struct CompactOptions {
 }
 
 /// An input that stays where it is, and why.
+///
+/// ```
+/// use crdt_palace::palace::compact::CompactOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.seal()?;
+/// for file in std::fs::read_dir(palace.path().join("sealed"))? {
+///     let file = file?.path();
+///     let mut bytes = std::fs::read(&file)?;
+///     bytes[50] ^= 1; // a bad disk
+///     std::fs::write(&file, bytes)?;
+/// }
+/// let report = Palace::open(palace.path())?.compact(CompactOptions::default())?;
+/// assert!(report.skipped[0].path.starts_with(palace.path().join("sealed")));
+/// assert!(report.skipped[0].reason.contains("checksum"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Skipped {
     /// The file.
@@ -56,6 +107,21 @@ pub struct Skipped {
 }
 
 /// What a compaction did, or would do.
+///
+/// ```
+/// use crdt_palace::palace::compact::CompactOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let report = palace.compact(CompactOptions::default())?;
+/// assert_eq!((report.segments, report.commits, report.changes), (1, 1, 1));
+/// assert_eq!(report.published, Some(palace.status()?.snapshots[0].snapshot));
+/// assert!(report.skipped.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct CompactReport {
     /// Segments of dead instances that were sealed.
@@ -91,6 +157,20 @@ pub struct CompactReport {
 }
 
 /// A segment in `open/` that was not sealed.
+///
+/// ```
+/// use crdt_palace::palace::compact::CompactOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let other = Palace::open(palace.path())?;
+/// other.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let report = palace.compact(CompactOptions::default())?;
+/// assert_eq!(report.left_open[0].segment, palace.status()?.segments[0].segment);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct LeftOpen {
     /// Which.
@@ -203,7 +283,7 @@ fn compact_once(root: &Root, program: &str) -> Step {
 }
 
 /// One compaction.
-pub fn compact(
+fn compact(
     root: &Root,
     program: &str,
     options: CompactOptions,

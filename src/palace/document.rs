@@ -6,6 +6,19 @@ use crate::merge::{Conflict, View, Written as Change};
 use serde_json::{Map, Value};
 
 /// A document as it is now, or was at some version.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// let written = palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+/// let found = palace.get("k")?.ok_or("it was written")?;
+/// assert_eq!((found.key.as_str(), &found.value["a"]), ("k", &json!(1)));
+/// assert_eq!((found.etag, found.heads.hashes().len()), (written.etag, 1));
+/// assert!(found.conflicts.is_empty() && !found.incomplete);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct Document {
     /// Its key.
@@ -39,6 +52,21 @@ impl Document {
 }
 
 /// Some documents, and where to go on.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// for key in ["a", "b", "c"] {
+///     palace.put(key, json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// }
+/// let page = palace.scan("", None, 2)?;
+/// assert_eq!(page.documents.len(), 2);
+/// let page = palace.scan("", page.cursor.as_deref(), 2)?;
+/// assert_eq!((page.documents[0].key.as_str(), page.cursor), ("c", None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Page {
     /// In the order of their keys.

@@ -14,6 +14,27 @@ type Result<T, E = MergeError> = std::result::Result<T, E>;
 /// A document in the middle of a write.
 ///
 /// Every change made through it is part of the one commit.
+///
+/// ```
+/// use crdt_palace::palace::WriteOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// for expected in [false, true] {
+///     palace.write("k", &WriteOptions::default(), |draft| {
+///         assert_eq!(draft.exists(), expected);
+///         draft.increment(&["visits"], 1)?;
+///         draft.increment(&["visits"], 1)?;
+///         assert!(draft.view()?.value["visits"].as_i64() >= Some(2));
+///         Ok(())
+///     })?;
+/// }
+/// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["visits"], 4);
+/// assert_eq!(palace.changes_since(&Default::default(), 10)?.commits.len(), 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Draft<'a> {
     /// `None` if there is nothing of it, or nothing but the first of `changes`.
@@ -74,6 +95,19 @@ impl<'a> Draft<'a> {
 
     /// Makes the whole document this value; only what differs becomes operations.
     ///
+    /// ```
+    /// # use crdt_palace::palace::WriteOptions;
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let value = json!({"a": 1});
+    /// let value = value.as_object().ok_or("an object")?;
+    /// palace.write("k", &WriteOptions::default(), |draft| draft.put(value))?;
+    /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value, *value);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MergeError`] if the value is over 1 MiB, nested deeper than 64, or over 100,000 operations.
     pub fn put(&mut self, value: &Map<String, Value>) -> Result<()> {
@@ -86,6 +120,20 @@ impl<'a> Draft<'a> {
 
     /// Applies a JSON merge patch (RFC 7396): `null` removes a field.
     ///
+    /// ```
+    /// # use crdt_palace::palace::WriteOptions;
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1, "list": [1, 2, 3]}).as_object().ok_or("an object")?)?;
+    /// let patch = json!({"a": 2, "list": null});
+    /// let patch = patch.as_object().ok_or("an object")?;
+    /// palace.write("k", &WriteOptions::default(), |draft| draft.patch(patch))?;
+    /// assert_eq!(serde_json::Value::Object(palace.get("k")?.ok_or("it was written")?.value), json!({"a": 2}));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Draft::put`].
     pub fn patch(&mut self, patch: &Map<String, Value>) -> Result<()> {
@@ -93,6 +141,17 @@ impl<'a> Draft<'a> {
     }
 
     /// Adds to the counter at a path, which is made if it is not there.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::WriteOptions;
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.write("k", &WriteOptions::default(), |draft| draft.increment(&["visits", "today"], 3))?;
+    /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["visits"], json!({"today": 3}));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MergeError`] if something else than a counter is there.
@@ -102,6 +161,18 @@ impl<'a> Draft<'a> {
 
     /// Appends to the list at a path.
     ///
+    /// ```
+    /// # use crdt_palace::palace::WriteOptions;
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1, "list": [1, 2, 3]}).as_object().ok_or("an object")?)?;
+    /// palace.write("k", &WriteOptions::default(), |draft| draft.append(&["list"], &[json!(4)]))?;
+    /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["list"], json!([1, 2, 3, 4]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MergeError`] if there is no list.
     pub fn append(&mut self, path: &[&str], values: &[Value]) -> Result<()> {
@@ -109,6 +180,18 @@ impl<'a> Draft<'a> {
     }
 
     /// Removes the items of the list at a path for which `which` says so.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::WriteOptions;
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1, "list": [1, 2, 3]}).as_object().ok_or("an object")?)?;
+    /// palace.write("k", &WriteOptions::default(), |draft| draft.remove_items(&["list"], &|item| *item == 2))?;
+    /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["list"], json!([1, 3]));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MergeError`] if there is no list.
@@ -118,6 +201,18 @@ impl<'a> Draft<'a> {
 
     /// Hides the document. An edit that is concurrent with this brings it back whole.
     ///
+    /// ```
+    /// # use crdt_palace::palace::WriteOptions;
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1, "list": [1, 2, 3]}).as_object().ok_or("an object")?)?;
+    /// palace.write("k", &WriteOptions::default(), |draft| draft.delete())?;
+    /// assert_eq!(palace.get("k")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MergeError`] if Automerge refuses.
     pub fn delete(&mut self) -> Result<()> {
@@ -126,6 +221,22 @@ impl<'a> Draft<'a> {
 
     /// Changes the document through an Automerge transaction, for everything else. If the closure
     /// fails, nothing of it remains.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::WriteOptions;
+    /// use crdt_palace::palace::automerge::{ObjType, ROOT, transaction::Transactable};
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    ///
+    /// palace.write("k", &WriteOptions::default(), |draft| {
+    ///     let text = draft.edit(|tx| tx.put_object(ROOT, "text", ObjType::Text))?;
+    ///     draft.edit(|tx| tx.splice_text(&text, 0, 0, "Once"))
+    /// })?;
+    /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["text"], "Once");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MergeError`] with the closure's error.
@@ -145,6 +256,22 @@ impl<'a> Draft<'a> {
     /// Files this value under a key that was derived from it: whoever does so makes the same first
     /// change, byte for byte, so that the same content filed twice is one document without conflicts.
     /// Filing what is there already changes nothing.
+    ///
+    /// ```
+    /// use crdt_palace::palace::{Key, WriteOptions};
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    ///
+    /// let value = json!({"text": "said once"});
+    /// let (key, value) = (Key::new("said/once")?, value.as_object().ok_or("an object")?);
+    /// let file = || palace.write(key.as_str(), &WriteOptions::default(), |draft| draft.file(&key, value));
+    /// assert!(file()?.changed);
+    /// assert!(!file()?.changed);
+    /// assert_eq!(palace.get("said/once")?.ok_or("it was filed")?.value, *value);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Draft::put`].

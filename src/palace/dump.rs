@@ -4,14 +4,13 @@
 
 use super::state::{doc_of_rows, rows};
 use super::tail::entries;
-use super::{Error, Result};
+use super::{Error, Palace, Result};
 use crate::format::hash::ChangeHash;
 use crate::format::id::{InstanceId, SegmentId, SnapshotId};
 use crate::format::key::Key;
 use crate::merge::{ChangeInfo, Doc, explain};
 use crate::snapshot::{LogRow, Snapshot};
 use crate::store::follow::{Follower, Found};
-use crate::store::root::Root;
 use serde::ser::{Error as _, Serialize, Serializer};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -20,6 +19,23 @@ use std::sync::Arc;
 const KEPT: usize = 1_024;
 
 /// Where a commit stands.
+///
+/// ```
+/// use crdt_palace::palace::{Error, compact::CompactOptions, dump::Place};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let report = palace.compact(CompactOptions::default())?;
+/// let snapshot = report.published.ok_or("there was something to compact")?;
+/// palace.dump(|commit| {
+///     assert_eq!(commit.place, Place::Snapshot { snapshot });
+///     Ok::<(), Error>(())
+/// })?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
 pub enum Place {
@@ -38,6 +54,24 @@ pub enum Place {
 }
 
 /// One change of a commit.
+///
+/// ```
+/// use crdt_palace::palace::Error;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let mut commits = Vec::new();
+/// palace.dump(|commit| {
+///     commits.push(commit);
+///     Ok::<(), Error>(())
+/// })?;
+/// let info = commits[0].changes[0].info.as_ref().ok_or("it is whole")?;
+/// assert_eq!((info.operations, info.ops.len()), (1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct DumpedChange {
     /// The document.
@@ -65,6 +99,24 @@ fn without_hash<S: Serializer>(
 }
 
 /// One commit.
+///
+/// ```
+/// use crdt_palace::palace::Error;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let mut commits = Vec::new();
+/// palace.dump(|commit| {
+///     commits.push(commit);
+///     Ok::<(), Error>(())
+/// })?;
+/// assert_eq!((commits[0].instance, commits[0].sequence), (palace.status()?.this_instance, 1));
+/// assert_eq!(commits[0].changes[0].key.as_str(), "a");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct DumpedCommit {
     /// The version of this form.
@@ -84,21 +136,39 @@ pub struct DumpedCommit {
     pub changes: Vec<DumpedChange>,
 }
 
-/// Gives every commit in the files to `each`: those in snapshots first, then those in segments.
-///
-/// # Errors
-/// What the system says, or what `each` returns.
-pub fn dump<E: From<Error>>(
-    root: &Arc<Root>,
-    mut each: impl FnMut(DumpedCommit) -> std::result::Result<(), E>,
-) -> std::result::Result<(), E> {
-    let mut follower = Follower::new(root.clone(), Arc::default());
-    let news = follower.rescan().map_err(Error::from)?;
-    let snapshots = follower.snapshots();
-    for snapshot in &snapshots {
-        dump_snapshot(snapshot, &snapshots, &mut each)?;
+impl Palace {
+    /// Gives every commit in the files to `each`: those in snapshots first, then those in segments. The
+    /// first error of `each` ends it.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::{Error, Palace};
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let mut keys = Vec::new();
+    /// palace.dump(|commit| {
+    ///     keys.extend(commit.changes.into_iter().map(|change| change.key.to_string()));
+    ///     Ok::<(), Error>(())
+    /// })?;
+    /// assert_eq!(keys, ["a"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the system says, or what `each` returns.
+    pub fn dump<E: From<Error>>(
+        &self,
+        mut each: impl FnMut(DumpedCommit) -> std::result::Result<(), E>,
+    ) -> std::result::Result<(), E> {
+        let mut follower = Follower::new(self.root().clone(), Arc::default());
+        let news = follower.rescan().map_err(Error::from)?;
+        let snapshots = follower.snapshots();
+        for snapshot in &snapshots {
+            dump_snapshot(snapshot, &snapshots, &mut each)?;
+        }
+        news.commits.iter().map(from_segment).try_for_each(each)
     }
-    news.commits.iter().map(from_segment).try_for_each(each)
 }
 
 fn from_segment(found: &Found) -> DumpedCommit {

@@ -1,7 +1,7 @@
 //! What can go wrong with a palace, in words that say what to do.
 
 use super::Document;
-use crate::format::hash::{ChangeHash, Etag};
+use crate::format::hash::Etag;
 use crate::format::id::SnapshotId;
 use crate::format::key::{Key, KeyError};
 use crate::fs::FsError;
@@ -12,6 +12,22 @@ use crate::store::StoreError;
 use std::path::PathBuf;
 
 /// An error of the library.
+///
+/// ```
+/// use crdt_palace::palace::{Condition, Error, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("k", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+/// match palace.put_with("k", json!({"n": 2}).as_object().ok_or("an object")?, &absent) {
+///     Err(Error::EtagMismatch { current: Some(document), .. }) => assert_eq!(document.value["n"], 1),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -70,14 +86,6 @@ pub enum Error {
         /// The version that was named.
         etag: Etag,
     },
-    /// Changes of this document wait for others that are missing, so it cannot be written here.
-    #[error("{key} is incomplete: change {missing} is missing; `crdt-log verify` tells more")]
-    Incomplete {
-        /// Which document.
-        key: Key,
-        /// A change that nobody has brought yet.
-        missing: ChangeHash,
-    },
     /// A cursor that this palace did not give.
     #[error("{text:?} is not a cursor; pass back what an earlier call returned, or none")]
     Cursor {
@@ -94,15 +102,6 @@ pub enum Error {
     Batch {
         /// The document with two writes.
         key: Option<Key>,
-    },
-    /// The watch could not be set up.
-    #[error("cannot watch {}", path.display())]
-    Watch {
-        /// The palace.
-        path: PathBuf,
-        /// Why.
-        #[source]
-        source: notify::Error,
     },
     /// A snapshot that was just built does not hold what went into it. Nothing was retired.
     #[error("the new snapshot lacks {what}; it was not published, and nothing was changed")]
@@ -149,6 +148,17 @@ fn describe(current: &Option<Box<Document>>) -> String {
 pub type Result<T> = std::result::Result<T, Error>;
 
 /// An error and what caused it, on one line. Causes that the text before names already are left out.
+///
+/// ```
+/// use crdt_palace::palace::{Palace, chain};
+///
+/// # let dir = tempfile::tempdir()?;
+/// std::fs::write(dir.path().join("palace.json"), "something else")?;
+/// let text = chain(&Palace::open(dir.path()).unwrap_err());
+/// assert!(text.contains("palace.json is damaged"), "{text}");
+/// assert!(text.contains("it is not the palace.json of a palace: expected value"), "{text}");
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[must_use]
 pub fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();

@@ -17,6 +17,21 @@ use std::str::FromStr;
 pub const COMMITS_MAX: usize = 10_000;
 
 /// Up to which commit of each instance a caller has seen everything. The default: nothing.
+///
+/// ```
+/// use crdt_palace::palace::feed::Cursor;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let text = palace.cursor_now()?.to_string(); // to be kept anywhere
+/// let cursor: Cursor = text.parse()?;
+/// assert!(palace.changes_since(&cursor, 100)?.commits.is_empty());
+/// assert_eq!(palace.changes_since(&Cursor::default(), 100)?.commits.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cursor(BTreeMap<InstanceId, u64>);
 
@@ -43,6 +58,21 @@ impl FromStr for Cursor {
 }
 
 /// A commit, as a feed gives it.
+///
+/// ```
+/// use crdt_palace::palace::{WriteOptions, feed::Cursor};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let options = WriteOptions { by: Some("ada/1.0".into()), ..WriteOptions::default() };
+/// palace.put_with("a", json!({"n": 1}).as_object().ok_or("an object")?, &options)?;
+/// let commit = &palace.changes_since(&Cursor::default(), 100)?.commits[0];
+/// assert_eq!((commit.sequence, commit.by.as_str()), (1, "ada/1.0"));
+/// assert_eq!(Some(commit.instance), palace.status()?.this_instance);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct CommitInfo {
     /// Which process made it.
@@ -58,6 +88,29 @@ pub struct CommitInfo {
 }
 
 /// Commits, and where to go on.
+///
+/// ```
+/// use crdt_palace::palace::feed::Cursor;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// for key in ["a", "b", "c"] {
+///     palace.put(key, json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// }
+/// let (mut cursor, mut seen) = (Cursor::default(), 0);
+/// loop {
+///     let changes = palace.changes_since(&cursor, 2)?;
+///     seen += changes.commits.len();
+///     cursor = changes.cursor;
+///     if !changes.more {
+///         break;
+///     }
+/// }
+/// assert_eq!(seen, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct Changes {
     /// Each instance's in their order; among instances, by time.
@@ -87,11 +140,12 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// [`Error::Snapshot`] if the log of a snapshot is damaged, [`Error::Store`] with what the system says.
     pub fn changes_since(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
         let limit = limit.clamp(1, COMMITS_MAX);
         let state = self.fresh()?;
-        let mut queues = state.unseen(cursor, limit)?;
+        // One more than wanted, to know whether there is more.
+        let mut queues = state.unseen(cursor, limit + 1)?;
         let mut changes = Changes { commits: Vec::new(), cursor: cursor.clone(), more: false };
         while changes.commits.len() < limit {
             let heads = queues.iter().filter_map(|(id, queue)| Some((queue.front()?.time_ms, *id)));
@@ -106,8 +160,21 @@ impl Palace {
 
     /// A cursor that has seen everything that is there now.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let cursor = palace.cursor_now()?;
+    /// palace.put("b", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let since = palace.changes_since(&cursor, 100)?;
+    /// assert_eq!((since.commits.len(), since.commits[0].keys[0].as_str()), (1, "b"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::changes_since`].
     pub fn cursor_now(&self) -> Result<Cursor> {
         let state = self.fresh()?;
         let mut seen: BTreeMap<InstanceId, u64> = BTreeMap::new();

@@ -21,6 +21,25 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// What a merge of palaces did.
+///
+/// ```
+/// use crdt_palace::fs::os::OsFs;
+/// use crdt_palace::palace::{Key, into::merge_into};
+/// use std::{collections::BTreeSet, sync::Arc};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// for key in ["kept", "secret"] {
+///     palace.put(key, json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// }
+/// let (from, into) = ([palace.path().to_owned()], dir.path().join("into"));
+/// let report = merge_into(Arc::new(OsFs), &into, &from, &BTreeSet::from([Key::new("secret")?]))?;
+/// assert_eq!((report.documents, report.forgotten), (1, 1));
+/// assert_ne!(Some(report.palace), palace.status()?.palace); // what was forgotten must not come back
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct IntoReport {
     /// The new palace.
@@ -48,6 +67,22 @@ pub struct IntoReport {
 }
 
 /// Merges palaces into a new one at `into`, which must not exist.
+///
+/// ```
+/// use crdt_palace::fs::os::OsFs;
+/// use crdt_palace::palace::{Palace, into::merge_into};
+/// use std::{collections::BTreeSet, sync::Arc};
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let [here, there, into] = ["here", "there", "into"].map(|name| dir.path().join(name));
+///
+/// Palace::open(&here)?.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+/// Palace::open(&there)?.put("k", json!({"b": 2}).as_object().ok_or("an object")?)?;
+/// merge_into(Arc::new(OsFs), &into, &[here, there], &BTreeSet::new())?;
+/// let found = Palace::open(&into)?.get("k")?.ok_or("it was merged")?;
+/// assert_eq!(serde_json::Value::Object(found.value), json!({"a": 1, "b": 2}));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// # Errors
 /// [`Error::Exists`]; [`Error::Damaged`] if a source cannot be read whole; what the system says.

@@ -9,14 +9,13 @@ pub mod compact;
 pub mod dump;
 pub mod feed;
 pub mod into;
-mod pace;
+#[doc(hidden)]
 pub mod policy;
 pub mod read;
 pub mod search;
 pub mod status;
 pub mod verify;
 pub mod watch;
-pub mod write;
 
 mod apart;
 mod commit;
@@ -27,22 +26,39 @@ mod error;
 mod fold;
 mod foundation;
 mod inputs;
+mod options;
+mod pace;
 mod row;
 mod state;
 mod tail;
+mod write;
 
 pub use commit::Batch;
 pub use document::{Document, Page};
 pub use draft::Draft;
 pub use error::{Error, Result, chain};
+pub use options::Options;
 pub use write::{Condition, Outcome, Receipt, WriteOptions};
 
-use crate::fs::Fs;
-use crate::fs::os::OsFs;
-use crate::store::StoreError;
-use crate::store::follow::{Backlog, Follower};
-use crate::store::log::{BUFFERED_MS, Durability, Log};
-use crate::store::own::OwnSegments;
+// What callers meet of the layers below. Those are hidden, so this is where such a type is documented.
+pub use crate::format::hash::{ChangeHash, Etag, EtagError, Heads};
+pub use crate::format::id::{IdError, InstanceId, PalaceId, SegmentId, SnapshotId};
+pub use crate::format::key::{KEY_BYTES_MAX, Key, KeyError};
+pub use crate::format::manifest::ManifestError;
+pub use crate::format::record::{BODY_BYTES_MAX, RecordError};
+pub use crate::merge::{
+    Candidate, ChangeInfo, ChangeKind, Conflict, MergeError, NESTING_MAX, OPERATIONS_MAX,
+    VALUE_BYTES_MAX, View, Written, automerge,
+};
+pub use crate::segment::SegmentError;
+pub use crate::snapshot::SnapshotError;
+pub use crate::store::StoreError;
+pub use crate::store::lock::Holder;
+pub use crate::store::log::{BUFFERED_MS, Durability};
+pub use crate::store::seal::Left;
+
+use crate::store::follow::Backlog;
+use crate::store::log::Log;
 use crate::store::root::Root;
 use foundation::Foundation;
 use state::State;
@@ -70,6 +86,9 @@ use std::time::Duration;
 /// let found = other.get("notes/plan")?.ok_or("it was written")?;
 /// assert_eq!(found.value["title"], "Plan");
 /// assert_eq!(found.etag, written.etag);
+///
+/// assert_eq!(palace.path(), dir.path().join("palace"));
+/// assert_eq!(palace.read_only(), None); // it can be written
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -97,83 +116,6 @@ struct Shared {
     syncing: Mutex<()>,
 }
 
-/// How to open a palace.
-#[derive(Clone, Debug)]
-pub struct Options {
-    read_only: bool,
-    program: String,
-    auto_compact: bool,
-    fs: Arc<dyn Fs>,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Options {
-            read_only: false,
-            program: concat!("crdt-palace ", env!("CARGO_PKG_VERSION")).to_owned(),
-            auto_compact: true,
-            fs: Arc::new(OsFs),
-        }
-    }
-}
-
-impl Options {
-    /// Refuse every write. The directory must exist.
-    #[must_use]
-    pub fn read_only(mut self) -> Self {
-        self.read_only = true;
-        self
-    }
-
-    /// The name and version of the program, as history and `status` show it.
-    #[must_use]
-    pub fn program(mut self, program: &str) -> Self {
-        program.clone_into(&mut self.program);
-        self
-    }
-
-    /// Whether this process compacts in the background when it notices that it is due. Default: yes.
-    #[must_use]
-    pub fn auto_compact(mut self, auto_compact: bool) -> Self {
-        self.auto_compact = auto_compact;
-        self
-    }
-
-    /// Another implementation of the system calls: see [`crate::fs::sim`].
-    #[must_use]
-    pub fn fs(mut self, fs: Arc<dyn Fs>) -> Self {
-        self.fs = fs;
-        self
-    }
-
-    /// Opens the palace. Nothing is read but its `palace.json` yet, and nothing is written.
-    ///
-    /// # Errors
-    /// [`StoreError::NotAPalace`], [`StoreError::Newer`], with [`Options::read_only`] also
-    /// [`StoreError::NoPalace`], or what the system says.
-    pub fn open(self, path: impl AsRef<Path>) -> Result<Palace> {
-        let root = Arc::new(Root::open(self.fs, path.as_ref(), self.read_only)?);
-        let own = Arc::new(OwnSegments::default());
-        let follower = Follower::new(root.clone(), own.clone());
-        let log = Log::new(root.clone(), own.clone(), self.program.clone());
-        let shared = Shared {
-            root,
-            log,
-            program: self.program,
-            auto_compact: self.auto_compact,
-            state: Mutex::new(State::new(follower, own)),
-            rescans: AtomicU64::new(0),
-            committing: AtomicUsize::new(0),
-            compacting: AtomicBool::new(false),
-            tried: Mutex::default(),
-            flushing: AtomicBool::new(false),
-            built_on: Mutex::default(),
-            syncing: Mutex::default(),
-        };
-        Ok(Palace { shared: Arc::new(shared) })
-    }
-}
-
 impl Palace {
     /// Opens a palace to read and write. It need not exist: the first write makes it.
     ///
@@ -184,6 +126,20 @@ impl Palace {
     }
 
     /// Opens a palace that must exist, and refuses every write.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("palace");
+    /// assert!(Palace::open_read_only(&path).is_err()); // there is none
+    /// Palace::open(&path)?.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let palace = Palace::open_read_only(&path)?;
+    /// assert_eq!(palace.get("a")?.ok_or("it was written")?.value["n"], 1);
+    /// assert_eq!(palace.read_only(), Some("it was opened read-only"));
+    /// assert_eq!(palace.path(), path);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// See [`Options::open`].
@@ -254,6 +210,21 @@ impl Palace {
 
     /// Puts on disk what was written with [`Durability::Buffered`].
     ///
+    /// ```
+    /// # use crdt_palace::palace::{Durability, WriteOptions};
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let quick = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    /// for n in 0..100 {
+    ///     palace.put_with("a", json!({"n": n}).as_object().ok_or("an object")?, &quick)?;
+    /// }
+    /// palace.sync()?; // one sync for all of them
+    /// assert_eq!(palace.history("a")?.len(), 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
     pub fn sync(&self) -> Result<()> {
@@ -265,6 +236,19 @@ impl Palace {
     }
 
     /// Seals this process's segment, so that it can be folded. The next write starts another.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.seal()?;
+    /// assert_eq!(palace.status()?.segments[0].state, "sealed");
+    /// palace.put("a", json!({"n": 2}).as_object().ok_or("an object")?)?;
+    /// assert_eq!(palace.status()?.segments.len(), 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`], or what the system says.

@@ -28,7 +28,9 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// [`Error::Key`] if `key` cannot name a document: see [`Key`]. [`Error::Snapshot`], [`Error::View`] or
+    /// [`Error::Document`] if what a snapshot holds of it is damaged. [`Error::Store`] with what the system
+    /// says.
     pub fn get(&self, key: &str) -> Result<Option<Document>> {
         let key = Key::new(key)?;
         self.fresh()?.read(&key)
@@ -36,8 +38,21 @@ impl Palace {
 
     /// As [`Palace::get`], without looking for what other processes wrote since the last look.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let other = Palace::open(palace.path())?;
+    /// other.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// assert_eq!(palace.get_unrefreshed("k")?, None); // it has not looked
+    /// assert!(palace.get("k")?.is_some());
+    /// assert!(palace.get_unrefreshed("k")?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::get`].
     pub fn get_unrefreshed(&self, key: &str) -> Result<Option<Document>> {
         let key = Key::new(key)?;
         self.state().read(&key)
@@ -58,7 +73,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// [`Error::NoSuchVersion`].
+    /// [`Error::NoSuchVersion`], or as [`Palace::get`].
     pub fn get_at(&self, key: &str, etag: &Etag) -> Result<Option<Document>> {
         let key = Key::new(key)?;
         let mut state = self.fresh()?;
@@ -86,7 +101,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::get`].
     pub fn history(&self, key: &str) -> Result<Vec<ChangeInfo>> {
         let key = Key::new(key)?;
         Ok(self.fresh()?.load(&key)?.map(Doc::history).unwrap_or_default())
@@ -114,7 +129,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Cursor`] if the cursor is not of this prefix.
+    /// [`Error::Cursor`] if the cursor is not of this prefix, or as [`Palace::get`].
     pub fn scan(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page> {
         if let Some(cursor) = cursor
             && !cursor.starts_with(prefix)

@@ -23,6 +23,19 @@ const B: f64 = 0.75;
 const USUAL_WORDS: f64 = 100.0;
 
 /// A document that has all words of a query.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// palace.put("a", json!({"text": "plan, plan, plan"}).as_object().ok_or("an object")?)?;
+/// palace.put("b", json!({"text": "a plan"}).as_object().ok_or("an object")?)?;
+/// let hits = palace.search("plan", 10)?;
+/// assert_eq!(hits[0].document.key.as_str(), "a");
+/// assert!(hits[0].score > hits[1].score);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Hit {
     /// The document.
@@ -52,7 +65,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// [`Error::EmptyQuery`] if there is no word in the query.
+    /// [`Error::EmptyQuery`] if there is no word in the query, or as [`Palace::get`].
     pub fn search(&self, query: &str, limit: usize) -> Result<Vec<Hit>> {
         let terms = parse(query);
         if terms.is_empty() {
@@ -88,8 +101,7 @@ fn parse(query: &str) -> Terms {
 }
 
 /// All texts in a value, a line each: what the word index of a snapshot is given, too.
-#[must_use]
-pub fn text_of(value: &Map<String, Value>) -> String {
+pub(super) fn text_of(value: &Map<String, Value>) -> String {
     let mut text = String::new();
     value.values().for_each(|value| collect(value, &mut text));
     text

@@ -12,15 +12,28 @@ use std::io::ErrorKind;
 use std::path::PathBuf;
 
 /// See [`Palace::status`].
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let status = palace.status()?;
+/// assert_eq!(status.path, palace.path());
+/// assert!(status.palace.is_some() && status.read_only.is_none() && status.compaction.is_none());
+/// assert_eq!((status.segments.len(), status.snapshots.len(), status.trash), (1, 0, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Status {
     /// The directory.
     pub path: PathBuf,
     /// Its id; `None` if nothing was written yet.
     pub palace: Option<PalaceId>,
-    /// The file system's name, and whether locks on it can be trusted.
+    /// The file system's name, as far as it is known.
     pub file_system: String,
-    /// See `file_system`.
+    /// Whether locks on that file system can be trusted; conditional writes need that.
     pub locks_trusted: bool,
     /// Why this process may not write, if so.
     pub read_only: Option<&'static str>,
@@ -37,6 +50,19 @@ pub struct Status {
 }
 
 /// A segment and who writes it.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let segment = &palace.status()?.segments[0];
+/// assert_eq!((segment.pid, segment.state), (Some(std::process::id()), "live"));
+/// let file = palace.path().join("open").join(format!("{}.seg", segment.segment));
+/// assert!((1..=std::fs::metadata(file)?.len()).contains(&segment.bytes)); // and room behind them
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct SegmentStatus {
     /// Which.
@@ -51,11 +77,25 @@ pub struct SegmentStatus {
     pub program: Option<String>,
     /// When it was created: milliseconds since 1970, UTC.
     pub created_ms: Option<i64>,
-    /// Its length.
+    /// Bytes of its records. The file may be longer: room for records to come.
     pub bytes: u64,
 }
 
 /// A snapshot.
+///
+/// ```
+/// use crdt_palace::palace::compact::CompactOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.compact(CompactOptions::default())?;
+/// let snapshot = &palace.status()?.snapshots[0];
+/// assert_eq!((snapshot.documents, snapshot.commits, snapshot.superseded), (1, 1, false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct SnapshotStatus {
     /// Which.
@@ -66,7 +106,7 @@ pub struct SnapshotStatus {
     pub documents: u64,
     /// Commits in its log.
     pub commits: u64,
-    /// Its length.
+    /// The length of its file in bytes.
     pub bytes: u64,
     /// Whether a newer one holds all of it.
     pub superseded: bool,

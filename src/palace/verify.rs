@@ -3,9 +3,9 @@
 //! Tells damage (bytes that were on disk and are not good now) from a torn tail (a write that a crash
 //! cut short, which nobody was promised) and from changes that wait for another that is missing.
 
-use super::Result;
 use super::state::{doc_of_rows, rows};
 use super::tail::Tail;
+use super::{Palace, Result};
 use crate::format::filename;
 use crate::format::filename::SNAP;
 use crate::format::hash::ChangeHash;
@@ -19,6 +19,23 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How bad a finding is.
+///
+/// ```
+/// use crdt_palace::palace::verify::Severity;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let name = format!("{}.seg", palace.status()?.segments[0].segment);
+/// let file = std::fs::File::options().append(true).open(palace.path().join("open").join(name))?;
+/// std::io::Write::write_all(&mut &file, b"half a rec")?; // a write that a crash cut short
+/// let found = palace.verify()?;
+/// assert_eq!(found.findings[0].severity, Severity::Note);
+/// assert!(!found.has_problem());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Severity {
@@ -29,6 +46,28 @@ pub enum Severity {
 }
 
 /// Something worth telling.
+///
+/// ```
+/// use crdt_palace::palace::verify::Severity;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.seal()?;
+/// for file in std::fs::read_dir(palace.path().join("sealed"))? {
+///     let file = file?.path();
+///     let mut bytes = std::fs::read(&file)?;
+///     bytes[50] ^= 1; // a bad disk
+///     std::fs::write(&file, bytes)?;
+/// }
+/// let found = palace.verify()?;
+/// let finding = &found.findings[0];
+/// assert_eq!((finding.severity, finding.offset), (Severity::Problem, Some(0)));
+/// assert!(finding.what.starts_with("damage"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize)]
 pub struct Finding {
     /// How bad it is.
@@ -50,6 +89,18 @@ pub struct Finding {
 }
 
 /// What was looked at, and what was found.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let found = palace.verify()?;
+/// assert!(!found.has_problem() && found.findings.is_empty());
+/// assert_eq!((found.segments, found.snapshots, found.documents), (1, 0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, serde::Serialize)]
 pub struct Verification {
     /// Segments read.
@@ -80,11 +131,29 @@ impl Verification {
     }
 }
 
-/// Reads every byte of a palace and reports.
-///
-/// # Errors
-/// What the system says; what is wrong with the palace is in the result instead.
-pub fn verify(root: &Arc<Root>) -> Result<Verification> {
+impl Palace {
+    /// Reads every byte of the palace and reports. Takes as long as that; holds nobody up.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let found = palace.verify()?;
+    /// assert_eq!((found.segments, found.documents), (1, 1));
+    /// assert!(!found.has_problem());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the system says; what is wrong with the palace is in the result instead.
+    pub fn verify(&self) -> Result<Verification> {
+        verify(self.root())
+    }
+}
+
+fn verify(root: &Arc<Root>) -> Result<Verification> {
     let mut follower = Follower::new(root.clone(), Arc::default());
     let news = follower.rescan()?;
     let mut found = Verification::default();

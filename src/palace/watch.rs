@@ -17,6 +17,23 @@ use std::time::{Duration, Instant};
 pub const POLL: Duration = Duration::from_secs(1);
 
 /// Waits for changes of documents whose keys start with a prefix. See [`Palace::watch`].
+///
+/// ```
+/// use std::time::Duration;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let mut watch = palace.watch("notes/")?;
+/// assert!(watch.next(Duration::ZERO)?.is_empty());
+/// for key in ["notes/a", "notes/b", "plans/a"] {
+///     palace.put(key, json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// }
+/// let changed = watch.next(Duration::from_secs(60))?;
+/// assert_eq!(changed.iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["notes/a", "notes/b"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
 pub struct Watch {
     palace: Palace,
@@ -46,7 +63,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`](super::Error).
+    /// As [`Palace::changes_since`]. Where events cannot be had there is no error: it looks every [`POLL`].
     pub fn watch(&self, prefix: &str) -> Result<Watch> {
         // One waiting hint is as good as many.
         let (sender, hints) = sync_channel(1);
@@ -70,7 +87,7 @@ impl Watch {
     /// `timeout`.
     ///
     /// # Errors
-    /// Any of [`Error`](super::Error).
+    /// As [`Palace::changes_since`].
     pub fn next(&mut self, timeout: Duration) -> Result<BTreeSet<Key>> {
         let deadline = Instant::now() + timeout;
         loop {

@@ -11,6 +11,21 @@ use crate::store::log::Durability;
 use serde_json::{Map, Value};
 
 /// On which condition a write happens.
+///
+/// ```
+/// use crdt_palace::palace::{Condition, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let on = |condition| WriteOptions { if_match: Some(condition), ..WriteOptions::default() };
+/// let first = palace.increment("k", &["n"], 1, &on(Condition::Absent))?;
+/// palace.increment("k", &["n"], 1, &on(Condition::Match(first.etag.clone())))?;
+/// assert!(palace.increment("k", &["n"], 1, &on(Condition::Match(first.etag))).is_err());
+/// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["n"], 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
     /// The document is at this version.
@@ -20,6 +35,28 @@ pub enum Condition {
 }
 
 /// How a commit is made. The default: no condition, on top of what is there, durable.
+///
+/// ```
+/// use crdt_palace::palace::{Durability, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let first = palace.put("k", json!({"list": ["a"]}).as_object().ok_or("an object")?)?;
+/// palace.put("k", json!({"list": ["a", "b"]}).as_object().ok_or("an object")?)?;
+/// // This writer had read the first version, and adds to that.
+/// let options = WriteOptions {
+///     base: Some(first.etag),
+///     by: Some("ada/1.0".into()),
+///     durability: Durability::Durable,
+///     if_match: None,
+/// };
+/// palace.put_with("k", json!({"list": ["c", "a"]}).as_object().ok_or("an object")?, &options)?;
+/// let found = palace.get("k")?.ok_or("it was written")?;
+/// assert_eq!(found.value["list"], json!(["c", "a", "b"]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default)]
 pub struct WriteOptions {
     /// Write only if this holds. Conditional writers wait for one another, at most 2 s.
@@ -34,6 +71,17 @@ pub struct WriteOptions {
 }
 
 /// What became of one document of a commit.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// let outcome = palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+/// assert_eq!((outcome.key.as_str(), outcome.changed), ("k", true));
+/// assert_eq!(outcome.etag, palace.get("k")?.ok_or("it was written")?.etag);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Outcome {
     /// Which document.
@@ -45,6 +93,22 @@ pub struct Outcome {
 }
 
 /// An acknowledged commit.
+///
+/// ```
+/// use crdt_palace::palace::{Durability, Key, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let mut batch = palace.batch();
+/// batch.write(Key::new("b")?, |draft| draft.increment(&["n"], 1));
+/// batch.write(Key::new("a")?, |draft| draft.increment(&["n"], 1));
+/// let receipt = batch.commit(&WriteOptions::default())?;
+/// let keys: Vec<&str> = receipt.outcomes.iter().map(|outcome| outcome.key.as_str()).collect();
+/// assert_eq!((keys, receipt.durability), (vec!["b", "a"], Durability::Durable));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Receipt {
     /// One for each write, in the order in which they were given.
@@ -71,7 +135,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn put(&self, key: &str, value: &Map<String, Value>) -> Result<Outcome> {
         self.put_with(key, value, &WriteOptions::default())
     }
@@ -95,7 +159,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn put_with(
         &self,
         key: &str,
@@ -121,7 +185,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn patch(
         &self,
         key: &str,
@@ -145,7 +209,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn increment(
         &self,
         key: &str,
@@ -172,7 +236,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`].
+    /// As [`Palace::write`].
     pub fn delete(&self, key: &str, options: &WriteOptions) -> Result<Outcome> {
         self.write(key, options, |draft| draft.delete())
     }
@@ -184,7 +248,7 @@ impl Palace {
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// use crdt_palace::merge::automerge::{ObjType, ROOT, transaction::Transactable};
+    /// use crdt_palace::palace::automerge::{ObjType, ROOT, transaction::Transactable};
     ///
     /// palace.edit("draft", &WriteOptions::default(), |tx| {
     ///     let text = tx.put_object(ROOT, "text", ObjType::Text)?;
@@ -195,7 +259,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`]; if the closure fails nothing is written.
+    /// As [`Palace::write`]; if the closure fails nothing is written.
     pub fn edit<T>(
         &self,
         key: &str,
@@ -231,7 +295,19 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// Any of [`Error`]; if the closure fails nothing is written.
+    /// Nothing was written, unless it is [`OutcomeUnknown`](super::StoreError::OutcomeUnknown): then later
+    /// reads may find it.
+    ///
+    /// * [`Error::Key`] if `key` cannot name a document: see [`Key`].
+    /// * [`Error::Document`] if the closure fails, or a value is over a limit:
+    ///   [`VALUE_BYTES_MAX`](super::VALUE_BYTES_MAX), [`NESTING_MAX`](super::NESTING_MAX),
+    ///   [`OPERATIONS_MAX`](super::OPERATIONS_MAX).
+    /// * [`Error::EtagMismatch`] if `if_match` does not hold, [`Error::Unreadable`] if nobody can say;
+    ///   [`Error::NoSuchVersion`] if `base` is not in the document's history.
+    /// * [`Error::Store`] with [`ReadOnly`](super::StoreError::ReadOnly), with
+    ///   [`Busy`](super::StoreError::Busy) if another conditional writer took more than 2 s, with
+    ///   [`LockUntrusted`](super::StoreError::LockUntrusted) if a condition cannot be kept on this file
+    ///   system, or with what the system says.
     pub fn write(
         &self,
         key: &str,
@@ -248,7 +324,7 @@ impl Palace {
     /// Starts a commit of several documents, which all appear at once or not at all.
     ///
     /// ```
-    /// use crdt_palace::format::key::Key;
+    /// use crdt_palace::palace::Key;
     /// # use crdt_palace::palace::{Palace, WriteOptions};
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;

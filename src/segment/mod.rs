@@ -15,6 +15,13 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// What can go wrong with a segment.
+///
+/// ```
+/// use crdt_palace::palace::{RecordError, SegmentError};
+///
+/// let error = SegmentError::from(RecordError::Checksum);
+/// assert_eq!(error.to_string(), "the record's checksum does not match its bytes");
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SegmentError {

@@ -4,6 +4,14 @@ use crate::format::id::SnapshotId;
 use std::io;
 
 /// Why a snapshot could not be built, opened or read.
+///
+/// ```
+/// use crdt_palace::palace::{SnapshotError, SnapshotId};
+///
+/// let snapshot = SnapshotId([0x0f; 16]);
+/// let error = SnapshotError::Newer { snapshot, version: 9 };
+/// assert!(error.to_string().contains("has format 9, newer than this program understands"));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
@@ -99,8 +107,7 @@ pub enum SnapshotError {
 impl SnapshotError {
     /// Whether the file is to blame, so that it will be no better for being read again. Otherwise it is
     /// the machine: no file handle left, an I/O error.
-    #[must_use]
-    pub fn is_of_the_file(&self) -> bool {
+    pub(crate) fn is_of_the_file(&self) -> bool {
         use SnapshotError::{Damaged, Newer, NotASnapshot, WrongId};
         matches!(self, Damaged { .. } | Newer { .. } | NotASnapshot { .. } | WrongId { .. })
     }

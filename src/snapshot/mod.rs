@@ -1,6 +1,6 @@
 //! One immutable table of documents, as a SQLite file: building it, and reading it.
 //!
-//! Owns: the schema, what a [`words`] word is, and the checks that tell a damaged row from a good one.
+//! Owns: the schema, what a word is, and the checks that tell a damaged row from a good one.
 //! Invariant: what is returned is exactly what the builder was given, or an error. SQLite notices
 //! neither a flipped byte nor a half-copied file, so every row carries a BLAKE3, and that a document
 //! is *absent* is proved from its two neighbours. (Two things are weaker and are left to

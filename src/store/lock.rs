@@ -21,6 +21,25 @@ pub struct Guard {
 }
 
 /// What a lock file says about the last process that took it.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// use std::io::Write;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// assert!(palace.status()?.compaction.is_none());
+///
+/// // What another program does that compacts:
+/// let mut lock = std::fs::File::create(palace.path().join("LOCK"))?;
+/// lock.lock()?;
+/// lock.write_all(br#"{"resource":"compaction","holder":"pid 7 other","acquired_ms":0}"#)?;
+/// let holder = palace.status()?.compaction.ok_or("it is locked")?;
+/// assert_eq!((holder.resource.as_str(), holder.holder.as_str()), ("compaction", "pid 7 other"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
 pub struct Holder {
     /// "compaction" or "conditional write".

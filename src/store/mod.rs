@@ -21,6 +21,21 @@ use crate::snapshot::SnapshotError;
 use std::path::PathBuf;
 
 /// What can go wrong with the directory of a palace.
+///
+/// ```
+/// use crdt_palace::palace::{Error, Palace, StoreError};
+/// use serde_json::json;
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("palace");
+/// let error = Palace::open_read_only(&path).unwrap_err();
+/// assert!(matches!(error, Error::Store(StoreError::NoPalace { .. })));
+///
+/// Palace::open(&path)?.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let error = Palace::open_read_only(&path)?.put("a", &serde_json::Map::new()).unwrap_err();
+/// assert!(matches!(error, Error::Store(StoreError::ReadOnly { .. })));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {

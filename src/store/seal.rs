@@ -15,6 +15,21 @@ use crate::segment::reader::Reader;
 use std::io::ErrorKind;
 
 /// Why a segment in `open/` is left there.
+///
+/// ```
+/// use crdt_palace::palace::Left;
+/// use crdt_palace::palace::compact::CompactOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let other = Palace::open(palace.path())?;
+/// other.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let report = palace.compact(CompactOptions::default())?;
+/// assert_eq!(report.left_open[0].reason, Left::Live); // `other` still writes it
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Left {

@@ -11,11 +11,10 @@ use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::merge::{Doc, Stamp};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::verify::{Finding, Severity, verify};
+use crdt_palace::palace::verify::{Finding, Severity};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use crdt_palace::segment::writer::Writer;
 use crdt_palace::snapshot::{Snapshot, Source};
-use crdt_palace::store::root::Root;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -71,8 +70,8 @@ fn copy(disk: &SimDisk, from: &str, to: &str, directories: &[&str]) {
 }
 
 fn findings(disk: &SimDisk, path: &str) -> Vec<Finding> {
-    let root = Root::open(Arc::new(disk.process()), Path::new(path), true).unwrap();
-    verify(&Arc::new(root)).unwrap().findings
+    let options = Options::default().fs(Arc::new(disk.process())).read_only();
+    options.open(path).unwrap().verify().unwrap().findings
 }
 
 /// One snapshot has a change that waits, another one, made from a copy, has what it waits for. `first`:

@@ -8,11 +8,8 @@ use crdt_palace::fs::sim::{SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::verify::verify;
-use crdt_palace::store::root::Root;
 use serde_json::json;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 const DOCUMENTS: u64 = 4;
 
@@ -45,9 +42,9 @@ fn with(disk: &SimDisk, path: &Path, bytes: &[u8]) -> SimDisk {
 }
 
 fn has_problem(disk: &SimDisk) -> bool {
-    let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), true).unwrap();
+    let palace = open(disk.process()).unwrap();
     // What stops the verification is told as well.
-    verify(&Arc::new(root)).map_or(true, |found| found.has_problem())
+    palace.verify().map_or(true, |found| found.has_problem())
 }
 
 /// One process wrote four documents, one record each, and was killed.

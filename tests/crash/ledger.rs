@@ -2,13 +2,11 @@
 
 use crdt_palace::format::hash::Etag;
 use crdt_palace::fs::sim::SimDisk;
-use crdt_palace::palace::verify::verify;
-use crdt_palace::palace::{Error, Palace};
+use crdt_palace::palace::verify::Severity;
+use crdt_palace::palace::{Error, Options, Palace};
 use crdt_palace::store::log::Durability;
-use crdt_palace::store::root::Root;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 use std::sync::Arc;
 
 /// Where the palace is on the simulated disk. Its parents do not exist at first.
@@ -175,7 +173,8 @@ impl Ledger {
 
     /// Nothing on the disk is damaged, and nothing waits for what is lost.
     pub fn check_disk(&self, disk: &SimDisk) {
-        let Ok(root) = Root::open(Arc::new(disk.process()), Path::new(PALACE), true) else {
+        let options = Options::default().fs(Arc::new(disk.process())).read_only();
+        let Ok(palace) = options.open(PALACE) else {
             // To delete what is not there is no change.
             let promised = |write: &Write| {
                 let changed = write.etag.as_ref().is_some_and(|etag| !etag.is_empty());
@@ -184,8 +183,8 @@ impl Ledger {
             assert!(!self.writes.iter().any(promised), "the palace is gone");
             return;
         };
-        for finding in verify(&Arc::new(root)).unwrap().findings {
-            let problem = finding.severity == crdt_palace::palace::verify::Severity::Problem;
+        for finding in palace.verify().unwrap().findings {
+            let problem = finding.severity == Severity::Problem;
             let allowed = self.holes && !finding.missing.is_empty();
             assert!(!problem || allowed, "{finding:?}");
         }

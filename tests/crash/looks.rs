@@ -8,13 +8,10 @@ use crate::machine::open;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::verify::verify;
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::root::Root;
 use serde_json::{Value, json};
 use std::path::Path;
-use std::sync::Arc;
 
 const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
 
@@ -206,11 +203,10 @@ fn a_look_that_fails_never_makes_a_compaction_lose_or_suspect_anything() {
             let fs = disk.process();
             let suspects = fs.list(&Path::new(PALACE).join("quarantine")).unwrap();
             assert!(suspects.is_empty(), "{place:?}: a good file is called damaged: {suspects:?}");
-            let fresh = open(fs.clone()).unwrap();
+            let fresh = open(fs).unwrap();
             assert_eq!(shown(&fresh).unwrap(), value(&fields), "{place:?}");
             assert_eq!(shown(&other).unwrap(), value(&fields), "{place:?}, the compactor");
-            let root = Arc::new(Root::open(Arc::new(fs), Path::new(PALACE), true).unwrap());
-            let findings = verify(&root).unwrap();
+            let findings = fresh.verify().unwrap();
             assert!(!findings.has_problem(), "{place:?}: {findings:?}");
             let report = fresh.compact(ALL).unwrap();
             assert!(report.skipped.is_empty(), "{place:?}: {report:?}");

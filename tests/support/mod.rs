@@ -2,16 +2,13 @@
 //! that can be compared.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
-use crdt_palace::fs::os::OsFs;
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
-use crdt_palace::palace::verify::{Verification, verify};
+use crdt_palace::palace::verify::Verification;
 use crdt_palace::palace::{Document, Error, Options, Palace};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::root::Root;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// The fields of a JSON object.
 pub fn object(value: Value) -> Map<String, Value> {
@@ -55,8 +52,7 @@ pub fn compact_all(palace: &Palace) -> CompactReport {
 }
 
 pub fn verification(path: &Path) -> Verification {
-    let root = Arc::new(Root::open(Arc::new(OsFs), path, true).unwrap());
-    verify(&root).unwrap()
+    Palace::open_read_only(path).unwrap().verify().unwrap()
 }
 
 pub fn assert_no_problem(path: &Path, context: &str) {

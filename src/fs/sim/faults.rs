@@ -7,6 +7,18 @@ use super::splitmix::SplitMix;
 use std::io;
 
 /// A call that can be made to fail, by kind.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, sim::{Call, Failure, SimDisk}};
+/// use std::path::Path;
+///
+/// let disk = SimDisk::new(7);
+/// let file = disk.process().create(Path::new("/note"))?;
+/// disk.fail_nth(Call::Sync, 1, Failure::Io);
+/// file.write_at(b"text", 0)?;
+/// assert!(file.sync().is_err());
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Call {
     /// [`create`](crate::fs::Fs::create), and an [`open_lock`](crate::fs::Fs::open_lock) that creates.
@@ -44,6 +56,17 @@ impl Call {
 }
 
 /// How a call fails.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, sim::{Call, Failure, SimDisk}};
+/// use std::path::Path;
+///
+/// let disk = SimDisk::new(7);
+/// let file = disk.process().create(Path::new("/note"))?;
+/// disk.fail_nth(Call::Write, 1, Failure::Short);
+/// assert!(file.write_at(b"text", 0)? < 4);
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Failure {
     /// EIO. A write may have written a part; a sync gives the unsynced bytes up for good, and a later

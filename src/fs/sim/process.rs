@@ -12,6 +12,23 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
 
 /// A process on a [`SimDisk`](super::SimDisk). A clone is the same process.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, sim::SimDisk};
+/// use std::path::Path;
+///
+/// let disk = SimDisk::new(7);
+/// let (process, other) = (disk.process(), disk.process());
+/// let file = process.create(Path::new("/note"))?;
+/// file.write_at(b"written", 0)?;
+/// assert!(file.try_lock()?);
+///
+/// process.kill();
+/// assert!(file.write_at(b"more", 7).is_err());
+/// let file = other.open(Path::new("/note"))?;
+/// assert_eq!((file.stat()?.len, file.try_lock()?), (7, true));
+/// # Ok::<(), std::io::Error>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct SimFs {
     pub(super) disk: Shared,
