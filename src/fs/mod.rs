@@ -21,10 +21,10 @@ use std::path::{Path, PathBuf};
 /// use std::sync::Arc;
 ///
 /// let disk = SimDisk::new(1);
-/// disk.fail_nth(Call::Open, 1, Failure::Io);
+/// disk.fail_nth(Call::List, 1, Failure::Io);
 /// let error = Options::default().fs(Arc::new(disk.process())).open("/palace").unwrap_err();
 /// let Error::Store(StoreError::Fs(error)) = error else { panic!("{error}") };
-/// assert_eq!((error.action, error.path.to_str()), ("open", Some("/palace/palace.json")));
+/// assert_eq!((error.action, error.path.to_str()), ("list", Some("/palace")));
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
