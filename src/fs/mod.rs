@@ -124,7 +124,8 @@ pub struct Host {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait File: Send + Sync + std::fmt::Debug {
-    /// Reads into `buffer` from `offset`; a short count means the end of the file.
+    /// Reads into `buffer` from `offset`; a short count means the end of the file. A signal does not
+    /// interrupt it.
     ///
     /// # Errors
     /// The operating system's.
@@ -330,7 +331,6 @@ pub fn read_between(file: &dyn File, offset: u64, end: u64) -> io::Result<Vec<u8
         match file.read_at(&mut bytes[filled..], offset + filled as u64) {
             Ok(0) => break,
             Ok(count) => filled += count,
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
             Err(error) => return Err(error),
         }
     }

@@ -28,6 +28,16 @@ pub struct Commit {
 /// How much of the room at a segment's end is looked at first.
 const WINDOW: usize = 4 << 10;
 
+/// What a look at the room found.
+enum Room {
+    /// Nothing was written there.
+    Empty,
+    /// Everything that was.
+    News(Vec<Commit>),
+    /// Something that is more than the window shows, or no record.
+    Unclear,
+}
+
 /// Follows one segment: each [`Reader::read_new`] gives what was appended since.
 #[derive(Debug)]
 pub struct Reader {
@@ -92,30 +102,32 @@ impl Reader {
         if self.settled {
             return Ok(Vec::new());
         }
-        let length = self.file.stat().at("look at", &self.path)?.len;
-        if length == self.length && self.regions.is_empty() {
-            return self.read_room();
+        let room = if self.regions.is_empty() { self.read_room()? } else { Room::Unclear };
+        if let Room::News(commits) = room {
+            return Ok(commits);
         }
-        self.read_tail(length)
+        let length = self.file.stat().at("look at", &self.path)?.len;
+        let nothing = matches!(room, Room::Empty) && length == self.length;
+        if nothing { Ok(Vec::new()) } else { self.read_tail(length) }
     }
 
     /// Reads what was written into the room at the end. Its owner fills it from the front; most often
     /// with nothing, or little, since the last look.
-    fn read_room(&mut self) -> Result<Vec<Commit>, SegmentError> {
+    fn read_room(&mut self) -> Result<Room, SegmentError> {
         let mut window = [0; WINDOW];
         let start = self.valid_upto;
         if start >= self.length {
-            return Ok(Vec::new());
+            return Ok(Room::Empty);
         }
         let count = self.file.read_at(&mut window, start).at("read", &self.path)?;
         let read = window.get(..count).unwrap_or(&window);
         if read.first().is_none_or(|first| *first == 0) {
-            return Ok(Vec::new());
+            return Ok(Room::Empty);
         }
         let found = scan(read, start);
         // Otherwise more may follow, or the window cuts a record off.
         let whole = found.regions.is_empty() && found.end(start) < start + count as u64;
-        if whole { Ok(self.take_all(start, found)) } else { self.read_tail(self.length) }
+        Ok(if whole { Room::News(self.take_all(start, found)) } else { Room::Unclear })
     }
 
     /// The last look at a segment that nobody appends to any more.
