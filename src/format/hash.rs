@@ -10,6 +10,14 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeHash(pub [u8; 32]);
 
+impl ChangeHash {
+    /// The version that a document has right after this change, and what it builds on.
+    #[must_use]
+    pub fn etag(&self) -> Etag {
+        Etag(vec![prefix(self)])
+    }
+}
+
 impl fmt::Display for ChangeHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_hex(f, &self.0)

@@ -5,6 +5,7 @@
 //! protocol and nothing else; a reply is sent after its write was acknowledged. Must not know: how
 //! things are stored.
 
+mod documents;
 mod handler;
 mod memory;
 mod notices;

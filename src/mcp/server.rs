@@ -50,17 +50,27 @@ impl Server {
         context: &RequestContext<RoleServer>,
         call: impl FnOnce(&Palace, Option<String>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, String> {
+        let call = |palace: &Palace, by| call(palace, by).map_err(|error| chain(&error));
+        self.run_apart(context, call).await?
+    }
+
+    /// As [`Server::run`], for calls with answers of their own.
+    ///
+    /// # Errors
+    /// If the call gave no answer, which is a bug.
+    pub(super) async fn run_apart<T: Send + 'static>(
+        &self,
+        context: &RequestContext<RoleServer>,
+        call: impl FnOnce(&Palace, Option<String>) -> T + Send + 'static,
+    ) -> Result<T, String> {
         let (palace, by) = (self.palace.clone(), writer(context));
         let running = self.running.clone().read_owned().await;
         let done = tokio::task::spawn_blocking(move || {
-            let result = call(&palace, by).map_err(|error| chain(&error));
+            let result = call(&palace, by);
             drop(running);
             result
         });
-        match done.await {
-            Ok(result) => result,
-            Err(error) => Err(format!("the call failed ({error}); see the server's log")),
-        }
+        done.await.map_err(|error| format!("the call failed ({error}); see the server's log"))
     }
 
     pub(super) async fn changes(&self) -> Result<Receiver<()>, ErrorData> {

@@ -54,6 +54,19 @@ impl Palace {
     /// # Errors
     /// [`Error::EmptyQuery`] if there is no word in the query.
     pub fn search(&self, query: &str, limit: usize) -> Result<Vec<Hit>> {
+        self.search_where(query, limit, &|_| true)
+    }
+
+    /// As [`Palace::search`], among the documents whose key `wanted` names.
+    ///
+    /// # Errors
+    /// [`Error::EmptyQuery`] if there is no word in the query.
+    pub fn search_where(
+        &self,
+        query: &str,
+        limit: usize,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<Hit>> {
         let terms = parse(query);
         if terms.is_empty() {
             return Err(Error::EmptyQuery);
@@ -65,7 +78,7 @@ impl Palace {
         }
         candidates.extend(state.keys_apart()?.iter().cloned());
         let mut hits = Vec::new();
-        for key in candidates {
+        for key in candidates.into_iter().filter(|key| wanted(key.as_str())) {
             if let Some(document) = state.read(&key)?
                 && let Some(score) = score(&document.value, &terms)
             {
