@@ -74,7 +74,7 @@ async fn until_the_end(server: Server, output: File) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).doing("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).doing("listen for SIGINT")?;
     // Not dropped before the end: calls that a signal finds running still get their replies out.
-    let mut session = std::pin::pin!(session(server.clone(), output));
+    let mut session = std::pin::pin!(session(server.for_another_client(), output));
     let result = tokio::select! {
         result = &mut session => result,
         _ = terminate.recv() => Ok(()),

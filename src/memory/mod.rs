@@ -19,11 +19,12 @@ mod write;
 
 pub use error::{MemoryError, Result};
 pub use exchange::{BadLine, ImportReport};
-pub use keys::ENTITY_NAME_BYTES_MAX;
+pub use keys::{ENTITY_NAME_BYTES_MAX, is_of_graph};
 pub use write::{DeletedEntities, DeletedObservations};
 
-use crate::palace::{Palace, WriteOptions};
+use crate::palace::{Outcome, Palace, WriteOptions};
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A thing that something is known about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -121,19 +122,34 @@ pub struct Deletion {
 pub struct Memory {
     palace: Palace,
     by: Option<String>,
+    /// What was written through it, if that is noted.
+    written: Option<Arc<Mutex<Vec<Outcome>>>>,
 }
 
 impl Memory {
     /// The graph in this palace. History names the palace's program as the writer.
     #[must_use]
     pub fn new(palace: Palace) -> Self {
-        Memory { palace, by: None }
+        Memory { palace, by: None, written: None }
     }
 
     /// The same graph; history names `by`, a client's name and version, as the writer.
     #[must_use]
     pub fn by(&self, by: Option<String>) -> Self {
-        Memory { palace: self.palace.clone(), by }
+        Memory { by, ..self.clone() }
+    }
+
+    /// The same graph; what is written through it from now on is noted, for [`Memory::written`].
+    #[must_use]
+    pub fn noting(&self) -> Self {
+        Memory { written: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// What became of each document that was written through it since [`Memory::noting`].
+    #[must_use]
+    pub fn written(&self) -> Vec<Outcome> {
+        let written = self.written.iter().map(|w| w.lock().unwrap_or_else(PoisonError::into_inner));
+        written.flat_map(|written| written.clone()).collect()
     }
 
     /// The palace that the graph is in.

@@ -5,7 +5,6 @@
 
 mod answer;
 mod arguments;
-mod bounds;
 mod keys;
 mod problem;
 mod read;
@@ -16,6 +15,7 @@ mod write;
 mod write_tools;
 
 pub(super) use keys::of_documents_alone;
+pub(super) use read::each_after;
 
 use super::Server;
 use rmcp::handler::server::router::tool::ToolRouter;

@@ -1,6 +1,6 @@
 //! What went wrong, as a model can act on it: a word for programs, and what to do in words.
 
-use super::bounds::{self, Side};
+use crate::mcp::bounds::{self, Side};
 use crate::palace::{Document, Error, chain};
 use crate::store::StoreError;
 use rmcp::schemars::{self, JsonSchema};

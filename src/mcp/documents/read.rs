@@ -1,13 +1,13 @@
 //! Looking at documents.
 
 use super::arguments::{Conflicts, Get, History, List};
-use super::bounds::{ASIDE_BYTES, By, Disputed, ITEM_BYTES, fill, piece, shortened};
 use super::keys::{behind_domain, is_listed};
 use super::problem::{Code, Problem};
 use super::results::{AllConflicts, Entry, Got, Listed, Version, Versions};
 use crate::format::hash::Etag;
+use crate::mcp::bounds::{ASIDE_BYTES, By, Disputed, ITEM_BYTES, fill, piece, shortened};
 use crate::merge::{ChangeInfo, Conflict};
-use crate::palace::{Document, Palace};
+use crate::palace::{self, Document, Palace};
 use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Problem>;
@@ -134,27 +134,42 @@ fn nothing_at(path: &str, whole: &Value) -> Problem {
 pub(super) fn list(palace: &Palace, asked: &List) -> Result<Listed> {
     let limit = limit(asked.limit, 100, 1_000)?;
     let prefix = asked.prefix.as_deref().unwrap_or_default();
-    let (mut entries, mut after) = (Vec::new(), asked.cursor.clone());
+    let (entries, more) = each_after(palace, prefix, asked.cursor.clone(), limit, entry)?;
+    let (documents, cut) = fill(entries, limit, ITEM_BYTES);
+    let last = documents.last().map(|entry| entry.key.clone());
+    Ok(Listed { next_cursor: last.filter(|_| more || cut), documents })
+}
+
+/// What `make` makes of each document behind `after` that a listing with this prefix shows, at most `limit` of
+/// them, and whether there are more.
+pub(in crate::mcp) fn each_after<T>(
+    palace: &Palace,
+    prefix: &str,
+    mut after: Option<String>,
+    limit: usize,
+    make: impl Fn(Document) -> T,
+) -> palace::Result<(Vec<T>, bool)> {
+    let mut made = Vec::new();
     loop {
         let page = palace.scan(prefix, after.as_deref(), SCAN)?;
         after = page.cursor;
         for document in page.documents {
             let key = document.key.as_str();
             if is_listed(prefix, key) {
-                entries.push(entry(document));
+                if made.len() == limit {
+                    return Ok((made, true));
+                }
+                made.push(make(document));
             } else if let Some(behind) = behind_domain(key) {
-                // All of the domain is skipped at once, whatever else stands in this page.
+                // All of the domain is skipped at once, and the rest of the page read again.
                 after = Some(behind);
                 break;
             }
         }
-        if after.is_none() || entries.len() > limit {
-            break;
+        if after.is_none() {
+            return Ok((made, false));
         }
     }
-    let (documents, more) = fill(entries, limit, ITEM_BYTES);
-    let last = documents.last().map(|entry| entry.key.clone());
-    Ok(Listed { next_cursor: last.filter(|_| more), documents })
 }
 
 fn entry(document: Document) -> Entry {

@@ -1,6 +1,6 @@
 //! What the tools give.
 
-use super::bounds::{By, Disputed, Ended};
+use crate::mcp::bounds::{By, Disputed, Ended};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::Value;

@@ -1,11 +1,11 @@
 //! Finding documents by their words.
 
 use super::arguments::Search;
-use super::bounds::{ITEM_BYTES, fill};
 use super::keys::is_listed;
 use super::problem::Problem;
 use super::read::{bad_cursor, limit};
 use super::results::{Found, Hit};
+use crate::mcp::bounds::{ITEM_BYTES, fill};
 use crate::palace::search::{HITS_MAX, text_of};
 use crate::palace::{Document, Palace};
 use crate::snapshot::words;

@@ -1,11 +1,11 @@
 //! Changing documents.
 
 use super::arguments::{Increment, Patch, Put, Restore};
-use super::bounds::{ASIDE_BYTES, Ended, fill, shortened};
 use super::keys::check_writable;
 use super::problem::Problem;
 use super::read::{aside, deleted_at, etag};
 use super::results::Written;
+use crate::mcp::bounds::{ASIDE_BYTES, Ended, fill, shortened};
 use crate::merge::MergeError;
 use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions};
 use crate::store::log::Durability;
@@ -91,9 +91,10 @@ impl<'a> Write<'a> {
             open_conflicts: Vec::new(),
             count: None,
         };
-        // Who names a base may have written beside somebody, and should hear of it at once.
+        // Who names a base may have written beside somebody, and should hear of it at once. The look starts after
+        // the write is acknowledged: of several that write at once, the last to look sees what all wrote.
         if self.options.base.is_some()
-            && let Some(document) = self.palace.get_unrefreshed(self.key)?
+            && let Some(document) = self.palace.get(self.key)?
         {
             let whole = Value::Object(document.value);
             written.open_conflicts = aside(document.conflicts, &whole).0;
