@@ -184,6 +184,64 @@ async fn bad_calls_are_told_what_is_wrong_and_write_nothing() {
     }
 }
 
+/// What a call wrote, which the reference's structures have no place for.
+async fn written(client: &Client, tool: &'static str, arguments: Value) -> Value {
+    let arguments = arguments.as_object().unwrap().clone();
+    let params = rmcp::model::CallToolRequestParams::new(tool).with_arguments(arguments);
+    let result = serde_json::to_value(client.0.call_tool(params).await.unwrap()).unwrap();
+    assert_ne!(result["isError"], true, "{result}");
+    result["_meta"]["crdt-palace/write"].clone()
+}
+
+#[tokio::test]
+async fn a_write_says_beside_its_result_what_it_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let palace = crdt_palace::palace::Palace::open(&path).unwrap();
+    let etag = |key: &str| palace.get(key).unwrap().unwrap().etag.to_string();
+    for (n, era) in eras().into_iter().enumerate() {
+        let client = Client::start_as(&path, era).await;
+        let (ada, bo) = (format!("Ada {n}"), format!("Bo {n}"));
+        let entity = |name: &str| json!({"name": name, "entityType": "t", "observations": ["x"]});
+        let create = json!({"entities": [entity(&ada), entity(&bo)]});
+        let made = written(&client, "create_entities", create).await;
+        let keys = [format!("entity/{ada}"), format!("entity/{bo}")];
+        let etags = json!({&keys[0]: etag(&keys[0]), &keys[1]: etag(&keys[1])});
+        assert_eq!(made, json!({"durable": true, "etags": etags, "conflicts": []}));
+        assert_eq!(written(&client, "read_graph", json!({})).await, Value::Null);
+
+        // Two who set the same observation at once, and a third who deletes what is shown of it.
+        let base = Some(palace.get(&keys[0]).unwrap().unwrap().etag);
+        for text in ["y", "z"] {
+            let by = Some(text.to_owned());
+            let options =
+                crdt_palace::palace::WriteOptions { base: base.clone(), by, ..Default::default() };
+            let mut value = palace.get_at(&keys[0], base.as_ref().unwrap()).unwrap().unwrap().value;
+            value["observations"] = json!([text]);
+            palace.put_with(&keys[0], &value, &options).unwrap();
+        }
+        let shown = palace.get(&keys[0]).unwrap().unwrap().value["observations"].clone();
+        let delete = json!({"deletions": [{"entityName": ada, "observations": shown}]});
+        let deleted = written(&client, "delete_observations", delete).await;
+        let [conflict] = deleted["conflicts"].as_array().unwrap().as_slice() else {
+            panic!("{deleted}")
+        };
+        assert_eq!(
+            (&conflict["key"], &conflict["path"]),
+            (&json!(keys[0]), &json!("/observations/0"))
+        );
+        let mut by: Vec<_> =
+            conflict["values"].as_array().unwrap().iter().map(|v| v["by"].clone()).collect();
+        by.sort_by_key(Value::to_string);
+        assert_eq!(by, ["y", "z"]);
+        assert_eq!(deleted["etags"][&keys[0]], etag(&keys[0]));
+        let nothing = json!({"deletions": [{"entityName": "Nobody", "observations": []}]});
+        let nothing = written(&client, "delete_observations", nothing).await;
+        assert_eq!(nothing, json!({"durable": true, "etags": {}, "conflicts": []}));
+        client.close().await;
+    }
+}
+
 #[tokio::test]
 async fn history_names_the_client_in_both_eras() {
     let dir = tempfile::tempdir().unwrap();
