@@ -11,7 +11,7 @@ use rmcp::service::{NotificationContext, RoleClient};
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, ServiceExt};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -393,6 +393,41 @@ fn a_client_that_errs_or_goes_away_is_no_news_for_the_log() {
         (Some(0), "")
     );
     assert!(!path.exists());
+}
+
+/// It is a call that runs for ever, and calls that run are waited for.
+#[test]
+fn a_listener_that_hangs_up_does_not_keep_its_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let listen = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {
+        "notifications": {"resourceSubscriptions": ["memory://knowledge-graph"]},
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+        },
+    }});
+    let mut child = Command::new(PALACE)
+        .args(["serve", "--palace"])
+        .arg(dir.path().join("palace"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(format!("{listen}\n").as_bytes()).unwrap();
+    let mut said = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    // That it listens, and the notice that comes at once.
+    let first = [said.next().unwrap().unwrap(), said.next().unwrap().unwrap()];
+    assert!(first[0].contains("notifications/subscriptions/acknowledged"), "{first:?}");
+    assert!(first[1].contains("notifications/resources/updated"), "{first:?}");
+    drop(input);
+    let answer: Value = serde_json::from_str(&said.next().unwrap().unwrap()).unwrap();
+    assert!(answer["id"] == 1 && answer["result"].is_object(), "{answer}");
+    let output = child.wait_with_output().unwrap();
+    // It would say that it was tired of waiting.
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
 #[test]

@@ -111,6 +111,7 @@ impl ServerHandler for Server {
         let teller = Teller::new(ear, news, Arc::new(Mutex::new(wanted)));
         tokio::select! {
             () = context.cancelled() => {}
+            () = self.session.is_over() => {}
             () = teller.tell_all_and_on() => {}
         }
         Ok(())

@@ -14,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -29,7 +30,7 @@ pub(super) struct Wanted {
     pub list: bool,
 }
 
-/// A client of an era before 2026-07-28, which subscribes and unsubscribes call by call.
+/// A client and, if it is of an era before 2026-07-28, what it subscribed to call by call.
 #[derive(Debug, Default)]
 pub(super) struct Session {
     wanted: Arc<Mutex<Wanted>>,
@@ -37,6 +38,8 @@ pub(super) struct Session {
     telling: Mutex<Option<AbortHandle>>,
     /// Held while that task is started: of two, one would be ended with news that it has not told.
     pub(super) starting: tokio::sync::Mutex<()>,
+    /// Whether the client will ask for nothing more.
+    over: watch::Sender<bool>,
 }
 
 impl Session {
@@ -55,6 +58,18 @@ impl Session {
         let wanted = self.wanted.clone();
         let task = tokio::spawn(Teller::new(Ear::Session(peer), news, wanted).tell());
         *lock(&self.telling) = Some(task.abort_handle());
+    }
+
+    /// The client will ask for nothing more. Calls that would go on for ever end.
+    pub fn end(&self) {
+        self.over.send_replace(true);
+    }
+
+    /// Waits until the client will ask for nothing more.
+    pub async fn is_over(&self) {
+        let mut over = self.over.subscribe();
+        // Its sender is in `self`, so there is no other end than this.
+        drop(over.wait_for(|over| *over).await);
     }
 
     /// Stops if nothing is wanted any more.
