@@ -130,7 +130,7 @@ pub(super) struct Version {
     pub kind: String,
     /// How many operations it has
     pub operations: i64,
-    /// The versions that it builds on: several where it joined what was written at the same time
+    /// The versions that it builds on
     pub follows: Vec<String>,
 }
 
