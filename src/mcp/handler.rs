@@ -3,7 +3,7 @@
 //! Invariant: lists are the same for every client, at any time.
 
 use super::Server;
-use super::resources::{Subject, list, list_changes, templates};
+use super::resources::{Page, Subject, list, list_changes, templates};
 use super::session::{Ear, Teller, Wanted};
 use crate::palace::chain;
 use rmcp::model::{
@@ -61,7 +61,7 @@ impl ServerHandler for Server {
         let page = page.await.map_err(internal)?.ok_or_else(|| {
             ErrorData::invalid_params("not a cursor of this list: pass nextCursor, or none", None)
         })?;
-        let (resources, next_cursor) = page.map_err(|error| internal(chain(&error)))?;
+        let Page { resources, next_cursor } = page.map_err(|error| internal(chain(&error)))?;
         Ok(ListResourcesResult { next_cursor, ..ListResourcesResult::with_all_items(resources) })
     }
 

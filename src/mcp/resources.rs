@@ -51,7 +51,7 @@ impl Subject {
     /// Whether a change of these documents may change it.
     pub fn is_touched_by(&self, keys: &BTreeSet<Key>) -> bool {
         match self {
-            Subject::Graph => keys.iter().any(|key| is_of_graph(key)),
+            Subject::Graph => keys.iter().any(is_of_graph),
             Subject::Status => !keys.is_empty(),
             Subject::Document(key) => keys.contains(key),
         }
@@ -104,26 +104,34 @@ pub(super) fn templates(tools: &Tools) -> Vec<ResourceTemplate> {
     tools.has(ToolSet::Documents).then_some(document).into_iter().collect()
 }
 
-/// A page of the list, and where the next one starts. `None` if the cursor is none of this list.
+/// A page of the list.
+pub(super) struct Page {
+    pub resources: Vec<Resource>,
+    /// Where the next one starts.
+    pub next_cursor: Option<String>,
+}
+
+/// A page of the list. `None` if the cursor is none of this list.
 pub(super) fn list(
     palace: &Palace,
     tools: &Tools,
     cursor: Option<&str>,
-) -> Option<Result<(Vec<Resource>, Option<String>), Error>> {
+) -> Option<Result<Page, Error>> {
     let after = match cursor {
         None => None,
         Some(cursor) => Some(Key::new(cursor.strip_prefix(AFTER)?).ok()?),
     };
     let first = if after.is_none() { fixed(tools) } else { Vec::new() };
     if !tools.has(ToolSet::Documents) {
-        return Some(Ok((first, None)));
+        return Some(Ok(Page { resources: first, next_cursor: None }));
     }
     let after = after.map(|key| key.as_str().to_owned());
     let found = documents::each_after(palace, "", after, PAGE, |document| resource(&document));
     Some(found.map(|(listed, more)| {
         let last = listed.last().map(|(key, _)| format!("{AFTER}{key}"));
         let listed = listed.into_iter().map(|(_, resource)| resource);
-        (first.into_iter().chain(listed).collect(), last.filter(|_| more))
+        let resources = first.into_iter().chain(listed).collect();
+        Page { resources, next_cursor: last.filter(|_| more) }
     }))
 }
 
@@ -188,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_key_survives_its_uri() {
-        let tools = Tools::new(&Offer { sets: vec![ToolSet::Documents], ..Offer::default() });
+        let tools = Tools::new(&Offer { sets: vec![ToolSet::Documents] });
         for key in ["notes/plan", "a b%2F?#", "東京/..", "%"] {
             let key = Key::new(key).unwrap();
             let uri = format!("{DOCUMENT}{}", encoded(key.as_str()));

@@ -210,3 +210,57 @@ impl Teller {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::mcp::{Offer, Server, ToolSet};
+    use crate::palace::Palace;
+    use rmcp::model::{ResourceUpdatedNotificationParam, SubscribeRequestParams};
+    use rmcp::service::{NotificationContext, RoleClient, RunningService};
+    use rmcp::{ClientHandler, ServiceExt};
+    use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+    struct Client(UnboundedSender<String>);
+
+    impl ClientHandler for Client {
+        async fn on_resource_updated(
+            &self,
+            notice: ResourceUpdatedNotificationParam,
+            _: NotificationContext<RoleClient>,
+        ) {
+            self.0.send(notice.uri).unwrap();
+        }
+    }
+
+    async fn client(
+        server: &Server,
+    ) -> (RunningService<RoleClient, Client>, UnboundedReceiver<String>) {
+        let (here, there) = tokio::io::duplex(1 << 16);
+        let server = server.for_another_client();
+        drop(tokio::spawn(async move { server.serve(there).await.unwrap().waiting().await }));
+        let (sender, heard) = unbounded_channel();
+        (Client(sender).serve(here).await.unwrap(), heard)
+    }
+
+    #[tokio::test]
+    #[expect(deprecated, reason = "clients of eras before 2026-07-28 ask in this way")]
+    async fn what_one_client_subscribes_to_is_told_to_no_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let palace = Palace::open(dir.path().join("palace")).unwrap();
+        let server = Server::new(palace.clone(), &Offer { sets: vec![ToolSet::Documents] });
+        let (ann, mut to_ann) = client(&server).await;
+        let (bob, mut to_bob) = client(&server).await;
+        let (a, b) = ("palace://document/a", "palace://document/b");
+        ann.subscribe(SubscribeRequestParams::new(a)).await.unwrap();
+        bob.subscribe(SubscribeRequestParams::new(b)).await.unwrap();
+        for key in ["a", "b", "a", "b"] {
+            palace.increment(key, &["n"], 1, &Default::default()).unwrap();
+            let (heard, uri) = if key == "a" { (&mut to_ann, a) } else { (&mut to_bob, b) };
+            assert_eq!(heard.recv().await.unwrap(), uri);
+        }
+        for (client, mut heard) in [(ann, to_ann), (bob, to_bob)] {
+            client.cancel().await.unwrap();
+            assert_eq!(heard.recv().await, None, "told of what another client asked for");
+        }
+    }
+}
