@@ -190,6 +190,10 @@ async fn a_subscriber_is_told_of_another_process_and_of_what_it_asked_for_only()
         assert_eq!(found["value"], json!({"n": n}));
     }
     subscriber.subscribe(SubscribeRequestParams::new(OTHER)).await.unwrap();
+    for n in 4..7 {
+        put(&writer, "notes/other", n).await;
+        assert_eq!(soon(heard.recv()).await.unwrap(), OTHER, "nobody wrote the plan");
+    }
     subscriber.unsubscribe(UnsubscribeRequestParams::new(PLAN)).await.unwrap();
     put(&writer, "notes/plan", 7).await;
     put(&writer, "notes/other", 7).await;
