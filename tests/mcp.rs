@@ -11,7 +11,7 @@ use rmcp::service::{NotificationContext, RoleClient};
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, ServiceExt};
 use serde_json::{Value, json};
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::Duration;
@@ -184,6 +184,64 @@ async fn bad_calls_are_told_what_is_wrong_and_write_nothing() {
     }
 }
 
+/// What a call wrote, which the reference's structures have no place for.
+async fn written(client: &Client, tool: &'static str, arguments: Value) -> Value {
+    let arguments = arguments.as_object().unwrap().clone();
+    let params = rmcp::model::CallToolRequestParams::new(tool).with_arguments(arguments);
+    let result = serde_json::to_value(client.0.call_tool(params).await.unwrap()).unwrap();
+    assert_ne!(result["isError"], true, "{result}");
+    result["_meta"]["crdt-palace/write"].clone()
+}
+
+#[tokio::test]
+async fn a_write_says_beside_its_result_what_it_did() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let palace = crdt_palace::palace::Palace::open(&path).unwrap();
+    let etag = |key: &str| palace.get(key).unwrap().unwrap().etag.to_string();
+    for (n, era) in eras().into_iter().enumerate() {
+        let client = Client::start_as(&path, era).await;
+        let (ada, bo) = (format!("Ada {n}"), format!("Bo {n}"));
+        let entity = |name: &str| json!({"name": name, "entityType": "t", "observations": ["x"]});
+        let create = json!({"entities": [entity(&ada), entity(&bo)]});
+        let made = written(&client, "create_entities", create).await;
+        let keys = [format!("entity/{ada}"), format!("entity/{bo}")];
+        let etags = json!({&keys[0]: etag(&keys[0]), &keys[1]: etag(&keys[1])});
+        assert_eq!(made, json!({"durable": true, "etags": etags, "conflicts": []}));
+        assert_eq!(written(&client, "read_graph", json!({})).await, Value::Null);
+
+        // Two who set the same observation at once, and a third who deletes what is shown of it.
+        let base = Some(palace.get(&keys[0]).unwrap().unwrap().etag);
+        for text in ["y", "z"] {
+            let by = Some(text.to_owned());
+            let options =
+                crdt_palace::palace::WriteOptions { base: base.clone(), by, ..Default::default() };
+            let mut value = palace.get_at(&keys[0], base.as_ref().unwrap()).unwrap().unwrap().value;
+            value["observations"] = json!([text]);
+            palace.put_with(&keys[0], &value, &options).unwrap();
+        }
+        let shown = palace.get(&keys[0]).unwrap().unwrap().value["observations"].clone();
+        let delete = json!({"deletions": [{"entityName": ada, "observations": shown}]});
+        let deleted = written(&client, "delete_observations", delete).await;
+        let [conflict] = deleted["conflicts"].as_array().unwrap().as_slice() else {
+            panic!("{deleted}")
+        };
+        assert_eq!(
+            (&conflict["key"], &conflict["path"]),
+            (&json!(keys[0]), &json!("/observations/0"))
+        );
+        let mut by: Vec<_> =
+            conflict["values"].as_array().unwrap().iter().map(|v| v["by"].clone()).collect();
+        by.sort_by_key(Value::to_string);
+        assert_eq!(by, ["y", "z"]);
+        assert_eq!(deleted["etags"][&keys[0]], etag(&keys[0]));
+        let nothing = json!({"deletions": [{"entityName": "Nobody", "observations": []}]});
+        let nothing = written(&client, "delete_observations", nothing).await;
+        assert_eq!(nothing, json!({"durable": true, "etags": {}, "conflicts": []}));
+        client.close().await;
+    }
+}
+
 #[tokio::test]
 async fn history_names_the_client_in_both_eras() {
     let dir = tempfile::tempdir().unwrap();
@@ -335,6 +393,41 @@ fn a_client_that_errs_or_goes_away_is_no_news_for_the_log() {
         (Some(0), "")
     );
     assert!(!path.exists());
+}
+
+/// It is a call that runs for ever, and calls that run are waited for.
+#[test]
+fn a_listener_that_hangs_up_does_not_keep_its_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let listen = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {
+        "notifications": {"resourceSubscriptions": ["memory://knowledge-graph"]},
+        "_meta": {
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+            "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
+        },
+    }});
+    let mut child = Command::new(PALACE)
+        .args(["serve", "--palace"])
+        .arg(dir.path().join("palace"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut input = child.stdin.take().unwrap();
+    input.write_all(format!("{listen}\n").as_bytes()).unwrap();
+    let mut said = std::io::BufReader::new(child.stdout.take().unwrap()).lines();
+    // That it listens, and the notice that comes at once.
+    let first = [said.next().unwrap().unwrap(), said.next().unwrap().unwrap()];
+    assert!(first[0].contains("notifications/subscriptions/acknowledged"), "{first:?}");
+    assert!(first[1].contains("notifications/resources/updated"), "{first:?}");
+    drop(input);
+    let answer: Value = serde_json::from_str(&said.next().unwrap().unwrap()).unwrap();
+    assert!(answer["id"] == 1 && answer["result"].is_object(), "{answer}");
+    let output = child.wait_with_output().unwrap();
+    // It would say that it was tired of waiting.
+    assert_eq!((output.status.code(), output.stderr.as_slice()), (Some(0), &b""[..]));
 }
 
 #[test]

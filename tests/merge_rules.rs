@@ -196,7 +196,18 @@ fn one_of_two_values_is_shown_and_the_other_listed_until_it_is_settled() {
                     "hidden" => hidden.0,
                     _ => "C",
                 };
-                patch(palace, json!({"title": value}), &by("carl"));
+                let title = object(json!({"title": value}));
+                let written = palace.patch(KEY, &title, &by("carl")).unwrap();
+                let [gone] = written.settled.as_slice() else { panic!("{how}: {written:?}") };
+                let values = gone.values.iter();
+                let values: Vec<_> =
+                    values.map(|one| (one.value.as_str().unwrap(), &*one.written.by)).collect();
+                let expected = match choice {
+                    "shown" => vec![hidden],
+                    "hidden" => vec![shown],
+                    _ => vec![shown, hidden],
+                };
+                assert_eq!((gone.path.as_str(), values), ("/title", expected), "{how}");
                 let settled = read(&manual(palace.path()));
                 assert_eq!(
                     (&settled.value["title"], &*settled.conflicts),
@@ -206,6 +217,69 @@ fn one_of_two_values_is_shown_and_the_other_listed_until_it_is_settled() {
             });
         }
     }
+}
+
+#[test]
+fn a_write_tells_of_the_conflicts_that_it_settles_and_of_no_others() {
+    let set = |who: &'static str| {
+        move |palace: &Palace, options: &WriteOptions| {
+            let list = json!([{"in": who}, "x"]);
+            patch(palace, json!({"a": who, "b": who, "list": list}), options);
+        }
+    };
+    let setup = json!({"a": 0, "b": 0, "free": 0, "list": [{"in": 0}, "x"]});
+    play(Some(setup), &set("ann"), &set("bob"), &|palace, how| {
+        let paths = |palace: &Palace| {
+            let conflicts = read(palace).conflicts.into_iter();
+            conflicts.map(|conflict| conflict.path).collect::<Vec<_>>()
+        };
+        assert_eq!(paths(palace), ["/a", "/b", "/list/0/in"], "{how}");
+        let settled = |outcome: crdt_palace::palace::Outcome| {
+            let settled = outcome.settled.into_iter();
+            settled.map(|settled| (settled.path, settled.values.len())).collect::<Vec<_>>()
+        };
+        let apply = |patch: Value| settled(palace.patch(KEY, &object(patch), &by("carl")).unwrap());
+        assert_eq!(apply(json!({"free": 1})), [], "{how}");
+        let counted = palace.increment(KEY, &["count"], 1, &by("carl")).unwrap();
+        assert_eq!(settled(counted), [], "{how}");
+        assert_eq!(apply(json!({"a": "carl"})), [("/a".to_owned(), 2)], "{how}");
+        assert_eq!(apply(json!({"a": "carl again"})), [], "{how}");
+        // A conflict moves with its place in a list, and goes with what it is in.
+        let end =
+            |draft: &mut crdt_palace::palace::Draft<'_>| draft.append(&["list"], &[json!("y")]);
+        assert_eq!(settled(palace.write(KEY, &by("carl"), end).unwrap()), [], "{how}");
+        let first = |item: &Value| item.is_object();
+        let removed = palace.write(KEY, &by("carl"), |draft| draft.remove_items(&["list"], &first));
+        assert_eq!(settled(removed.unwrap()), [("/list/0/in".to_owned(), 2)], "{how}");
+        let (_, edited) = palace
+            .edit(KEY, &by("carl"), |tx| {
+                use crdt_palace::merge::automerge::{ROOT, transaction::Transactable};
+                tx.put(ROOT, "b", "carl")
+            })
+            .unwrap();
+        assert_eq!(settled(edited), [("/b".to_owned(), 2)], "{how}");
+        assert_eq!(paths(palace), [""; 0], "{how}");
+    });
+}
+
+#[test]
+fn a_write_that_names_its_base_settles_only_what_it_has_seen() {
+    let dir = dir();
+    let palace = manual(dir.path());
+    let at = |base: &crdt_palace::palace::Outcome| WriteOptions {
+        base: Some(base.etag.clone()),
+        ..by("late")
+    };
+    let first = palace.put(KEY, &object(json!({"n": 5}))).unwrap();
+    let six = palace.put_with(KEY, &object(json!({"n": 6})), &at(&first)).unwrap();
+    let seven = palace.put_with(KEY, &object(json!({"n": 7})), &at(&first)).unwrap();
+    assert!(six.settled.is_empty() && seven.settled.is_empty());
+    assert_eq!(read(&palace).conflicts[0].others.len(), 1);
+    // Deleted by somebody who knew nothing of that: the edits win, and nothing is hidden.
+    let deleted = palace.delete(KEY, &at(&first)).unwrap();
+    assert!(!deleted.changed && palace.get(KEY).unwrap().is_some());
+    let now = palace.delete(KEY, &at(&seven)).unwrap();
+    assert!(now.changed && now.settled.is_empty() && palace.get(KEY).unwrap().is_none());
 }
 
 #[test]

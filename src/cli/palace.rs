@@ -85,12 +85,15 @@ struct At {
 enum Tools {
     /// The nine tools of the reference memory server
     Memory,
+    /// Shared JSON documents with versions, conflicts and history
+    Documents,
 }
 
 impl From<Tools> for ToolSet {
     fn from(tools: Tools) -> Self {
         match tools {
             Tools::Memory => ToolSet::Memory,
+            Tools::Documents => ToolSet::Documents,
         }
     }
 }

@@ -19,6 +19,26 @@ use std::fmt;
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChangeHash(pub [u8; 32]);
 
+impl ChangeHash {
+    /// The version that a document has right after this change, and what it builds on.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let first = palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", json!({"n": 2}).as_object().ok_or("an object")?)?;
+    /// let change = palace.history("a")?.remove(0);
+    /// assert_eq!(change.hash.etag(), first.etag);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn etag(&self) -> Etag {
+        Etag(vec![prefix(self)])
+    }
+}
+
 impl fmt::Display for ChangeHash {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write_hex(f, &self.0)

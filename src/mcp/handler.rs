@@ -1,28 +1,32 @@
-//! What a client meets: the list of tools, the graph as a resource, and notices of its changes.
+//! What a client meets: the list of tools, resources, and notices of their changes.
 //!
 //! Invariant: lists are the same for every client, at any time.
 
-use super::memory::indented;
-use super::{Server, ToolSet};
-use crate::memory::Memory;
+use super::Server;
+use super::resources::{Page, Subject, list, list_changes, templates};
+use super::session::{Ear, Teller, Wanted};
+use crate::palace::chain;
 use rmcp::model::{
-    CacheScope, Implementation, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult, Resource,
-    ResourceContents, ResourceUpdatedNotificationParam, ServerCapabilities, ServerConfig,
-    SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+    CacheScope, Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ReadResourceResult, ResourceContents, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+    SubscriptionFilter, UnsubscribeRequestParams,
 };
-use rmcp::service::{RequestContext, SubscriptionContext};
+use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
+use std::sync::{Arc, Mutex};
 
-const GRAPH_URI: &str = "memory://knowledge-graph";
 #[tool_handler(router = self.tools.router)]
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
             .enable_tools()
             .enable_resources()
-            .enable_resources_subscribe()
-            .build();
+            .enable_resources_subscribe();
+        let capabilities = match list_changes(&self.tools) {
+            true => capabilities.enable_resources_list_changed().build(),
+            false => capabilities.build(),
+        };
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("crdt-palace", env!("CARGO_PKG_VERSION")))
             .with_instructions(self.tools.instructions())
@@ -34,7 +38,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
         let mut result = ListToolsResult::with_all_items(self.tools.list());
-        if context.protocol_version().is_some_and(|era| era >= ProtocolVersion::V_2026_07_28) {
+        if is_new(&context) {
             (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Public));
         }
         Ok(result)
@@ -42,15 +46,31 @@ impl ServerHandler for Server {
 
     async fn list_resources(
         &self,
+        request: Option<PaginatedRequestParams>,
+        context: RequestContext<RoleServer>,
+    ) -> Result<ListResourcesResult, ErrorData> {
+        // Who has looked at the list wants to know when it changes; who has not needs no watch. In the new era it
+        // is asked for.
+        if list_changes(&self.tools) && !is_new(&context) {
+            self.session.want(|wanted| wanted.list = true);
+            self.tell(context.peer.clone()).await?;
+        }
+        let (tools, cursor) = (self.tools.clone(), request.and_then(|request| request.cursor));
+        let page =
+            self.run_apart(&context, move |palace, _| list(palace, &tools, cursor.as_deref()));
+        let page = page.await.map_err(internal)?.ok_or_else(|| {
+            ErrorData::invalid_params("not a cursor of this list: pass nextCursor, or none", None)
+        })?;
+        let Page { resources, next_cursor } = page.map_err(|error| internal(chain(&error)))?;
+        Ok(ListResourcesResult { next_cursor, ..ListResourcesResult::with_all_items(resources) })
+    }
+
+    async fn list_resource_templates(
+        &self,
         _: Option<PaginatedRequestParams>,
         _: RequestContext<RoleServer>,
-    ) -> Result<ListResourcesResult, ErrorData> {
-        let graph = Resource::new(GRAPH_URI, "knowledge-graph")
-            .with_title("Knowledge Graph")
-            .with_description("The full knowledge graph with all entities and relations")
-            .with_mime_type("application/json");
-        let offered = self.tools.has(ToolSet::Memory);
-        Ok(ListResourcesResult::with_all_items(offered.then_some(graph).into_iter().collect()))
+    ) -> Result<ListResourceTemplatesResult, ErrorData> {
+        Ok(ListResourceTemplatesResult::with_all_items(templates(&self.tools)))
     }
 
     async fn read_resource(
@@ -58,11 +78,10 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        known(&request.uri)?;
-        let graph = self.on_graph(&context, Memory::read_graph).await;
-        let text = graph.and_then(|graph| indented(&graph));
-        let text = text.map_err(|error| ErrorData::internal_error(error, None))?;
-        let contents = ResourceContents::text(text, GRAPH_URI).with_mime_type("application/json");
+        let (uri, subject) = self.subject(request.uri)?;
+        let text = self.run_apart(&context, move |palace, by| subject.read(palace, by)).await;
+        let text = text.and_then(|text| text).map_err(internal)?.ok_or_else(|| not_found(&uri))?;
+        let contents = ResourceContents::text(text, uri).with_mime_type("application/json");
         Ok(ReadResourceResult::new(vec![contents]).into())
     }
 
@@ -71,23 +90,29 @@ impl ServerHandler for Server {
         asked: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
         let uris = asked.resource_subscriptions.iter().flatten();
-        let known = uris.filter(|uri| *uri == GRAPH_URI);
-        Some(SubscriptionFilter::builder().resource_subscriptions(known).build())
+        let known = uris.filter(|uri| Subject::of(uri, &self.tools).is_some());
+        let accepted = SubscriptionFilter::builder().resource_subscriptions(known);
+        Some(match list_changes(&self.tools) {
+            true => accepted.resources_list_changed().build(),
+            false => accepted.build(),
+        })
     }
 
     /// The client was told already that it is subscribed. Whether something changed between that and the
-    /// first look is not known, so the first notice comes at once.
+    /// first look is not known, so the first notice of everything comes at once.
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let mut changes = self.changes().await?;
-        let mut told = context.sink().notify_resource_updated(GRAPH_URI).await;
-        while told.is_ok() {
-            tokio::select! {
-                () = context.cancelled() => break,
-                Some(()) = changes.recv() => {
-                    told = context.sink().notify_resource_updated(GRAPH_URI).await;
-                }
-                else => break,
-            }
+        let accepted = context.sink().accepted();
+        let uris = accepted.resource_subscriptions.iter().flatten();
+        let subjects = uris.filter_map(|uri| Some((uri.clone(), Subject::of(uri, &self.tools)?)));
+        let list = accepted.resources_list_changed == Some(true);
+        let wanted = Wanted { subjects: subjects.collect(), list };
+        let news = self.notices.follow(list).await.map_err(internal)?;
+        let ear = Ear::Listen(context.sink().clone());
+        let teller = Teller::new(ear, news, Arc::new(Mutex::new(wanted)));
+        tokio::select! {
+            () = context.cancelled() => {}
+            () = self.session.is_over() => {}
+            () = teller.tell_all_and_on() => {}
         }
         Ok(())
     }
@@ -97,16 +122,9 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        known(&request.uri)?;
-        let mut changes = self.changes().await?;
-        let task = tokio::spawn(async move {
-            let notice = || ResourceUpdatedNotificationParam::new(GRAPH_URI);
-            while changes.recv().await.is_some()
-                && context.peer.notify_resource_updated(notice()).await.is_ok()
-            {}
-        });
-        self.subscribed.set(Some(task.abort_handle()));
-        Ok(())
+        let (uri, subject) = self.subject(request.uri)?;
+        self.session.want(|wanted| drop(wanted.subjects.insert(uri, subject)));
+        self.tell(context.peer).await
     }
 
     async fn unsubscribe(
@@ -114,19 +132,44 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        known(&request.uri)?;
-        self.subscribed.set(None);
+        let (uri, _) = self.subject(request.uri)?;
+        self.session.want(|wanted| drop(wanted.subjects.remove(&uri)));
+        self.session.rest();
         Ok(())
     }
 }
 
-/// Refuses to speak of a resource that is not there.
-fn known(uri: &str) -> Result<(), ErrorData> {
-    match uri {
-        GRAPH_URI => Ok(()),
-        other => {
-            let text = format!("no such resource: {other}; there is {GRAPH_URI}");
-            Err(ErrorData::resource_not_found(text, None))
+impl Server {
+    /// What a URI names; refuses to speak of a resource that is not offered.
+    fn subject(&self, uri: String) -> Result<(String, Subject), ErrorData> {
+        match Subject::of(&uri, &self.tools) {
+            Some(subject) => Ok((uri, subject)),
+            None => Err(not_found(&uri)),
         }
     }
+
+    /// Sees to it that the client of this session is told of what it wants.
+    async fn tell(&self, peer: Peer<RoleServer>) -> Result<(), ErrorData> {
+        let _starting = self.session.starting.lock().await;
+        if self.session.is_silent() {
+            let news = self.notices.follow(list_changes(&self.tools)).await.map_err(internal)?;
+            self.session.tell(peer, news);
+        }
+        Ok(())
+    }
+}
+
+fn is_new(context: &RequestContext<RoleServer>) -> bool {
+    context.protocol_version().is_some_and(|era| era >= ProtocolVersion::V_2026_07_28)
+}
+
+fn internal(text: String) -> ErrorData {
+    ErrorData::internal_error(text, None)
+}
+
+fn not_found(uri: &str) -> ErrorData {
+    let text = format!(
+        "no such resource: {uri}; resources/list and resources/templates/list tell which there are"
+    );
+    ErrorData::resource_not_found(text, None)
 }

@@ -5,11 +5,15 @@
 //! protocol and nothing else; a reply is sent after its write was acknowledged. Must not know: how
 //! things are stored.
 
+mod bounds;
+mod documents;
 mod handler;
 mod memory;
 mod notices;
+mod resources;
 mod serve;
 mod server;
+mod session;
 mod sets;
 
 pub use serve::{ServeError, serve};

@@ -1,55 +1,120 @@
-//! Tells a client that asked for it that the graph has changed, whichever process changed it.
+//! What has changed, for whoever asked to be told: one watch of the palace for all clients of a server.
 //!
-//! Invariant: a client that was told that it is subscribed, and reads then, either reads a change or is
-//! told of it. Must not know: what changed; several changes may be one notice.
+//! Invariant: a client that was told that it is subscribed, and reads then, either reads a change or is told of it,
+//! whichever process made it. Must not know: how a client is told.
 
+use super::resources::is_listed;
+use crate::format::key::Key;
+use crate::palace::watch::Watch;
 use crate::palace::{Palace, chain};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use tokio::sync::mpsc::error::TrySendError;
-use tokio::sync::mpsc::{Receiver, Sender, channel};
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::sync::Mutex;
+use tokio::sync::broadcast::{Receiver, Sender, channel};
+use tokio::task::spawn_blocking;
 
 /// How long it takes at most to notice that nobody listens any more.
 const LINGER: Duration = Duration::from_secs(1);
+/// How many looks a slow listener may be behind. What it misses then counts as a change of everything.
+const BEHIND: usize = 64;
+/// Of how many documents it is remembered whether they were there.
+const KNOWN_MAX: usize = 10_000;
 
-/// Says something whenever the palace has changed, from now on.
-pub(super) async fn changes(palace: Palace) -> Result<Receiver<()>, String> {
-    let watch = spawn_blocking(move || palace.watch("")).await;
-    let mut watch = watch.map_err(|error| chain(&error))?.map_err(|error| chain(&error))?;
-    // One notice that waits is as good as many.
-    let (sender, receiver) = channel(1);
-    drop(spawn_blocking(move || {
-        tell(&sender, || match watch.next(LINGER) {
-            Ok(keys) => !keys.is_empty(),
-            Err(error) => {
-                tracing::warn!(%error, "the client is not told of changes for now");
-                std::thread::sleep(LINGER);
-                false
-            }
-        });
-    }));
-    Ok(receiver)
+/// What one look at the palace has found.
+#[derive(Clone, Debug)]
+pub(super) struct News {
+    /// The documents that have changed.
+    pub keys: Arc<BTreeSet<Key>>,
+    /// Whether the list of resources may have changed: a document has come or gone, or is seen for the first time.
+    pub list_changed: bool,
 }
 
-fn tell(sender: &Sender<()>, mut changed: impl FnMut() -> bool) {
-    while !sender.is_closed() {
-        if changed() && matches!(sender.try_send(()), Err(TrySendError::Closed(()))) {
-            return;
+/// The watch that all clients of a server share, while there is one that listens.
+#[derive(Debug)]
+pub(super) struct Notices {
+    palace: Palace,
+    watched: Mutex<Option<Sender<News>>>,
+    /// Whether anybody ever wanted to know of the list: to find out costs a read for each change.
+    lists: AtomicBool,
+}
+
+impl Notices {
+    pub fn new(palace: Palace) -> Arc<Self> {
+        Arc::new(Notices { palace, watched: Mutex::default(), lists: AtomicBool::default() })
+    }
+
+    /// What changes from now on.
+    ///
+    /// # Errors
+    /// Why the palace cannot be watched, in words.
+    pub async fn follow(self: &Arc<Self>, lists: bool) -> Result<Receiver<News>, String> {
+        self.lists.fetch_or(lists, Ordering::Relaxed);
+        let mut watched = self.watched.lock().await;
+        // Whatever is acknowledged after this line is found by a look that is still to come.
+        if let Some(sender) = &*watched {
+            return Ok(sender.subscribe());
         }
+        let palace = self.palace.clone();
+        let watch = spawn_blocking(move || palace.watch("")).await;
+        let watch = watch.map_err(|error| chain(&error))?.map_err(|error| chain(&error))?;
+        let (sender, receiver) = channel(BEHIND);
+        *watched = Some(sender.clone());
+        let notices = self.clone();
+        drop(spawn_blocking(move || notices.tell(watch, &sender)));
+        Ok(receiver)
+    }
+
+    fn tell(&self, mut watch: Watch, sender: &Sender<News>) {
+        let mut known = Known::default();
+        while !self.is_over(sender) {
+            match watch.next(LINGER) {
+                Ok(keys) if keys.is_empty() => {}
+                Ok(keys) => {
+                    let list_changed =
+                        self.lists.load(Ordering::Relaxed) && known.differ(&self.palace, &keys);
+                    // Without listeners it is over at the next turn.
+                    drop(sender.send(News { keys: Arc::new(keys), list_changed }));
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "clients are not told of changes for now");
+                    std::thread::sleep(LINGER);
+                }
+            }
+        }
+    }
+
+    /// Ends the watch if nobody listens. Nobody can begin to in between: that takes the same lock.
+    fn is_over(&self, sender: &Sender<News>) -> bool {
+        if sender.receiver_count() > 0 {
+            return false;
+        }
+        let mut watched = self.watched.blocking_lock();
+        let over = sender.receiver_count() == 0;
+        if over {
+            *watched = None;
+        }
+        over
     }
 }
 
-/// The task that tells a client of an era before 2026-07-28, while there is one.
-#[derive(Debug, Default)]
-pub(super) struct Subscribed(Mutex<Option<AbortHandle>>);
+/// Which documents were there when they were last looked at.
+#[derive(Default)]
+struct Known(HashMap<Key, bool>);
 
-impl Subscribed {
-    /// Puts a task, or none, in the place of the one that there was, and ends that.
-    pub fn set(&self, task: Option<AbortHandle>) {
-        let mut place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(before) = std::mem::replace(&mut *place, task) {
-            before.abort();
+impl Known {
+    /// Whether one of them has come or gone, or was not looked at before.
+    fn differ(&mut self, palace: &Palace, keys: &BTreeSet<Key>) -> bool {
+        if self.0.len() + keys.len() > KNOWN_MAX {
+            self.0.clear();
         }
+        let mut differs = false;
+        for key in keys.iter().filter(|key| is_listed(key)) {
+            // What cannot be read is told of: whoever lists the resources will hear why.
+            let there = palace.get_unrefreshed(key.as_str()).is_ok_and(|found| found.is_some());
+            differs |= self.0.insert(key.clone(), there) != Some(there);
+        }
+        differs
     }
 }

@@ -1,11 +1,16 @@
 //! The process around the tools: standard streams, signals, a clean end.
 
+use super::session::Session;
 use super::{Offer, Server};
 use crate::palace::{self, Palace};
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use std::fs::File;
 use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, ReadBuf, Stdin};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// Why the server stopped other than by the end of its input or a signal.
@@ -74,7 +79,7 @@ async fn until_the_end(server: Server, output: File) -> Result<(), ServeError> {
     let mut terminate = signal(SignalKind::terminate()).doing("listen for SIGTERM")?;
     let mut interrupt = signal(SignalKind::interrupt()).doing("listen for SIGINT")?;
     // Not dropped before the end: calls that a signal finds running still get their replies out.
-    let mut session = std::pin::pin!(session(server.clone(), output));
+    let mut session = std::pin::pin!(session(server.for_another_client(), output));
     let result = tokio::select! {
         result = &mut session => result,
         _ = terminate.recv() => Ok(()),
@@ -85,12 +90,35 @@ async fn until_the_end(server: Server, output: File) -> Result<(), ServeError> {
 }
 
 async fn session(server: Server, output: File) -> Result<(), ServeError> {
-    let transport = (tokio::io::stdin(), tokio::fs::File::from_std(output));
+    let input = Input { bytes: tokio::io::stdin(), session: server.session.clone() };
+    let transport = (input, tokio::fs::File::from_std(output));
     match server.serve(transport).await {
         Ok(running) => running.waiting().await.map(drop).map_err(ServeError::Stopped),
         // Clients start servers to see whether they can, and hang up.
         Err(error) if is_hang_up(&error) => Ok(()),
         Err(error) => Err(ServeError::Initialize(Box::new(error))),
+    }
+}
+
+/// Standard input, which tells the session of its end: the protocol's loop waits for calls that are running, and a
+/// client that listens has one that runs until somebody ends it.
+struct Input {
+    bytes: Stdin,
+    session: Arc<Session>,
+}
+
+impl AsyncRead for Input {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let (before, room) = (buffer.filled().len(), buffer.remaining());
+        let read = Pin::new(&mut self.bytes).poll_read(context, buffer);
+        if read.is_ready() && room > 0 && buffer.filled().len() == before {
+            self.session.end();
+        }
+        read
     }
 }
 

@@ -3,35 +3,42 @@
 //! Invariant: calls that are in flight together run side by side, each on a thread of its own, so
 //! that their commits share a sync. Must not know: what a tool does.
 
-use super::notices::{Subscribed, changes};
+use super::notices::Notices;
+use super::session::Session;
 use super::sets::{Offer, Tools};
 use crate::palace::{Palace, chain};
+use rmcp::RoleServer;
 use rmcp::service::RequestContext;
-use rmcp::{ErrorData, RoleServer};
 use std::error::Error;
 use std::sync::Arc;
 use tokio::sync::RwLock;
-use tokio::sync::mpsc::Receiver;
 
 /// How much of a client's name history keeps.
 const BY_CHARS_MAX: usize = 120;
 
-/// Tool sets on a palace. Cheap to clone.
+/// Tool sets on a palace, for one client. Cheap to clone; a clone is for the same client.
 #[derive(Clone)]
 pub struct Server {
     palace: Palace,
     pub(super) tools: Arc<Tools>,
     /// Held shared by every call while it runs.
     running: Arc<RwLock<()>>,
-    pub(super) subscribed: Arc<Subscribed>,
+    pub(super) notices: Arc<Notices>,
+    pub(super) session: Arc<Session>,
 }
 
 impl Server {
     /// These tools on this palace.
     #[must_use]
     pub fn new(palace: Palace, offer: &Offer) -> Self {
-        let tools = Arc::new(Tools::new(offer));
-        Server { palace, tools, running: Arc::default(), subscribed: Arc::default() }
+        let (tools, notices) = (Arc::new(Tools::new(offer)), Notices::new(palace.clone()));
+        Server { palace, tools, running: Arc::default(), notices, session: Arc::default() }
+    }
+
+    /// The same for another client: it shares everything but what the client subscribes to.
+    #[must_use]
+    pub fn for_another_client(&self) -> Self {
+        Server { session: Arc::default(), ..self.clone() }
     }
 
     /// Waits until no call is running; none starts after that.
@@ -50,22 +57,27 @@ impl Server {
         context: &RequestContext<RoleServer>,
         call: impl FnOnce(&Palace, Option<String>) -> Result<T, E> + Send + 'static,
     ) -> Result<T, String> {
+        let call = |palace: &Palace, by| call(palace, by).map_err(|error| chain(&error));
+        self.run_apart(context, call).await?
+    }
+
+    /// As [`Server::run`], for calls with answers of their own.
+    ///
+    /// # Errors
+    /// If the call gave no answer, which is a bug.
+    pub(super) async fn run_apart<T: Send + 'static>(
+        &self,
+        context: &RequestContext<RoleServer>,
+        call: impl FnOnce(&Palace, Option<String>) -> T + Send + 'static,
+    ) -> Result<T, String> {
         let (palace, by) = (self.palace.clone(), writer(context));
         let running = self.running.clone().read_owned().await;
         let done = tokio::task::spawn_blocking(move || {
-            let result = call(&palace, by).map_err(|error| chain(&error));
+            let result = call(&palace, by);
             drop(running);
             result
         });
-        match done.await {
-            Ok(result) => result,
-            Err(error) => Err(format!("the call failed ({error}); see the server's log")),
-        }
-    }
-
-    pub(super) async fn changes(&self) -> Result<Receiver<()>, ErrorData> {
-        let changes = changes(self.palace.clone()).await;
-        changes.map_err(|error| ErrorData::internal_error(error, None))
+        done.await.map_err(|error| format!("the call failed ({error}); see the server's log"))
     }
 }
 

@@ -12,6 +12,8 @@ use std::collections::HashSet;
 pub enum ToolSet {
     /// The nine tools of the reference memory server.
     Memory,
+    /// Shared JSON documents with versions.
+    Documents,
 }
 
 /// What a server offers.
@@ -43,6 +45,9 @@ impl Tools {
         for set in tools.sets.clone() {
             match set {
                 ToolSet::Memory => tools.add(Server::memory_router(), &super::memory::ORDER),
+                ToolSet::Documents => {
+                    tools.add(super::documents::router(), &super::documents::ORDER);
+                }
             }
         }
         tools
@@ -67,6 +72,7 @@ impl Tools {
     pub fn instructions(&self) -> String {
         let parts = self.sets.iter().map(|set| match set {
             ToolSet::Memory => super::memory::INSTRUCTIONS,
+            ToolSet::Documents => super::documents::INSTRUCTIONS,
         });
         parts.collect::<Vec<_>>().join("\n\n")
     }

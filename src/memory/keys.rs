@@ -9,6 +9,21 @@ use std::collections::HashSet;
 pub(super) const ENTITIES: &str = "entity/";
 /// What the keys of relations start with.
 pub(super) const RELATIONS: &str = "relation/";
+/// Whether a document with this key is part of the graph.
+///
+/// ```
+/// use crdt_palace::memory::is_of_graph;
+/// use crdt_palace::palace::Key;
+///
+/// assert!(is_of_graph(&Key::new("entity/Ada")?));
+/// assert!(!is_of_graph(&Key::new("notes/Ada")?));
+/// # Ok::<(), crdt_palace::palace::KeyError>(())
+/// ```
+#[must_use]
+pub fn is_of_graph(key: &Key) -> bool {
+    [ENTITIES, RELATIONS].iter().any(|prefix| key.as_str().starts_with(prefix))
+}
+
 /// The longest name of an entity, in bytes of UTF-8: the rest of a document key.
 pub const ENTITY_NAME_BYTES_MAX: usize = KEY_BYTES_MAX - ENTITIES.len();
 /// The field of an entity that is a list.

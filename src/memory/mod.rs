@@ -19,11 +19,12 @@ mod write;
 
 pub use error::{MemoryError, Result};
 pub use exchange::{BadLine, ImportReport};
-pub use keys::ENTITY_NAME_BYTES_MAX;
+pub use keys::{ENTITY_NAME_BYTES_MAX, is_of_graph};
 pub use write::{DeletedEntities, DeletedObservations};
 
-use crate::palace::{Palace, WriteOptions};
+use crate::palace::{Outcome, Palace, WriteOptions};
 use serde::{Deserialize, Serialize};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// A thing that something is known about.
 ///
@@ -191,13 +192,15 @@ pub struct Deletion {
 pub struct Memory {
     palace: Palace,
     by: Option<String>,
+    /// What was written through it, if that is noted.
+    written: Option<Arc<Mutex<Vec<Outcome>>>>,
 }
 
 impl Memory {
     /// The graph in this palace. History names the palace's program as the writer.
     #[must_use]
     pub fn new(palace: Palace) -> Self {
-        Memory { palace, by: None }
+        Memory { palace, by: None, written: None }
     }
 
     /// The same graph; history names `by`, a client's name and version, as the writer.
@@ -214,7 +217,43 @@ impl Memory {
     /// ```
     #[must_use]
     pub fn by(&self, by: Option<String>) -> Self {
-        Memory { palace: self.palace.clone(), by }
+        Memory { by, ..self.clone() }
+    }
+
+    /// The same graph; what is written through it from now on is noted, for [`Memory::written`].
+    ///
+    /// ```
+    /// # use crdt_palace::memory::Memory;
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// memory.noting().delete_entities(&["Ada".into()])?;
+    /// assert!(memory.written().is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn noting(&self) -> Self {
+        Memory { written: Some(Arc::default()), ..self.clone() }
+    }
+
+    /// What became of each document that was written through it since [`Memory::noting`].
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Entity, Memory};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// let noting = memory.noting();
+    /// let ada = Entity { name: "Ada".into(), entity_type: "person".into(), observations: vec![] };
+    /// noting.create_entities(&[ada])?;
+    /// let written = noting.written();
+    /// assert_eq!((written[0].key.as_str(), written[0].changed), ("entity/Ada", true));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn written(&self) -> Vec<Outcome> {
+        let written = self.written.iter().map(|w| w.lock().unwrap_or_else(PoisonError::into_inner));
+        written.flat_map(|written| written.clone()).collect()
     }
 
     /// The palace that the graph is in.

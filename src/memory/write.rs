@@ -11,6 +11,7 @@ use crate::palace::{Batch, Draft, Outcome};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
+use std::sync::PoisonError;
 
 /// What [`Memory::delete_entities`] did.
 ///
@@ -364,10 +365,14 @@ impl Memory {
 
     /// Makes the commit, unless it would be one of nothing.
     pub(super) fn commit(&self, batch: Batch<'_>, writes: usize) -> Result<Vec<Outcome>> {
-        match writes {
-            0 => Ok(Vec::new()),
-            _ => Ok(batch.commit(&self.options())?.outcomes),
+        if writes == 0 {
+            return Ok(Vec::new());
         }
+        let outcomes = batch.commit(&self.options())?.outcomes;
+        if let Some(written) = &self.written {
+            written.lock().unwrap_or_else(PoisonError::into_inner).extend(outcomes.iter().cloned());
+        }
+        Ok(outcomes)
     }
 }
 

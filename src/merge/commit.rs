@@ -6,7 +6,6 @@ use super::intake::check_counter;
 use super::message::ChangeKind;
 use super::plan::{Plan, Step, hydrated_map};
 use super::write::{Hashes, NewChange, Stamp};
-use crate::format::hash::ChangeHash;
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{ActorId, Automerge, PatchLog, ReadDoc};
 use serde_json::{Map, Value as Json};
@@ -16,6 +15,21 @@ impl Doc {
     /// Makes the change that a plan describes. If it describes none and the document is deleted or
     /// not there, an empty change brings it into being.
     pub(super) fn commit(
+        &mut self,
+        stamp: &Stamp<'_>,
+        base: Option<&Hashes>,
+        plan: Plan,
+    ) -> Result<Option<NewChange>, MergeError> {
+        // At an earlier version the plan cannot see what came since.
+        let before = (plan.meets_conflict || base.is_some()).then(|| self.view());
+        let mut change = self.carry_out(stamp, base, plan)?;
+        if let (Some(before), Some(change)) = (before, &mut change) {
+            change.settled = before.settled_in(&self.view());
+        }
+        Ok(change)
+    }
+
+    fn carry_out(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
@@ -155,7 +169,7 @@ pub(super) fn new_change(
     hash: &automerge::ChangeHash,
 ) -> Result<NewChange, MergeError> {
     let change = am.get_change_by_hash(hash).ok_or_else(no_change)?;
-    Ok(NewChange { hash: ChangeHash(hash.0), bytes: change.raw_bytes().to_vec() })
+    Ok(NewChange::new(&change))
 }
 
 fn no_change() -> MergeError {

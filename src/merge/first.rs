@@ -9,7 +9,6 @@ use super::limits::check_value;
 use super::message::ChangeKind;
 use super::plan::scalar;
 use super::write::{NewChange, Stamp};
-use crate::format::hash::ChangeHash;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType, SortedVec};
 use automerge::{ActorId, Change, ExpandedChange, ObjType};
 use serde_json::{Map, Value as Json};
@@ -50,7 +49,7 @@ pub(super) fn encode(
         extra_bytes: Vec::new(),
         author: None,
     });
-    Ok(NewChange { hash: ChangeHash(change.hash().0), bytes: change.raw_bytes().to_vec() })
+    Ok(NewChange::new(&change))
 }
 
 /// Level by level, the fields of a map by their names, as Automerge's own batches do.

@@ -55,5 +55,5 @@ pub use intake::{Applied, COUNTER_AHEAD_MAX, COUNTER_MAX};
 pub use limits::{NESTING_MAX, VALUE_BYTES_MAX};
 pub use message::{ChangeKind, Written};
 pub use stamp::stamp_of;
-pub use view::{Candidate, Conflict, View};
+pub use view::{Candidate, Conflict, Settled, View};
 pub use write::{NewChange, Stamp};

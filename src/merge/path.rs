@@ -93,7 +93,9 @@ impl Doc {
                 let obj = list.parts.get(item.part)?.clone();
                 Some(Step::Delete { obj, prop: item.index.into() })
             };
-            plan.steps.extend(list.items.iter().rev().filter(gone).filter_map(delete));
+            let gone: Vec<&Item> = list.items.iter().rev().filter(gone).collect();
+            plan.meets_conflict = gone.iter().any(|item| item.slot.in_conflict());
+            plan.steps.extend(gone.into_iter().filter_map(delete));
         }
         if plan.steps.is_empty() { Ok(None) } else { self.commit(stamp, None, plan) }
     }
@@ -158,6 +160,7 @@ impl Doc {
             plan.clear(&self.root(base));
         } else if let Some((parts, found)) = self.find(base, path)? {
             let key = path.last().copied().unwrap_or_default();
+            plan.meets_conflict = !found.losers.is_empty();
             plan.steps = change(&parts, key, found).map_err(|types| wrong_type(path, types))?;
             return Ok(plan);
         }

@@ -50,6 +50,8 @@ pub(super) enum Step {
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub steps: Vec<Step>,
+    /// Whether it touches anything that is in conflict, and so may settle it.
+    pub meets_conflict: bool,
 }
 
 /// A field of a map (one object for each part) or an element of a list (one object).
@@ -88,6 +90,7 @@ impl Plan {
                 (None, value) => self.add(map, key, &without_nulls(value)),
                 (Some(slot), Json::Null) => self.remove(slot, &place),
                 (Some(Slot { shown: Node::Map(inner), losers, .. }), Json::Object(patch)) => {
+                    self.meets_conflict |= !losers.is_empty();
                     self.patch(inner, patch);
                     self.settle(losers.iter());
                 }
@@ -116,6 +119,7 @@ impl Plan {
     }
 
     fn state(&mut self, slot: &Slot, place: &Place<'_>, value: &Json) {
+        self.meets_conflict |= !slot.losers.is_empty();
         match (&slot.shown, value) {
             (Node::Map(map), Json::Object(wanted)) => self.put(map, wanted),
             (Node::List(list), Json::Array(wanted)) => self.list(list, wanted),
@@ -146,6 +150,7 @@ impl Plan {
 
     /// Writing one object's field overwrites all its values; other parts lose theirs.
     fn replace(&mut self, slot: &Slot, place: &Place<'_>, value: &Json) {
+        self.meets_conflict |= slot.in_conflict();
         if let Some(obj) = place.part(slot.part) {
             self.write(obj, place.prop.clone(), value);
         }
@@ -153,6 +158,7 @@ impl Plan {
     }
 
     fn remove(&mut self, slot: &Slot, place: &Place<'_>) {
+        self.meets_conflict |= slot.in_conflict();
         self.remove_from(slot.also_in.iter().chain([&slot.part]), place);
     }
 

@@ -330,6 +330,18 @@ fn drop_empty(fields: Vec<(String, Option<Slot>)>) -> Vec<(String, Slot)> {
     fields.into_iter().filter_map(|(key, slot)| Some((key, slot?))).collect()
 }
 
+impl Slot {
+    /// Whether it, or anything in what it shows, is in conflict.
+    pub fn in_conflict(&self) -> bool {
+        !self.losers.is_empty()
+            || match &self.shown {
+                Node::Map(map) => map.fields.iter().any(|(_, slot)| slot.in_conflict()),
+                Node::List(list) => list.items.iter().any(|item| item.slot.in_conflict()),
+                Node::Json(_) | Node::Counter(_) | Node::Text { .. } => false,
+            }
+    }
+}
+
 impl Node {
     /// The JSON that stands for it, without what is in conflict.
     pub fn to_json(&self) -> Json {

@@ -12,7 +12,6 @@ use super::error::MergeError;
 use super::message::ChangeKind;
 use super::plan::Step;
 use super::write::{NewChange, Stamp};
-use crate::format::hash::ChangeHash;
 use automerge::legacy::{ElementId, Key, Op, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{Automerge, Change, ExpandedChange, ObjId, ROOT, ReadDoc};
@@ -41,8 +40,7 @@ impl Doc {
         change.operations.extend(losers);
         let change = Change::from(change);
         self.apply_to_copy(std::iter::once(&change))?;
-        let hash = ChangeHash(change.hash().0);
-        Ok(NewChange { hash, bytes: change.raw_bytes().to_vec() })
+        Ok(NewChange::new(&change))
     }
 
     /// The change that `steps` make, with the placeholder as its last operation.

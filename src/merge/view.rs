@@ -67,7 +67,7 @@ pub struct View {
 /// assert!(palace.get("k")?.ok_or("it was written")?.conflicts.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Conflict {
     /// Where: a JSON pointer (RFC 6901) into the view's value.
     pub path: String,
@@ -97,13 +97,63 @@ pub struct Conflict {
 /// assert_eq!(lost.value, if lost.written.by == "ada" { 1 } else { 2 });
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Candidate {
     /// The value.
     pub value: Json,
     /// Who wrote it.
     #[serde(flatten)]
     pub written: Written,
+}
+
+/// What a write put an end to: values that were in conflict before it, and are nowhere after it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    /// Where it was: a JSON pointer (RFC 6901) into the value before the write.
+    pub path: String,
+    /// The values that are gone, the one that was shown first if it is among them.
+    pub values: Vec<Candidate>,
+}
+
+impl View {
+    /// The values in conflict here that `after` does not have any more, neither shown nor in conflict. In
+    /// between, places in lists may have moved.
+    pub(super) fn settled_in(&self, after: &View) -> Vec<Settled> {
+        if self.conflicts.is_empty() {
+            return Vec::new();
+        }
+        let settled = |conflict: &Conflict| {
+            let left = after.conflicts.iter().filter(|left| same_place(&left.path, &conflict.path));
+            let left: Vec<Candidate> = left.flat_map(|left| after.candidates(left)).collect();
+            let shown = pointed(&after.value, &conflict.path);
+            let gone = |one: &Candidate| !left.contains(one) && shown != Some(&one.value);
+            let values: Vec<_> = self.candidates(conflict).filter(gone).collect();
+            (!values.is_empty()).then(|| Settled { path: conflict.path.clone(), values })
+        };
+        self.conflicts.iter().filter_map(settled).collect()
+    }
+
+    /// All values of a conflict, the shown one first.
+    fn candidates<'a>(&'a self, conflict: &'a Conflict) -> impl Iterator<Item = Candidate> + 'a {
+        let shown = pointed(&self.value, &conflict.path).cloned();
+        let shown = shown.map(|value| Candidate { value, written: conflict.shown.clone() });
+        shown.into_iter().chain(conflict.others.iter().cloned())
+    }
+}
+
+/// Whether two JSON pointers are the same, but for where in lists they lead.
+fn same_place(a: &str, b: &str) -> bool {
+    let index = |step: &str| step.bytes().all(|byte| byte.is_ascii_digit());
+    let (a, b) = (a.split('/'), b.split('/'));
+    a.clone().count() == b.clone().count()
+        && a.zip(b).all(|(a, b)| a == b || (index(a) && index(b)))
+}
+
+/// What stands at a JSON pointer that leads to a field of the map, or deeper.
+fn pointed<'a>(value: &'a Map<String, Json>, path: &str) -> Option<&'a Json> {
+    let path = path.strip_prefix('/')?;
+    let (first, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
+    value.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
 }
 
 /// Turns the tree into JSON and collects the conflicts on the way.

@@ -1,11 +1,12 @@
 //! Making changes: the difference between what a document shows and what it shall show.
 
-use super::doc::Doc;
+use super::doc::{Doc, native};
 use super::error::MergeError;
 use super::limits::check_value;
 use super::message::{ChangeKind, Message};
 use super::plan::{Plan, without_nulls};
 use super::read::{MapNode, Reader};
+use super::view::Settled;
 use crate::format::hash::{ChangeHash, Heads};
 use automerge::transaction::{CommitOptions, Transaction};
 use automerge::{AutomergeError, ReadDoc};
@@ -32,6 +33,15 @@ pub struct NewChange {
     pub hash: ChangeHash,
     /// The uncompressed chunk: what a segment keeps.
     pub bytes: Vec<u8>,
+    /// What was in conflict before it, and is not any more.
+    pub settled: Vec<Settled>,
+}
+
+impl NewChange {
+    pub(super) fn new(change: &automerge::Change) -> Self {
+        let hash = ChangeHash(change.hash().0);
+        NewChange { hash, bytes: change.raw_bytes().to_vec(), settled: Vec::new() }
+    }
 }
 
 impl Stamp<'_> {
@@ -117,7 +127,21 @@ impl Doc {
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
         let base = self.base(base)?;
-        self.transact(stamp, base.as_deref(), |tx| Ok(f(tx)?))
+        let before = self.heads();
+        let (result, mut change) = self.transact(stamp, base.as_deref(), |tx| Ok(f(tx)?))?;
+        if let Some(change) = &mut change
+            && self.overwrites_several(change)
+        {
+            change.settled = self.view_at(&before)?.settled_in(&self.view());
+        }
+        Ok((result, change))
+    }
+
+    /// Whether an operation of this change takes the place of several values at once.
+    fn overwrites_several(&self, change: &NewChange) -> bool {
+        let change = self.am.get_change_by_hash(&native(&change.hash));
+        let operations = change.map(|change| change.decode().operations).unwrap_or_default();
+        operations.iter().any(|operation| operation.pred.len() > 1)
     }
 
     /// Deletes the document: it stops to be shown, and comes back whole with the next edit, also

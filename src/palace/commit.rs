@@ -236,8 +236,12 @@ impl Palace {
         let changed = !changes.is_empty();
         let entry = |change| Entry { key: key.clone(), change };
         let carried = state.to_carry(&key)?.into_iter().map(entry).collect();
-        let entries = changes.into_iter().map(|c| entry(Bytes::from(c.bytes))).collect();
-        let outcome = Outcome { key: key.clone(), etag: heads.etag(), changed };
+        let (mut entries, mut settled) = (Vec::new(), Vec::new());
+        for change in changes {
+            entries.push(entry(Bytes::from(change.bytes)));
+            settled.extend(change.settled);
+        }
+        let outcome = Outcome { key: key.clone(), etag: heads.etag(), changed, settled };
         Ok(Drafted { key, doc, outcome, carried, entries })
     }
 

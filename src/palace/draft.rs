@@ -199,7 +199,8 @@ impl<'a> Draft<'a> {
         self.change(|doc, stamp, _| doc.remove_items(stamp, path, which))
     }
 
-    /// Hides the document. An edit that is concurrent with this brings it back whole.
+    /// Hides the document. An edit that is concurrent with this brings it back whole: so where the write
+    /// names a base, and the document has changed since, there is nothing to do.
     ///
     /// ```
     /// # use crdt_palace::palace::WriteOptions;
@@ -216,7 +217,10 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// [`MergeError`] if Automerge refuses.
     pub fn delete(&mut self) -> Result<()> {
-        self.change(|doc, stamp, _| doc.delete(stamp))
+        self.change(|doc, stamp, base| match base {
+            Some(base) if *base != doc.heads() => Ok(None),
+            _ => doc.delete(stamp),
+        })
     }
 
     /// Changes the document through an Automerge transaction, for everything else. If the closure

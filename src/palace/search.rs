@@ -67,6 +67,32 @@ impl Palace {
     /// # Errors
     /// [`Error::EmptyQuery`] if there is no word in the query, or as [`Palace::get`].
     pub fn search(&self, query: &str, limit: usize) -> Result<Vec<Hit>> {
+        self.search_where(query, limit, &|_| true)
+    }
+
+    /// As [`Palace::search`], among the documents whose key `wanted` names.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// for key in ["notes/a", "drafts/a"] {
+    ///     palace.put(key, json!({"text": "a plan"}).as_object().ok_or("an object")?)?;
+    /// }
+    /// let hits = palace.search_where("plan", 10, &|key| key.starts_with("notes/"))?;
+    /// assert_eq!((hits.len(), hits[0].document.key.as_str()), (1, "notes/a"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::EmptyQuery`] if there is no word in the query.
+    pub fn search_where(
+        &self,
+        query: &str,
+        limit: usize,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<Hit>> {
         let terms = parse(query);
         if terms.is_empty() {
             return Err(Error::EmptyQuery);
@@ -78,7 +104,7 @@ impl Palace {
         }
         candidates.extend(state.keys_apart()?.iter().cloned());
         let mut hits = Vec::new();
-        for key in candidates {
+        for key in candidates.into_iter().filter(|key| wanted(key.as_str())) {
             if let Some(document) = state.read(&key)?
                 && let Some(score) = score(&document.value, &terms)
             {
@@ -101,7 +127,7 @@ fn parse(query: &str) -> Terms {
 }
 
 /// All texts in a value, a line each: what the word index of a snapshot is given, too.
-pub(super) fn text_of(value: &Map<String, Value>) -> String {
+pub(crate) fn text_of(value: &Map<String, Value>) -> String {
     let mut text = String::new();
     value.values().for_each(|value| collect(value, &mut text));
     text

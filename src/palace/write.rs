@@ -5,8 +5,8 @@ use super::draft::Draft;
 use super::{Error, Palace, Result};
 use crate::format::hash::Etag;
 use crate::format::key::Key;
-use crate::merge::MergeError;
 use crate::merge::automerge::{AutomergeError, transaction::Transaction};
+use crate::merge::{MergeError, Settled};
 use crate::store::log::Durability;
 use serde_json::{Map, Value};
 
@@ -90,6 +90,10 @@ pub struct Outcome {
     pub etag: Etag,
     /// False if nothing differed, so that nothing was written.
     pub changed: bool,
+    /// Values that were in conflict before this write and are gone after it: with who and when, for whoever
+    /// should have been asked. A delete settles nothing: it hides the conflicts with the document.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub settled: Vec<Settled>,
 }
 
 /// An acknowledged commit.
@@ -220,7 +224,8 @@ impl Palace {
         self.write(key, options, |draft| draft.increment(path, by))
     }
 
-    /// Hides a document. Its history stays, and an edit made at the same time brings it back whole.
+    /// Hides a document. Its history stays, and an edit made at the same time brings it back whole: with a
+    /// `base`, nothing happens if the document has changed since.
     /// To erase, see `crdt-compact --into NEW --forget KEY`.
     ///
     /// ```

@@ -1,6 +1,6 @@
 //! The nine tools.
 
-use super::answer::{answer, deleted, indented};
+use super::answer::{answer, deleted, indented, written};
 use super::arguments::{
     AddObservations, AddedObservations, CreateEntities, CreateRelations, CreatedEntities,
     CreatedRelations, DeleteEntities, DeleteObservations, DeleteRelations, Deleted, OpenNodes,
@@ -10,18 +10,31 @@ use crate::mcp::Server;
 use crate::memory::{Graph, Memory, MemoryError};
 use rmcp::handler::server::common::{schema_for_empty_input, schema_for_output};
 use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::CallToolResult;
+use rmcp::model::{CallToolResult, MetaObject};
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
 
 impl Server {
     /// Runs a call on the knowledge graph.
-    pub(in crate::mcp) async fn on_graph<T: Send + 'static>(
+    async fn on_graph<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,
         call: impl FnOnce(&Memory) -> Result<T, MemoryError> + Send + 'static,
     ) -> Result<T, String> {
         self.run(context, |palace, by| call(&Memory::new(palace.clone()).by(by))).await
+    }
+
+    /// Runs a call that changes the knowledge graph, and tells what it wrote.
+    async fn change_graph<T: Send + 'static>(
+        &self,
+        context: &RequestContext<RoleServer>,
+        call: impl FnOnce(&Memory) -> Result<T, MemoryError> + Send + 'static,
+    ) -> Result<(T, MetaObject), String> {
+        self.run(context, |palace, by| {
+            let memory = Memory::new(palace.clone()).by(by).noting();
+            call(&memory).map(|result| (result, written(memory.written())))
+        })
+        .await
     }
 }
 
@@ -43,10 +56,10 @@ impl Server {
         Parameters(CreateEntities { entities }): Parameters<CreateEntities>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        let entities =
-            self.on_graph(&context, move |memory| memory.create_entities(&entities)).await?;
+        let (entities, written) =
+            self.change_graph(&context, move |memory| memory.create_entities(&entities)).await?;
         let text = indented(&entities)?;
-        answer(&CreatedEntities { entities }, text)
+        Ok(answer(&CreatedEntities { entities }, text)?.with_meta(Some(written)))
     }
 
     /// Create multiple new relations between entities in the knowledge graph. Relations should be in active voice
@@ -65,10 +78,10 @@ impl Server {
         Parameters(CreateRelations { relations }): Parameters<CreateRelations>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        let relations =
-            self.on_graph(&context, move |memory| memory.create_relations(&relations)).await?;
+        let (relations, written) =
+            self.change_graph(&context, move |memory| memory.create_relations(&relations)).await?;
         let text = indented(&relations)?;
-        answer(&CreatedRelations { relations }, text)
+        Ok(answer(&CreatedRelations { relations }, text)?.with_meta(Some(written)))
     }
 
     /// Add new observations to existing entities in the knowledge graph
@@ -87,10 +100,11 @@ impl Server {
         Parameters(AddObservations { observations }): Parameters<AddObservations>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        let results =
-            self.on_graph(&context, move |memory| memory.add_observations(&observations)).await?;
+        let (results, written) = self
+            .change_graph(&context, move |memory| memory.add_observations(&observations))
+            .await?;
         let text = indented(&results)?;
-        answer(&AddedObservations { results }, text)
+        Ok(answer(&AddedObservations { results }, text)?.with_meta(Some(written)))
     }
 
     /// Delete multiple entities and their associated relations from the knowledge graph
@@ -109,8 +123,10 @@ impl Server {
         Parameters(DeleteEntities { entity_names }): Parameters<DeleteEntities>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        self.on_graph(&context, move |memory| memory.delete_entities(&entity_names)).await?;
-        deleted("Entities")
+        let (_, written) = self
+            .change_graph(&context, move |memory| memory.delete_entities(&entity_names))
+            .await?;
+        Ok(deleted("Entities")?.with_meta(Some(written)))
     }
 
     /// Delete specific observations from entities in the knowledge graph
@@ -129,8 +145,10 @@ impl Server {
         Parameters(DeleteObservations { deletions }): Parameters<DeleteObservations>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        self.on_graph(&context, move |memory| memory.delete_observations(&deletions)).await?;
-        deleted("Observations")
+        let (_, written) = self
+            .change_graph(&context, move |memory| memory.delete_observations(&deletions))
+            .await?;
+        Ok(deleted("Observations")?.with_meta(Some(written)))
     }
 
     /// Delete multiple relations from the knowledge graph
@@ -149,8 +167,9 @@ impl Server {
         Parameters(DeleteRelations { relations }): Parameters<DeleteRelations>,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResult, String> {
-        self.on_graph(&context, move |memory| memory.delete_relations(&relations)).await?;
-        deleted("Relations")
+        let (_, written) =
+            self.change_graph(&context, move |memory| memory.delete_relations(&relations)).await?;
+        Ok(deleted("Relations")?.with_meta(Some(written)))
     }
 
     /// Read the entire knowledge graph

@@ -1,0 +1,69 @@
+//! Which documents this tool set may write, and which it lists unasked.
+//!
+//! All tool sets share one namespace. Those with a domain of their own keep rules between documents (a relation
+//! has two entities, an id is a hash of the content) that a write from here would break, so their prefixes are
+//! closed to writes. Reading breaks nothing, but a palace may hold a hundred thousand of their documents: they are
+//! listed and found only if the prefix asks for them.
+
+use super::problem::{Code, Problem};
+use crate::format::key::KEY_BYTES_MAX;
+
+/// What the keys of a domain start with, and which tools write there.
+const DOMAINS: [(&str, &str); 5] = [
+    ("diary/", "the diary"),
+    ("drawer/", "the drawers"),
+    ("entity/", "the knowledge graph"),
+    ("relation/", "the knowledge graph"),
+    ("triple/", "the facts"),
+];
+
+fn domain(key: &str) -> Option<(&'static str, &'static str)> {
+    DOMAINS.into_iter().find(|(prefix, _)| key.starts_with(prefix))
+}
+
+/// Whether the key belongs to no domain.
+pub(in crate::mcp) fn of_documents_alone(key: &str) -> bool {
+    domain(key).is_none()
+}
+
+/// Whether a listing with this prefix shows this key.
+pub(super) fn is_listed(prefix: &str, key: &str) -> bool {
+    domain(prefix).is_some() || of_documents_alone(key)
+}
+
+/// A place behind every key of the domain that this key is in; `None` if it is in none.
+pub(in crate::mcp) fn behind_domain(key: &str) -> Option<String> {
+    // No character is greater, and no key is longer.
+    domain(key).map(|(prefix, _)| format!("{prefix}{}", "\u{10ffff}".repeat(KEY_BYTES_MAX / 4)))
+}
+
+/// # Errors
+/// If the key belongs to a domain.
+pub(super) fn check_writable(key: &str) -> Result<(), Problem> {
+    let Some((prefix, whose)) = domain(key) else { return Ok(()) };
+    Err(Problem::new(
+        Code::Reserved,
+        format!(
+            "keys that start with {prefix:?} belong to {whose}: write them with its own tools, which keep \
+             it consistent (document_get can read them), or choose another key; nothing was written"
+        ),
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_domain_is_closed_to_writes_and_can_be_skipped() {
+        assert!(check_writable("notes/entity/x").is_ok());
+        let refused = check_writable("entity/Ada").unwrap_err();
+        assert!(refused.message.contains("\"entity/\""), "{}", refused.message);
+        let behind = behind_domain("entity/Ada").unwrap();
+        let last = format!("entity/{}", "\u{10ffff}".repeat(126));
+        assert!(last < behind && behind.as_str() < "entity0");
+        assert_eq!(behind_domain("entities/x"), None);
+        assert!(is_listed("", "notes/a") && !is_listed("", "entity/a"));
+        assert!(is_listed("entity/", "entity/a") && !is_listed("ent", "entity/a"));
+    }
+}

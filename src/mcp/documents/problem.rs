@@ -1,0 +1,105 @@
+//! What went wrong, as a model can act on it: a word for programs, and what to do in words.
+
+use crate::mcp::bounds::{self, Side};
+use crate::palace::{Document, Error, chain};
+use crate::store::StoreError;
+use rmcp::schemars::{self, JsonSchema};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// A kind of problem.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "SCREAMING_SNAKE_CASE")]
+#[schemars(inline)]
+pub(super) enum Code {
+    EtagMismatch,
+    NotFound,
+    NoSuchVersion,
+    Reserved,
+    Invalid,
+    Busy,
+    OutcomeUnknown,
+    Failed,
+}
+
+/// Why a call failed.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Problem {
+    /// What kind of problem it is; only errors have it
+    pub error: Code,
+    /// What is wrong, and what to do; only errors have it
+    pub message: String,
+    /// With ETAG_MISMATCH: what is there now, null if there is no such document
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub current: Option<Value>,
+}
+
+impl Problem {
+    pub fn new(error: Code, message: String) -> Self {
+        Problem { error, message, current: None }
+    }
+
+    pub fn invalid(message: String) -> Self {
+        Problem::new(Code::Invalid, message)
+    }
+
+    pub fn no_document(key: &str) -> Self {
+        let hint = "document_list and document_search show what there is, document_history what was deleted";
+        Problem::new(Code::NotFound, format!("there is no document {key:?}: {hint}"))
+    }
+
+    /// The message, and what is there now.
+    pub fn text(&self) -> String {
+        match &self.current {
+            Some(current) => format!("{}\ncurrent: {current}", self.message),
+            None => self.message.clone(),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        let text = chain(&error);
+        let (code, hint) = match error {
+            Error::EtagMismatch { key, current } => {
+                return mismatch(key.as_str(), current.as_deref());
+            }
+            Error::NoSuchVersion { .. } => (Code::NoSuchVersion, "document_history has its etags"),
+            Error::Store(StoreError::Busy { .. }) => (Code::Busy, "nothing was written"),
+            Error::Store(StoreError::OutcomeUnknown { .. }) => {
+                (Code::OutcomeUnknown, "read the document before you write again")
+            }
+            Error::Document { .. } => (Code::Invalid, "nothing was written"),
+            Error::Key(_) | Error::Cursor { .. } | Error::EmptyQuery => {
+                return Problem::invalid(text);
+            }
+            _ => return Problem::new(Code::Failed, text),
+        };
+        Problem::new(code, format!("{text}; {hint}"))
+    }
+}
+
+/// The present value goes with it, so that a retry needs no read.
+fn mismatch(key: &str, current: Option<&Document>) -> Problem {
+    let Some(document) = current else {
+        let message = format!(
+            "ETAG_MISMATCH: there is no document {key:?} now (it was deleted, or never written), and nothing was \
+             written; to create it pass if_match \"absent\""
+        );
+        return Problem { current: Some(Value::Null), ..Problem::new(Code::EtagMismatch, message) };
+    };
+    let etag = &document.etag;
+    let message = format!(
+        "ETAG_MISMATCH: {key:?} is at version {etag} now, and nothing was written: apply your change to \
+         the current value and call again with if_match {etag:?}",
+        etag = etag.to_string()
+    );
+    let value = Value::Object(document.value.clone());
+    let side = Side::bounded(value, bounds::CURRENT_BYTES, document.modified.as_ref());
+    let mut current = json!(side);
+    if let Value::Object(fields) = &mut current {
+        // Who wrote it last stands there; the version is that of the whole document.
+        fields.insert("etag".to_owned(), json!(etag));
+    }
+    Problem { current: Some(current), ..Problem::new(Code::EtagMismatch, message) }
+}

@@ -1,0 +1,148 @@
+//! What the tools give.
+
+use crate::mcp::bounds::{By, Disputed, Ended};
+use rmcp::schemars::{self, JsonSchema};
+use serde::Serialize;
+use serde_json::Value;
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Got {
+    /// The key
+    pub key: String,
+    /// The version: pass it back as if_match or base
+    pub etag: String,
+    /// The value, or what stands at path
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// If the value is too long for one result: a piece of its JSON text. The next piece follows with next_cursor
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub json_piece: Option<String>,
+    /// Where the next piece starts
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+    /// Fields that several writers set at the same time
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<Disputed>,
+    /// How many more there are: document_conflicts shows all
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_conflicts: Option<i64>,
+    /// Who changed it last
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<By>,
+    /// True if changes of it wait for others that nobody has brought yet
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub incomplete: bool,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Written {
+    /// The key
+    pub key: String,
+    /// The version now
+    pub etag: String,
+    /// False if nothing differed, so that nothing was written
+    pub changed: bool,
+    /// True: it is on disk, and survives a power cut
+    pub durable: bool,
+    /// What was in conflict before this write and is gone: it has decided. Look whether that is right
+    pub conflicts: Vec<Ended>,
+    /// How many more conflicts it has ended
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_conflicts: Option<i64>,
+    /// After a write with base: what is in conflict now. Write the field once more to decide
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open_conflicts: Vec<Disputed>,
+    /// After an increment: the counter
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<i64>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Listed {
+    /// In the order of their keys
+    pub documents: Vec<Entry>,
+    /// Where the next page starts; absent on the last
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A document without its value
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Entry {
+    /// The key
+    pub key: String,
+    /// The version
+    pub etag: String,
+    /// The length of the value, in bytes of JSON
+    pub bytes: i64,
+    /// How many fields are in conflict
+    pub conflicts: i64,
+    /// Who changed it last
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<By>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Found {
+    /// Best first
+    pub documents: Vec<Hit>,
+    /// Where the next page starts; absent on the last
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// A document that has all words
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Hit {
+    /// The key
+    pub key: String,
+    /// The version
+    pub etag: String,
+    /// Higher is better; comparable within one query
+    pub score: f64,
+    /// Some text around one of the words
+    pub snippet: String,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct Versions {
+    /// The key
+    pub key: String,
+    /// Newest first
+    pub versions: Vec<Version>,
+    /// Where the next page starts; absent on the last
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}
+
+/// One change
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Version {
+    /// The version that it made: for version of document_get and document_restore
+    pub etag: String,
+    /// Who made it
+    #[serde(flatten)]
+    pub by: By,
+    /// edit, delete or filed
+    pub kind: String,
+    /// How many operations it has
+    pub operations: i64,
+    /// The versions that it builds on
+    pub follows: Vec<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct AllConflicts {
+    /// The key
+    pub key: String,
+    /// The version
+    pub etag: String,
+    /// Fields that several writers set at the same time
+    pub conflicts: Vec<Disputed>,
+    /// Where the next page starts; absent on the last
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_cursor: Option<String>,
+}

@@ -1,0 +1,140 @@
+//! Changing documents.
+
+use super::arguments::{Increment, Patch, Put, Restore};
+use super::keys::check_writable;
+use super::problem::Problem;
+use super::read::{aside, deleted_at, etag};
+use super::results::Written;
+use crate::mcp::bounds::{ASIDE_BYTES, Ended, fill, shortened};
+use crate::merge::MergeError;
+use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions};
+use crate::store::log::Durability;
+use serde_json::Value;
+
+type Result<T> = std::result::Result<T, Problem>;
+
+/// What stands in `if_match` for "there must be none".
+const ABSENT: &str = "absent";
+
+/// One write: who makes it, and on which condition.
+pub(super) struct Write<'a> {
+    palace: &'a Palace,
+    key: &'a str,
+    options: WriteOptions,
+}
+
+impl<'a> Write<'a> {
+    /// # Errors
+    /// If the key is not for this tool set, or what was passed is no etag.
+    pub fn new(
+        palace: &'a Palace,
+        by: Option<String>,
+        key: &'a str,
+        if_match: Option<&str>,
+        base: Option<&str>,
+    ) -> Result<Self> {
+        check_writable(key)?;
+        let if_match = if_match.map(condition).transpose()?;
+        let base = base.map(etag).transpose()?;
+        let options = WriteOptions { if_match, base, by, ..WriteOptions::default() };
+        Ok(Write { palace, key, options })
+    }
+
+    pub fn put(&self, asked: &Put) -> Result<Written> {
+        self.written(self.palace.put_with(self.key, &asked.value, &self.options)?)
+    }
+
+    pub fn patch(&self, asked: &Patch) -> Result<Written> {
+        self.written(self.palace.patch(self.key, &asked.patch, &self.options)?)
+    }
+
+    pub fn increment(&self, asked: &Increment) -> Result<Written> {
+        let steps = steps(&asked.path)?;
+        let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
+        let mut count = None;
+        let outcome = self.palace.write(self.key, &self.options, |draft| {
+            draft.increment(&steps, asked.by.unwrap_or(1))?;
+            let value = Value::Object(draft.view()?.value);
+            count = value.pointer(&asked.path).and_then(Value::as_i64);
+            Ok(())
+        });
+        let written = self.written(outcome.map_err(|error| not_a_counter(error, &asked.path))?)?;
+        Ok(Written { count, ..written })
+    }
+
+    pub fn delete(&self) -> Result<Written> {
+        if self.palace.get(self.key)?.is_none() && self.options.if_match.is_none() {
+            return Err(Problem::no_document(self.key));
+        }
+        self.written(self.palace.delete(self.key, &self.options)?)
+    }
+
+    pub fn restore(&self, asked: &Restore) -> Result<Written> {
+        let version = etag(&asked.version)?;
+        let then = self.palace.get_at(self.key, &version)?;
+        let then = then.ok_or_else(|| deleted_at(self.key, &version))?;
+        self.written(self.palace.put_with(self.key, &then.value, &self.options)?)
+    }
+
+    fn written(&self, outcome: Outcome) -> Result<Written> {
+        let count = outcome.settled.len();
+        let (conflicts, more) =
+            fill(outcome.settled.into_iter().map(Ended::of), count, ASIDE_BYTES);
+        let left = (count - conflicts.len()) as i64;
+        let mut written = Written {
+            key: self.key.to_owned(),
+            etag: outcome.etag.to_string(),
+            changed: outcome.changed,
+            durable: self.options.durability == Durability::Durable,
+            conflicts,
+            more_conflicts: more.then_some(left),
+            open_conflicts: Vec::new(),
+            count: None,
+        };
+        // Who names a base may have written beside somebody, and should hear of it at once. The look starts after
+        // the write is acknowledged: of several that write at once, the last to look sees what all wrote.
+        if self.options.base.is_some()
+            && let Some(document) = self.palace.get(self.key)?
+        {
+            let whole = Value::Object(document.value);
+            written.open_conflicts = aside(document.conflicts, &whole).0;
+        }
+        Ok(written)
+    }
+}
+
+fn condition(text: &str) -> Result<Condition> {
+    match text {
+        ABSENT => Ok(Condition::Absent),
+        text => text.parse().map(Condition::Match).map_err(|_| {
+            let text = shortened(text, 80);
+            Problem::invalid(format!(
+                "if_match is {text:?}: pass an etag as you got it, or {ABSENT:?} to write only what does not exist"
+            ))
+        }),
+    }
+}
+
+/// The steps of a JSON pointer.
+fn steps(path: &str) -> Result<Vec<String>> {
+    let Some(path) = path.strip_prefix('/') else {
+        let text = shortened(path, 80);
+        return Err(Problem::invalid(format!(
+            "path {text:?} is no JSON pointer: it starts with /, as in /visits"
+        )));
+    };
+    Ok(path.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect())
+}
+
+fn not_a_counter(error: Error, path: &str) -> Problem {
+    match error {
+        Error::Document { key, source: MergeError::WrongType { found, .. } } => {
+            Problem::invalid(format!(
+                "{key} has {found} on the way to or at {path}, not a counter, and nothing was written. Only increments \
+             make counters: remove it (document_patch with null) and increment by its value, or \
+             write the new number with document_put and if_match"
+            ))
+        }
+        error => error.into(),
+    }
+}

@@ -1,0 +1,216 @@
+//! What can be read, listed and subscribed to by URI: the knowledge graph, documents, the palace's status.
+//!
+//! Invariant: a resource is there for every client of a server or for none, as its tool sets are. A [`Subject`] is a
+//! resource that is offered, whether or not there is anything behind it yet: a document may be subscribed to before
+//! it is written.
+
+use super::memory::indented;
+use super::sets::Tools;
+use super::{ToolSet, documents};
+use crate::format::key::Key;
+use crate::memory::{Memory, is_of_graph};
+use crate::palace::{Document, Error, Palace, chain};
+use rmcp::model::{Resource, ResourceTemplate};
+use std::collections::BTreeSet;
+
+const GRAPH: &str = "memory://knowledge-graph";
+const STATUS: &str = "palace://status";
+const DOCUMENT: &str = "palace://document/";
+const JSON: &str = "application/json";
+/// How many documents a page of the list has.
+const PAGE: usize = 100;
+/// What a cursor starts with, before the last key of the page.
+const AFTER: &str = "after:";
+
+/// A resource that is offered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Subject {
+    /// All entities and relations.
+    Graph,
+    /// Who is here, and which files there are.
+    Status,
+    /// One document.
+    Document(Key),
+}
+
+impl Subject {
+    /// What a URI names; `None` if nothing that these tools offer.
+    pub fn of(uri: &str, tools: &Tools) -> Option<Self> {
+        let subject = match uri {
+            GRAPH => Subject::Graph,
+            STATUS => Subject::Status,
+            uri => Subject::Document(Key::new(&decoded(uri.strip_prefix(DOCUMENT)?)?).ok()?),
+        };
+        let set = match subject {
+            Subject::Graph => ToolSet::Memory,
+            Subject::Status | Subject::Document(_) => ToolSet::Documents,
+        };
+        tools.has(set).then_some(subject)
+    }
+
+    /// Whether a change of these documents may change it.
+    pub fn is_touched_by(&self, keys: &BTreeSet<Key>) -> bool {
+        match self {
+            Subject::Graph => keys.iter().any(is_of_graph),
+            Subject::Status => !keys.is_empty(),
+            Subject::Document(key) => keys.contains(key),
+        }
+    }
+
+    /// Whether its changes are worth telling of once a second at most.
+    pub fn changes_all_the_time(&self) -> bool {
+        *self == Subject::Status
+    }
+
+    /// Its content, as JSON text; `None` if there is nothing there.
+    ///
+    /// # Errors
+    /// What went wrong, in words.
+    pub fn read(&self, palace: &Palace, by: Option<String>) -> Result<Option<String>, String> {
+        let palace_says = |error: Error| chain(&error);
+        match self {
+            Subject::Graph => {
+                let graph = Memory::new(palace.clone()).by(by).read_graph();
+                graph.map_err(|error| chain(&error)).and_then(|graph| indented(&graph)).map(Some)
+            }
+            Subject::Status => {
+                palace.status().map_err(palace_says).and_then(|s| indented(&s)).map(Some)
+            }
+            Subject::Document(key) => match palace.get(key.as_str()).map_err(palace_says)? {
+                Some(document) => indented(&document).map(Some),
+                None => Ok(None),
+            },
+        }
+    }
+}
+
+/// Whether the list of resources changes with the palace.
+pub(super) fn list_changes(tools: &Tools) -> bool {
+    tools.has(ToolSet::Documents)
+}
+
+/// Whether a document with this key stands in the list. Those of other tool sets can be read and subscribed to, but
+/// there may be a hundred thousand of them.
+pub(super) fn is_listed(key: &Key) -> bool {
+    documents::of_documents_alone(key.as_str())
+}
+
+/// The URIs that hold for many resources.
+pub(super) fn templates(tools: &Tools) -> Vec<ResourceTemplate> {
+    let document = ResourceTemplate::new(format!("{DOCUMENT}{{key}}"), "document")
+        .with_title("Document")
+        .with_description("A document by its key, with its version and what is in conflict")
+        .with_mime_type(JSON);
+    tools.has(ToolSet::Documents).then_some(document).into_iter().collect()
+}
+
+/// A page of the list.
+pub(super) struct Page {
+    pub resources: Vec<Resource>,
+    /// Where the next one starts.
+    pub next_cursor: Option<String>,
+}
+
+/// A page of the list. `None` if the cursor is none of this list.
+pub(super) fn list(
+    palace: &Palace,
+    tools: &Tools,
+    cursor: Option<&str>,
+) -> Option<Result<Page, Error>> {
+    let after = match cursor {
+        None => None,
+        Some(cursor) => Some(Key::new(cursor.strip_prefix(AFTER)?).ok()?),
+    };
+    let first = if after.is_none() { fixed(tools) } else { Vec::new() };
+    if !tools.has(ToolSet::Documents) {
+        return Some(Ok(Page { resources: first, next_cursor: None }));
+    }
+    let after = after.map(|key| key.as_str().to_owned());
+    let found = documents::each_after(palace, "", after, PAGE, |document| resource(&document));
+    Some(found.map(|(listed, more)| {
+        let last = listed.last().map(|(key, _)| format!("{AFTER}{key}"));
+        let listed = listed.into_iter().map(|(_, resource)| resource);
+        let resources = first.into_iter().chain(listed).collect();
+        Page { resources, next_cursor: last.filter(|_| more) }
+    }))
+}
+
+/// Those that are always there.
+fn fixed(tools: &Tools) -> Vec<Resource> {
+    let graph = Resource::new(GRAPH, "knowledge-graph")
+        .with_title("Knowledge Graph")
+        .with_description("The full knowledge graph with all entities and relations")
+        .with_mime_type(JSON);
+    let status = Resource::new(STATUS, "status")
+        .with_title("Palace Status")
+        .with_description("Which processes have the palace open, and the files that it consists of")
+        .with_mime_type(JSON);
+    let all = [(ToolSet::Memory, graph), (ToolSet::Documents, status)];
+    all.into_iter().filter(|(set, _)| tools.has(*set)).map(|(_, resource)| resource).collect()
+}
+
+fn resource(document: &Document) -> (Key, Resource) {
+    let uri = format!("{DOCUMENT}{}", encoded(document.key.as_str()));
+    let resource = Resource::new(uri, document.key.as_str()).with_mime_type(JSON);
+    (document.key.clone(), resource)
+}
+
+/// Percent-encoded, as `{key}` of a URI template is.
+fn encoded(key: &str) -> String {
+    let mut out = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
+                out.push(char::from(byte))
+            }
+            byte => out.push_str(&format!("%{byte:02X}")),
+        }
+    }
+    out
+}
+
+/// `None` if an escape is cut short or the bytes are not text. What need not be escaped may be.
+fn decoded(text: &str) -> Option<String> {
+    let (mut out, mut rest) = (Vec::with_capacity(text.len()), text.as_bytes());
+    while let Some((first, after)) = rest.split_first() {
+        rest = match (first, after) {
+            (b'%', [high, low, after @ ..]) => {
+                let digit = |digit: u8| char::from(digit).to_digit(16);
+                out.push(u8::try_from(digit(*high)? << 4 | digit(*low)?).ok()?);
+                after
+            }
+            (b'%', _) => return None,
+            (byte, after) => {
+                out.push(*byte);
+                after
+            }
+        };
+    }
+    String::from_utf8(out).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::mcp::Offer;
+
+    #[test]
+    fn a_key_survives_its_uri() {
+        let tools = Tools::new(&Offer { sets: vec![ToolSet::Documents] });
+        for key in ["notes/plan", "a b%2F?#", "東京/..", "%"] {
+            let key = Key::new(key).unwrap();
+            let uri = format!("{DOCUMENT}{}", encoded(key.as_str()));
+            assert!(
+                uri.is_ascii() && !uri[DOCUMENT.len()..].contains(['/', ' ', '?', '#']),
+                "{uri}"
+            );
+            assert_eq!(Subject::of(&uri, &tools), Some(Subject::Document(key)));
+        }
+        let plain = Subject::of("palace://document/notes/plan", &tools);
+        assert_eq!(plain, Some(Subject::Document(Key::new("notes/plan").unwrap())));
+        for none in ["", "%", "%4", "%zz", "%ff", "a%0Ab"] {
+            assert_eq!(Subject::of(&format!("{DOCUMENT}{none}"), &tools), None, "{none}");
+        }
+        assert_eq!(Subject::of(GRAPH, &tools), None, "its tool set is not offered");
+    }
+}
