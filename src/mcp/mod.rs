@@ -8,10 +8,11 @@
 mod handler;
 mod memory;
 mod notices;
+mod palace;
 mod serve;
 mod server;
 mod sets;
 
 pub use serve::{ServeError, serve};
 pub use server::Server;
-pub use sets::{Offer, ToolSet};
+pub use sets::{BadPrefix, Offer, Prefix, ToolSet};

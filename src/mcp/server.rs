@@ -4,6 +4,7 @@
 //! that their commits share a sync. Must not know: what a tool does.
 
 use super::notices::{Subscribed, changes};
+use super::palace::Cursors;
 use super::sets::{Offer, Tools};
 use crate::palace::{Palace, chain};
 use rmcp::service::RequestContext;
@@ -24,6 +25,7 @@ pub struct Server {
     /// Held shared by every call while it runs.
     running: Arc<RwLock<()>>,
     pub(super) subscribed: Arc<Subscribed>,
+    pub(super) cursors: Arc<Cursors>,
 }
 
 impl Server {
@@ -31,7 +33,8 @@ impl Server {
     #[must_use]
     pub fn new(palace: Palace, offer: &Offer) -> Self {
         let tools = Arc::new(Tools::new(offer));
-        Server { palace, tools, running: Arc::default(), subscribed: Arc::default() }
+        let (running, subscribed, cursors) = (Arc::default(), Arc::default(), Arc::default());
+        Server { palace, tools, running, subscribed, cursors }
     }
 
     /// Waits until no call is running; none starts after that.
