@@ -8,6 +8,8 @@ use serde::Deserialize;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+// Some clients demand that there are properties, if only none.
+#[schemars(extend("properties" = {}))]
 pub(super) struct Nothing {}
 
 #[derive(Deserialize, JsonSchema)]

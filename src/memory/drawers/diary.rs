@@ -10,6 +10,7 @@ use crate::format::key::Key;
 use crate::memory::{MemoryError, Result, when};
 use crate::palace::read::PAGE_MAX;
 use serde_json::{Map, Value, json};
+use std::sync::atomic::{AtomicI64, Ordering};
 
 /// The most entries of one call.
 pub const ENTRIES_MAX: usize = 100;
@@ -92,11 +93,13 @@ impl Drawers {
 
     /// Unlike a drawer's, the key has something random in it: the same words twice are two entries.
     fn entry_key(&self, entry: &DiaryEntry, now: i64) -> Result<Key> {
-        let time = when::readable(now).replace(['-', ':', 'Z'], "").replace('T', "_");
-        let (seconds, fraction) = time.split_once('.').unwrap_or((&time, ""));
+        let us = next_us(now);
+        let time = when::readable(us / 1_000).replace(['-', ':', 'Z'], "").replace('T', "_");
+        let seconds = time.split('.').next().unwrap_or_default();
+        let fraction = us % 1_000_000;
         let random: String =
             self.palace.unique()?.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-        key_at(&entry.place, &format!("{seconds}{fraction:0<6}_{random}"))
+        key_at(&entry.place, &format!("{seconds}{fraction:06}_{random}"))
     }
 
     /// The newest entries of an agent's diary, at most `last` of them; of one wing, or wherever it wrote.
@@ -117,7 +120,7 @@ impl Drawers {
                 }
             })?;
         }
-        entries.sort_by(|a, b| (b.filed_ms, &b.id).cmp(&(a.filed_ms, &a.id)));
+        entries.sort_by(|a: &Drawer, b: &Drawer| time_in(&b.id).cmp(time_in(&a.id)));
         let total = entries.len();
         entries.truncate(last.clamp(1, ENTRIES_MAX));
         Ok(DiaryPage { entries, total })
@@ -147,4 +150,20 @@ impl Drawers {
         }
         Ok(wings)
     }
+}
+
+/// A time in microseconds that no other entry of this process has, so that entries which it writes within
+/// one millisecond have an order.
+fn next_us(now_ms: i64) -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = now_ms.saturating_mul(1_000);
+    let next = |last: i64| Some(now.max(last.saturating_add(1)));
+    let last = LAST.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+    now.max(last.unwrap_or(0).saturating_add(1))
+}
+
+/// The end of an entry's id: date, time, and what is random.
+fn time_in(id: &str) -> &str {
+    let start = id.rmatch_indices('_').nth(2).map_or(0, |(at, _)| at);
+    id.get(start..).unwrap_or(id)
 }
