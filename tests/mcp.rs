@@ -306,7 +306,7 @@ async fn a_subscriber_is_told_of_what_another_server_writes() {
     let writer = Client::start(&path).await;
     let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let mut command = tokio::process::Command::new(PALACE);
-    command.arg("serve").arg("--palace").arg(&path);
+    command.args(["serve", "--tools", "memory", "--palace"]).arg(&path);
     let child = TokioChildProcess::new(command).unwrap();
     let subscriber = Listener(sender).serve(child).await.unwrap();
     let uri = "memory://knowledge-graph";
@@ -352,7 +352,7 @@ async fn a_listener_of_the_new_era_is_told_too() {
 /// A server with these bytes on its standard input, to its end.
 fn served(palace: &Path, input: &[u8], set: impl FnOnce(&mut Command)) -> Output {
     let mut command = Command::new(PALACE);
-    command.args(["serve", "--palace"]).arg(palace);
+    command.args(["serve", "--tools", "memory", "--palace"]).arg(palace);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     set(&mut command);
     let mut child = command.spawn().unwrap();
@@ -468,7 +468,7 @@ async fn a_terminated_server_seals_its_segment_and_exits_with_0() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let mut child = tokio::process::Command::new(PALACE)
-        .args(["serve", "--palace"])
+        .args(["serve", "--tools", "memory", "--palace"])
         .arg(&path)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

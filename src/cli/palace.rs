@@ -3,7 +3,7 @@
 use super::print::{shown, stdout, tell};
 use super::report::{Exit, Failure, finish};
 use super::{demo, status};
-use crate::mcp::{Offer, ToolSet};
+use crate::mcp::{Offer, Prefix, ToolSet};
 use crate::memory::Memory;
 use crate::palace::{Options, Palace};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -47,8 +47,11 @@ enum Command {
         #[command(flatten)]
         at: At,
         /// Which tools to offer, separated by commas
-        #[arg(long, value_enum, value_delimiter = ',', default_value = "memory")]
+        #[arg(long, value_enum, value_delimiter = ',', default_value = "palace")]
         tools: Vec<Tools>,
+        /// What the names of the tools of the set `palace` begin with; `mempalace_` for clients of MemPalace
+        #[arg(long, value_name = "PREFIX", default_value = "palace_")]
+        tool_prefix: Prefix,
     },
     /// Take in a memory.jsonl of the reference memory server
     Import {
@@ -83,6 +86,8 @@ struct At {
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Tools {
+    /// Drawers in rooms of wings, facts with a time, diaries
+    Palace,
     /// The nine tools of the reference memory server
     Memory,
     /// Shared JSON documents with versions, conflicts and history
@@ -92,6 +97,7 @@ enum Tools {
 impl From<Tools> for ToolSet {
     fn from(tools: Tools) -> Self {
         match tools {
+            Tools::Palace => ToolSet::Palace,
             Tools::Memory => ToolSet::Memory,
             Tools::Documents => ToolSet::Documents,
         }
@@ -108,9 +114,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Serve { at, tools } => {
+        Command::Serve { at, tools, tool_prefix: prefix } => {
             let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
-            let offer = Offer { sets: tools.into_iter().map(ToolSet::from).collect() };
+            let offer = Offer { sets: tools.into_iter().map(ToolSet::from).collect(), prefix };
             crate::mcp::serve(Options::default().program(program).open(at.path()?)?, &offer)?;
             Ok(Exit::Done)
         }

@@ -10,6 +10,7 @@ mod documents;
 mod handler;
 mod memory;
 mod notices;
+mod palace;
 mod resources;
 mod serve;
 mod server;
@@ -18,4 +19,4 @@ mod sets;
 
 pub use serve::{ServeError, serve};
 pub use server::Server;
-pub use sets::{Offer, ToolSet};
+pub use sets::{BadPrefix, Offer, Prefix, ToolSet};

@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn a_key_survives_its_uri() {
-        let tools = Tools::new(&Offer { sets: vec![ToolSet::Documents] });
+        let tools = Tools::new(&Offer { sets: vec![ToolSet::Documents], ..Offer::default() });
         for key in ["notes/plan", "a b%2F?#", "東京/..", "%"] {
             let key = Key::new(key).unwrap();
             let uri = format!("{DOCUMENT}{}", encoded(key.as_str()));

@@ -4,6 +4,7 @@
 //! that their commits share a sync. Must not know: what a tool does.
 
 use super::notices::Notices;
+use super::palace::Cursors;
 use super::session::Session;
 use super::sets::{Offer, Tools};
 use crate::palace::{Palace, chain};
@@ -25,6 +26,7 @@ pub struct Server {
     running: Arc<RwLock<()>>,
     pub(super) notices: Arc<Notices>,
     pub(super) session: Arc<Session>,
+    pub(super) cursors: Arc<Cursors>,
 }
 
 impl Server {
@@ -32,7 +34,8 @@ impl Server {
     #[must_use]
     pub fn new(palace: Palace, offer: &Offer) -> Self {
         let (tools, notices) = (Arc::new(Tools::new(offer)), Notices::new(palace.clone()));
-        Server { palace, tools, running: Arc::default(), notices, session: Arc::default() }
+        let (running, session, cursors) = (Arc::default(), Arc::default(), Arc::default());
+        Server { palace, tools, running, notices, session, cursors }
     }
 
     /// The same for another client: it shares everything but what the client subscribes to.

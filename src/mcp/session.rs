@@ -247,7 +247,10 @@ mod tests {
     async fn what_one_client_subscribes_to_is_told_to_no_other() {
         let dir = tempfile::tempdir().unwrap();
         let palace = Palace::open(dir.path().join("palace")).unwrap();
-        let server = Server::new(palace.clone(), &Offer { sets: vec![ToolSet::Documents] });
+        let server = Server::new(
+            palace.clone(),
+            &Offer { sets: vec![ToolSet::Documents], ..Offer::default() },
+        );
         let (ann, mut to_ann) = client(&server).await;
         let (bob, mut to_bob) = client(&server).await;
         let (a, b) = ("palace://document/a", "palace://document/b");

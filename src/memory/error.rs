@@ -1,10 +1,10 @@
-//! What can go wrong with the knowledge graph, in words that say what to do.
+//! What can go wrong with the domain, in words that say what to do.
 
 use super::keys::ENTITY_NAME_BYTES_MAX;
 use crate::format::key::KeyError;
 use crate::palace;
 
-/// An error of the knowledge graph.
+/// An error of the domain.
 ///
 /// ```
 /// use crdt_palace::memory::MemoryError;
@@ -41,7 +41,37 @@ pub enum MemoryError {
         /// What is wrong with it.
         why: &'static str,
     },
-    /// The key of a relation, which is made of hex digits, was refused.
+    /// An argument that cannot be.
+    #[error("{field}: {why}")]
+    Argument {
+        /// Which.
+        field: &'static str,
+        /// What is wrong with it, and what would be right.
+        why: String,
+    },
+    /// An id that names no drawer.
+    #[error("there is no drawer {id:?}: search and list_drawers give the ids of those there are")]
+    NoDrawer {
+        /// The id.
+        id: String,
+    },
+    /// A fact that nobody has stated.
+    #[error(
+        "{fact:?} was never stated, so it cannot end: kg_query shows what is known of an entity"
+    )]
+    NoFact {
+        /// Subject, predicate, object.
+        fact: String,
+    },
+    /// A fact that is not true at the moment in question.
+    #[error("{fact:?} does not hold at {at}: kg_query shows from when to when it does")]
+    NotThen {
+        /// Subject, predicate, object.
+        fact: String,
+        /// When.
+        at: String,
+    },
+    /// A key that was made here was refused.
     #[error(transparent)]
     Key(#[from] KeyError),
     /// The file to import from cannot be read.
@@ -52,5 +82,11 @@ pub enum MemoryError {
     Write(#[source] std::io::Error),
 }
 
+impl MemoryError {
+    pub(super) fn argument(field: &'static str, why: impl Into<String>) -> Self {
+        MemoryError::Argument { field, why: why.into() }
+    }
+}
+
 /// What the operations return.
-pub type Result<T> = std::result::Result<T, MemoryError>;
+pub type Result<T, E = MemoryError> = std::result::Result<T, E>;

@@ -11,15 +11,20 @@
 //! * `relation/<32 hex digits>` is `{"from", "to", "relationType"}`, filed by its content: whoever
 //!   creates a relation makes the same document.
 
+pub mod drawers;
+pub mod facts;
+
 mod error;
 mod exchange;
 mod keys;
 mod read;
+mod when;
 mod write;
 
 pub use error::{MemoryError, Result};
 pub use exchange::{BadLine, ImportReport};
 pub use keys::{ENTITY_NAME_BYTES_MAX, is_of_graph};
+pub use when::{milliseconds, readable};
 pub use write::{DeletedEntities, DeletedObservations};
 
 use crate::palace::{Outcome, Palace, WriteOptions};

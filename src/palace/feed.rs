@@ -42,6 +42,13 @@ impl fmt::Display for Cursor {
     }
 }
 
+impl Cursor {
+    /// Also has seen this commit. Those of an instance are to be seen in their order.
+    pub fn see(&mut self, commit: &CommitInfo) {
+        self.0.insert(commit.instance, commit.sequence);
+    }
+}
+
 impl FromStr for Cursor {
     type Err = Error;
 
@@ -156,6 +163,23 @@ impl Palace {
         }
         changes.more = queues.values().any(|queue| !queue.is_empty());
         Ok(changes)
+    }
+
+    /// A cursor that has seen what was written before this time, in milliseconds since 1970, by the
+    /// writers' clocks.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    pub fn cursor_at(&self, time_ms: i64) -> Result<Cursor> {
+        let mut cursor = Cursor::default();
+        loop {
+            let page = self.changes_since(&cursor, COMMITS_MAX)?;
+            let before = page.commits.iter().take_while(|commit| commit.time_ms < time_ms);
+            let seen = before.map(|commit| cursor.see(commit)).count();
+            if seen < page.commits.len() || !page.more {
+                return Ok(cursor);
+            }
+        }
     }
 
     /// A cursor that has seen everything that is there now.

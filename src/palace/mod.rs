@@ -9,8 +9,10 @@ pub mod compact;
 pub mod dump;
 pub mod feed;
 pub mod into;
+pub mod keys;
 #[doc(hidden)]
 pub mod policy;
+pub mod ranked;
 pub mod read;
 pub mod search;
 pub mod status;
@@ -157,6 +159,22 @@ impl Palace {
     #[must_use]
     pub fn read_only(&self) -> Option<&'static str> {
         self.shared.root.read_only()
+    }
+
+    /// Who this process is in feeds and history; `None` until it has written.
+    #[must_use]
+    pub fn instance(&self) -> Option<InstanceId> {
+        self.shared.log.instance_if_any()
+    }
+
+    /// 16 bytes that nobody else has.
+    pub(crate) fn unique(&self) -> Result<[u8; 16]> {
+        Ok(self.root().random()?)
+    }
+
+    /// The time, in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> i64 {
+        self.root().fs().now_ms()
     }
 
     pub(crate) fn root(&self) -> &Arc<Root> {

@@ -106,7 +106,7 @@ impl Palace {
         let mut hits = Vec::new();
         for key in candidates.into_iter().filter(|key| wanted(key.as_str())) {
             if let Some(document) = state.read(&key)?
-                && let Some(score) = score(&document.value, &terms)
+                && let Some(score) = score(&words(&text_of(&document.value)), &terms)
             {
                 hits.push(Hit { document, score });
             }
@@ -119,7 +119,8 @@ impl Palace {
     }
 }
 
-fn parse(query: &str) -> Terms {
+/// The words of a query; one that ends in `*` is the beginning of a word.
+pub(super) fn parse(query: &str) -> Terms {
     query.split_whitespace().fold(Terms::default(), |terms, part| match part.strip_suffix('*') {
         Some(start) => terms.prefix(start),
         None => terms.whole(part),
@@ -133,7 +134,7 @@ pub(crate) fn text_of(value: &Map<String, Value>) -> String {
     text
 }
 
-fn collect(value: &Value, text: &mut String) {
+pub(super) fn collect(value: &Value, text: &mut String) {
     match value {
         Value::String(string) => {
             text.push_str(string);
@@ -145,13 +146,12 @@ fn collect(value: &Value, text: &mut String) {
     }
 }
 
-/// `None` if a term is missing.
-fn score(value: &Map<String, Value>, terms: &Terms) -> Option<f64> {
-    let words = words(&text_of(value));
+/// How well a document with these words fits; `None` if a term is missing.
+pub(super) fn score(words: &[String], terms: &Terms) -> Option<f64> {
     let norm = K1 * (1.0 - B + B * words.len() as f64 / USUAL_WORDS);
     let weigh = |count: usize| match count as f64 {
         0.0 => None,
         count => Some(count * (K1 + 1.0) / (count + norm)),
     };
-    terms.counts(&words).into_iter().map(weigh).sum()
+    terms.counts(words).into_iter().map(weigh).sum()
 }

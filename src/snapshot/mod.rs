@@ -13,6 +13,7 @@
 mod build;
 mod codec;
 mod error;
+mod listing;
 mod log;
 mod meta;
 mod open;
@@ -26,6 +27,7 @@ mod tests;
 
 pub use build::Builder;
 pub use error::SnapshotError;
+pub use listing::Listed;
 pub use meta::Meta;
 pub use open::Source;
 pub use words::{Terms, WORD_CHARS_MAX, words};

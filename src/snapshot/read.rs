@@ -150,7 +150,7 @@ impl Snapshot {
 
     /// The number of the first document that begins with `prefix` and is behind `after`, or of the
     /// one that follows where it would be.
-    fn first_of(
+    pub(super) fn first_of(
         &self,
         connection: &Connection,
         prefix: &str,

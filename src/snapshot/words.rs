@@ -154,6 +154,14 @@ impl Terms {
         each_word(text, |word| self.0.push(Term { word: word.to_owned(), prefix: false }));
     }
 
+    /// Each of them by itself, without repetitions.
+    pub fn each(&self) -> impl Iterator<Item = Terms> {
+        let first =
+            |n: usize, term: &Term| self.0.iter().position(|other| other == term) == Some(n);
+        let distinct = self.0.iter().enumerate().filter(move |(n, term)| first(*n, term));
+        distinct.map(|(_, term)| Terms(vec![term.clone()]))
+    }
+
     /// Whether there is nothing to look for. Such terms accept no document.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -31,9 +31,14 @@ impl Client {
         Self::start_as(palace, ClientLifecycleMode::Initialize).await
     }
 
+    /// A client of the tools of the reference memory server.
     pub async fn start_as(palace: &Path, era: ClientLifecycleMode) -> Self {
+        Self::start_with(palace, era, &["--tools", "memory"]).await
+    }
+
+    pub async fn start_with(palace: &Path, era: ClientLifecycleMode, options: &[&str]) -> Self {
         let mut command = tokio::process::Command::new(PALACE);
-        command.arg("serve").arg("--palace").arg(palace);
+        command.arg("serve").args(options).arg("--palace").arg(palace);
         let name = Implementation::new("test-client", "1.2");
         let config = ClientConfig::new(ClientCapabilities::default(), name);
         let child = TokioChildProcess::new(command).unwrap();

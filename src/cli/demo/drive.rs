@@ -103,7 +103,7 @@ impl Plan {
     async fn start(&self, number: usize) -> Result<Server, DemoError> {
         let program = std::env::current_exe().map_err(system("find this program"))?;
         let mut command = tokio::process::Command::new(program);
-        command.arg("serve").arg("--palace").arg(&self.palace);
+        command.args(["serve", "--tools", "memory", "--palace"]).arg(&self.palace);
         let child = TokioChildProcess::new(command).map_err(system("start a server"))?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
         let name = Implementation::new("crdt-palace-demo", env!("CARGO_PKG_VERSION"));

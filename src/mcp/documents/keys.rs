@@ -10,11 +10,11 @@ use crate::format::key::KEY_BYTES_MAX;
 
 /// What the keys of a domain start with, and which tools write there.
 const DOMAINS: [(&str, &str); 5] = [
-    ("diary/", "the diary"),
-    ("drawer/", "the drawers"),
+    ("drawer/", "the drawers and diaries"),
     ("entity/", "the knowledge graph"),
+    ("fact/", "the facts"),
+    ("moved/", "the drawers and diaries"),
     ("relation/", "the knowledge graph"),
-    ("triple/", "the facts"),
 ];
 
 fn domain(key: &str) -> Option<(&'static str, &'static str)> {

@@ -1,0 +1,324 @@
+//! What the tools take. The names are MemPalace's; an argument that a tool does not know is refused, because
+//! a misspelt one would be a call that silently did something else.
+
+use crate::memory::MemoryError;
+use crate::memory::facts::Direction;
+use rmcp::schemars::{self, JsonSchema};
+use serde::Deserialize;
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+// Some clients demand that there are properties, if only none.
+#[schemars(extend("properties" = {}))]
+pub(super) struct Nothing {}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListWings {
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListRooms {
+    /// Only the rooms of this wing
+    pub wing: Option<String>,
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Search {
+    /// Words or a question, at most 250 characters; plan* finds planning too
+    pub query: String,
+    /// How many results, 1 to 100; 5 if not given
+    pub limit: Option<i64>,
+    /// Only in this wing
+    pub wing: Option<String>,
+    /// Only in rooms of this name
+    pub room: Option<String>,
+    /// Only what was filed at this time or later: 2026-03-01, or 2026-03-01T10:00:00Z
+    pub since: Option<String>,
+    /// Only what was filed before this time
+    pub before: Option<String>,
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct CheckDuplicate {
+    /// The text to look for
+    pub content: String,
+    /// How similar, over 0 to 1; 0.9 if not given
+    pub threshold: Option<f64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AddDrawer {
+    /// The person or project, at most 128 characters
+    pub wing: String,
+    /// The topic, at most 128 characters
+    pub room: String,
+    /// The text, word for word, at most 100,000 characters
+    pub content: String,
+    /// Where it comes from
+    pub source_file: Option<String>,
+    /// Who files it
+    pub added_by: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetDrawer {
+    /// The drawer's id
+    pub drawer_id: String,
+    /// Of a long text: the next_offset of the call before
+    pub offset: Option<i64>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct GetDrawers {
+    /// The ids, at most 500
+    pub drawer_ids: Vec<String>,
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ListDrawers {
+    /// Only in this wing
+    pub wing: Option<String>,
+    /// Only in rooms of this name
+    pub room: Option<String>,
+    /// How many, 1 to 100; 20 if not given
+    pub limit: Option<i64>,
+    /// How many to leave out; a cursor is better, as it is exact while others write
+    pub offset: Option<i64>,
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UpdateDrawer {
+    /// The drawer's id, which stays the same
+    pub drawer_id: String,
+    /// The new text
+    pub content: Option<String>,
+    /// The wing to move it to
+    pub wing: Option<String>,
+    /// The room to move it to
+    pub room: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteDrawer {
+    /// The drawer's id
+    pub drawer_id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DeleteDrawers {
+    /// The ids, at most 500
+    pub drawer_ids: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct CheckpointItem {
+    /// The person or project
+    pub wing: String,
+    /// The topic
+    pub room: String,
+    /// The text, word for word
+    pub content: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(inline)]
+pub(super) struct CheckpointDiary {
+    /// Whose diary
+    pub agent_name: String,
+    /// What to write down
+    pub entry: String,
+    /// The topic; general if not given
+    pub topic: Option<String>,
+    /// The wing; the agent's own if not given
+    pub wing: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Checkpoint {
+    /// What to file, at most 100
+    pub items: Vec<CheckpointItem>,
+    /// An entry of a diary, written in the same commit
+    pub diary: Option<CheckpointDiary>,
+    /// An item is not filed if there is a drawer as similar as this, over 0 to 1; 0.9 if not given
+    pub dedup_threshold: Option<f64>,
+    /// Who files them
+    pub added_by: Option<String>,
+}
+
+/// Which facts of the entity
+#[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "lowercase")]
+#[schemars(inline)]
+pub(super) enum Ends {
+    Outgoing,
+    Incoming,
+    #[default]
+    Both,
+}
+
+impl From<Ends> for Direction {
+    fn from(ends: Ends) -> Self {
+        match ends {
+            Ends::Outgoing => Direction::Outgoing,
+            Ends::Incoming => Direction::Incoming,
+            Ends::Both => Direction::Both,
+        }
+    }
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KgQuery {
+    /// Whose facts; whatever the case
+    pub entity: String,
+    /// Only what held then: 2026-03-01, or 2026-03-01T10:00:00Z
+    pub as_of: Option<String>,
+    /// outgoing: it is the subject; incoming: the object; both if not given
+    pub direction: Option<Ends>,
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KgAdd {
+    /// Who or what
+    pub subject: String,
+    /// Does, has or is what, such as works_at
+    pub predicate: String,
+    /// To whom or what
+    pub object: String,
+    /// Since when: 2026-03-01, or 2026-03-01T10:00:00Z
+    pub valid_from: Option<String>,
+    /// Until when
+    pub valid_to: Option<String>,
+    /// Where it comes from: a closet
+    pub source_closet: Option<String>,
+    /// Where it comes from: a file
+    pub source_file: Option<String>,
+    /// Where it comes from: a drawer's id
+    pub source_drawer_id: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KgInvalidate {
+    /// Who or what
+    pub subject: String,
+    /// Does, has or is what
+    pub predicate: String,
+    /// To whom or what
+    pub object: String,
+    /// When it ended: 2026-03-01, or 2026-03-01T10:00:00Z; today if not given
+    pub ended: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KgSupersede {
+    /// Who or what
+    pub subject: String,
+    /// Does, has or is what
+    pub predicate: String,
+    /// What was true
+    pub old_object: String,
+    /// What is true instead
+    pub new_object: String,
+    /// From when on: 2026-03-01, or 2026-03-01T10:00:00Z; today if not given
+    pub at: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KgTimeline {
+    /// Whose facts; everybody's if not given
+    pub entity: Option<String>,
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DiaryWrite {
+    /// Whose diary
+    pub agent_name: String,
+    /// What to write down, at most 100,000 characters
+    pub entry: String,
+    /// The topic; general if not given
+    pub topic: Option<String>,
+    /// The wing; the agent's own if not given
+    pub wing: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct DiaryRead {
+    /// Whose diary
+    pub agent_name: String,
+    /// How many entries, the newest first, 1 to 100; 10 if not given
+    pub last_n: Option<i64>,
+    /// Only in this wing
+    pub wing: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct ChangesSince {
+    /// The next_cursor of the call before. Without it and since, nothing but a cursor to start from comes back
+    pub cursor: Option<String>,
+    /// Instead of a cursor: a time, 2026-03-01 or 2026-03-01T10:00:00Z
+    pub since: Option<String>,
+    /// How many commits, 1 to 100; 20 if not given
+    pub limit: Option<i64>,
+    /// Also what this server wrote; false if not given
+    pub include_own: Option<bool>,
+}
+
+/// A number of things to give.
+pub(super) fn limit(
+    field: &'static str,
+    given: Option<i64>,
+    usual: usize,
+    most: usize,
+) -> Result<usize, MemoryError> {
+    let Some(given) = given else { return Ok(usual) };
+    usize::try_from(given).ok().filter(|given| (1..=most).contains(given)).ok_or_else(|| {
+        MemoryError::Argument {
+            field,
+            why: format!("it is {given}: pass a number from 1 to {most}"),
+        }
+    })
+}
+
+/// A number of things to leave out.
+pub(super) fn offset(given: Option<i64>) -> Result<usize, MemoryError> {
+    usize::try_from(given.unwrap_or(0)).map_err(|_| MemoryError::Argument {
+        field: "offset",
+        why: "it is negative: pass 0 or more".to_owned(),
+    })
+}

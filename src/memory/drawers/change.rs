@@ -1,0 +1,181 @@
+//! Changing, moving and deleting drawers.
+//!
+//! Invariants: an id stays good, whatever of its drawer changes; two who change different things of one
+//! drawer both keep their work, and of two texts written at once both can be seen. A delete hides a drawer,
+//! and a change made at the same time brings it back whole.
+
+use super::place::{Place, moved_key, name, parts};
+use super::{Drawer, Drawers, drawer_of, file, no_drawer, place_of};
+use crate::format::key::Key;
+use crate::memory::{MemoryError, Result};
+use crate::merge::{Conflict, MergeError};
+use crate::palace::{Draft, Error};
+use serde_json::{Map, Value, json};
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+/// The most drawers that one call deletes or reads.
+pub const IDS_MAX: usize = 500;
+
+/// What shall be different.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Change<'a> {
+    /// The text.
+    pub content: Option<&'a str>,
+    /// The wing.
+    pub wing: Option<&'a str>,
+    /// The room.
+    pub room: Option<&'a str>,
+}
+
+/// What became of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changed {
+    /// The drawer as it is now.
+    pub drawer: Drawer,
+    /// False if it was like that.
+    pub changed: bool,
+    /// What several writers had set at once, and this settled.
+    pub settled: Vec<Conflict>,
+}
+
+/// What [`Drawers::delete`] did.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Deleted {
+    /// These were there, each with its last version.
+    pub deleted: Vec<(String, String)>,
+    /// These were not.
+    pub not_found: Vec<String>,
+}
+
+impl Drawers {
+    /// Changes the text of a drawer, moves it, or both. Its id stays.
+    ///
+    /// # Errors
+    /// [`MemoryError::NoDrawer`], [`MemoryError::Argument`], or what the palace says; nothing was written
+    /// then.
+    pub fn update(&self, id: &str, change: Change<'_>) -> Result<Changed> {
+        let found = self.document(id)?.ok_or_else(|| no_drawer(id))?;
+        if found.value.contains_key("agent") {
+            let why = format!("{id} is an entry of a diary, which only grows: write another entry");
+            return Err(MemoryError::argument("drawer_id", why));
+        }
+        let key = found.key.clone();
+        let (patch, place) = patch(&place_of(&found), change)?;
+        let (gone, settled) = (Cell::new(false), RefCell::default());
+        let mut batch = self.palace.batch();
+        batch.write(key.clone(), |draft| apply(draft, &patch, &gone, &settled));
+        if !is_at(&key, &place) {
+            let moved = moved_key(&key)?;
+            let note = Map::from_iter([("drawer".to_owned(), json!(id))]);
+            batch.write(moved.clone(), move |draft| draft.file(&moved, &note));
+        }
+        let outcomes = match batch.commit(&self.options()) {
+            Err(Error::Document { .. }) if gone.get() => return Err(no_drawer(id)),
+            result => result?.outcomes,
+        };
+        let now = self.palace.get(key.as_str())?.unwrap_or(found);
+        let changed = outcomes.first().is_some_and(|outcome| outcome.changed);
+        Ok(Changed { drawer: drawer_of(now), changed, settled: settled.into_inner() })
+    }
+
+    /// Deletes drawers, all in one commit. What is not there needs no deleting.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`], or what the palace says; nothing was
+    /// written then.
+    pub fn delete(&self, ids: &[String]) -> Result<Deleted> {
+        let (mut result, mut keys) = (Deleted::default(), Vec::new());
+        for id in distinct(ids)? {
+            match self.document(id)? {
+                Some(document) => keys.push((document.key, id)),
+                None => result.not_found.push(id.clone()),
+            }
+        }
+        if keys.is_empty() {
+            return Ok(result);
+        }
+        let mut batch = self.palace.batch();
+        for (key, _) in &keys {
+            batch.write(key.clone(), delete);
+        }
+        let outcomes = batch.commit(&self.options())?.outcomes;
+        for ((_, id), outcome) in keys.into_iter().zip(outcomes) {
+            match outcome.changed {
+                true => result.deleted.push((id.clone(), outcome.etag.to_string())),
+                // Somebody else was faster.
+                false => result.not_found.push(id.clone()),
+            }
+        }
+        Ok(result)
+    }
+
+    /// The drawers with these ids, in their order, and the ids that name none.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`], or what the palace says.
+    pub fn get_all(&self, ids: &[String]) -> Result<(Vec<Drawer>, Vec<String>)> {
+        let (mut drawers, mut not_found) = (Vec::new(), Vec::new());
+        for id in distinct(ids)? {
+            match self.document(id)? {
+                Some(document) => drawers.push(drawer_of(document)),
+                None => not_found.push(id.clone()),
+            }
+        }
+        Ok((drawers, not_found))
+    }
+}
+
+/// Each id once; two of them may stand for one drawer only if they are the same.
+fn distinct(ids: &[String]) -> Result<impl Iterator<Item = &String>> {
+    if ids.is_empty() || ids.len() > IDS_MAX {
+        let why = format!("pass 1 to {IDS_MAX} ids, not {}", ids.len());
+        return Err(MemoryError::argument("drawer_ids", why));
+    }
+    let mut seen = BTreeSet::new();
+    Ok(ids.iter().filter(move |id| seen.insert(*id)))
+}
+
+/// The fields that shall be different, checked, and where the drawer is then.
+fn patch(place: &Place, change: Change<'_>) -> Result<(Map<String, Value>, Place)> {
+    let mut patch = Map::new();
+    if let Some(content) = change.content {
+        patch.insert("content".to_owned(), json!(file::checked("content", content)?));
+    }
+    let named = |field, given: Option<&str>| given.map(|text| name(field, text)).transpose();
+    let (wing, room) = (named("wing", change.wing)?, named("room", change.room)?);
+    let place =
+        Place::new(wing.as_ref().unwrap_or(&place.wing), room.as_ref().unwrap_or(&place.room))?;
+    patch.extend(wing.map(|wing| ("wing".to_owned(), json!(wing))));
+    patch.extend(room.map(|room| ("room".to_owned(), json!(room))));
+    if patch.is_empty() {
+        let why = "nothing is to be changed: pass at least one of content, wing and room";
+        return Err(MemoryError::argument("content", why));
+    }
+    Ok((patch, place))
+}
+
+/// Whether a drawer is where it was filed.
+fn is_at(key: &Key, place: &Place) -> bool {
+    parts(key).is_some_and(|(wing, room, _)| wing == place.wing && room == place.room)
+}
+
+fn apply(
+    draft: &mut Draft<'_>,
+    patch: &Map<String, Value>,
+    gone: &Cell<bool>,
+    settled: &RefCell<Vec<Conflict>>,
+) -> Result<(), MergeError> {
+    if !draft.exists() {
+        gone.set(true);
+        return Err(MergeError::Refused { why: "it was deleted".to_owned() });
+    }
+    let named =
+        |conflict: &Conflict| patch.keys().any(|field| conflict.path == format!("/{field}"));
+    settled.replace(draft.view()?.conflicts.into_iter().filter(named).collect());
+    draft.patch(patch)
+}
+
+fn delete(draft: &mut Draft<'_>) -> Result<(), MergeError> {
+    if draft.exists() { draft.delete() } else { Ok(()) }
+}

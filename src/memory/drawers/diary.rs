@@ -1,0 +1,172 @@
+//! Diaries: what an agent writes down for itself, entry by entry.
+//!
+//! Invariant: an entry is never changed, and no two are one, however many processes write for one agent at
+//! once. An entry is a drawer in the room `diary`, so that it is counted, listed and found as all others.
+
+use super::file::{Filed, Item, checked};
+use super::place::{DIARY, DRAWERS, Place, drawer_id, key_at, name};
+use super::{Drawer, Drawers, FILINGS, drawer_of};
+use crate::format::key::Key;
+use crate::memory::{MemoryError, Result, when};
+use crate::palace::read::PAGE_MAX;
+use serde_json::{Map, Value, json};
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// The most entries of one call.
+pub const ENTRIES_MAX: usize = 100;
+
+/// What to write down.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiaryEntry {
+    agent: String,
+    topic: String,
+    entry: String,
+    place: Place,
+}
+
+/// The newest entries of a diary.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DiaryPage {
+    /// Newest first.
+    pub entries: Vec<Drawer>,
+    /// How many there are in all.
+    pub total: usize,
+}
+
+impl DiaryEntry {
+    /// An entry of this agent's diary. The topic is "general" unless named, the wing `wing_<agent>`.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`].
+    pub fn new(agent: &str, entry: &str, topic: Option<&str>, wing: Option<&str>) -> Result<Self> {
+        let agent = name("agent_name", agent)?;
+        let topic = name("topic", topic.unwrap_or("general"))?;
+        let own = format!("wing_{}", agent.to_lowercase().replace(' ', "_"));
+        let place = Place::new(wing.unwrap_or(&own), DIARY)?;
+        Ok(DiaryEntry { agent, topic, entry: checked("entry", entry)?.to_owned(), place })
+    }
+
+    fn value(&self, now: i64) -> Map<String, Value> {
+        Map::from_iter([
+            ("wing".to_owned(), json!(self.place.wing)),
+            ("room".to_owned(), json!(self.place.room)),
+            ("content".to_owned(), json!(self.entry)),
+            ("agent".to_owned(), json!(self.agent)),
+            ("topic".to_owned(), json!(self.topic)),
+            (FILINGS.to_owned(), json!([{ "at": now }])),
+        ])
+    }
+}
+
+/// The id and the version of an entry that was written.
+pub type Entered = (String, String);
+
+impl Drawers {
+    /// Writes an entry, and says its id and version.
+    ///
+    /// # Errors
+    /// What the palace says.
+    pub fn write_diary(&self, entry: &DiaryEntry) -> Result<Entered> {
+        self.checkpoint(&[], Some(entry))?
+            .1
+            .ok_or_else(|| MemoryError::argument("entry", "not written"))
+    }
+
+    /// Files items and writes an entry, all in one commit.
+    ///
+    /// # Errors
+    /// As [`Drawers::file`].
+    pub fn checkpoint(
+        &self,
+        items: &[Item],
+        entry: Option<&DiaryEntry>,
+    ) -> Result<(Vec<Filed>, Option<Entered>)> {
+        let now = self.palace.now_ms();
+        let key = entry.map(|entry| self.entry_key(entry, now)).transpose()?;
+        let (filed, others) = self.file_with(items, |batch| {
+            if let (Some(entry), Some(key)) = (entry, &key) {
+                let value = entry.value(now);
+                batch.write(key.clone(), move |draft| draft.put(&value));
+            }
+            Ok(())
+        })?;
+        let id = key.as_ref().and_then(drawer_id);
+        Ok((filed, id.zip(others.first().map(|outcome| outcome.etag.to_string()))))
+    }
+
+    /// Unlike a drawer's, the key has something random in it: the same words twice are two entries.
+    fn entry_key(&self, entry: &DiaryEntry, now: i64) -> Result<Key> {
+        let us = next_us(now);
+        let time = when::readable(us / 1_000).replace(['-', ':', 'Z'], "").replace('T', "_");
+        let seconds = time.split('.').next().unwrap_or_default();
+        let fraction = us % 1_000_000;
+        let random: String =
+            self.palace.unique()?.iter().take(6).map(|byte| format!("{byte:02x}")).collect();
+        key_at(&entry.place, &format!("{seconds}{fraction:06}_{random}"))
+    }
+
+    /// The newest entries of an agent's diary, at most `last` of them; of one wing, or wherever it wrote.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`], or what the palace says.
+    pub fn read_diary(&self, agent: &str, wing: Option<&str>, last: usize) -> Result<DiaryPage> {
+        let agent = name("agent_name", agent)?;
+        let wings = match wing {
+            Some(wing) => vec![name("wing", wing)?],
+            None => self.wings()?,
+        };
+        let mut entries = Vec::new();
+        for wing in wings {
+            self.each_entry(&wing, |drawer| {
+                if drawer.diary.as_ref().is_some_and(|(whose, _)| *whose == agent) {
+                    entries.push(drawer);
+                }
+            })?;
+        }
+        entries.sort_by(|a: &Drawer, b: &Drawer| time_in(&b.id).cmp(time_in(&a.id)));
+        let total = entries.len();
+        entries.truncate(last.clamp(1, ENTRIES_MAX));
+        Ok(DiaryPage { entries, total })
+    }
+
+    fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {
+        let (prefix, mut cursor) = (format!("{DRAWERS}{wing}/{DIARY}/"), None::<String>);
+        loop {
+            let page = self.palace.scan(&prefix, cursor.as_deref(), PAGE_MAX)?;
+            page.documents.into_iter().map(drawer_of).for_each(&mut take);
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// The wings that something was filed in, found by leaping from one to the next.
+    fn wings(&self) -> Result<Vec<String>> {
+        let (mut wings, mut after) = (Vec::new(), None::<String>);
+        while let Some(key) = self.palace.keys(DRAWERS, after.as_deref(), 1)?.into_iter().next() {
+            let rest = key.as_str().strip_prefix(DRAWERS).unwrap_or_default();
+            let wing = rest.split('/').next().unwrap_or_default().to_owned();
+            // Behind every key of this wing.
+            after = Some(format!("{DRAWERS}{wing}/\u{10ffff}"));
+            wings.push(wing);
+        }
+        Ok(wings)
+    }
+}
+
+/// A time in microseconds that no other entry of this process has, so that entries which it writes within
+/// one millisecond have an order.
+fn next_us(now_ms: i64) -> i64 {
+    static LAST: AtomicI64 = AtomicI64::new(0);
+    let now = now_ms.saturating_mul(1_000);
+    let next = |last: i64| Some(now.max(last.saturating_add(1)));
+    let last = LAST.fetch_update(Ordering::SeqCst, Ordering::SeqCst, next);
+    now.max(last.unwrap_or(0).saturating_add(1))
+}
+
+/// The end of an entry's id: date, time, and what is random.
+fn time_in(id: &str) -> &str {
+    let start = id.rmatch_indices('_').nth(2).map_or(0, |(at, _)| at);
+    id.get(start..).unwrap_or(id)
+}

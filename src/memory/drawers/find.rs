@@ -1,0 +1,167 @@
+//! Finding drawers by words.
+//!
+//! Invariant: a drawer is found by what it is now, and by where it is now.
+
+use super::list::{Moved, Within};
+use super::place::parts;
+use super::{Drawer, Drawers, drawer_of, filed_ms, place_of};
+use crate::format::key::Key;
+use crate::memory::{MemoryError, Result};
+use crate::palace::Document;
+use crate::palace::ranked::{Question, Rank, Ranked};
+use crate::snapshot::words;
+
+/// The longest query, in characters.
+pub const QUERY_CHARS_MAX: usize = 250;
+/// The most hits of one call.
+pub const HITS_MAX: usize = 100;
+/// How much of a drawer's text a snippet shows, in characters.
+pub const SNIPPET_CHARS: usize = 400;
+/// How much of that stands before the first word that was found.
+const BEFORE_CHARS: usize = 80;
+/// The fields that are searched.
+pub(super) const SEARCHED: [&str; 5] = ["content", "wing", "room", "agent", "topic"];
+
+/// What to look for.
+#[derive(Clone, Copy, Debug)]
+pub struct Search<'a> {
+    /// Words, or a question.
+    pub query: &'a str,
+    /// Only in this wing.
+    pub wing: Option<&'a str>,
+    /// Only in rooms of this name.
+    pub room: Option<&'a str>,
+    /// Only what was filed at this time or later: milliseconds since 1970.
+    pub since_ms: Option<i64>,
+    /// Only what was filed before this time.
+    pub before_ms: Option<i64>,
+    /// Only what comes behind: what an earlier call gave as `next`.
+    pub after: Option<&'a str>,
+    /// At most so many, 1 to [`HITS_MAX`].
+    pub limit: usize,
+}
+
+impl Default for Search<'_> {
+    fn default() -> Self {
+        let (wing, room, since_ms, before_ms, after) = (None, None, None, None, None);
+        Search { query: "", wing, room, since_ms, before_ms, after, limit: 5 }
+    }
+}
+
+/// A drawer that was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Hit {
+    /// The drawer.
+    pub drawer: Drawer,
+    /// How well its words fit: BM25, comparable within one query.
+    pub score: f64,
+    /// How many of the query's words it has.
+    pub words: usize,
+    /// Where they were found: "content", "metadata", or "content+metadata".
+    pub matched_via: &'static str,
+    /// The text around the first of them; all of it if it is short.
+    pub snippet: String,
+    /// The cursor for what comes behind this hit.
+    pub next: String,
+}
+
+/// What was found.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Found {
+    /// Best first.
+    pub hits: Vec<Hit>,
+    /// Whether there is more.
+    pub more: bool,
+}
+
+impl Drawers {
+    /// The drawers with the most words of a query, best first.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`], or what the palace says.
+    pub fn search(&self, search: &Search<'_>) -> Result<Found> {
+        if search.query.chars().count() > QUERY_CHARS_MAX {
+            let why = format!(
+                "it is longer than {QUERY_CHARS_MAX} characters: keep the words that tell most"
+            );
+            return Err(MemoryError::argument("query", why));
+        }
+        let within = Within::new(search.wing, search.room)?;
+        let after: Option<Rank> = search.after.map(str::parse).transpose()?;
+        let moved = self.moved()?;
+        let limit = search.limit.clamp(1, HITS_MAX);
+        let mut found = self.palace.ranked(&Question {
+            query: search.query,
+            every: false,
+            keys: &|key| may_be_there(key, &within, &moved),
+            documents: &|document| is_there(document, &within, search),
+            fields: &SEARCHED,
+            after: after.as_ref(),
+            limit: limit + 1,
+        })?;
+        let more = found.len() > limit;
+        found.truncate(limit);
+        let asked = words(search.query);
+        Ok(Found { hits: found.into_iter().map(|ranked| hit(ranked, &asked)).collect(), more })
+    }
+}
+
+fn may_be_there(key: &Key, within: &Within, moved: &Moved) -> bool {
+    match parts(key) {
+        Some((wing, room, _)) => within.has(wing, room) || moved.contains_key(key),
+        None => false,
+    }
+}
+
+fn is_there(document: &Document, within: &Within, search: &Search<'_>) -> bool {
+    let place = place_of(document);
+    let filed = filed_ms(&document.value);
+    within.has(&place.wing, &place.room)
+        && search.since_ms.is_none_or(|since| filed.is_some_and(|filed| filed >= since))
+        && search.before_ms.is_none_or(|before| filed.is_some_and(|filed| filed < before))
+}
+
+fn hit(ranked: Ranked, asked: &[String]) -> Hit {
+    let Ranked { document, rank } = ranked;
+    let drawer = drawer_of(document);
+    let has =
+        |text: &str| words(text).iter().any(|word| asked.iter().any(|asked| fits(word, asked)));
+    let place = format!("{} {}", drawer.place.wing, drawer.place.room);
+    let about = drawer.diary.iter().any(|(agent, topic)| has(agent) || has(topic));
+    let matched_via = match (has(&drawer.content), has(&place) || about) {
+        (true, false) => "content",
+        (true, true) => "content+metadata",
+        (false, _) => "metadata",
+    };
+    let snippet = snippet(&drawer.content, asked);
+    Hit {
+        score: rank.score,
+        words: rank.words,
+        next: rank.to_string(),
+        drawer,
+        matched_via,
+        snippet,
+    }
+}
+
+/// Also a longer word, which `plan*` asks for; for the words of a snippet that is good enough.
+fn fits(word: &str, asked: &str) -> bool {
+    word.starts_with(asked)
+}
+
+/// The text around the first word that was asked for, or its beginning.
+fn snippet(content: &str, asked: &[String]) -> String {
+    let length = content.chars().count();
+    if length <= 2 * SNIPPET_CHARS {
+        return content.to_owned();
+    }
+    let telling = |part: &&str| words(part).iter().any(|w| w.len() > 3 && asked.contains(w));
+    let first = content.split_whitespace().find(telling);
+    // Both are parts of the same text.
+    let at = first.map_or(0, |part| part.as_ptr().addr() - content.as_ptr().addr());
+    let before = content.get(..at).map_or(0, |before| before.chars().count());
+    let start = before.saturating_sub(BEFORE_CHARS).min(length - SNIPPET_CHARS);
+    let middle: String = content.chars().skip(start).take(SNIPPET_CHARS).collect();
+    let (left, right) = (start > 0, start + SNIPPET_CHARS < length);
+    format!("{}{middle}{}", if left { "…" } else { "" }, if right { "…" } else { "" })
+}

@@ -1,0 +1,163 @@
+//! Which drawers there are, and how many of them where.
+//!
+//! Invariant: this costs a look at the keys, and at the few drawers that were moved; no other is read unless
+//! it is part of the answer.
+
+use super::place::{DRAWERS, MOVED, Place, moved_drawer, name, parts};
+use super::{Drawer, Drawers, drawer_of, place_of};
+use crate::format::key::Key;
+use crate::memory::{MemoryError, Result};
+use crate::palace::keys::KEYS_MAX;
+use std::collections::{BTreeMap, HashMap};
+
+/// How many drawers each room of each wing has.
+pub type Counts = BTreeMap<String, BTreeMap<String, usize>>;
+
+/// Some drawers.
+#[derive(Clone, Debug, PartialEq)]
+pub struct DrawerPage {
+    /// In the order of their keys.
+    pub drawers: Vec<Drawer>,
+    /// How many there are in all.
+    pub total: usize,
+    /// For what comes behind; `None` if nothing does.
+    pub next: Option<String>,
+}
+
+/// Which wing, and which room: `None` for any.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Within {
+    pub wing: Option<String>,
+    pub room: Option<String>,
+}
+
+impl Within {
+    pub fn new(wing: Option<&str>, room: Option<&str>) -> Result<Self> {
+        let named = |field, text: Option<&str>| text.map(|text| name(field, text)).transpose();
+        Ok(Within { wing: named("wing", wing)?, room: named("room", room)? })
+    }
+
+    pub fn has(&self, wing: &str, room: &str) -> bool {
+        self.wing.as_deref().is_none_or(|wanted| wanted == wing)
+            && self.room.as_deref().is_none_or(|wanted| wanted == room)
+    }
+
+    /// What the keys of drawers that were filed there start with.
+    fn prefix(&self) -> String {
+        match (&self.wing, &self.room) {
+            (Some(wing), Some(room)) => format!("{DRAWERS}{wing}/{room}/"),
+            (Some(wing), None) => format!("{DRAWERS}{wing}/"),
+            (None, _) => DRAWERS.to_owned(),
+        }
+    }
+}
+
+/// The drawers that are not where they were filed, and where they are.
+pub(super) type Moved = HashMap<Key, Place>;
+
+impl Drawers {
+    /// How many drawers there are in each room of each wing, or of one.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`], or what the palace says.
+    pub fn counts(&self, wing: Option<&str>) -> Result<Counts> {
+        let mut counts = Counts::new();
+        self.each(&Within::new(wing, None)?, |_, wing, room| {
+            if let Some(count) = counts.get_mut(wing).and_then(|rooms| rooms.get_mut(room)) {
+                *count += 1;
+                return;
+            }
+            counts.entry(wing.to_owned()).or_default().insert(room.to_owned(), 1);
+        })?;
+        Ok(counts)
+    }
+
+    /// The drawers of a wing, a room or both, at most `limit` of them. `after` is what an earlier page gave as
+    /// `next`; without it, the first `offset` are left out.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`], or what the palace says.
+    pub fn list(
+        &self,
+        wing: Option<&str>,
+        room: Option<&str>,
+        after: Option<&str>,
+        offset: usize,
+        limit: usize,
+    ) -> Result<DrawerPage> {
+        let mut keys = Vec::new();
+        self.each(&Within::new(wing, room)?, |key, _, _| keys.push(key.clone()))?;
+        keys.sort_unstable();
+        let total = keys.len();
+        let start = match after {
+            None => offset.min(total),
+            Some(after) if after.starts_with(DRAWERS) => {
+                keys.partition_point(|key| key.as_str() <= after)
+            }
+            Some(after) => return Err(bad_cursor(after)),
+        };
+        let mut page = DrawerPage { drawers: Vec::new(), total, next: None };
+        for key in keys.iter().skip(start) {
+            if page.drawers.len() == limit {
+                return Ok(page);
+            }
+            page.drawers.extend(self.palace.get(key.as_str())?.map(drawer_of));
+            page.next = Some(key.as_str().to_owned());
+        }
+        page.next = None;
+        Ok(page)
+    }
+
+    /// Names every drawer there, with its wing and room.
+    pub(super) fn each(
+        &self,
+        within: &Within,
+        mut take: impl FnMut(&Key, &str, &str),
+    ) -> Result<()> {
+        let moved = self.moved()?;
+        let (prefix, mut after) = (within.prefix(), None::<String>);
+        loop {
+            let keys = self.palace.keys(&prefix, after.as_deref(), KEYS_MAX)?;
+            for key in keys.iter().filter(|key| !moved.contains_key(*key)) {
+                if let Some((wing, room, _)) = parts(key).filter(|(w, r, _)| within.has(w, r)) {
+                    take(key, wing, room);
+                }
+            }
+            match keys.last() {
+                Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
+                _ => break,
+            }
+        }
+        for (key, place) in &moved {
+            if within.has(&place.wing, &place.room) {
+                take(key, &place.wing, &place.room);
+            }
+        }
+        Ok(())
+    }
+
+    /// The drawers that were moved, and where they are now.
+    pub(super) fn moved(&self) -> Result<Moved> {
+        let (mut moved, mut after) = (Moved::new(), None::<String>);
+        loop {
+            let keys = self.palace.keys(MOVED, after.as_deref(), KEYS_MAX)?;
+            for key in keys.iter().filter_map(moved_drawer) {
+                if let Some(document) = self.palace.get_unrefreshed(key.as_str())? {
+                    moved.insert(key, place_of(&document));
+                }
+            }
+            match keys.last() {
+                Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
+                _ => return Ok(moved),
+            }
+        }
+    }
+}
+
+fn bad_cursor(text: &str) -> MemoryError {
+    let start: String = text.chars().take(80).collect();
+    let why = format!(
+        "{start:?} is none: pass back what an earlier call gave as next_cursor, or nothing"
+    );
+    MemoryError::argument("cursor", why)
+}

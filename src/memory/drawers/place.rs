@@ -1,0 +1,134 @@
+//! Wings, rooms, and the ids and keys of drawers.
+//!
+//! Invariant: an id and a key name the place at which a drawer was filed first, and stay when it moves.
+
+use crate::format::key::Key;
+use crate::memory::{MemoryError, Result};
+use sha2::{Digest, Sha256};
+
+/// The longest name of a wing or room, in characters.
+pub const NAME_CHARS_MAX: usize = 128;
+/// The longest names of wing and room together, in bytes of UTF-8: they are part of a document's key.
+pub const PLACE_BYTES_MAX: usize = 440;
+/// What the keys of drawers start with.
+pub(super) const DRAWERS: &str = "drawer/";
+/// What the keys start with that tell which drawers were moved.
+pub(super) const MOVED: &str = "moved/";
+/// The room of the diaries.
+pub(in crate::memory) const DIARY: &str = "diary";
+
+/// A room of a wing.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The person or project.
+    pub wing: String,
+    /// The topic.
+    pub room: String,
+}
+
+impl Place {
+    /// Checks both names.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`].
+    pub fn new(wing: &str, room: &str) -> Result<Self> {
+        let (wing, room) = (name("wing", wing)?, name("room", room)?);
+        if wing.len() + room.len() > PLACE_BYTES_MAX {
+            let why =
+                format!("it and the room have over {PLACE_BYTES_MAX} bytes together: shorten one");
+            return Err(MemoryError::argument("wing", why));
+        }
+        Ok(Place { wing, room })
+    }
+}
+
+/// A name as it is kept: trimmed, 1 to 128 characters, letters and digits of any script at both ends, and
+/// `_ . ' -` or spaces between.
+pub(in crate::memory) fn name(field: &'static str, text: &str) -> Result<String> {
+    let text = text.trim();
+    let refused = |why: String| Err(MemoryError::argument(field, why));
+    if text.is_empty() {
+        return refused("it is empty: name one, such as \"notes\"".to_owned());
+    }
+    if text.chars().count() > NAME_CHARS_MAX {
+        return refused(format!("it is longer than {NAME_CHARS_MAX} characters: shorten it"));
+    }
+    let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '\'' | '-' | ' ');
+    let ends = text.starts_with(char::is_alphanumeric) && text.ends_with(char::is_alphanumeric);
+    if !ends || !text.chars().all(inside) || text.contains("..") {
+        let why =
+            "use letters, digits, spaces and _ . ' - only, with a letter or digit at both ends";
+        return refused(format!("{text:?} cannot be a name: {why}"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The key of the `n`th drawer that was filed with this content at this place. There is more than one
+/// only if the content of those before was changed, or they were moved.
+pub(super) fn drawer_key(place: &Place, content: &str, n: usize) -> Result<Key> {
+    let mut hash = Sha256::new();
+    for part in [&place.wing, &place.room, content] {
+        hash.update(part);
+    }
+    if n > 0 {
+        hash.update(format!("\0{n}"));
+    }
+    let digits: String =
+        hash.finalize().iter().take(12).map(|byte| format!("{byte:02x}")).collect();
+    key_at(place, &digits)
+}
+
+/// The key of a drawer at this place whose id ends like this.
+pub(in crate::memory) fn key_at(place: &Place, end: &str) -> Result<Key> {
+    Ok(Key::new(&format!("{DRAWERS}{}/{}/{end}", place.wing, place.room))?)
+}
+
+/// The three parts of the key of a drawer.
+pub(super) fn parts(key: &Key) -> Option<(&str, &str, &str)> {
+    let (wing, rest) = key.as_str().strip_prefix(DRAWERS)?.split_once('/')?;
+    let (room, end) = rest.split_once('/')?;
+    Some((wing, room, end))
+}
+
+/// The id of the drawer with this key; `None` if it is no drawer's.
+#[must_use]
+pub fn drawer_id(key: &Key) -> Option<String> {
+    let (wing, room, end) = parts(key)?;
+    Some(match end.contains('_') {
+        true => format!("diary_{wing}_{end}"),
+        false => format!("drawer_{wing}_{room}_{end}"),
+    })
+}
+
+/// The keys that an id may stand for: names have underscores too, so there may be more than one.
+pub(super) fn keys_of(id: &str) -> Vec<Key> {
+    if let Some(rest) = id.strip_prefix("diary_") {
+        return diary_key(rest).into_iter().collect();
+    }
+    let Some((place, end)) = id.strip_prefix("drawer_").and_then(|rest| rest.rsplit_once('_'))
+    else {
+        return Vec::new();
+    };
+    let split = |(at, mark): (usize, &str)| {
+        let (wing, room) = (place.get(..at)?, place.get(at + mark.len()..)?);
+        key_at(&Place::new(wing, room).ok()?, end).ok()
+    };
+    place.match_indices('_').filter_map(split).collect()
+}
+
+fn diary_key(rest: &str) -> Option<Key> {
+    let (marks, wing) = (rest.rmatch_indices('_').nth(2)?.0, rest);
+    let place = Place::new(wing.get(..marks)?, DIARY).ok()?;
+    key_at(&place, wing.get(marks + 1..)?).ok()
+}
+
+/// The key of what tells that a drawer was moved.
+pub(super) fn moved_key(drawer: &Key) -> Result<Key> {
+    let rest = drawer.as_str().strip_prefix(DRAWERS).unwrap_or(drawer.as_str());
+    Ok(Key::new(&format!("{MOVED}{rest}"))?)
+}
+
+/// The drawer that a key of this kind speaks of.
+pub(super) fn moved_drawer(moved: &Key) -> Option<Key> {
+    Key::new(&format!("{DRAWERS}{}", moved.as_str().strip_prefix(MOVED)?)).ok()
+}

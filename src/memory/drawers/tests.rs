@@ -1,0 +1,337 @@
+//! Drawers on real palaces, and two handles of one palace as two processes.
+
+use super::*;
+use crate::palace::Options;
+use crate::palace::compact::CompactOptions;
+
+fn open(dir: &tempfile::TempDir) -> Drawers {
+    let options = Options::default().auto_compact(false);
+    Drawers::new(options.open(dir.path().join("palace")).unwrap())
+}
+
+fn item(wing: &str, room: &str, content: &str) -> Item {
+    Item::new(Place::new(wing, room).unwrap(), content).unwrap()
+}
+
+fn file(drawers: &Drawers, wing: &str, room: &str, content: &str) -> Filed {
+    drawers.file(&[item(wing, room, content)]).unwrap().remove(0)
+}
+
+fn counted(drawers: &Drawers) -> Vec<(String, String, usize)> {
+    let counts = drawers.counts(None).unwrap().into_iter();
+    let rooms = counts.flat_map(|(wing, rooms)| {
+        rooms.into_iter().map(move |(room, n)| (wing.clone(), room, n)).collect::<Vec<_>>()
+    });
+    rooms.collect()
+}
+
+fn count(wing: &str, room: &str, n: usize) -> (String, String, usize) {
+    (wing.to_owned(), room.to_owned(), n)
+}
+
+fn found(drawers: &Drawers, search: &Search<'_>) -> Vec<String> {
+    drawers.search(search).unwrap().hits.into_iter().map(|hit| hit.drawer.content).collect()
+}
+
+/// Everything that was written so far becomes a snapshot.
+fn compact(drawers: &Drawers) {
+    assert!(drawers.palace.compact(CompactOptions::default()).unwrap().published.is_some());
+}
+
+#[test]
+fn an_id_is_the_one_that_mempalace_would_give() {
+    // sha256("atlasauthWe sign tokens.")[:24]
+    let dir = tempfile::tempdir().unwrap();
+    let filed = file(&open(&dir), "atlas", "auth", "We sign tokens.");
+    assert_eq!(filed.id, "drawer_atlas_auth_dc82df40f460e993bdb1ee85");
+}
+
+#[test]
+fn the_same_text_in_the_same_room_is_one_drawer_whoever_files_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (open(&dir), open(&dir));
+    let said = |by| item("w", "r", "same").said(Some("notes.md"), Some(by)).unwrap();
+    // Neither has seen the other's: the commits are made side by side.
+    let first = std::thread::scope(|scope| {
+        let other = scope.spawn(|| b.file(&[said("b")]).unwrap());
+        let mine = a.file(&[said("a")]).unwrap();
+        assert_eq!(mine[0].id, other.join().unwrap()[0].id);
+        mine
+    });
+    let drawer = b.get(&first[0].id).unwrap();
+    assert!(drawer.conflicts.is_empty(), "{drawer:?}");
+    assert_eq!((drawer.content.as_str(), drawer.added_by), ("same", vec!["a".into(), "b".into()]));
+    assert_eq!(drawer.source_files, ["notes.md"]);
+    let again = file(&a, "w", "r", "same");
+    assert_eq!((again.filed, again.etag), (FiledAs::There, drawer.etag), "nothing was written");
+    assert_eq!(counted(&a), [count("w", "r", 1)]);
+    // Another room, another drawer; twice in one call, one.
+    let items = [item("w", "s", "same"), item("w", "s", "same")];
+    let filed = a.file(&items).unwrap();
+    assert_eq!(filed[0], filed[1]);
+    assert_eq!(counted(&a), [count("w", "r", 1), count("w", "s", 1)]);
+}
+
+#[test]
+fn an_id_stays_when_text_and_place_change_and_counts_and_search_follow() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    let id = file(&drawers, "my_wing", "my_room", "the first words").id;
+    let other = file(&drawers, "my_wing", "my_room", "something else").id;
+    for fold in [false, true] {
+        let (wing, content) = if fold { ("w3", "third words") } else { ("w2", "second words") };
+        let change = Change { wing: Some(wing), content: Some(content), room: None };
+        let done = drawers.update(&id, change).unwrap();
+        assert_eq!((done.drawer.id.as_str(), done.changed), (id.as_str(), true));
+        assert!(!drawers.update(&id, change).unwrap().changed, "it is like that");
+        if fold {
+            compact(&drawers);
+        }
+        assert_eq!(drawers.get(&id).unwrap().content, content);
+        assert_eq!(counted(&drawers), [count("my_wing", "my_room", 1), count(wing, "my_room", 1)]);
+        let within = |wing| Search { query: "words", wing: Some(wing), ..Search::default() };
+        assert_eq!(found(&drawers, &within(wing)), [content]);
+        assert!(found(&drawers, &within("my_wing")).is_empty());
+        let listed = drawers.list(Some(wing), None, None, 0, 10).unwrap();
+        assert_eq!((listed.total, listed.drawers[0].id.as_str()), (1, id.as_str()));
+    }
+    // The first text is nowhere now, so filing it again is not "already there".
+    let again = file(&drawers, "my_wing", "my_room", "the first words");
+    assert_eq!(again.filed, FiledAs::New);
+    assert_ne!(again.id, id);
+    assert_eq!(drawers.get(&again.id).unwrap().content, "the first words");
+    assert_eq!(drawers.get(&id).unwrap().content, "third words");
+    assert_eq!(drawers.get(&other).unwrap().content, "something else");
+}
+
+#[test]
+fn what_was_changed_and_deleted_comes_back_as_it_is_filed() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    let id = file(&drawers, "w", "r", "as filed").id;
+    drawers.update(&id, Change { content: Some("edited"), ..Change::default() }).unwrap();
+    let none = "drawer_w_r_000000000000000000000000".to_owned();
+    let done = drawers.delete(&[id.clone(), none.clone(), id.clone()]).unwrap();
+    assert_eq!((done.deleted.len(), done.not_found), (1, vec![none]));
+    for fold in [false, true] {
+        if fold {
+            compact(&drawers);
+        }
+        assert!(matches!(drawers.get(&id), Err(MemoryError::NoDrawer { .. })));
+        assert_eq!(counted(&drawers), [], "a deleted drawer is not counted, fold: {fold}");
+        assert!(found(&drawers, &Search { query: "edited", ..Search::default() }).is_empty());
+    }
+    let gone = drawers.update(&id, Change { content: Some("x"), ..Change::default() });
+    assert!(matches!(gone, Err(MemoryError::NoDrawer { .. })));
+    let again = file(&drawers, "w", "r", "as filed");
+    assert_eq!((again.id.as_str(), again.filed), (id.as_str(), FiledAs::New));
+    assert_eq!(drawers.get(&id).unwrap().content, "as filed");
+    assert_eq!(counted(&drawers), [count("w", "r", 1)]);
+}
+
+#[test]
+fn of_two_texts_written_at_once_both_are_seen_until_one_is_settled() {
+    let dir = tempfile::tempdir().unwrap();
+    let a = open(&dir);
+    let id = file(&a, "w", "r", "before").id;
+    let key = place::keys_of(&id).remove(0);
+    let base = a.palace.get(key.as_str()).unwrap().unwrap().etag;
+    // As two processes do that do not see each other's write.
+    for content in ["one", "two"] {
+        let options = WriteOptions { base: Some(base.clone()), ..WriteOptions::default() };
+        let patch = Map::from_iter([("content".to_owned(), content.into())]);
+        open(&dir).palace.patch(key.as_str(), &patch, &options).unwrap();
+    }
+    let drawer = a.get(&id).unwrap();
+    let hidden = drawer.conflicts[0].others[0].value.as_str().unwrap().to_owned();
+    let mut both = [drawer.content, hidden.clone()];
+    both.sort();
+    assert_eq!(both, ["one", "two"]);
+    let done = a.update(&id, Change { room: Some("s"), ..Change::default() }).unwrap();
+    assert_eq!((done.settled.len(), done.drawer.conflicts.len()), (0, 1), "not what it is about");
+    let done = a.update(&id, Change { content: Some("both"), ..Change::default() }).unwrap();
+    assert_eq!(done.settled[0].others[0].value, hidden.as_str());
+    assert!(done.drawer.conflicts.is_empty());
+}
+
+#[test]
+fn more_of_the_words_come_first_and_pages_make_up_the_whole_wherever_drawers_live() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    file(&drawers, "w", "one", "the token of the login expires");
+    file(&drawers, "w", "two", "token refresh: the login asks for a new token");
+    compact(&drawers);
+    file(&drawers, "w", "one", "refresh the page");
+    file(&drawers, "v", "one", "nothing of it");
+    for n in 0..7 {
+        file(&drawers, "w", "many", &format!("login number{n}"));
+    }
+    let query = "how does the token refresh after login?";
+    let whole = Search { query, limit: 100, ..Search::default() };
+    let before = found(&drawers, &whole);
+    assert_eq!(before.len(), 10, "{before:?}");
+    assert_eq!(before[0], "token refresh: the login asks for a new token");
+    assert_eq!(before[1], "the token of the login expires");
+    compact(&drawers);
+    assert_eq!(found(&drawers, &whole), before, "the rank does not depend on where drawers live");
+    let (mut paged, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let search = Search { limit: 3, after: cursor.as_deref(), ..whole };
+        let page = drawers.search(&search).unwrap();
+        cursor = page.hits.last().map(|hit| hit.next.clone());
+        paged.extend(page.hits.into_iter().map(|hit| hit.drawer.content));
+        // What somebody files meanwhile moves nothing that was there.
+        file(&drawers, "other", "one", &format!("unrelated {}", paged.len()));
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(paged, before);
+    let one = Search { room: Some("one"), wing: Some("w"), ..whole };
+    assert_eq!(found(&drawers, &one), [before[1].as_str(), "refresh the page"]);
+}
+
+#[test]
+fn search_knows_prefixes_times_and_where_it_found_something() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    let id = file(
+        &drawers,
+        "atlas",
+        "auth",
+        &format!("{} needle {}", "hay ".repeat(300), "straw ".repeat(300)),
+    )
+    .id;
+    let now = drawers.get(&id).unwrap().filed_ms.unwrap();
+    let via = |query| {
+        let found = drawers.search(&Search { query, ..Search::default() }).unwrap();
+        found.hits.into_iter().map(|hit| (hit.matched_via, hit.snippet)).next().unwrap()
+    };
+    let (place, snippet) = via("needle");
+    assert_eq!(place, "content");
+    assert!(snippet.contains("needle") && snippet.chars().count() < 450, "{snippet}");
+    assert!(snippet.starts_with('…') && snippet.ends_with('…'), "{snippet}");
+    assert_eq!(via("auth").0, "metadata");
+    assert_eq!(via("atlas needl*").0, "content+metadata");
+    let at =
+        |since_ms, before_ms| Search { query: "needle", since_ms, before_ms, ..Search::default() };
+    assert_eq!(found(&drawers, &at(Some(now), Some(now + 1))).len(), 1);
+    assert_eq!(found(&drawers, &at(Some(now + 1), None)).len(), 0);
+    assert_eq!(found(&drawers, &at(None, Some(now))).len(), 0);
+    let long = "x".repeat(251);
+    assert!(drawers.search(&Search { query: &long, ..Search::default() }).is_err());
+    let bad = Search { query: "needle", after: Some("nonsense"), ..Search::default() };
+    assert!(drawers.search(&bad).unwrap_err().to_string().contains("cursor"));
+}
+
+#[test]
+fn duplicates_are_the_same_words_or_nearly() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    let text: Vec<String> = (0..100).map(|n| format!("word{n}")).collect();
+    let id = file(&drawers, "w", "r", &text.join(" ")).id;
+    file(&drawers, "w", "r", "word1 of something else entirely");
+    let near = |content: &str, threshold| drawers.duplicates(content, threshold).unwrap();
+    assert_eq!(near(&text.join(", ").to_uppercase(), 1.0)[0].drawer.id, id);
+    let mut changed = text.clone();
+    changed[50] = "another".to_owned();
+    let found = near(&changed.join(" "), 0.9);
+    assert_eq!(found[0].drawer.id, id);
+    assert!((0.93..0.95).contains(&found[0].similarity), "{}", found[0].similarity);
+    assert!(near(&changed.join(" "), 0.95).is_empty());
+    let half = [&text[..50], &changed[50..51]].concat().join(" ");
+    assert!(near(&half, 0.9).is_empty() && near(&half, 0.4).len() == 1);
+    assert!(drawers.duplicates("x", 0.0).is_err() && drawers.duplicates("x", 1.1).is_err());
+    assert_eq!(
+        (similarity("a b", "a b"), similarity("", "a"), similarity("a", "b")),
+        (1.0, 0.0, 0.0)
+    );
+}
+
+#[test]
+fn lists_page_without_a_gap_while_others_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    let mut ids: Vec<String> =
+        (0..9).map(|n| file(&drawers, "w", "r", &format!("text {n}")).id).collect();
+    compact(&drawers);
+    ids.push(file(&drawers, "w", "r", "in the tail").id);
+    let (mut seen, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = drawers.list(Some("w"), None, cursor.as_deref(), 0, 4).unwrap();
+        seen.extend(page.drawers.into_iter().map(|drawer| drawer.id));
+        file(&drawers, "a", "before all", &format!("new {}", seen.len()));
+        cursor = page.next;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    ids.sort();
+    assert_eq!(seen, ids);
+    let page = drawers.list(None, Some("r"), None, 8, 100).unwrap();
+    assert_eq!((page.drawers.len(), page.total), (2, 10));
+    assert!(drawers.list(None, None, Some("nonsense"), 0, 4).is_err());
+}
+
+#[test]
+fn a_diary_keeps_every_entry_and_is_found_as_drawers_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (open(&dir), open(&dir));
+    let entry = |text, wing| DiaryEntry::new("Scout", text, None, wing).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| (0..5).for_each(|_| drop(a.write_diary(&entry("the same", None)).unwrap())));
+        scope.spawn(|| (0..5).for_each(|_| drop(b.write_diary(&entry("the same", None)).unwrap())));
+    });
+    let (id, _) = a.write_diary(&entry("elsewhere", Some("atlas"))).unwrap();
+    assert!(id.starts_with("diary_atlas_2"), "{id}");
+    a.write_diary(&DiaryEntry::new("Other", "not mine", Some("t"), Some("atlas")).unwrap())
+        .unwrap();
+    let page = b.read_diary("Scout", None, 3).unwrap();
+    assert_eq!((page.total, page.entries.len()), (11, 3));
+    assert_eq!(page.entries[0].id, id, "the newest first");
+    assert_eq!(b.read_diary("Scout", Some("wing_scout"), 100).unwrap().entries.len(), 10);
+    assert_eq!(counted(&b), [count("atlas", "diary", 2), count("wing_scout", "diary", 10)]);
+    let hit = &b.search(&Search { query: "elsewhere", ..Search::default() }).unwrap().hits[0];
+    assert_eq!(hit.drawer.diary, Some(("Scout".to_owned(), "general".to_owned())));
+    assert!(a.update(&id, Change { content: Some("x"), ..Change::default() }).is_err());
+    assert_eq!(a.delete(std::slice::from_ref(&id)).unwrap().deleted.len(), 1);
+    assert_eq!(b.read_diary("Scout", None, 100).unwrap().total, 10);
+}
+
+#[test]
+fn names_and_texts_have_bounds_and_say_the_fix() {
+    let long = "n".repeat(129);
+    for (wing, room, word) in [
+        ("", "r", "empty"),
+        ("w", "a/b", "letters"),
+        ("w", "a\nb", "letters"),
+        ("w", "..", "letters"),
+        ("w", "a..b", "letters"),
+        ("_w", "r", "letter or digit at both ends"),
+        (long.as_str(), "r", "128"),
+    ] {
+        let error = Place::new(wing, room).unwrap_err().to_string();
+        assert!(error.contains(word), "{wing:?} {room:?}: {error}");
+    }
+    let (wide, place) = ("語".repeat(128), Place::new(" Ада's wing-2 ", "r").unwrap());
+    assert_eq!(place.wing, "Ада's wing-2");
+    assert!(Place::new(&wide, &wide).unwrap_err().to_string().contains("shorten"));
+    let fits = Item::new(place.clone(), &"ö".repeat(CONTENT_CHARS_MAX));
+    assert!(fits.is_ok());
+    let error = Item::new(place.clone(), &"x".repeat(CONTENT_CHARS_MAX + 1)).unwrap_err();
+    assert!(error.to_string().contains("split it"), "{error}");
+    assert!(Item::new(place, " \n").is_err());
+}
+
+#[test]
+fn the_longest_place_and_a_full_drawer_are_filed_and_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    let (wing, room) = ("w".repeat(128), "r_".repeat(63) + "rr");
+    let filed = file(&drawers, &wing, &room, &"ö\"".repeat(CONTENT_CHARS_MAX / 2));
+    assert_eq!(drawers.get(&filed.id).unwrap().place, Place::new(&wing, &room).unwrap());
+    let many: Vec<Item> =
+        (0..60).map(|n| item("w", "r", &format!("{n}{}", "x".repeat(99_000)))).collect();
+    assert!(drawers.file(&many).unwrap_err().to_string().contains("several calls"));
+    assert_eq!(drawers.file(&many[..40]).unwrap().len(), 40);
+}

@@ -1,0 +1,174 @@
+//! Asking: what is known of an entity, now or at a moment, and in which order it came to be.
+
+use super::state::folded;
+use super::{FACTS, Fact, Facts, MemoryError, Result, fact_of};
+use crate::memory::when::{moment, readable};
+use crate::palace::keys::KEYS_MAX;
+use crate::palace::ranked::Question;
+use crate::snapshot::words;
+use std::collections::BTreeSet;
+
+/// The most facts of one call.
+pub const FACTS_MAX: usize = 100;
+
+/// At which end of its facts an entity stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// It is the subject.
+    Outgoing,
+    /// It is the object.
+    Incoming,
+    /// It is one of the two.
+    #[default]
+    Both,
+}
+
+/// What to ask.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Asked<'a> {
+    /// Of whom or what; whatever the case. `None`: of everything.
+    pub entity: Option<&'a str>,
+    /// Only what held at this moment.
+    pub as_of: Option<&'a str>,
+    /// Which facts of the entity.
+    pub direction: Direction,
+    /// Only what comes behind: what an earlier call gave as `next`.
+    pub after: Option<&'a str>,
+    /// At most so many; 0 is [`FACTS_MAX`].
+    pub limit: usize,
+}
+
+/// Some facts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FactPage {
+    /// In the order in which they began to hold; those that always did come first.
+    pub facts: Vec<Fact>,
+    /// How many there are in all.
+    pub total: usize,
+    /// Whether there is more behind.
+    pub more: bool,
+}
+
+/// How much is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Subjects and objects, whatever the case.
+    pub entities: usize,
+    /// All facts.
+    pub facts: usize,
+    /// Those that have not ended.
+    pub current: usize,
+    /// The predicates.
+    pub predicates: BTreeSet<String>,
+}
+
+impl Fact {
+    /// Its place in the order, and the cursor for what comes behind it.
+    #[must_use]
+    pub fn position(&self) -> String {
+        format!("{}|{}", self.valid_from.as_deref().unwrap_or(""), self.id)
+    }
+
+    /// Whether the entity is its subject, and whether it is its object.
+    #[must_use]
+    pub fn ends_with(&self, entity: &str) -> (bool, bool) {
+        let entity = folded(entity.trim());
+        (folded(&self.triple.subject) == entity, folded(&self.triple.object) == entity)
+    }
+}
+
+impl Facts {
+    /// What is known.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`], or what the palace says.
+    pub fn about(&self, asked: &Asked<'_>) -> Result<FactPage> {
+        let as_of = asked.as_of.map(|text| moment("as_of", text)).transpose()?;
+        if asked.after.is_some_and(|after| !after.contains('|')) {
+            let why = "it is none: pass back what an earlier call gave as next_cursor, or nothing";
+            return Err(MemoryError::argument("cursor", why));
+        }
+        let mut facts = match asked.entity {
+            Some(entity) => self.of(entity, asked.direction)?,
+            None => self.all()?,
+        };
+        facts.retain(|fact| as_of.as_deref().is_none_or(|at| fact.holds(at)));
+        facts.sort_by_cached_key(Fact::position);
+        let total = facts.len();
+        if let Some(after) = asked.after {
+            facts.retain(|fact| fact.position().as_str() > after);
+        }
+        let limit = if asked.limit == 0 { FACTS_MAX } else { asked.limit.min(FACTS_MAX) };
+        let more = facts.len() > limit;
+        facts.truncate(limit);
+        Ok(FactPage { facts, total, more })
+    }
+
+    /// How much is known.
+    ///
+    /// # Errors
+    /// What the palace says.
+    pub fn stats(&self) -> Result<Stats> {
+        let (mut stats, mut entities, now) = (Stats::default(), BTreeSet::new(), self.now());
+        for fact in self.all()? {
+            stats.facts += 1;
+            stats.current += usize::from(!fact.is_over(&now));
+            entities.extend([folded(&fact.triple.subject), folded(&fact.triple.object)]);
+            stats.predicates.insert(fact.triple.predicate);
+        }
+        stats.entities = entities.len();
+        Ok(stats)
+    }
+
+    /// How many facts there are, by their keys.
+    ///
+    /// # Errors
+    /// What the palace says.
+    pub fn count(&self) -> Result<usize> {
+        let (mut count, mut after) = (0, None::<String>);
+        loop {
+            let keys = self.palace.keys(FACTS, after.as_deref(), KEYS_MAX)?;
+            count += keys.len();
+            match keys.last() {
+                Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
+                _ => return Ok(count),
+            }
+        }
+    }
+
+    /// The present moment, to compare with those of facts.
+    #[must_use]
+    pub fn now(&self) -> String {
+        let now = readable(self.palace.now_ms());
+        let seconds = now.split('.').next().unwrap_or(&now);
+        format!("{}Z", seconds.trim_end_matches('Z'))
+    }
+
+    fn all(&self) -> Result<Vec<Fact>> {
+        Ok(self.scan(FACTS)?.into_iter().map(|(_, fact)| fact).collect())
+    }
+
+    /// The facts of an entity. Those that have all of its words are found by the index of words.
+    fn of(&self, entity: &str, direction: Direction) -> Result<Vec<Fact>> {
+        let entity = super::state::part("entity", entity)?;
+        let is_of = |fact: &Fact| match (fact.ends_with(&entity), direction) {
+            ((subject, _), Direction::Outgoing) => subject,
+            ((_, object), Direction::Incoming) => object,
+            ((subject, object), Direction::Both) => subject || object,
+        };
+        let words = words(&entity);
+        if words.is_empty() {
+            return Ok(self.all()?.into_iter().filter(is_of).collect());
+        }
+        let found = self.palace.ranked(&Question {
+            query: &words.join(" "),
+            every: true,
+            keys: &|key| key.as_str().starts_with(FACTS),
+            documents: &|document| fact_of(document).is_some_and(|fact| is_of(&fact)),
+            fields: &["subject", "object"],
+            after: None,
+            limit: usize::MAX,
+        })?;
+        Ok(found.iter().filter_map(|ranked| fact_of(&ranked.document)).collect())
+    }
+}

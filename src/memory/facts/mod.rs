@@ -1,0 +1,146 @@
+//! Facts with a time: who is, has or does what, from when to when.
+//!
+//! Owns: what a fact is as a document, and what stating, ending and asking mean. Invariants: stating the same
+//! fact twice, in one process or in two at once, is one fact; a fact that several end ends at the earliest
+//! moment that anybody gave, whatever the order; nothing that was stated is lost. Must not know: who asks.
+//!
+//! # The documents
+//! `fact/<32 hex digits>/<32 hex digits>` is `{"subject", "predicate", "object", "valid_from", "valid_to", "ends",
+//! "sources"}`, filed by its content; the moments are optional. The first digits are a hash of what is stated,
+//! whatever the case, so that every period of it is found at once; the last are a hash of this period. `ends` is
+//! a list of moments, one for each time that somebody ended it, and the fact ends at the earliest of those and
+//! of `valid_to`. So two who end a fact at once need not agree, nor does one of them win by chance.
+
+mod ask;
+mod state;
+
+pub use ask::{Asked, Direction, FactPage, Stats};
+pub use state::{Ended, Source, Stated, Triple};
+
+use crate::format::key::Key;
+use crate::memory::{MemoryError, Result};
+use crate::palace::read::PAGE_MAX;
+use crate::palace::{Document, Palace, WriteOptions};
+use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// What the keys of facts start with.
+const FACTS: &str = "fact/";
+/// The longest subject, predicate or object, in characters.
+pub const PART_CHARS_MAX: usize = 500;
+
+/// A fact, and when it holds: from `valid_from` on, and before `valid_to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fact {
+    /// Its id.
+    pub id: String,
+    /// What is stated.
+    pub triple: Triple,
+    /// Since when; `None` if always.
+    pub valid_from: Option<String>,
+    /// Until when; `None` if still.
+    pub valid_to: Option<String>,
+    /// Where it comes from.
+    pub sources: Vec<Source>,
+    /// Its version.
+    pub etag: String,
+}
+
+impl Fact {
+    /// Whether it holds at a moment.
+    #[must_use]
+    pub fn holds(&self, at: &str) -> bool {
+        self.valid_from.as_deref().is_none_or(|from| from <= at) && !self.is_over(at)
+    }
+
+    /// Whether it has ended by then.
+    #[must_use]
+    pub fn is_over(&self, at: &str) -> bool {
+        self.valid_to.as_deref().is_some_and(|to| to <= at)
+    }
+}
+
+/// The facts of a palace. Cheap to clone.
+///
+/// ```
+/// use crdt_palace::memory::facts::{Asked, Facts, Triple};
+/// use crdt_palace::palace::Palace;
+///
+/// let dir = tempfile::tempdir()?;
+/// let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// let works = Triple::new("Ada", "works_at", "Acme")?;
+/// facts.state(&works, Some("2024-01-01"), None, None)?;
+/// facts.end(&works, Some("2026-03-01"))?;
+/// let found = facts.about(&Asked { entity: Some("ada"), ..Asked::default() })?;
+/// assert_eq!(found.facts[0].valid_to.as_deref(), Some("2026-03-01"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Facts {
+    palace: Palace,
+    by: Option<String>,
+}
+
+impl Facts {
+    /// The facts in this palace.
+    #[must_use]
+    pub fn new(palace: Palace) -> Self {
+        Facts { palace, by: None }
+    }
+
+    /// The same facts; history names `by`, a client's name and version, as the writer.
+    #[must_use]
+    pub fn by(&self, by: Option<String>) -> Self {
+        Facts { palace: self.palace.clone(), by }
+    }
+
+    fn options(&self) -> WriteOptions {
+        WriteOptions { by: self.by.clone(), ..WriteOptions::default() }
+    }
+
+    /// The facts whose keys start like this.
+    fn scan(&self, prefix: &str) -> Result<Vec<(Key, Fact)>> {
+        let (mut facts, mut cursor) = (Vec::new(), None::<String>);
+        loop {
+            let page = self.palace.scan(prefix, cursor.as_deref(), PAGE_MAX)?;
+            facts.extend(page.documents.iter().filter_map(|d| Some((d.key.clone(), fact_of(d)?))));
+            cursor = page.cursor;
+            if cursor.is_none() {
+                return Ok(facts);
+            }
+        }
+    }
+}
+
+/// The id of the fact with this key; `None` if it is no fact's.
+#[must_use]
+pub fn fact_id(key: &Key) -> Option<String> {
+    let (what, period) = key.as_str().strip_prefix(FACTS)?.split_once('/')?;
+    Some(format!("t_{what}_{period}"))
+}
+
+fn text(value: &Map<String, Value>, field: &str) -> Option<String> {
+    value.get(field).and_then(Value::as_str).map(str::to_owned)
+}
+
+fn fact_of(document: &Document) -> Option<Fact> {
+    let value = &document.value;
+    let items = |field| value.get(field).and_then(Value::as_array).into_iter().flatten();
+    let ends = items("ends").filter_map(Value::as_str).map(str::to_owned);
+    let sources: BTreeSet<Source> = items("sources").filter_map(Source::of).collect();
+    Some(Fact {
+        id: fact_id(&document.key)?,
+        triple: Triple {
+            subject: text(value, "subject")?,
+            predicate: text(value, "predicate")?,
+            object: text(value, "object")?,
+        },
+        valid_from: text(value, "valid_from"),
+        valid_to: ends.chain(text(value, "valid_to")).min(),
+        sources: sources.into_iter().collect(),
+        etag: document.etag.to_string(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

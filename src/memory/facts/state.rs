@@ -1,0 +1,317 @@
+//! Stating and ending facts.
+
+use super::{FACTS, Fact, Facts, MemoryError, PART_CHARS_MAX, Result, fact_of, text};
+use crate::format::key::Key;
+use crate::memory::when::{date, moment};
+use crate::merge::MergeError;
+use crate::palace::{Batch, Draft};
+use serde_json::{Map, Value, json};
+use std::fmt;
+
+/// What a fact states.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Triple {
+    /// Who or what.
+    pub subject: String,
+    /// Does, has or is what.
+    pub predicate: String,
+    /// To whom or what.
+    pub object: String,
+}
+
+/// Where a fact comes from. Each part may be left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Source {
+    /// A closet of MemPalace.
+    pub closet: Option<String>,
+    /// A file.
+    pub file: Option<String>,
+    /// A drawer's id.
+    pub drawer: Option<String>,
+}
+
+/// A fact that was stated.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stated {
+    /// As it is now.
+    pub fact: Fact,
+    /// False if it was known.
+    pub new: bool,
+}
+
+/// A fact that ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// As it is now; its `valid_to` is the earliest moment that anybody gave.
+    pub fact: Fact,
+    /// False if it had ended by then.
+    pub changed: bool,
+}
+
+impl fmt::Display for Triple {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} → {} → {}", self.subject, self.predicate, self.object)
+    }
+}
+
+impl Triple {
+    /// Trims and checks the three parts.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`] if one is empty, has a line break or another control character, or is longer than
+    /// [`PART_CHARS_MAX`].
+    pub fn new(subject: &str, predicate: &str, object: &str) -> Result<Self> {
+        Ok(Triple {
+            subject: part("subject", subject)?,
+            predicate: part("predicate", predicate)?,
+            object: part("object", object)?,
+        })
+    }
+
+    fn each(&self) -> [&str; 3] {
+        [&self.subject, &self.predicate, &self.object]
+    }
+
+    /// What the keys of every period of it start with.
+    fn prefix(&self) -> String {
+        format!("{FACTS}{}/", hash(self.each().map(folded).iter().map(String::as_str)))
+    }
+}
+
+/// A text of a fact as it is kept.
+pub(super) fn part(field: &'static str, text: &str) -> Result<String> {
+    let text = text.trim();
+    let why = if text.is_empty() {
+        "it is empty: name it"
+    } else if text.chars().count() > PART_CHARS_MAX {
+        "it is longer than 500 characters: shorten it, and file the rest in a drawer"
+    } else if text.chars().any(char::is_control) {
+        "it has a line break or another control character: write it on one line"
+    } else {
+        return Ok(text.to_owned());
+    };
+    Err(MemoryError::argument(field, why))
+}
+
+/// How a text is compared: without case, and with `_` for a space.
+pub(super) fn folded(text: &str) -> String {
+    text.to_lowercase().replace(' ', "_")
+}
+
+/// Each part with its length, so that no two lists run together.
+fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
+    let mut hasher = blake3::Hasher::new();
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    hasher.finalize().to_hex().chars().take(32).collect()
+}
+
+impl Source {
+    pub(super) fn of(value: &Value) -> Option<Self> {
+        let value = value.as_object()?;
+        let [closet, file, drawer] = ["closet", "file", "drawer"].map(|field| text(value, field));
+        Some(Source { closet, file, drawer })
+    }
+
+    fn value(&self) -> Value {
+        let parts = [("closet", &self.closet), ("file", &self.file), ("drawer", &self.drawer)];
+        let said = parts.iter().filter_map(|(field, part)| Some((*field, part.as_ref()?)));
+        said.map(|(field, part)| (field.to_owned(), json!(part))).collect::<Map<_, _>>().into()
+    }
+}
+
+/// A period of a fact that is to be filed.
+struct Period<'a> {
+    key: Key,
+    triple: &'a Triple,
+    from: Option<String>,
+    to: Option<String>,
+    source: Option<&'a Source>,
+}
+
+impl Facts {
+    /// States a fact: from a moment on, until a moment. If it is known to hold still, or for this very period,
+    /// that is the fact.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`], or what the palace says; nothing was written then.
+    pub fn state(
+        &self,
+        triple: &Triple,
+        valid_from: Option<&str>,
+        valid_to: Option<&str>,
+        source: Option<&Source>,
+    ) -> Result<Stated> {
+        let from = valid_from.map(|text| moment("valid_from", text)).transpose()?;
+        let to = valid_to.map(|text| moment("valid_to", text)).transpose()?;
+        if from.as_ref().zip(to.as_ref()).is_some_and(|(from, to)| from >= to) {
+            return Err(MemoryError::argument("valid_to", "it is not after valid_from: swap them"));
+        }
+        let period = self.period(triple, from, to, source)?;
+        let key = period.key.clone();
+        let mut batch = self.palace.batch();
+        batch.write(key.clone(), |draft| file(draft, &period));
+        let known = self.fact(&key)?.is_some();
+        batch.commit(&self.options())?;
+        Ok(Stated { fact: self.known(&key, triple)?, new: !known })
+    }
+
+    /// The period of a fact that is known and fits, or a new one.
+    fn period<'a>(
+        &self,
+        triple: &'a Triple,
+        from: Option<String>,
+        to: Option<String>,
+        source: Option<&'a Source>,
+    ) -> Result<Period<'a>> {
+        let prefix = triple.prefix();
+        let known = self.scan(&prefix)?;
+        let fits = |fact: &Fact| match &to {
+            None => fact.valid_to.is_none(),
+            Some(_) => fact.valid_to == to && fact.valid_from == from,
+        };
+        let mut key = known.iter().find(|(_, fact)| fits(fact)).map(|(key, _)| key.clone());
+        let mut n = 0;
+        while key.is_none() {
+            // The same period can have been stated before, and ended otherwise than by this.
+            let moments = [from.as_deref().unwrap_or(""), to.as_deref().unwrap_or("")];
+            let number = n.to_string();
+            let parts = triple.each().into_iter().chain(moments).chain([number.as_str()]);
+            let free = Key::new(&format!("{prefix}{}", hash(parts)))?;
+            key = known.iter().all(|(known, _)| *known != free).then_some(free);
+            n += 1;
+        }
+        let key = key.ok_or_else(|| no_fact(triple))?;
+        Ok(Period { key, triple, from, to, source })
+    }
+
+    /// Ends a fact at a moment, today if none is given. Whoever ends it, and in whatever order: it ends at the
+    /// earliest of the moments given.
+    ///
+    /// # Errors
+    /// [`MemoryError::NoFact`], [`MemoryError::NotThen`], [`MemoryError::Argument`], or what the palace says;
+    /// nothing was written then.
+    pub fn end(&self, triple: &Triple, ended: Option<&str>) -> Result<Ended> {
+        let ended = self.moment_or_today("ended", ended)?;
+        let mut batch = self.palace.batch();
+        let ending = self.ending(triple, &ended)?;
+        let fact = match ending {
+            Ending::Over(fact) => return Ok(Ended { fact, changed: false }),
+            Ending::Of(key) => {
+                end(&mut batch, key.clone(), &ended);
+                batch.commit(&self.options())?;
+                self.known(&key, triple)?
+            }
+        };
+        Ok(Ended { fact, changed: true })
+    }
+
+    /// Ends a fact and states another of the same subject and predicate from that moment on, in one commit.
+    ///
+    /// # Errors
+    /// As [`Facts::end`] and [`Facts::state`].
+    pub fn supersede(
+        &self,
+        old: &Triple,
+        new_object: &str,
+        at: Option<&str>,
+    ) -> Result<(Ended, Stated)> {
+        let at = self.moment_or_today("at", at)?;
+        let new = Triple { object: part("new_object", new_object)?, ..old.clone() };
+        if new.prefix() == old.prefix() {
+            return Err(MemoryError::argument("new_object", "it is the old one: nothing changes"));
+        }
+        let period = self.period(&new, Some(at.clone()), None, None)?;
+        let known = self.fact(&period.key)?.is_some();
+        let ending = self.ending(old, &at)?;
+        let mut batch = self.palace.batch();
+        batch.write(period.key.clone(), |draft| file(draft, &period));
+        if let Ending::Of(key) = &ending {
+            end(&mut batch, key.clone(), &at);
+        }
+        batch.commit(&self.options())?;
+        let ended = match ending {
+            Ending::Over(fact) => Ended { fact, changed: false },
+            Ending::Of(key) => Ended { fact: self.known(&key, old)?, changed: true },
+        };
+        Ok((ended, Stated { fact: self.known(&period.key, &new)?, new: !known }))
+    }
+
+    /// What ending a fact at a moment comes to.
+    fn ending(&self, triple: &Triple, ended: &str) -> Result<Ending> {
+        let mut known = self.scan(&triple.prefix())?;
+        known.sort_by(|(_, a), (_, b)| a.valid_from.cmp(&b.valid_from));
+        if let Some((key, _)) = known.iter().rev().find(|(_, fact)| fact.holds(ended)) {
+            return Ok(Ending::Of(key.clone()));
+        }
+        let any = !known.is_empty();
+        let mut known = known.into_iter().rev().map(|(_, fact)| fact);
+        match known.find(|fact| fact.is_over(ended)) {
+            Some(fact) => Ok(Ending::Over(fact)),
+            None if any => {
+                Err(MemoryError::NotThen { fact: triple.to_string(), at: ended.to_owned() })
+            }
+            None => Err(no_fact(triple)),
+        }
+    }
+
+    fn moment_or_today(&self, field: &'static str, text: Option<&str>) -> Result<String> {
+        text.map_or_else(|| Ok(date(self.palace.now_ms())), |text| moment(field, text))
+    }
+
+    fn fact(&self, key: &Key) -> Result<Option<Fact>> {
+        Ok(self.palace.get(key.as_str())?.as_ref().and_then(fact_of))
+    }
+
+    fn known(&self, key: &Key, triple: &Triple) -> Result<Fact> {
+        self.fact(key)?.ok_or_else(|| no_fact(triple))
+    }
+}
+
+enum Ending {
+    /// There is nothing to end: this has ended already.
+    Over(Fact),
+    /// This document is to note it.
+    Of(Key),
+}
+
+fn no_fact(triple: &Triple) -> MemoryError {
+    MemoryError::NoFact { fact: triple.to_string() }
+}
+
+fn file(draft: &mut Draft<'_>, period: &Period<'_>) -> Result<(), MergeError> {
+    let Period { key, triple, from, to, source } = period;
+    let mut value = Map::from_iter([
+        ("subject".to_owned(), json!(triple.subject)),
+        ("predicate".to_owned(), json!(triple.predicate)),
+        ("object".to_owned(), json!(triple.object)),
+        ("ends".to_owned(), json!([])),
+        ("sources".to_owned(), json!([])),
+    ]);
+    let moments = [("valid_from", from), ("valid_to", to)].into_iter();
+    value.extend(moments.filter_map(|(f, m)| Some((f.to_owned(), json!(m.as_ref()?)))));
+    draft.file(key, &value)?;
+    let Some(source) = source else { return Ok(()) };
+    let shown = draft.view()?.value;
+    let sources = shown.get("sources").and_then(Value::as_array);
+    match sources.is_some_and(|sources| sources.contains(&source.value())) {
+        true => Ok(()),
+        false => draft.append(&["sources"], &[source.value()]),
+    }
+}
+
+/// Notes that a fact ends, unless somebody else has just done so for an earlier moment.
+fn end(batch: &mut Batch<'_>, key: Key, ended: &str) {
+    let ended = ended.to_owned();
+    batch.write(key, move |draft| {
+        let shown = draft.view()?.value;
+        let ends = shown.get("ends").and_then(Value::as_array).into_iter().flatten();
+        let mut before = ends.filter_map(Value::as_str);
+        match before.any(|before| *before <= *ended) {
+            true => Ok(()),
+            false => draft.append(&["ends"], &[json!(ended)]),
+        }
+    });
+}

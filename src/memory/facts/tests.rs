@@ -1,0 +1,196 @@
+//! Facts on real palaces, and two handles of one palace as two processes.
+
+use super::*;
+use crate::palace::Options;
+use crate::palace::compact::CompactOptions;
+
+fn open(dir: &tempfile::TempDir) -> Facts {
+    let options = Options::default().auto_compact(false);
+    Facts::new(options.open(dir.path().join("palace")).unwrap())
+}
+
+fn triple(object: &str) -> Triple {
+    Triple::new("Ada", "works at", object).unwrap()
+}
+
+fn about<'a>(entity: &'a str) -> Asked<'a> {
+    Asked { entity: Some(entity), ..Asked::default() }
+}
+
+fn objects(facts: &Facts, asked: &Asked<'_>) -> Vec<String> {
+    facts.about(asked).unwrap().facts.into_iter().map(|fact| fact.triple.object).collect()
+}
+
+#[test]
+fn stating_twice_is_one_fact_and_a_fact_that_ended_can_begin_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let (a, b) = (open(&dir), open(&dir));
+    let acme = triple("Acme");
+    let ids = std::thread::scope(|scope| {
+        let other = scope.spawn(|| b.state(&acme, Some("2024-01-01"), None, None).unwrap().fact.id);
+        let mine = a.state(&acme, Some("2024-01-01"), None, None).unwrap().fact.id;
+        [mine, other.join().unwrap()]
+    });
+    assert_eq!(ids[0], ids[1]);
+    // Whatever the case, and whenever: it holds still.
+    let folded = Triple::new("ADA", "works_at", "acme").unwrap();
+    let again = b.state(&folded, Some("2025-01-01"), None, None).unwrap();
+    assert_eq!((again.fact.id.as_str(), again.new), (ids[0].as_str(), false));
+    a.end(&acme, Some("2025-06-01")).unwrap();
+    let later = a.state(&acme, Some("2024-01-01"), None, None).unwrap();
+    assert!(later.new && later.fact.id != ids[0], "that one ended");
+    let past = a.state(&acme, Some("2020-01-01"), Some("2021-01-01"), None).unwrap();
+    assert!(past.new);
+    assert!(!a.state(&acme, Some("2020-01-01"), Some("2021-01-01"), None).unwrap().new);
+    assert_eq!((a.count().unwrap(), a.about(&about("ada")).unwrap().total), (3, 3));
+    assert!(a.state(&acme, Some("2021-01-01"), Some("2020-01-01"), None).is_err());
+}
+
+#[test]
+fn a_fact_that_several_end_ends_at_the_earliest_moment_in_any_order() {
+    let orders = [["2025-03-01", "2025-02-01"], ["2025-02-01", "2025-03-01"]];
+    for order in orders {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (open(&dir), open(&dir));
+        a.state(&triple("Acme"), None, None, None).unwrap();
+        a.end(&triple("Acme"), Some(order[0])).unwrap();
+        b.end(&triple("Acme"), Some(order[1])).unwrap();
+        let fact = b.about(&about("Ada")).unwrap().facts.remove(0);
+        assert_eq!(fact.valid_to.as_deref(), Some("2025-02-01"), "one after the other");
+    }
+    for seed in 0..20 {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (open(&dir), open(&dir));
+        a.state(&triple("Acme"), None, None, None).unwrap();
+        let order = orders[seed % 2];
+        std::thread::scope(|scope| {
+            scope.spawn(|| a.end(&triple("Acme"), Some(order[0])).unwrap());
+            scope.spawn(|| b.end(&triple("Acme"), Some(order[1])).unwrap());
+        });
+        for facts in [&a, &b] {
+            let fact = facts.about(&about("Ada")).unwrap().facts.remove(0);
+            assert_eq!(fact.valid_to.as_deref(), Some("2025-02-01"), "at once, round {seed}");
+        }
+    }
+}
+
+#[test]
+fn ends_made_without_knowing_of_each_other_have_no_winner_by_chance() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    facts.state(&triple("Acme"), None, None, None).unwrap();
+    let (key, _) = facts.scan(FACTS).unwrap().remove(0);
+    let base = facts.palace.get(key.as_str()).unwrap().unwrap().etag;
+    for ended in ["2025-03-01", "2025-02-01", "2025-04-01"] {
+        let options = WriteOptions { base: Some(base.clone()), ..WriteOptions::default() };
+        let patch = Map::from_iter([("ends".to_owned(), serde_json::json!([ended]))]);
+        open(&dir).palace.patch(key.as_str(), &patch, &options).unwrap();
+    }
+    let document = facts.palace.get(key.as_str()).unwrap().unwrap();
+    assert!(document.conflicts.is_empty(), "{document:?}");
+    let fact = facts.about(&about("Ada")).unwrap().facts.remove(0);
+    assert_eq!(fact.valid_to.as_deref(), Some("2025-02-01"));
+}
+
+#[test]
+fn ending_says_what_it_found() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    let acme = triple("Acme");
+    assert!(matches!(facts.end(&acme, None), Err(MemoryError::NoFact { .. })));
+    facts.state(&acme, Some("2025-01-01"), None, None).unwrap();
+    let early = facts.end(&acme, Some("2024-01-01"));
+    assert!(matches!(early, Err(MemoryError::NotThen { .. })), "{early:?}");
+    assert!(facts.end(&acme, Some("2025-02-01")).unwrap().changed);
+    let again = facts.end(&acme, Some("2025-03-01")).unwrap();
+    assert_eq!((again.changed, again.fact.valid_to.as_deref()), (false, Some("2025-02-01")));
+    assert!(facts.end(&acme, Some("soon")).unwrap_err().to_string().contains("ended"));
+}
+
+#[test]
+fn a_successor_holds_from_the_moment_at_which_the_old_one_ends() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    facts.state(&triple("Acme"), Some("2024-01-01"), None, None).unwrap();
+    for _ in 0..2 {
+        let (old, new) = facts.supersede(&triple("Acme"), "Bolt", Some("2026-03-01")).unwrap();
+        assert_eq!(old.fact.valid_to, new.fact.valid_from);
+    }
+    let at = |as_of| objects(&facts, &Asked { as_of: Some(as_of), ..about("ada") });
+    assert_eq!(at("2023-12-31"), [""; 0]);
+    assert_eq!(at("2026-02-28"), ["Acme"]);
+    assert_eq!(at("2026-03-01"), ["Bolt"], "exactly one holds at the moment itself");
+    assert_eq!(facts.count().unwrap(), 2, "superseding twice is once");
+    assert!(facts.supersede(&triple("None"), "Bolt", None).is_err());
+    assert!(facts.supersede(&triple("Bolt"), "bolt", None).is_err());
+    assert_eq!(facts.count().unwrap(), 2, "nothing of a refused call is written");
+}
+
+#[test]
+fn entities_are_found_at_both_ends_in_tail_and_snapshot() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    let state = |s: &str, p: &str, o: &str| {
+        facts.state(&Triple::new(s, p, o).unwrap(), None, None, None).unwrap()
+    };
+    state("Ada Byron", "knows", "Max");
+    state("Max", "knows", "Ada_Byron");
+    state("Ada", "is", "Byron");
+    state("+++", "rates", "Max");
+    for fold in [false, true] {
+        if fold {
+            facts.palace.compact(CompactOptions::default()).unwrap();
+        }
+        let count =
+            |entity, direction| facts.about(&Asked { direction, ..about(entity) }).unwrap().total;
+        assert_eq!(count("ada byron", Direction::Both), 2);
+        assert_eq!(count("ada byron", Direction::Outgoing), 1);
+        assert_eq!(count("ADA", Direction::Both), 1);
+        assert_eq!(count("max", Direction::Incoming), 2);
+        assert_eq!(count("+++", Direction::Both), 1, "an entity without a word in its name");
+    }
+    let stats = facts.stats().unwrap();
+    assert_eq!((stats.entities, stats.facts, stats.current), (5, 4, 4));
+    assert_eq!(stats.predicates.len(), 3);
+}
+
+#[test]
+fn a_timeline_goes_on_where_it_stopped() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    for year in (2000..2010).rev() {
+        let from = format!("{year}-01-01");
+        facts.state(&triple(&format!("Firm {year}")), Some(&from), None, None).unwrap();
+    }
+    let (mut seen, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let page = facts.about(&Asked { after: cursor.as_deref(), limit: 3, ..Asked::default() });
+        let page = page.unwrap();
+        assert_eq!(page.total, 10);
+        cursor = page.facts.last().map(Fact::position);
+        seen.extend(page.facts.into_iter().filter_map(|fact| fact.valid_from));
+        if !page.more {
+            break;
+        }
+    }
+    assert_eq!(seen, (2000..2010).map(|year| format!("{year}-01-01")).collect::<Vec<_>>());
+    let bad = facts.about(&Asked { after: Some("nonsense"), ..Asked::default() });
+    assert!(bad.unwrap_err().to_string().contains("cursor"));
+}
+
+#[test]
+fn sources_are_kept_and_parts_have_bounds() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    let source = |file: &str| Source { file: Some(file.to_owned()), ..Source::default() };
+    for file in ["a.md", "b.md", "a.md"] {
+        facts.state(&triple("Acme"), None, None, Some(&source(file))).unwrap();
+    }
+    let fact = facts.about(&about("Ada")).unwrap().facts.remove(0);
+    assert_eq!(fact.sources, [source("a.md"), source("b.md")]);
+    let long = "x".repeat(PART_CHARS_MAX + 1);
+    for (bad, word) in [("", "empty"), ("a\nb", "one line"), (long.as_str(), "500")] {
+        let error = Triple::new(bad, "p", "o").unwrap_err().to_string();
+        assert!(error.contains("subject") && error.contains(word), "{error}");
+    }
+}

@@ -1,0 +1,83 @@
+//! Moments as callers write them: a date, or a date with a time.
+//!
+//! Invariant: what is kept is either `2026-03-01` or `2026-03-01T10:00:00Z`, in UTC, so that moments compare
+//! as texts do; a date stands for the moment at which it begins.
+
+use super::{MemoryError, Result};
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, Unit};
+
+/// A moment, checked and in its one form.
+///
+/// # Errors
+/// [`MemoryError::Argument`] with the field's name.
+pub(super) fn moment(field: &'static str, text: &str) -> Result<String> {
+    let text = text.trim();
+    if let Ok(date) = text.parse::<Date>()
+        && !text.contains(['T', 't', ' '])
+    {
+        return Ok(date.to_string());
+    }
+    let parsed = text.parse::<Timestamp>().and_then(|time| time.round(Unit::Second));
+    parsed.map(|time| time.to_string()).map_err(|_| refused(field, text))
+}
+
+/// The moment in milliseconds since 1970.
+///
+/// # Errors
+/// As [`moment`].
+pub fn milliseconds(field: &'static str, text: &str) -> Result<i64> {
+    let text = moment(field, text)?;
+    let time = match text.parse::<Date>() {
+        Ok(date) if !text.contains('T') => {
+            date.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp())
+        }
+        _ => text.parse::<Timestamp>(),
+    };
+    time.map(Timestamp::as_millisecond).map_err(|_| refused(field, &text))
+}
+
+fn refused(field: &'static str, text: &str) -> MemoryError {
+    let start: String = text.chars().take(40).collect();
+    let why =
+        format!("{start:?} is no date; write 2026-03-01, or 2026-03-01T10:00:00Z with a time");
+    MemoryError::argument(field, why)
+}
+
+/// A time of this process as people and models read it.
+#[must_use]
+pub fn readable(ms: i64) -> String {
+    Timestamp::from_millisecond(ms).map(|time| time.to_string()).unwrap_or_default()
+}
+
+/// The date of a time, in UTC.
+pub(super) fn date(ms: i64) -> String {
+    readable(ms).chars().take_while(|c| *c != 'T').collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn moments_have_one_form_and_compare_as_texts() {
+        assert_eq!(moment("at", " 2026-03-01 ").unwrap(), "2026-03-01");
+        assert_eq!(moment("at", "2026-03-01T12:00:00.4+02:00").unwrap(), "2026-03-01T10:00:00Z");
+        assert!("2026-03-01" < "2026-03-01T10:00:00Z" && "2026-03-01T10:00:00Z" < "2026-03-02");
+        for bad in ["", "yesterday", "2026-13-01", "2026-03-01T10:00:00", "2026-03-01 10:00"] {
+            let error = moment("as_of", bad).unwrap_err().to_string();
+            assert!(error.contains("as_of") && error.contains("2026-03-01"), "{bad}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_date_is_the_moment_at_which_it_begins() {
+        assert_eq!(milliseconds("at", "1970-01-02").unwrap(), 86_400_000);
+        assert_eq!(milliseconds("at", "1970-01-01T00:00:01Z").unwrap(), 1_000);
+        assert_eq!(
+            (readable(1_000), date(86_400_000)),
+            ("1970-01-01T00:00:01Z".into(), "1970-01-02".into())
+        );
+    }
+}
