@@ -10,6 +10,7 @@ mod bounds;
 mod changes;
 mod diary;
 mod drawers;
+mod fact_answers;
 mod facts;
 mod find;
 mod overview;
