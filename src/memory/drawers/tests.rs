@@ -282,7 +282,7 @@ fn a_diary_keeps_every_entry_and_is_found_as_drawers_are() {
         scope.spawn(|| (0..5).for_each(|_| drop(a.write_diary(&entry("the same", None)).unwrap())));
         scope.spawn(|| (0..5).for_each(|_| drop(b.write_diary(&entry("the same", None)).unwrap())));
     });
-    let (id, _) = a.write_diary(&entry("elsewhere", Some("atlas"))).unwrap();
+    let id = a.write_diary(&entry("elsewhere", Some("atlas"))).unwrap().id;
     assert!(id.starts_with("diary_atlas_2"), "{id}");
     a.write_diary(&DiaryEntry::new("Other", "not mine", Some("t"), Some("atlas")).unwrap())
         .unwrap();

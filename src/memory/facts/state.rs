@@ -247,8 +247,8 @@ impl Facts {
             return Ok(Ending::Of(key.clone()));
         }
         let any = !known.is_empty();
-        let over = known.into_iter().map(|(_, fact)| fact).filter(|fact| fact.is_over(ended));
-        match over.last() {
+        let mut over = known.into_iter().map(|(_, fact)| fact).filter(|fact| fact.is_over(ended));
+        match over.next_back() {
             Some(fact) => Ok(Ending::Over(fact)),
             None if any => {
                 Err(MemoryError::NotThen { fact: triple.to_string(), at: ended.to_owned() })
