@@ -85,7 +85,7 @@ impl Server {
             .on_drawers(&context, move |drawers| {
                 let (topic, wing) = (topic.as_deref(), wing.as_deref());
                 let entry = DiaryEntry::new(&agent_name, &entry, topic, wing)?;
-                drawers.get(&drawers.write_diary(&entry)?.0)
+                drawers.get(&drawers.write_diary(&entry)?.id)
             })
             .await?;
         let (agent, topic) = written.diary.unwrap_or_default();

@@ -293,7 +293,7 @@ fn save(drawers: &Drawers, arguments: Checkpoint) -> Result<Saved, MemoryError> 
         Fate::File(n) => Some(as_filed(wanted.get(n)?, filed.get(n)?)),
     };
     let items = fates.into_iter().filter_map(checked).collect();
-    let diary = entry.map(|(entry_id, etag)| Entry { entry_id, etag });
+    let diary = entry.map(|entry| Entry { entry_id: entry.id, etag: entry.etag });
     Ok(Saved { success: true, durable: true, items, diary, conflicts: Vec::new() })
 }
 

@@ -8,6 +8,7 @@ use super::place::{DIARY, DRAWERS, Place, drawer_id, key_at, name};
 use super::{Drawer, Drawers, FILINGS, drawer_of};
 use crate::format::key::Key;
 use crate::memory::{MemoryError, Result, when};
+use crate::palace::Outcome;
 use crate::palace::read::PAGE_MAX;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -22,6 +23,15 @@ pub struct DiaryEntry {
     topic: String,
     entry: String,
     place: Place,
+}
+
+/// An entry that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EntryWritten {
+    /// Its id.
+    pub id: String,
+    /// Its version.
+    pub etag: String,
 }
 
 /// The newest entries of a diary.
@@ -62,11 +72,15 @@ impl DiaryEntry {
 pub type Entered = (String, String);
 
 impl Drawers {
-    /// Writes an entry, and says its id and version.
+    /// Writes an entry.
     ///
     /// # Errors
     /// What the palace says.
+<<<<<<< HEAD
     pub fn write_diary(&self, entry: &DiaryEntry) -> Result<Entered> {
+=======
+    pub fn write_diary(&self, entry: &DiaryEntry) -> Result<EntryWritten> {
+>>>>>>> rooms
         self.checkpoint(&[], Some(entry))?
             .1
             .ok_or_else(|| MemoryError::argument("entry", "not written"))
@@ -80,7 +94,11 @@ impl Drawers {
         &self,
         items: &[Item],
         entry: Option<&DiaryEntry>,
+<<<<<<< HEAD
     ) -> Result<(Vec<Filed>, Option<Entered>)> {
+=======
+    ) -> Result<(Vec<Filed>, Option<EntryWritten>)> {
+>>>>>>> rooms
         let now = self.palace.now_ms();
         let key = entry.map(|entry| self.entry_key(entry, now)).transpose()?;
         let (filed, others) = self.file_with(items, |batch| {
@@ -91,7 +109,10 @@ impl Drawers {
             Ok(())
         })?;
         let id = key.as_ref().and_then(drawer_id);
-        Ok((filed, id.zip(others.first().map(|outcome| outcome.etag.to_string()))))
+        let written = id.zip(others.first());
+        let entry =
+            |(id, outcome): (String, &Outcome)| EntryWritten { id, etag: outcome.etag.to_string() };
+        Ok((filed, written.map(entry)))
     }
 
     /// Unlike a drawer's, the key has something random in it: the same words twice are two entries.

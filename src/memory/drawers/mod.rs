@@ -23,7 +23,7 @@ mod list;
 mod place;
 
 pub use change::{Change, Changed, Deleted, IDS_MAX};
-pub use diary::{DiaryEntry, DiaryPage, ENTRIES_MAX};
+pub use diary::{DiaryEntry, DiaryPage, ENTRIES_MAX, EntryWritten};
 pub use duplicates::{Duplicate, similarity};
 pub use file::{Filed, FiledAs, Item};
 pub use find::{Found, HITS_MAX, Hit, QUERY_CHARS_MAX, Search};
