@@ -3,7 +3,6 @@
 use super::answers::{Kept, number};
 use super::arguments::{KgAdd, KgInvalidate, KgQuery, KgSupersede, KgTimeline, Nothing};
 use super::bounds::fitting;
-use super::fact_answers::{FactShown, Known, Timeline};
 use crate::mcp::Server;
 use crate::memory::facts::{Asked, Fact, FactPage, Source, Triple};
 use rmcp::handler::server::wrapper::{Json, Parameters};

@@ -10,7 +10,6 @@ mod bounds;
 mod changes;
 mod diary;
 mod drawers;
-mod fact_answers;
 mod facts;
 mod find;
 mod overview;

@@ -68,19 +68,12 @@ impl DiaryEntry {
     }
 }
 
-/// The id and the version of an entry that was written.
-pub type Entered = (String, String);
-
 impl Drawers {
     /// Writes an entry.
     ///
     /// # Errors
     /// What the palace says.
-<<<<<<< HEAD
-    pub fn write_diary(&self, entry: &DiaryEntry) -> Result<Entered> {
-=======
     pub fn write_diary(&self, entry: &DiaryEntry) -> Result<EntryWritten> {
->>>>>>> rooms
         self.checkpoint(&[], Some(entry))?
             .1
             .ok_or_else(|| MemoryError::argument("entry", "not written"))
@@ -94,11 +87,7 @@ impl Drawers {
         &self,
         items: &[Item],
         entry: Option<&DiaryEntry>,
-<<<<<<< HEAD
-    ) -> Result<(Vec<Filed>, Option<Entered>)> {
-=======
     ) -> Result<(Vec<Filed>, Option<EntryWritten>)> {
->>>>>>> rooms
         let now = self.palace.now_ms();
         let key = entry.map(|entry| self.entry_key(entry, now)).transpose()?;
         let (filed, others) = self.file_with(items, |batch| {
