@@ -1,4 +1,4 @@
-//! What can be read, listed and subscribed to by URI: the knowledge graph, documents, the palace's status.
+//! What can be read, listed and subscribed to by URI: the knowledge graph, wings, documents, the palace's status.
 //!
 //! Invariant: a resource is there for every client of a server or for none, as its tool sets are. A [`Subject`] is a
 //! resource that is offered, whether or not there is anything behind it yet: a document may be subscribed to before
@@ -8,6 +8,7 @@ use super::memory::indented;
 use super::sets::Tools;
 use super::{ToolSet, documents};
 use crate::format::key::Key;
+use crate::memory::drawers::{Drawers, is_of_wing};
 use crate::memory::{Memory, is_of_graph};
 use crate::palace::{Document, Error, Palace, chain};
 use rmcp::model::{Resource, ResourceTemplate};
@@ -16,11 +17,15 @@ use std::collections::BTreeSet;
 const GRAPH: &str = "memory://knowledge-graph";
 const STATUS: &str = "palace://status";
 const DOCUMENT: &str = "palace://document/";
+const WING: &str = "palace://wing/";
 const JSON: &str = "application/json";
 /// How many documents a page of the list has.
 const PAGE: usize = 100;
 /// What a cursor starts with, before the last key of the page.
 const AFTER: &str = "after:";
+
+/// The sets that come with the palace's status.
+const STATUS_SETS: &[ToolSet] = &[ToolSet::Palace, ToolSet::Documents];
 
 /// A resource that is offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +34,8 @@ pub(super) enum Subject {
     Graph,
     /// Who is here, and which files there are.
     Status,
+    /// The rooms of a wing, and how many drawers each has.
+    Wing(String),
     /// One document.
     Document(Key),
 }
@@ -39,13 +46,18 @@ impl Subject {
         let subject = match uri {
             GRAPH => Subject::Graph,
             STATUS => Subject::Status,
-            uri => Subject::Document(Key::new(&decoded(uri.strip_prefix(DOCUMENT)?)?).ok()?),
+            uri => match uri.strip_prefix(WING) {
+                Some(wing) => Subject::Wing(decoded(wing)?),
+                None => Subject::Document(Key::new(&decoded(uri.strip_prefix(DOCUMENT)?)?).ok()?),
+            },
         };
-        let set = match subject {
-            Subject::Graph => ToolSet::Memory,
-            Subject::Status | Subject::Document(_) => ToolSet::Documents,
+        let sets: &[ToolSet] = match subject {
+            Subject::Graph => &[ToolSet::Memory],
+            Subject::Status => STATUS_SETS,
+            Subject::Wing(_) => &[ToolSet::Palace],
+            Subject::Document(_) => &[ToolSet::Documents],
         };
-        tools.has(set).then_some(subject)
+        sets.iter().any(|set| tools.has(*set)).then_some(subject)
     }
 
     /// Whether a change of these documents may change it.
@@ -53,6 +65,7 @@ impl Subject {
         match self {
             Subject::Graph => keys.iter().any(is_of_graph),
             Subject::Status => !keys.is_empty(),
+            Subject::Wing(wing) => keys.iter().any(|key| is_of_wing(key, wing)),
             Subject::Document(key) => keys.contains(key),
         }
     }
@@ -75,6 +88,12 @@ impl Subject {
             }
             Subject::Status => {
                 palace.status().map_err(palace_says).and_then(|s| indented(&s)).map(Some)
+            }
+            Subject::Wing(wing) => {
+                let counts = Drawers::new(palace.clone()).counts(Some(wing));
+                let rooms = counts.map_err(|error| chain(&error))?.remove(wing);
+                let shown = |rooms| indented(&serde_json::json!({"wing": wing, "rooms": rooms}));
+                rooms.map(shown).transpose()
             }
             Subject::Document(key) => match palace.get(key.as_str()).map_err(palace_says)? {
                 Some(document) => indented(&document).map(Some),
@@ -101,7 +120,12 @@ pub(super) fn templates(tools: &Tools) -> Vec<ResourceTemplate> {
         .with_title("Document")
         .with_description("A document by its key, with its version and what is in conflict")
         .with_mime_type(JSON);
-    tools.has(ToolSet::Documents).then_some(document).into_iter().collect()
+    let wing = ResourceTemplate::new(format!("{WING}{{wing}}"), "wing")
+        .with_title("Wing")
+        .with_description("The rooms of a wing, and how many drawers each has")
+        .with_mime_type(JSON);
+    let all = [(ToolSet::Palace, wing), (ToolSet::Documents, document)];
+    all.into_iter().filter(|(set, _)| tools.has(*set)).map(|(_, template)| template).collect()
 }
 
 /// A page of the list.
@@ -145,8 +169,9 @@ fn fixed(tools: &Tools) -> Vec<Resource> {
         .with_title("Palace Status")
         .with_description("Which processes have the palace open, and the files that it consists of")
         .with_mime_type(JSON);
-    let all = [(ToolSet::Memory, graph), (ToolSet::Documents, status)];
-    all.into_iter().filter(|(set, _)| tools.has(*set)).map(|(_, resource)| resource).collect()
+    let all = [(&[ToolSet::Memory][..], graph), (STATUS_SETS, status)];
+    let offered = |sets: &[ToolSet]| sets.iter().any(|set| tools.has(*set));
+    all.into_iter().filter(|(sets, _)| offered(sets)).map(|(_, resource)| resource).collect()
 }
 
 fn resource(document: &Document) -> (Key, Resource) {
@@ -212,5 +237,26 @@ mod tests {
             assert_eq!(Subject::of(&format!("{DOCUMENT}{none}"), &tools), None, "{none}");
         }
         assert_eq!(Subject::of(GRAPH, &tools), None, "its tool set is not offered");
+        assert_eq!(Subject::of("palace://wing/atlas", &tools), None);
+    }
+
+    #[test]
+    fn a_wing_is_its_rooms_and_changes_with_its_drawers() {
+        use crate::memory::drawers::{Item, Place};
+        let dir = tempfile::tempdir().unwrap();
+        let palace = Palace::open(dir.path().join("palace")).unwrap();
+        let tools = Tools::new(&Offer::default());
+        let wing = Subject::of("palace://wing/the%20atlas", &tools).unwrap();
+        assert_eq!(wing.read(&palace, None), Ok(None));
+        let item = Item::new(Place::new("the atlas", "maps").unwrap(), "here").unwrap();
+        Drawers::new(palace.clone()).file(&[item]).unwrap();
+        let text = wing.read(&palace, None).unwrap().unwrap();
+        let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(shown, serde_json::json!({"wing": "the atlas", "rooms": {"maps": 1}}));
+        let key = |text: &str| BTreeSet::from([Key::new(text).unwrap()]);
+        assert!(wing.is_touched_by(&key("drawer/the atlas/maps/0f")));
+        assert!(wing.is_touched_by(&key("moved/elsewhere/maps/0f")), "perhaps into this one");
+        assert!(!wing.is_touched_by(&key("drawer/the atlas 2/maps/0f")));
+        assert!(!wing.is_touched_by(&key("entity/the atlas")));
     }
 }

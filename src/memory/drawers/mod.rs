@@ -28,6 +28,7 @@ pub use duplicates::{Duplicate, similarity};
 pub use file::{Filed, FiledAs, Item};
 pub use find::{Found, HITS_MAX, Hit, QUERY_CHARS_MAX, Search};
 pub use list::{Counts, DrawerPage};
+pub(crate) use place::is_of_wing;
 pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place, drawer_id};
 
 use super::{MemoryError, Result};

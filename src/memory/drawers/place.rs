@@ -100,6 +100,12 @@ pub fn drawer_id(key: &Key) -> Option<String> {
     })
 }
 
+/// Whether a change of the document with this key may change what is in a wing. A drawer that moves may
+/// move into any.
+pub(crate) fn is_of_wing(key: &Key, wing: &str) -> bool {
+    key.as_str().starts_with(MOVED) || parts(key).is_some_and(|(filed, _, _)| filed == wing)
+}
+
 /// The keys that an id may stand for: names have underscores too, so there may be more than one.
 pub(super) fn keys_of(id: &str) -> Vec<Key> {
     if let Some(rest) = id.strip_prefix("diary_") {
