@@ -16,6 +16,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 pub const ENTRIES_MAX: usize = 100;
 
 /// What to write down.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// let entry = DiaryEntry::new("Ada", "Signed the first token.", Some("auth"), None)?;
+/// let (id, _) = drawers.write_diary(&entry)?;
+/// let drawer = drawers.get(&id)?; // it is a drawer like any other
+/// assert_eq!((drawer.place.wing.as_str(), drawer.place.room.as_str()), ("wing_ada", "diary"));
+/// assert_eq!(drawer.diary, Some(("Ada".into(), "auth".into())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiaryEntry {
     agent: String,
@@ -25,6 +38,20 @@ pub struct DiaryEntry {
 }
 
 /// The newest entries of a diary.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// for text in ["Woke up.", "Wrote tests.", "Went home."] {
+///     drawers.write_diary(&DiaryEntry::new("Ada", text, None, None)?)?;
+/// }
+/// let page = drawers.read_diary("Ada", None, 2)?;
+/// let texts: Vec<&str> = page.entries.iter().map(|entry| entry.content.as_str()).collect();
+/// assert_eq!((texts, page.total), (vec!["Went home.", "Wrote tests."], 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiaryPage {
     /// Newest first.
@@ -64,6 +91,19 @@ pub type Entered = (String, String);
 impl Drawers {
     /// Writes an entry, and says its id and version.
     ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// let entry = DiaryEntry::new("Ada", "Wrote tests.", None, None)?;
+    /// let (first, _) = drawers.write_diary(&entry)?;
+    /// let (second, etag) = drawers.write_diary(&entry)?;
+    /// assert_ne!(first, second); // the same words twice are two entries
+    /// assert_eq!(drawers.get(&second)?.etag, etag);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// What the palace says.
     pub fn write_diary(&self, entry: &DiaryEntry) -> Result<Entered> {
@@ -73,6 +113,19 @@ impl Drawers {
     }
 
     /// Files items and writes an entry, all in one commit.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// let entry = DiaryEntry::new("Ada", "Decided how to sign.", None, None)?;
+    /// let (filed, entered) = drawers.checkpoint(&[item], Some(&entry))?;
+    /// assert_eq!(drawers.get(&filed[0].id)?.content, "We sign tokens with RSA.");
+    /// assert_eq!(drawers.get(&entered.ok_or("it was written")?.0)?.content, "Decided how to sign.");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Drawers::file`].
@@ -106,6 +159,19 @@ impl Drawers {
     }
 
     /// The newest entries of an agent's diary, at most `last` of them; of one wing, or wherever it wrote.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// drawers.write_diary(&DiaryEntry::new("Ada", "At home.", None, None)?)?;
+    /// drawers.write_diary(&DiaryEntry::new("Ada", "At work.", None, Some("atlas"))?)?;
+    /// assert_eq!(drawers.read_diary("Ada", None, 10)?.total, 2);
+    /// assert_eq!(drawers.read_diary("Ada", Some("atlas"), 10)?.entries[0].content, "At work.");
+    /// assert_eq!(drawers.read_diary("Bob", None, 10)?.total, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::Argument`], or what the palace says.
