@@ -14,7 +14,7 @@
 mod ask;
 mod state;
 
-pub use ask::{Asked, Direction, FactPage, Stats};
+pub use ask::{Asked, Direction, FACTS_MAX, FactPage, Stats};
 pub use state::{Ended, Source, Stated, Triple};
 
 use crate::format::key::Key;
