@@ -24,8 +24,10 @@ mod write;
 pub use error::{MemoryError, Result};
 pub use exchange::{BadLine, ImportReport};
 pub use keys::{ENTITY_NAME_BYTES_MAX, is_of_graph};
-pub use when::{milliseconds, readable};
 pub use write::{DeletedEntities, DeletedObservations};
+
+#[cfg(feature = "mcp")]
+pub(crate) use when::{milliseconds, readable};
 
 use crate::palace::{Outcome, Palace, WriteOptions};
 use serde::{Deserialize, Serialize};

@@ -5,6 +5,7 @@
 
 use super::{MemoryError, Result};
 use jiff::civil::Date;
+#[cfg(any(feature = "mcp", test))]
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
@@ -27,7 +28,8 @@ pub(super) fn moment(field: &'static str, text: &str) -> Result<String> {
 ///
 /// # Errors
 /// As [`moment`].
-pub fn milliseconds(field: &'static str, text: &str) -> Result<i64> {
+#[cfg(any(feature = "mcp", test))]
+pub(crate) fn milliseconds(field: &'static str, text: &str) -> Result<i64> {
     let text = moment(field, text)?;
     let time = match text.parse::<Date>() {
         Ok(date) if !text.contains('T') => {
@@ -46,8 +48,7 @@ fn refused(field: &'static str, text: &str) -> MemoryError {
 }
 
 /// A time of this process as people and models read it.
-#[must_use]
-pub fn readable(ms: i64) -> String {
+pub(crate) fn readable(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map(|time| time.to_string()).unwrap_or_default()
 }
 

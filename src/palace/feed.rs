@@ -44,7 +44,8 @@ impl fmt::Display for Cursor {
 
 impl Cursor {
     /// Also has seen this commit. Those of an instance are to be seen in their order.
-    pub fn see(&mut self, commit: &CommitInfo) {
+    #[cfg(feature = "mcp")]
+    pub(crate) fn see(&mut self, commit: &CommitInfo) {
         self.0.insert(commit.instance, commit.sequence);
     }
 }
@@ -170,7 +171,8 @@ impl Palace {
     ///
     /// # Errors
     /// Any of [`Error`].
-    pub fn cursor_at(&self, time_ms: i64) -> Result<Cursor> {
+    #[cfg(feature = "mcp")]
+    pub(crate) fn cursor_at(&self, time_ms: i64) -> Result<Cursor> {
         let mut cursor = Cursor::default();
         loop {
             let page = self.changes_since(&cursor, COMMITS_MAX)?;

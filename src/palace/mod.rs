@@ -12,7 +12,6 @@ pub mod into;
 pub mod keys;
 #[doc(hidden)]
 pub mod policy;
-pub mod ranked;
 pub mod read;
 pub mod search;
 pub mod status;
@@ -30,6 +29,7 @@ mod foundation;
 mod inputs;
 mod options;
 mod pace;
+pub(crate) mod ranked;
 mod row;
 mod state;
 mod tail;
@@ -91,6 +91,7 @@ use std::time::Duration;
 ///
 /// assert_eq!(palace.path(), dir.path().join("palace"));
 /// assert_eq!(palace.read_only(), None); // it can be written
+/// assert!(palace.instance().is_some() && other.instance().is_none()); // that one has not written
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

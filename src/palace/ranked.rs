@@ -102,7 +102,7 @@ impl Palace {
     ///
     /// # Errors
     /// [`Error::EmptyQuery`] if there is no word in the query.
-    pub fn ranked(&self, question: &Question<'_>) -> Result<Vec<Ranked>> {
+    pub(crate) fn ranked(&self, question: &Question<'_>) -> Result<Vec<Ranked>> {
         let terms = terms(question);
         if terms.is_empty() {
             return Err(Error::EmptyQuery);

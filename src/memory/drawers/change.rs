@@ -18,6 +18,20 @@ use std::collections::BTreeSet;
 pub const IDS_MAX: usize = 500;
 
 /// What shall be different.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+/// # let id = drawers.file(&[item])?.remove(0).id;
+/// drawers.update(&id, Change { room: Some("history"), ..Change::default() })?;
+/// let drawer = drawers.get(&id)?; // the id stays good
+/// assert_eq!((drawer.place.wing.as_str(), drawer.place.room.as_str()), ("atlas", "history"));
+/// assert_eq!(drawer.content, "We sign tokens with RSA.");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change<'a> {
     /// The text.
@@ -29,6 +43,22 @@ pub struct Change<'a> {
 }
 
 /// What became of it.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+/// # let id = drawers.file(&[item])?.remove(0).id;
+/// let change = Change { content: Some("We sign tokens with Ed25519."), ..Change::default() };
+/// let first = drawers.update(&id, change)?;
+/// assert!(first.changed && first.settled.is_empty()); // nobody else had changed the text meanwhile
+/// let again = drawers.update(&id, change)?;
+/// assert!(!again.changed);
+/// assert_eq!(again.drawer.etag, first.drawer.etag);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changed {
     /// The drawer as it is now.
@@ -40,6 +70,20 @@ pub struct Changed {
 }
 
 /// What [`Drawers::delete`] did.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+/// # let id = drawers.file(&[item])?.remove(0).id;
+/// let ids = [id.clone(), "drawer_atlas_decisions_0".to_owned()];
+/// let done = drawers.delete(&ids)?;
+/// assert_eq!((done.deleted[0].0.as_str(), done.deleted.len()), (id.as_str(), 1));
+/// assert_eq!(done.not_found, ["drawer_atlas_decisions_0"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deleted {
     /// These were there, each with its last version.
@@ -50,6 +94,20 @@ pub struct Deleted {
 
 impl Drawers {
     /// Changes the text of a drawer, moves it, or both. Its id stays.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// # let id = drawers.file(&[item])?.remove(0).id;
+    /// let content = Some("We sign tokens with Ed25519.");
+    /// let changed = drawers.update(&id, Change { content, room: Some("crypto"), ..Change::default() })?;
+    /// assert_eq!(changed.drawer.content, "We sign tokens with Ed25519.");
+    /// assert_eq!((changed.drawer.id.as_str(), changed.drawer.place.room.as_str()), (id.as_str(), "crypto"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::NoDrawer`], [`MemoryError::Argument`], or what the palace says; nothing was written
@@ -81,6 +139,19 @@ impl Drawers {
 
     /// Deletes drawers, all in one commit. What is not there needs no deleting.
     ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// # let id = drawers.file(&[item])?.remove(0).id;
+    /// drawers.delete(std::slice::from_ref(&id))?;
+    /// assert!(drawers.get(&id).is_err());
+    /// assert!(drawers.delete(&[id])?.deleted.is_empty()); // it was gone
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`], or what the palace says; nothing was
     /// written then.
@@ -111,6 +182,19 @@ impl Drawers {
     }
 
     /// The drawers with these ids, in their order, and the ids that name none.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// # let id = drawers.file(&[item])?.remove(0).id;
+    /// let (found, not_found) = drawers.get_all(&["none".to_owned(), id.clone()])?;
+    /// assert_eq!((found[0].id.as_str(), found.len()), (id.as_str(), 1));
+    /// assert_eq!(not_found, ["none"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`], or what the palace says.

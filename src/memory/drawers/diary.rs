@@ -17,6 +17,19 @@ use std::sync::atomic::{AtomicI64, Ordering};
 pub const ENTRIES_MAX: usize = 100;
 
 /// What to write down.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// let entry = DiaryEntry::new("Ada", "Signed the first token.", Some("auth"), None)?;
+/// let (id, _) = drawers.write_diary(&entry)?;
+/// let drawer = drawers.get(&id)?; // it is a drawer like any other
+/// assert_eq!((drawer.place.wing.as_str(), drawer.place.room.as_str()), ("wing_ada", "diary"));
+/// assert_eq!(drawer.diary, Some(("Ada".into(), "auth".into())));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DiaryEntry {
     agent: String,
@@ -26,6 +39,16 @@ pub struct DiaryEntry {
 }
 
 /// An entry that was written.
+///
+/// ```
+/// use crdt_palace::memory::drawers::{DiaryEntry, Drawers};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// let written = drawers.write_diary(&DiaryEntry::new("ada", "a quiet day", None, None)?)?;
+/// assert!(written.id.starts_with("diary_wing_ada_"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryWritten {
     /// Its id.
@@ -35,6 +58,20 @@ pub struct EntryWritten {
 }
 
 /// The newest entries of a diary.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// for text in ["Woke up.", "Wrote tests.", "Went home."] {
+///     drawers.write_diary(&DiaryEntry::new("Ada", text, None, None)?)?;
+/// }
+/// let page = drawers.read_diary("Ada", None, 2)?;
+/// let texts: Vec<&str> = page.entries.iter().map(|entry| entry.content.as_str()).collect();
+/// assert_eq!((texts, page.total), (vec!["Went home.", "Wrote tests."], 3));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiaryPage {
     /// Newest first.
@@ -71,6 +108,19 @@ impl DiaryEntry {
 impl Drawers {
     /// Writes an entry.
     ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// let entry = DiaryEntry::new("Ada", "Wrote tests.", None, None)?;
+    /// let (first, _) = drawers.write_diary(&entry)?;
+    /// let (second, etag) = drawers.write_diary(&entry)?;
+    /// assert_ne!(first, second); // the same words twice are two entries
+    /// assert_eq!(drawers.get(&second)?.etag, etag);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// What the palace says.
     pub fn write_diary(&self, entry: &DiaryEntry) -> Result<EntryWritten> {
@@ -80,6 +130,19 @@ impl Drawers {
     }
 
     /// Files items and writes an entry, all in one commit.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// let entry = DiaryEntry::new("Ada", "Decided how to sign.", None, None)?;
+    /// let (filed, entered) = drawers.checkpoint(&[item], Some(&entry))?;
+    /// assert_eq!(drawers.get(&filed[0].id)?.content, "We sign tokens with RSA.");
+    /// assert_eq!(drawers.get(&entered.ok_or("it was written")?.0)?.content, "Decided how to sign.");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Drawers::file`].
@@ -116,6 +179,19 @@ impl Drawers {
     }
 
     /// The newest entries of an agent's diary, at most `last` of them; of one wing, or wherever it wrote.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// drawers.write_diary(&DiaryEntry::new("Ada", "At home.", None, None)?)?;
+    /// drawers.write_diary(&DiaryEntry::new("Ada", "At work.", None, Some("atlas"))?)?;
+    /// assert_eq!(drawers.read_diary("Ada", None, 10)?.total, 2);
+    /// assert_eq!(drawers.read_diary("Ada", Some("atlas"), 10)?.entries[0].content, "At work.");
+    /// assert_eq!(drawers.read_diary("Bob", None, 10)?.total, 0);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::Argument`], or what the palace says.

@@ -20,6 +20,18 @@ const SHINGLE: usize = 3;
 const MATCHES_MAX: usize = 10;
 
 /// A drawer with a similar text.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+/// # let id = drawers.file(&[item])?.remove(0).id;
+/// let like = drawers.duplicates("we sign TOKENS with RSA", 0.9)?;
+/// assert_eq!((like[0].drawer.id.as_str(), like[0].similarity), (id.as_str(), 1.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Duplicate {
     /// The drawer.
@@ -31,6 +43,19 @@ pub struct Duplicate {
 impl Drawers {
     /// The drawers whose texts are at least as similar to this one as `threshold`, which is over 0 and at
     /// most 1; the most similar first, at most ten.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// # let id = drawers.file(&[item])?.remove(0).id;
+    /// let changed = "We sign all tokens with RSA.";
+    /// assert!(drawers.duplicates(changed, 0.9)?.is_empty());
+    /// assert_eq!(drawers.duplicates(changed, 0.1)?[0].drawer.id, id);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::Argument`], or what the palace says.
@@ -77,6 +102,15 @@ fn longest_words(content: &str) -> String {
 /// How similar two texts are, from 0 to 1: of all runs of three words that one of them has, the part that
 /// both have. 1 is the same words in the same order, whatever the case and the punctuation; a text of which
 /// one word in a hundred was changed has about 0.94. It knows nothing of meaning.
+///
+/// ```
+/// use crdt_palace::memory::drawers::similarity;
+///
+/// assert_eq!(similarity("We sign tokens.", "we SIGN tokens"), 1.0);
+/// assert_eq!(similarity("one two three four", "one two three five"), 1.0 / 3.0);
+/// assert_eq!(similarity("one two three", "uno dos tres"), 0.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use]
 pub fn similarity(a: &str, b: &str) -> f64 {
     let (a, b) = (words(a), words(b));

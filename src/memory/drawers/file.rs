@@ -14,6 +14,16 @@ const FILE_BYTES_MAX: usize = 4 << 20;
 const SAID_CHARS_MAX: usize = 1_000;
 
 /// What to file.
+///
+/// ```
+/// use crdt_palace::memory::drawers::{Item, Place};
+///
+/// let place = Place::new("atlas", "decisions")?;
+/// let item = Item::new(place.clone(), "We sign tokens with RSA.")?.said(Some("adr/7.md"), Some(""))?;
+/// assert_eq!((item.source_file.as_deref(), item.added_by), (Some("adr/7.md"), None));
+/// assert!(Item::new(place, " ").is_err()); // there is nothing to file
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
     /// Where.
@@ -27,6 +37,19 @@ pub struct Item {
 }
 
 /// How it was filed.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, FiledAs, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+/// let first = drawers.file(std::slice::from_ref(&item))?.remove(0);
+/// let again = drawers.file(&[item])?.remove(0);
+/// assert_eq!((first.filed, again.filed), (FiledAs::New, FiledAs::There));
+/// assert_eq!(first.id, again.id);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FiledAs {
     /// As a new drawer.
@@ -36,6 +59,19 @@ pub enum FiledAs {
 }
 
 /// What was filed.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// let place = Place::new("atlas", "decisions")?;
+/// let items = [Item::new(place.clone(), "We sign with RSA.")?, Item::new(place, "We log to stdout.")?];
+/// let filed = drawers.file(&items)?; // in one commit, and answered in this order
+/// assert_eq!(drawers.get(&filed[1].id)?.content, "We log to stdout.");
+/// assert_eq!(drawers.get(&filed[1].id)?.etag, filed[1].etag);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Filed {
     /// The drawer's id.

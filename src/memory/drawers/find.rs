@@ -23,6 +23,22 @@ const BEFORE_CHARS: usize = 80;
 pub(super) const SEARCHED: [&str; 5] = ["content", "wing", "room", "agent", "topic"];
 
 /// What to look for.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, Item, Place, Search};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// # for text in ["Tokens are signed with RSA.", "Tokens expire.", "Logs go to stdout."] {
+/// #     drawers.file(&[Item::new(Place::new("atlas", "decisions")?, text)?])?;
+/// # }
+/// let one = Search { query: "how are tokens signed?", wing: Some("atlas"), limit: 1, ..Search::default() };
+/// let best = drawers.search(&one)?;
+/// assert_eq!(best.hits[0].drawer.content, "Tokens are signed with RSA.");
+/// let rest = drawers.search(&Search { after: Some(&best.hits[0].next), ..one })?;
+/// assert_eq!(rest.hits[0].drawer.content, "Tokens expire.");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Search<'a> {
     /// Words, or a question.
@@ -49,6 +65,21 @@ impl Default for Search<'_> {
 }
 
 /// A drawer that was found.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, Item, Place, Search};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// # for text in ["Tokens are signed with RSA.", "Tokens expire.", "Logs go to stdout."] {
+/// #     drawers.file(&[Item::new(Place::new("atlas", "decisions")?, text)?])?;
+/// # }
+/// let found = drawers.search(&Search { query: "decisions on tokens", ..Search::default() })?;
+/// let hit = &found.hits[0];
+/// assert_eq!((hit.words, hit.matched_via), (2, "content+metadata")); // one is the room's name
+/// assert_eq!(hit.snippet, hit.drawer.content); // it is short
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hit {
     /// The drawer.
@@ -66,6 +97,21 @@ pub struct Hit {
 }
 
 /// What was found.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, Item, Place, Search};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// # for text in ["Tokens are signed with RSA.", "Tokens expire.", "Logs go to stdout."] {
+/// #     drawers.file(&[Item::new(Place::new("atlas", "decisions")?, text)?])?;
+/// # }
+/// let found = drawers.search(&Search { query: "tokens", limit: 1, ..Search::default() })?;
+/// assert!(found.more && found.hits.len() == 1);
+/// let found = drawers.search(&Search { query: "cookies", ..Search::default() })?;
+/// assert!(!found.more && found.hits.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Found {
     /// Best first.

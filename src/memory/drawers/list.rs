@@ -14,6 +14,21 @@ use std::collections::{BTreeMap, HashMap};
 pub type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 
 /// Some drawers.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// for text in ["one", "two", "three"] {
+///     drawers.file(&[Item::new(Place::new("atlas", "notes")?, text)?])?;
+/// }
+/// let first = drawers.list(Some("atlas"), None, None, 0, 2)?;
+/// assert_eq!((first.drawers.len(), first.total), (2, 3));
+/// let rest = drawers.list(Some("atlas"), None, first.next.as_deref(), 0, 2)?;
+/// assert_eq!((rest.drawers.len(), rest.next), (1, None));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct DrawerPage {
     /// In the order of their keys.
@@ -58,6 +73,19 @@ pub(super) type Moved = HashMap<Key, Place>;
 impl Drawers {
     /// How many drawers there are in each room of each wing, or of one.
     ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// # let id = drawers.file(&[item])?.remove(0).id;
+    /// let counts = drawers.counts(None)?;
+    /// assert_eq!(counts["atlas"]["decisions"], 1);
+    /// assert!(drawers.counts(Some("elsewhere"))?.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`MemoryError::Argument`], or what the palace says.
     pub fn counts(&self, wing: Option<&str>) -> Result<Counts> {
@@ -74,6 +102,19 @@ impl Drawers {
 
     /// The drawers of a wing, a room or both, at most `limit` of them. `after` is what an earlier page gave as
     /// `next`; without it, the first `offset` are left out.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// # let id = drawers.file(&[item])?.remove(0).id;
+    /// let page = drawers.list(Some("atlas"), Some("decisions"), None, 0, 10)?;
+    /// assert_eq!(page.drawers[0].id, id);
+    /// assert!(drawers.list(None, None, None, 1, 10)?.drawers.is_empty()); // the only one is left out
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// [`MemoryError::Argument`], or what the palace says.

@@ -28,8 +28,9 @@ pub use duplicates::{Duplicate, similarity};
 pub use file::{Filed, FiledAs, Item};
 pub use find::{Found, HITS_MAX, Hit, QUERY_CHARS_MAX, Search};
 pub use list::{Counts, DrawerPage};
-pub(crate) use place::is_of_wing;
-pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place, drawer_id};
+pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place};
+
+pub(crate) use place::{drawer_id, is_of_wing};
 
 use super::{MemoryError, Result};
 use crate::merge::{Conflict, Written};
@@ -43,6 +44,21 @@ pub const CONTENT_CHARS_MAX: usize = 100_000;
 const FILINGS: &str = "filings";
 
 /// A drawer as it is now.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// let place = Place::new("atlas", "decisions")?;
+/// let item = Item::new(place.clone(), "We sign tokens with RSA.")?.said(Some("adr/7.md"), Some("ada"))?;
+/// let id = drawers.file(&[item])?.remove(0).id;
+/// let drawer = drawers.get(&id)?;
+/// assert_eq!((drawer.place, drawer.content.as_str()), (place, "We sign tokens with RSA."));
+/// assert_eq!((drawer.source_files, drawer.added_by), (vec!["adr/7.md".into()], vec!["ada".into()]));
+/// assert!(drawer.diary.is_none() && drawer.conflicts.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Drawer {
     /// Its id.
@@ -76,9 +92,11 @@ pub struct Drawer {
 /// let dir = tempfile::tempdir()?;
 /// let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
 /// let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with Ed25519.")?;
-/// let filed = drawers.file(&[item])?;
+/// let filed = drawers.by(Some("some-client/2.0".into())).file(&[item])?;
 /// let found = drawers.search(&Search { query: "which key signs tokens?", ..Search::default() })?;
 /// assert_eq!(found.hits[0].drawer.id, filed[0].id);
+/// let drawer = drawers.get(&filed[0].id)?;
+/// assert_eq!(drawer.modified.ok_or("it was written")?.by, "some-client/2.0");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]

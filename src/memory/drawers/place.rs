@@ -18,6 +18,15 @@ pub(super) const MOVED: &str = "moved/";
 pub(in crate::memory) const DIARY: &str = "diary";
 
 /// A room of a wing.
+///
+/// ```
+/// use crdt_palace::memory::drawers::Place;
+///
+/// let place = Place::new(" atlas ", "token signing")?;
+/// assert_eq!((place.wing.as_str(), place.room.as_str()), ("atlas", "token signing"));
+/// assert!(Place::new("atlas", "../secrets").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Place {
     /// The person or project.
@@ -91,8 +100,7 @@ pub(super) fn parts(key: &Key) -> Option<(&str, &str, &str)> {
 }
 
 /// The id of the drawer with this key; `None` if it is no drawer's.
-#[must_use]
-pub fn drawer_id(key: &Key) -> Option<String> {
+pub(crate) fn drawer_id(key: &Key) -> Option<String> {
     let (wing, room, end) = parts(key)?;
     Some(match end.contains('_') {
         true => format!("diary_{wing}_{end}"),

@@ -12,6 +12,20 @@ use std::collections::BTreeSet;
 pub const FACTS_MAX: usize = 100;
 
 /// At which end of its facts an entity stands.
+///
+/// ```
+/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// # let works = Triple::new("Ada", "works_at", "Acme")?;
+/// facts.state(&works, None, None, None)?;
+/// facts.state(&Triple::new("Bob", "knows", "Ada")?, None, None, None)?;
+/// let asked = Asked { entity: Some("Ada"), direction: Direction::Incoming, ..Asked::default() };
+/// assert_eq!(facts.about(&asked)?.facts[0].triple.subject, "Bob");
+/// assert_eq!(facts.about(&Asked { direction: Direction::Both, ..asked })?.total, 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
     /// It is the subject.
@@ -24,6 +38,19 @@ pub enum Direction {
 }
 
 /// What to ask.
+///
+/// ```
+/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// # let works = Triple::new("Ada", "works_at", "Acme")?;
+/// facts.state(&works, Some("2024-01-01"), Some("2026-03-01"), None)?;
+/// let asked = Asked { entity: Some("ADA"), as_of: Some("2025-06-30"), ..Asked::default() };
+/// assert_eq!(facts.about(&asked)?.facts[0].triple, works);
+/// assert_eq!(facts.about(&Asked { as_of: Some("2026-03-01"), ..asked })?.total, 0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Asked<'a> {
     /// Of whom or what; whatever the case. `None`: of everything.
@@ -32,13 +59,30 @@ pub struct Asked<'a> {
     pub as_of: Option<&'a str>,
     /// Which facts of the entity.
     pub direction: Direction,
-    /// Only what comes behind: what an earlier call gave as `next`.
+    /// Only what comes behind: the [`Fact::position`] of the last that an earlier call gave.
     pub after: Option<&'a str>,
     /// At most so many; 0 is [`FACTS_MAX`].
     pub limit: usize,
 }
 
 /// Some facts.
+///
+/// ```
+/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// # let works = Triple::new("Ada", "works_at", "Acme")?;
+/// for (place, since) in [("Acme", "2024-01-01"), ("Initech", "2025-01-01")] {
+///     facts.state(&Triple::new("Ada", "works_at", place)?, Some(since), None, None)?;
+/// }
+/// let first = facts.about(&Asked { limit: 1, ..Asked::default() })?;
+/// assert!(first.more && first.total == 2);
+/// let after = first.facts[0].position();
+/// let rest = facts.about(&Asked { after: Some(&after), ..Asked::default() })?;
+/// assert_eq!((rest.facts[0].triple.object.as_str(), rest.more), ("Initech", false));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactPage {
     /// In the order in which they began to hold; those that always did come first.
@@ -50,6 +94,20 @@ pub struct FactPage {
 }
 
 /// How much is known.
+///
+/// ```
+/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// # let works = Triple::new("Ada", "works_at", "Acme")?;
+/// facts.state(&works, Some("2024-01-01"), None, None)?;
+/// facts.supersede(&works, "Initech", Some("2026-03-01"))?;
+/// let stats = facts.stats()?;
+/// assert_eq!((stats.entities, stats.facts, stats.current), (3, 2, 1));
+/// assert!(stats.predicates.contains("works_at"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
     /// Subjects and objects, whatever the case.
@@ -70,8 +128,7 @@ impl Fact {
     }
 
     /// Whether the entity is its subject, and whether it is its object.
-    #[must_use]
-    pub fn ends_with(&self, entity: &str) -> (bool, bool) {
+    pub(crate) fn ends_with(&self, entity: &str) -> (bool, bool) {
         let entity = folded(entity.trim());
         (folded(&self.triple.subject) == entity, folded(&self.triple.object) == entity)
     }
@@ -106,6 +163,18 @@ impl Facts {
 
     /// How much is known.
     ///
+    /// ```
+    /// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+    /// # let works = Triple::new("Ada", "works_at", "Acme")?;
+    /// facts.state(&works, Some("2024-01-01"), Some("2026-03-01"), None)?;
+    /// let stats = facts.stats()?;
+    /// assert_eq!((stats.facts, stats.current), (1, 0)); // it has ended
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// What the palace says.
     pub fn stats(&self) -> Result<Stats> {
@@ -137,6 +206,17 @@ impl Facts {
     }
 
     /// The present moment, to compare with those of facts.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+    /// # let works = Triple::new("Ada", "works_at", "Acme")?;
+    /// let fact = facts.state(&works, Some("2024-01-01"), None, None)?.fact;
+    /// assert!(fact.holds(&facts.now()));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     #[must_use]
     pub fn now(&self) -> String {
         let now = readable(self.palace.now_ms());

@@ -14,7 +14,7 @@
 mod ask;
 mod state;
 
-pub use ask::{Asked, Direction, FactPage, Stats};
+pub use ask::{Asked, Direction, FACTS_MAX, FactPage, Stats};
 pub use state::{Ended, Source, Stated, Triple};
 
 use crate::format::key::Key;
@@ -30,6 +30,19 @@ const FACTS: &str = "fact/";
 pub const PART_CHARS_MAX: usize = 500;
 
 /// A fact, and when it holds: from `valid_from` on, and before `valid_to`.
+///
+/// ```
+/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// # let works = Triple::new("Ada", "works_at", "Acme")?;
+/// let fact = facts.state(&works, Some("2024-01-01"), Some("2026-03-01"), None)?.fact;
+/// assert!(!fact.holds("2023-12-31") && fact.holds("2024-01-01"));
+/// assert!(!fact.is_over("2026-02-28") && fact.is_over("2026-03-01T00:00:00Z"));
+/// assert!(fact.position().starts_with("2024-01-01|")); // the cursor for what began later
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fact {
     /// Its id.
@@ -70,9 +83,10 @@ impl Fact {
 /// let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
 /// let works = Triple::new("Ada", "works_at", "Acme")?;
 /// facts.state(&works, Some("2024-01-01"), None, None)?;
-/// facts.end(&works, Some("2026-03-01"))?;
+/// facts.by(Some("some-client/2.0".into())).end(&works, Some("2026-03-01"))?;
 /// let found = facts.about(&Asked { entity: Some("ada"), ..Asked::default() })?;
 /// assert_eq!(found.facts[0].valid_to.as_deref(), Some("2026-03-01"));
+/// assert_eq!(facts.count()?, 1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -113,8 +127,7 @@ impl Facts {
 }
 
 /// The id of the fact with this key; `None` if it is no fact's.
-#[must_use]
-pub fn fact_id(key: &Key) -> Option<String> {
+pub(crate) fn fact_id(key: &Key) -> Option<String> {
     let (what, period) = key.as_str().strip_prefix(FACTS)?.split_once('/')?;
     Some(format!("t_{what}_{period}"))
 }

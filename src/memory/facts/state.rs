@@ -9,6 +9,15 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// What a fact states.
+///
+/// ```
+/// use crdt_palace::memory::facts::Triple;
+///
+/// let works = Triple::new(" Ada ", "works_at", "Acme")?;
+/// assert_eq!(works.to_string(), "Ada → works_at → Acme");
+/// assert!(Triple::new("Ada", "", "Acme").is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Triple {
     /// Who or what.
@@ -20,6 +29,19 @@ pub struct Triple {
 }
 
 /// Where a fact comes from. Each part may be left out.
+///
+/// ```
+/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// # let works = Triple::new("Ada", "works_at", "Acme")?;
+/// let source = Source { file: Some("cv.md".into()), ..Source::default() };
+/// facts.state(&works, None, None, Some(&source))?;
+/// let stated = facts.state(&works, None, None, Some(&source))?; // no news
+/// assert_eq!(stated.fact.sources, [source]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
     /// A closet of MemPalace.
@@ -31,6 +53,19 @@ pub struct Source {
 }
 
 /// A fact that was stated.
+///
+/// ```
+/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// # let works = Triple::new("Ada", "works_at", "Acme")?;
+/// let first = facts.state(&works, Some("2024-01-01"), None, None)?;
+/// let again = facts.state(&works, None, None, None)?;
+/// assert!(first.new && !again.new); // it was known to hold still
+/// assert_eq!(again.fact, first.fact);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Stated {
     /// As it is now.
@@ -40,6 +75,20 @@ pub struct Stated {
 }
 
 /// A fact that ended.
+///
+/// ```
+/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// # let works = Triple::new("Ada", "works_at", "Acme")?;
+/// facts.state(&works, Some("2024-01-01"), None, None)?;
+/// let ended = facts.end(&works, Some("2026-03-01"))?;
+/// assert_eq!((ended.changed, ended.fact.valid_to.as_deref()), (true, Some("2026-03-01")));
+/// let again = facts.end(&works, Some("2026-05-01"))?; // it was over by then
+/// assert_eq!((again.changed, again.fact.valid_to.as_deref()), (false, Some("2026-03-01")));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
     /// As it is now; its `valid_to` is the earliest moment that anybody gave.
@@ -209,6 +258,20 @@ impl Facts {
     }
 
     /// Ends a fact and states another of the same subject and predicate from that moment on, in one commit.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+    /// # let works = Triple::new("Ada", "works_at", "Acme")?;
+    /// facts.state(&works, Some("2024-01-01"), None, None)?;
+    /// let (ended, stated) = facts.supersede(&works, "Initech", Some("2026-03-01"))?;
+    /// assert_eq!(ended.fact.valid_to.as_deref(), Some("2026-03-01"));
+    /// assert_eq!(stated.fact.valid_from, ended.fact.valid_to);
+    /// assert_eq!(stated.fact.triple.object, "Initech");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     ///
     /// # Errors
     /// As [`Facts::end`] and [`Facts::state`].
