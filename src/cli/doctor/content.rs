@@ -122,3 +122,23 @@ fn clock(status: &Status, now_ms: i64) -> Check {
         _ => Check::ok("clock", format!("{}, after everything in the palace", time(now_ms))),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::Verdict;
+    use serde_json::Map;
+
+    #[test]
+    fn a_clock_behind_what_was_written_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let palace = Palace::open(dir.path()).unwrap();
+        palace.put("a", &Map::new()).unwrap();
+        let status = palace.status().unwrap();
+        let written = status.segments[0].created_ms.unwrap();
+        assert_eq!(clock(&status, written - AHEAD_MS).verdict, Verdict::Ok);
+        let behind = clock(&status, written - AHEAD_MS - 1);
+        assert_eq!(behind.verdict, Verdict::Note);
+        assert!(behind.found.contains(&time(written)), "{}", behind.found);
+    }
+}

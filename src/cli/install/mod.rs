@@ -210,11 +210,12 @@ impl Install {
 
     fn refuse(&self, path: &Path, other: &str, entry: &Entry) -> Result<Exit, Failure> {
         let (name, path) = (&self.name, path.display().to_string());
-        let mine = serde_json::to_string(entry)?;
+        // As values, so that both have their fields in one order.
+        let mine = serde_json::to_value(entry)?;
         let other = serde_json::from_str::<Value>(other)?;
         tell(format_args!("{} has another {name}: nothing was written", shown(&path)));
         tell(format_args!("  there:     {}", shown(&other.to_string())));
-        tell(format_args!("  would be:  {}", shown(&mine)));
+        tell(format_args!("  would be:  {}", shown(&mine.to_string())));
         tell(format_args!("say --replace to replace it, or choose another --name"));
         Ok(Exit::Problem)
     }
