@@ -44,26 +44,26 @@ impl Found {
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).at("create", parent)?;
         }
-        let backup = self.content.as_deref().map(|old| self.back_up(old)).transpose()?;
         let tmp = self.beside(&format!(".crdt-palace-{}.tmp", std::process::id()));
         let done = self.write_and_rename(&tmp, text);
         if done.is_err() && tmp.exists() {
             fs::remove_file(&tmp).at("remove", &tmp)?;
         }
-        done.map(|()| backup)
+        done
     }
 
-    fn write_and_rename(&self, tmp: &Path, text: &str) -> Result<(), InstallError> {
+    fn write_and_rename(&self, tmp: &Path, text: &str) -> Result<Option<PathBuf>, InstallError> {
         self.write(tmp, text.as_bytes()).at("write", tmp)?;
         // The client may have written it since: that must not be undone.
         if content(&self.path)? != self.content {
             return Err(InstallError::Changed { path: self.path.clone() });
         }
+        let backup = self.content.as_deref().map(|old| self.back_up(old)).transpose()?;
         fs::rename(tmp, &self.path).at("replace", &self.path)?;
         if let Some(parent) = self.path.parent() {
             File::open(parent).and_then(|directory| directory.sync_all()).at("sync", parent)?;
         }
-        Ok(())
+        Ok(backup)
     }
 
     /// Under the first name that is free: an earlier backup may be the one that somebody needs.
@@ -128,7 +128,6 @@ mod tests {
             assert!(matches!(error, InstallError::Changed { .. }), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), meanwhile);
         }
-        let names: Vec<_> = fs::read_dir(dir.path()).unwrap().map(|e| e.unwrap().path()).collect();
-        assert!(!names.iter().any(|name| name.to_string_lossy().contains("tmp")), "{names:?}");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "nothing is left beside it");
     }
 }
