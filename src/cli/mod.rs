@@ -7,6 +7,10 @@
 pub mod compact;
 #[cfg(feature = "mcp")]
 mod demo;
+#[cfg(feature = "mcp")]
+mod doctor;
+#[cfg(feature = "mcp")]
+mod install;
 pub mod log;
 #[cfg(feature = "mcp")]
 pub mod palace;

@@ -1,8 +1,8 @@
-//! `crdt-palace`: the server, import and export, status, demo.
+//! `crdt-palace`: the server, import and export, status, install, doctor, demo.
 
 use super::print::{shown, stdout, tell};
 use super::report::{Exit, Failure, finish};
-use super::{demo, status};
+use super::{demo, doctor, install, status};
 use crate::mcp::{Offer, Prefix, ToolSet};
 use crate::memory::Memory;
 use crate::palace::{Options, Palace};
@@ -22,6 +22,10 @@ Examples:
       Take over what the reference memory server has stored.
   crdt-palace export > memory.jsonl
       And back.
+  crdt-palace install --client claude-code
+      Have Claude Code start the server. With --print: show how, and write nothing.
+  crdt-palace doctor
+      Check everything that a palace depends on, and say what to do.
   crdt-palace demo
       Four servers, one palace, one of them killed: nothing is lost.
 
@@ -73,19 +77,23 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Add the server to the configuration of an MCP client
+    Install(install::Install),
+    /// Check the palace's place and this machine, and say what to do
+    Doctor(doctor::Doctor),
     /// Let several servers write one new palace at once, kill one, and check that nothing is lost
     Demo(demo::Demo),
 }
 
 #[derive(Args)]
-struct At {
+pub(super) struct At {
     /// The palace's directory
     #[arg(long, value_name = "DIR")]
     palace: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Tools {
+pub(super) enum Tools {
     /// Drawers in rooms of wings, facts with a time, diaries
     Palace,
     /// The nine tools of the reference memory server
@@ -126,12 +134,14 @@ fn run(command: Command) -> Result<Exit, Failure> {
             Ok(Exit::Done)
         }
         Command::Status { at, json } => status::status(&at.path()?, json),
+        Command::Install(install) => install.run(),
+        Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
     }
 }
 
 impl At {
-    fn path(&self) -> Result<PathBuf, Failure> {
+    pub(super) fn path(&self) -> Result<PathBuf, Failure> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
         let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
         let home = || Some(set("HOME")?.join(".local/share"));

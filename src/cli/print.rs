@@ -53,7 +53,8 @@ pub(super) fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_024 => format!("{bytes} B"),
         1_024..1_048_576 => format!("{:.1} KiB", bytes as f64 / 1_024.0),
-        _ => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        1_048_576..1_073_741_824 => format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
+        _ => format!("{:.1} GiB", bytes as f64 / 1_073_741_824.0),
     }
 }
 
@@ -92,5 +93,6 @@ mod tests {
         assert_eq!(time(0), "-");
         assert_eq!(time(1_795_000_000_123), "2026-11-18T11:06:40.123Z");
         assert_eq!(bytes(1_536), "1.5 KiB");
+        assert_eq!(bytes(5 << 29), "2.5 GiB");
     }
 }

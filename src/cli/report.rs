@@ -61,6 +61,10 @@ pub enum Failure {
     #[cfg(feature = "mcp")]
     #[error(transparent)]
     Demo(#[from] super::demo::DemoError),
+    /// The client's configuration.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Install(#[from] super::install::InstallError),
     /// The command line makes no sense.
     #[error("{0}")]
     Usage(&'static str),

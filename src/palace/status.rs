@@ -79,6 +79,8 @@ pub struct SegmentStatus {
     pub created_ms: Option<i64>,
     /// Bytes of its records. The file may be longer: room for records to come.
     pub bytes: u64,
+    /// Regions that were on disk once and are not good now: [`Palace::verify`] says where and why.
+    pub damaged: usize,
 }
 
 /// A snapshot.
@@ -205,5 +207,6 @@ fn segment(root: &Root, directory: &str, id: SegmentId) -> Result<Option<Segment
         program: header.map(|Header { program, .. }| program.clone()),
         created_ms: header.map(|header| header.created_ms),
         bytes: reader.length(),
+        damaged: reader.damage().count(),
     }))
 }

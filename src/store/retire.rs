@@ -88,8 +88,12 @@ fn remove(root: &Root, path: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// A segment being created is locked; a snapshot being built is written to all the time.
-fn left_behind(root: &Root, path: &Path, now_ms: i64) -> Result<bool, StoreError> {
+/// Whether a crashed process left this file of `tmp/` behind. A segment being created is locked; a snapshot
+/// being built is written to all the time.
+///
+/// # Errors
+/// What the system says.
+pub fn left_behind(root: &Root, path: &Path, now_ms: i64) -> Result<bool, StoreError> {
     let file = match root.fs().open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),

@@ -1,0 +1,144 @@
+//! What is in the palace, at a glance: `crdt-log verify` reads every byte, this does not.
+
+use super::Check;
+use crate::cli::print::{count, time};
+use crate::format::FORMAT_VERSION;
+use crate::format::filename::{self, QUARANTINE, SNAP};
+use crate::palace::status::Status;
+use crate::palace::{Error, Palace};
+use crate::store::StoreError;
+use crate::store::retire::left_behind;
+use std::collections::BTreeSet;
+
+/// How far the newest file may be ahead of this machine's clock, in milliseconds: a minute.
+const AHEAD_MS: i64 = 60_000;
+
+pub(super) fn checks(palace: &Palace) -> Vec<Check> {
+    let before = names(palace, SNAP);
+    let status = match palace.status() {
+        Ok(status) => status,
+        Err(error) => return vec![super::refused(&error)],
+    };
+    let Some(id) = status.palace else { return Vec::new() };
+    let snapshots = before.and_then(|before| Ok((before, names(palace, SNAP)?)));
+    let damage = snapshots.and_then(|(before, after)| {
+        let unread = unread(&status, before.intersection(&after));
+        Ok(damage(palace, &status, unread, names(palace, QUARANTINE)?.len()))
+    });
+    vec![
+        Check::ok("format", format!("{FORMAT_VERSION}, palace {id}")),
+        or_unknown("damage", damage),
+        live(&status),
+        or_unknown("leftovers", leftovers(palace)),
+        clock(&status, palace.root().fs().now_ms()),
+    ]
+}
+
+fn or_unknown(check: &'static str, found: Result<Check, StoreError>) -> Check {
+    found.unwrap_or_else(|error| Check::unknown(check, &Error::from(error)))
+}
+
+fn names(palace: &Palace, directory: &str) -> Result<BTreeSet<String>, StoreError> {
+    Ok(palace.root().list(directory)?.into_iter().collect())
+}
+
+/// Of the snapshots that were there before and after all were opened, those that were not.
+fn unread<'a>(status: &Status, there: impl Iterator<Item = &'a String>) -> usize {
+    let ids = there.filter_map(|name| filename::parse_snapshot(name));
+    ids.filter(|id| !status.snapshots.iter().any(|found| found.snapshot == *id)).count()
+}
+
+fn damage(palace: &Palace, status: &Status, unread: usize, quarantined: usize) -> Check {
+    const CHECK: &str = "damage";
+    let path = palace.path().display();
+    let segments = status.segments.iter().filter(|segment| segment.damaged > 0).count();
+    let whole = format!(
+        "{} and {}",
+        count(status.segments.len(), "segment"),
+        count(status.snapshots.len(), "snapshot")
+    );
+    match (segments + unread, quarantined) {
+        (0, 0) => {
+            Check::ok(CHECK, format!("none seen in {whole}; crdt-log verify reads every byte"))
+        }
+        (0, copies) => Check::note(
+            CHECK,
+            format!("none seen in {whole}, but {} in quarantine/", count(copies, "file")),
+            format!("crdt-log verify '{path}'; if all is well, quarantine/ can be emptied"),
+        ),
+        (files, _) => Check::problem(
+            CHECK,
+            format!("{} cannot be read whole", count(files, "file")),
+            format!("crdt-log verify '{path}' says where; put back the file from a copy"),
+        ),
+    }
+}
+
+fn live(status: &Status) -> Check {
+    let live = status.segments.iter().filter(|segment| segment.state == "live");
+    let who: Vec<String> = live
+        .map(|segment| {
+            let pid = segment.pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+            let program = segment.program.as_deref().unwrap_or("unknown");
+            format!("pid {pid} {program} since {}", time(segment.created_ms.unwrap_or(0)))
+        })
+        .collect();
+    let what = count(who.len(), "instance");
+    match who.is_empty() {
+        true => Check::ok("instances", "nobody who has written is running"),
+        false => Check::ok("instances", format!("{what} running: {}", who.join(", "))),
+    }
+}
+
+fn leftovers(palace: &Palace) -> Result<Check, StoreError> {
+    let root = palace.root();
+    let now_ms = root.fs().now_ms();
+    let mut left = 0;
+    for name in root.list(filename::TMP)? {
+        left += usize::from(left_behind(root, &root.tmp(&name), now_ms)?);
+    }
+    Ok(match left {
+        0 => Check::ok("leftovers", "none in tmp/"),
+        left => Check::note(
+            "leftovers",
+            format!("{} in tmp/, of processes that were killed", count(left, "file")),
+            format!(
+                "nothing: the next compaction removes them, or crdt-compact '{}' now",
+                palace.path().display()
+            ),
+        ),
+    })
+}
+
+fn clock(status: &Status, now_ms: i64) -> Check {
+    let segments = status.segments.iter().filter_map(|segment| segment.created_ms);
+    let newest = segments.chain(status.snapshots.iter().map(|found| found.created_ms)).max();
+    match newest {
+        Some(newest) if newest > now_ms + AHEAD_MS => Check::note(
+            "clock",
+            format!("it is {} here, and a file was made at {}", time(now_ms), time(newest)),
+            "set the clock, here or where that was written: times in histories are wrong, nothing else",
+        ),
+        _ => Check::ok("clock", format!("{}, after everything in the palace", time(now_ms))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cli::doctor::Verdict;
+    use serde_json::Map;
+
+    #[test]
+    fn a_clock_behind_what_was_written_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let palace = Palace::open(dir.path()).unwrap();
+        palace.put("a", &Map::new()).unwrap();
+        let status = palace.status().unwrap();
+        let written = status.segments[0].created_ms.unwrap();
+        assert_eq!(clock(&status, written - AHEAD_MS).verdict, Verdict::Ok);
+        let behind = clock(&status, written - AHEAD_MS - 1);
+        assert_eq!(behind.verdict, Verdict::Note);
+        assert!(behind.found.contains(&time(written)), "{}", behind.found);
+    }
+}
