@@ -2,8 +2,8 @@
 
 use super::print::{shown, stdout, tell};
 use super::report::{Exit, Failure, finish};
-use super::{demo, status};
-use crate::mcp::{Offer, ToolSet};
+use super::{demo, serve, status};
+use crate::mcp::{Address, Offer, ToolSet};
 use crate::memory::Memory;
 use crate::palace::{Options, Palace};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -18,6 +18,8 @@ const EXAMPLES: &str = "\
 Examples:
   crdt-palace serve
       Serve the default palace on standard input and output. Start as many as you like.
+  crdt-palace serve --http 8765
+      The same over HTTP for clients on this machine, at http://127.0.0.1:8765/mcp.
   crdt-palace import memory.jsonl
       Take over what the reference memory server has stored.
   crdt-palace export > memory.jsonl
@@ -27,7 +29,8 @@ Examples:
 
 The default palace is $CRDT_PALACE_DIR, else $XDG_DATA_HOME/crdt-palace, else
 ~/.local/share/crdt-palace. CRDT_PALACE_LOG says what is logged to standard error, for
-example `debug`; the default is `warn`.
+example `debug`; the default is `warn`. CRDT_PALACE_TOKEN is the bearer token that clients
+of `serve --http` must send, at least 16 characters.
 
 Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace there, 11 busy, 12 written
 by a newer version.";
@@ -42,13 +45,17 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve a palace over MCP on standard input and output
+    /// Serve a palace over MCP on standard input and output, or over HTTP
     Serve {
         #[command(flatten)]
         at: At,
         /// Which tools to offer, separated by commas
         #[arg(long, value_enum, value_delimiter = ',', default_value = "memory")]
         tools: Vec<Tools>,
+        /// Serve over HTTP at ADDR instead, which is HOST:PORT or a port of 127.0.0.1. Standard error says where
+        /// it listens; other addresses than loopback need a token in CRDT_PALACE_TOKEN
+        #[arg(long, value_name = "ADDR")]
+        http: Option<Address>,
     },
     /// Take in a memory.jsonl of the reference memory server
     Import {
@@ -108,11 +115,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Serve { at, tools } => {
-            let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
+        Command::Serve { at, tools, http } => {
             let offer = Offer { sets: tools.into_iter().map(ToolSet::from).collect() };
-            crate::mcp::serve(Options::default().program(program).open(at.path()?)?, &offer)?;
-            Ok(Exit::Done)
+            serve::serve(&at.path()?, &offer, http.as_ref())
         }
         Command::Import { file, at } => import(&file, &at.path()?),
         Command::Export { at } => {
