@@ -12,7 +12,8 @@ struct Health {
     palace: PathBuf,
     /// Null if nothing was written yet.
     id: Option<PalaceId>,
-    locks_trusted: bool,
+    /// Null as long: the file system is not known.
+    locks_trusted: Option<bool>,
     instances: Vec<LiveInstance>,
 }
 
@@ -29,7 +30,7 @@ pub(super) fn health(palace: &Palace) -> Result<String, String> {
         version: env!("CARGO_PKG_VERSION"),
         palace: found.path,
         id: found.palace,
-        locks_trusted: found.locks_trusted,
+        locks_trusted: found.palace.map(|_| found.locks_trusted),
         instances: found.instances,
     })
 }
