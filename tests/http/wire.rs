@@ -121,15 +121,14 @@ impl Answer {
         let (status, headers) = head(&mut stream);
         let mut body = String::new();
         let chunked = headers.iter().any(|(name, _)| name == "transfer-encoding");
-        while chunked {
+        let mut more = chunked;
+        while more {
             let mut length = String::new();
             stream.read_line(&mut length).unwrap();
             let length = u64::from_str_radix(length.trim_end(), 16).unwrap();
             stream.by_ref().take(length).read_to_string(&mut body).unwrap();
             stream.read_line(&mut String::new()).unwrap();
-            if length == 0 {
-                break;
-            }
+            more = length > 0;
         }
         // A server that did not want the whole request resets the connection after its answer.
         drop(stream.read_to_string(&mut body));

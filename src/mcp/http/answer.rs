@@ -25,7 +25,7 @@ use std::time::Duration;
 /// How many bytes a request may have: as many as a line of the protocol on standard input.
 const REQUEST_BYTES: usize = 16 << 20;
 /// How long a session without any message is kept. A client that comes back later has to open a new one.
-const SESSION_WAIT: Duration = Duration::from_hours(1);
+const SESSION_WAIT: Duration = Duration::from_secs(3600);
 
 pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
