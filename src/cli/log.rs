@@ -2,6 +2,7 @@
 
 use super::print::{bytes, count, json, shown, stdout, time};
 use super::report::{Exit, Failure, finish};
+use super::status::status;
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
 use crate::palace::Palace;
@@ -23,6 +24,8 @@ Examples:
       Read every byte. Exit code 1 on damage, or on changes that wait for a missing one.
   crdt-log stats PALACE
       How much of what, and by whom.
+  crdt-log status PALACE
+      Who is here, as the locks tell, and which files there are.
 
 Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace there, 12 written by
 a newer version.";
@@ -43,6 +46,8 @@ enum Command {
     Verify(Target),
     /// Count commits, changes and documents
     Stats(Target),
+    /// Show who writes the palace, who holds which lock, and which files there are
+    Status(Target),
 }
 
 #[derive(Args)]
@@ -63,6 +68,7 @@ pub fn main() -> ExitCode {
         Command::Dump(target) => dump_all(target),
         Command::Verify(target) => verify_all(target),
         Command::Stats(target) => stats(target),
+        Command::Status(target) => status(&target.palace, target.json),
     };
     finish("crdt-log", result)
 }

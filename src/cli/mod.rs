@@ -17,6 +17,7 @@ pub mod palace;
 mod print;
 pub mod report;
 #[cfg(feature = "mcp")]
+mod serve;
 mod status;
 
 use tracing_subscriber::EnvFilter;

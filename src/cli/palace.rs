@@ -2,8 +2,8 @@
 
 use super::print::{shown, stdout, tell};
 use super::report::{Exit, Failure, finish};
-use super::{demo, doctor, install, status};
-use crate::mcp::{Offer, Prefix, ToolSet};
+use super::{demo, doctor, install, serve, status};
+use crate::mcp::{Address, Offer, Prefix, ToolSet};
 use crate::memory::Memory;
 use crate::palace::{Options, Palace};
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -18,6 +18,8 @@ const EXAMPLES: &str = "\
 Examples:
   crdt-palace serve
       Serve the default palace on standard input and output. Start as many as you like.
+  crdt-palace serve --http 8765
+      The same over HTTP for clients on this machine, at http://127.0.0.1:8765/mcp.
   crdt-palace import memory.jsonl
       Take over what the reference memory server has stored.
   crdt-palace export > memory.jsonl
@@ -31,7 +33,8 @@ Examples:
 
 The default palace is $CRDT_PALACE_DIR, else $XDG_DATA_HOME/crdt-palace, else
 ~/.local/share/crdt-palace. CRDT_PALACE_LOG says what is logged to standard error, for
-example `debug`; the default is `warn`.
+example `debug`; the default is `warn`. CRDT_PALACE_TOKEN is the bearer token that clients
+of `serve --http` must send, at least 16 characters.
 
 Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace there, 11 busy, 12 written
 by a newer version.";
@@ -46,7 +49,7 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve a palace over MCP on standard input and output
+    /// Serve a palace over MCP on standard input and output, or over HTTP
     Serve {
         #[command(flatten)]
         at: At,
@@ -56,6 +59,10 @@ enum Command {
         /// What the names of the tools of the set `palace` begin with; `mempalace_` for clients of MemPalace
         #[arg(long, value_name = "PREFIX", default_value = "palace_")]
         tool_prefix: Prefix,
+        /// Serve over HTTP at ADDR instead, which is HOST:PORT or a port of 127.0.0.1. Standard error says where
+        /// it listens; other addresses than loopback need a token in CRDT_PALACE_TOKEN
+        #[arg(long, value_name = "ADDR")]
+        http: Option<Address>,
     },
     /// Take in a memory.jsonl of the reference memory server
     Import {
@@ -122,11 +129,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Serve { at, tools, tool_prefix: prefix } => {
-            let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
+        Command::Serve { at, tools, tool_prefix: prefix, http } => {
             let offer = Offer { sets: tools.into_iter().map(ToolSet::from).collect(), prefix };
-            crate::mcp::serve(Options::default().program(program).open(at.path()?)?, &offer)?;
-            Ok(Exit::Done)
+            serve::serve(&at.path()?, &offer, http.as_ref())
         }
         Command::Import { file, at } => import(&file, &at.path()?),
         Command::Export { at } => {

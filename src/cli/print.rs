@@ -42,10 +42,7 @@ fn is_invisible_steering(c: char) -> bool {
 
 /// A time of the writers' clocks: milliseconds since 1970 in UTC, or "-" for none.
 pub(super) fn time(ms: i64) -> String {
-    match jiff::Timestamp::from_millisecond(ms) {
-        Ok(time) if ms != 0 => format!("{time:.3}"),
-        _ => "-".to_owned(),
-    }
+    crate::palace::status::time_text(ms).unwrap_or_else(|| "-".to_owned())
 }
 
 /// Bytes for people.

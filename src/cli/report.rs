@@ -80,6 +80,8 @@ impl Failure {
     fn exit(&self) -> Exit {
         match self {
             Failure::Usage(_) => Exit::Usage,
+            #[cfg(feature = "mcp")]
+            Failure::Serve(crate::mcp::ServeError::Guard(_)) => Exit::Usage,
             Failure::Palace(Error::Store(error))
             | Failure::Memory(MemoryError::Palace(Error::Store(error))) => of_store(error),
             _ if self.is_hang_up() => Exit::Done,

@@ -1,4 +1,4 @@
-//! `crdt-palace status`: who has the palace open, and what it consists of.
+//! `crdt-palace status` and `crdt-log status`: who has the palace open, and what it consists of.
 
 use super::print::{bytes, json, shown, stdout, time};
 use super::report::{Exit, Failure};
@@ -47,9 +47,9 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         let since = time(snapshot.created_ms);
         writeln!(out, "snapshot     {id} {state:6} {size:>10}  {documents} documents, of {since}")?;
     }
-    if let Some(holder) = &status.compaction {
-        let since = time(holder.acquired_ms);
-        writeln!(out, "compacting   {} since {since}", shown(&holder.holder))?;
+    for lock in &status.locks {
+        let (resource, since) = (shown(&lock.resource), time(lock.acquired_ms));
+        writeln!(out, "lock         {resource}  {} since {since}", shown(&lock.holder))?;
     }
     writeln!(out, "trash        {} files", status.trash)
 }

@@ -4,6 +4,7 @@
 //! Invariant: what is left out is said, with what to call for it.
 
 use crate::merge::{Candidate, Conflict, Settled, Written};
+use crate::palace::status::time_text;
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::Value;
@@ -40,9 +41,7 @@ pub(super) struct By {
 impl By {
     pub fn new(by: &str, time_ms: i64) -> Self {
         // The first change of what is filed by its content has no time: whoever files it makes the same one.
-        let time = jiff::Timestamp::from_millisecond(time_ms).ok().filter(|_| time_ms != 0);
-        let by = by.chars().take(BY_CHARS).collect();
-        By { by, time: time.map(|time| format!("{time:.3}")) }
+        By { by: by.chars().take(BY_CHARS).collect(), time: time_text(time_ms) }
     }
 }
 

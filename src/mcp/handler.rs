@@ -112,6 +112,7 @@ impl ServerHandler for Server {
         tokio::select! {
             () = context.cancelled() => {}
             () = self.session.is_over() => {}
+            () = self.is_stopping() => {}
             () = teller.tell_all_and_on() => {}
         }
         Ok(())

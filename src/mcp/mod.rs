@@ -1,4 +1,4 @@
-//! The MCP server: sets of tools on a palace, on stdio.
+//! The MCP server: sets of tools on a palace, on stdio or over HTTP.
 //!
 //! Owns: tool names, argument and result shapes, what goes over the wire. Invariants: starting has no
 //! side effects (clients start servers to probe them, and kill them); standard output carries the
@@ -8,6 +8,7 @@
 mod bounds;
 mod documents;
 mod handler;
+mod http;
 mod memory;
 mod notices;
 mod palace;
@@ -17,6 +18,7 @@ mod server;
 mod session;
 mod sets;
 
+pub use http::{Address, GuardError, Http};
 pub use serve::{ServeError, serve};
 pub use server::Server;
 pub use sets::{BadPrefix, Offer, Prefix, ToolSet};

@@ -1,5 +1,6 @@
 //! The process around the tools: standard streams, signals, a clean end.
 
+use super::http::GuardError;
 use super::session::Session;
 use super::{Offer, Server};
 use crate::palace::{self, Palace};
@@ -11,7 +12,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, ReadBuf, Stdin};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Why the server stopped other than by the end of its input or a signal.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +28,9 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// Anybody could come in.
+    #[error(transparent)]
+    Guard(#[from] GuardError),
     /// The client does not speak MCP.
     #[error("the client did not open a session")]
     Initialize(#[source] Box<ServerInitializeError>),
@@ -37,7 +42,7 @@ pub enum ServeError {
     Close(#[source] palace::Error),
 }
 
-trait Doing<T> {
+pub(super) trait Doing<T> {
     fn doing(self, action: &'static str) -> Result<T, ServeError>;
 }
 
@@ -54,17 +59,41 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
 /// [`ServeError`].
 pub fn serve(palace: Palace, offer: &Offer) -> Result<(), ServeError> {
     let output = take_stdout()?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
-        .enable_all()
-        .build()
-        .doing("start the server's threads")?;
+    let runtime = runtime()?;
     let server = Server::new(palace.clone(), offer);
     let result = runtime.block_on(until_the_end(server, output));
     // A thread may sit in a read of standard input for ever: it is not waited for.
     runtime.shutdown_background();
     palace.seal().map_err(ServeError::Close)?;
     result
+}
+
+/// The threads of a server.
+pub(super) fn runtime() -> Result<Runtime, ServeError> {
+    let mut builder = tokio::runtime::Builder::new_multi_thread();
+    builder.worker_threads(2).enable_all().build().doing("start the server's threads")
+}
+
+/// What asks a process to end.
+pub(super) struct EndSignals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl EndSignals {
+    pub fn listen() -> Result<Self, ServeError> {
+        let terminate = signal(SignalKind::terminate()).doing("listen for SIGTERM")?;
+        let interrupt = signal(SignalKind::interrupt()).doing("listen for SIGINT")?;
+        Ok(EndSignals { terminate, interrupt })
+    }
+
+    /// Waits for SIGTERM or SIGINT.
+    pub async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
 }
 
 /// Standard output for the protocol alone: whatever else prints there, a library for example, goes to
@@ -76,14 +105,12 @@ fn take_stdout() -> Result<File, ServeError> {
 }
 
 async fn until_the_end(server: Server, output: File) -> Result<(), ServeError> {
-    let mut terminate = signal(SignalKind::terminate()).doing("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).doing("listen for SIGINT")?;
+    let mut signals = EndSignals::listen()?;
     // Not dropped before the end: calls that a signal finds running still get their replies out.
     let mut session = std::pin::pin!(session(server.for_another_client(), output));
     let result = tokio::select! {
         result = &mut session => result,
-        _ = terminate.recv() => Ok(()),
-        _ = interrupt.recv() => Ok(()),
+        () = signals.next() => Ok(()),
     };
     server.finish().await;
     result

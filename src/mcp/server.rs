@@ -12,7 +12,7 @@ use rmcp::RoleServer;
 use rmcp::service::RequestContext;
 use std::error::Error;
 use std::sync::Arc;
-use tokio::sync::RwLock;
+use tokio::sync::{RwLock, watch};
 
 /// How much of a client's name history keeps.
 const BY_CHARS_MAX: usize = 120;
@@ -27,6 +27,8 @@ pub struct Server {
     pub(super) notices: Arc<Notices>,
     pub(super) session: Arc<Session>,
     pub(super) cursors: Arc<Cursors>,
+    /// Whether the server is about to stop, for all clients.
+    stopping: Arc<watch::Sender<bool>>,
 }
 
 impl Server {
@@ -34,14 +36,27 @@ impl Server {
     #[must_use]
     pub fn new(palace: Palace, offer: &Offer) -> Self {
         let (tools, notices) = (Arc::new(Tools::new(offer)), Notices::new(palace.clone()));
-        let (running, session, cursors) = (Arc::default(), Arc::default(), Arc::default());
-        Server { palace, tools, running, notices, session, cursors }
+        let (running, session) = (Arc::default(), Arc::default());
+        let (cursors, stopping) = (Arc::default(), Arc::default());
+        Server { palace, tools, running, notices, session, cursors, stopping }
     }
 
     /// The same for another client: it shares everything but what the client subscribes to.
     #[must_use]
     pub fn for_another_client(&self) -> Self {
         Server { session: Arc::default(), ..self.clone() }
+    }
+
+    /// Ends, for all clients, the calls that would go on for ever.
+    pub(super) fn stop(&self) {
+        self.stopping.send_replace(true);
+    }
+
+    /// Waits until the server is about to stop.
+    pub(super) async fn is_stopping(&self) {
+        let mut stopping = self.stopping.subscribe();
+        // Its sender is in `self`, so there is no other end than this.
+        drop(stopping.wait_for(|stopping| *stopping).await);
     }
 
     /// Waits until no call is running; none starts after that.

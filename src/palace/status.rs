@@ -11,6 +11,9 @@ use crate::store::root::Root;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+/// The state of a segment whose lock somebody holds.
+const LIVE: &str = "live";
+
 /// See [`Palace::status`].
 ///
 /// ```
@@ -45,6 +48,10 @@ pub struct Status {
     pub snapshots: Vec<SnapshotStatus>,
     /// Who is compacting.
     pub compaction: Option<Holder>,
+    /// The processes that write, as the locks of their segments tell: nobody is here because of a process id.
+    pub instances: Vec<LiveInstance>,
+    /// What is locked, and by whom.
+    pub locks: Vec<HeldLock>,
     /// Files in `trash/`.
     pub trash: usize,
 }
@@ -81,6 +88,77 @@ pub struct SegmentStatus {
     pub bytes: u64,
     /// Regions that were on disk once and are not good now: [`Palace::verify`] says where and why.
     pub damaged: usize,
+}
+
+/// A process that has written and is still there: it holds the lock of a segment in `open/`.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// assert!(palace.status()?.instances.is_empty()); // who has only looked is not seen
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let here = &palace.status()?.instances[0];
+/// assert_eq!((here.pid, Some(here.instance)), (std::process::id(), palace.status()?.this_instance));
+/// palace.seal()?;
+/// assert!(palace.status()?.instances.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct LiveInstance {
+    /// Which.
+    pub instance: InstanceId,
+    /// Its process, in the numbering of its own container.
+    pub pid: u32,
+    /// The program.
+    pub program: String,
+    /// Since when it has this segment: milliseconds since 1970, UTC; as JSON a time of RFC 3339.
+    #[serde(rename = "since", serialize_with = "as_text")]
+    pub since_ms: i64,
+    /// The segment that it appends to.
+    pub segment: SegmentId,
+    /// Bytes of that segment's records.
+    pub bytes: u64,
+}
+
+/// A lock that somebody holds.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let status = palace.status()?;
+/// let lock = &status.locks[0];
+/// assert_eq!(lock.resource, format!("segment {}", status.instances[0].segment));
+/// assert!(lock.holder.starts_with(&format!("pid {} ", std::process::id())));
+/// assert!(serde_json::to_value(lock)?["ttl"].is_null());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct HeldLock {
+    /// "compaction", or "segment" and its id.
+    pub resource: String,
+    /// Process id and program, or "unknown".
+    pub holder: String,
+    /// When it was taken: milliseconds since 1970, UTC, or 0 if that is not known; as JSON a time of RFC 3339, or null.
+    #[serde(rename = "acquired_at", serialize_with = "as_text")]
+    pub acquired_ms: i64,
+    /// Null as JSON: no lock runs out, all are let go when their process ends, however it ends.
+    pub ttl: (),
+}
+
+/// A time for people and other programs, as RFC 3339 has it; `None` for 0, which is no time.
+pub(crate) fn time_text(ms: i64) -> Option<String> {
+    let time = jiff::Timestamp::from_millisecond(ms).ok().filter(|_| ms != 0)?;
+    Some(format!("{time:.3}"))
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
+fn as_text<S: serde::Serializer>(ms: &i64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
+    serde::Serialize::serialize(&time_text(*ms), serializer)
 }
 
 /// A snapshot.
@@ -143,6 +221,8 @@ impl Palace {
             }
         }
         segments.sort_by_key(|segment| (segment.created_ms, segment.segment));
+        let compaction = compaction_holder(root)?;
+        let live = || segments.iter().filter(|segment| segment.state == LIVE);
         let fs_type = if root.palace().is_some() { Some(root.fs_type()?) } else { None };
         Ok(Status {
             path: root.path().to_owned(),
@@ -151,9 +231,11 @@ impl Palace {
             locks_trusted: fs_type.is_some_and(class::lock_trusted),
             read_only: root.read_only(),
             this_instance: self.shared.log.instance_if_any(),
+            instances: live().filter_map(SegmentStatus::owner).collect(),
+            locks: compaction.iter().map(held).chain(live().map(SegmentStatus::lock)).collect(),
             segments,
             snapshots: self.snapshot_status()?,
-            compaction: compaction_holder(root)?,
+            compaction,
             trash: root.list(TRASH)?.len(),
         })
     }
@@ -184,6 +266,34 @@ impl Palace {
     }
 }
 
+impl SegmentStatus {
+    fn owner(&self) -> Option<LiveInstance> {
+        Some(LiveInstance {
+            instance: self.instance?,
+            pid: self.pid?,
+            program: self.program.clone()?,
+            since_ms: self.created_ms?,
+            segment: self.segment,
+            bytes: self.bytes,
+        })
+    }
+
+    fn lock(&self) -> HeldLock {
+        let owner = self.owner().map(|owner| format!("pid {} {}", owner.pid, owner.program));
+        HeldLock {
+            resource: format!("segment {}", self.segment),
+            holder: owner.unwrap_or_else(|| "unknown".to_owned()),
+            acquired_ms: self.created_ms.unwrap_or(0),
+            ttl: (),
+        }
+    }
+}
+
+fn held(holder: &Holder) -> HeldLock {
+    let Holder { resource, holder, acquired_ms } = holder.clone();
+    HeldLock { resource, holder, acquired_ms, ttl: () }
+}
+
 fn segment(root: &Root, directory: &str, id: SegmentId) -> Result<Option<SegmentStatus>> {
     let path = root.file(directory, &filename::segment(id));
     let file = match root.fs().open(&path) {
@@ -194,7 +304,7 @@ fn segment(root: &Root, directory: &str, id: SegmentId) -> Result<Option<Segment
     let state = match directory {
         SEALED => "sealed",
         _ if file.try_lock().at("lock", &path)? => "closed",
-        _ => "live",
+        _ => LIVE,
     };
     let mut reader = Reader::new(id, &path, file);
     reader.read_new()?;

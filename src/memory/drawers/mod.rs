@@ -30,7 +30,9 @@ pub use find::{Found, HITS_MAX, Hit, QUERY_CHARS_MAX, Search};
 pub use list::{Counts, DrawerPage};
 pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place};
 
-pub(crate) use place::{drawer_id, is_of_wing};
+pub(crate) use place::drawer_id;
+#[cfg(feature = "mcp")]
+pub(crate) use place::is_of_wing;
 
 use super::{MemoryError, Result};
 use crate::merge::{Conflict, Written};

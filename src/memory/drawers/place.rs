@@ -110,6 +110,7 @@ pub(crate) fn drawer_id(key: &Key) -> Option<String> {
 
 /// Whether a change of the document with this key may change what is in a wing. A drawer that moves may
 /// move into any.
+#[cfg(feature = "mcp")]
 pub(crate) fn is_of_wing(key: &Key, wing: &str) -> bool {
     key.as_str().starts_with(MOVED) || parts(key).is_some_and(|(filed, _, _)| filed == wing)
 }

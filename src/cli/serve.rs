@@ -1,0 +1,25 @@
+//! `crdt-palace serve`: on standard input and output, or over HTTP.
+
+use super::print::tell;
+use super::report::{Exit, Failure};
+use crate::mcp::{Address, Http, Offer};
+use crate::palace::Options;
+use std::path::Path;
+
+/// The variable with the bearer token. There is no argument for it: everybody on the machine can read those.
+const TOKEN: &str = "CRDT_PALACE_TOKEN";
+
+pub(super) fn serve(path: &Path, offer: &Offer, http: Option<&Address>) -> Result<Exit, Failure> {
+    let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
+    let palace = Options::default().program(program).open(path)?;
+    let Some(address) = http else {
+        crate::mcp::serve(palace, offer)?;
+        return Ok(Exit::Done);
+    };
+    let token = std::env::var_os(TOKEN);
+    // What is no text is no token either, and is refused for that.
+    let token = token.map(|token| token.to_string_lossy().into_owned());
+    let http = Http::bind(address, token.as_deref())?;
+    http.serve(palace, offer, |url| tell(format_args!("crdt-palace: listening on {url}")))?;
+    Ok(Exit::Done)
+}
