@@ -408,7 +408,7 @@ fn a_listener_that_hangs_up_does_not_keep_its_server() {
         },
     }});
     let mut child = Command::new(PALACE)
-        .args(["serve", "--palace"])
+        .args(["serve", "--tools", "memory", "--palace"])
         .arg(dir.path().join("palace"))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
