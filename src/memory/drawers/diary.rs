@@ -24,7 +24,7 @@ pub const ENTRIES_MAX: usize = 100;
 /// # let dir = tempfile::tempdir()?;
 /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
 /// let entry = DiaryEntry::new("Ada", "Signed the first token.", Some("auth"), None)?;
-/// let (id, _) = drawers.write_diary(&entry)?;
+/// let id = drawers.write_diary(&entry)?.id;
 /// let drawer = drawers.get(&id)?; // it is a drawer like any other
 /// assert_eq!((drawer.place.wing.as_str(), drawer.place.room.as_str()), ("wing_ada", "diary"));
 /// assert_eq!(drawer.diary, Some(("Ada".into(), "auth".into())));
@@ -114,10 +114,9 @@ impl Drawers {
     /// # let dir = tempfile::tempdir()?;
     /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
     /// let entry = DiaryEntry::new("Ada", "Wrote tests.", None, None)?;
-    /// let (first, _) = drawers.write_diary(&entry)?;
-    /// let (second, etag) = drawers.write_diary(&entry)?;
-    /// assert_ne!(first, second); // the same words twice are two entries
-    /// assert_eq!(drawers.get(&second)?.etag, etag);
+    /// let (first, second) = (drawers.write_diary(&entry)?, drawers.write_diary(&entry)?);
+    /// assert_ne!(first.id, second.id); // the same words twice are two entries
+    /// assert_eq!(drawers.get(&second.id)?.etag, second.etag);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -140,7 +139,7 @@ impl Drawers {
     /// let entry = DiaryEntry::new("Ada", "Decided how to sign.", None, None)?;
     /// let (filed, entered) = drawers.checkpoint(&[item], Some(&entry))?;
     /// assert_eq!(drawers.get(&filed[0].id)?.content, "We sign tokens with RSA.");
-    /// assert_eq!(drawers.get(&entered.ok_or("it was written")?.0)?.content, "Decided how to sign.");
+    /// assert_eq!(drawers.get(&entered.ok_or("it was written")?.id)?.content, "Decided how to sign.");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
