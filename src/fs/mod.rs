@@ -7,9 +7,11 @@
 //! Must not know: what the files hold.
 
 pub mod class;
+pub mod names;
 pub mod os;
 pub mod sim;
 
+use names::NameEvents;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -208,6 +210,11 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound` if there is no such directory.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    /// News of the names in these directories, from now on; `None` if this file system has none to give.
+    ///
+    /// # Errors
+    /// The operating system's: the caller lists instead.
+    fn name_events(&self, directories: &[PathBuf]) -> io::Result<Option<NameEvents>>;
     /// Which file has this name. Follows no symbolic link.
     ///
     /// # Errors

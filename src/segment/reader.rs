@@ -28,6 +28,9 @@ pub struct Commit {
 /// How much of the room at a segment's end is looked at first.
 const WINDOW: usize = 4 << 10;
 
+/// And how much if that does not show everything that was written into it.
+const LARGER_WINDOW: usize = 20 << 10;
+
 /// What a look at the room found.
 enum Room {
     /// Nothing was written there.
@@ -114,13 +117,19 @@ impl Reader {
     /// Reads what was written into the room at the end. Its owner fills it from the front; most often
     /// with nothing, or little, since the last look.
     fn read_room(&mut self) -> Result<Room, SegmentError> {
-        let mut window = [0; WINDOW];
+        match self.read_window(&mut [0; WINDOW])? {
+            Room::Unclear => self.read_window(&mut vec![0; LARGER_WINDOW]),
+            found => Ok(found),
+        }
+    }
+
+    fn read_window(&mut self, window: &mut [u8]) -> Result<Room, SegmentError> {
         let start = self.valid_upto;
         if start >= self.length {
             return Ok(Room::Empty);
         }
-        let count = self.file.read_at(&mut window, start).at("read", &self.path)?;
-        let read = window.get(..count).unwrap_or(&window);
+        let count = self.file.read_at(window, start).at("read", &self.path)?;
+        let read = window.get(..count).unwrap_or_default();
         if read.first().is_none_or(|first| *first == 0) {
             return Ok(Room::Empty);
         }

@@ -2,10 +2,11 @@
 //!
 //! Invariant: the directories are listed in the direction in which data moves, `open/`, `sealed/`,
 //! `snap/`, opening files on the way, so that whatever was acknowledged before a rescan began is found
-//! by it in at least one of them. Nothing here writes, locks, or skips a listing because a time stamp
-//! looks unchanged (its tick can be 4 ms).
+//! by it in at least one of them. Nothing here writes or locks. A listing is spared only if the kernel says
+//! that no name changed (`listings`).
 
 use super::StoreError;
+use super::listings::Listings;
 use super::own::OwnSegments;
 use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
@@ -61,6 +62,23 @@ pub struct Followed {
     pub sealed: bool,
 }
 
+impl Followed {
+    fn read_into(&mut self, news: &mut News, root: &Root) -> Result<(), StoreError> {
+        // Noted before anything else can fail: a reader gives each commit once.
+        let commits = self.reader.read_new()?;
+        news.add(&self.reader, commits);
+        // One that another machine wrote, and whose end is missing, may be a copy under way.
+        let here = |header: &Header| header.machine == root.fs().host().machine;
+        let reader = &mut self.reader;
+        if self.sealed && !reader.settled() && (reader.whole() || reader.header().is_some_and(here))
+        {
+            let commits = reader.settle()?;
+            news.add(reader, commits);
+        }
+        Ok(())
+    }
+}
+
 /// How much there is to fold.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
@@ -83,6 +101,7 @@ pub struct Follower {
     gone: HashSet<SegmentId>,
     snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
     unreadable: BTreeMap<SnapshotId, (SnapshotError, i64)>,
+    listings: Listings,
     /// What a rescan that failed had found before.
     found: News,
 }
@@ -98,6 +117,7 @@ impl Follower {
             gone: HashSet::new(),
             snapshots: BTreeMap::new(),
             unreadable: BTreeMap::new(),
+            listings: Listings::default(),
             found: News::default(),
         }
     }
@@ -108,8 +128,17 @@ impl Follower {
     /// What the system says. What was found before the failure is given by the next call that succeeds.
     pub fn rescan(&mut self) -> Result<News, StoreError> {
         let mut news = std::mem::take(&mut self.found);
-        match self.look_around(&mut news) {
-            Ok(()) => Ok(news),
+        let unchanged = self.listings.unchanged(&self.root, &self.own);
+        let looked = if unchanged && self.unreadable.is_empty() {
+            self.look_at_known(&mut news)
+        } else {
+            self.look_around(&mut news)
+        };
+        match looked {
+            Ok(()) => {
+                self.listings.complete();
+                Ok(news)
+            }
             Err(error) => {
                 self.found = news;
                 Err(error)
@@ -135,6 +164,14 @@ impl Follower {
         Ok(())
     }
 
+    /// The names are the same: what is new stands in segments that are known.
+    fn look_at_known(&mut self, news: &mut News) -> Result<(), StoreError> {
+        for followed in self.segments.values_mut() {
+            followed.read_into(news, &self.root)?;
+        }
+        Ok(())
+    }
+
     fn look(&mut self, directory: &str, id: SegmentId, news: &mut News) -> Result<(), StoreError> {
         if self.own.contains(id) {
             return Ok(());
@@ -143,18 +180,10 @@ impl Follower {
         if !self.segments.contains_key(&(id, sealed)) {
             self.follow(directory, id)?;
         }
-        let Some(followed) = self.segments.get_mut(&(id, sealed)) else { return Ok(()) };
-        let reader = &mut followed.reader;
-        // Noted before anything else can fail: a reader gives each commit once.
-        let commits = reader.read_new()?;
-        news.add(reader, commits);
-        // One that another machine wrote, and whose end is missing, may be a copy under way.
-        let here = |header: &Header| header.machine == self.root.fs().host().machine;
-        if sealed && !reader.settled() && (reader.whole() || reader.header().is_some_and(here)) {
-            let commits = reader.settle()?;
-            news.add(reader, commits);
+        match self.segments.get_mut(&(id, sealed)) {
+            Some(followed) => followed.read_into(news, &self.root),
+            None => Ok(()),
         }
-        Ok(())
     }
 
     /// Opens a segment, unless it moved on in the meantime: then it will be found where it moved to. One

@@ -6,6 +6,7 @@
 //! and bytes go through untouched, and Automerge is not imported below `merge`.
 
 pub mod follow;
+mod listings;
 pub mod lock;
 pub mod log;
 pub mod own;

@@ -4,6 +4,7 @@
 use crate::format::id::{InstanceId, SegmentId};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Which of this process's commits stand in which of its segments.
@@ -23,12 +24,15 @@ pub struct OwnSegment {
 
 /// The list of them.
 #[derive(Debug, Default)]
-pub struct OwnSegments(Mutex<Vec<OwnSegment>>);
+pub struct OwnSegments {
+    list: Mutex<Vec<OwnSegment>>,
+    given_up: AtomicU64,
+}
 
 impl OwnSegments {
     /// Each critical section below leaves the list whole, so a poisoned lock is taken all the same.
     fn lock(&self) -> MutexGuard<'_, Vec<OwnSegment>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.list.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Adds a segment that is about to be created.
@@ -80,17 +84,29 @@ impl OwnSegments {
 
     /// Gives a segment up: a write to it failed, so what is in it is to be read like another's.
     pub fn disown(&self, segment: SegmentId) {
-        self.lock().retain(|own| own.segment != segment);
+        self.keep(|own| own.segment != segment);
     }
 
     /// Gives all segments up that are not sealed.
     pub fn disown_unsealed(&self) {
-        self.lock().retain(|own| own.sealed_bytes.is_some());
+        self.keep(|own| own.sealed_bytes.is_some());
     }
 
     /// Gives all segments up: they are not in this directory any more.
     pub fn disown_all(&self) {
-        self.lock().clear();
+        self.keep(|_| false);
+    }
+
+    fn keep(&self, wanted: impl Fn(&OwnSegment) -> bool) {
+        self.lock().retain(wanted);
+        self.given_up.fetch_add(1, Ordering::SeqCst);
+    }
+
+    /// How many times segments were given up: from then on they are to be found in the directory, where
+    /// their names stand unchanged.
+    #[must_use]
+    pub fn given_up(&self) -> u64 {
+        self.given_up.load(Ordering::SeqCst)
     }
 
     /// Whether this process wrote it.

@@ -6,6 +6,7 @@
 use super::faults::Call;
 use super::image::Ino;
 use super::{Shared, State};
+use crate::fs::names::NameEvents;
 use crate::fs::{File, Fs, Host, Stat};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -106,6 +107,11 @@ impl Fs for SimFs {
         let mut names = state.image.list(path)?;
         state.chance.shuffle(&mut names);
         Ok(names)
+    }
+
+    /// None: nothing here happens by itself, and every listing is to be seen to be right.
+    fn name_events(&self, _directories: &[PathBuf]) -> io::Result<Option<NameEvents>> {
+        Ok(None)
     }
 
     fn stat(&self, path: &Path) -> io::Result<Stat> {
