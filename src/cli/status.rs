@@ -32,13 +32,12 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         writeln!(out, "read-only    {reason}")?;
     }
     for segment in &status.segments {
-        let program = shown(segment.program.as_deref().unwrap_or("unknown"));
-        let pid = segment.pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
         let (since, size) = (time(segment.created_ms.unwrap_or(0)), bytes(segment.bytes));
         let (state, id) = (segment.state, segment.segment);
         writeln!(
             out,
-            "segment      {id} {state:6} {size:>10}  pid {pid}, {program}, since {since}"
+            "segment      {id} {state:6} {size:>10}  {}, since {since}",
+            shown(&segment.who())
         )?;
     }
     for snapshot in &status.snapshots {

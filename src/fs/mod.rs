@@ -122,7 +122,9 @@ pub struct Host {
 /// assert_eq!(file.stat()?.len, 7);
 ///
 /// assert!(file.try_lock()?);
-/// assert!(!OsFs.open(&path)?.try_lock()?); // it is held
+/// assert!(!OsFs.open_lock(&path)?.try_lock()? && OsFs.open(&path)?.is_locked()?);
+/// drop(file);
+/// assert!(!OsFs.open(&path)?.is_locked()?);
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait File: Send + Sync + std::fmt::Debug {
@@ -154,6 +156,12 @@ pub trait File: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// The operating system's; "held by somebody else" is `Ok(false)`.
     fn try_lock(&self) -> io::Result<bool>;
+    /// Whether another open file holds that lock. To ask is to disturb nobody else who asks; who tries to
+    /// take the lock in that moment does not get it. Not for a file that holds it itself.
+    ///
+    /// # Errors
+    /// The operating system's.
+    fn is_locked(&self) -> io::Result<bool>;
 }
 
 /// The system calls. Paths are absolute or relative to the working directory, as given by the caller.

@@ -96,6 +96,14 @@ impl File for OsFile {
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
     }
+
+    fn is_locked(&self) -> io::Result<bool> {
+        match self.0.try_lock_shared() {
+            Ok(()) => self.0.unlock().map(|()| false),
+            Err(fs::TryLockError::WouldBlock) => Ok(true),
+            Err(fs::TryLockError::Error(error)) => Err(error),
+        }
+    }
 }
 
 impl Fs for OsFs {
@@ -303,7 +311,14 @@ mod tests {
         let (one, two) = (OsFs.open_lock(&path).unwrap(), OsFs.open_lock(&path).unwrap());
         assert!(one.try_lock().unwrap());
         assert!(!two.try_lock().unwrap());
+        assert!(OsFs.open(&path).unwrap().is_locked().unwrap());
         drop(one);
+        // Two who ask at once do not take one another for the holder.
+        let asking = fs::File::open(&path).unwrap();
+        asking.lock_shared().unwrap();
+        assert!(!OsFs.open(&path).unwrap().is_locked().unwrap());
+        assert!(!two.try_lock().unwrap());
+        drop(asking);
         assert!(two.try_lock().unwrap());
     }
 

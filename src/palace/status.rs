@@ -1,11 +1,13 @@
 //! What a palace consists of right now, for people.
 
+use super::tail::entries;
 use super::{Palace, Result};
 use crate::format::filename::{self, OPEN, SEALED, SNAP, TRASH};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
 use crate::fs::{At, class};
-use crate::segment::reader::Reader;
+use crate::merge::explain;
+use crate::segment::reader::{Commit, Reader};
 use crate::store::lock::{Holder, compaction_holder};
 use crate::store::root::Root;
 use std::io::ErrorKind;
@@ -66,6 +68,7 @@ pub struct Status {
 /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
 /// let segment = &palace.status()?.segments[0];
 /// assert_eq!((segment.pid, segment.state), (Some(std::process::id()), "live"));
+/// assert!(segment.who().starts_with(&format!("pid {} ", std::process::id())));
 /// let file = palace.path().join("open").join(format!("{}.seg", segment.segment));
 /// assert!((1..=std::fs::metadata(file)?.len()).contains(&segment.bytes)); // and room behind them
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -82,6 +85,8 @@ pub struct SegmentStatus {
     pub pid: Option<u32>,
     /// The program that wrote it.
     pub program: Option<String>,
+    /// Who wrote last through that program, as history names it: an MCP client's name and version.
+    pub client: Option<String>,
     /// When it was created: milliseconds since 1970, UTC.
     pub created_ms: Option<i64>,
     /// Bytes of its records. The file may be longer: room for records to come.
@@ -113,6 +118,9 @@ pub struct LiveInstance {
     pub pid: u32,
     /// The program.
     pub program: String,
+    /// Who wrote last through it, as history names it: an MCP client's name and version. `None` if it did
+    /// not say.
+    pub client: Option<String>,
     /// Since when it has this segment: milliseconds since 1970, UTC; as JSON a time of RFC 3339.
     #[serde(rename = "since", serialize_with = "as_text")]
     pub since_ms: i64,
@@ -141,7 +149,7 @@ pub struct LiveInstance {
 pub struct HeldLock {
     /// "compaction", or "segment" and its id.
     pub resource: String,
-    /// Process id and program, or "unknown".
+    /// Process id and program, and who writes through that; or "unknown".
     pub holder: String,
     /// When it was taken: milliseconds since 1970, UTC, or 0 if that is not known; as JSON a time of RFC 3339, or null.
     #[serde(rename = "acquired_at", serialize_with = "as_text")]
@@ -267,11 +275,21 @@ impl Palace {
 }
 
 impl SegmentStatus {
+    /// Who writes it, in words: process, program, client.
+    #[must_use]
+    pub fn who(&self) -> String {
+        let pid = self.pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
+        let program = self.program.as_deref().unwrap_or("unknown");
+        let client = self.client.as_deref().map(|client| format!(" for {client}"));
+        format!("pid {pid} {program}{}", client.unwrap_or_default())
+    }
+
     fn owner(&self) -> Option<LiveInstance> {
         Some(LiveInstance {
             instance: self.instance?,
             pid: self.pid?,
             program: self.program.clone()?,
+            client: self.client.clone(),
             since_ms: self.created_ms?,
             segment: self.segment,
             bytes: self.bytes,
@@ -279,10 +297,9 @@ impl SegmentStatus {
     }
 
     fn lock(&self) -> HeldLock {
-        let owner = self.owner().map(|owner| format!("pid {} {}", owner.pid, owner.program));
         HeldLock {
             resource: format!("segment {}", self.segment),
-            holder: owner.unwrap_or_else(|| "unknown".to_owned()),
+            holder: self.who(),
             acquired_ms: self.created_ms.unwrap_or(0),
             ttl: (),
         }
@@ -303,11 +320,11 @@ fn segment(root: &Root, directory: &str, id: SegmentId) -> Result<Option<Segment
     };
     let state = match directory {
         SEALED => "sealed",
-        _ if file.try_lock().at("lock", &path)? => "closed",
-        _ => LIVE,
+        _ if file.is_locked().at("ask for the lock of", &path)? => LIVE,
+        _ => "closed",
     };
     let mut reader = Reader::new(id, &path, file);
-    reader.read_new()?;
+    let commits = reader.read_new()?;
     let header = reader.header();
     Ok(Some(SegmentStatus {
         segment: id,
@@ -315,8 +332,15 @@ fn segment(root: &Root, directory: &str, id: SegmentId) -> Result<Option<Segment
         state,
         pid: header.map(|header| header.pid),
         program: header.map(|Header { program, .. }| program.clone()),
+        client: commits.last().and_then(writer_of),
         created_ms: header.map(|header| header.created_ms),
         bytes: reader.length(),
         damaged: reader.damage().count(),
     }))
+}
+
+/// Who made this commit; `None` if nobody said.
+fn writer_of(commit: &Commit) -> Option<String> {
+    let changes = entries(&commit.body).filter_map(|entry| explain(&entry.change).ok());
+    changes.map(|change| change.by).find(|by| !by.is_empty())
 }

@@ -327,9 +327,9 @@ impl ForeignSync {
         // Not the length of the file: there may be room in it, for what is written after the sync.
         let read = self.end.load(Ordering::Relaxed);
         self.sync().inspect_err(|_| self.doubted.store(true, Ordering::Relaxed))?;
-        // The lock belongs to the open file, so that this one is freed at once.
+        // Nobody but the owner ever takes this lock.
         let owned = match fs.open(&self.path) {
-            Ok(file) => !file.try_lock().at("lock", &self.path)?,
+            Ok(file) => file.is_locked().at("ask for the lock of", &self.path)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
             Err(error) => Err(error).at("open", &self.path)?,
         };

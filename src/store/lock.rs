@@ -14,6 +14,9 @@ use std::time::{Duration, Instant};
 /// How long a conditional writer waits for the one before it.
 pub const CAS_WAIT: Duration = Duration::from_secs(2);
 
+/// So many times in a row a lock that nobody holds may be missed because somebody asks who holds it.
+const ASKED_AT_MOST: u32 = 100;
+
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
 pub struct Guard {
@@ -53,7 +56,17 @@ pub struct Holder {
 fn take(root: &Root, name: &str) -> Result<Option<Guard>, StoreError> {
     let path = root.path().join(name);
     let file = root.fs().open_lock(&path).at("open", &path)?;
-    Ok(file.try_lock().at("lock", &path)?.then_some(Guard { _file: file }))
+    for _ in 0..ASKED_AT_MOST {
+        if file.try_lock().at("lock", &path)? {
+            return Ok(Some(Guard { _file: file }));
+        }
+        if file.is_locked().at("ask for the lock of", &path)? {
+            return Ok(None);
+        }
+        // Somebody only asked who holds it, as this process just did.
+        std::thread::yield_now();
+    }
+    Ok(None)
 }
 
 fn note(root: &Root, name: &str, resource: &str, program: &str) -> Result<(), StoreError> {
@@ -108,8 +121,7 @@ pub fn conditional(root: &Root) -> Result<Guard, StoreError> {
     }
 }
 
-/// Who holds `LOCK` now, if anybody. Takes the lock for a moment to find out; a compactor that tries in
-/// that moment leaves its work to the next one.
+/// Who holds `LOCK` now, if anybody.
 ///
 /// # Errors
 /// What the system says.
@@ -120,7 +132,7 @@ pub fn compaction_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Ok(Err(error).at("open", &path)?),
     };
-    if file.try_lock().at("lock", &path)? {
+    if !file.is_locked().at("ask for the lock of", &path)? {
         return Ok(None);
     }
     let text = read_from(&*file, 0).at("read", &path)?;

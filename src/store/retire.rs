@@ -101,7 +101,7 @@ pub fn left_behind(root: &Root, path: &Path, now_ms: i64) -> Result<bool, StoreE
     };
     match root.fs().modified(path) {
         Ok((_, modified_ms)) if now_ms - modified_ms <= TMP_MS => Ok(false),
-        Ok(_) => Ok(file.try_lock().at("lock", path)?),
+        Ok(_) => Ok(!file.is_locked().at("ask for the lock of", path)?),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         Err(error) => Err(error).at("look at", path)?,
     }

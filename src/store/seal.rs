@@ -1,6 +1,6 @@
 //! Sealing what dead instances left in `open/`.
 //!
-//! Invariant: a segment is sealed here only if its owner is gone for certain: its flock could be taken,
+//! Invariant: a segment is sealed here only if its owner is gone for certain: nobody holds its flock,
 //! and the lock means something, because writer and sealer are on one machine and on a file system
 //! whose locks can be trusted. Should that ever be wrong, nothing is lost all the same: the owner
 //! notices that the name is gone before it acknowledges, and writes again elsewhere.
@@ -71,11 +71,12 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => Err(error).at("open", &path)?,
         };
-        if !file.try_lock().at("lock", &path)? {
+        // Only asked, not taken: who secures it for a write of its own takes a lock that is held for a sign
+        // of its owner's life. Nobody locks a segment again that was let go.
+        if file.is_locked().at("ask for the lock of", &path)? {
             done.left.push((id, Left::Live));
             continue;
         }
-        // The reader owns the file, and so holds the lock until the segment has its new name.
         let mut reader = Reader::new(id, &path, file);
         reader.read_new()?;
         match reason_to_leave(reader.header(), host, trusted) {

@@ -2,6 +2,7 @@
 
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
+use crdt_palace::fs::names::NameEvents;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::fs::{File, Fs, Host, Stat};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
@@ -101,6 +102,9 @@ impl File for InterruptedFile {
     fn try_lock(&self) -> io::Result<bool> {
         self.inner.try_lock()
     }
+    fn is_locked(&self) -> io::Result<bool> {
+        self.inner.is_locked()
+    }
 }
 
 impl Fs for Interrupted {
@@ -125,6 +129,9 @@ impl Fs for Interrupted {
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         self.plan.tick(Call::List);
         self.inner.list(path)
+    }
+    fn name_events(&self, directories: &[PathBuf]) -> io::Result<Option<NameEvents>> {
+        self.inner.name_events(directories)
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         self.plan.tick(Call::Stat);

@@ -4,7 +4,7 @@ use super::Check;
 use crate::cli::print::{count, time};
 use crate::format::FORMAT_VERSION;
 use crate::format::filename::{self, QUARANTINE, SNAP};
-use crate::palace::status::Status;
+use crate::palace::status::{SegmentStatus, Status};
 use crate::palace::{Error, Palace};
 use crate::store::StoreError;
 use crate::store::retire::left_behind;
@@ -76,13 +76,9 @@ fn damage(palace: &Palace, status: &Status, unread: usize, quarantined: usize) -
 
 fn live(status: &Status) -> Check {
     let live = status.segments.iter().filter(|segment| segment.state == "live");
-    let who: Vec<String> = live
-        .map(|segment| {
-            let pid = segment.pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
-            let program = segment.program.as_deref().unwrap_or("unknown");
-            format!("pid {pid} {program} since {}", time(segment.created_ms.unwrap_or(0)))
-        })
-        .collect();
+    let since = |segment: &SegmentStatus| time(segment.created_ms.unwrap_or(0));
+    let who: Vec<String> =
+        live.map(|segment| format!("{} since {}", segment.who(), since(segment))).collect();
     let what = count(who.len(), "instance");
     match who.is_empty() {
         true => Check::ok("instances", "nobody who has written is running"),

@@ -249,6 +249,12 @@ impl File for SimFile {
         let holder = state.locks.entry(self.ino).or_insert((self.process(), self.description));
         Ok(holder.1 == self.description)
     }
+
+    fn is_locked(&self) -> io::Result<bool> {
+        let state = self.disk().state();
+        state.check(self.process())?;
+        Ok(state.locks.get(&self.ino).is_some_and(|holder| holder.1 != self.description))
+    }
 }
 
 impl Drop for SimFile {

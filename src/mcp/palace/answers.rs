@@ -21,10 +21,11 @@ pub(super) type Counted = BTreeMap<String, i64>;
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(super) struct Instance {
-    /// Its id; null if it cannot be read
-    pub instance: Option<String>,
-    pub pid: Option<i64>,
-    pub program: Option<String>,
+    pub instance: String,
+    pub pid: i64,
+    pub program: String,
+    /// Who wrote last through it; null if it did not say
+    pub client: Option<String>,
     pub since: String,
     /// The file that it writes
     pub segment: String,

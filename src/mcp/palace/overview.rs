@@ -9,7 +9,7 @@ use crate::memory::drawers::{Counts, Drawers};
 use crate::memory::facts::Facts;
 use crate::memory::{MemoryError, readable};
 use crate::palace::Palace;
-use crate::palace::status::SegmentStatus;
+use crate::palace::status::LiveInstance;
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::RequestContext;
@@ -179,15 +179,15 @@ fn overview(palace: &Palace) -> Result<Status, MemoryError> {
     let status = palace.status()?;
     let wings = counts.iter().map(|(wing, rooms)| (wing.clone(), sum(rooms))).collect();
     let ((wings, cut_wings), (rooms, cut_rooms)) = (largest(wings), largest(by_room(&counts)));
-    let live = status.segments.iter().filter(|segment| segment.state == "live");
-    let instance = |segment: &SegmentStatus| Instance {
-        instance: segment.instance.map(|id| id.to_string()),
-        pid: segment.pid.map(i64::from),
-        program: segment.program.clone(),
-        since: readable(segment.created_ms.unwrap_or(0)),
-        segment: segment.segment.to_string(),
-        bytes: i64::try_from(segment.bytes).unwrap_or(i64::MAX),
-        this_server: segment.instance.is_some() && segment.instance == status.this_instance,
+    let instance = |live: LiveInstance| Instance {
+        this_server: Some(live.instance) == status.this_instance,
+        instance: live.instance.to_string(),
+        pid: i64::from(live.pid),
+        program: live.program,
+        client: live.client,
+        since: readable(live.since_ms),
+        segment: live.segment.to_string(),
+        bytes: i64::try_from(live.bytes).unwrap_or(i64::MAX),
     };
     Ok(Status {
         total_drawers: counts.values().map(sum).sum(),
@@ -196,7 +196,7 @@ fn overview(palace: &Palace) -> Result<Status, MemoryError> {
         truncated: cut_wings || cut_rooms,
         facts: number(Facts::new(palace.clone()).count()?),
         palace: status.path.display().to_string(),
-        instances: fitting(live.take(NAMED).map(instance).collect()).0,
+        instances: fitting(status.instances.into_iter().take(NAMED).map(instance).collect()).0,
         compacting: status.compaction.as_ref().map(|holder| holder.holder.clone()),
         read_only: status.read_only.map(str::to_owned),
     })
