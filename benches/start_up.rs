@@ -9,7 +9,7 @@ use common::table::{Bar, Table};
 use common::{Result, document, millis, percentile, quick, scratch};
 use crdt_palace::memory::drawers::{Drawers, Item, Place};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::{Options, Palace};
+use crdt_palace::palace::{Error, Options, Palace, StoreError};
 use rmcp::model::{
     CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ServerCapabilities,
     ServerConfig,
@@ -56,15 +56,24 @@ fn measure() -> Result {
 /// The drawers, as automatic compaction leaves them. Do not write to it.
 fn drawers() -> Result<PathBuf> {
     keep("drawers", |path| {
-        let palace = Options::default().auto_compact(false).open(path)?;
+        let palace = Options::default().open(path)?;
         let (drawers, mut one) = (Drawers::new(palace.clone()), None);
         for first in (0..documents()).step_by(STEP.try_into()?) {
             let items = (first..first + STEP).map(drawer).collect::<Result<Vec<_>>>()?;
             one = drawers.file(&items)?.pop();
-            palace.seal()?;
-            palace.compact(CompactOptions { extent: Extent::Due, ..CompactOptions::default() })?;
         }
         std::fs::write(kept(ONE)?, one.ok_or("nothing was filed")?.id)?;
+        palace.seal()?;
+        let due = || CompactOptions { extent: Extent::Due, ..CompactOptions::default() };
+        // The one in the background may still be at it.
+        loop {
+            match palace.compact(due()) {
+                Err(Error::Store(StoreError::Busy { .. })) => {
+                    std::thread::sleep(Duration::from_millis(100));
+                }
+                done => break drop(done?),
+            }
+        }
         clean(&palace)
     })
 }
