@@ -137,12 +137,9 @@ fn private(role: &str, path: &Path) -> Result<f64> {
     let quick: &[&str] = if quick() { &["--quick"] } else { &[] };
     let mut child = Child::start(role, &[&[path], quick].concat())?;
     child.hear()?;
-    let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", child.id()))?;
-    let private = text.lines().filter_map(|line| line.strip_prefix("Private_"));
-    let kib = private.filter_map(|line| line.split_whitespace().nth(1));
-    let kib = kib.map(|kib| Ok(kib.parse::<f64>()?)).collect::<Result<Vec<f64>>>()?;
+    let used = child.private_megabytes()?;
     child.say("done")?;
-    Ok(kib.iter().sum::<f64>() * 1024.0 / 1e6)
+    Ok(used)
 }
 
 fn work(role: &str, arguments: &[String]) -> Result {

@@ -19,20 +19,26 @@ pub fn role() -> Option<(String, Vec<String>)> {
 
 impl Child {
     pub fn start(role: &str, arguments: &[&str]) -> Result<Self> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .arg("--child")
-            .arg(role)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("--child").arg(role).args(arguments);
+        Child::of(command)
+    }
+
+    /// Another program.
+    pub fn of(mut command: Command) -> Result<Self> {
+        let mut process = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let input = process.stdin.take().ok_or("no pipe to the child")?;
         let output = BufReader::new(process.stdout.take().ok_or("no pipe from the child")?);
         Ok(Child { process, input, output })
     }
 
-    pub fn id(&self) -> u32 {
-        self.process.id()
+    /// Its private memory, in megabytes.
+    pub fn private_megabytes(&self) -> Result<f64> {
+        let text = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", self.process.id()))?;
+        let private = text.lines().filter_map(|line| line.strip_prefix("Private_"));
+        let kib = private.filter_map(|line| line.split_whitespace().nth(1));
+        let kib = kib.map(|kib| Ok(kib.parse::<f64>()?)).collect::<Result<Vec<f64>>>()?;
+        Ok(kib.iter().sum::<f64>() * 1024.0 / 1e6)
     }
 
     /// The next line that it prints.

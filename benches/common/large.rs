@@ -104,7 +104,8 @@ pub fn single() -> Result<PathBuf> {
     })
 }
 
-fn keep(name: &str, build: impl FnOnce(&Path) -> Result) -> Result<PathBuf> {
+/// What `build` makes in the directory that it is given, made once and kept.
+pub fn keep(name: &str, build: impl FnOnce(&Path) -> Result) -> Result<PathBuf> {
     let (path, unfinished) = (kept(name)?, kept(&format!("{name}.unfinished"))?);
     if !path.exists() {
         eprintln!("building {} (kept for the next run)", path.display());
@@ -118,7 +119,7 @@ fn keep(name: &str, build: impl FnOnce(&Path) -> Result) -> Result<PathBuf> {
 }
 
 /// Takes away what later compactions would take away once it is old enough.
-fn clean(palace: &Palace) -> Result {
+pub fn clean(palace: &Palace) -> Result {
     for snapshot in palace.status()?.snapshots.iter().filter(|snapshot| snapshot.superseded) {
         let name = crdt_palace::format::filename::snapshot(snapshot.snapshot);
         std::fs::remove_file(palace.path().join("snap").join(name))?;
