@@ -107,6 +107,7 @@ fn tell_report(report: &mempalace::Report, found: &Found, palace: &Palace) {
         (beside(&found.root, "tunnels.json"), "tunnel"),
         (beside(&found.root, "hallways.json"), "hallway"),
         (report.entities, "entity type"),
+        (report.assets, "asset"),
     ];
     let left: Vec<String> =
         left.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(n, what)).collect();

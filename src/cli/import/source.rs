@@ -106,15 +106,17 @@ enum How {
     /// With SQLite's own locks, beside whoever writes.
     Shared,
     /// Nobody had it open: as it was then.
-    Alone(Option<Version>),
+    Alone(Version),
     /// From a copy, because reading it would have to complete what a program that died has begun.
     Copy(Scratch),
 }
 
+/// What changes if somebody writes to a database.
 #[derive(Debug, PartialEq, Eq)]
 struct Version {
-    length: u64,
-    modified: SystemTime,
+    length: Option<u64>,
+    modified: Option<SystemTime>,
+    log: Option<u64>,
 }
 
 impl Prepared {
@@ -125,7 +127,7 @@ impl Prepared {
     /// the index, unless it is told not to.
     pub fn new(path: &Path) -> Result<Self, Failure> {
         let failed = |source| Failure::Input { path: path.display().to_string(), source };
-        let length = |ending: &str| fs::metadata(with(path, ending)).map(|file| file.len()).ok();
+        let length = |ending| length(&with(path, ending));
         let (log, index) = (length("-wal"), length("-shm"));
         let shared = Database { path, access: Access::Shared };
         let how = match (log, index) {
@@ -153,9 +155,7 @@ impl Prepared {
     /// [`ImportError::Changed`] if somebody wrote to a database that was read without locks.
     pub fn check_unchanged(&self) -> Result<(), ImportError> {
         match &self.how {
-            How::Alone(then)
-                if *then != version(&self.path) || with(&self.path, "-wal").exists() =>
-            {
+            How::Alone(then) if *then != version(&self.path) => {
                 Err(ImportError::Changed { path: self.path.display().to_string() })
             }
             _ => Ok(()),
@@ -169,9 +169,13 @@ fn with(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-fn version(path: &Path) -> Option<Version> {
-    let file = fs::metadata(path).ok()?;
-    Some(Version { length: file.len(), modified: file.modified().ok()? })
+fn length(path: &Path) -> Option<u64> {
+    fs::metadata(path).map(|file| file.len()).ok()
+}
+
+fn version(path: &Path) -> Version {
+    let modified = fs::metadata(path).and_then(|file| file.modified()).ok();
+    Version { length: length(path), modified, log: length(&with(path, "-wal")) }
 }
 
 /// Whether the header says that there may be a write-ahead log.

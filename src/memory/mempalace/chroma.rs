@@ -10,7 +10,10 @@ use serde_json::{Map, Value};
 use std::collections::HashMap;
 
 const DRAWERS: &str = "mempalace_drawers";
-const CLOSETS: &str = "mempalace_closets";
+/// The index that MemPalace searches first.
+pub(super) const CLOSETS: &str = "mempalace_closets";
+/// Pictures and sounds.
+pub(super) const ASSETS: &str = "mempalace_assets";
 /// The text of a row stands under this key of its metadata.
 const DOCUMENT: &str = "chroma:document";
 
@@ -34,7 +37,7 @@ const LIST: &str = "
          WHERE c.name = ?1 AND s.scope = 'METADATA')
     ORDER BY e.id";
 
-const CLOSETS_COUNT: &str = "
+const COUNT: &str = "
     SELECT count(*) FROM embeddings WHERE segment_id IN
         (SELECT s.id FROM segments s JOIN collections c ON s.collection = c.id
          WHERE c.name = ?1 AND s.scope = 'METADATA')";
@@ -100,9 +103,9 @@ impl<'a> Chroma<'a> {
         self.database.failed(error)
     }
 
-    /// How many rows the index of closets has.
-    pub fn closets(&self) -> Result<usize> {
-        let count = self.connection.query_row(CLOSETS_COUNT, [CLOSETS], |row| row.get(0));
+    /// How many rows another collection has.
+    pub fn count(&self, collection: &str) -> Result<usize> {
+        let count = self.connection.query_row(COUNT, [collection], |row| row.get(0));
         let count: i64 = count.map_err(|error| self.failed(&error))?;
         Ok(usize::try_from(count).unwrap_or(0))
     }

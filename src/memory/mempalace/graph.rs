@@ -21,7 +21,7 @@ const MORE: [&str; 6] = [
     "extracted_at",
 ];
 
-pub(super) struct Graph<'a> {
+pub(super) struct KnowledgeGraph<'a> {
     connection: Connection,
     database: &'a Database<'a>,
 }
@@ -39,7 +39,7 @@ pub(super) struct Triple {
     pub known: Map<String, Value>,
 }
 
-impl<'a> Graph<'a> {
+impl<'a> KnowledgeGraph<'a> {
     /// # Errors
     /// [`MemoryError::Foreign`](crate::memory::MemoryError::Foreign) if it is no knowledge graph of MemPalace.
     pub fn open(database: &'a Database<'a>) -> Result<Self> {
@@ -50,7 +50,7 @@ impl<'a> Graph<'a> {
                     format!("{missing}: no version of MemPalace that is known here has written it");
                 Err(database.wrong(why))
             }
-            None => Ok(Graph { connection, database }),
+            None => Ok(KnowledgeGraph { connection, database }),
         }
     }
 

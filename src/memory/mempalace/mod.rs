@@ -21,7 +21,7 @@ use crate::palace::{Error, Palace};
 use crate::store::StoreError;
 use chroma::Chroma;
 use convert::{carried, fact};
-use graph::Graph;
+use graph::KnowledgeGraph;
 use jiff::tz::TimeZone;
 use std::collections::{HashMap, HashSet};
 
@@ -68,6 +68,8 @@ pub(crate) struct Report {
     pub bad: Vec<Bad>,
     /// Rows of the index that MemPalace searches first.
     pub closets: usize,
+    /// Pictures and sounds.
+    pub assets: usize,
     /// Entities with a type or properties.
     pub entities: usize,
     /// Who was compacting, so that not everything is folded.
@@ -85,11 +87,14 @@ pub(crate) fn import(
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Report> {
     let chroma = Chroma::open(&source.drawers)?;
-    let graph = source.facts.as_ref().map(Graph::open).transpose()?;
-    let mut report = Report { closets: chroma.closets()?, ..Report::default() };
-    let (triples, bad) = graph.as_ref().map(Graph::triples).transpose()?.unwrap_or_default();
+    let graph = source.facts.as_ref().map(KnowledgeGraph::open).transpose()?;
+    let (closets, assets) = (chroma.count(chroma::CLOSETS)?, chroma.count(chroma::ASSETS)?);
+    let mut report = Report { closets, assets, ..Report::default() };
+    let (triples, bad) =
+        graph.as_ref().map(KnowledgeGraph::triples).transpose()?.unwrap_or_default();
     report.bad.extend(bad);
-    report.entities = graph.as_ref().map(Graph::described).transpose()?.unwrap_or_default();
+    report.entities =
+        graph.as_ref().map(KnowledgeGraph::described).transpose()?.unwrap_or_default();
     let named = triples.iter().filter_map(|triple| triple.drawer.clone()).collect();
     let mut ids = Ids { named, now: HashMap::new() };
     let total =
