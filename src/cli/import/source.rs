@@ -208,8 +208,9 @@ impl Scratch {
 
 impl Drop for Scratch {
     fn drop(&mut self) {
-        // What is left behind in the directory for temporary files is for its owner only, and in nobody's way.
-        let _ = fs::remove_dir_all(&self.directory);
+        if let Err(error) = fs::remove_dir_all(&self.directory) {
+            tracing::warn!(%error, directory = %self.directory.display(), "a copy was left behind");
+        }
     }
 }
 

@@ -69,6 +69,9 @@ pub(super) struct Text {
     pub known: Map<String, Value>,
 }
 
+/// A row of several that are joined: its number there, id and row, which is what they are ordered by.
+type Chunk = (i64, String, i64);
+
 /// A row of the list.
 struct Found {
     row: i64,
@@ -117,7 +120,7 @@ impl<'a> Chroma<'a> {
 
     fn list_rows(&self) -> rusqlite::Result<(Vec<Listed>, Vec<Bad>)> {
         let (mut drawers, mut bad) = (Vec::new(), self.queued()?);
-        let mut groups: HashMap<String, (usize, Vec<(i64, String, i64)>)> = HashMap::new();
+        let mut groups: HashMap<String, (usize, Vec<Chunk>)> = HashMap::new();
         let mut statement = self.connection.prepare(LIST)?;
         let mut rows = statement.query([DRAWERS])?;
         while let Some(row) = rows.next()? {
