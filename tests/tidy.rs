@@ -26,7 +26,8 @@ const NOT_EITHER: [(&str, &str); 4] =
 const HOMES: [(&str, &[&str]); 8] = [
     // `palace` hands Automerge's transaction to whoever edits, through the re-export of `merge`.
     ("automerge::", &["merge", "palace"]),
-    ("rusqlite", &["snapshot"]),
+    // `memory` reads the databases of MemPalace.
+    ("rusqlite", &["snapshot", "memory"]),
     // The MCP server moves the real standard output out of the way of whatever else prints; the demo kills
     // a server.
     ("rustix", &["fs", "mcp", "cli"]),

@@ -10,6 +10,8 @@ mod demo;
 #[cfg(feature = "mcp")]
 mod doctor;
 #[cfg(feature = "mcp")]
+mod import;
+#[cfg(feature = "mcp")]
 mod install;
 pub mod log;
 #[cfg(feature = "mcp")]

@@ -1,16 +1,13 @@
 //! `crdt-palace`: the server, import and export, status, install, doctor, demo.
 
-use super::print::{shown, stdout, tell};
+use super::print::stdout;
 use super::report::{Exit, Failure, finish};
-use super::{demo, doctor, install, serve, status};
+use super::{demo, doctor, import, install, serve, status};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
 use crate::memory::Memory;
-use crate::palace::{Options, Palace};
+use crate::palace::Palace;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use indicatif::{ProgressBar, ProgressStyle};
-use std::fs::File;
-use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const DIR: &str = "CRDT_PALACE_DIR";
@@ -22,6 +19,8 @@ Examples:
       The same over HTTP for clients on this machine, at http://127.0.0.1:8765/mcp.
   crdt-palace import memory.jsonl
       Take over what the reference memory server has stored.
+  crdt-palace import ~/.mempalace
+      Take over what MemPalace has stored. What was taken over before is not taken over twice.
   crdt-palace export > memory.jsonl
       And back.
   crdt-palace install --client claude-code
@@ -64,10 +63,11 @@ enum Command {
         #[arg(long, value_name = "ADDR")]
         http: Option<Address>,
     },
-    /// Take in a memory.jsonl of the reference memory server
+    /// Take in a memory.jsonl of the reference memory server, or a palace of MemPalace
     Import {
-        /// The file
-        file: PathBuf,
+        /// The file; or the directory, such as ~/.mempalace
+        #[arg(value_name = "FILE|DIR")]
+        from: PathBuf,
         #[command(flatten)]
         at: At,
     },
@@ -133,7 +133,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
             let offer = Offer { sets: tools.into_iter().map(ToolSet::from).collect(), prefix };
             serve::serve(&at.path()?, &offer, http.as_ref())
         }
-        Command::Import { file, at } => import(&file, &at.path()?),
+        Command::Import { from, at } => import::import(&from, &at.path()?),
         Command::Export { at } => {
             Memory::new(Palace::open_read_only(at.path()?)?).export(&mut stdout())?;
             Ok(Exit::Done)
@@ -157,31 +157,4 @@ impl At {
             "there is no home directory for the default palace: say --palace DIR",
         ))
     }
-}
-
-fn import(file: &Path, palace: &Path) -> Result<Exit, Failure> {
-    let path = || file.display().to_string();
-    let input = File::open(file).map_err(|source| Failure::Input { path: path(), source })?;
-    let program = concat!("crdt-palace import ", env!("CARGO_PKG_VERSION"));
-    let memory = Memory::new(Options::default().program(program).open(palace)?);
-    let bar = ProgressBar::new(0);
-    if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {wide_bar} {elapsed}") {
-        bar.set_style(style);
-    }
-    // Drawn on standard error, and only if that is a terminal.
-    let report = memory.import(BufReader::new(input), &mut |done, total| {
-        bar.set_length(total as u64);
-        bar.set_position(done as u64);
-    })?;
-    bar.finish_and_clear();
-    // A compaction that runs in the background would keep the segment open to the end of the process.
-    memory.palace().seal()?;
-    for bad in &report.bad {
-        tell(format_args!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why)));
-    }
-    let (entities, relations, unchanged) = (report.entities, report.relations, report.unchanged);
-    tell(format_args!(
-        "imported {entities} entities and {relations} relations; {unchanged} were there"
-    ));
-    Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
 }

@@ -61,6 +61,10 @@ pub enum Failure {
     #[cfg(feature = "mcp")]
     #[error(transparent)]
     Demo(#[from] super::demo::DemoError),
+    /// What is to be imported.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Import(#[from] super::import::ImportError),
     /// The client's configuration.
     #[cfg(feature = "mcp")]
     #[error(transparent)]

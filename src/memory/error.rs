@@ -77,6 +77,14 @@ pub enum MemoryError {
     /// The file to import from cannot be read.
     #[error("cannot read what is to be imported")]
     Read(#[source] std::io::Error),
+    /// The database to import from is not what it should be, or cannot be read.
+    #[error("cannot import {path}: {why}")]
+    Foreign {
+        /// Its file.
+        path: String,
+        /// What is wrong with it.
+        why: String,
+    },
     /// The graph cannot be written out.
     #[error("cannot write the export")]
     Write(#[source] std::io::Error),

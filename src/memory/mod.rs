@@ -17,6 +17,8 @@ pub mod facts;
 mod error;
 mod exchange;
 mod keys;
+#[cfg(feature = "mcp")]
+pub(crate) mod mempalace;
 mod read;
 mod when;
 mod write;

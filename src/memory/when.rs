@@ -40,6 +40,17 @@ pub(crate) fn milliseconds(field: &'static str, text: &str) -> Result<i64> {
     time.map(Timestamp::as_millisecond).map_err(|_| refused(field, &text))
 }
 
+/// A moment as MemPalace writes it, in milliseconds since 1970: without an offset, it is of this zone.
+#[cfg(feature = "mcp")]
+pub(super) fn local_milliseconds(text: &str, zone: &TimeZone) -> Option<i64> {
+    let text = text.trim();
+    if let Ok(time) = text.parse::<Timestamp>() {
+        return Some(time.as_millisecond());
+    }
+    let local = text.parse::<jiff::civil::DateTime>().ok()?;
+    Some(local.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond())
+}
+
 fn refused(field: &'static str, text: &str) -> MemoryError {
     let start: String = text.chars().take(40).collect();
     let why =
@@ -70,6 +81,18 @@ mod tests {
             let error = moment("as_of", bad).unwrap_err().to_string();
             assert!(error.contains("as_of") && error.contains("2026-03-01"), "{bad}: {error}");
         }
+    }
+
+    #[cfg(feature = "mcp")]
+    #[test]
+    fn a_moment_without_an_offset_is_of_the_zone_that_is_given() {
+        let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
+        let noon = |text: &str| local_milliseconds(text, &berlin).map(readable);
+        assert_eq!(noon("2026-01-05T12:00:00.123456").unwrap(), "2026-01-05T11:00:00.123Z");
+        assert_eq!(noon("2026-07-05T12:00:00").unwrap(), "2026-07-05T10:00:00Z");
+        assert_eq!(noon("2026-07-05T12:00:00+00:00").unwrap(), "2026-07-05T12:00:00Z");
+        assert_eq!(noon("2026-07-05").unwrap(), "2026-07-04T22:00:00Z");
+        assert_eq!(noon("yesterday"), None);
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub use error::SnapshotError;
 pub use listing::Listed;
 pub use meta::Meta;
 pub use open::Source;
+#[cfg(feature = "mcp")]
+pub(crate) use open::uri;
 pub use words::{Terms, WORD_CHARS_MAX, words};
 
 use crate::format::hash::{ChangeHash, Heads};

@@ -149,7 +149,7 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
 }
 
 /// A `file:` URI for any path at all: every byte that means something in a URI is encoded.
-pub(super) fn uri(path: &Path, parameters: &str) -> rusqlite::Result<String> {
+pub(crate) fn uri(path: &Path, parameters: &str) -> rusqlite::Result<String> {
     let mut uri = String::from(if path.is_absolute() { "file://" } else { "file:" });
     for byte in path_bytes(path)? {
         match byte {

@@ -34,8 +34,8 @@ pub const ENTRIES_MAX: usize = 100;
 pub struct DiaryEntry {
     agent: String,
     topic: String,
-    entry: String,
-    place: Place,
+    pub(super) entry: String,
+    pub(super) place: Place,
 }
 
 /// An entry that was written.
@@ -93,14 +93,14 @@ impl DiaryEntry {
         Ok(DiaryEntry { agent, topic, entry: checked("entry", entry)?.to_owned(), place })
     }
 
-    fn value(&self, now: i64) -> Map<String, Value> {
+    pub(super) fn value(&self, filing: Value) -> Map<String, Value> {
         Map::from_iter([
             ("wing".to_owned(), json!(self.place.wing)),
             ("room".to_owned(), json!(self.place.room)),
             ("content".to_owned(), json!(self.entry)),
             ("agent".to_owned(), json!(self.agent)),
             ("topic".to_owned(), json!(self.topic)),
-            (FILINGS.to_owned(), json!([{ "at": now }])),
+            (FILINGS.to_owned(), Value::Array(vec![filing])),
         ])
     }
 }
@@ -154,7 +154,7 @@ impl Drawers {
         let key = entry.map(|entry| self.entry_key(entry, now)).transpose()?;
         let (filed, others) = self.file_with(items, |batch| {
             if let (Some(entry), Some(key)) = (entry, &key) {
-                let value = entry.value(now);
+                let value = entry.value(json!({ "at": now }));
                 batch.write(key.clone(), move |draft| draft.put(&value));
             }
             Ok(())

@@ -111,8 +111,8 @@ impl Item {
         ])
     }
 
-    fn filing(&self, at: i64) -> Map<String, Value> {
-        let mut filing = Map::from_iter([("at".to_owned(), json!(at))]);
+    pub(super) fn filing(&self, at: Option<i64>) -> Map<String, Value> {
+        let mut filing: Map<_, _> = at.map(|at| ("at".to_owned(), json!(at))).into_iter().collect();
         for (field, said) in [("source_file", &self.source_file), ("added_by", &self.added_by)] {
             filing.extend(said.as_ref().map(|said| (field.to_owned(), json!(said))));
         }
@@ -197,7 +197,7 @@ impl Drawers {
     }
 }
 
-fn is(document: &Document, item: &Item) -> bool {
+pub(super) fn is(document: &Document, item: &Item) -> bool {
     let value = item.value();
     ["wing", "room", "content"].iter().all(|field| document.value.get(*field) == value.get(*field))
 }
@@ -215,18 +215,28 @@ fn file_one(
     now: i64,
 ) -> impl FnOnce(&mut Draft<'_>) -> Result<(), MergeError> {
     move |draft| {
-        let (there, mut value) = (draft.exists(), item.value());
-        draft.file(&key, &value)?;
-        let shown = draft.view()?.value;
-        value.remove(FILINGS);
-        if !there && value.iter().any(|(field, value)| shown.get(field) != Some(value)) {
-            draft.patch(&value)?;
-        }
+        let (there, shown) = ensure(draft, &key, item)?;
         match there && !is_news(&shown, item) {
             true => Ok(()),
-            false => draft.append(&[FILINGS], &[Value::Object(item.filing(now))]),
+            false => draft.append(&[FILINGS], &[Value::Object(item.filing(Some(now)))]),
         }
     }
+}
+
+/// Sees to it that a drawer is there with this text. Whether it was, and what it shows.
+pub(super) fn ensure(
+    draft: &mut Draft<'_>,
+    key: &Key,
+    item: &Item,
+) -> Result<(bool, Map<String, Value>), MergeError> {
+    let (there, mut value) = (draft.exists(), item.value());
+    draft.file(key, &value)?;
+    let shown = draft.view()?.value;
+    value.remove(FILINGS);
+    if !there && value.iter().any(|(field, value)| shown.get(field) != Some(value)) {
+        draft.patch(&value)?;
+    }
+    Ok((there, shown))
 }
 
 fn is_news(shown: &Map<String, Value>, item: &Item) -> bool {

@@ -9,11 +9,14 @@
 //! * `drawer/<wing>/<room>/<24 hex digits of a SHA-256>` is `{"wing", "room", "content", "filings"}`, filed by
 //!   its content. `filings` is a list of `{"at", "source_file", "added_by"}`, one for each time that it was
 //!   filed with something new to say; the last two are optional. What one process files twice is one drawer,
-//!   and what two file at once has two filings.
+//!   and what two file at once has two filings. What was taken over from another system has a `from` there:
+//!   the `id` that it had, and all else that was known of it.
 //! * `drawer/<wing>/diary/<date>_<time>_<12 hex digits>` is an entry of a diary: also `agent` and `topic`.
 //! * `moved/<wing>/<room>/<end>` says that the drawer whose key ends like this is elsewhere by now. Where, the
 //!   drawer itself says. So the rooms of all drawers are known from keys, and from the few that were moved.
 
+#[cfg(feature = "mcp")]
+pub(in crate::memory) mod carry;
 mod change;
 mod diary;
 mod duplicates;

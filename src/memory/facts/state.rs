@@ -122,8 +122,15 @@ impl Triple {
     }
 
     /// What the keys of every period of it start with.
-    fn prefix(&self) -> String {
+    pub(super) fn prefix(&self) -> String {
         format!("{FACTS}{}/", hash(self.each().map(folded).iter().map(String::as_str)))
+    }
+
+    /// The key of the `n`th document for a period of it.
+    pub(super) fn period_key(&self, moments: [Option<&str>; 2], n: usize) -> Result<Key> {
+        let (moments, number) = (moments.map(Option::unwrap_or_default), n.to_string());
+        let parts = self.each().into_iter().chain(moments).chain([number.as_str()]);
+        Ok(Key::new(&format!("{}{}", self.prefix(), hash(parts)))?)
     }
 }
 
@@ -164,10 +171,10 @@ impl Source {
         Some(Source { closet, file, drawer })
     }
 
-    fn value(&self) -> Value {
+    pub(super) fn value(&self) -> Map<String, Value> {
         let parts = [("closet", &self.closet), ("file", &self.file), ("drawer", &self.drawer)];
         let said = parts.iter().filter_map(|(field, part)| Some((*field, part.as_ref()?)));
-        said.map(|(field, part)| (field.to_owned(), json!(part))).collect::<Map<_, _>>().into()
+        said.map(|(field, part)| (field.to_owned(), json!(part))).collect()
     }
 }
 
@@ -225,10 +232,7 @@ impl Facts {
         let mut n = 0;
         while key.is_none() {
             // The same period can have been stated before, and ended otherwise than by this.
-            let moments = [from.as_deref().unwrap_or(""), to.as_deref().unwrap_or("")];
-            let number = n.to_string();
-            let parts = triple.each().into_iter().chain(moments).chain([number.as_str()]);
-            let free = Key::new(&format!("{prefix}{}", hash(parts)))?;
+            let free = triple.period_key([from.as_deref(), to.as_deref()], n)?;
             key = known.iter().all(|(known, _)| *known != free).then_some(free);
             n += 1;
         }
@@ -346,6 +350,22 @@ fn no_fact(triple: &Triple) -> MemoryError {
 
 fn file(draft: &mut Draft<'_>, period: &Period<'_>) -> Result<(), MergeError> {
     let Period { key, triple, from, to, source } = period;
+    let shown = ensure(draft, key, triple, [from.as_deref(), to.as_deref()])?;
+    let Some(source) = source.map(|source| Value::Object(source.value())) else { return Ok(()) };
+    let sources = shown.get("sources").and_then(Value::as_array);
+    match sources.is_some_and(|sources| sources.contains(&source)) {
+        true => Ok(()),
+        false => draft.append(&["sources"], &[source]),
+    }
+}
+
+/// Sees to it that a period of a fact is there, and gives what it shows.
+pub(super) fn ensure(
+    draft: &mut Draft<'_>,
+    key: &Key,
+    triple: &Triple,
+    moments: [Option<&str>; 2],
+) -> Result<Map<String, Value>, MergeError> {
     let mut value = Map::from_iter([
         ("subject".to_owned(), json!(triple.subject)),
         ("predicate".to_owned(), json!(triple.predicate)),
@@ -353,28 +373,25 @@ fn file(draft: &mut Draft<'_>, period: &Period<'_>) -> Result<(), MergeError> {
         ("ends".to_owned(), json!([])),
         ("sources".to_owned(), json!([])),
     ]);
-    let moments = [("valid_from", from), ("valid_to", to)].into_iter();
-    value.extend(moments.filter_map(|(f, m)| Some((f.to_owned(), json!(m.as_ref()?)))));
+    let moments = ["valid_from", "valid_to"].into_iter().zip(moments);
+    value.extend(moments.filter_map(|(f, m)| Some((f.to_owned(), json!(m?)))));
     draft.file(key, &value)?;
-    let Some(source) = source else { return Ok(()) };
+    Ok(draft.view()?.value)
+}
+
+/// Notes in a document that its fact ends, unless it was noted to end as early.
+pub(super) fn note_end(draft: &mut Draft<'_>, ended: &str) -> Result<(), MergeError> {
     let shown = draft.view()?.value;
-    let sources = shown.get("sources").and_then(Value::as_array);
-    match sources.is_some_and(|sources| sources.contains(&source.value())) {
+    let ends = shown.get("ends").and_then(Value::as_array).into_iter().flatten();
+    let mut before = ends.filter_map(Value::as_str);
+    match before.any(|before| *before <= *ended) {
         true => Ok(()),
-        false => draft.append(&["sources"], &[source.value()]),
+        false => draft.append(&["ends"], &[json!(ended)]),
     }
 }
 
 /// Notes that a fact ends, unless somebody else has just done so for an earlier moment.
 fn end(batch: &mut Batch<'_>, key: Key, ended: &str) {
     let ended = ended.to_owned();
-    batch.write(key, move |draft| {
-        let shown = draft.view()?.value;
-        let ends = shown.get("ends").and_then(Value::as_array).into_iter().flatten();
-        let mut before = ends.filter_map(Value::as_str);
-        match before.any(|before| *before <= *ended) {
-            true => Ok(()),
-            false => draft.append(&["ends"], &[json!(ended)]),
-        }
-    });
+    batch.write(key, move |draft| note_end(draft, &ended));
 }

@@ -1,0 +1,264 @@
+//! Drawers as they lie in a Chroma database: rows with metadata, a long text in several rows.
+//!
+//! Invariant: what one logical drawer is, and in which order its rows are joined, is decided as MemPalace does it.
+
+use super::Bad;
+use super::sqlite::{Database, columns, json, missing, text};
+use crate::memory::{MemoryError, Result};
+use rusqlite::{Connection, Row};
+use serde_json::{Map, Value};
+use std::collections::HashMap;
+
+const DRAWERS: &str = "mempalace_drawers";
+/// The index that MemPalace searches first.
+pub(super) const CLOSETS: &str = "mempalace_closets";
+/// Pictures and sounds.
+pub(super) const ASSETS: &str = "mempalace_assets";
+/// The text of a row stands under this key of its metadata.
+const DOCUMENT: &str = "chroma:document";
+
+/// What is read of a Chroma database.
+const SCHEMA: [(&str, &[&str]); 4] = [
+    ("collections", &["id", "name"]),
+    ("segments", &["id", "scope", "collection"]),
+    ("embeddings", &["id", "segment_id", "embedding_id"]),
+    ("embedding_metadata", &["id", "key", "string_value", "int_value", "float_value"]),
+];
+
+const LIST: &str = "
+    SELECT e.id, e.embedding_id, parent.string_value, entry.string_value, chunk.int_value, room.string_value
+    FROM embeddings e
+    LEFT JOIN embedding_metadata parent ON parent.id = e.id AND parent.key = 'parent_drawer_id'
+    LEFT JOIN embedding_metadata entry ON entry.id = e.id AND entry.key = 'parent_entry_id'
+    LEFT JOIN embedding_metadata chunk ON chunk.id = e.id AND chunk.key = 'chunk_index'
+    LEFT JOIN embedding_metadata room ON room.id = e.id AND room.key = 'room'
+    WHERE e.segment_id IN
+        (SELECT s.id FROM segments s JOIN collections c ON s.collection = c.id
+         WHERE c.name = ?1 AND s.scope = 'METADATA')
+    ORDER BY e.id";
+
+const COUNT: &str = "
+    SELECT count(*) FROM embeddings WHERE segment_id IN
+        (SELECT s.id FROM segments s JOIN collections c ON s.collection = c.id
+         WHERE c.name = ?1 AND s.scope = 'METADATA')";
+
+/// Writes that Chroma has accepted, and not yet put where they are read.
+const QUEUED: &str = "
+    SELECT count(*) FROM embeddings_queue q, collections c, segments s, max_seq_id m
+    WHERE c.name = ?1 AND s.collection = c.id AND s.scope = 'METADATA' AND m.segment_id = s.id
+        AND typeof(m.seq_id) = 'integer' AND q.seq_id > m.seq_id
+        AND substr(q.topic, -length(c.id) - 1) = '/' || c.id";
+
+pub(super) struct Chroma<'a> {
+    connection: Connection,
+    database: &'a Database<'a>,
+    /// The statements for the metadata of a row.
+    metadata: Vec<String>,
+}
+
+/// A drawer: its rows, in their order.
+pub(super) struct Listed {
+    pub id: String,
+    rows: Vec<i64>,
+    is_joined: bool,
+}
+
+/// What a drawer holds.
+pub(super) struct Text {
+    pub content: String,
+    pub known: Map<String, Value>,
+}
+
+/// A row of several that are joined: its number there, id and row, which is what they are ordered by.
+type Chunk = (i64, String, i64);
+
+/// A row of the list.
+struct Found {
+    row: i64,
+    id: String,
+    parent: Option<String>,
+    chunk: i64,
+    is_sentinel: bool,
+}
+
+impl<'a> Chroma<'a> {
+    /// # Errors
+    /// [`MemoryError::Foreign`] if it is no database of MemPalace.
+    pub fn open(database: &'a Database<'a>) -> Result<Self> {
+        let connection = database.open()?;
+        let failed = |error| database.failed(&error);
+        if let Some(missing) = missing(&connection, &SCHEMA).map_err(failed)? {
+            let why = format!("{missing}: no version of Chroma that is known here has written it");
+            return Err(database.wrong(why));
+        }
+        let names = collections(&connection).map_err(failed)?;
+        if !names.iter().any(|name| name == DRAWERS) {
+            let why = format!(
+                "it has no collection {DRAWERS}, only {names:?}: MemPalace has not written it"
+            );
+            return Err(database.wrong(why));
+        }
+        let metadata = metadata_statements(&connection).map_err(failed)?;
+        Ok(Chroma { connection, database, metadata })
+    }
+
+    fn failed(&self, error: &rusqlite::Error) -> MemoryError {
+        self.database.failed(error)
+    }
+
+    /// How many rows another collection has.
+    pub fn count(&self, collection: &str) -> Result<usize> {
+        let count = self.connection.query_row(COUNT, [collection], |row| row.get(0));
+        let count: i64 = count.map_err(|error| self.failed(&error))?;
+        Ok(usize::try_from(count).unwrap_or(0))
+    }
+
+    /// Every drawer, in the order of their first rows, and what cannot be one.
+    pub fn list(&self) -> Result<(Vec<Listed>, Vec<Bad>)> {
+        self.list_rows().map_err(|error| self.failed(&error))
+    }
+
+    fn list_rows(&self) -> rusqlite::Result<(Vec<Listed>, Vec<Bad>)> {
+        let (mut drawers, mut bad) = (Vec::new(), self.queued()?);
+        let mut groups: HashMap<String, (usize, Vec<Chunk>)> = HashMap::new();
+        let mut statement = self.connection.prepare(LIST)?;
+        let mut rows = statement.query([DRAWERS])?;
+        while let Some(row) = rows.next()? {
+            let Found { row, id, parent, chunk, is_sentinel } = match found(row) {
+                Ok(found) => found,
+                Err(row) => {
+                    bad.push(row);
+                    continue;
+                }
+            };
+            match parent {
+                _ if is_sentinel => {}
+                None => drawers.push(Listed { id, rows: vec![row], is_joined: false }),
+                Some(parent) => {
+                    let (_, rows) = groups.entry(parent.clone()).or_insert_with(|| {
+                        drawers.push(Listed { id: parent, rows: Vec::new(), is_joined: true });
+                        (drawers.len() - 1, Vec::new())
+                    });
+                    rows.push((chunk, id, row));
+                }
+            }
+        }
+        for (place, mut rows) in groups.into_values() {
+            rows.sort();
+            let rows = rows.into_iter().map(|(_, _, row)| row).collect();
+            drawers.get_mut(place).into_iter().for_each(|drawer| drawer.rows = Vec::clone(&rows));
+        }
+        Ok((drawers, bad))
+    }
+
+    fn queued(&self) -> rusqlite::Result<Vec<Bad>> {
+        let known = columns(&self.connection, "embeddings_queue")?.contains("topic")
+            && columns(&self.connection, "max_seq_id")?.contains("seq_id");
+        let count: i64 = match known {
+            true => self.connection.query_row(QUEUED, [DRAWERS], |row| row.get(0))?,
+            false => 0,
+        };
+        let why =
+            "they are in Chroma's queue only: read something with MemPalace, and import again";
+        let queued =
+            (count > 0).then(|| Bad { id: format!("{count} writes"), why: why.to_owned() });
+        Ok(queued.into_iter().collect())
+    }
+
+    /// What a drawer holds, or why that cannot be read.
+    pub fn read(&self, drawer: &Listed) -> Result<std::result::Result<Text, String>> {
+        let (mut content, mut known) = (String::new(), None);
+        for row in &drawer.rows {
+            let mut metadata = match self.metadata_of(*row).map_err(|error| self.failed(&error))? {
+                Ok(metadata) => metadata,
+                Err(why) => return Ok(Err(why)),
+            };
+            match metadata.remove(DOCUMENT) {
+                Some(Value::String(text)) => content.push_str(&text),
+                _ => return Ok(Err(format!("its row {row} has no text"))),
+            }
+            known.get_or_insert(metadata);
+        }
+        let mut known = known.unwrap_or_default();
+        known.retain(|key, _| !key.starts_with("chroma:"));
+        if drawer.is_joined {
+            known.retain(|key, _| {
+                !["parent_drawer_id", "parent_entry_id", "chunk_index"].contains(&key.as_str())
+            });
+        }
+        Ok(Ok(Text { content, known }))
+    }
+
+    fn metadata_of(
+        &self,
+        id: i64,
+    ) -> rusqlite::Result<std::result::Result<Map<String, Value>, String>> {
+        let mut metadata = Map::new();
+        for (n, sql) in self.metadata.iter().enumerate() {
+            let mut statement = self.connection.prepare_cached(sql)?;
+            let mut rows = statement.query([id])?;
+            while let Some(row) = rows.next()? {
+                match value_of(row) {
+                    Ok((key, value)) if n == 0 => drop(metadata.insert(key, value)),
+                    Ok((key, value)) => {
+                        let list = metadata.entry(key).or_insert_with(|| Value::Array(Vec::new()));
+                        list.as_array_mut().into_iter().for_each(|list| list.push(value.clone()));
+                    }
+                    Err(why) => return Ok(Err(format!("its metadata has {why}"))),
+                }
+            }
+        }
+        Ok(Ok(metadata))
+    }
+}
+
+fn collections(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statement = connection.prepare("SELECT name FROM collections ORDER BY name")?;
+    let names = statement.query_map([], |row| row.get(0))?;
+    names.collect()
+}
+
+/// Newer versions of Chroma also have truth values, and lists in a table of their own.
+fn metadata_statements(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut statements = Vec::new();
+    for (table, order) in [("embedding_metadata", "key"), ("embedding_metadata_array", "rowid")] {
+        let columns = columns(connection, table)?;
+        if !columns.is_empty() {
+            let truth = if columns.contains("bool_value") { "bool_value" } else { "NULL" };
+            statements.push(format!(
+                "SELECT key, string_value, int_value, float_value, {truth} FROM {table}
+                 WHERE id = ?1 ORDER BY {order}"
+            ));
+        }
+    }
+    Ok(statements)
+}
+
+fn found(row: &Row<'_>) -> std::result::Result<Found, Bad> {
+    let number: i64 = row.get(0).unwrap_or_default();
+    let bad = |why: String| Bad { id: format!("row {number}"), why: format!("it has {why}") };
+    let column = |n: usize| match row.get_ref(n) {
+        Ok(value) => text(value).map_err(bad),
+        Err(error) => Err(bad(error.to_string())),
+    };
+    let id = column(1)?.ok_or_else(|| bad("no id".to_owned()))?;
+    let parent = column(2)?.or(column(3)?).filter(|parent| !parent.is_empty());
+    let is_sentinel = id.starts_with("_reg_") || column(5)?.as_deref() == Some("_registry");
+    Ok(Found { row: number, id, parent, chunk: row.get(4).unwrap_or(0), is_sentinel })
+}
+
+fn value_of(row: &Row<'_>) -> std::result::Result<(String, Value), String> {
+    let column = |n: usize| match row.get_ref(n) {
+        Ok(value) => json(value),
+        Err(error) => Err(error.to_string()),
+    };
+    let key =
+        column(0)?.as_ref().and_then(Value::as_str).ok_or("a key that is no text")?.to_owned();
+    for n in 1..=3 {
+        if let Some(value) = column(n).map_err(|why| format!("{why}, under {key:?}"))? {
+            return Ok((key, value));
+        }
+    }
+    let truth = column(4)?.and_then(|value| value.as_i64());
+    Ok((key, truth.map_or(Value::Null, |truth| Value::Bool(truth != 0))))
+}

@@ -1,0 +1,140 @@
+//! From what MemPalace knows to what is known here.
+//!
+//! Invariant: what has no place of its own here is kept as it is, beside what has.
+
+use super::chroma::Text;
+use super::graph;
+use crate::memory::drawers::carry::{Carried, What, is_diary};
+use crate::memory::drawers::{DiaryEntry, Item, NAME_CHARS_MAX, Place};
+use crate::memory::facts::carry as facts;
+use crate::memory::facts::{Source, Triple};
+use crate::memory::when::{local_milliseconds, moment};
+use jiff::tz::TimeZone;
+use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+
+/// What MemPalace calls a place that was not named.
+const UNKNOWN: &str = "unknown";
+
+/// A drawer, or an entry of a diary; or why it can be neither.
+pub(super) fn carried(id: &str, text: Text, zone: &TimeZone) -> Result<Carried, String> {
+    let Text { content, mut known } = text;
+    let wing = name(&mut known, "wing").unwrap_or_else(|| UNKNOWN.to_owned());
+    let room = name(&mut known, "room").unwrap_or_else(|| UNKNOWN.to_owned());
+    let filed = known.get("filed_at").and_then(Value::as_str);
+    let filed_ms = filed.and_then(|text| local_milliseconds(text, zone));
+    let what = if is_diary(&room) && known.contains_key("agent") {
+        let agent = name(&mut known, "agent").unwrap_or_else(|| UNKNOWN.to_owned());
+        let topic = name(&mut known, "topic");
+        DiaryEntry::new(&agent, &content, topic.as_deref(), Some(&wing)).map(What::Entry)
+    } else {
+        let source_file = said(&mut known, "source_file");
+        let added_by = said(&mut known, "added_by");
+        let item = Place::new(&wing, &room).and_then(|place| Item::new(place, &content));
+        item.and_then(|item| item.said(source_file.as_deref(), added_by.as_deref()))
+            .map(What::Drawer)
+    };
+    let what = what.map_err(|error| error.to_string())?;
+    Ok(Carried { id: id.to_owned(), what, filed_ms, known })
+}
+
+/// A name that is possible here, taken out of the metadata; if it had to be changed for that, it stays there
+/// as it was.
+fn name(known: &mut Map<String, Value>, field: &str) -> Option<String> {
+    let found = match known.remove(field)? {
+        Value::String(text) => text,
+        other => other.to_string(),
+    };
+    let name = possible(&found);
+    if name != found {
+        known.insert(field.to_owned(), json!(found));
+    }
+    Some(name).filter(|name| !name.is_empty())
+}
+
+fn possible(name: &str) -> String {
+    let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '\'' | '-' | ' ');
+    let name: String = name.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
+    let name: String = name.replace("..", "__").chars().take(NAME_CHARS_MAX).collect();
+    name.trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
+}
+
+/// A text that has a field of its own here, taken out of the metadata.
+fn said(known: &mut Map<String, Value>, field: &str) -> Option<String> {
+    known.get(field)?.as_str()?;
+    known.remove(field)?.as_str().map(str::to_owned)
+}
+
+/// A fact, or why it cannot be one. `ids` are those that drawers have here.
+pub(super) fn fact(
+    triple: &graph::Triple,
+    ids: &HashMap<String, String>,
+) -> Result<facts::Carried, String> {
+    let mut known = triple.known.clone();
+    let old = said(&mut known, "source_drawer_id");
+    let drawer = old.as_ref().map(|old| ids.get(old).unwrap_or(old).clone());
+    if drawer != old {
+        known.extend(old.map(|old| ("source_drawer_id".to_owned(), json!(old))));
+    }
+    let source = Source {
+        closet: said(&mut known, "source_closet"),
+        file: said(&mut known, "source_file"),
+        drawer,
+    };
+    let (from, to) = (triple.valid_from.as_deref(), triple.valid_to.as_deref());
+    let valid_from = from.map(|text| moment("valid_from", text)).transpose();
+    let valid_to = to.map(|text| moment("valid_to", &end(text))).transpose();
+    let valid_from = valid_from.map_err(|error| error.to_string())?;
+    let valid_to = valid_to.map_err(|error| error.to_string())?;
+    if valid_from.as_ref().zip(valid_to.as_ref()).is_some_and(|(from, to)| from >= to) {
+        return Err("it ends before it begins".to_owned());
+    }
+    known.extend(to.map(|to| ("valid_to".to_owned(), json!(to))));
+    let triple_here = Triple::new(&triple.subject, &triple.predicate, &triple.object);
+    let triple_here = triple_here.map_err(|error| error.to_string())?;
+    Ok(facts::Carried {
+        id: triple.id.clone(),
+        triple: triple_here,
+        valid_from,
+        valid_to,
+        source,
+        known,
+    })
+}
+
+/// A date at which something ends is over at midnight there, and begins here: so it is the second before midnight,
+/// which is what MemPalace compares with.
+fn end(text: &str) -> String {
+    let text = text.trim();
+    if text.contains('T') { text.to_owned() } else { format!("{text}T23:59:59Z") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_become_possible_and_the_old_ones_are_kept() {
+        for (old, new) in [
+            ("-home-me", "home-me"),
+            ("a/b", "a_b"),
+            ("x..y", "x__y"),
+            ("Zürich 東京", "Zürich 東京"),
+            ("__", ""),
+        ] {
+            assert_eq!(possible(old), new);
+            assert!(new.is_empty() || Place::new(new, new).is_ok());
+        }
+        let mut known =
+            Map::from_iter([("wing".to_owned(), json!("-x")), ("room".to_owned(), json!("y"))]);
+        assert_eq!(name(&mut known, "wing").as_deref(), Some("x"));
+        assert_eq!(name(&mut known, "room").as_deref(), Some("y"));
+        assert_eq!(json!(known), json!({"wing": "-x"}));
+    }
+
+    #[test]
+    fn a_last_day_is_counted_in() {
+        assert_eq!(end("2026-03-01"), "2026-03-01T23:59:59Z");
+        assert_eq!(end("2026-03-01T10:00:00Z"), "2026-03-01T10:00:00Z");
+    }
+}
