@@ -4,12 +4,13 @@ mod common;
 
 use common::{Client, PALACE, eras};
 use rmcp::model::{
-    CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation,
+    CallToolRequestParams, ClientCapabilities, ClientConfig, ErrorCode, ErrorData, Implementation,
     PaginatedRequestParams, ReadResourceRequestParams, ResourceUpdatedNotificationParam,
     SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
 };
 use rmcp::service::{
     ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, RoleClient, RunningService,
+    ServiceError,
 };
 use rmcp::transport::TokioChildProcess;
 use rmcp::{ClientHandler, ServiceExt};
@@ -116,6 +117,25 @@ async fn resources_are_those_of_the_tool_sets() {
     assert!(!dir.path().join("palace").exists(), "looking at the resources left a trace");
 }
 
+fn protocol_error(error: ServiceError) -> ErrorData {
+    match error {
+        ServiceError::McpError(error) => error,
+        other => panic!("{other}"),
+    }
+}
+
+#[tokio::test]
+async fn prompts_are_neither_declared_nor_listed() {
+    let dir = tempfile::tempdir().unwrap();
+    for era in eras() {
+        let client = start(&dir.path().join("palace"), "palace,memory,documents", era).await;
+        assert_eq!(client.0.peer_info().unwrap().capabilities.prompts, None);
+        let refused = protocol_error(client.0.list_prompts(None).await.unwrap_err());
+        assert_eq!(refused.code, ErrorCode::METHOD_NOT_FOUND);
+        client.close().await;
+    }
+}
+
 #[tokio::test]
 async fn documents_are_listed_page_by_page_and_read_by_uri() {
     let dir = tempfile::tempdir().unwrap();
@@ -157,16 +177,12 @@ async fn documents_are_listed_page_by_page_and_read_by_uri() {
         assert_eq!(entity["value"], value, "not listed, but there");
         let status = read(client.0.peer(), STATUS).await;
         assert_eq!(status["segments"][0]["state"], "live");
-        let none = ReadResourceRequestParams::new("palace://document/none");
-        assert!(
-            client
-                .0
-                .read_resource(none)
-                .await
-                .unwrap_err()
-                .to_string()
-                .contains("no such resource")
+        let none = "palace://document/none";
+        let missing = protocol_error(
+            client.0.read_resource(ReadResourceRequestParams::new(none)).await.unwrap_err(),
         );
+        assert!(missing.message.contains("no such resource"), "{missing}");
+        assert_eq!(missing.data, Some(json!({"uri": none})));
         client.close().await;
     }
 }

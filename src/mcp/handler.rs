@@ -7,10 +7,11 @@ use super::resources::{Page, Subject, list, list_changes, templates};
 use super::session::{Ear, Teller, Wanted};
 use crate::palace::chain;
 use rmcp::model::{
-    CacheScope, Implementation, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
-    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
-    ReadResourceResult, ResourceContents, ServerCapabilities, ServerConfig, SubscribeRequestParams,
-    SubscriptionFilter, UnsubscribeRequestParams,
+    CacheScope, Implementation, ListPromptsRequestMethod, ListPromptsResult,
+    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
+    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
+    ResourceContents, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter,
+    UnsubscribeRequestParams,
 };
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
@@ -42,6 +43,15 @@ impl ServerHandler for Server {
             (result.ttl_ms, result.cache_scope) = (Some(0), Some(CacheScope::Public));
         }
         Ok(result)
+    }
+
+    /// There are no prompts, and no capability says so. rmcp would give an empty list, like a server that has prompts.
+    async fn list_prompts(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListPromptsResult, ErrorData> {
+        Err(ErrorData::method_not_found::<ListPromptsRequestMethod>())
     }
 
     async fn list_resources(
@@ -172,5 +182,5 @@ fn not_found(uri: &str) -> ErrorData {
     let text = format!(
         "no such resource: {uri}; resources/list and resources/templates/list tell which there are"
     );
-    ErrorData::resource_not_found(text, None)
+    ErrorData::resource_not_found(text, Some(serde_json::json!({"uri": uri})))
 }
