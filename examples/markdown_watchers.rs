@@ -135,7 +135,10 @@ impl Mirror {
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 ("removed", self.palace.delete(&key, &WriteOptions::default()))
             }
-            Err(error) => return Ok(eprintln!("{name}: {error}")),
+            Err(error) => {
+                eprintln!("{name}: {error}");
+                return Ok(());
+            }
         };
         match outcome {
             // Nothing differed, so nothing was written: most often, another watcher was faster.

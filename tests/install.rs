@@ -121,8 +121,9 @@ fn everything_else_stays_byte_for_byte_and_a_backup_is_kept() {
     let path = home.path().join(".claude.json");
     write(&path, OTHERS);
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
-    let arguments = ["--client", "claude-code", "--palace", "p", "--tools", "memory,documents"];
-    let output = install(&home, &arguments);
+    let place = ["--client", "claude-code", "--palace", "p"];
+    let tools = ["--tools", "memory,palace", "--tool-prefix", "mempalace_"];
+    let output = install(&home, &[&place[..], &tools].concat());
     assert_eq!(code(&output), Some(0), "{}", stderr(&output));
 
     let new = fs::read_to_string(&path).unwrap();
@@ -133,7 +134,7 @@ fn everything_else_stays_byte_for_byte_and_a_backup_is_kept() {
     let expected = format!(
         ",\n        \"crdt-palace\": {{\n            \"type\": \"stdio\",\n            \"command\": {},\n            \
          \"args\": [\n                \"serve\",\n                \"--palace\",\n                {},\n                \
-         \"--tools\",\n                \"memory,documents\"\n            ]\n        }}",
+         \"--tools\",\n                \"memory,palace\",\n                \"--tool-prefix\",\n                \"mempalace_\"\n            ]\n        }}",
         json!(PALACE),
         json!(palace)
     );

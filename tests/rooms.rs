@@ -175,7 +175,8 @@ async fn counts_search_and_duplicates_tell_what_there_is() {
     assert_eq!(tree["taxonomy"], expected);
     let status = client.call("palace_status", json!({})).await.unwrap();
     assert_eq!((&status["total_drawers"], &status["wings"]["atlas"]), (&json!(3), &json!(2)));
-    assert_eq!(status["instances"][0]["this_server"], true, "{status}");
+    let here = &status["instances"][0];
+    assert_eq!((&here["this_server"], &here["client"]), (&json!(true), &json!("test-client/1.2")));
 
     let query = "Which key do we sign tokens with?";
     let ask = json!({"query": query, "limit": 1, "since": "2020-01-01"});

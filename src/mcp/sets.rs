@@ -6,6 +6,7 @@ use super::Server;
 use rmcp::handler::server::router::tool::ToolRouter;
 use rmcp::model::Tool;
 use std::collections::HashSet;
+use std::fmt;
 use std::str::FromStr;
 
 /// Tools that belong together.
@@ -41,6 +42,12 @@ pub struct Prefix(String);
 impl Default for Prefix {
     fn default() -> Self {
         Prefix("palace_".to_owned())
+    }
+}
+
+impl fmt::Display for Prefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
     }
 }
 

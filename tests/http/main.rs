@@ -107,7 +107,9 @@ fn health_tells_who_writes_and_not_who_was_killed() {
     assert_eq!((&health["status"], &health["instances"]), (&json!("ok"), &json!([])));
     assert_eq!(server.get("/health/locks", &[]).body, r#"{"locks":[]}"#);
     for server in [&server, &other] {
-        Client::without_session(server, "c").call("document_increment", &increment(1));
+        for client in ["before", "c"] {
+            Client::without_session(server, client).call("document_increment", &increment(1));
+        }
     }
 
     let pids = |health: &Value| -> Vec<Value> {
@@ -117,11 +119,13 @@ fn health_tells_who_writes_and_not_who_was_killed() {
     assert_eq!(pids(&health), [server.pid(), other.pid()]);
     let here = &health["instances"][0];
     assert!(here["program"].as_str().unwrap().starts_with("crdt-palace serve "));
+    assert_eq!(here["client"], "c/1", "who wrote last through it");
     assert!(here["bytes"].as_u64().unwrap() > 0);
     let locks: Value = serde_json::from_str(&server.get("/health/locks", &[]).body).unwrap();
     let lock = &locks["locks"][0];
     assert_eq!(lock["resource"], format!("segment {}", here["segment"].as_str().unwrap()));
-    assert!(lock["holder"].as_str().unwrap().starts_with(&format!("pid {} ", server.pid())));
+    let holder = format!("pid {} {} for c/1", server.pid(), here["program"].as_str().unwrap());
+    assert_eq!(lock["holder"], holder);
     assert_eq!((&lock["acquired_at"], &lock["ttl"]), (&here["since"], &Value::Null));
     assert!(lock["acquired_at"].as_str().unwrap().ends_with('Z'));
 

@@ -10,6 +10,7 @@ use super::palace::{At, Tools};
 use super::print::{shown, stdout, tell};
 use super::report::{Exit, Failure};
 use crate::fs::{At as _, FsError};
+use crate::mcp::Prefix;
 use clap::{Args, ValueEnum};
 use file::Found;
 use serde::Serialize;
@@ -29,6 +30,9 @@ pub(super) struct Install {
     /// Which tools to offer, separated by commas; by default those that `serve` offers
     #[arg(long, value_enum, value_delimiter = ',')]
     tools: Vec<Tools>,
+    /// What the names of the tools of the set `palace` begin with; by default as with `serve`
+    #[arg(long, value_name = "PREFIX")]
+    tool_prefix: Option<Prefix>,
     /// What the client shall call the server
     #[arg(long, default_value = "crdt-palace", value_parser = server_name)]
     name: String,
@@ -177,6 +181,9 @@ impl Install {
             let values = self.tools.iter().filter_map(ValueEnum::to_possible_value);
             let names: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();
             args.extend(["--tools".to_owned(), names.join(",")]);
+        }
+        if let Some(prefix) = &self.tool_prefix {
+            args.extend(["--tool-prefix".to_owned(), prefix.to_string()]);
         }
         Ok(Entry { kind: self.client.kind(), command: text(program)?, args })
     }
