@@ -57,8 +57,15 @@ impl ClientHandler for Listener {
 async fn listener(
     palace: &Path,
 ) -> (RunningService<RoleClient, Listener>, UnboundedReceiver<String>) {
+    listener_with(palace, "memory,documents").await
+}
+
+async fn listener_with(
+    palace: &Path,
+    tools: &str,
+) -> (RunningService<RoleClient, Listener>, UnboundedReceiver<String>) {
     let (sender, heard) = unbounded_channel();
-    (Listener(sender).serve(server(palace, "memory,documents")).await.unwrap(), heard)
+    (Listener(sender).serve(server(palace, tools)).await.unwrap(), heard)
 }
 
 /// Waits for a minute at most, which is a failure.
@@ -66,11 +73,12 @@ async fn soon<T>(what: impl Future<Output = T>) -> T {
     tokio::time::timeout(Duration::from_secs(60), what).await.unwrap()
 }
 
-async fn call(client: &Client, tool: &'static str, arguments: Value) {
+async fn call(client: &Client, tool: &'static str, arguments: Value) -> Value {
     let arguments = arguments.as_object().unwrap().clone();
     let params = CallToolRequestParams::new(tool).with_arguments(arguments);
     let result = client.0.call_tool(params).await.unwrap();
     assert_ne!(result.is_error, Some(true), "{result:?}");
+    result.structured_content.unwrap()
 }
 
 async fn put(client: &Client, key: &str, n: u32) {
@@ -92,19 +100,18 @@ async fn resources_are_those_of_the_tool_sets() {
     let dir = tempfile::tempdir().unwrap();
     for era in eras() {
         for (tools, fixed, templates, list_changes) in [
-            ("memory", &[GRAPH][..], 0, false),
-            ("documents", &[STATUS], 1, true),
-            ("documents,memory", &[GRAPH, STATUS], 1, true),
+            ("memory", &[GRAPH][..], &[][..], false),
+            ("documents", &[STATUS], &["palace://document/{key}"], true),
+            ("documents,memory", &[GRAPH, STATUS], &["palace://document/{key}"], true),
+            ("palace", &[STATUS], &["palace://wing/{wing}"], true),
         ] {
             let client = start(&dir.path().join("palace"), tools, era.clone()).await;
             let resources = client.0.list_all_resources().await.unwrap();
             let uris: Vec<&str> = resources.iter().map(|resource| resource.uri.as_str()).collect();
             assert_eq!(uris, fixed, "{tools}");
             let found = client.0.list_all_resource_templates().await.unwrap();
-            assert_eq!(found.len(), templates, "{tools}");
-            assert!(
-                found.iter().all(|template| template.uri_template == "palace://document/{key}")
-            );
+            let found: Vec<&str> = found.iter().map(|found| &*found.uri_template).collect();
+            assert_eq!(found, templates, "{tools}");
             let server = client.0.peer_info().unwrap();
             let offered = server.capabilities.resources.as_ref().unwrap();
             assert_eq!(offered.list_changed == Some(true), list_changes, "{tools}");
@@ -294,5 +301,67 @@ async fn who_has_looked_at_the_list_is_told_when_it_changes() {
         told += 1;
     }
     assert!(told <= seconds + 2, "{told} notices in {seconds} s");
+    writer.close().await;
+}
+
+#[tokio::test]
+async fn wings_are_listed_page_by_page_before_the_documents() {
+    let dir = tempfile::tempdir().unwrap();
+    let sets = "palace,documents";
+    for era in eras() {
+        let client = start(&dir.path().join("palace"), sets, era).await;
+        put(&client, "notes/plan", 1).await;
+        put(&client, "notes/other", 1).await;
+        let item = |n| json!({"wing": format!("wing {n:03}"), "room": "r", "content": "text"});
+        for items in [0..90, 90..150] {
+            let items: Vec<Value> = items.map(item).collect();
+            call(&client, "palace_checkpoint", json!({"items": items})).await;
+        }
+        let mut expected = vec![STATUS.to_owned()];
+        expected.extend((0..150).map(|n| format!("palace://wing/wing%20{n:03}")));
+        expected.extend([OTHER, PLAN].map(str::to_owned));
+        let (mut uris, mut pages, mut cursor) = (Vec::new(), Vec::new(), None::<String>);
+        loop {
+            let request = PaginatedRequestParams::default().with_cursor(cursor);
+            let page = client.0.list_resources(Some(request)).await.unwrap();
+            pages.push(page.resources.len());
+            uris.extend(page.resources.into_iter().map(|resource| resource.uri));
+            cursor = page.next_cursor;
+            if cursor.is_none() {
+                break;
+            }
+        }
+        assert_eq!((uris, pages), (expected, vec![101, 52]));
+        let wing = read(client.0.peer(), "palace://wing/wing%20007").await;
+        assert_eq!(wing, json!({"wing": "wing 007", "rooms": {"r": 1}}));
+        client.close().await;
+    }
+}
+
+#[tokio::test]
+async fn who_has_looked_at_the_list_is_told_of_a_wing_that_comes_or_goes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let writer = start(&path, "palace", eras()[1].clone()).await;
+    let file = async |wing: &str, content: &str| {
+        let item = json!({"wing": wing, "room": "r", "content": content});
+        let added = call(&writer, "palace_add_drawer", item).await;
+        json!({"drawer_id": added["drawer_id"]})
+    };
+    let stays = file("atlas", "a text that stays").await;
+    let (reader, mut heard) = listener_with(&path, "palace").await;
+    assert_eq!(reader.list_all_resources().await.unwrap().len(), 2);
+    let goes = file("bosun", "a text that goes").await;
+    assert_eq!(soon(heard.recv()).await.unwrap(), "list");
+    assert_eq!(reader.list_all_resources().await.unwrap().len(), 3);
+    call(&writer, "palace_delete_drawer", goes).await;
+    assert_eq!(soon(heard.recv()).await.unwrap(), "list");
+    assert_eq!(reader.list_all_resources().await.unwrap().len(), 2);
+    let moved = json!({"drawer_id": stays["drawer_id"], "wing": "castle"});
+    call(&writer, "palace_update_drawer", moved).await;
+    assert_eq!(soon(heard.recv()).await.unwrap(), "list");
+    let listed = reader.list_all_resources().await.unwrap();
+    assert_eq!(listed[1].uri, "palace://wing/castle");
+    reader.cancel().await.unwrap();
     writer.close().await;
 }

@@ -138,23 +138,53 @@ fn sides(values: Vec<Candidate>) -> (Vec<Side>, Option<i64>) {
     (sides, more.then_some(left))
 }
 
+/// What is left of a result for its items.
+#[derive(Debug)]
+pub(super) struct Room {
+    left: usize,
+    empty: bool,
+}
+
+impl Room {
+    pub fn new(bytes: usize) -> Self {
+        Room { left: bytes, empty: true }
+    }
+
+    /// Whether this fits too. The first thing always does, so that each call gets on; behind one that does not,
+    /// nothing does.
+    pub fn takes(&mut self, item: &impl Serialize) -> bool {
+        // What cannot become JSON cannot be sent either; it is found out when it is.
+        let length = serde_json::to_string(item).map_or(0, |text| text.len() + 1);
+        let fits = length <= self.left || self.empty;
+        self.left = if fits { self.left.saturating_sub(length) } else { 0 };
+        self.empty = false;
+        fits
+    }
+}
+
 /// As many items as fit, and whether there are more. There is always one, unless there is none.
 pub(super) fn fill<T: Serialize>(
     items: impl IntoIterator<Item = T>,
     limit: usize,
     bytes: usize,
 ) -> (Vec<T>, bool) {
-    let (mut taken, mut left) = (Vec::new(), bytes);
+    let (mut taken, mut room) = (Vec::new(), Room::new(bytes));
     for item in items {
-        // What cannot become JSON cannot be sent either; it is found out when it is.
-        let length = serde_json::to_string(&item).map_or(0, |text| text.len() + 1);
-        if taken.len() == limit || (length > left && !taken.is_empty()) {
+        if taken.len() == limit || !room.takes(&item) {
             return (taken, true);
         }
-        left = left.saturating_sub(length);
         taken.push(item);
     }
     (taken, false)
+}
+
+/// How many bytes a character has in a JSON string.
+pub(super) fn quoted_len(character: char) -> usize {
+    match character {
+        '"' | '\\' | '\n' | '\t' | '\r' => 2,
+        c if c.is_control() => 6,
+        c => c.len_utf8(),
+    }
 }
 
 /// The piece of a text from `offset` on that has at most `max` bytes once it stands in a JSON string, and where it
@@ -162,14 +192,8 @@ pub(super) fn fill<T: Serialize>(
 pub(super) fn piece(text: &str, offset: usize, max: usize) -> Option<(&str, usize)> {
     let rest = text.get(offset..)?;
     let mut left = max;
-    let fits = |(_, c): &(usize, char)| {
-        let length = match c {
-            '"' | '\\' => 2,
-            c if c.is_control() => 6,
-            c => c.len_utf8(),
-        };
-        left.checked_sub(length).map(|rest| left = rest).is_some()
-    };
+    let fits =
+        |(_, c): &(usize, char)| left.checked_sub(quoted_len(*c)).map(|rest| left = rest).is_some();
     let length = rest.char_indices().take_while(fits).last().map_or(0, |(at, c)| at + c.len_utf8());
     Some((rest.get(..length)?, offset + length))
 }

@@ -3,7 +3,8 @@
 //! Invariant: lists are the same for every client, at any time.
 
 use super::Server;
-use super::resources::{Page, Subject, list, list_changes, templates};
+use super::listing::{Page, Start, list, list_changes};
+use super::resources::{Subject, templates};
 use super::session::{Ear, Teller, Wanted};
 use crate::palace::chain;
 use rmcp::model::{
@@ -65,13 +66,13 @@ impl ServerHandler for Server {
             self.session.want(|wanted| wanted.list = true);
             self.tell(context.peer.clone()).await?;
         }
-        let (tools, cursor) = (self.tools.clone(), request.and_then(|request| request.cursor));
-        let page =
-            self.run_apart(&context, move |palace, _| list(palace, &tools, cursor.as_deref()));
-        let page = page.await.map_err(internal)?.ok_or_else(|| {
+        let cursor = request.and_then(|request| request.cursor);
+        let start = Start::of(cursor.as_deref()).ok_or_else(|| {
             ErrorData::invalid_params("not a cursor of this list: pass nextCursor, or none", None)
         })?;
-        let Page { resources, next_cursor } = page.map_err(|error| internal(chain(&error)))?;
+        let tools = self.tools.clone();
+        let page = self.run_apart(&context, move |palace, _| list(palace, &tools, start)).await;
+        let Page { resources, next_cursor } = page.and_then(|page| page).map_err(internal)?;
         Ok(ListResourcesResult { next_cursor, ..ListResourcesResult::with_all_items(resources) })
     }
 

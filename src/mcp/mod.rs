@@ -9,6 +9,7 @@ mod bounds;
 mod documents;
 mod handler;
 mod http;
+mod listing;
 mod memory;
 mod notices;
 mod palace;

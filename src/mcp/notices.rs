@@ -3,11 +3,12 @@
 //! Invariant: a client that was told that it is subscribed, and reads then, either reads a change or is told of it,
 //! whichever process made it. Must not know: how a client is told.
 
-use super::resources::is_listed;
+use super::listing::Seen;
+use super::sets::Tools;
 use crate::format::key::Key;
 use crate::palace::watch::Watch;
 use crate::palace::{Palace, chain};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,30 +20,28 @@ use tokio::task::spawn_blocking;
 const LINGER: Duration = Duration::from_secs(1);
 /// How many looks a slow listener may be behind. What it misses then counts as a change of everything.
 const BEHIND: usize = 64;
-/// Of how many documents it is remembered whether they were there.
-const KNOWN_MAX: usize = 10_000;
 
 /// What one look at the palace has found.
 #[derive(Clone, Debug)]
 pub(super) struct News {
     /// The documents that have changed.
     pub keys: Arc<BTreeSet<Key>>,
-    /// Whether the list of resources may have changed: a document has come or gone, or is seen for the first time.
+    /// Whether the list of resources may have changed.
     pub list_changed: bool,
 }
 
 /// The watch that all clients of a server share, while there is one that listens.
-#[derive(Debug)]
 pub(super) struct Notices {
     palace: Palace,
+    tools: Arc<Tools>,
     watched: Mutex<Option<Sender<News>>>,
     /// Whether anybody ever wanted to know of the list: to find out costs a read for each change.
     lists: AtomicBool,
 }
 
 impl Notices {
-    pub fn new(palace: Palace) -> Arc<Self> {
-        Arc::new(Notices { palace, watched: Mutex::default(), lists: AtomicBool::default() })
+    pub fn new(palace: Palace, tools: Arc<Tools>) -> Arc<Self> {
+        Arc::new(Notices { palace, tools, watched: Mutex::default(), lists: AtomicBool::default() })
     }
 
     /// What changes from now on.
@@ -67,13 +66,13 @@ impl Notices {
     }
 
     fn tell(&self, mut watch: Watch, sender: &Sender<News>) {
-        let mut known = Known::default();
+        let mut seen = Seen::default();
         while !self.is_over(sender) {
             match watch.next(LINGER) {
                 Ok(keys) if keys.is_empty() => {}
                 Ok(keys) => {
-                    let list_changed =
-                        self.lists.load(Ordering::Relaxed) && known.differ(&self.palace, &keys);
+                    let list_changed = self.lists.load(Ordering::Relaxed)
+                        && seen.differs(&self.palace, &self.tools, &keys);
                     // Without listeners it is over at the next turn.
                     drop(sender.send(News { keys: Arc::new(keys), list_changed }));
                 }
@@ -96,25 +95,5 @@ impl Notices {
             *watched = None;
         }
         over
-    }
-}
-
-/// Which documents were there when they were last looked at.
-#[derive(Default)]
-struct Known(HashMap<Key, bool>);
-
-impl Known {
-    /// Whether one of them has come or gone, or was not looked at before.
-    fn differ(&mut self, palace: &Palace, keys: &BTreeSet<Key>) -> bool {
-        if self.0.len() + keys.len() > KNOWN_MAX {
-            self.0.clear();
-        }
-        let mut differs = false;
-        for key in keys.iter().filter(|key| is_listed(key)) {
-            // What cannot be read is told of: whoever lists the resources will hear why.
-            let there = palace.get_unrefreshed(key.as_str()).is_ok_and(|found| found.is_some());
-            differs |= self.0.insert(key.clone(), there) != Some(there);
-        }
-        differs
     }
 }

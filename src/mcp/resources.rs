@@ -1,31 +1,27 @@
-//! What can be read, listed and subscribed to by URI: the knowledge graph, wings, documents, the palace's status.
+//! What can be read and subscribed to by URI: the knowledge graph, wings, documents, the palace's status.
 //!
 //! Invariant: a resource is there for every client of a server or for none, as its tool sets are. A [`Subject`] is a
 //! resource that is offered, whether or not there is anything behind it yet: a document may be subscribed to before
 //! it is written.
 
+use super::ToolSet;
 use super::memory::indented;
 use super::sets::Tools;
-use super::{ToolSet, documents};
 use crate::format::key::Key;
 use crate::memory::drawers::{Drawers, is_of_wing};
 use crate::memory::{Memory, is_of_graph};
-use crate::palace::{Document, Error, Palace, chain};
-use rmcp::model::{Resource, ResourceTemplate};
+use crate::palace::{Error, Palace, chain};
+use rmcp::model::ResourceTemplate;
 use std::collections::BTreeSet;
 
 const GRAPH: &str = "memory://knowledge-graph";
 const STATUS: &str = "palace://status";
 const DOCUMENT: &str = "palace://document/";
 const WING: &str = "palace://wing/";
-const JSON: &str = "application/json";
-/// How many documents a page of the list has.
-const PAGE: usize = 100;
-/// What a cursor starts with, before the last key of the page.
-const AFTER: &str = "after:";
+pub(super) const JSON: &str = "application/json";
 
 /// The sets that come with the palace's status.
-const STATUS_SETS: &[ToolSet] = &[ToolSet::Palace, ToolSet::Documents];
+pub(super) const STATUS_SETS: &[ToolSet] = &[ToolSet::Palace, ToolSet::Documents];
 
 /// A resource that is offered.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +54,16 @@ impl Subject {
             Subject::Document(_) => &[ToolSet::Documents],
         };
         sets.iter().any(|set| tools.has(*set)).then_some(subject)
+    }
+
+    /// Its URI.
+    pub fn uri(&self) -> String {
+        match self {
+            Subject::Graph => GRAPH.to_owned(),
+            Subject::Status => STATUS.to_owned(),
+            Subject::Wing(wing) => format!("{WING}{}", encoded(wing)),
+            Subject::Document(key) => format!("{DOCUMENT}{}", encoded(key.as_str())),
+        }
     }
 
     /// Whether a change of these documents may change it.
@@ -103,17 +109,6 @@ impl Subject {
     }
 }
 
-/// Whether the list of resources changes with the palace.
-pub(super) fn list_changes(tools: &Tools) -> bool {
-    tools.has(ToolSet::Documents)
-}
-
-/// Whether a document with this key stands in the list. Those of other tool sets can be read and subscribed to, but
-/// there may be a hundred thousand of them.
-pub(super) fn is_listed(key: &Key) -> bool {
-    documents::of_documents_alone(key.as_str())
-}
-
 /// The URIs that hold for many resources.
 pub(super) fn templates(tools: &Tools) -> Vec<ResourceTemplate> {
     let document = ResourceTemplate::new(format!("{DOCUMENT}{{key}}"), "document")
@@ -126,58 +121,6 @@ pub(super) fn templates(tools: &Tools) -> Vec<ResourceTemplate> {
         .with_mime_type(JSON);
     let all = [(ToolSet::Palace, wing), (ToolSet::Documents, document)];
     all.into_iter().filter(|(set, _)| tools.has(*set)).map(|(_, template)| template).collect()
-}
-
-/// A page of the list.
-pub(super) struct Page {
-    pub resources: Vec<Resource>,
-    /// Where the next one starts.
-    pub next_cursor: Option<String>,
-}
-
-/// A page of the list. `None` if the cursor is none of this list.
-pub(super) fn list(
-    palace: &Palace,
-    tools: &Tools,
-    cursor: Option<&str>,
-) -> Option<Result<Page, Error>> {
-    let after = match cursor {
-        None => None,
-        Some(cursor) => Some(Key::new(cursor.strip_prefix(AFTER)?).ok()?),
-    };
-    let first = if after.is_none() { fixed(tools) } else { Vec::new() };
-    if !tools.has(ToolSet::Documents) {
-        return Some(Ok(Page { resources: first, next_cursor: None }));
-    }
-    let after = after.map(|key| key.as_str().to_owned());
-    let found = documents::each_after(palace, "", after, PAGE, |document| resource(&document));
-    Some(found.map(|(listed, more)| {
-        let last = listed.last().map(|(key, _)| format!("{AFTER}{key}"));
-        let listed = listed.into_iter().map(|(_, resource)| resource);
-        let resources = first.into_iter().chain(listed).collect();
-        Page { resources, next_cursor: last.filter(|_| more) }
-    }))
-}
-
-/// Those that are always there.
-fn fixed(tools: &Tools) -> Vec<Resource> {
-    let graph = Resource::new(GRAPH, "knowledge-graph")
-        .with_title("Knowledge Graph")
-        .with_description("The full knowledge graph with all entities and relations")
-        .with_mime_type(JSON);
-    let status = Resource::new(STATUS, "status")
-        .with_title("Palace Status")
-        .with_description("Which processes have the palace open, and the files that it consists of")
-        .with_mime_type(JSON);
-    let all = [(&[ToolSet::Memory][..], graph), (STATUS_SETS, status)];
-    let offered = |sets: &[ToolSet]| sets.iter().any(|set| tools.has(*set));
-    all.into_iter().filter(|(sets, _)| offered(sets)).map(|(_, resource)| resource).collect()
-}
-
-fn resource(document: &Document) -> (Key, Resource) {
-    let uri = format!("{DOCUMENT}{}", encoded(document.key.as_str()));
-    let resource = Resource::new(uri, document.key.as_str()).with_mime_type(JSON);
-    (document.key.clone(), resource)
 }
 
 /// Percent-encoded, as `{key}` of a URI template is.
@@ -224,7 +167,7 @@ mod tests {
         let tools = Tools::new(&Offer { sets: vec![ToolSet::Documents], ..Offer::default() });
         for key in ["notes/plan", "a b%2F?#", "東京/..", "%"] {
             let key = Key::new(key).unwrap();
-            let uri = format!("{DOCUMENT}{}", encoded(key.as_str()));
+            let uri = Subject::Document(key.clone()).uri();
             assert!(
                 uri.is_ascii() && !uri[DOCUMENT.len()..].contains(['/', ' ', '?', '#']),
                 "{uri}"

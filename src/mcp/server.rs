@@ -35,7 +35,8 @@ impl Server {
     /// These tools on this palace.
     #[must_use]
     pub fn new(palace: Palace, offer: &Offer) -> Self {
-        let (tools, notices) = (Arc::new(Tools::new(offer)), Notices::new(palace.clone()));
+        let tools = Arc::new(Tools::new(offer));
+        let notices = Notices::new(palace.clone(), tools.clone());
         let (running, session) = (Arc::default(), Arc::default());
         let (cursors, stopping) = (Arc::default(), Arc::default());
         Server { palace, tools, running, notices, session, cursors, stopping }

@@ -3,11 +3,11 @@
 //! Invariant: the keys are those that a scan would give. A document that one snapshot alone holds is
 //! there if its row shows something; about every other one the merged document is asked.
 
+use super::layers::Layers;
 use super::state::State;
 use super::{Error, Palace, Result};
 use crate::format::key::Key;
-use crate::snapshot::Listed;
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 
 /// The most keys that one call gives.
 pub const KEYS_MAX: usize = 10_000;
@@ -53,9 +53,9 @@ impl State {
         let mut keys = Vec::new();
         let mut after = after.map(str::to_owned);
         loop {
-            let (known, complete_upto) = self.known(prefix, after.as_deref(), limit)?;
+            let (known, more) = self.known(prefix, after.as_deref(), limit)?.complete();
             for (key, known) in known {
-                if keys.len() == limit || complete_upto.as_ref().is_some_and(|upto| key > *upto) {
+                if keys.len() == limit {
                     break;
                 }
                 after = Some(key.as_str().to_owned());
@@ -65,44 +65,26 @@ impl State {
                 };
                 keys.extend(shown.then_some(key));
             }
-            if complete_upto.is_none() || keys.len() == limit {
+            if !more || keys.len() == limit {
                 return Ok(keys);
             }
         }
     }
 
-    /// The next keys of every layer. Beyond the second value a layer may have more than were fetched;
-    /// `None`: there are no more.
-    fn known(
-        &self,
-        prefix: &str,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<(BTreeMap<Key, Known>, Option<Key>)> {
-        let mut found: BTreeMap<Key, Known> = BTreeMap::new();
-        let mut complete_upto: Option<Key> = None;
-        let mut cut_off = |last: Option<&Key>| {
-            if let Some(last) = last
-                && complete_upto.as_ref().is_none_or(|upto| last < upto)
-            {
-                complete_upto = Some(last.clone());
-            }
-        };
+    /// The next keys of every layer.
+    fn known(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Layers<Known>> {
+        let mut layers = Layers::new(limit);
         for snapshot in self.snapshots() {
             let listed = snapshot.list(prefix, after, limit)?;
-            if listed.len() == limit {
-                cut_off(listed.last().map(|listed| &listed.key));
-            }
-            for Listed { key, empty } in listed {
-                let alone = !empty && !found.contains_key(&key);
-                found.insert(key, if alone { Known::Shown } else { Known::Ask });
-            }
+            layers.add(listed.into_iter().map(|it| (it.key, it.empty)), |entry, empty| {
+                let alone = !empty && matches!(entry, Entry::Vacant(_));
+                entry.insert_entry(if alone { Known::Shown } else { Known::Ask });
+            });
         }
-        let keys: Vec<&Key> = self.tail.keys(prefix, after).take(limit).collect();
-        if keys.len() == limit {
-            cut_off(keys.last().copied());
-        }
-        found.extend(keys.into_iter().map(|key| (key.clone(), Known::Ask)));
-        Ok((found, complete_upto))
+        let tail = self.tail.keys(prefix, after).take(limit);
+        layers.add(tail.map(|key| (key.clone(), ())), |entry, ()| {
+            entry.insert_entry(Known::Ask);
+        });
+        Ok(layers)
     }
 }

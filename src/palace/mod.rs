@@ -27,6 +27,7 @@ mod error;
 mod fold;
 mod foundation;
 mod inputs;
+mod layers;
 mod options;
 mod pace;
 pub(crate) mod ranked;

@@ -1,13 +1,13 @@
 //! Reading: one document, many in order, and what a document was.
 
 use super::document::{Document, Page};
+use super::layers::Layers;
 use super::state::State;
 use super::{Error, Palace, Result};
 use crate::format::hash::Etag;
 use crate::format::key::Key;
 use crate::merge::{ChangeInfo, Doc};
 use crate::snapshot::ViewRow;
-use std::collections::BTreeMap;
 
 /// The most documents that one page holds.
 pub const PAGE_MAX: usize = 1_000;
@@ -146,11 +146,8 @@ impl State {
         let mut page = Page { documents: Vec::new(), cursor: None };
         let mut after = cursor.map(str::to_owned);
         loop {
-            let (candidates, complete_upto) = self.candidates(prefix, after.as_deref(), limit)?;
+            let (candidates, more) = self.candidates(prefix, after.as_deref(), limit)?.complete();
             for (key, rows) in candidates {
-                if complete_upto.as_ref().is_some_and(|upto| key > *upto) {
-                    break;
-                }
                 if page.documents.len() == limit {
                     page.cursor = after;
                     return Ok(page);
@@ -162,46 +159,30 @@ impl State {
                 page.documents.extend(document);
                 after = Some(key.as_str().to_owned());
             }
-            if complete_upto.is_none() {
+            if !more {
                 return Ok(page);
             }
         }
     }
 
-    /// The next keys from every layer, with their rows. Beyond the second value a layer may have
-    /// more keys than were fetched; `None`: there are no more.
-    #[expect(clippy::type_complexity, reason = "used once, just above")]
+    /// The next keys of every layer, with their rows.
     fn candidates(
         &self,
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<(BTreeMap<Key, Vec<ViewRow>>, Option<Key>)> {
-        let mut found: BTreeMap<Key, Vec<ViewRow>> = BTreeMap::new();
-        let mut complete_upto: Option<Key> = None;
-        let mut cut_off = |last: Option<&Key>| {
-            if let Some(last) = last
-                && complete_upto.as_ref().is_none_or(|upto| last < upto)
-            {
-                complete_upto = Some(last.clone());
-            }
-        };
+    ) -> Result<Layers<Vec<ViewRow>>> {
+        let mut layers = Layers::new(limit);
         for snapshot in self.snapshots() {
             let rows = snapshot.scan(prefix, after, limit)?;
-            if rows.len() == limit {
-                cut_off(rows.last().map(|row| &row.key));
-            }
-            for row in rows {
-                found.entry(row.key.clone()).or_default().push(row);
-            }
+            layers.add(rows.into_iter().map(|row| (row.key.clone(), row)), |entry, row| {
+                entry.or_insert_with(Vec::new).push(row);
+            });
         }
-        let keys: Vec<&Key> = self.tail.keys(prefix, after).take(limit).collect();
-        if keys.len() == limit {
-            cut_off(keys.last().copied());
-        }
-        for key in keys {
-            found.entry(key.clone()).or_default();
-        }
-        Ok((found, complete_upto))
+        let tail = self.tail.keys(prefix, after).take(limit);
+        layers.add(tail.map(|key| (key.clone(), ())), |entry, ()| {
+            entry.or_default();
+        });
+        Ok(layers)
     }
 }

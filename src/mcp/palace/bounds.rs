@@ -1,8 +1,8 @@
-//! How long a result may be.
+//! How long a result of this set may be.
 //!
-//! Invariant: the JSON text of a result stays under 100,000 bytes, which is about the 25,000 tokens that clients
-//! let through. What is left out is said, with the way to get it.
+//! Invariant: that of all results (`src/mcp/bounds.rs`), with lists that go on behind a name or number.
 
+use crate::mcp::bounds::{Room, fill, quoted_len, shortened};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -13,39 +13,14 @@ const TEXT_BYTES: usize = 80_000;
 /// How much of a value that is only mentioned is shown, in characters.
 const MENTION_CHARS: usize = 500;
 
-/// How many items fit one result.
-#[derive(Debug)]
-pub(super) struct Room(usize);
-
-impl Default for Room {
-    fn default() -> Self {
-        Room(LIST_BYTES)
-    }
-}
-
-impl Room {
-    /// Whether this fits too. The first thing always does, so that each call gets on.
-    pub fn takes(&mut self, item: &impl Serialize) -> bool {
-        let length = serde_json::to_string(item).map_or(usize::MAX, |text| text.len() + 1);
-        let first = self.0 == LIST_BYTES;
-        match self.0.checked_sub(length) {
-            Some(left) => self.0 = left,
-            None if first => self.0 = 0,
-            None => {
-                self.0 = 0;
-                return false;
-            }
-        }
-        true
-    }
+/// What a result has for its list.
+pub(super) fn room() -> Room {
+    Room::new(LIST_BYTES)
 }
 
 /// As many items from the beginning as fit, and whether some did not.
 pub(super) fn fitting<T: Serialize>(items: Vec<T>) -> (Vec<T>, bool) {
-    let (mut room, all) = (Room::default(), items.len());
-    let kept: Vec<T> = items.into_iter().take_while(|item| room.takes(item)).collect();
-    let cut = kept.len() < all;
-    (kept, cut)
+    fill(items, usize::MAX, LIST_BYTES)
 }
 
 /// The entries of a map behind a name, as many as fit, and the last of them if some did not.
@@ -63,11 +38,7 @@ pub(super) fn fitting_behind<V: Serialize>(
 pub(super) fn part(text: &str, offset: usize) -> (String, Option<usize>) {
     let (mut shown, mut bytes) = (String::new(), 0);
     for (n, character) in text.chars().enumerate().skip(offset) {
-        bytes += match character {
-            '"' | '\\' | '\n' | '\t' | '\r' => 2,
-            c if c.is_control() => 6,
-            c => c.len_utf8(),
-        };
+        bytes += quoted_len(character);
         if bytes > TEXT_BYTES {
             return (shown, Some(n));
         }
@@ -78,10 +49,7 @@ pub(super) fn part(text: &str, offset: usize) -> (String, Option<usize>) {
 
 /// A text that is only mentioned.
 pub(super) fn mention(text: &str) -> String {
-    match text.char_indices().nth(MENTION_CHARS) {
-        Some((at, _)) => format!("{}…", text.get(..at).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    shortened(text, MENTION_CHARS)
 }
 
 #[cfg(test)]

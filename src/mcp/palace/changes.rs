@@ -7,7 +7,7 @@
 //! Invariant: nothing is left out; after a restart, something may be told twice.
 
 use super::answers::number;
-use super::bounds::Room;
+use super::bounds::room;
 use crate::memory::drawers::drawer_id;
 use crate::memory::facts::fact_id;
 use crate::memory::{MemoryError, milliseconds, readable};
@@ -99,7 +99,7 @@ pub(super) fn news(
     let now = palace.now_ms();
     let (mut cursor, approximate) = begin(palace, cursors, from)?;
     let this = palace.instance().filter(|_| !own);
-    let (mut commits, mut room) = (Vec::new(), Room::default());
+    let (mut commits, mut room) = (Vec::new(), room());
     loop {
         let page = palace.changes_since(&cursor, PAGE)?;
         for commit in &page.commits {

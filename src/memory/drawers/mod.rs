@@ -35,7 +35,7 @@ pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place};
 
 pub(crate) use place::drawer_id;
 #[cfg(feature = "mcp")]
-pub(crate) use place::is_of_wing;
+pub(crate) use place::{is_move, is_of_wing, wing_of};
 
 use super::{MemoryError, Result};
 use crate::merge::{Conflict, Written};

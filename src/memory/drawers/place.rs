@@ -108,11 +108,23 @@ pub(crate) fn drawer_id(key: &Key) -> Option<String> {
     })
 }
 
+/// The wing that the drawer with this key was filed in; `None` if it is no drawer's.
+#[cfg(feature = "mcp")]
+pub(crate) fn wing_of(key: &Key) -> Option<&str> {
+    parts(key).map(|(wing, _, _)| wing)
+}
+
+/// Whether the document with this key says where a drawer has moved to.
+#[cfg(feature = "mcp")]
+pub(crate) fn is_move(key: &Key) -> bool {
+    key.as_str().starts_with(MOVED)
+}
+
 /// Whether a change of the document with this key may change what is in a wing. A drawer that moves may
 /// move into any.
 #[cfg(feature = "mcp")]
 pub(crate) fn is_of_wing(key: &Key, wing: &str) -> bool {
-    key.as_str().starts_with(MOVED) || parts(key).is_some_and(|(filed, _, _)| filed == wing)
+    is_move(key) || wing_of(key) == Some(wing)
 }
 
 /// The keys that an id may stand for: names have underscores too, so there may be more than one.
