@@ -28,7 +28,7 @@ fn main() -> Result {
 }
 
 fn measure() -> Result {
-    let (rounds, seconds) = if quick() { (1, 1) } else { (5, 4) };
+    let (rounds, seconds) = if quick() { (1, 1) } else { (9, 4) };
     let kinds = ["bare", "sqlite", "palace", "sqlite-many", "sqlite-queue", "palace-many"];
     let mut rates = vec![Vec::new(); kinds.len()];
     // Round by round, so that a slow minute of the machine hits all of them.

@@ -6,7 +6,6 @@ use super::Server;
 use super::listing::{Page, Start, list, list_changes};
 use super::resources::{Subject, templates};
 use super::session::{Ear, Teller, Wanted};
-use crate::palace::chain;
 use rmcp::model::{
     CacheScope, Implementation, ListPromptsRequestMethod, ListPromptsResult,
     ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,

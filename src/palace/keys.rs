@@ -7,15 +7,14 @@ use super::layers::Layers;
 use super::state::State;
 use super::{Error, Palace, Result};
 use crate::format::key::Key;
-use std::collections::btree_map::Entry;
 
 /// The most keys that one call gives.
 pub const KEYS_MAX: usize = 10_000;
 
-/// What is known of a document without reading it.
+/// What a layer says of a document without reading it.
 enum Known {
     Shown,
-    /// Its row is empty, or it stands in several places.
+    /// It stands in the tail, or its row is empty.
     Ask,
 }
 
@@ -51,40 +50,33 @@ impl Palace {
 impl State {
     fn keys(&mut self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Key>> {
         let mut keys = Vec::new();
-        let mut after = after.map(str::to_owned);
-        loop {
-            let (known, more) = self.known(prefix, after.as_deref(), limit)?.complete();
-            for (key, known) in known {
-                if keys.len() == limit {
-                    break;
-                }
-                after = Some(key.as_str().to_owned());
-                let shown = match known {
-                    Known::Shown => true,
-                    Known::Ask => self.read(&key)?.is_some(),
-                };
-                keys.extend(shown.then_some(key));
-            }
-            if !more || keys.len() == limit {
-                return Ok(keys);
-            }
+        let mut layers = Layers::new(self.layers(), limit);
+        layers.begin(after, &|n, after, limit| self.list(n, prefix, after, limit))?;
+        while keys.len() < limit {
+            let next = layers.next(&|n, after, limit| self.list(n, prefix, after, limit))?;
+            let Some((key, known)) = next else { break };
+            let shown = match known.as_slice() {
+                [Known::Shown] => true,
+                _ => self.read(&key)?.is_some(),
+            };
+            keys.extend(shown.then_some(key));
         }
+        Ok(keys)
     }
 
-    /// The next keys of every layer.
-    fn known(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Layers<Known>> {
-        let mut layers = Layers::new(limit);
-        for snapshot in self.snapshots() {
-            let listed = snapshot.list(prefix, after, limit)?;
-            layers.add(listed.into_iter().map(|it| (it.key, it.empty)), |entry, empty| {
-                let alone = !empty && matches!(entry, Entry::Vacant(_));
-                entry.insert_entry(if alone { Known::Shown } else { Known::Ask });
-            });
-        }
-        let tail = self.tail.keys(prefix, after).take(limit);
-        layers.add(tail.map(|key| (key.clone(), ())), |entry, ()| {
-            entry.insert_entry(Known::Ask);
-        });
-        Ok(layers)
+    /// The next keys of a layer.
+    fn list(
+        &self,
+        layer: usize,
+        prefix: &str,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<(Key, Known)>> {
+        let Some(snapshot) = self.snapshots().get(layer) else {
+            let keys = self.tail.keys(prefix, after).take(limit);
+            return Ok(keys.map(|key| (key.clone(), Known::Ask)).collect());
+        };
+        let listed = snapshot.list(prefix, after, limit)?.into_iter();
+        Ok(listed.map(|it| (it.key, if it.empty { Known::Ask } else { Known::Shown })).collect())
     }
 }

@@ -144,45 +144,41 @@ impl Palace {
 impl State {
     fn scan(&mut self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page> {
         let mut page = Page { documents: Vec::new(), cursor: None };
-        let mut after = cursor.map(str::to_owned);
-        loop {
-            let (candidates, more) = self.candidates(prefix, after.as_deref(), limit)?.complete();
-            for (key, rows) in candidates {
-                if page.documents.len() == limit {
-                    page.cursor = after;
-                    return Ok(page);
-                }
-                let document = match self.tail.changes(key.as_str()).is_empty() {
-                    true => self.read_rows(&key, rows)?,
-                    false => self.read(&key)?,
-                };
-                page.documents.extend(document);
-                after = Some(key.as_str().to_owned());
+        let mut last = None;
+        // One more than fit says that there are more.
+        let mut layers = Layers::new(self.layers(), limit + 1);
+        layers.begin(cursor, &|n, after, limit| self.rows(n, prefix, after, limit))?;
+        while let Some((key, rows)) =
+            layers.next(&|n, after, limit| self.rows(n, prefix, after, limit))?
+        {
+            if page.documents.len() == limit {
+                page.cursor = last;
+                break;
             }
-            if !more {
-                return Ok(page);
-            }
+            let document = match self.tail.changes(key.as_str()).is_empty() {
+                true => self.read_rows(&key, rows.into_iter().flatten().collect())?,
+                false => self.read(&key)?,
+            };
+            page.documents.extend(document);
+            last = Some(key.as_str().to_owned());
         }
+        Ok(page)
     }
 
-    /// The next keys of every layer, with their rows.
-    fn candidates(
+    /// The next keys of a layer, with their rows.
+    #[expect(clippy::type_complexity, reason = "used just above")]
+    fn rows(
         &self,
+        layer: usize,
         prefix: &str,
         after: Option<&str>,
         limit: usize,
-    ) -> Result<Layers<Vec<ViewRow>>> {
-        let mut layers = Layers::new(limit);
-        for snapshot in self.snapshots() {
-            let rows = snapshot.scan(prefix, after, limit)?;
-            layers.add(rows.into_iter().map(|row| (row.key.clone(), row)), |entry, row| {
-                entry.or_insert_with(Vec::new).push(row);
-            });
-        }
-        let tail = self.tail.keys(prefix, after).take(limit);
-        layers.add(tail.map(|key| (key.clone(), ())), |entry, ()| {
-            entry.or_default();
-        });
-        Ok(layers)
+    ) -> Result<Vec<(Key, Option<ViewRow>)>> {
+        let Some(snapshot) = self.snapshots().get(layer) else {
+            let keys = self.tail.keys(prefix, after).take(limit);
+            return Ok(keys.map(|key| (key.clone(), None)).collect());
+        };
+        let rows = snapshot.scan(prefix, after, limit)?.into_iter();
+        Ok(rows.map(|row| (row.key.clone(), Some(row))).collect())
     }
 }

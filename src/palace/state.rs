@@ -123,6 +123,11 @@ impl State {
         &self.snapshots
     }
 
+    /// How many layers there are: the snapshots, and behind them the tail.
+    pub fn layers(&self) -> usize {
+        self.snapshots.len() + 1
+    }
+
     /// The documents whose words the indexes of the snapshots may not know: see [`apart`].
     pub fn keys_apart(&mut self) -> Result<&BTreeSet<Key>> {
         if self.apart.is_none() {
