@@ -13,12 +13,15 @@ use crate::format::key::Key;
 use crate::snapshot::{Terms, words};
 use serde_json::{Map, Value};
 use std::cmp::Ordering;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
 /// The most words of a query that are looked at.
 pub const WORDS_MAX: usize = 32;
+
+/// So many of what was found are kept before they are sorted.
+const KEPT: usize = 500;
 
 /// Words that say little about what somebody looks for. They count only in a query without others.
 const COMMON: [&str; 48] = [
@@ -133,17 +136,33 @@ fn terms(question: &Question<'_>) -> Vec<Terms> {
     found
 }
 
+/// The documents that may have some of the words of a question.
+struct Candidates {
+    /// Those of which the indexes do not know all.
+    unknown: BTreeSet<Key>,
+    /// The others, by how many of the words they have: in which snapshot, and their numbers there.
+    indexed: BTreeMap<usize, Vec<(usize, i64)>>,
+}
+
 impl State {
     fn ranks(&mut self, question: &Question<'_>, terms: &[Terms]) -> Result<Vec<Rank>> {
+        let Candidates { unknown, indexed } = self.candidates(question, terms)?;
         let mut found: Vec<Rank> = Vec::new();
-        for (most, keys) in self.by_words(question, terms)?.into_iter().rev() {
+        for key in &unknown {
+            if let Some(document) = self.read(key)? {
+                found.extend(rank(&document, question, terms));
+            }
+            keep_best(&mut found, question.limit);
+        }
+        for (words, numbers) in indexed.into_iter().rev() {
             // What is left has at most so many of the words.
-            let too_few = question.every && most < terms.len();
-            if too_few || found.iter().filter(|rank| rank.words > most).count() >= question.limit {
+            let too_few = question.every && words < terms.len();
+            if too_few || found.iter().filter(|rank| rank.words > words).count() >= question.limit {
                 break;
             }
-            for key in keys {
-                found.extend(self.rank(key, question, terms)?);
+            for (snapshot, number) in numbers {
+                found.extend(self.rank_indexed(snapshot, number, &unknown, question, terms)?);
+                keep_best(&mut found, question.limit);
             }
         }
         found.sort_by(Rank::order);
@@ -151,44 +170,64 @@ impl State {
         Ok(found)
     }
 
-    fn rank(&mut self, key: Key, question: &Question<'_>, terms: &[Terms]) -> Result<Option<Rank>> {
-        let Some(document) = self.read(&key)? else { return Ok(None) };
-        if !(question.documents)(&document) {
-            return Ok(None);
-        }
-        let words = words(&searched(&document.value, question.fields));
-        let scores: Vec<f64> = terms.iter().filter_map(|term| score(&words, term)).collect();
-        let rank = Rank { words: scores.len(), score: scores.iter().sum(), key };
-        let behind = |after| rank.order(after) == Ordering::Greater;
-        let enough = if question.every { terms.len() } else { 1 };
-        Ok((rank.words >= enough && question.after.is_none_or(behind)).then_some(rank))
-    }
-
-    /// The documents that may have some of the words, by the most that they may have.
-    fn by_words(
+    /// The rank of a document that stands in one snapshot alone.
+    fn rank_indexed(
         &mut self,
+        snapshot: usize,
+        number: i64,
+        unknown: &BTreeSet<Key>,
         question: &Question<'_>,
         terms: &[Terms],
-    ) -> Result<BTreeMap<usize, Vec<Key>>> {
-        let mut masks: HashMap<Key, u32> = HashMap::new();
-        for (n, term) in terms.iter().enumerate() {
-            for snapshot in self.snapshots() {
-                for key in snapshot.matching(term)?.into_iter().filter(question.keys) {
-                    *masks.entry(key).or_default() |= 1 << n;
+    ) -> Result<Option<Rank>> {
+        let Some(snapshot) = self.snapshots().get(snapshot) else { return Ok(None) };
+        let key = snapshot.numbered_key(number)?;
+        if !(question.keys)(&key) || unknown.contains(&key) {
+            return Ok(None);
+        }
+        let row = snapshot.numbered_view(number)?;
+        let document = self.read_rows(&key, vec![row])?;
+        Ok(document.and_then(|document| rank(&document, question, terms)))
+    }
+
+    fn candidates(&mut self, question: &Question<'_>, terms: &[Terms]) -> Result<Candidates> {
+        let mut unknown: BTreeSet<Key> =
+            self.keys_apart()?.iter().filter(|key| (question.keys)(key)).cloned().collect();
+        unknown.extend(self.tail.keys("", None).filter(|key| (question.keys)(key)).cloned());
+        let mut indexed: BTreeMap<usize, Vec<(usize, i64)>> = BTreeMap::new();
+        for (n, snapshot) in self.snapshots().iter().enumerate() {
+            let mut counts: HashMap<i64, usize> = HashMap::new();
+            for term in terms {
+                for number in snapshot.numbers_matching(term)? {
+                    *counts.entry(number).or_default() += 1;
                 }
             }
+            for (number, count) in counts {
+                indexed.entry(count).or_default().push((n, number));
+            }
         }
-        let apart = self.keys_apart()?.iter().filter(|key| (question.keys)(key)).cloned();
-        let mut unknown: Vec<Key> = apart.collect();
-        unknown.extend(self.tail.keys("", None).filter(|key| (question.keys)(key)).cloned());
-        masks.extend(unknown.into_iter().map(|key| (key, u32::MAX)));
-        let mut levels: BTreeMap<usize, Vec<Key>> = BTreeMap::new();
-        for (key, mask) in masks {
-            let most = terms.len().min(mask.count_ones() as usize);
-            levels.entry(most).or_default().push(key);
-        }
-        Ok(levels)
+        Ok(Candidates { unknown, indexed })
     }
+}
+
+/// Forgets those that cannot be among the first any more, now and then: a word may be in every document.
+fn keep_best(found: &mut Vec<Rank>, limit: usize) {
+    if found.len() > limit.max(KEPT).saturating_mul(2) {
+        found.sort_by(Rank::order);
+        found.truncate(limit.max(1));
+    }
+}
+
+/// Where a document stands in the order; `None` if it is none that is looked for.
+fn rank(document: &Document, question: &Question<'_>, terms: &[Terms]) -> Option<Rank> {
+    if !(question.documents)(document) {
+        return None;
+    }
+    let words = words(&searched(&document.value, question.fields));
+    let scores: Vec<f64> = terms.iter().filter_map(|term| score(&words, term)).collect();
+    let rank = Rank { words: scores.len(), score: scores.iter().sum(), key: document.key.clone() };
+    let behind = |after| rank.order(after) == Ordering::Greater;
+    let enough = if question.every { terms.len() } else { 1 };
+    (rank.words >= enough && question.after.is_none_or(behind)).then_some(rank)
 }
 
 /// The texts of these fields, or of all.

@@ -18,8 +18,7 @@ const DOCUMENT: &str = "SELECT proof, document, waiting FROM documents WHERE num
 const KEYS: &str = "SELECT number, key, proof FROM keys ORDER BY number";
 const SCAN: &str = "SELECT k.key, v.heads, v.absorbed, v.incomplete, v.proof, v.view \
      FROM keys k CROSS JOIN views v ON v.number = k.number WHERE k.number = ?1";
-const MATCH: &str = "SELECT words.rowid, k.key, k.proof FROM words \
-     LEFT JOIN keys k ON k.number = words.rowid WHERE words MATCH ?1 ORDER BY words.rowid";
+const MATCH: &str = "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rowid";
 
 /// Where a key is, or would be.
 enum Place {
@@ -82,7 +81,7 @@ impl Snapshot {
         let first = self.first_of(&connection, prefix, after)?;
         let mut rows = Vec::new();
         for number in (first..=self.count()).take(limit) {
-            let row = self.numbered_view(&connection, number)?;
+            let row = self.view_numbered(&connection, number)?;
             if !row.key.as_str().starts_with(prefix) {
                 break;
             }
@@ -135,17 +134,38 @@ impl Snapshot {
     /// As [`Snapshot::get`]. A damaged word index is not always noticed: it can then hide a
     /// document, which [`Snapshot::verify`] finds.
     pub fn matching(&self, terms: &Terms) -> Result<Vec<Key>, SnapshotError> {
+        self.numbers_matching(terms)?.into_iter().map(|number| self.numbered_key(number)).collect()
+    }
+
+    /// As [`Snapshot::matching`], their numbers: from 1 on, in the order of the keys.
+    ///
+    /// # Errors
+    /// As [`Snapshot::matching`].
+    pub fn numbers_matching(&self, terms: &Terms) -> Result<Vec<i64>, SnapshotError> {
         if terms.is_empty() {
             return Ok(Vec::new());
         }
         let connection = self.connection();
         let mut statement = self.sql(connection.prepare_cached(MATCH))?;
-        let mut found = self.sql(statement.query([terms.to_match()]))?;
-        let mut keys = Vec::new();
-        while let Some(columns) = self.sql(found.next())? {
-            keys.push(self.entry_of(columns)?);
-        }
-        Ok(keys)
+        let numbers =
+            self.sql(statement.query_map([terms.to_match()], |columns| columns.get(0)))?;
+        numbers.map(|number| self.sql(number)).collect()
+    }
+
+    /// The key of the document with this number.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`]; [`SnapshotError::Damaged`] also if there is none.
+    pub fn numbered_key(&self, number: i64) -> Result<Key, SnapshotError> {
+        self.entry(&self.connection(), number)
+    }
+
+    /// What the document with this number shows.
+    ///
+    /// # Errors
+    /// As [`Snapshot::numbered_key`].
+    pub fn numbered_view(&self, number: i64) -> Result<ViewRow, SnapshotError> {
+        self.view_numbered(&self.connection(), number)
     }
 
     /// The number of the first document that begins with `prefix` and is behind `after`, or of the
@@ -234,7 +254,7 @@ impl Snapshot {
         connection: &Connection,
         number: i64,
     ) -> Result<Row, SnapshotError> {
-        let view = self.numbered_view(connection, number)?;
+        let view = self.view_numbered(connection, number)?;
         self.with_document(connection, number, view)
     }
 
@@ -279,7 +299,7 @@ impl Snapshot {
         }
     }
 
-    pub(super) fn numbered_view(
+    fn view_numbered(
         &self,
         connection: &Connection,
         number: i64,
