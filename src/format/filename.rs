@@ -7,6 +7,9 @@
 //! trash/<retired, ms since 1970, 13 digits>-<name>
 //! quarantine/<name>         quarantine/<name>.txt
 //! ```
+//!
+//! Programs that keep directories alike rename what they take for a conflict. A segment that is called
+//! `<segment> (somebody's conflicted copy).seg` may hold more than the one that kept the name, so it counts.
 
 use super::id::{SegmentId, SnapshotId};
 
@@ -44,6 +47,21 @@ pub fn parse_segment(name: &str) -> Option<SegmentId> {
     name.strip_suffix(".seg")?.parse().ok()
 }
 
+/// Longer names are not read: a file that is retired or put into quarantine gets a longer one.
+const RENAMED_MAX: usize = 200;
+
+/// The segment in a file of this name. One that somebody renamed has an id that follows from that name,
+/// and no other file has. Names that begin with a dot or a tilde are those of copies under way.
+#[must_use]
+pub fn segment_in(name: &str) -> Option<SegmentId> {
+    parse_segment(name).or_else(|| {
+        let renamed =
+            name.ends_with(".seg") && !name.starts_with(['.', '~']) && name.len() <= RENAMED_MAX;
+        let id = || blake3::hash(name.as_bytes()).as_bytes().first_chunk().copied();
+        renamed.then(id).flatten().map(SegmentId)
+    })
+}
+
 /// The file name of a snapshot.
 #[must_use]
 pub fn snapshot(id: SnapshotId) -> String {
@@ -72,6 +90,28 @@ pub fn parse_trash(name: &str) -> Option<i64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_renamed_segment_has_an_id_of_its_own() {
+        let id = SegmentId([7; 16]);
+        assert_eq!(segment_in(&segment(id)), Some(id));
+        let renamed = [
+            format!("{id} (Ann's conflicted copy 2026-01-02).seg"),
+            format!("{id}.sync-conflict-20260102-030405-ABCDEFG.seg"),
+            format!("{id}-LAPTOP.seg"),
+            "07.seg".to_owned(),
+        ];
+        let ids: std::collections::BTreeSet<_> =
+            renamed.iter().map(|name| segment_in(name).unwrap()).collect();
+        assert_eq!(ids.len(), renamed.len());
+        assert!(!ids.contains(&id));
+        let under_way =
+            [format!(".{id}.seg.x7Zq"), format!(".syncthing.{id}.seg"), format!("~{id}.seg")];
+        for name in under_way.iter().chain([&format!("{id}.seg.part"), &"x".repeat(200)]) {
+            assert_eq!(segment_in(name), None, "{name}");
+        }
+        assert_eq!(segment_in(&format!("{}.seg", "x".repeat(197))), None);
+    }
 
     #[test]
     fn names_round_trip_and_strangers_are_not_ours() {

@@ -5,8 +5,7 @@
 //! calls; a power cut leaves at least what was synced and nothing that was never written. It is stricter
 //! than any one real file system: a directory lives only if its parent was synced, each name that was
 //! not synced lives or dies on its own, sectors are written in any order. Must not know: what the files
-//! hold. Left out: memory-mapped files, symbolic links, hard links, a cache that drops pages under
-//! pressure, and a `readdir` that races with changes (a listing is atomic, in random order).
+//! hold. Left out: memory-mapped files, symbolic links, a cache that drops pages under pressure, and a `readdir` that races with changes (a listing is atomic, in random order).
 //!
 //! It is public so that programs that embed the store can test with it too:
 //!
@@ -25,29 +24,23 @@
 //! ```
 
 mod content;
+mod events;
 mod faults;
 mod image;
 mod process;
 mod splitmix;
+mod state;
 #[cfg(test)]
 mod tests;
 
+pub use events::{Event, Events};
 pub use faults::{Call, Failure};
 pub use process::SimFs;
 
-use super::{Host, Stat};
 use faults::Faults;
-use image::{Image, Ino};
 use splitmix::SplitMix;
-use std::collections::{BTreeMap, BTreeSet};
-use std::io;
-use std::sync::atomic::{AtomicU64, Ordering};
+use state::State;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-
-/// Where the clock starts: 2025-01-01T00:00:00Z, in milliseconds.
-const EPOCH_MS: i64 = 1_735_689_600_000;
-/// What `statfs` says of ext4, where locks can be trusted.
-const EXT4: u64 = 0xEF53;
 
 /// A disk in memory, and the machine around it. All times are simulated; nothing ever waits.
 ///
@@ -222,6 +215,36 @@ impl SimDisk {
         self.shared.state().fs_type = fs_type;
     }
 
+    /// From now on the file system knows no rename that refuses a taken name, as some on networks: a file
+    /// gets its new name as a second one ([`rename_noreplace`](crate::fs::Fs::rename_noreplace) is two
+    /// operations), and a power cut may leave it both.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, sim::SimDisk};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// disk.rename_by_link();
+    /// let process = disk.process();
+    /// process.create(Path::new("/draft"))?;
+    /// process.rename_noreplace(Path::new("/draft"), Path::new("/name"))?;
+    /// let names_after = |seed| {
+    ///     let fork = disk.fork();
+    ///     fork.power_cut(seed);
+    ///     fork.process().list(Path::new("/")).map(|names| names.len())
+    /// };
+    /// assert!((0..50).any(|seed| names_after(seed).is_ok_and(|count| count == 2)));
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn rename_by_link(&self) {
+        self.shared.state().links = true;
+    }
+
+    /// What this disk did to its processes so far: see [`Event`].
+    #[must_use]
+    pub fn events(&self) -> Events {
+        self.shared.state().events.clone()
+    }
+
     /// Lets time pass. Besides, each reading of the clock lets one millisecond pass.
     pub fn advance(&self, ms: i64) {
         self.shared.state().clock_ms += ms;
@@ -246,159 +269,5 @@ impl Shared {
 impl std::fmt::Debug for Shared {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("SimDisk") // the whole disk would drown any message
-    }
-}
-
-/// The disk and the kernel.
-#[derive(Clone)]
-struct State {
-    image: Image,
-    /// Identifiers, one sequence for all processes: no two ever get the same.
-    ids: SplitMix,
-    /// Everything else that chance decides.
-    chance: SplitMix,
-    faults: Faults,
-    clock_ms: i64,
-    fs_type: u64,
-    host: Host,
-    alive: BTreeSet<u64>,
-    strangers: BTreeSet<u64>,
-    /// The process and the description that hold a file's lock.
-    locks: BTreeMap<Ino, (u64, u64)>,
-    last_number: u64,
-    operations: u64,
-    stop_after: Option<u64>,
-}
-
-impl State {
-    fn new(seed: u64) -> Self {
-        let mut chance = SplitMix::new(seed);
-        let mut state = Self {
-            image: Image::new(),
-            ids: SplitMix::new(chance.next()),
-            chance,
-            faults: Faults::default(),
-            clock_ms: EPOCH_MS,
-            fs_type: EXT4,
-            host: Host::default(),
-            alive: BTreeSet::new(),
-            strangers: BTreeSet::new(),
-            locks: BTreeMap::new(),
-            last_number: 0,
-            operations: 0,
-            stop_after: None,
-        };
-        state.host = Host { machine: state.random(), boot: state.random() };
-        state
-    }
-
-    fn random(&mut self) -> [u8; 16] {
-        let both = u128::from(self.ids.next()) | u128::from(self.ids.next()) << 64;
-        both.to_le_bytes()
-    }
-
-    /// A number that no process and no open file had before.
-    fn next_number(&mut self) -> u64 {
-        self.last_number += 1;
-        self.last_number
-    }
-
-    fn start(&mut self) -> u64 {
-        let process = self.next_number();
-        self.alive.insert(process);
-        process
-    }
-
-    fn is_stranger(&self, process: u64) -> bool {
-        self.strangers.contains(&process)
-    }
-
-    fn kill(&mut self, process: u64) {
-        self.alive.remove(&process);
-        self.locks.retain(|_, holder| holder.0 != process);
-    }
-
-    fn end_processes(&mut self) {
-        self.alive.clear();
-        self.locks.clear();
-    }
-
-    fn power_cut(&mut self, chance: &mut SplitMix) {
-        self.end_processes();
-        self.image.power_cut(chance);
-        self.host.boot = self.random();
-        self.stop_after = None;
-    }
-
-    /// Whether this process can make a call at all.
-    fn check(&self, process: u64) -> io::Result<()> {
-        if self.stop_after.is_some_and(|n| self.operations >= n) {
-            return Err(io::Error::other("the simulated machine has no power"));
-        }
-        if !self.alive.contains(&process) {
-            return Err(io::Error::other("the simulated process was killed"));
-        }
-        Ok(())
-    }
-
-    /// Begins a call that changes something. Says how it has to fail, if it has to.
-    fn begin(&mut self, process: u64, call: Call) -> io::Result<Option<Failure>> {
-        self.check(process)?;
-        if self.is_stranger(process) && !matches!(call, Call::Sync | Call::SyncDir) {
-            return Err(io::ErrorKind::PermissionDenied.into());
-        }
-        self.operations += 1;
-        Ok(self.faults.strike(call, &mut self.chance))
-    }
-
-    /// Begins a call that does nothing when it fails.
-    fn change(&mut self, process: u64, call: Call) -> io::Result<()> {
-        match self.begin(process, call)? {
-            Some(failure) => Err(failure.error(call)),
-            None => Ok(()),
-        }
-    }
-
-    /// Begins a call that only looks.
-    fn look(&mut self, process: u64, call: Call) -> io::Result<()> {
-        self.check(process)?;
-        match self.faults.strike(call, &mut self.chance) {
-            Some(failure) => Err(failure.error(call)),
-            None => Ok(()),
-        }
-    }
-
-    fn write_at(&mut self, process: u64, ino: Ino, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        let failure = self.begin(process, Call::Write)?;
-        let count = match failure {
-            None => bytes.len(),
-            Some(_) => self.chance.below(bytes.len()),
-        };
-        let content = self.image.file_mut(ino)?;
-        content.write(bytes.get(..count).unwrap_or(bytes), offset)?;
-        content.modified_ms = self.clock_ms;
-        match failure {
-            None | Some(Failure::Short) => Ok(count),
-            Some(failure) => Err(failure.error(Call::Write)),
-        }
-    }
-
-    /// `seen`: how many failed syncs of the file this description knows of. As on Linux, each open file
-    /// is told once of a failure since it was opened, whoever's sync it was.
-    fn sync(&mut self, process: u64, ino: Ino, seen: &AtomicU64) -> io::Result<()> {
-        let failure = self.begin(process, Call::Sync)?;
-        let content = self.image.file_mut(ino)?;
-        match failure {
-            None => content.sync(),
-            Some(_) => content.fail_sync(),
-        }
-        let news = seen.swap(content.failures, Ordering::Relaxed) < content.failures;
-        let failure = failure.or(news.then_some(Failure::Io));
-        failure.map_or(Ok(()), |failure| Err(failure.error(Call::Sync)))
-    }
-
-    fn stat(&self, ino: Ino) -> Stat {
-        let len = self.image.file(ino).map_or(0, |file| file.len() as u64);
-        Stat { dev: 1, ino, len }
     }
 }

@@ -209,7 +209,7 @@ impl Palace {
         let segments = state.follower.unsynced(state.foreign_places(&keys));
         let foundation = Foundation { keys, segments };
         let outcomes = self.enqueue_all(state, instance, drafted)?;
-        let ticket = state.tail.last_own(&foundation.keys);
+        let ticket = state.tail.last_own(instance, &foundation.keys);
         Ok(Made { ticket, foundation, outcomes, backlog: state.follower.backlog() })
     }
 

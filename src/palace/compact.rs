@@ -346,8 +346,8 @@ fn compact_locked(
 /// supersedes are retired by a later compaction: see [`SUPERSEDED_MS`].
 fn publish(root: &Root, inputs: &Inputs, folded: &Folded) -> Result<()> {
     retire::publish(root, folded.meta.snapshot)?;
-    for segment in &inputs.segments {
-        retire::retire(root, SEALED, &filename::segment(segment.reader.id()))?;
+    for name in inputs.segments.iter().filter_map(|segment| segment.name()) {
+        retire::retire(root, SEALED, name)?;
     }
     Ok(())
 }

@@ -33,6 +33,13 @@ pub struct Segment {
     pub commits: Vec<Commit>,
 }
 
+impl Segment {
+    /// The name of its file: another than its id says if somebody renamed it.
+    pub fn name(&self) -> Option<&str> {
+        self.reader.path().file_name()?.to_str()
+    }
+}
+
 /// What a new snapshot is made from.
 #[derive(Debug, Default)]
 pub struct Inputs {
@@ -57,12 +64,14 @@ impl Inputs {
         let mut report = CompactReport::default();
         let mut inputs = Inputs::default();
         let mut bytes = 0;
-        for id in oldest_first(root)? {
+        for (name, id) in oldest_first(root)? {
             if extent == Extent::Due && bytes >= policy::STEP_SEGMENT_BYTES {
                 report.more = true;
                 break;
             }
-            if let Some(segment) = read_segment(root, palace, id, adopt, &mut report.skipped)? {
+            if let Some(segment) =
+                read_segment(root, palace, (name, id), adopt, &mut report.skipped)?
+            {
                 bytes += segment.reader.length();
                 inputs.segments.push(segment);
             }
@@ -158,16 +167,16 @@ impl Inputs {
 
 /// The segments in `sealed/` by the time of their last write: a change that is folded before those that
 /// it builds on has to wait in its row, and costs each reader an effort.
-fn oldest_first(root: &Root) -> Result<Vec<SegmentId>> {
+fn oldest_first(root: &Root) -> Result<Vec<(String, SegmentId)>> {
     let mut found = Vec::new();
     for name in root.list(SEALED)? {
-        let Some(id) = filename::parse_segment(&name) else { continue };
+        let Some(id) = filename::segment_in(&name) else { continue };
         // One that is gone already is left out when it is opened.
         let modified = root.fs().modified(&root.file(SEALED, &name));
-        found.push((modified.map_or(0, |(_, modified_ms)| modified_ms), id));
+        found.push((modified.map_or(0, |(_, modified_ms)| modified_ms), name, id));
     }
     found.sort_unstable();
-    Ok(found.into_iter().map(|(_, id)| id).collect())
+    Ok(found.into_iter().map(|(_, name, id)| (name, id)).collect())
 }
 
 fn is_gone(root: &Root, path: &std::path::Path) -> Result<bool> {
@@ -190,11 +199,10 @@ fn choose(live: &[Arc<Snapshot>], folded: u64, extent: Extent) -> Vec<SnapshotId
 fn read_segment(
     root: &Root,
     palace: PalaceId,
-    id: SegmentId,
+    (name, id): (String, SegmentId),
     adopt: bool,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Option<Segment>> {
-    let name = filename::segment(id);
     let path = root.file(SEALED, &name);
     let file = match root.fs().open(&path) {
         Ok(file) => file,

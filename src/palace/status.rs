@@ -223,8 +223,8 @@ impl Palace {
         let mut segments = Vec::new();
         for directory in [OPEN, SEALED] {
             for name in root.list(directory)? {
-                if let Some(id) = filename::parse_segment(&name) {
-                    segments.extend(segment(root, directory, id)?);
+                if let Some(id) = filename::segment_in(&name) {
+                    segments.extend(segment(root, directory, &name, id)?);
                 }
             }
         }
@@ -311,8 +311,13 @@ fn held(holder: &Holder) -> HeldLock {
     HeldLock { resource, holder, acquired_ms, ttl: () }
 }
 
-fn segment(root: &Root, directory: &str, id: SegmentId) -> Result<Option<SegmentStatus>> {
-    let path = root.file(directory, &filename::segment(id));
+fn segment(
+    root: &Root,
+    directory: &str,
+    name: &str,
+    id: SegmentId,
+) -> Result<Option<SegmentStatus>> {
+    let path = root.file(directory, name);
     let file = match root.fs().open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

@@ -110,13 +110,18 @@ impl Tail {
         self.documents.get(key).map_or(&[], Vec::as_slice)
     }
 
-    /// The last commit of this process that changed one of these documents.
+    /// The last commit of an own instance that changed one of these documents. Only of this one: another
+    /// that this process wrote as before has its own numbers, and what is left of it here is on disk.
     #[must_use]
-    pub fn last_own<'a>(&self, keys: impl IntoIterator<Item = &'a Key>) -> Option<Ticket> {
+    pub fn last_own<'a>(
+        &self,
+        instance: InstanceId,
+        keys: impl IntoIterator<Item = &'a Key>,
+    ) -> Option<Ticket> {
         let changes = keys.into_iter().flat_map(|key| self.changes(key.as_str()));
         let own = changes.filter_map(|change| match change.origin {
-            Origin::Own(ticket) => Some(ticket),
-            Origin::Segment(..) => None,
+            Origin::Own(ticket) if ticket.instance == instance => Some(ticket),
+            _ => None,
         });
         own.max_by_key(|ticket| ticket.sequence)
     }

@@ -7,15 +7,15 @@ use super::state::{doc_of_rows, rows};
 use super::tail::Tail;
 use super::{Palace, Result};
 use crate::format::filename;
-use crate::format::filename::SNAP;
+use crate::format::filename::{OPEN, SEALED, SNAP};
 use crate::format::hash::ChangeHash;
 use crate::format::key::Key;
 use crate::segment::reader::Reader;
 use crate::snapshot::Snapshot;
-use crate::store::follow::Follower;
+use crate::store::follow::{Follower, open_snapshot};
 use crate::store::root::Root;
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// How bad a finding is.
@@ -161,6 +161,7 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
         found.segments += 1;
         check_segment(&follower, &followed.reader, &mut found);
     }
+    check_names(root, &follower, &mut found)?;
     for (id, error) in follower.unreadable() {
         let path = root.file(SNAP, &filename::snapshot(id));
         found.note(path, None, Severity::Problem, error.to_string());
@@ -177,6 +178,55 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
         check_document(&key, &snapshots, &tail, &mut found)?;
     }
     Ok(found)
+}
+
+/// Files that have no name of ours: nobody reads them.
+fn check_names(root: &Root, follower: &Follower, found: &mut Verification) -> Result<()> {
+    for directory in [OPEN, SEALED, SNAP] {
+        for name in root.list(directory)? {
+            let ours = match directory {
+                SNAP => filename::parse_snapshot(&name).is_some(),
+                _ => filename::segment_in(&name).is_some(),
+            };
+            if !ours {
+                let path = root.file(directory, &name);
+                let (severity, what) = strange_file(root, follower, directory, &path, &name);
+                found.note(path, None, severity, what);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a file is whose name is none of ours. A snapshot that nothing else holds may be all that is left of
+/// something that was acknowledged.
+fn strange_file(
+    root: &Root,
+    follower: &Follower,
+    directory: &str,
+    path: &Path,
+    name: &str,
+) -> (Severity, String) {
+    let id = || name.get(..32)?.parse().ok();
+    let Some(id) = id().filter(|_| directory == SNAP) else {
+        let what = "no file of a palace has such a name; it is not read".to_owned();
+        return (Severity::Note, what);
+    };
+    let known = |s: &Arc<Snapshot>| s.id() == id || s.meta().supersedes.contains(&id);
+    if follower.all_snapshots().any(known) {
+        let what = format!("a renamed copy of snapshot {id}, which is here; it is not read");
+        return (Severity::Note, what);
+    }
+    match open_snapshot(root, path, id) {
+        Ok(_) => {
+            let what = format!(
+                "this snapshot was renamed, and is not read: what only it holds is missing. Give it its name \
+                 back, {id}.snap"
+            );
+            (Severity::Problem, what)
+        }
+        Err(error) => (Severity::Note, format!("a renamed file that is not read: {error}")),
+    }
 }
 
 fn check_segment(follower: &Follower, reader: &Reader, found: &mut Verification) {
@@ -222,6 +272,12 @@ fn check_snapshot(
     found: &mut Verification,
 ) -> Result<()> {
     let path = root.file(SNAP, &filename::snapshot(snapshot.id()));
+    let palace = snapshot.meta().palace;
+    if root.palace().is_some_and(|ours| ours != palace) {
+        let what =
+            format!("this snapshot belongs to palace {palace}; it is read, and never retired");
+        found.note(path.clone(), None, Severity::Note, what);
+    }
     for problem in snapshot.verify()? {
         found.note(path.clone(), None, Severity::Problem, problem.to_string());
     }

@@ -151,13 +151,11 @@ impl Follower {
         let own = self.own.all_named();
         let open = self.root.list(OPEN)?;
         let mut present = HashSet::with_capacity(open.len());
-        for id in open.iter().filter_map(|name| filename::parse_segment(name)) {
-            present.insert(id);
-            self.look(OPEN, id, news)?;
+        for name in &open {
+            present.extend(self.look(OPEN, name, news)?);
         }
-        for id in self.root.list(SEALED)?.iter().filter_map(|name| filename::parse_segment(name)) {
-            present.insert(id);
-            self.look(SEALED, id, news)?;
+        for name in &self.root.list(SEALED)? {
+            present.extend(self.look(SEALED, name, news)?);
         }
         self.list_snapshots(news)?;
         self.note_gone(&own, &present, news);
@@ -172,25 +170,32 @@ impl Follower {
         Ok(())
     }
 
-    fn look(&mut self, directory: &str, id: SegmentId, news: &mut News) -> Result<(), StoreError> {
+    /// Gives the id of the segment that has this name, if it is one.
+    fn look(
+        &mut self,
+        directory: &str,
+        name: &str,
+        news: &mut News,
+    ) -> Result<Option<SegmentId>, StoreError> {
+        let Some(id) = filename::segment_in(name) else { return Ok(None) };
         if self.own.contains(id) {
-            return Ok(());
+            return Ok(Some(id));
         }
         let sealed = directory == SEALED;
         if !self.segments.contains_key(&(id, sealed)) {
-            self.follow(directory, id)?;
+            self.follow(directory, name, id)?;
         }
-        match self.segments.get_mut(&(id, sealed)) {
-            Some(followed) => followed.read_into(news, &self.root),
-            None => Ok(()),
+        if let Some(followed) = self.segments.get_mut(&(id, sealed)) {
+            followed.read_into(news, &self.root)?;
         }
+        Ok(Some(id))
     }
 
     /// Opens a segment, unless it moved on in the meantime: then it will be found where it moved to. One
     /// that was sealed is followed on where it stands now, if it is the same file.
-    fn follow(&mut self, directory: &str, id: SegmentId) -> Result<(), StoreError> {
+    fn follow(&mut self, directory: &str, name: &str, id: SegmentId) -> Result<(), StoreError> {
         let sealed = directory == SEALED;
-        let path = self.root.file(directory, &filename::segment(id));
+        let path = self.root.file(directory, name);
         let moved = match self.segments.get(&(id, false)) {
             Some(Followed { reader, .. }) if sealed => reader.is_at(self.root.fs(), &path)?,
             _ => false,

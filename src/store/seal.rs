@@ -64,7 +64,7 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
     let mut done = Sealed::default();
     let (host, trusted) = (root.fs().host(), root.lock_trusted()?);
     for name in root.list(OPEN)? {
-        let Some(id) = filename::parse_segment(&name) else { continue };
+        let Some(id) = filename::segment_in(&name) else { continue };
         let path = root.file(OPEN, &name);
         let file = match root.fs().open(&path) {
             Ok(file) => file,

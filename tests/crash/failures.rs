@@ -265,3 +265,20 @@ fn a_panic_while_compacting_does_not_end_compacting() {
     }
     assert_eq!(palace.get("a").unwrap().unwrap().value["text"], text);
 }
+
+#[test]
+fn the_first_write_under_a_new_instance_is_on_disk_when_it_is_acknowledged() {
+    let disk = SimDisk::new(1);
+    let palace = open(disk.process()).unwrap();
+    // The numbers of the instance that is given up are higher than those of the one after it.
+    for n in 1..=3 {
+        set(&palace, "k", json!({ "n": n }), &durable()).unwrap();
+    }
+    disk.fail_nth(Call::Sync, 1, Failure::Io);
+    disk.fail_nth(Call::Create, 1, Failure::NoHandle);
+    assert!(is_unknown(&set(&palace, "other", json!({"n": 1}), &durable())));
+    let before = disk.operations();
+    set(&palace, "k", json!({"m": 1}), &durable()).unwrap();
+    assert!(disk.operations() > before, "nothing was written");
+    assert_survives(&disk, "k", &json!({"n": 3, "m": 1}), "after an instance was given up");
+}

@@ -1,12 +1,15 @@
 //! The list of what was promised, and the comparison of a palace with it.
 
+use crate::steps::Edit;
 use crdt_palace::format::hash::Etag;
 use crdt_palace::fs::sim::SimDisk;
+use crdt_palace::palace::ChangeInfo;
 use crdt_palace::palace::verify::Severity;
-use crdt_palace::palace::{Error, Options, Palace};
+use crdt_palace::palace::{Document, Error, Options, Palace};
 use crdt_palace::store::log::Durability;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Where the palace is on the simulated disk. Its parents do not exist at first.
@@ -15,8 +18,8 @@ pub const PALACE: &str = "/home/palace";
 /// What a write does to a document.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effect {
-    /// Sets the field `w<number>`, which no other write sets, to this number.
-    Field(u64),
+    /// Sets the field `w<call>`, which no other write sets, to the number of the call.
+    Field,
     /// Adds to the counter `n`.
     Add(i64),
     /// Files the content that belongs to the key.
@@ -55,6 +58,8 @@ pub struct Ledger {
     pub writes: Vec<Write>,
     /// Buffered writes were lost in a power cut, so that others may wait for them for ever.
     pub holes: bool,
+    /// Processes acted within one another's calls: they may have written without seeing each other.
+    pub interleaved: bool,
 }
 
 /// The content that is filed under a key.
@@ -72,6 +77,31 @@ fn is_deletable(key: &str) -> bool {
 }
 
 impl Ledger {
+    /// A commit begins: nobody knows yet what will come of it. Gives the places of its writes.
+    pub fn attempt(&mut self, edits: &[Edit], call: u64, process: u64) -> Range<usize> {
+        let start = self.writes.len();
+        self.writes.extend(edits.iter().map(|Edit { key, effect, .. }| {
+            let (key, effect, etag, fate) = (key.clone(), *effect, None, Fate::Unknown);
+            Write { key, effect, etag, fate, call, process }
+        }));
+        start..self.writes.len()
+    }
+
+    /// What came of it.
+    pub fn settle(&mut self, writes: Range<usize>, fate: Fate, etags: impl Iterator<Item = Etag>) {
+        let mut etags = etags.fuse();
+        for write in &mut self.writes[writes] {
+            (write.fate, write.etag) = (fate, etags.next());
+        }
+    }
+
+    /// This, and what was attempted since: it may be there.
+    pub fn with_later(mut self, now: &Ledger) -> Ledger {
+        let later = now.writes[self.writes.len()..].iter().cloned();
+        self.writes.extend(later.map(|write| Write { fate: Fate::Unknown, ..write }));
+        Ledger { interleaved: now.interleaved, ..self }
+    }
+
     /// The power failed: what was only buffered may be gone.
     pub fn power_cut(&mut self) {
         for write in &mut self.writes {
@@ -98,7 +128,7 @@ impl Ledger {
     /// Compares what a process reads with what was promised.
     pub fn check(&self, palace: &Palace) {
         for key in self.keys() {
-            self.check_document(palace, key).unwrap();
+            self.compare(key, palace.get(key).unwrap(), &palace.history(key).unwrap());
         }
         self.check_calls(palace);
         let page = palace.scan("", None, 1_000).unwrap();
@@ -109,13 +139,9 @@ impl Ledger {
     }
 
     /// Compares one document.
-    ///
-    /// # Errors
-    /// It cannot be read just now: that says nothing about it.
-    pub fn check_document(&self, palace: &Palace, key: &str) -> Result<(), Error> {
-        let found = palace.get(key)?;
+    pub fn compare(&self, key: &str, found: Option<Document>, history: &[ChangeInfo]) {
         let value = found.as_ref().map(|document| document.value.clone()).unwrap_or_default();
-        let history: Vec<_> = palace.history(key)?.iter().map(|c| c.hash).collect();
+        let history: Vec<_> = history.iter().map(|change| change.hash).collect();
         let (mut least, mut most) = (0, 0);
         for write in self.writes.iter().filter(|write| write.key == key) {
             let promised = matches!(write.fate, Fate::Acknowledged(_));
@@ -124,9 +150,9 @@ impl Ledger {
                 assert_eq!(heads, etag.len(), "{write:?} is lost; {history:?}");
             }
             match write.effect {
-                Effect::Field(number) => {
-                    let shown = value.get(&format!("w{number}"));
-                    let whole = shown == Some(&json!(number));
+                Effect::Field => {
+                    let shown = value.get(&format!("w{}", write.call));
+                    let whole = shown == Some(&json!(write.call));
                     assert!(shown.is_none() || whole, "{key} shows {shown:?} for {write:?}");
                     if !is_deletable(key) {
                         assert!(whole || !promised, "{write:?} is not shown: {value:?}");
@@ -149,20 +175,21 @@ impl Ledger {
             assert!(document.conflicts.is_empty() || self.has_concurrency(), "{document:?}");
             assert!(!document.incomplete || self.holes, "{key} is incomplete");
         }
-        Ok(())
     }
 
     /// Writes whose outcome is unknown may turn up beside later ones.
     fn has_concurrency(&self) -> bool {
-        self.writes.iter().any(|write| write.fate == Fate::Unknown)
+        self.interleaved || self.writes.iter().any(|write| write.fate == Fate::Unknown)
     }
 
     fn check_calls(&self, palace: &Palace) {
         let mut calls: BTreeMap<u64, Vec<bool>> = BTreeMap::new();
         for write in self.writes.iter().filter(|write| !is_deletable(&write.key)) {
-            let Effect::Field(number) = write.effect else { continue };
+            if write.effect != Effect::Field {
+                continue;
+            }
             let found = palace.get_unrefreshed(&write.key).unwrap();
-            let shown = found.is_some_and(|d| d.value.contains_key(&format!("w{number}")));
+            let shown = found.is_some_and(|d| d.value.contains_key(&format!("w{}", write.call)));
             calls.entry(write.call).or_default().push(shown);
         }
         for (call, shown) in calls {

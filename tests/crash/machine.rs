@@ -1,65 +1,84 @@
-//! A simulated machine with a few processes that share a palace, and what may happen to it.
+//! A simulated machine with a few processes that share a palace, and what happens to it.
+//!
+//! Processes act one after the other, and also inside one another's system calls: before a call of one,
+//! another does something as a whole. All on one thread, so that a world replays exactly.
 
+use crate::between::Plan;
 use crate::chance::Chance;
-use crate::ledger::{Effect, Fate, Ledger, PALACE, Write, content, object};
-use crdt_palace::format::hash::Etag;
+use crate::ledger::{Effect, Fate, Ledger, PALACE, content, object};
+use crate::steps::{Act, Edit, SLOTS, Step, Weather, last_writes};
 use crdt_palace::format::key::Key;
 use crdt_palace::fs::Fs;
-use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
+use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Draft, Error, Options, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::Durability;
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// What may go wrong in a run, besides kills and power cuts.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Weather {
-    /// Some writes are buffered.
-    pub buffered: bool,
-    /// System calls fail, at times.
-    pub faults: bool,
-    /// Somebody seals segments of living processes, as if locks meant nothing.
-    pub lying_locks: bool,
-}
+/// How often something (the second) was done inside a call of something else (the first).
+pub type Inside = BTreeMap<(&'static str, &'static str), u64>;
 
 /// A process.
-pub struct Process {
-    pub fs: SimFs,
-    pub palace: Palace,
-    pub number: u64,
+#[derive(Clone)]
+struct Process {
+    fs: SimFs,
+    plan: Plan,
+    palace: Palace,
+    number: u64,
 }
 
 pub struct Machine {
     pub disk: SimDisk,
-    pub chance: Chance,
-    pub ledger: Ledger,
-    pub weather: Weather,
-    pub processes: [Option<Process>; 3],
-    /// The number of operations after which there is no power.
-    stop: Option<u64>,
-    numbers: u64,
+    seed: u64,
+    weather: Weather,
+    /// The machine says that it made syncs of this kind, and makes none.
+    broken: Option<Call>,
     trace: bool,
+    /// Locked for a look or a note only, never during a call: another process may act inside of it.
+    world: Mutex<World>,
 }
 
-pub fn open(fs: SimFs) -> Result<Palace, Error> {
+#[derive(Default)]
+struct World {
+    ledger: Ledger,
+    processes: [Option<Process>; SLOTS],
+    /// The number of operations after which there is no power, and what decides about what is left.
+    stop: Option<(u64, u64)>,
+    numbers: u64,
+    /// No more faults.
+    calm: bool,
+    inside: Inside,
+}
+
+pub fn open(fs: impl Fs + 'static) -> Result<Palace, Error> {
     Options::default().fs(Arc::new(fs)).auto_compact(false).open(PALACE)
 }
 
 impl Machine {
-    pub fn new(seed: u64, weather: Weather) -> Self {
-        Machine {
-            disk: SimDisk::new(seed),
-            chance: Chance::new(seed),
-            ledger: Ledger::default(),
-            weather,
-            processes: [None, None, None],
-            stop: None,
-            numbers: 0,
-            trace: std::env::var_os("CRDT_PALACE_TRACE").is_some(),
+    pub fn new(seed: u64, weather: Weather, broken: Option<Call>) -> Arc<Self> {
+        let disk = SimDisk::new(seed);
+        if seed % 4 == 3 {
+            disk.rename_by_link();
         }
+        let trace = std::env::var_os("CRDT_PALACE_TRACE").is_some();
+        Arc::new(Machine { disk, seed, weather, broken, trace, world: Mutex::default() })
+    }
+
+    /// A world that failed an assertion is looked at no more.
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub fn ledger(&self) -> Ledger {
+        self.world().ledger.clone()
+    }
+
+    pub fn inside(&self) -> Inside {
+        self.world().inside.clone()
     }
 
     fn note(&self, what: impl FnOnce() -> String) {
@@ -68,291 +87,243 @@ impl Machine {
         }
     }
 
-    fn number(&mut self) -> u64 {
-        self.numbers += 1;
-        self.numbers
+    fn number(&self) -> u64 {
+        let mut world = self.world();
+        world.numbers += 1;
+        world.numbers
     }
 
     fn without_power(&self) -> bool {
-        self.stop.is_some_and(|stop| self.disk.operations() >= stop)
+        let stop = self.world().stop;
+        stop.is_some_and(|(operations, _)| self.disk.operations() >= operations)
     }
 
-    /// Something happens.
-    pub fn step(&mut self) {
-        if self.without_power() {
-            self.power_cut();
+    /// Something happens, after a power cut if the power has failed.
+    pub fn step(self: &Arc<Self>, step: &Step) {
+        let stop = self.world().stop;
+        if let Some((_, survival)) = stop.filter(|_| self.without_power()) {
+            self.power_cut(survival);
         }
-        let slot = self.chance.below(3);
-        if self.processes[slot].is_none() {
-            self.start(slot);
-        }
-        match self.chance.below(40) {
-            0..18 => self.write_one(slot),
-            18..22 => self.write_several(slot),
-            22..25 => self.read(slot),
-            25..27 => self.seal(slot),
-            27..29 => self.sync(slot),
-            29..32 => self.compact(slot),
-            32..34 => self.kill(slot),
-            34 => self.close(slot),
-            35 => self.wait(),
-            36 => self.plan_power_cut(),
-            37 | 38 if self.weather.faults => self.plan_fault(),
-            37..40 if self.weather.lying_locks => self.seal_somebody(),
-            _ => self.read(slot),
+        self.happen(step);
+    }
+
+    pub fn happen(self: &Arc<Self>, step: &Step) {
+        self.note(|| step.to_string());
+        match step.act {
+            Act::Wait(ms) => self.disk.advance(ms),
+            Act::Cut { after, survival } => {
+                self.stop_after(self.disk.operations() + after, survival);
+            }
+            Act::Fault { call, nth, failure } => self.disk.fail_nth(call, nth, failure),
+            Act::SealSomebody => self.seal_somebody(),
+            Act::Kill => self.kill(step.slot),
+            _ => self.act(step),
         }
     }
 
-    pub fn start(&mut self, slot: usize) {
-        if self.without_power() {
-            return;
+    /// What a process does.
+    fn act(self: &Arc<Self>, step: &Step) {
+        let Some(process) = self.process(step.slot) else { return };
+        let plan = process.plan.clone();
+        if let Some((nth, inner)) = &step.between {
+            let (machine, inner, outer) = (self.clone(), inner.clone(), step.act.name());
+            plan.before(*nth, None, move || machine.interrupt(outer, &inner));
+        }
+        match &step.act {
+            Act::Write { edits, buffered } => self.write(&process, edits, *buffered),
+            Act::Read { key } => self.read(&process, key),
+            Act::Seal => match process.palace.seal() {
+                Ok(()) => {}
+                Err(error) => self.allowed("sealing", &process, &error),
+            },
+            Act::Sync => match process.palace.sync() {
+                Ok(()) => self.world().ledger.synced(process.number),
+                Err(error) => self.allowed("syncing", &process, &error),
+            },
+            Act::Compact(extent) => self.compact(&process, *extent),
+            _ => self.close(step.slot, process),
+        }
+        plan.end();
+    }
+
+    /// Something happens before a system call of somebody else.
+    fn interrupt(self: &Arc<Self>, outer: &'static str, step: &Step) {
+        if !self.without_power() {
+            *self.world().inside.entry((outer, step.act.name())).or_default() += 1;
+            self.world().ledger.interleaved = true;
+            self.note(|| "in between:".to_owned());
+            self.happen(step);
+        }
+    }
+
+    /// The process in this slot, which is started if need be and possible.
+    fn process(&self, slot: usize) -> Option<Process> {
+        let found = self.world().processes[slot].clone();
+        if found.is_some() || self.without_power() {
+            return found;
         }
         let fs = self.disk.process();
-        match open(fs.clone()) {
+        let (interrupted, plan) = Plan::new(fs.clone());
+        if let Some(call) = self.broken {
+            plan.skip(call);
+        }
+        let number = self.number();
+        match open(interrupted) {
             Ok(palace) => {
-                let number = self.number();
                 self.note(|| format!("process {number} starts in slot {slot}"));
-                self.processes[slot] = Some(Process { fs, palace, number });
+                let process = Process { fs, plan, palace, number };
+                self.world().processes[slot] = Some(process.clone());
+                Some(process)
             }
-            Err(error) => self.allowed("opening", &error),
+            Err(error) => {
+                assert!(self.without_power() || self.may_fail(), "opening failed: {error:?}");
+                None
+            }
         }
     }
 
-    fn key(&mut self, kinds: &[&str]) -> String {
-        format!("{}/{}", self.chance.pick(kinds), self.chance.below(2))
+    fn may_fail(&self) -> bool {
+        self.weather.faults && !self.world().calm
     }
 
-    fn write_one(&mut self, slot: usize) {
-        let key = self.key(&["shared", "shared", "count", "del", "filed", "more"]);
-        self.write(slot, &[key]);
+    /// Whether it was killed in the meantime.
+    fn is_gone(&self, process: &Process) -> bool {
+        let world = self.world();
+        !world.processes.iter().flatten().any(|known| known.number == process.number)
     }
 
-    /// A batch, sometimes of a document whose other changes came from elsewhere.
-    fn write_several(&mut self, slot: usize) {
-        let keys = [self.key(&["shared"]), self.key(&["more", "del"]), self.key(&["count"])];
-        let count = 2 + self.chance.below(2);
-        self.write(slot, &keys[..count]);
-    }
-
-    fn effect(&mut self, key: &str) -> Effect {
-        match key.split_once('/').unwrap().0 {
-            "count" => Effect::Add(1 + self.chance.below(9) as i64),
-            "filed" => Effect::File,
-            "del" if self.chance.one_in(3) => Effect::Delete,
-            _ => Effect::Field(self.number()),
-        }
-    }
-
-    fn durability(&mut self) -> Durability {
-        match self.weather.buffered && self.chance.below(3) > 0 {
-            true => Durability::Buffered,
-            false => Durability::Durable,
-        }
-    }
-
-    pub fn write(&mut self, slot: usize, keys: &[String]) {
-        let durability = self.durability();
-        let put = self.chance.one_in(3);
-        let effects: Vec<(Key, Effect)> =
-            keys.iter().map(|key| (Key::new(key).unwrap(), self.effect(key))).collect();
+    fn write(&self, process: &Process, edits: &[Edit], buffered: bool) {
+        let durability = if buffered { Durability::Buffered } else { Durability::Durable };
         let call = self.number();
-        let Some(process) = &self.processes[slot] else { return };
         let mut batch = process.palace.batch();
-        for (key, effect) in effects.clone() {
-            batch.write(key.clone(), move |draft| apply(draft, &key, effect, put));
+        for edit in edits.iter().cloned() {
+            let key = Key::new(&edit.key).unwrap();
+            batch.write(key.clone(), move |draft| apply(draft, &key, &edit, call));
         }
-        let number = process.number;
-        let options = WriteOptions { durability, ..WriteOptions::default() };
-        let result = batch.commit(&options);
-        self.note(|| format!("{number} call {call} {effects:?} {durability:?}: {result:?}"));
+        let attempt = self.world().ledger.attempt(edits, call, process.number);
+        let result = batch.commit(&WriteOptions { durability, ..WriteOptions::default() });
+        self.note(|| format!("{} call {call}: {result:?}", process.number));
         let fate = match &result {
             Ok(_) => Fate::Acknowledged(durability),
-            Err(_) if self.without_power() => Fate::Unknown,
-            Err(error) if self.weather.faults => fate_of(error),
+            Err(_) if self.without_power() || self.is_gone(process) => Fate::Unknown,
+            Err(error) if self.may_fail() => fate_of(error),
             Err(error) => panic!("a write was refused: {error:?}"),
         };
-        let mut etags = result.ok().map(|receipt| receipt.outcomes).unwrap_or_default().into_iter();
-        for (key, effect) in effects {
-            let etag: Option<Etag> = etags.next().map(|outcome| outcome.etag);
-            let key = key.as_str().to_owned();
-            self.ledger.writes.push(Write { key, effect, etag, fate, call, process: number });
-        }
+        let outcomes = result.ok().map(|receipt| receipt.outcomes).unwrap_or_default();
+        let etags = outcomes.into_iter().map(|outcome| outcome.etag);
+        self.world().ledger.settle(attempt, fate, etags);
     }
 
-    fn allowed(&self, what: &str, error: &Error) {
-        let expected = self.without_power() || self.weather.faults;
+    fn allowed(&self, what: &str, process: &Process, error: &Error) {
+        let expected = self.without_power() || self.may_fail() || self.is_gone(process);
         assert!(expected, "{what} failed: {error:?}");
         self.note(|| format!("{what} failed: {error}"));
     }
 
-    fn read(&mut self, slot: usize) {
-        if let (false, Some(process)) = (self.without_power(), &self.processes[slot]) {
-            self.note(|| format!("{} reads", process.number));
-            let keys: Vec<&str> = self.ledger.keys().into_iter().collect();
-            if !keys.is_empty() {
-                let key = keys[self.chance.below(keys.len())];
-                if let Err(error) = self.ledger.check_document(&process.palace, key) {
-                    self.allowed("reading", &error);
-                }
+    fn read(&self, process: &Process, key: &str) {
+        let promised = self.ledger();
+        let found = process.palace.get(key);
+        let history = process.palace.history(key);
+        match found.and_then(|found| Ok((found, history?))) {
+            Ok((found, history)) => {
+                promised.with_later(&self.ledger()).compare(key, found, &history);
             }
+            Err(error) => self.allowed("reading", process, &error),
         }
     }
 
-    pub fn seal(&mut self, slot: usize) {
-        let Some(process) = &self.processes[slot] else { return };
-        self.note(|| format!("{} seals", process.number));
-        match process.palace.seal() {
-            Ok(()) => {}
-            Err(error) => self.allowed("sealing", &error),
-        }
-    }
-
-    fn sync(&mut self, slot: usize) {
-        let Some(process) = &self.processes[slot] else { return };
-        self.note(|| format!("{} syncs", process.number));
-        match process.palace.sync() {
-            Ok(()) => self.ledger.synced(process.number),
-            Err(error) => self.allowed("syncing", &error),
-        }
-    }
-
-    fn compact(&mut self, slot: usize) {
-        let extent = self.chance.pick(&[Extent::All, Extent::Due]);
-        self.compact_as(slot, extent);
-    }
-
-    pub fn compact_as(&mut self, slot: usize, extent: Extent) {
-        let Some(process) = &self.processes[slot] else { return };
+    fn compact(&self, process: &Process, extent: Extent) {
         let result = process.palace.compact(CompactOptions { extent, ..CompactOptions::default() });
-        self.note(|| format!("{} compacts {extent:?}: {result:?}", process.number));
+        self.note(|| format!("{result:?}"));
         match result {
             Ok(_) => {}
-            Err(error) => self.allowed("compaction", &error),
+            // Another one is at it, or was, just now.
+            Err(Error::Store(StoreError::Busy { .. })) if self.world().ledger.interleaved => {}
+            Err(error) => self.allowed("compaction", process, &error),
         }
     }
 
-    pub fn kill(&mut self, slot: usize) {
-        if let Some(process) = self.processes[slot].take() {
-            self.note(|| format!("{} is killed", process.number));
+    fn kill(&self, slot: usize) {
+        let process = self.world().processes[slot].take();
+        if let Some(process) = process {
             process.fs.kill();
         }
     }
 
-    pub fn close(&mut self, slot: usize) {
-        if let Some(process) = self.processes[slot].take() {
-            self.note(|| format!("{} ends", process.number));
-        }
+    /// The process ends; what it does then happens as its last handle goes.
+    fn close(&self, slot: usize, process: Process) {
+        self.world().processes[slot] = None;
+        drop(process);
     }
 
-    fn wait(&mut self) {
-        let ms = self.chance.pick(&[1_000, 61_000, 61_000, 25 * 60 * 60 * 1_000]);
-        self.note(|| format!("{ms} ms pass"));
-        self.disk.advance(ms);
-    }
-
-    fn plan_power_cut(&mut self) {
-        let stop = self.disk.operations() + 1 + self.chance.below(40) as u64;
-        self.stop_after(stop);
-    }
-
-    pub fn stop_after(&mut self, stop: u64) {
-        self.note(|| format!("the power will fail at {stop}"));
-        self.stop = Some(stop);
+    pub fn stop_after(&self, stop: u64, survival: u64) {
+        self.world().stop = Some((stop, survival));
         self.disk.stop_after(stop);
     }
 
-    fn plan_fault(&mut self) {
-        let calls = [
-            Call::Write,
-            Call::Write,
-            Call::Sync,
-            Call::Sync,
-            Call::Create,
-            Call::Rename,
-            Call::SyncDir,
-            Call::Remove,
-            Call::WriteNote,
-            Call::CreateDir,
-        ];
-        let looks = [Call::Open, Call::Read, Call::List, Call::Stat];
-        let failures = [Failure::Io, Failure::NoSpace, Failure::Short, Failure::NoHandle];
-        // There are many more of them than of those that change something.
-        let look = self.chance.one_in(2);
-        let call = if look { self.chance.pick(&looks) } else { self.chance.pick(&calls) };
-        let failure = self.chance.pick(&failures);
-        let nth = 1 + self.chance.below(if look { 30 } else { 4 }) as u64;
-        self.note(|| format!("{call:?} will fail in {nth} with {failure:?}"));
-        self.disk.fail_nth(call, nth, failure);
-    }
-
     /// A compactor for which locks mean nothing seals whatever is open.
-    fn seal_somebody(&mut self) {
+    fn seal_somebody(&self) {
         if self.without_power() {
             return;
         }
         let fs = self.disk.process();
         let open = Path::new(PALACE).join("open");
         for name in fs.list(&open).unwrap_or_default() {
-            self.note(|| format!("{name} is sealed by somebody"));
             let sealed = Path::new(PALACE).join("sealed").join(&name);
-            if let Err(error) = fs.rename_noreplace(&open.join(&name), &sealed) {
-                self.note(|| format!("no: {error}"));
+            if let Err(error) = fs.rename(&open.join(&name), &sealed) {
+                self.note(|| format!("{name} stays: {error}"));
             }
         }
     }
 
     /// The power fails, and comes back: what was promised is there.
-    pub fn power_cut(&mut self) {
+    pub fn power_cut(&self, survival: u64) {
+        self.note(|| format!("the power fails, survival {survival}"));
         self.disk.heal();
-        let seed = self.chance.next();
-        self.note(|| "the power fails".to_owned());
-        self.disk.power_cut(seed);
-        self.stop = None;
-        self.processes = [None, None, None];
-        self.ledger.power_cut();
-        self.check();
+        self.disk.power_cut(survival);
+        let processes = {
+            let mut world = self.world();
+            world.stop = None;
+            world.ledger.power_cut();
+            std::mem::take(&mut world.processes)
+        };
+        drop(processes);
+        self.check(survival % 3 == 0);
     }
 
     /// A fresh process finds what was promised, or the files are sound: either look costs as much as
     /// everything that happened, and what the one would find shows in the other of some other run.
-    pub fn check(&mut self) {
-        if self.chance.one_in(3) {
-            self.note(|| "check the disk".to_owned());
-            self.ledger.check_disk(&self.disk);
+    fn check(&self, files: bool) {
+        let ledger = self.ledger();
+        if files {
+            ledger.check_disk(&self.disk);
         } else {
-            self.note(|| "check".to_owned());
-            let palace = open(self.disk.process()).unwrap();
-            self.ledger.check(&palace);
+            ledger.check(&open(self.disk.process()).unwrap());
         }
     }
 
     /// Life goes on: some writes, and everything is compacted, twice.
-    pub fn go_on(&mut self) {
-        self.weather.faults = false;
-        self.weather.lying_locks = false;
+    pub fn go_on(self: &Arc<Self>) {
         self.disk.heal();
-        for slot in 0..2 {
-            self.start(slot);
-            self.write_one(slot);
-            self.write_several(slot);
-        }
-        self.close(1);
-        for _ in 0..2 {
-            let process = self.processes[0].as_ref().unwrap();
+        self.world().calm = true;
+        let mut chance = Chance::new(!self.seed);
+        let mut writes = last_writes(&mut chance, self.weather).into_iter();
+        writes.by_ref().take(4).for_each(|write| self.happen(&write));
+        self.happen(&Step::new(1, Act::Close));
+        for write in writes {
+            let process = self.process(0).unwrap();
             let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
             let report = process.palace.compact(all).unwrap();
-            self.note(|| format!("{report:?}"));
             assert!(report.skipped.is_empty(), "{report:?}");
             assert!(report.left_open.is_empty(), "{report:?}");
-            if self.chance.one_in(2) {
-                self.ledger.check(&process.palace);
-            } else {
-                self.check();
+            match chance.below(4) {
+                0 | 1 => self.ledger().check(&process.palace),
+                n => self.check(n == 2),
             }
             self.disk.advance(61_000);
-            self.write_one(0);
+            self.happen(&write);
         }
-        self.power_cut();
+        self.power_cut(chance.next());
     }
 }
 
@@ -366,16 +337,16 @@ fn fate_of(error: &Error) -> Fate {
 fn apply(
     draft: &mut Draft<'_>,
     key: &Key,
-    effect: Effect,
-    put: bool,
+    edit: &Edit,
+    call: u64,
 ) -> Result<(), crdt_palace::merge::MergeError> {
-    match effect {
-        Effect::Field(number) if put && draft.exists() => {
+    match edit.effect {
+        Effect::Field if edit.put && draft.exists() => {
             let mut value = draft.view()?.value;
-            value.insert(format!("w{number}"), json!(number));
+            value.insert(format!("w{call}"), json!(call));
             draft.put(&value)
         }
-        Effect::Field(number) => draft.patch(&object(json!({ format!("w{number}"): number }))),
+        Effect::Field => draft.patch(&object(json!({ format!("w{call}"): call }))),
         Effect::Add(by) => draft.increment(&["n"], by),
         Effect::File => draft.file(key, &content(key.as_str())),
         Effect::Delete => draft.delete(),

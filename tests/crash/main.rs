@@ -1,11 +1,14 @@
 //! The library on a disk that forgets: whatever happens to the machine, what was promised is there.
 //!
-//! A run is a few simulated processes that write, read, seal and compact one palace, while processes are
-//! killed, system calls fail and the power goes. The driver keeps a list of what was acknowledged, and
-//! compares it with what a fresh process finds after each power cut. Everything follows from the seed:
+//! A world is a few simulated processes that write, read, seal and compact one palace, one after the other
+//! and inside one another's system calls, while processes are killed, system calls fail and the power
+//! goes. A list is kept of what was acknowledged, and compared with what a fresh process finds after each
+//! power cut. Everything follows from the seed, which gives a list of steps. A world that fails is shrunk
+//! to the steps that it takes, and printed with the command that plays them again. Many worlds:
 //!
 //! ```text
-//! CRDT_PALACE_SEED=17 CRDT_PALACE_SEEDS=1 CRDT_PALACE_TRACE=1 cargo test --test crash seeded
+//! CRDT_PALACE_SEEDS=200000 cargo test --release --no-default-features --test crash seeded -- --nocapture \
+//!     --test-threads 1
 //! ```
 //!
 //! Each of these mutants of the library was tried by hand and turned the suite red:
@@ -39,63 +42,6 @@ mod refusals;
 mod replaced;
 mod script;
 mod sharing;
-
-use chance::Chance;
-use machine::{Machine, Weather};
-use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// How many runs each of the seeded tests makes.
-const SEEDS: u64 = 620;
-
-fn number_from_env(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
-/// Runs each seed, and names the first that fails.
-fn each_seed(default: u64, run: impl Fn(u64)) {
-    let first = number_from_env("CRDT_PALACE_SEED", 1);
-    let count = number_from_env("CRDT_PALACE_SEEDS", default);
-    for seed in first..first + count {
-        if catch_unwind(AssertUnwindSafe(|| run(seed))).is_err() {
-            panic!(
-                "replay it with CRDT_PALACE_SEED={seed} CRDT_PALACE_SEEDS=1 CRDT_PALACE_TRACE=1"
-            );
-        }
-    }
-}
-
-fn live(seed: u64, weather: Weather) {
-    let mut machine = Machine::new(seed, weather);
-    let steps = 10 + Chance::new(seed).below(40);
-    for _ in 0..steps {
-        machine.step();
-    }
-    machine.power_cut();
-    machine.go_on();
-}
-
-#[test]
-fn seeded_kills_and_power_cuts() {
-    each_seed(SEEDS, |seed| live(seed, Weather::default()));
-}
-
-#[test]
-fn seeded_buffered_writes() {
-    each_seed(SEEDS, |seed| live(seed, Weather { buffered: true, ..Weather::default() }));
-}
-
-#[test]
-fn seeded_faults() {
-    each_seed(SEEDS, |seed| live(seed, Weather { faults: true, ..Weather::default() }));
-}
-
-#[test]
-fn seeded_faults_and_buffered_writes() {
-    let weather = Weather { faults: true, buffered: true, ..Weather::default() };
-    each_seed(SEEDS, |seed| live(seed, weather));
-}
-
-#[test]
-fn seeded_locks_that_lie() {
-    each_seed(SEEDS, |seed| live(seed, Weather { lying_locks: true, ..Weather::default() }));
-}
+mod shrink;
+mod steps;
+mod worlds;

@@ -32,7 +32,11 @@
 //! (what is there counts as gone already); damaged files; failed calls; buffered writes; listings that
 //! are not atomic (the store reads snap/ at once and delays the retirement of snapshots for that). Syncing
 //! several files, or a whole directory, is one step. A compaction seals at most one segment. The bounds
-//! are those of the tests below.
+//! are those of the tests below. Larger ones:
+//!
+//! ```text
+//! cargo test --release --no-default-features --test model long -- --ignored --nocapture --test-threads 1
+//! ```
 
 mod compactor;
 mod loader;
@@ -74,8 +78,9 @@ fn run(model: Model) -> Outcome {
 
 /// No reachable state breaks the property, and the search was not empty by accident.
 fn holds(model: Model, at_least: usize) {
+    let start = std::time::Instant::now();
     let outcome = run(model);
-    println!("{} states", outcome.states);
+    println!("{} states in {:.1} s", outcome.states, start.elapsed().as_secs_f64());
     if let Some((trace, wrong)) = outcome.violation {
         panic!("{wrong} after {} steps:\n  {}", trace.len(), trace.join("\n  "));
     }
@@ -130,6 +135,32 @@ fn superseded_snapshots_survive_power_cuts() {
 #[test]
 fn compaction_goes_on_after_a_power_cut() {
     holds(Model { cuts: 1, ..POWER }, 30_000);
+}
+
+// ---- also where there is more of everything; see docs/RELIABILITY.md
+
+#[test]
+#[ignore = "takes minutes and gigabytes"]
+fn long_three_compactions_race_with_a_writer_and_a_loader() {
+    holds(Model { runs: 3, ..BASE }, 5_000_000);
+}
+
+#[test]
+#[ignore = "takes minutes and gigabytes"]
+fn long_a_writer_rotates_under_a_loader() {
+    holds(Model { records: [2, 0], rotate: true, ..BASE }, 5_000_000);
+}
+
+#[test]
+#[ignore = "takes minutes and gigabytes"]
+fn long_two_compactors_race_with_writers_that_build_on_one_another() {
+    holds(Model { compactors: 2, runs: 2, ..DEPENDS }, 5_000_000);
+}
+
+#[test]
+#[ignore = "takes minutes and gigabytes"]
+fn long_two_compactions_and_two_writers_survive_power_cuts() {
+    holds(Model { cuts: 1, runs: 2, ..POWER_DEPENDS }, 1_000_000);
 }
 
 // ---- and each of its rules is needed

@@ -4,6 +4,7 @@
 //! Invariant: a byte that a successful sync wrote is on the medium for good. Must not know: names,
 //! processes, faults (it is told whether a sync failed).
 
+use super::events::Event;
 use super::splitmix::SplitMix;
 use std::io;
 use std::ops::Range;
@@ -94,10 +95,17 @@ impl Content {
         self.failures += 1;
     }
 
-    /// Keeps of the bytes that were not synced all, none, the first few, or some sectors.
-    pub(super) fn power_cut(&mut self, chance: &mut SplitMix) {
+    /// Keeps of the bytes that were not synced all, none, the first few, or some sectors. Says which it
+    /// came to, if there were any.
+    pub(super) fn power_cut(&mut self, chance: &mut SplitMix) -> Option<Event> {
         let survivor = self.survivor(chance);
+        let event = (self.live != self.durable).then_some(match &survivor {
+            all if *all == self.live => Event::BytesKept,
+            none if *none == self.durable => Event::BytesDropped,
+            _ => Event::BytesTorn,
+        });
         *self = Self { live: survivor.clone(), durable: survivor, ..Self::new(self.modified_ms) };
+        event
     }
 
     fn survivor(&self, chance: &mut SplitMix) -> Vec<u8> {

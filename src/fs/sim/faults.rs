@@ -19,7 +19,7 @@ use std::io;
 /// assert!(file.sync().is_err());
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Call {
     /// [`create`](crate::fs::Fs::create), and an [`open_lock`](crate::fs::Fs::open_lock) that creates.
     Create,
@@ -67,7 +67,7 @@ impl Call {
 /// assert!(file.write_at(b"text", 0)? < 4);
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
     /// EIO. A write may have written a part; a sync gives the unsynced bytes up for good, and a later
     /// sync of the same file succeeds without them. Any other call has done nothing.

@@ -6,6 +6,7 @@
 //! Must not know: processes, locks, faults.
 
 use super::content::Content;
+use super::events::{Event, Events};
 use super::splitmix::SplitMix;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -41,6 +42,15 @@ struct NameChange {
 impl NameChange {
     fn places(&self) -> impl Iterator<Item = &Place> {
         self.from.iter().chain(&self.to)
+    }
+
+    fn survived(&self, kept: bool) -> Event {
+        match (self.from.is_some() && self.to.is_some(), kept) {
+            (true, true) => Event::RenameKept,
+            (true, false) => Event::RenameDropped,
+            (false, true) => Event::NameKept,
+            (false, false) => Event::NameDropped,
+        }
     }
 }
 
@@ -155,6 +165,13 @@ impl Image {
         Ok(())
     }
 
+    /// Gives a file a second name.
+    pub(super) fn link(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        let (ino, to) = (self.find_file(from)?, self.free_place(to)?);
+        self.change(NameChange { ino, from: None, to: Some(to) });
+        Ok(())
+    }
+
     pub(super) fn remove(&mut self, path: &Path) -> io::Result<()> {
         let ino = self.find(path)?;
         if !self.is_file(ino) {
@@ -211,38 +228,45 @@ impl Image {
     }
 
     /// Leaves what survives: see the module head for names, [`Content::power_cut`] for bytes.
-    pub(super) fn power_cut(&mut self, chance: &mut SplitMix) {
+    pub(super) fn power_cut(&mut self, chance: &mut SplitMix, events: &mut Events) {
         let kept_of_16 = [0, 3, 8, 13, 16].get(chance.below(5)).copied().unwrap_or(8);
         let mut lost = Touched::default();
         for change in std::mem::take(&mut self.pending) {
-            if chance.below(16) < kept_of_16 && !lost.meets(&change) {
+            let kept = chance.below(16) < kept_of_16 && !lost.meets(&change);
+            events.count(change.survived(kept));
+            if kept {
                 self.apply(&change, |names| &mut names.durable);
             } else {
                 lost.add(&change);
             }
         }
-        self.forget_the_unreachable();
+        let named_twice = self.forget_the_unreachable();
+        (0..named_twice).for_each(|_| events.count(Event::BothNames));
         for names in self.dirs.values_mut() {
             names.live.clone_from(&names.durable);
         }
         for content in self.files.values_mut() {
-            content.power_cut(chance);
+            content.power_cut(chance).into_iter().for_each(|event| events.count(event));
         }
     }
 
-    /// Drops what has no durable name, with all that is in it.
-    fn forget_the_unreachable(&mut self) {
+    /// Drops what has no durable name, with all that is in it. Says how many files have more than one.
+    fn forget_the_unreachable(&mut self) -> usize {
+        let mut second_names = 0;
         let mut reached = BTreeSet::from([ROOT]);
         let mut open = vec![ROOT];
         while let Some(dir) = open.pop() {
             for &ino in self.dirs.get(&dir).into_iter().flat_map(|names| names.durable.values()) {
                 if reached.insert(ino) {
                     open.push(ino);
+                } else {
+                    second_names += 1;
                 }
             }
         }
         self.dirs.retain(|ino, _| reached.contains(ino));
         self.files.retain(|ino, _| reached.contains(ino));
+        second_names
     }
 }
 

@@ -3,9 +3,10 @@
 //! Owns: [`SimFs`] and its open files. Invariant: a killed process, and every process after a power cut,
 //! gets an error from each call, and its locks are free. Must not know: what survives a power cut.
 
+use super::Shared;
 use super::faults::Call;
 use super::image::Ino;
-use super::{Shared, State};
+use super::state::State;
 use crate::fs::names::NameEvents;
 use crate::fs::{File, Fs, Host, Stat};
 use std::io;
@@ -140,9 +141,7 @@ impl Fs for SimFs {
     }
 
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.disk.state();
-        state.change(self.process, Call::Rename)?;
-        state.image.rename(from, to)
+        self.disk.state().rename_noreplace(self.process, from, to)
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {

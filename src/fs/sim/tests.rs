@@ -3,6 +3,7 @@
 use super::*;
 use crate::fs::{File, Fs, read_from};
 use std::collections::BTreeSet;
+use std::io;
 use std::path::Path;
 
 /// Enough power cuts to see every outcome that a test asks for.
@@ -203,6 +204,54 @@ fn the_changes_of_one_name_survive_in_order() {
     assert_eq!(seen, BTreeSet::from(all));
     fs.sync_dir(p("/a")).unwrap();
     assert_eq!(outcomes(&disk, |fs| read(fs, "/a/f")), BTreeSet::from([b"new".to_vec()]));
+}
+
+#[test]
+fn a_rename_by_link_leaves_the_old_name_the_new_one_or_both_and_never_neither() {
+    let (disk, fs) = disk();
+    disk.rename_by_link();
+    durable_file(&fs, "/a/f", b"x");
+    fs.rename_noreplace(p("/a/f"), p("/b/f")).unwrap();
+    let seen = outcomes(&disk, |fs| present(fs, &["/a/f", "/b/f"]));
+    let all = [[true, false], [true, true], [false, true]].map(Vec::from);
+    assert_eq!(seen, BTreeSet::from(all));
+    fs.sync_dir(p("/b")).unwrap();
+    let seen = outcomes(&disk, |fs| present(fs, &["/a/f", "/b/f"]));
+    assert_eq!(seen, BTreeSet::from([vec![true, true], vec![false, true]]));
+    durable_file(&fs, "/a/g", b"y");
+    assert_eq!(kind(fs.rename_noreplace(p("/a/g"), p("/b/f"))), io::ErrorKind::AlreadyExists);
+    disk.fail_nth(Call::Remove, 1, Failure::Io);
+    assert!(fs.rename_noreplace(p("/a/g"), p("/b/g")).is_err());
+    assert_eq!(present(&fs, &["/a/g", "/b/g"]), [true, true], "cut off in the middle");
+}
+
+#[test]
+fn what_happened_is_counted_by_what_came_of_it() {
+    let mut seen = Events::default();
+    for seed in 0..40 {
+        let (disk, fs) = disk();
+        disk.rename_by_link();
+        let file = durable_file(&fs, "/a/f", b"");
+        file.append(&[1; 2_000]).unwrap();
+        fs.rename(p("/a/f"), p("/b/f")).unwrap();
+        fs.create(p("/a/g")).unwrap();
+        durable_file(&fs, "/a/h", b"");
+        fs.rename_noreplace(p("/a/h"), p("/b/h")).unwrap();
+        disk.fail_nth(Call::Sync, 1, Failure::NoSpace);
+        assert!(file.sync().is_err());
+        assert_eq!(disk.events().iter().count(), 1, "nothing else happened before the power cut");
+        disk.power_cut(seed);
+        seen.add(&disk.events());
+    }
+    use Event::{BothNames, BytesDropped, BytesKept, BytesTorn, Failed};
+    use Event::{NameDropped, NameKept, RenameDropped, RenameKept};
+    let cuts = [BytesDropped, BytesKept, BytesTorn, NameDropped, NameKept, BothNames];
+    for event in cuts.into_iter().chain([RenameDropped, RenameKept]) {
+        assert!((1..160).contains(&seen.of(event)), "{event:?}: {seen:?}");
+    }
+    assert_eq!(seen.of(RenameDropped) + seen.of(RenameKept), 40);
+    assert_eq!(seen.of(Failed(Call::Sync, Failure::NoSpace)), 40);
+    assert_eq!(seen.of(Failed(Call::Sync, Failure::Io)), 0);
 }
 
 #[test]

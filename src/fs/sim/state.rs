@@ -1,0 +1,211 @@
+//! The kernel of the simulated machine: processes, locks, the clock, and how a call begins.
+//!
+//! Owns: everything about a disk that is not on it, and the count of what happened to its processes.
+//! Invariant: no call of a dead process, or without power, changes anything. Must not know: which calls
+//! there are.
+
+use super::events::{Event, Events};
+use super::faults::{Call, Failure, Faults};
+use super::image::{Image, Ino};
+use super::splitmix::SplitMix;
+use crate::fs::{Host, Stat};
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where the clock starts: 2025-01-01T00:00:00Z, in milliseconds.
+const EPOCH_MS: i64 = 1_735_689_600_000;
+/// What `statfs` says of ext4, where locks can be trusted.
+const EXT4: u64 = 0xEF53;
+
+/// The disk and the kernel.
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) image: Image,
+    /// Identifiers, one sequence for all processes: no two ever get the same.
+    pub(super) ids: SplitMix,
+    /// Everything else that chance decides.
+    pub(super) chance: SplitMix,
+    pub(super) faults: Faults,
+    pub(super) clock_ms: i64,
+    pub(super) fs_type: u64,
+    pub(super) host: Host,
+    pub(super) alive: BTreeSet<u64>,
+    pub(super) strangers: BTreeSet<u64>,
+    /// The process and the description that hold a file's lock.
+    pub(super) locks: BTreeMap<Ino, (u64, u64)>,
+    pub(super) last_number: u64,
+    pub(super) operations: u64,
+    pub(super) stop_after: Option<u64>,
+    /// The file system knows no rename that refuses a taken name.
+    pub(super) links: bool,
+    pub(super) events: Events,
+}
+
+impl State {
+    pub(super) fn new(seed: u64) -> Self {
+        let mut chance = SplitMix::new(seed);
+        let mut state = Self {
+            image: Image::new(),
+            ids: SplitMix::new(chance.next()),
+            chance,
+            faults: Faults::default(),
+            clock_ms: EPOCH_MS,
+            fs_type: EXT4,
+            host: Host::default(),
+            alive: BTreeSet::new(),
+            strangers: BTreeSet::new(),
+            locks: BTreeMap::new(),
+            last_number: 0,
+            operations: 0,
+            stop_after: None,
+            links: false,
+            events: Events::default(),
+        };
+        state.host = Host { machine: state.random(), boot: state.random() };
+        state
+    }
+
+    pub(super) fn random(&mut self) -> [u8; 16] {
+        let both = u128::from(self.ids.next()) | u128::from(self.ids.next()) << 64;
+        both.to_le_bytes()
+    }
+
+    /// A number that no process and no open file had before.
+    pub(super) fn next_number(&mut self) -> u64 {
+        self.last_number += 1;
+        self.last_number
+    }
+
+    pub(super) fn start(&mut self) -> u64 {
+        let process = self.next_number();
+        self.alive.insert(process);
+        process
+    }
+
+    pub(super) fn is_stranger(&self, process: u64) -> bool {
+        self.strangers.contains(&process)
+    }
+
+    pub(super) fn kill(&mut self, process: u64) {
+        self.alive.remove(&process);
+        self.locks.retain(|_, holder| holder.0 != process);
+    }
+
+    pub(super) fn end_processes(&mut self) {
+        self.alive.clear();
+        self.locks.clear();
+    }
+
+    pub(super) fn power_cut(&mut self, chance: &mut SplitMix) {
+        self.end_processes();
+        self.image.power_cut(chance, &mut self.events);
+        self.host.boot = self.random();
+        self.stop_after = None;
+    }
+
+    /// Whether this process can make a call at all.
+    pub(super) fn check(&self, process: u64) -> io::Result<()> {
+        if self.stop_after.is_some_and(|n| self.operations >= n) {
+            return Err(io::Error::other("the simulated machine has no power"));
+        }
+        if !self.alive.contains(&process) {
+            return Err(io::Error::other("the simulated process was killed"));
+        }
+        Ok(())
+    }
+
+    /// Begins a call that changes something. Says how it has to fail, if it has to.
+    pub(super) fn begin(&mut self, process: u64, call: Call) -> io::Result<Option<Failure>> {
+        self.check(process)?;
+        if self.is_stranger(process) && !matches!(call, Call::Sync | Call::SyncDir) {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        self.operations += 1;
+        Ok(self.strike(call))
+    }
+
+    /// Begins a call that does nothing when it fails.
+    pub(super) fn change(&mut self, process: u64, call: Call) -> io::Result<()> {
+        match self.begin(process, call)? {
+            Some(failure) => Err(failure.error(call)),
+            None => Ok(()),
+        }
+    }
+
+    /// Begins a call that only looks.
+    pub(super) fn look(&mut self, process: u64, call: Call) -> io::Result<()> {
+        self.check(process)?;
+        match self.strike(call) {
+            Some(failure) => Err(failure.error(call)),
+            None => Ok(()),
+        }
+    }
+
+    /// Whether this call has to fail, and how.
+    fn strike(&mut self, call: Call) -> Option<Failure> {
+        let struck = self.faults.strike(call, &mut self.chance);
+        if let Some(failure) = struck {
+            self.events.count(Event::Failed(call, failure));
+        }
+        struck
+    }
+
+    /// As [`OsFs`](crate::fs::os::OsFs) does it: at once, or, where the file system knows no such rename,
+    /// by a second name and then the end of the first. Whatever stops it in between leaves both.
+    pub(super) fn rename_noreplace(
+        &mut self,
+        process: u64,
+        from: &Path,
+        to: &Path,
+    ) -> io::Result<()> {
+        self.change(process, Call::Rename)?;
+        if !self.links {
+            return self.image.rename(from, to);
+        }
+        self.image.link(from, to)?;
+        self.change(process, Call::Remove)?;
+        self.image.remove(from)
+    }
+
+    pub(super) fn write_at(
+        &mut self,
+        process: u64,
+        ino: Ino,
+        bytes: &[u8],
+        offset: u64,
+    ) -> io::Result<usize> {
+        let failure = self.begin(process, Call::Write)?;
+        let count = match failure {
+            None => bytes.len(),
+            Some(_) => self.chance.below(bytes.len()),
+        };
+        let content = self.image.file_mut(ino)?;
+        content.write(bytes.get(..count).unwrap_or(bytes), offset)?;
+        content.modified_ms = self.clock_ms;
+        match failure {
+            None | Some(Failure::Short) => Ok(count),
+            Some(failure) => Err(failure.error(Call::Write)),
+        }
+    }
+
+    /// `seen`: how many failed syncs of the file this description knows of. As on Linux, each open file
+    /// is told once of a failure since it was opened, whoever's sync it was.
+    pub(super) fn sync(&mut self, process: u64, ino: Ino, seen: &AtomicU64) -> io::Result<()> {
+        let failure = self.begin(process, Call::Sync)?;
+        let content = self.image.file_mut(ino)?;
+        match failure {
+            None => content.sync(),
+            Some(_) => content.fail_sync(),
+        }
+        let news = seen.swap(content.failures, Ordering::Relaxed) < content.failures;
+        let failure = failure.or(news.then_some(Failure::Io));
+        failure.map_or(Ok(()), |failure| Err(failure.error(Call::Sync)))
+    }
+
+    pub(super) fn stat(&self, ino: Ino) -> Stat {
+        let len = self.image.file(ino).map_or(0, |file| file.len() as u64);
+        Stat { dev: 1, ino, len }
+    }
+}
