@@ -7,7 +7,7 @@ use super::StoreError;
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
-use crate::fs::{At, Fs, Stat, class, exists, read_from};
+use crate::fs::{At, Fs, Stat, class, exists, read_from, stop};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -136,13 +136,18 @@ impl Root {
             return Err(StoreError::ReadOnly { path: self.path.clone(), reason: NOT_OWNER });
         }
         self.create_directory_chain(&self.path)?;
+        stop::at!("root.directory");
         self.sync_ancestors()?;
         self.create_directory(&self.path.join(TMP))?;
+        stop::at!("root.tmp");
         let read = self.ensure_manifest()?;
+        stop::at!("root.known");
         for name in DIRECTORIES {
             self.create_directory(&self.path.join(name))?;
         }
+        stop::at!("root.directories");
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
+        stop::at!("root.whole");
         self.durable.store(true, Ordering::Relaxed);
         Ok(self.learn(read))
     }
@@ -204,12 +209,14 @@ impl Root {
         let (tmp, path) = (self.tmp(&format!("{}.json", PalaceId(id))), self.path.join(MANIFEST));
         let manifest = Manifest::new(palace, self.fs.now_ms());
         self.write_whole(&tmp, manifest.encode().as_bytes())?;
+        stop::at!("root.draft");
         match self.fs.rename_noreplace(&tmp, &path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 self.fs.remove(&tmp).at("remove", &tmp)?;
             }
             done => done.at("name", &path)?,
         }
+        stop::at!("root.named");
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
         self.read_manifest()?.ok_or(StoreError::NoPalace { path })
     }
