@@ -56,9 +56,9 @@ impl Root {
             read_only: read_only.then_some(ASKED),
             durable: AtomicBool::new(false),
         };
-        match root.read_manifest()? {
+        match root.find_manifest()? {
             Some(read) => drop(root.learn(read)),
-            None if root.is_blank()? && !read_only => {}
+            None if !read_only => {}
             None => return Err(StoreError::NoPalace { path: root.path }),
         }
         if root.read_only.is_none() && root.exists()? && !root.fs.owned(path).at("look at", path)? {
@@ -81,13 +81,21 @@ impl Root {
         manifest.palace
     }
 
-    /// Whether there is nothing here yet: no directory, or one with no more in it than what a creation
+    /// `None` if there is nothing here yet: no directory, or one with no more in it than what a creation
     /// that was cut off leaves.
-    fn is_blank(&self) -> Result<bool, StoreError> {
+    fn find_manifest(&self) -> Result<Option<(Manifest, Seen)>, StoreError> {
+        if let Some(read) = self.read_manifest()? {
+            return Ok(Some(read));
+        }
+        let not_a_palace = || StoreError::NotAPalace { path: self.path.clone() };
         match self.fs.list(&self.path) {
-            Ok(names) if names.iter().all(|name| name == TMP) => Ok(true),
-            Ok(_) => Err(StoreError::NotAPalace { path: self.path.clone() }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Ok(names) if names.iter().all(|name| name == TMP) => Ok(None),
+            // Another process has made it since this one looked.
+            Ok(names) if names.iter().any(|name| name == MANIFEST) => {
+                Ok(Some(self.read_manifest()?.ok_or_else(not_a_palace)?))
+            }
+            Ok(_) => Err(not_a_palace()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Ok(Err(error).at("list", &self.path)?),
         }
     }

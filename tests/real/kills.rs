@@ -97,7 +97,7 @@ impl Round {
     fn strike(&mut self) {
         let n = self.dice.below(self.processes.len());
         // Now and then somebody who has only begun to start; mostly one that is in the middle of its work.
-        if !self.processes[n].is_ready() && !self.dice.chance(8) {
+        if !self.processes[n].is_ready() && !self.stopped[n] && !self.dice.chance(8) {
             self.processes[n].until_ready();
         }
         std::thread::sleep(Duration::from_micros(self.dice.roll() % 10_000));
@@ -171,8 +171,8 @@ fn round(seed: u64, kills: u64) -> Tally {
         round.strike();
     }
     round.end();
-    let writers = round.tally.kills + jobs.len() as u64;
-    check(&palace, &acks, &round.ledger, writers * THREADS as u64, &round.context);
+    let uncertain = (round.tally.kills + jobs.len() as u64) * THREADS as u64;
+    check(Job { palace, acks, uncertain, ..Job::default() }, &round.ledger, &round.context);
     round.tally
 }
 

@@ -1,9 +1,11 @@
 //! The parent's side: children that are started, listened to, stopped and killed.
 
+#![allow(dead_code, reason = "each test binary uses its part of it")]
+
 use super::worker::{JOB, Job, Role};
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
@@ -17,6 +19,18 @@ pub struct Ledger(Arc<Mutex<File>>);
 impl Ledger {
     pub fn create(path: &Path) -> Self {
         Ledger(Arc::new(Mutex::new(File::create(path).unwrap())))
+    }
+
+    /// How long it is now.
+    pub fn length(&self) -> u64 {
+        self.0.lock().unwrap().metadata().unwrap().len()
+    }
+
+    /// Forgets what came after it was so long.
+    pub fn cut_to(&self, length: u64) {
+        let mut file = self.0.lock().unwrap();
+        file.set_len(length).unwrap();
+        file.seek(SeekFrom::End(0)).unwrap();
     }
 
     fn add(&self, ack: &str) {
@@ -102,8 +116,12 @@ impl Process {
         !self.heard.0.lock().unwrap().lines.is_empty()
     }
 
-    pub fn id(&self) -> u32 {
-        self.child.id()
+    /// False once it stands still, or has ended.
+    pub fn is_running(&self) -> bool {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap();
+        // The name before it stands in brackets and may be anything.
+        let state = stat.rsplit(") ").next().and_then(|rest| rest.chars().next());
+        !matches!(state, Some('T' | 'Z'))
     }
 
     pub fn signal(&self, signal: Signal) {
@@ -117,7 +135,23 @@ impl Process {
         status.stopped()
     }
 
-    /// Tells the child that it is enough.
+    /// Tells it a line: see the child's side.
+    pub fn tell(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// Waits until the child has said so many lines that begin so. Whether it has.
+    pub fn until_said(&self, beginning: &str, count: usize) -> bool {
+        self.until(|heard| {
+            heard.lines.iter().filter(|line| line.starts_with(beginning)).count() >= count
+        })
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Tells the child to end.
     pub fn tell_to_end(&mut self) {
         self.input = None;
     }
@@ -195,15 +229,8 @@ fn listen(mut output: impl BufRead, ear: &Ear, ledger: &Ledger) {
 
 /// A fresh process compares everything with the ledger, compacts, and compares again. Gives the digest of
 /// what it found.
-pub fn check(palace: &Path, acks: &Path, ledger: &Ledger, uncertain: u64, context: &str) -> String {
-    let job = Job {
-        role: Role::Check,
-        palace: palace.to_owned(),
-        acks: acks.to_owned(),
-        name: context.to_owned(),
-        uncertain,
-        ..Job::default()
-    };
+pub fn check(job: Job, ledger: &Ledger, context: &str) -> String {
+    let job = Job { role: Role::Check, name: context.to_owned(), ..job };
     let mut checker = Process::start(&job, ledger);
     checker.finish(context);
     checker.said("digest ").pop().unwrap()
