@@ -5,6 +5,10 @@
 //! cache nor the running journal transaction. Mounting replays the journal. What the device was sent stays:
 //! a drive that loses its own cache is not tested.
 //!
+//! Promises count if they were heard before the ioctl was called. A sync that is under way in that moment may
+//! be told that all is well although the journal was taken away: any program sees that, and no machine that
+//! loses power lives to tell.
+//!
 //! Everything happens in a mount namespace of its own, which the kernel takes away with its last process,
 //! and the loop device with it: nothing stays behind, however the test ends.
 
