@@ -10,6 +10,7 @@ pub mod class;
 pub mod names;
 pub mod os;
 pub mod sim;
+pub(crate) mod stop;
 
 use names::NameEvents;
 use std::io;

@@ -12,7 +12,7 @@ use crate::format::hash::{Etag, Heads};
 use crate::format::id::InstanceId;
 use crate::format::key::Key;
 use crate::format::record::{BODY_BYTES_MAX, Entry, RecordError, encode_commit};
-use crate::fs::FsError;
+use crate::fs::{FsError, stop};
 use crate::merge::{Doc, MergeError, Stamp};
 use crate::store::follow::Backlog;
 use crate::store::log::{Durability, Ticket};
@@ -126,6 +126,7 @@ impl<'a> Batch<'a> {
             false => None,
         };
         let made = palace.make(writes, options, conditional)?;
+        stop::at!("commit.queued");
         let carried = match options.durability {
             Durability::Durable => palace.shared.put_on_disk(&made.foundation)?,
             Durability::Buffered => {
@@ -133,12 +134,14 @@ impl<'a> Batch<'a> {
                 None
             }
         };
+        stop::at!("commit.founded");
         for ticket in [made.ticket, carried].into_iter().flatten() {
             if let Err(error) = palace.shared.log.wait(ticket, options.durability) {
                 palace.state().forget_unwritten(&palace.shared.log);
                 return Err(error.into());
             }
         }
+        stop::at!("commit.done");
         palace.after_commit(options.durability, made.backlog);
         Ok(Receipt { outcomes: made.outcomes, durability: options.durability })
     }

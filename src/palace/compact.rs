@@ -10,7 +10,7 @@ use super::pace::Pace;
 use super::{Error, Palace, Result, policy};
 use crate::format::filename::{self, SEALED, SNAP};
 use crate::format::id::{PalaceId, SegmentId, SnapshotId};
-use crate::fs::At;
+use crate::fs::{At, stop};
 use crate::store::follow::Backlog;
 use crate::store::root::Root;
 use crate::store::seal::{Left, seal_dead};
@@ -304,7 +304,9 @@ fn compact(
         return Err(StoreError::Busy { path: root.path().join(filename::LOCK), holder }.into());
     };
     let locked = Instant::now();
+    stop::at!("compact.locked");
     let report = compact_locked(root, palace, options, pace);
+    stop::at!("compact.done");
     drop(guard);
     report.map(|report| CompactReport {
         elapsed_ms: milliseconds(start.elapsed()),
@@ -325,6 +327,7 @@ fn compact_locked(
 ) -> Result<CompactReport> {
     let sealed = seal_dead(root, options.adopt)?;
     let (inputs, mut report) = Inputs::find(root, palace, options)?;
+    stop::at!("compact.listed");
     report.sealed = sealed.sealed.len();
     let left_open = |(segment, reason)| LeftOpen { segment, reason };
     report.left_open = sealed.left.into_iter().map(left_open).collect();
@@ -348,6 +351,8 @@ fn publish(root: &Root, inputs: &Inputs, folded: &Folded) -> Result<()> {
     retire::publish(root, folded.meta.snapshot)?;
     for name in inputs.segments.iter().filter_map(|segment| segment.name()) {
         retire::retire(root, SEALED, name)?;
+        stop::at!("retire.segment");
     }
+    stop::at!("retire.done");
     Ok(())
 }

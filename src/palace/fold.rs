@@ -12,7 +12,7 @@ use crate::format::filename;
 use crate::format::id::{InstanceId, PalaceId, SnapshotId};
 use crate::format::key::Key;
 use crate::format::record::Entry;
-use crate::fs::At;
+use crate::fs::{At, stop};
 use crate::merge::{self, Written};
 use crate::snapshot::{Builder, LogRow, Meta, Snapshot};
 use crate::store::follow::open_snapshot;
@@ -49,6 +49,7 @@ pub fn fold(
         // others may have been promised that it is on disk.
         segment.reader.durability().sync()?;
     }
+    stop::at!("fold.inputs");
     let mut supersedes: Vec<_> = inputs.snapshots.iter().map(|snapshot| snapshot.id()).collect();
     let inherited = inputs.snapshots.iter().flat_map(|snapshot| &snapshot.meta().supersedes);
     let still_there = |id: &&SnapshotId| inputs.superseded.iter().any(|s| s.id() == **id);
@@ -86,6 +87,7 @@ fn build_verified(
     let (meta, expected) = build(root, meta, path, inputs, forget, pace)?;
     let snapshot = open_snapshot(root, path, meta.snapshot)?;
     verify(&snapshot, &expected, pace)?;
+    stop::at!("fold.verified");
     Ok(Folded { meta })
 }
 
@@ -102,6 +104,7 @@ fn build(
         Some(local) => {
             // Made here, so that nobody else may read it; SQLite fills it.
             root.fs().create(path).at("create", path)?;
+            stop::at!("fold.made");
             Builder::at(local, meta)?
         }
         None => Builder::in_memory(meta)?,
@@ -109,10 +112,13 @@ fn build(
     let (changes, log) = take_apart(&inputs.segments);
     let expected = add_documents(&mut builder, Documents::new(inputs, changes, forget), pace)?;
     add_log(&mut builder, inputs, log, forget)?;
+    stop::at!("fold.rows");
     let meta = match local {
         Some(_) => {
             let meta = builder.finish()?;
+            stop::at!("fold.built");
             retire::sync_tmp(root, &name)?;
+            stop::at!("fold.synced");
             meta
         }
         None => {

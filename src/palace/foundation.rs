@@ -8,7 +8,7 @@ use super::{Error, Result, Shared};
 use crate::format::id::SegmentId;
 use crate::format::key::Key;
 use crate::format::record::{Entry, encode_commit};
-use crate::fs::FsError;
+use crate::fs::{FsError, stop};
 use crate::segment::reader::ForeignSync;
 use crate::store::StoreError;
 use crate::store::log::Ticket;
@@ -49,6 +49,7 @@ impl Shared {
                 tracing::warn!(%error, "another process's segment cannot be synced");
                 false
             });
+            stop::at!("commit.secured");
             if !relied_upon {
                 failed.insert(*segment);
             }

@@ -8,7 +8,7 @@ use super::compact::{CompactOptions, CompactReport, Extent, Skipped};
 use super::policy::{self, Candidate};
 use crate::format::filename::{self, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::At;
+use crate::fs::{At, stop};
 use crate::segment::reader::{Commit, Reader};
 use crate::snapshot::Snapshot;
 use crate::store::follow::open_snapshot;
@@ -152,9 +152,11 @@ impl Inputs {
         let old: Vec<_> = self.superseded.iter().filter(|s| old_enough(s.id())).collect();
         if !old.is_empty() {
             retire::sync_snap(root)?;
+            stop::at!("retire.names");
         }
         for snapshot in &old {
             retire::retire(root, SNAP, &filename::snapshot(snapshot.id()))?;
+            stop::at!("retire.snapshot");
         }
         Ok(old.len())
     }

@@ -5,7 +5,7 @@ use crate::format::header::{Header, encode_footer};
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::record::{Kind, Record, encode};
 use crate::format::{filename, record};
-use crate::fs::{At, File, Fs, Stat, exists};
+use crate::fs::{At, File, Fs, Stat, exists, stop};
 use std::path::{Path, PathBuf};
 
 /// What file systems give space by.
@@ -45,6 +45,7 @@ impl Writer {
         let name = filename::segment(header.segment);
         let (nameless, path) = (tmp.join(&name), open.join(&name));
         let file = fs.create(&nameless).at("create", &nameless)?;
+        stop::at!("create.made");
         let created = Self::begin(fs, file, &nameless, &path, open, header);
         // A full disk must not fill up further with every attempt.
         if created.is_err()
@@ -66,6 +67,7 @@ impl Writer {
         // Nobody else can know this file yet, so the lock is free; where flock does not work at all,
         // others will not seal the segment either (store::seal looks at the file system).
         file.try_lock().at("lock", nameless)?;
+        stop::at!("create.locked");
         let identity = file.stat().at("look at", nameless)?;
         let mut writer = Writer {
             id: header.segment,
@@ -79,9 +81,13 @@ impl Writer {
             commits: 0,
         };
         writer.write(&[(Kind::Header, 0, &header.encode())])?;
+        stop::at!("create.written");
         writer.sync()?;
+        stop::at!("create.synced");
         fs.rename_noreplace(nameless, path).at("name", path)?;
+        stop::at!("create.named");
         fs.sync_dir(open).at("sync", open)?;
+        stop::at!("create.durable");
         path.clone_into(&mut writer.path);
         Ok(writer)
     }
@@ -167,9 +173,12 @@ impl Writer {
         if self.synced_upto < self.end {
             self.sync()?;
         }
+        stop::at!("seal.synced");
         let footer = encode_footer(self.commits);
         self.write(&[(Kind::Footer, sequence, &footer)])?;
+        stop::at!("seal.footer");
         self.sync()?;
+        stop::at!("seal.whole");
         let to = sealed.join(filename::segment(self.id));
         if exists(fs, &to).at("look for", &to)? {
             // Somebody copied files. It stays where it is, and is sealed once the other is folded.
@@ -178,7 +187,11 @@ impl Writer {
         match fs.rename(&self.path, &to) {
             // Sealed by somebody else a moment ago: the same thing.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
-            done => Ok(done.at("seal", &self.path)?),
+            done => {
+                done.at("seal", &self.path)?;
+                stop::at!("seal.moved");
+                Ok(())
+            }
         }
     }
 

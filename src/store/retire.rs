@@ -7,7 +7,7 @@ use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{self, QUARANTINE, SNAP, TMP, TRASH};
 use crate::format::id::SnapshotId;
-use crate::fs::{At, exists, read_from};
+use crate::fs::{At, exists, read_from, stop};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -34,7 +34,10 @@ pub fn publish(root: &Root, snapshot: SnapshotId) -> Result<(), StoreError> {
     let name = filename::snapshot(snapshot);
     let to = root.file(SNAP, &name);
     root.fs().rename_noreplace(&root.tmp(&name), &to).at("publish", &to)?;
-    sync_snap(root)
+    stop::at!("publish.named");
+    sync_snap(root)?;
+    stop::at!("publish.durable");
+    Ok(())
 }
 
 /// Puts the names in `snap/` on disk.
@@ -70,11 +73,13 @@ pub fn purge(root: &Root) -> Result<usize, StoreError> {
     for name in root.list(TRASH)? {
         if filename::parse_trash(&name).is_some_and(|since| now_ms - since > TRASH_MS) {
             removed += usize::from(remove(root, &root.file(TRASH, &name))?);
+            stop::at!("purge.trash");
         }
     }
     for name in root.list(TMP)? {
         if left_behind(root, &root.tmp(&name), now_ms)? {
             removed += usize::from(remove(root, &root.tmp(&name))?);
+            stop::at!("purge.tmp");
         }
     }
     Ok(removed)

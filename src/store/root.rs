@@ -7,7 +7,7 @@ use super::StoreError;
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
-use crate::fs::{At, Fs, Stat, class, exists, read_from};
+use crate::fs::{At, Fs, Stat, class, exists, read_from, stop};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -56,9 +56,9 @@ impl Root {
             read_only: read_only.then_some(ASKED),
             durable: AtomicBool::new(false),
         };
-        match root.read_manifest()? {
+        match root.find_manifest()? {
             Some(read) => drop(root.learn(read)),
-            None if root.is_blank()? && !read_only => {}
+            None if !read_only => {}
             None => return Err(StoreError::NoPalace { path: root.path }),
         }
         if root.read_only.is_none() && root.exists()? && !root.fs.owned(path).at("look at", path)? {
@@ -81,13 +81,21 @@ impl Root {
         manifest.palace
     }
 
-    /// Whether there is nothing here yet: no directory, or one with no more in it than what a creation
+    /// `None` if there is nothing here yet: no directory, or one with no more in it than what a creation
     /// that was cut off leaves.
-    fn is_blank(&self) -> Result<bool, StoreError> {
+    fn find_manifest(&self) -> Result<Option<(Manifest, Seen)>, StoreError> {
+        if let Some(read) = self.read_manifest()? {
+            return Ok(Some(read));
+        }
+        let not_a_palace = || StoreError::NotAPalace { path: self.path.clone() };
         match self.fs.list(&self.path) {
-            Ok(names) if names.iter().all(|name| name == TMP) => Ok(true),
-            Ok(_) => Err(StoreError::NotAPalace { path: self.path.clone() }),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
+            Ok(names) if names.iter().all(|name| name == TMP) => Ok(None),
+            // Another process has made it since this one looked.
+            Ok(names) if names.iter().any(|name| name == MANIFEST) => {
+                Ok(Some(self.read_manifest()?.ok_or_else(not_a_palace)?))
+            }
+            Ok(_) => Err(not_a_palace()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             Err(error) => Ok(Err(error).at("list", &self.path)?),
         }
     }
@@ -136,13 +144,18 @@ impl Root {
             return Err(StoreError::ReadOnly { path: self.path.clone(), reason: NOT_OWNER });
         }
         self.create_directory_chain(&self.path)?;
+        stop::at!("root.directory");
         self.sync_ancestors()?;
         self.create_directory(&self.path.join(TMP))?;
+        stop::at!("root.tmp");
         let read = self.ensure_manifest()?;
+        stop::at!("root.known");
         for name in DIRECTORIES {
             self.create_directory(&self.path.join(name))?;
         }
+        stop::at!("root.directories");
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
+        stop::at!("root.whole");
         self.durable.store(true, Ordering::Relaxed);
         Ok(self.learn(read))
     }
@@ -204,12 +217,14 @@ impl Root {
         let (tmp, path) = (self.tmp(&format!("{}.json", PalaceId(id))), self.path.join(MANIFEST));
         let manifest = Manifest::new(palace, self.fs.now_ms());
         self.write_whole(&tmp, manifest.encode().as_bytes())?;
+        stop::at!("root.draft");
         match self.fs.rename_noreplace(&tmp, &path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 self.fs.remove(&tmp).at("remove", &tmp)?;
             }
             done => done.at("name", &path)?,
         }
+        stop::at!("root.named");
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
         self.read_manifest()?.ok_or(StoreError::NoPalace { path })
     }

@@ -10,7 +10,7 @@ use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED};
 use crate::format::header::Header;
 use crate::format::id::SegmentId;
-use crate::fs::{At, Host, class, exists};
+use crate::fs::{At, Host, class, exists, stop};
 use crate::segment::reader::Reader;
 use std::io::ErrorKind;
 
@@ -84,11 +84,15 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
             _ if exists(root.fs(), &root.file(SEALED, &name)).at("look for", &path)? => {
                 done.left.push((id, Left::Twice));
             }
-            _ => match root.fs().rename(&path, &root.file(SEALED, &name)) {
-                Ok(()) => done.sealed.push(id),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => Err(error).at("seal", &path)?,
-            },
+            _ => {
+                stop::at!("dead.found");
+                match root.fs().rename(&path, &root.file(SEALED, &name)) {
+                    Ok(()) => done.sealed.push(id),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => Err(error).at("seal", &path)?,
+                }
+                stop::at!("dead.moved");
+            }
         }
     }
     Ok(done)

@@ -10,7 +10,7 @@ use super::root::Root;
 use crate::format::filename::{OPEN, SEALED, TMP};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, SegmentId};
-use crate::fs::FsError;
+use crate::fs::{FsError, stop};
 use crate::segment::SegmentError;
 use crate::segment::writer::Writer;
 use bytes::Bytes;
@@ -104,20 +104,26 @@ impl Turn<'_> {
         };
         let items = self.unsynced.get(from..).unwrap_or_default();
         self.touched |= !items.is_empty();
+        stop::at!("append.begun");
         let appended =
             writer.append(items.iter().map(|queued| (queued.sequence, &queued.body[..])));
+        stop::at!("append.written");
         let synced = match appended {
             Ok(()) if self.sync => writer.sync(),
             done => done,
         };
+        stop::at!("append.synced");
         let named = synced.and_then(|()| writer.has_name(self.root.fs()));
         let id = writer.id();
         self.writer = Some(writer);
         if !named? {
+            stop::at!("append.again");
             return Ok(false);
         }
+        stop::at!("append.named");
         // It may have its name in another directory than the one that the commits build on.
         self.root.still_there()?;
+        stop::at!("append.there");
         // Only now: what was written after the segment lost its name is in no snapshot that replaces it.
         let items = self.unsynced.get(from..).unwrap_or_default();
         if let (Some(first), Some(last)) = (items.first(), items.last()) {

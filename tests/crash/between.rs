@@ -6,7 +6,7 @@ use crdt_palace::fs::names::NameEvents;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::fs::{File, Fs, Host, Stat};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::{Options, Palace, WriteOptions};
+use crdt_palace::palace::{Error, Options, Palace, StoreError, WriteOptions};
 use serde_json::json;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -290,5 +290,37 @@ fn whatever_happens_between_two_calls_of_a_writer_or_a_compactor() {
             }
             assert!(n > 5, "only {n} calls");
         }
+    }
+}
+
+/// Found by real processes that were started at the same moment: one that opened the directory just when
+/// another made the palace was told that it is none.
+#[test]
+fn a_palace_that_is_made_while_it_is_opened_is_opened() {
+    for read_only in [false, true] {
+        let mut n = 1;
+        loop {
+            let disk = SimDisk::new(n);
+            let (interrupted, plan) = Plan::new(disk.process());
+            let other = disk.process();
+            plan.before(n, None, move || assert!(set(&open(other).unwrap(), "first")));
+            let options = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
+            let opened = if read_only { options.read_only() } else { options }.open(PALACE);
+            let happened = plan.end();
+            match opened {
+                Ok(palace) if happened => {
+                    assert!(palace.get("shared").unwrap().is_some(), "before call {n}");
+                }
+                Ok(_) => assert!(!read_only),
+                // It was not there when it was looked for.
+                Err(Error::Store(StoreError::NoPalace { .. })) if read_only => {}
+                Err(error) => panic!("before call {n}, read-only {read_only}: {error}"),
+            }
+            if !happened {
+                break;
+            }
+            n += 1;
+        }
+        assert!(n > 2, "only {n} calls");
     }
 }

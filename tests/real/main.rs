@@ -1,0 +1,44 @@
+//! Many real processes on a real file system, and what becomes of a palace when they are killed, stopped,
+//! and cut off from their disk. docs/RELIABILITY.md has the commands of the long forms.
+//!
+//! The test binary runs itself again: the test `child` does nothing unless the environment has a job for
+//! it. Nothing here depends on how fast anything is; the pauses only spread the moments at which it happens.
+
+mod acks;
+mod clock;
+mod cuts;
+mod kills;
+mod process;
+mod soak;
+mod worker;
+
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(all(feature = "mcp", not(feature = "stop-points")))]
+#[path = "../../src/fs/stop/points.rs"]
+mod points;
+
+/// That the names would be found if they were there is shown in tests/stops/main.rs.
+#[cfg(all(feature = "mcp", not(feature = "stop-points")))]
+#[test]
+fn the_default_build_has_no_stop_points() {
+    for program in [env!("CARGO_BIN_EXE_crdt-palace"), env!("CARGO_BIN_EXE_crdt-compact")] {
+        let bytes = std::fs::read(program).unwrap();
+        let has = |name: &str| bytes.windows(name.len()).any(|found| found == name.as_bytes());
+        let found: Vec<_> = points::POINTS.into_iter().filter(|point| has(point)).collect();
+        assert!(found.is_empty() && !has(points::VARIABLE), "{program} has {found:?}");
+    }
+}
+
+#[test]
+fn child() {
+    worker::run();
+}
+
+/// The number that a variable of the environment has, for the long forms.
+fn number(variable: &str) -> Option<u64> {
+    std::env::var(variable)
+        .ok()
+        .map(|text| text.parse().unwrap_or_else(|_| panic!("{variable}={text}?")))
+}
