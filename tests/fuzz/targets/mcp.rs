@@ -30,8 +30,10 @@ const TEXTS: [&str; 12] = [
 pub fn run(data: &[u8]) {
     let disk = palace::with("tmp", "left-behind", b"");
     let palace = palace::open(disk.process());
-    let offer =
-        Offer { sets: vec![ToolSet::Palace, ToolSet::Memory, ToolSet::Documents], ..Offer::default() };
+    let offer = Offer {
+        sets: vec![ToolSet::Palace, ToolSet::Memory, ToolSet::Documents],
+        ..Offer::default()
+    };
     let server = Server::new(palace, &offer);
     let runtime = runtime();
     runtime.block_on(async {

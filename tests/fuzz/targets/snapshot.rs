@@ -69,9 +69,7 @@ fn build(input: &mut Input<'_>) -> Vec<u8> {
         let changes = vec![(Key::new("a").unwrap(), ChangeHash([input.byte(); 32]))];
         let time_ms = input.odd_number().cast_signed();
         let by = "somebody".to_owned();
-        builder
-            .add_log(&LogRow { instance: SOMEBODY, sequence, time_ms, by, changes })
-            .unwrap();
+        builder.add_log(&LogRow { instance: SOMEBODY, sequence, time_ms, by, changes }).unwrap();
     }
     builder.finish_bytes().unwrap().1
 }
