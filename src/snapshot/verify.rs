@@ -27,6 +27,8 @@ impl Snapshot {
                 break;
             }
         }
+        // Of more documents than it says that it has, no more are listed.
+        note(&mut problems, self.keys().map(drop))?;
         note(&mut problems, self.verify_log())?;
         note(&mut problems, self.verify_index())?;
         note(&mut problems, self.verify_pages())?;

@@ -4,7 +4,7 @@ use crdt_palace::format::id::{InstanceId, PalaceId};
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{SimDisk, SimFs};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::{Options, Palace};
+use crdt_palace::palace::{Error, Options, Palace};
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -59,27 +59,47 @@ pub fn with(directory: &str, name: &str, content: &[u8]) -> SimDisk {
 /// Whatever else there is, the good documents are served, and after a write and a compaction still.
 pub fn serves(disk: &SimDisk) {
     let palace = open(disk.process());
-    look(&palace);
+    look(&palace, &|error| panic!("{error}"));
     palace.verify().unwrap();
     palace.status().unwrap();
     palace.put("good/new", &value()).unwrap();
-    // It may fail, but must not take anything away.
-    let compacted =
-        palace.compact(CompactOptions { extent: Extent::All, ..CompactOptions::default() });
-    if let Err(error) = &compacted {
-        panic!("compaction failed: {error}");
-    }
+    compact(&palace);
     let again = open(disk.process());
-    look(&again);
+    look(&again, &|error| panic!("{error}"));
     assert_eq!(again.get("good/new").unwrap().unwrap().value, value());
 }
 
-fn look(palace: &Palace) {
-    for key in GOOD {
-        assert_eq!(palace.get(key).unwrap().unwrap().value, value(), "{key}");
+/// As [`serves`], but a read that cannot be sure may fail, and blames a damaged file.
+pub fn serves_or_blames(disk: &SimDisk) {
+    let palace = open(disk.process());
+    let blames = |error: Error| assert!(error.to_string().contains("is damaged"), "{error}");
+    look(&palace, &blames);
+    palace.verify().unwrap();
+    if let Err(error) = palace.put("good/new", &value()) {
+        blames(error);
     }
-    let found = palace.search("stays", 100).unwrap();
-    assert!(GOOD.iter().all(|key| found.iter().any(|hit| hit.document.key.as_str() == *key)));
+    compact(&palace);
+    look(&open(disk.process()), &blames);
+}
+
+fn compact(palace: &Palace) {
+    palace.compact(CompactOptions { extent: Extent::All, ..CompactOptions::default() }).unwrap();
+}
+
+fn look(palace: &Palace, fails: &dyn Fn(Error)) {
+    for key in GOOD {
+        match palace.get(key) {
+            Ok(found) => assert_eq!(found.unwrap().value, value(), "{key}"),
+            Err(error) => fails(error),
+        }
+    }
+    match palace.search("stays", 100) {
+        Ok(found) => {
+            let there = |key: &&str| found.iter().any(|hit| hit.document.key.as_str() == *key);
+            assert!(GOOD.iter().all(|key| there(&key)));
+        }
+        Err(error) => fails(error),
+    }
     // A page may fail where a row of it is damaged: it must not leave documents out.
     if let Ok(page) = palace.scan("", None, 1_000) {
         let there = |key: &&str| page.documents.iter().any(|found| found.key.as_str() == *key);

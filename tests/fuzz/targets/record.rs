@@ -27,7 +27,7 @@ pub fn run(data: &[u8]) {
 /// A frame that is right around any body.
 fn sound(input: &mut Input<'_>) -> Vec<u8> {
     let kind = [Kind::Header, Kind::Commit, Kind::Footer][input.below(3)];
-    let (sequence, synced_upto) = (input.odd_number(), input.odd_number());
+    let (sequence, synced_upto) = (input.odd_number() >> 1, input.odd_number());
     let body = input.some();
     let record = Record { kind, sequence, offset: 0, synced_upto, body };
     let mut frame = Vec::new();

@@ -22,15 +22,19 @@ const VIEWS: [&str; 6] = [
 
 pub fn run(data: &[u8]) {
     let mut input = Input(data);
-    let bytes = match input.byte() % 4 {
-        0 => input.0.to_vec(),
-        1 => edited(&mut input),
-        _ => build(&mut input),
+    let (built, bytes) = match input.byte() % 4 {
+        0 => (false, input.0.to_vec()),
+        1 => (false, edited(&mut input)),
+        _ => (true, build(&mut input)),
     };
     if let Ok(snapshot) = Snapshot::open(Source::Bytes(bytes.clone()), ID) {
         read_all(&snapshot);
     }
-    palace::serves(&palace::with("snap", &filename::snapshot(ID), &bytes));
+    let disk = palace::with("snap", &filename::snapshot(ID), &bytes);
+    match built {
+        true => palace::serves(&disk),
+        false => palace::serves_or_blames(&disk),
+    }
 }
 
 /// Nothing of it need succeed.
