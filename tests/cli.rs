@@ -332,6 +332,13 @@ fn exit_codes_say_what_kind_of_trouble_it_is() {
     let output = run(LOG, &["dump", &path]);
     assert_eq!(code(&output), Some(12), "{}", stderr(&output));
     assert!(stderr(&output).contains("upgrade"));
+    // One that may be read by this version may still not be written by it.
+    let fields = newer.as_object_mut().unwrap();
+    fields.insert("readable_by".to_owned(), json!(1));
+    std::fs::write(&manifest, newer.to_string()).unwrap();
+    assert_eq!(code(&run(LOG, &["dump", &path])), Some(0));
+    let output = run(COMPACT, &[&path]);
+    assert_eq!(code(&output), Some(12), "{}", stderr(&output));
 }
 
 #[test]

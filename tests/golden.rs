@@ -8,7 +8,7 @@
 mod support;
 
 use crdt_palace::palace::compact::CompactOptions;
-use crdt_palace::palace::{Options, Palace, WriteOptions};
+use crdt_palace::palace::{Condition, Error, Options, Palace, StoreError, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 use support::{files, object, verification};
@@ -67,15 +67,90 @@ fn what_is_missing_from_it_is_named() {
     }
 }
 
+fn copy_of(name: &str) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    support::copy(&fixture(name).join("palace"), copy.path());
+    copy
+}
+
+#[test]
+fn it_can_be_written_on_and_keeps_its_history() {
+    for name in FIXTURES {
+        let copy = copy_of(name);
+        let palace = handle(copy.path(), "a later version");
+        let before = what_is_read(&palace);
+        let keys = ["plain", "unicode/Γειά σου/日本", "counter", "deleted", "conflict", "waiting"];
+        let known = keys.map(|key| palace.history(key).unwrap());
+        // The version that was read is still the one that is there.
+        let etag = palace.get("plain").unwrap().unwrap().etag;
+        let now =
+            WriteOptions { if_match: Some(Condition::Match(etag)), ..WriteOptions::default() };
+        palace.put_with("plain", &object(json!({"text": "Hello again"})), &now).unwrap();
+        palace.put(keys[1], &object(json!({"text": "Γειά"}))).unwrap();
+        palace.increment("counter", &["votes"], 10, &WriteOptions::default()).unwrap();
+        palace.put("deleted", &object(json!({"text": "back"}))).unwrap();
+        palace.put("conflict", &object(json!({"title": "settled"}))).unwrap();
+        palace.patch("waiting", &object(json!({"four": 4})), &WriteOptions::default()).unwrap();
+        let check = |palace: &Palace| {
+            let shown = keys.map(|key| Value::Object(palace.get(key).unwrap().unwrap().value));
+            assert_eq!(shown[0], json!({"text": "Hello again"}), "{name}");
+            assert_eq!(shown[1], json!({"text": "Γειά"}), "{name}");
+            assert_eq!(shown[2], json!({"votes": 17}), "{name}");
+            assert_eq!(shown[3], json!({"text": "back"}), "{name}");
+            assert_eq!(shown[4], json!({"title": "settled"}), "{name}");
+            assert_eq!((&shown[5]["one"], &shown[5]["four"]), (&json!(1), &json!(4)), "{name}");
+            assert!(palace.get("conflict").unwrap().unwrap().conflicts.is_empty(), "{name}");
+            for (key, known) in keys.iter().zip(&known) {
+                let history = palace.history(key).unwrap();
+                assert_eq!(history.len(), known.len() + 1, "{name}: {key}");
+                assert!(known.iter().all(|change| history.contains(change)), "{name}: {key}");
+            }
+            let commits = palace.changes_since(&Default::default(), 1_000).unwrap().commits;
+            let old = before["commits"].as_array().unwrap();
+            assert_eq!(commits.len(), old.len() + keys.len(), "{name}");
+        };
+        check(&palace);
+        palace.compact(CompactOptions { adopt: true, ..CompactOptions::default() }).unwrap();
+        check(&palace);
+        check(&handle(copy.path(), "another"));
+    }
+}
+
+/// What comes after this version may say that this version may read it.
+#[test]
+fn a_newer_palace_is_read_if_it_says_so_and_never_written() {
+    for name in FIXTURES {
+        let copy = copy_of(name);
+        let manifest = copy.path().join("palace.json");
+        let text = std::fs::read_to_string(&manifest).unwrap();
+        let newer = text.replace("\"format\":1", "\"format\":2,\"readable_by\":1,\"more\":[]");
+        std::fs::write(&manifest, newer).unwrap();
+        let before = files(copy.path());
+        let expected = std::fs::read(fixture(name).join("expected.json")).unwrap();
+        let expected: Value = serde_json::from_slice(&expected).unwrap();
+        let palace = handle(copy.path(), "an old version");
+        assert_eq!(what_is_read(&palace), expected, "{name}");
+        assert!(palace.read_only().unwrap().contains("upgrade"));
+        let value = object(json!({"n": 1}));
+        let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+        for refused in [
+            palace.put("new", &value).map(drop),
+            palace.put_with("new", &value, &absent).map(drop),
+            palace.delete("plain", &WriteOptions::default()).map(drop),
+            palace.compact(CompactOptions::default()).map(drop),
+        ] {
+            let error = refused.unwrap_err();
+            assert!(matches!(error, Error::Store(StoreError::Newer { found: 2, .. })), "{error}");
+        }
+        drop(palace);
+        assert_eq!(files(copy.path()), before, "{name}");
+    }
+}
+
 #[test]
 fn it_can_be_compacted_and_reads_the_same() {
     for name in FIXTURES {
-        let (from, copy) = (fixture(name).join("palace"), tempfile::tempdir().unwrap());
-        for (path, content) in files(&from) {
-            let to = copy.path().join(path.strip_prefix(&from).unwrap());
-            std::fs::create_dir_all(to.parent().unwrap()).unwrap();
-            std::fs::write(to, content).unwrap();
-        }
+        let copy = copy_of(name);
         let palace = handle(copy.path(), "a later version");
         let before = what_is_read(&palace);
         let options = CompactOptions { adopt: true, ..CompactOptions::default() };

@@ -45,6 +45,12 @@ pub enum ManifestError {
 }
 
 impl Manifest {
+    /// Whether a newer version wrote it: what it says may be read, and nothing be written.
+    #[must_use]
+    pub fn is_newer(&self) -> bool {
+        self.format > u32::from(FORMAT_VERSION)
+    }
+
     /// A manifest of this build's format.
     #[must_use]
     pub fn new(palace: PalaceId, created_ms: i64) -> Self {
@@ -59,7 +65,8 @@ impl Manifest {
     }
 
     /// The inverse of [`Manifest::encode`]. The format is looked at first, so that whatever else a
-    /// newer version changes, the answer is [`ManifestError::Newer`].
+    /// newer version changes, the answer is [`ManifestError::Newer`]; unless that version says that readers of
+    /// this format will do.
     ///
     /// # Errors
     /// [`ManifestError`] if it is no manifest, or a newer one.
@@ -67,9 +74,11 @@ impl Manifest {
         #[derive(serde::Deserialize)]
         struct Format {
             format: u32,
+            readable_by: Option<u32>,
         }
-        let Format { format } = serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
-        if format > u32::from(FORMAT_VERSION) {
+        let Format { format, readable_by } =
+            serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
+        if readable_by.unwrap_or(format).min(format) > u32::from(FORMAT_VERSION) {
             return Err(ManifestError::Newer { found: format });
         }
         serde_json::from_slice(bytes).map_err(ManifestError::Json)
@@ -89,5 +98,9 @@ mod tests {
         assert!(matches!(Manifest::decode(b"\xff"), Err(ManifestError::Json(_))));
         let newer = br#"{"format":2,"something":"else"}"#;
         assert!(matches!(Manifest::decode(newer), Err(ManifestError::Newer { found: 2 })));
+        let readable = text.replace("\"format\":1", "\"format\":3,\"readable_by\":1");
+        assert!(Manifest::decode(readable.as_bytes()).unwrap().is_newer() && !manifest.is_newer());
+        let not = readable.replace("\"readable_by\":1", "\"readable_by\":2");
+        assert!(matches!(Manifest::decode(not.as_bytes()), Err(ManifestError::Newer { found: 3 })));
     }
 }

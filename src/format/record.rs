@@ -30,6 +30,11 @@ pub const RECORD_BYTES_MAX: usize = 8 << 20;
 /// The largest body of a record, in bytes: what the changes of one commit may have together.
 pub const BODY_BYTES_MAX: usize = RECORD_BYTES_MAX - FRAME_HEAD - CHECKSUM;
 
+/// The highest sequence number: what a signed number of 64 bits can hold, so that snapshots can.
+pub const SEQUENCE_MAX: u64 = i64::MAX.unsigned_abs();
+/// The most bytes of a segment that are read. Writers begin a new one long before.
+pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
+
 /// What a record is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -125,6 +130,9 @@ pub enum RecordError {
     /// The body does not decode although its checksum is good.
     #[error("the record's body is malformed: {0}")]
     Body(&'static str),
+    /// The file is longer than a segment can be.
+    #[error("a segment has at most {SEGMENT_BYTES_MAX} bytes; what follows is not read")]
+    Beyond,
     /// The commit is larger than a record may be.
     #[error("a commit has at most {BODY_BYTES_MAX} bytes of changes; this one has {0}")]
     TooLarge(usize),
@@ -203,9 +211,13 @@ pub fn decode(bytes: &[u8], offset: u64) -> Result<Record<'_>, RecordError> {
     if sealed[6..8] != [0, 0] {
         return Err(RecordError::Field("reserved bytes"));
     }
+    let sequence = field(12)?;
+    if sequence > SEQUENCE_MAX {
+        return Err(RecordError::Field("sequence number"));
+    }
     Ok(Record {
         kind: Kind::from_byte(sealed[5]).ok_or(RecordError::Field("kind"))?,
-        sequence: field(12)?,
+        sequence,
         offset,
         synced_upto: field(28)?,
         body: &sealed[FRAME_HEAD..],

@@ -323,6 +323,12 @@ pub fn read_from(file: &dyn File, offset: u64) -> io::Result<Vec<u8>> {
     read_between(file, offset, file.stat()?.len)
 }
 
+/// Whether opening failed because what has the name is no file: a symbolic link, a directory, a pipe, a
+/// device. Somebody put it there; no program that knows palaces does.
+pub(crate) fn is_irregular(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::InvalidInput
+}
+
 /// Reads a file from `offset` to `end`, or to its end if that comes first.
 ///
 /// ```

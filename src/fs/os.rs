@@ -63,6 +63,25 @@ fn open_at(path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     Ok(rustix::io::retry_on_intr(|| rustix::fs::openat(CWD, path, flags, mode))?)
 }
 
+/// Opens a regular file, and says how many names it has. Anything else is `InvalidInput`.
+fn open_regular(path: &Path, flags: OFlags) -> io::Result<(OwnedFd, u64)> {
+    let irregular = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
+    let fd = match open_at(path, flags | OFlags::NONBLOCK, FILE_MODE) {
+        // A pipe without a reader and a socket are the second, a directory to be written the third.
+        Err(error) => match Errno::from_io_error(&error) {
+            Some(Errno::LOOP) => return Err(irregular("a symbolic link, not a regular file")),
+            Some(Errno::NXIO | Errno::ISDIR) => return Err(irregular("not a regular file")),
+            _ => return Err(error),
+        },
+        Ok(fd) => fd,
+    };
+    let stat = rustix::fs::fstat(&fd)?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok((fd, stat.st_nlink)),
+        _ => Err(irregular("not a regular file")),
+    }
+}
+
 fn open_dir(path: &Path) -> io::Result<OwnedFd> {
     Ok(rustix::fs::open(path, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
 }
@@ -120,20 +139,22 @@ impl Fs for OsFs {
     }
 
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let fd = open_at(path, OFlags::RDONLY | OFlags::NONBLOCK, Mode::empty())?;
-        if FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode) != FileType::RegularFile {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
-        }
+        let (fd, _) = open_regular(path, OFlags::RDONLY)?;
         Ok(Box::new(OsFile(fd.into())))
     }
 
     fn open_lock(&self, path: &Path) -> io::Result<Box<dyn File>> {
-        let flags = OFlags::CREATE | OFlags::RDWR | OFlags::NONBLOCK;
-        Ok(Box::new(OsFile(open_at(path, flags, FILE_MODE)?.into())))
+        let (fd, _) = open_regular(path, OFlags::CREATE | OFlags::RDWR)?;
+        Ok(Box::new(OsFile(fd.into())))
     }
 
     fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()> {
-        let fd = open_at(path, OFlags::WRONLY | OFlags::TRUNC | OFlags::NONBLOCK, Mode::empty())?;
+        let (fd, links) = open_regular(path, OFlags::WRONLY)?;
+        // It would be cut under its other name as well, and that may be anything.
+        if links != 1 {
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it has a second name"));
+        }
+        rustix::fs::ftruncate(&fd, 0)?;
         fs::File::from(fd).write_all(note)
     }
 
@@ -238,7 +259,8 @@ fn id_file(path: &str) -> [u8; 16] {
 
 /// Lists a directory with this room for its entries. False: it took more than one call.
 fn list_with(path: &Path, room: &mut [MaybeUninit<u8>]) -> io::Result<(Vec<String>, bool)> {
-    let mut entries = RawDir::new(open_dir(path)?, room);
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY;
+    let mut entries = RawDir::new(open_at(path, flags, Mode::empty())?, room);
     let (mut names, mut calls) = (Vec::with_capacity(64), 0);
     loop {
         calls += usize::from(entries.is_buffer_empty());

@@ -1,9 +1,10 @@
-//! One raw change chunk: checked, hashed and measured without decoding its operations.
+//! One raw chunk, a change or a saved document: checked, hashed and measured without decoding its operations.
 //!
 //! Automerge neither verifies a change's checksum when it parses one, nor bounds what the run-length
 //! encoding expands to: a chunk of 119 bytes can hold a million operations. So every chunk from
-//! outside passes through [`Chunk::parse`] first, which reads nothing but lengths.
+//! outside passes through [`Chunk::parse`] or [`check_document`] first, which read nothing but lengths.
 
+use super::columns::{Bytes, Limits, measure, specs};
 use super::error::MergeError;
 use crate::format::hash::ChangeHash;
 use sha2::{Digest, Sha256};
@@ -15,15 +16,27 @@ pub const OPERATIONS_MAX: u64 = 100_000;
 pub const PREDECESSORS_MAX: u64 = 1_000_000;
 /// The most bytes of field names in one change after run-length decoding.
 pub const FIELD_NAME_BYTES_MAX: u64 = 16 << 20;
+/// The most operations in the whole history of a document that is written to. Readers take twice as many,
+/// for what was written at the same time.
+pub const HISTORY_OPERATIONS_MAX: u64 = 5_000_000;
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
+const DOCUMENT: u8 = 0;
 const CHANGE: u8 = 1;
 
-/// Columns are named by an id and a type: `id << 4 | type`. Only those whose expansion matters:
-const FIELD_NAMES: u64 = 1 << 4 | 5;
-const ACTIONS: u64 = 4 << 4 | 2;
-const PREDECESSOR_COUNTS: u64 = 7 << 4;
-const MARK_NAMES: u64 = 10 << 4 | 5;
+const CHANGE_LIMITS: Limits = Limits {
+    operations: OPERATIONS_MAX,
+    predecessors: PREDECESSORS_MAX,
+    names: FIELD_NAME_BYTES_MAX,
+};
+/// What a saved document may hold: what readers take in change by change, together.
+const DOCUMENT_LIMITS: Limits = Limits {
+    operations: READ_OPERATIONS_MAX,
+    predecessors: READ_OPERATIONS_MAX,
+    names: 64 * FIELD_NAME_BYTES_MAX,
+};
+/// The most operations that a document may have to be read.
+pub(super) const READ_OPERATIONS_MAX: u64 = 2 * HISTORY_OPERATIONS_MAX;
 
 /// What the head of a change chunk says, and how many operations follow.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,7 +60,7 @@ pub(super) fn says_change(bytes: &[u8]) -> bool {
 /// # Errors
 /// If `change` is not one whole type-1 chunk, or its checksum is wrong.
 pub fn hash_of(change: &[u8]) -> Result<ChangeHash, MergeError> {
-    split(change).map(|(hash, _)| hash)
+    split(change, CHANGE).map(|(hash, _)| hash)
 }
 
 /// The changes that a raw change builds on. Verifies as [`hash_of`] does.
@@ -55,19 +68,19 @@ pub fn hash_of(change: &[u8]) -> Result<ChangeHash, MergeError> {
 /// # Errors
 /// If `change` is not one whole type-1 chunk, or its checksum is wrong.
 pub fn deps_of(change: &[u8]) -> Result<Vec<ChangeHash>, MergeError> {
-    let (_, body) = split(change)?;
+    let (_, body) = split(change, CHANGE)?;
     deps(&mut Bytes(body)).ok_or(MergeError::NotAChange { why: "its dependencies are cut short" })
 }
 
 /// Verifies the frame of the chunk and returns its hash and its content.
-fn split(change: &[u8]) -> Result<(ChangeHash, &[u8]), MergeError> {
+fn split(change: &[u8], kind: u8) -> Result<(ChangeHash, &[u8]), MergeError> {
     let not = |why| MergeError::NotAChange { why };
     let mut rest = Bytes(change);
     if rest.take(4) != Some(&MAGIC) {
         return Err(not("the first four bytes are not Automerge's"));
     }
     let checksum = rest.take(4).ok_or(not("it ends in its checksum"))?;
-    if rest.take(1) != Some(&[CHANGE]) {
+    if rest.take(1) != Some(&[kind]) {
         return Err(not("its chunk type is not 1"));
     }
     let before_length = rest.0;
@@ -77,7 +90,7 @@ fn split(change: &[u8]) -> Result<(ChangeHash, &[u8]), MergeError> {
         return Err(not("its length is not that of the bytes given"));
     }
     let mut hasher = Sha256::new();
-    hasher.update([CHANGE]);
+    hasher.update([kind]);
     hasher.update(before_length.get(..length_bytes).unwrap_or_default());
     hasher.update(rest.0);
     let hash = ChangeHash(hasher.finalize().into());
@@ -90,7 +103,7 @@ fn split(change: &[u8]) -> Result<(ChangeHash, &[u8]), MergeError> {
 impl<'a> Chunk<'a> {
     /// Verifies the frame, reads the head and bounds what the columns expand to.
     pub fn parse(change: &'a [u8]) -> Result<Self, MergeError> {
-        let (hash, body) = split(change)?;
+        let (hash, body) = split(change, CHANGE)?;
         let cut = MergeError::NotAChange { why: "its head is cut short or not right" };
         let mut rest = Bytes(body);
         let mut head = || {
@@ -106,7 +119,9 @@ impl<'a> Chunk<'a> {
             Some(Chunk { hash, deps, actor, time_ms, message, operations: 0 })
         };
         let mut chunk = head().ok_or(cut)?;
-        chunk.operations = measure(&mut rest)?;
+        let cut = MergeError::NotAChange { why: "its columns are cut short" };
+        let columns = specs(&mut rest).and_then(|specs| rest.columns(specs)).ok_or(cut)?;
+        chunk.operations = measure(columns, &CHANGE_LIMITS)?;
         Ok(chunk)
     }
 }
@@ -117,121 +132,22 @@ fn deps(rest: &mut Bytes<'_>) -> Option<Vec<ChangeHash>> {
     Some(hashes.iter().copied().map(ChangeHash).collect())
 }
 
-/// Counts the operations, after checking everything that could expand beyond its bytes.
-fn measure(rest: &mut Bytes<'_>) -> Result<u64, MergeError> {
-    let cut = MergeError::NotAChange { why: "its columns are cut short" };
-    let columns = columns(rest).ok_or(cut.clone())?;
-    let mut operations = Total::new("operations", OPERATIONS_MAX);
-    let mut predecessors = Total::new("overwritten values", PREDECESSORS_MAX);
-    let mut names = Total::new("bytes of field names", FIELD_NAME_BYTES_MAX);
-    for (name, bytes) in columns {
-        let whole = match name {
-            ACTIONS => runs(bytes, |b| b.unsigned().map(|_| 1), 1, |n| operations.add(n)),
-            PREDECESSOR_COUNTS => runs(bytes, |b| b.unsigned(), 0, |n| predecessors.add(n)),
-            FIELD_NAMES | MARK_NAMES => {
-                runs(bytes, |b| b.prefixed().map(|s| s.len() as u64), 0, |n| names.add(n))
-            }
-            _ => Some(()),
-        };
-        for total in [&operations, &predecessors, &names] {
-            total.check()?;
+/// Checks that these bytes are one whole saved document with a right checksum, not deflated, and that it
+/// does not expand to more than readers take.
+pub(super) fn check_document(saved: &[u8]) -> Result<(), MergeError> {
+    let (_, body) = split(saved, DOCUMENT)?;
+    let mut rest = Bytes(body);
+    let mut read = || {
+        for _ in 0..rest.unsigned()? {
+            rest.prefixed()?;
         }
-        whole.ok_or(cut.clone())?;
-    }
-    Ok(operations.count)
-}
-
-fn columns<'a>(rest: &mut Bytes<'a>) -> Option<Vec<(u64, &'a [u8])>> {
-    let mut lengths = Vec::new();
-    for _ in 0..rest.unsigned()? {
-        lengths.push((rest.unsigned()?, usize::try_from(rest.unsigned()?).ok()?));
-    }
-    lengths.into_iter().map(|(name, length)| Some((name, rest.take(length)?))).collect()
-}
-
-/// Walks a run-length encoded column and reports `length × weight` of each run. `None` if the bytes
-/// end early or `report` has seen enough.
-fn runs(
-    bytes: &[u8],
-    weight: impl Fn(&mut Bytes<'_>) -> Option<u64>,
-    weight_of_null: u64,
-    mut report: impl FnMut(u64) -> Option<()>,
-) -> Option<()> {
-    let mut rest = Bytes(bytes);
-    while !rest.0.is_empty() {
-        match rest.signed()? {
-            0 => report(rest.unsigned()?.saturating_mul(weight_of_null))?,
-            run @ 1.. => report(weight(&mut rest)?.saturating_mul(run.unsigned_abs()))?,
-            literals => {
-                for _ in 0..literals.unsigned_abs() {
-                    report(weight(&mut rest)?)?;
-                }
-            }
-        }
-    }
-    Some(())
-}
-
-struct Total {
-    what: &'static str,
-    count: u64,
-    limit: u64,
-}
-
-impl Total {
-    fn new(what: &'static str, limit: u64) -> Self {
-        Total { what, count: 0, limit }
-    }
-
-    fn add(&mut self, n: u64) -> Option<()> {
-        self.count = self.count.saturating_add(n);
-        (self.count <= self.limit).then_some(())
-    }
-
-    fn check(&self) -> Result<(), MergeError> {
-        let Total { what, count, limit } = *self;
-        if count > limit { Err(MergeError::TooMany { what, count, limit }) } else { Ok(()) }
-    }
-}
-
-/// Bytes not yet read. Every read answers `None` at the end.
-struct Bytes<'a>(&'a [u8]);
-
-impl<'a> Bytes<'a> {
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    /// One LEB128 number: its low 64 bits, how many bits were written, and its last byte.
-    fn number(&mut self) -> Option<(u64, u32, u8)> {
-        let (mut value, mut bits) = (0u64, 0u32);
-        loop {
-            let byte = *self.take(1)?.first()?;
-            value |= u64::from(byte & 0x7f).checked_shl(bits).unwrap_or(0);
-            bits += 7;
-            if byte < 0x80 {
-                return Some((value, bits, byte));
-            }
-            if bits >= 70 {
-                return None;
-            }
-        }
-    }
-
-    fn unsigned(&mut self) -> Option<u64> {
-        self.number().map(|(value, ..)| value)
-    }
-
-    fn signed(&mut self) -> Option<i64> {
-        let (value, bits, last) = self.number()?;
-        let sign = if last & 0x40 == 0 { 0 } else { u64::MAX.checked_shl(bits).unwrap_or(0) };
-        Some((value | sign).cast_signed())
-    }
-
-    fn prefixed(&mut self) -> Option<&'a [u8]> {
-        let length = usize::try_from(self.unsigned()?).ok()?;
-        self.take(length)
-    }
+        let heads = usize::try_from(rest.unsigned()?).ok()?;
+        rest.take(heads.checked_mul(32)?)?;
+        let (changes, operations) = (specs(&mut rest)?, specs(&mut rest)?);
+        Some((rest.columns(changes)?, rest.columns(operations)?))
+    };
+    let cut = MergeError::NotAChange { why: "it is cut short or not right" };
+    let (changes, operations) = read().ok_or(cut)?;
+    measure(changes, &DOCUMENT_LIMITS)?;
+    measure(operations, &DOCUMENT_LIMITS).map(drop)
 }

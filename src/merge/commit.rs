@@ -1,8 +1,9 @@
 //! From a plan to a change: the actor, the transaction, the bytes.
 
+use super::chunk::HISTORY_OPERATIONS_MAX;
 use super::doc::Doc;
 use super::error::MergeError;
-use super::intake::check_counter;
+use super::intake::{check_counter, check_history};
 use super::message::ChangeKind;
 use super::plan::{Plan, Step, hydrated_map};
 use super::write::{Hashes, NewChange, Stamp};
@@ -88,7 +89,8 @@ impl Doc {
         new_change(&self.am, &hash)
     }
 
-    /// Sets the actor, after checking that its operations will have counters within bounds.
+    /// Sets the actor, after checking that its operations will have counters, and the document a history,
+    /// within bounds.
     pub(super) fn prepare(
         &mut self,
         stamp: &Stamp<'_>,
@@ -101,6 +103,7 @@ impl Doc {
         };
         let now = end(&heads);
         check_counter(base.map_or(now, end), now + 1, super::OPERATIONS_MAX)?;
+        check_history(self.history_operations(), HISTORY_OPERATIONS_MAX)?;
         let actor = self.free_actor(stamp, base);
         self.am.set_actor(actor);
         Ok(())

@@ -1,6 +1,6 @@
 //! One document: the changes it consists of, and questions about them.
 
-use super::chunk::says_change;
+use super::chunk::{check_document, says_change};
 use super::error::MergeError;
 use super::intake::Waiting;
 use super::message::{ChangeKind, Message, Written};
@@ -114,6 +114,7 @@ impl Doc {
             let waits = || not("a change that depends on another".to_owned());
             return doc.waiting.is_empty().then_some(doc).ok_or_else(waits);
         }
+        check_document(saved).map_err(|error| not(error.to_string()))?;
         let loaded = catch_unwind(AssertUnwindSafe(|| Automerge::load(saved)));
         let am = match loaded {
             Ok(Ok(am)) => am,

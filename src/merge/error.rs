@@ -40,6 +40,17 @@ pub enum MergeError {
         /// How much there may be.
         limit: u64,
     },
+    /// The document's history would hold more operations than a document can have.
+    #[error(
+        "a document has at most {limit} operations in its whole history, and this change would make it \
+         {count}: write what it shows to a document of another key"
+    )]
+    HistoryTooLong {
+        /// How many there would be.
+        count: u64,
+        /// How many there may be.
+        limit: u64,
+    },
     /// The operation counter runs ahead of the changes that it builds on.
     #[error("operation counter {start} is too far ahead: the changes before it end at {before}")]
     CounterTooFar {

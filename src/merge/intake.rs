@@ -1,10 +1,10 @@
 //! Taking in changes from outside: in any order, repeated, damaged or hostile.
 
-use super::chunk::Chunk;
+use super::chunk::{Chunk, READ_OPERATIONS_MAX};
 use super::doc::{Doc, hashes, native, panic_message};
 use super::error::MergeError;
 use crate::format::hash::ChangeHash;
-use automerge::{Automerge, Change};
+use automerge::{Automerge, Change, ReadDoc};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
@@ -20,6 +20,7 @@ pub(super) struct Waiting {
     pub bytes: Vec<u8>,
     pub deps: Vec<ChangeHash>,
     pub actor: Vec<u8>,
+    pub operations: u64,
 }
 
 /// What became of the changes given to [`Doc::apply`].
@@ -94,8 +95,9 @@ impl Doc {
         for bytes in changes {
             match Chunk::parse(bytes) {
                 Ok(chunk) if self.contains(&chunk.hash) => {}
-                Ok(Chunk { hash, deps, actor, .. }) => {
-                    let waiting = || Waiting { bytes: bytes.to_vec(), deps, actor: actor.to_vec() };
+                Ok(Chunk { hash, deps, actor, operations, .. }) => {
+                    let (bytes, actor) = (bytes.to_vec(), actor.to_vec());
+                    let waiting = || Waiting { bytes, deps, actor, operations };
                     self.waiting.entry(hash).or_insert_with(waiting);
                 }
                 Err(error) => applied.rejected.push((super::hash_of(bytes).ok(), error)),
@@ -130,10 +132,11 @@ impl Doc {
     }
 
     fn apply_ready(&mut self, safety: Safety, applied: &mut Applied) {
-        let mut batch = Vec::new();
+        let (mut batch, mut total) = (Vec::new(), self.history_operations());
         for hash in self.in_causal_order() {
             let Some(waiting) = self.waiting.get(&hash) else { continue };
-            match decode(&waiting.bytes) {
+            total += waiting.operations;
+            match check_history(total, READ_OPERATIONS_MAX).and_then(|()| decode(&waiting.bytes)) {
                 Ok(change) => batch.push(Ready { hash, change }),
                 Err(error) => {
                     self.waiting.remove(&hash);
@@ -231,6 +234,11 @@ impl Doc {
         fitting
     }
 
+    /// How many operations the document holds: deletions are not counted.
+    pub(super) fn history_operations(&self) -> u64 {
+        self.am.stats().num_ops
+    }
+
     fn max_op(&self, hash: &ChangeHash) -> Option<u64> {
         self.am.get_change_meta_by_hash(&native(hash)).map(|meta| meta.max_op)
     }
@@ -295,6 +303,14 @@ pub(super) fn check_counter(before: u64, start: u64, operations: u64) -> Result<
         return Err(MergeError::CounterTooFar { start, before });
     }
     Ok(())
+}
+
+/// The bound of a whole history: many small changes can be as much as a large one.
+pub(super) fn check_history(count: u64, limit: u64) -> Result<(), MergeError> {
+    match count > limit {
+        true => Err(MergeError::HistoryTooLong { count, limit }),
+        false => Ok(()),
+    }
 }
 
 fn end_of(change: &Change) -> u64 {

@@ -23,6 +23,7 @@
 //! name. Times are milliseconds since 1970.
 
 mod chunk;
+mod columns;
 mod commit;
 mod counter;
 mod doc;
@@ -46,7 +47,10 @@ mod write;
 mod tests;
 
 pub use automerge;
-pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
+pub use chunk::{
+    FIELD_NAME_BYTES_MAX, HISTORY_OPERATIONS_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of,
+    hash_of,
+};
 pub use doc::{ChangeInfo, Doc};
 pub use error::MergeError;
 pub use explain::explain;

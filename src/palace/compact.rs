@@ -326,21 +326,29 @@ fn compact_locked(
     pace: Pace,
 ) -> Result<CompactReport> {
     let sealed = seal_dead(root, options.adopt)?;
-    let (inputs, mut report) = Inputs::find(root, palace, options)?;
+    let (mut inputs, mut report) = Inputs::find(root, palace, options)?;
     stop::at!("compact.listed");
     report.sealed = sealed.sealed.len();
     let left_open = |(segment, reason)| LeftOpen { segment, reason };
     report.left_open = sealed.left.into_iter().map(left_open).collect();
     report.cleared = inputs.clear_superseded(root)? + retire::purge(root)?;
-    if inputs.is_worth_it() {
+    while inputs.is_worth_it() {
+        let folded = match fold(root, palace, &inputs, &BTreeSet::new(), pace) {
+            Ok(folded) => folded,
+            // One bad file must not stop compaction for good.
+            Err(error) => {
+                inputs.leave_out_culprits(root, error, &mut report.skipped)?;
+                continue;
+            }
+        };
         inputs.count(&mut report);
-        let folded = fold(root, palace, &inputs, &BTreeSet::new(), pace)?;
         publish(root, &inputs, &folded)?;
         let path = root.file(SNAP, &filename::snapshot(folded.meta.snapshot));
         report.bytes_after = root.fs().stat(&path).at("look at", &path)?.len;
         report.published = Some(folded.meta.snapshot);
         report.documents = folded.meta.documents;
         report.commits = folded.meta.commits;
+        break;
     }
     Ok(report)
 }

@@ -14,7 +14,7 @@ use crate::format::key::Key;
 use crate::format::record::Entry;
 use crate::fs::{At, stop};
 use crate::merge::{self, Written};
-use crate::snapshot::{Builder, LogRow, Meta, Snapshot};
+use crate::snapshot::{Builder, LogRow, Meta, Snapshot, SnapshotError};
 use crate::store::follow::open_snapshot;
 use crate::store::retire;
 use crate::store::root::Root;
@@ -185,8 +185,9 @@ fn add_log(
         }
         // Damage can hide commits of a log; nothing else would notice.
         if count != snapshot.meta().commits {
-            let what = format!("commits of snapshot {}", snapshot.id());
-            return Err(Error::Unverified { what });
+            let what = format!("its log holds {count} commits of {}", snapshot.meta().commits);
+            let (snapshot, key, source) = (snapshot.id(), None, None);
+            return Err(SnapshotError::Damaged { snapshot, key, what, source }.into());
         }
     }
     Ok(())

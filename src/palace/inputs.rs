@@ -3,12 +3,13 @@
 //! Invariant: an input that was not read whole, is damaged, or belongs to somebody else is none. Listed
 //! in the direction in which data moves, so that what is missing in one place is found in the next.
 
-use super::Result;
 use super::compact::{CompactOptions, CompactReport, Extent, Skipped};
 use super::policy::{self, Candidate};
+use super::state::check_row;
+use super::{Error, Result};
 use crate::format::filename::{self, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, stop};
+use crate::fs::{At, is_irregular, stop};
 use crate::segment::reader::{Commit, Reader};
 use crate::snapshot::Snapshot;
 use crate::store::follow::open_snapshot;
@@ -122,6 +123,46 @@ impl Inputs {
         Ok(all)
     }
 
+    /// After a failure: leaves out the snapshots that it is the fault of. They stay where they are, and are
+    /// read like before.
+    ///
+    /// # Errors
+    /// The failure itself, if it is nobody's fault.
+    pub fn leave_out_culprits(
+        &mut self,
+        root: &Root,
+        error: Error,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<()> {
+        let culprits: HashSet<_> =
+            self.live.iter().map(|s| s.id()).filter(|id| self.is_culprit(*id, &error)).collect();
+        if culprits.is_empty() {
+            return Err(error);
+        }
+        for id in &culprits {
+            let (name, reason) = (filename::snapshot(*id), super::chain(&error));
+            let path = root.file(SNAP, &name);
+            retire::quarantine(root, &path, &name, &reason)?;
+            skipped.push(Skipped { path, reason });
+        }
+        self.live.retain(|snapshot| !culprits.contains(&snapshot.id()));
+        self.snapshots.retain(|snapshot| !culprits.contains(&snapshot.id()));
+        Ok(())
+    }
+
+    fn is_culprit(&self, id: SnapshotId, error: &Error) -> bool {
+        let key = match error {
+            Error::Snapshot(error) | Error::Store(StoreError::Snapshot(error)) => {
+                return error.is_of_the_file() && error.snapshot() == id;
+            }
+            Error::Document { key, .. } | Error::View { key, .. } => key,
+            _ => return false,
+        };
+        let snapshot = self.live.iter().find(|snapshot| snapshot.id() == id);
+        let row = snapshot.and_then(|snapshot| snapshot.get(key.as_str()).ok()).flatten();
+        row.is_some_and(|row| check_row(&row).is_err())
+    }
+
     /// A lone snapshot is not worth being written again.
     pub fn is_worth_it(&self) -> bool {
         !self.segments.is_empty() || self.snapshots.len() > 1
@@ -209,6 +250,10 @@ fn read_segment(
     let file = match root.fs().open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if is_irregular(&error) => {
+            skipped.push(Skipped { path, reason: error.to_string() });
+            return Ok(None);
+        }
         Err(error) => Err(error).at("open", &path)?,
     };
     let mut reader = Reader::new(id, &path, file);

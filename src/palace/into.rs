@@ -148,6 +148,9 @@ impl Gathered {
             tracing::error!(%error, "a snapshot cannot be read");
             return Err(Error::Damaged { path, offset: 0 });
         }
+        if let Some(path) = follower.irregular().next() {
+            return Err(Error::Damaged { path: path.to_owned(), offset: 0 });
+        }
         let snapshots = follower.snapshots();
         self.inputs.snapshots.extend(snapshots);
         for followed in follower.into_segments() {

@@ -184,13 +184,7 @@ impl Palace {
     }
 
     fn writable(&self) -> Result<()> {
-        match self.read_only() {
-            None => Ok(()),
-            Some(reason) => {
-                let path = self.path().to_owned();
-                Err(StoreError::ReadOnly { path, reason }.into())
-            }
-        }
+        Ok(self.root().check_writable()?)
     }
 
     /// The state, after a rescan that began after this call did. One rescan serves all callers that

@@ -11,7 +11,7 @@ use super::{Error, Result};
 use crate::format::hash::Heads;
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::key::Key;
-use crate::merge::{Doc, View};
+use crate::merge::{Doc, MergeError, View};
 use crate::snapshot::{Row, Snapshot, ViewRow};
 use crate::store::follow::Follower;
 use crate::store::log::{Log, Ticket};
@@ -292,7 +292,17 @@ pub fn doc_of_rows(rows: &[Row], key: &Key) -> Result<Doc> {
 }
 
 fn load_row(row: &Row, key: &Key) -> Result<Doc> {
-    Doc::load(&row.document).map_err(|source| Error::Document { key: key.clone(), source })
+    let loaded = Doc::load(&row.document).and_then(|doc| match doc.heads() == row.heads {
+        true => Ok(doc),
+        false => Err(MergeError::NotADocument { why: "it is of another version".to_owned() }),
+    });
+    loaded.map_err(|source| Error::Document { key: key.clone(), source })
+}
+
+/// Whether a row that is as its snapshot's builder wrote it is also what it should be.
+pub fn check_row(row: &Row) -> Result<()> {
+    parse_view(&row.view, &row.key)?;
+    load_row(row, &row.key).map(drop)
 }
 
 fn report(

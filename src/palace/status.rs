@@ -5,7 +5,7 @@ use super::{Palace, Result};
 use crate::format::filename::{self, OPEN, SEALED, SNAP, TRASH};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, class};
+use crate::fs::{At, class, is_irregular};
 use crate::merge::explain;
 use crate::segment::reader::{Commit, Reader};
 use crate::store::lock::{Holder, compaction_holder};
@@ -320,7 +320,9 @@ fn segment(
     let path = root.file(directory, name);
     let file = match root.fs().open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound || is_irregular(&error) => {
+            return Ok(None);
+        }
         Err(error) => Err(error).at("open", &path)?,
     };
     let state = match directory {

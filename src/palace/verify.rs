@@ -3,9 +3,9 @@
 //! Tells damage (bytes that were on disk and are not good now) from a torn tail (a write that a crash
 //! cut short, which nobody was promised) and from changes that wait for another that is missing.
 
-use super::state::{doc_of_rows, rows};
+use super::state::{check_row, doc_of_rows, rows};
 use super::tail::Tail;
-use super::{Palace, Result};
+use super::{Error, Palace, Result};
 use crate::format::filename;
 use crate::format::filename::{OPEN, SEALED, SNAP};
 use crate::format::hash::ChangeHash;
@@ -162,6 +162,10 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
         check_segment(&follower, &followed.reader, &mut found);
     }
     check_names(root, &follower, &mut found)?;
+    for path in follower.irregular() {
+        let what = "a symbolic link, or no file at all, has the name of a segment; it is not read";
+        found.note(path.to_owned(), None, Severity::Problem, what.to_owned());
+    }
     for (id, error) in follower.unreadable() {
         let path = root.file(SNAP, &filename::snapshot(id));
         found.note(path, None, Severity::Problem, error.to_string());
@@ -284,11 +288,18 @@ fn check_snapshot(
     let mut after: Option<String> = None;
     loop {
         // What cannot be read was reported just now.
-        let Ok(page) = snapshot.scan("", after.as_deref(), 1_000) else { return Ok(()) };
+        let Ok(page) = snapshot.rows_after(after.as_deref(), 1_000) else { return Ok(()) };
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.key.as_str().to_owned());
         found.documents += page.len() as u64;
-        suspects.extend(page.into_iter().filter(|row| row.incomplete).map(|row| row.key));
+        for row in page {
+            if let Err(error) = check_row(&row) {
+                let what = format!("{} in {}: {}", row.key, path.display(), super::chain(&error));
+                found.document(&row.key, Vec::new(), what);
+            } else if !row.waiting.is_empty() {
+                suspects.insert(row.key);
+            }
+        }
     }
 }
 
@@ -298,8 +309,12 @@ fn check_document(
     tail: &Tail,
     found: &mut Verification,
 ) -> Result<()> {
-    let rows = rows(snapshots, key)?;
-    let mut doc = doc_of_rows(&rows, key)?;
+    // What is wrong with a row was reported with its snapshot.
+    let rows = match rows(snapshots, key) {
+        Err(Error::Snapshot(error)) if error.is_of_the_file() => return Ok(()),
+        found => found?,
+    };
+    let Ok(mut doc) = doc_of_rows(&rows, key) else { return Ok(()) };
     let changes = tail.changes(key.as_str());
     found.documents += u64::from(!changes.is_empty());
     let kept = rows.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));

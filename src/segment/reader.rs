@@ -3,7 +3,7 @@
 use super::SegmentError;
 use crate::format::header::{Header, decode_footer};
 use crate::format::id::SegmentId;
-use crate::format::record::{Kind, Record, RecordError, decode_commit};
+use crate::format::record::{Kind, Record, RecordError, SEGMENT_BYTES_MAX, decode_commit};
 use crate::format::scan::{Region, Scan, scan};
 use crate::fs::{At, File, Fs, read_between};
 use bytes::Bytes;
@@ -64,6 +64,8 @@ pub struct Reader {
     regions: Vec<Region>,
     /// Records with a good checksum whose body is not what it should be.
     malformed: Vec<Region>,
+    /// What is not even looked at.
+    beyond: Option<Region>,
     /// Commits before `valid_upto`, and all commits.
     commits_valid: u64,
     commits: u64,
@@ -88,6 +90,7 @@ impl Reader {
             given: HashSet::new(),
             regions: Vec::new(),
             malformed: Vec::new(),
+            beyond: None,
             commits_valid: 0,
             commits: 0,
             settled: false,
@@ -125,7 +128,7 @@ impl Reader {
 
     fn read_window(&mut self, window: &mut [u8]) -> Result<Room, SegmentError> {
         let start = self.valid_upto;
-        if start >= self.length {
+        if start >= self.length.min(SEGMENT_BYTES_MAX) {
             return Ok(Room::Empty);
         }
         let count = self.file.read_at(window, start).at("read", &self.path)?;
@@ -161,8 +164,16 @@ impl Reader {
 
     fn read_tail(&mut self, length: u64) -> Result<Vec<Commit>, SegmentError> {
         let start = self.valid_upto;
-        let bytes = read_between(&*self.file, start, length).at("read", &self.path)?;
-        self.length = start + bytes.len() as u64;
+        // Its length is somebody's word: a file may say that it has a terabyte, and have nothing.
+        let end = length.min(SEGMENT_BYTES_MAX);
+        let bytes = read_between(&*self.file, start, end).at("read", &self.path)?;
+        let beyond = (length > end).then(|| Region {
+            bytes: end..length,
+            damaged: true,
+            reason: RecordError::Beyond,
+        });
+        self.beyond = beyond;
+        self.length = if self.beyond.is_some() { length } else { start + bytes.len() as u64 };
         Ok(self.take_all(start, scan(&bytes, start)))
     }
 
@@ -265,12 +276,12 @@ impl Reader {
     /// Whether its owner sealed it and every commit that its footer counts was read.
     #[must_use]
     pub fn whole(&self) -> bool {
-        self.footer == Some(self.commits) && self.regions.is_empty() && self.malformed.is_empty()
+        self.footer == Some(self.commits) && self.regions().next().is_none()
     }
 
     /// What of it is in no record, as of the last read: torn or damaged.
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
-        self.regions.iter().chain(&self.malformed)
+        self.regions.iter().chain(&self.malformed).chain(&self.beyond)
     }
 
     /// The damaged ones among [`Reader::regions`]: bytes that were once on disk and are not good. The

@@ -105,6 +105,22 @@ pub enum SnapshotError {
 }
 
 impl SnapshotError {
+    /// Which snapshot it is about.
+    pub(crate) fn snapshot(&self) -> SnapshotId {
+        match self {
+            Self::Damaged { snapshot, .. }
+            | Self::Newer { snapshot, .. }
+            | Self::NotASnapshot { snapshot, .. }
+            | Self::WrongId { expected: snapshot, .. }
+            | Self::Open { snapshot, .. }
+            | Self::Read { snapshot, .. }
+            | Self::Build { snapshot, .. }
+            | Self::NotEmpty { snapshot }
+            | Self::Unordered { snapshot, .. }
+            | Self::TooLarge { snapshot, .. } => *snapshot,
+        }
+    }
+
     /// Whether the file is to blame, so that it will be no better for being read again. Otherwise it is
     /// the machine: no file handle left, an I/O error.
     pub(crate) fn is_of_the_file(&self) -> bool {

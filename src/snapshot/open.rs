@@ -38,7 +38,10 @@ impl Snapshot {
     pub fn open(source: Source<'_>, id: SnapshotId) -> Result<Self, SnapshotError> {
         let io_error = |source| SnapshotError::Open { snapshot: id, source };
         let (header, length) = match &source {
-            Source::Path(path) => header_of_file(path).map_err(io_error)?,
+            Source::Path(path) => {
+                check_regular(id, path)?;
+                header_of_file(path).map_err(io_error)?
+            }
             Source::Bytes(bytes) => (bytes.first_chunk::<HEADER>().copied(), bytes.len() as u64),
         };
         check_header(id, header.as_ref(), length)?;
@@ -60,11 +63,18 @@ fn damaged(snapshot: SnapshotId, what: String) -> SnapshotError {
     SnapshotError::Damaged { snapshot, key: None, what, source: None }
 }
 
-fn header_of_file(path: &Path) -> io::Result<(Option<[u8; HEADER]>, u64)> {
-    // Asked by name first: opening a pipe would wait for its other end.
-    if !std::fs::metadata(path)?.is_file() {
-        return Err(io::Error::new(io::ErrorKind::InvalidInput, "not a regular file"));
+fn check_regular(id: SnapshotId, path: &Path) -> Result<(), SnapshotError> {
+    // Asked by name first: opening a pipe would wait for its other end. SQLite would follow a link.
+    let found = std::fs::symlink_metadata(path);
+    let found = found.map_err(|source| SnapshotError::Open { snapshot: id, source })?;
+    if found.is_file() {
+        return Ok(());
     }
+    let what = if found.is_symlink() { "a symbolic link" } else { "not a regular file" };
+    Err(SnapshotError::NotASnapshot { snapshot: id, what: what.to_owned() })
+}
+
+fn header_of_file(path: &Path) -> io::Result<(Option<[u8; HEADER]>, u64)> {
     let mut file = File::open(path)?;
     let length = file.metadata()?.len();
     let mut header = [0; HEADER];

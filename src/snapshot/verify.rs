@@ -9,7 +9,7 @@ use rusqlite::Connection;
 /// How many commits are read at a time.
 const PAGE: usize = 1000;
 
-/// How many problems SQLite lists before it stops.
+/// How many problems are listed before it is given up.
 const PROBLEMS: u32 = 100;
 
 impl Snapshot {
@@ -21,7 +21,14 @@ impl Snapshot {
         let mut problems = Vec::new();
         for number in 1..=self.count() {
             note(&mut problems, self.verify_document(number))?;
+            // How many documents there are is only what it says.
+            if problems.len() >= PROBLEMS as usize {
+                problems.push(self.damaged(None, "there is more of this, and it is not listed"));
+                break;
+            }
         }
+        // Of more documents than it says that it has, no more are listed.
+        note(&mut problems, self.keys().map(drop))?;
         note(&mut problems, self.verify_log())?;
         note(&mut problems, self.verify_index())?;
         note(&mut problems, self.verify_pages())?;

@@ -12,12 +12,12 @@ use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, read_from};
+use crate::fs::{At, is_irregular, read_from};
 use crate::segment::reader::{Commit, ForeignSync, Reader};
 use crate::snapshot::{Snapshot, SnapshotError, Source};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 /// A snapshot that could not be opened is tried again after this time, in milliseconds.
@@ -101,6 +101,8 @@ pub struct Follower {
     gone: HashSet<SegmentId>,
     snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
     unreadable: BTreeMap<SnapshotId, (SnapshotError, i64)>,
+    /// What has the name of a segment and is no file, as it was found so far.
+    irregular: BTreeSet<PathBuf>,
     listings: Listings,
     /// What a rescan that failed had found before.
     found: News,
@@ -117,6 +119,7 @@ impl Follower {
             gone: HashSet::new(),
             snapshots: BTreeMap::new(),
             unreadable: BTreeMap::new(),
+            irregular: BTreeSet::new(),
             listings: Listings::default(),
             found: News::default(),
         }
@@ -205,11 +208,22 @@ impl Follower {
             None => match self.root.fs().open(&path) {
                 Ok(file) => Reader::new(id, &path, file),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Err(error) if is_irregular(&error) => {
+                    self.note_irregular(path, &error);
+                    return Ok(());
+                }
                 Err(error) => Err(error).at("open", &path)?,
             },
         };
         self.segments.insert((id, sealed), Followed { reader, sealed });
         Ok(())
+    }
+
+    /// No writer ever gave this name to such a thing, so nothing that was acknowledged can be in it.
+    fn note_irregular(&mut self, path: PathBuf, error: &std::io::Error) {
+        if self.irregular.insert(path.clone()) {
+            tracing::warn!(path = %path.display(), %error, "a segment's name on what is none");
+        }
     }
 
     /// A name that vanishes between listing and opening was superseded by one that may be missing in
@@ -326,8 +340,11 @@ impl Follower {
     /// The snapshots that newer ones have not superseded, oldest first.
     #[must_use]
     pub fn snapshots(&self) -> Vec<Arc<Snapshot>> {
+        // What another palace's snapshot says of ours is not believed.
+        let ours = |s: &&Arc<Snapshot>| Some(s.meta().palace) == self.root.palace();
+        let ours = self.snapshots.values().filter(ours);
         let superseded: HashSet<_> =
-            self.snapshots.values().flat_map(|s| s.meta().supersedes.iter().copied()).collect();
+            ours.flat_map(|s| s.meta().supersedes.iter().copied()).collect();
         let live = self.snapshots.iter().filter(|(id, _)| !superseded.contains(id));
         let mut live: Vec<_> = live.map(|(_, snapshot)| snapshot.clone()).collect();
         live.sort_by_key(|snapshot| (snapshot.meta().created_ms, snapshot.meta().snapshot));
@@ -342,6 +359,11 @@ impl Follower {
     /// Snapshots that cannot be read, and why.
     pub fn unreadable(&self) -> impl Iterator<Item = (SnapshotId, &SnapshotError)> {
         self.unreadable.iter().map(|(id, (error, _))| (*id, error))
+    }
+
+    /// What has the name of a segment and is a symbolic link, a directory, a pipe …: it is not read.
+    pub fn irregular(&self) -> impl Iterator<Item = &Path> {
+        self.irregular.iter().map(PathBuf::as_path)
     }
 
     /// Gives the segments away.

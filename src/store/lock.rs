@@ -7,7 +7,7 @@
 use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{CAS, LOCK};
-use crate::fs::{At, File, class, read_from};
+use crate::fs::{At, File, class, read_between};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,9 @@ pub const CAS_WAIT: Duration = Duration::from_secs(2);
 
 /// So many times in a row a lock that nobody holds may be missed because somebody asks who holds it.
 const ASKED_AT_MOST: u32 = 100;
+
+/// The most that is read of what is written in a lock, in bytes.
+const NOTE_BYTES_MAX: u64 = 4 << 10;
 
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
@@ -135,7 +138,7 @@ pub fn compaction_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
     if !file.is_locked().at("ask for the lock of", &path)? {
         return Ok(None);
     }
-    let text = read_from(&*file, 0).at("read", &path)?;
+    let text = read_between(&*file, 0, NOTE_BYTES_MAX).at("read", &path)?;
     let unknown = || Holder {
         resource: "compaction".to_owned(),
         holder: "unknown".to_owned(),

@@ -44,6 +44,10 @@ pub enum Durability {
 /// How long a buffered commit may wait for its sync, in milliseconds.
 pub const BUFFERED_MS: u64 = 1_000;
 
+/// A turn of writing ends with the commit that makes it this long, in bytes. So no segment, not even one that
+/// starts with what another could not keep, comes near to `SEGMENT_BYTES_MAX`.
+const TURN_BYTES: usize = 16 << 20;
+
 /// A place in this instance's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
@@ -211,7 +215,7 @@ impl Log {
         // Nobody waits for an instance that does not exist.
         let Some(instance) = inner.instance else { return inner };
         inner.leading = true;
-        let batch = std::mem::take(&mut inner.queue);
+        let batch = inner.take_batch();
         inner.in_turn = batch.last().map_or(inner.written, |queued| queued.sequence);
         let mut turn = Turn {
             root: &self.root,
@@ -320,6 +324,19 @@ impl Inner {
             }
             Some(Failure { source, .. }) => Err(StoreError::NotWritten { source: source.clone() }),
         }
+    }
+
+    /// What the next turn writes: a segment must not become longer than readers read.
+    fn take_batch(&mut self) -> Vec<Queued> {
+        let mut bytes = 0;
+        let fits = |queued: &&Queued| {
+            let before = bytes;
+            bytes += queued.body.len();
+            before < TURN_BYTES
+        };
+        let count = self.queue.iter().take_while(fits).count();
+        let later = self.queue.split_off(count);
+        std::mem::replace(&mut self.queue, later)
     }
 
     /// What was queued meanwhile may depend on what failed, so it fails too.

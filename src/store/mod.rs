@@ -75,7 +75,7 @@ pub enum StoreError {
     },
     /// A newer version of this program wrote the palace.
     #[error(
-        "the palace at {} is of format {found}; this version reads up to {}: please upgrade crdt-palace",
+        "the palace at {} is of format {found}; this version is made for up to {}: please upgrade crdt-palace",
         path.display(), crate::format::FORMAT_VERSION
     )]
     Newer {

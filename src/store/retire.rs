@@ -7,7 +7,7 @@ use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{self, QUARANTINE, SNAP, TMP, TRASH};
 use crate::format::id::SnapshotId;
-use crate::fs::{At, exists, read_from, stop};
+use crate::fs::{At, exists, is_irregular, read_from, stop};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -15,6 +15,10 @@ use std::path::Path;
 pub const TRASH_MS: i64 = 24 * 60 * 60 * 1000;
 /// How old a file in `tmp/` must be before it counts as left behind, in milliseconds: an hour.
 pub const TMP_MS: i64 = 60 * 60 * 1000;
+
+/// The longest file that is copied to `quarantine/`, in bytes: a damaged one may claim any length, and the
+/// disk is not to be filled with its zeros.
+pub const QUARANTINE_BYTES_MAX: u64 = 64 << 20;
 
 /// Puts the content of a file in `tmp/` on disk.
 ///
@@ -88,7 +92,10 @@ pub fn purge(root: &Root) -> Result<usize, StoreError> {
 fn remove(root: &Root, path: &Path) -> Result<bool, StoreError> {
     match root.fs().remove(path) {
         Ok(()) => Ok(true),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        // No compaction made a directory there.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::IsADirectory) => {
+            Ok(false)
+        }
         Err(error) => Ok(Err(error).at("remove", path)?),
     }
 }
@@ -101,7 +108,9 @@ fn remove(root: &Root, path: &Path) -> Result<bool, StoreError> {
 pub fn left_behind(root: &Root, path: &Path, now_ms: i64) -> Result<bool, StoreError> {
     let file = match root.fs().open(path) {
         Ok(file) => file,
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        Err(error) if error.kind() == ErrorKind::NotFound || is_irregular(&error) => {
+            return Ok(false);
+        }
         Err(error) => Err(error).at("open", path)?,
     };
     match root.fs().modified(path) {
@@ -113,7 +122,8 @@ pub fn left_behind(root: &Root, path: &Path, now_ms: i64) -> Result<bool, StoreE
 }
 
 /// Copies a damaged file to `quarantine/`, with a report beside it. The file itself stays where it is.
-/// A file that was copied before is not copied again.
+/// A file that was copied before is not copied again; of one that is very long, or none, there is only the
+/// report.
 ///
 /// # Errors
 /// What the system says.
@@ -122,9 +132,16 @@ pub fn quarantine(root: &Root, path: &Path, name: &str, report: &str) -> Result<
     if exists(root.fs(), &text).at("look for", &text)? {
         return Ok(());
     }
-    let file = root.fs().open(path).at("open", path)?;
-    let content = read_from(&*file, 0).at("read", path)?;
-    place(root, &copy, &content)?;
+    match root.fs().open(path) {
+        Err(error) if is_irregular(&error) => {}
+        opened => {
+            let file = opened.at("open", path)?;
+            if file.stat().at("look at", path)?.len <= QUARANTINE_BYTES_MAX {
+                let content = read_from(&*file, 0).at("read", path)?;
+                place(root, &copy, &content)?;
+            }
+        }
+    }
     place(root, &text, report.as_bytes())
 }
 

@@ -7,7 +7,7 @@ use super::StoreError;
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
-use crate::fs::{At, Fs, Stat, class, exists, read_from, stop};
+use crate::fs::{At, Fs, Stat, class, exists, read_between, stop};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// Why a palace is open read-only.
 const ASKED: &str = "it was opened read-only";
+const NEWER: &str = "a newer version wrote it; upgrade crdt-palace";
 const NOT_OWNER: &str = "only the owner of the directory writes or compacts; run as that user";
+
+/// No `palace.json` is longer, in bytes. Its length is somebody's word: no more is read.
+const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 
 /// An opened palace directory.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ type Seen = (Stat, i64);
 struct Known {
     /// Which palace it says this is, or said.
     palace: Option<PalaceId>,
+    /// The format that it names, if that is newer than ours and can be read all the same.
+    newer: Option<u32>,
     /// Which file it is. It never changes, so another file, length or time means another palace.
     file: Option<Seen>,
 }
@@ -77,7 +83,8 @@ impl Root {
     }
 
     fn learn(&self, (manifest, file): (Manifest, Seen)) -> PalaceId {
-        *self.known() = Known { palace: Some(manifest.palace), file: Some(file) };
+        let newer = manifest.is_newer().then_some(manifest.format);
+        *self.known() = Known { palace: Some(manifest.palace), newer, file: Some(file) };
         manifest.palace
     }
 
@@ -88,7 +95,8 @@ impl Root {
             return Ok(Some(read));
         }
         let not_a_palace = || StoreError::NotAPalace { path: self.path.clone() };
-        match self.fs.list(&self.path) {
+        // The palace itself may be a symbolic link. What is in it may not: `Fs::list` follows none.
+        match self.fs.list(&self.path.join(".")) {
             Ok(names) if names.iter().all(|name| name == TMP) => Ok(None),
             // Another process has made it since this one looked.
             Ok(names) if names.iter().any(|name| name == MANIFEST) => {
@@ -112,7 +120,7 @@ impl Root {
             }
             Err(error) => return Ok(Err(error).at("open", &path)?),
         };
-        let bytes = read_from(&*file, 0).at("read", &path)?;
+        let bytes = read_between(&*file, 0, MANIFEST_BYTES_MAX).at("read", &path)?;
         match Manifest::decode(&bytes) {
             Ok(manifest) => Ok(Some((manifest, modified))),
             Err(ManifestError::Newer { found }) => {
@@ -128,9 +136,7 @@ impl Root {
     /// # Errors
     /// [`StoreError::ReadOnly`], [`StoreError::Replaced`], or what the system says.
     pub fn ensure_created(&self) -> Result<PalaceId, StoreError> {
-        if let Some(reason) = self.read_only {
-            return Err(StoreError::ReadOnly { path: self.path.clone(), reason });
-        }
+        self.check_writable()?;
         self.still_there()?;
         let whole = DIRECTORIES.iter().all(|name| self.fs.stat(&self.path.join(name)).is_ok());
         if let Known { palace: Some(palace), file: Some(_) } = *self.known()
@@ -149,6 +155,10 @@ impl Root {
         self.create_directory(&self.path.join(TMP))?;
         stop::at!("root.tmp");
         let read = self.ensure_manifest()?;
+        if read.0.is_newer() {
+            self.learn(read);
+            return self.check_writable().map(|()| read.0.palace);
+        }
         stop::at!("root.known");
         for name in DIRECTORIES {
             self.create_directory(&self.path.join(name))?;
@@ -358,6 +368,20 @@ impl Root {
     /// Why this palace cannot be written, if so.
     #[must_use]
     pub fn read_only(&self) -> Option<&'static str> {
-        self.read_only
+        let newer = self.known().newer.map(|_| NEWER);
+        newer.or(self.read_only)
+    }
+
+    /// Whether this palace may be written.
+    ///
+    /// # Errors
+    /// [`StoreError::Newer`], [`StoreError::ReadOnly`].
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        let path = self.path.clone();
+        match (self.known().newer, self.read_only) {
+            (Some(found), _) => Err(StoreError::Newer { path, found }),
+            (None, Some(reason)) => Err(StoreError::ReadOnly { path, reason }),
+            (None, None) => Ok(()),
+        }
     }
 }

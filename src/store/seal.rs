@@ -10,7 +10,7 @@ use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED};
 use crate::format::header::Header;
 use crate::format::id::SegmentId;
-use crate::fs::{At, Host, class, exists, stop};
+use crate::fs::{At, Host, class, exists, is_irregular, stop};
 use crate::segment::reader::Reader;
 use std::io::ErrorKind;
 
@@ -68,7 +68,7 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
         let path = root.file(OPEN, &name);
         let file = match root.fs().open(&path) {
             Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            Err(error) if error.kind() == ErrorKind::NotFound || is_irregular(&error) => continue,
             Err(error) => Err(error).at("open", &path)?,
         };
         // Only asked, not taken: who secures it for a write of its own takes a lock that is held for a sign
