@@ -312,7 +312,9 @@ async fn wings_are_listed_page_by_page_before_the_documents() {
         let client = start(&dir.path().join("palace"), sets, era).await;
         put(&client, "notes/plan", 1).await;
         put(&client, "notes/other", 1).await;
-        let item = |n| json!({"wing": format!("wing {n:03}"), "room": "r", "content": "text"});
+        // A checkpoint leaves out what is much like what is there.
+        let text = |n| format!("one{n} two{n} three{n}");
+        let item = |n| json!({"wing": format!("wing {n:03}"), "room": "r", "content": text(n)});
         for items in [0..90, 90..150] {
             let items: Vec<Value> = items.map(item).collect();
             call(&client, "palace_checkpoint", json!({"items": items})).await;
