@@ -50,13 +50,13 @@ pub fn parse_segment(name: &str) -> Option<SegmentId> {
 /// Longer names are not read: a file that is retired or put into quarantine gets a longer one.
 const RENAMED_MAX: usize = 200;
 
-/// The segment in a file of this name. One that somebody renamed has an id that follows from that name,
-/// and no other file has. Names that begin with a dot or a tilde are those of copies under way.
+/// The segment in a file of this name. One whose name goes on after its id was renamed, and has an id that
+/// follows from the whole of its name, and that no other file has.
 #[must_use]
 pub fn segment_in(name: &str) -> Option<SegmentId> {
     parse_segment(name).or_else(|| {
-        let renamed =
-            name.ends_with(".seg") && !name.starts_with(['.', '~']) && name.len() <= RENAMED_MAX;
+        let copied = name.get(..32).is_some_and(|id| id.parse::<SegmentId>().is_ok());
+        let renamed = copied && name.ends_with(".seg") && name.len() <= RENAMED_MAX;
         let id = || blake3::hash(name.as_bytes()).as_bytes().first_chunk().copied();
         renamed.then(id).flatten().map(SegmentId)
     })
@@ -99,18 +99,17 @@ mod tests {
             format!("{id} (Ann's conflicted copy 2026-01-02).seg"),
             format!("{id}.sync-conflict-20260102-030405-ABCDEFG.seg"),
             format!("{id}-LAPTOP.seg"),
-            "07.seg".to_owned(),
         ];
         let ids: std::collections::BTreeSet<_> =
             renamed.iter().map(|name| segment_in(name).unwrap()).collect();
         assert_eq!(ids.len(), renamed.len());
         assert!(!ids.contains(&id));
-        let under_way =
-            [format!(".{id}.seg.x7Zq"), format!(".syncthing.{id}.seg"), format!("~{id}.seg")];
-        for name in under_way.iter().chain([&format!("{id}.seg.part"), &"x".repeat(200)]) {
+        let others =
+            [format!(".{id}.seg.x7Zq"), format!(".syncthing.{id}.seg"), format!("{id}.seg.part")];
+        let long = format!("{id}{}.seg", "x".repeat(RENAMED_MAX));
+        for name in others.iter().chain([&long, &"a conflicted copy.seg".to_owned()]) {
             assert_eq!(segment_in(name), None, "{name}");
         }
-        assert_eq!(segment_in(&format!("{}.seg", "x".repeat(197))), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@
 //! | what is only carried along counts as applied to a loaded document | buffered writes, failures |
 //!
 //! That a commit carries along changes of a segment sealed by others takes three processes inside one
-//! another's calls, which no test here makes; the model in tests/model shows it.
+//! another's calls at two certain moments, which chance may never find; the model in tests/model shows it.
 
 mod between;
 mod chance;

@@ -142,25 +142,19 @@ fn compaction_goes_on_after_a_power_cut() {
 #[test]
 #[ignore = "takes minutes and gigabytes"]
 fn long_three_compactions_race_with_a_writer_and_a_loader() {
-    holds(Model { runs: 3, ..BASE }, 5_000_000);
-}
-
-#[test]
-#[ignore = "takes minutes and gigabytes"]
-fn long_a_writer_rotates_under_a_loader() {
-    holds(Model { records: [2, 0], rotate: true, ..BASE }, 5_000_000);
+    holds(Model { runs: 3, ..BASE }, 17_000_000);
 }
 
 #[test]
 #[ignore = "takes minutes and gigabytes"]
 fn long_two_compactors_race_with_writers_that_build_on_one_another() {
-    holds(Model { compactors: 2, runs: 2, ..DEPENDS }, 5_000_000);
+    holds(Model { compactors: 2, runs: 2, ..DEPENDS }, 4_500_000);
 }
 
 #[test]
 #[ignore = "takes minutes and gigabytes"]
 fn long_two_compactions_and_two_writers_survive_power_cuts() {
-    holds(Model { cuts: 1, runs: 2, ..POWER_DEPENDS }, 1_000_000);
+    holds(Model { cuts: 1, runs: 2, ..POWER_DEPENDS }, 14_000_000);
 }
 
 // ---- and each of its rules is needed
