@@ -106,8 +106,9 @@ fn it_can_be_written_on_and_keeps_its_history() {
                 assert!(known.iter().all(|change| history.contains(change)), "{name}: {key}");
             }
             let commits = palace.changes_since(&Default::default(), 1_000).unwrap().commits;
-            let old = before["commits"].as_array().unwrap();
-            assert_eq!(commits.len(), old.len() + keys.len(), "{name}");
+            let commits = serde_json::to_value(commits).unwrap();
+            let (now, old) = (commits.as_array().unwrap(), before["commits"].as_array().unwrap());
+            assert!(old.iter().all(|commit| now.contains(commit)), "{name}: a commit is gone");
         };
         check(&palace);
         palace.compact(CompactOptions { adopt: true, ..CompactOptions::default() }).unwrap();

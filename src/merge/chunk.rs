@@ -18,7 +18,7 @@ pub const PREDECESSORS_MAX: u64 = 1_000_000;
 pub const FIELD_NAME_BYTES_MAX: u64 = 16 << 20;
 /// The most operations in the whole history of a document that is written to. Readers take twice as many,
 /// for what was written at the same time.
-pub const HISTORY_OPERATIONS_MAX: u64 = 5_000_000;
+pub const HISTORY_OPERATIONS_MAX: u64 = 2_000_000;
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const DOCUMENT: u8 = 0;

@@ -188,7 +188,7 @@ impl Inputs {
             successors
                 .map(|s| s.meta().created_ms)
                 .min()
-                .is_some_and(|t| now_ms - t >= SUPERSEDED_MS)
+                .is_some_and(|t| now_ms.saturating_sub(t) >= SUPERSEDED_MS)
         };
         let old: Vec<_> = self.superseded.iter().filter(|s| old_enough(s.id())).collect();
         if !old.is_empty() {
@@ -202,9 +202,11 @@ impl Inputs {
         Ok(old.len())
     }
 
+    /// Added up so that no snapshot's word for it is too large.
     pub fn appended(&self) -> u64 {
-        self.segments.iter().map(|segment| segment.reader.length()).sum::<u64>()
-            + self.snapshots.iter().map(|snapshot| snapshot.meta().appended).sum::<u64>()
+        let segments = self.segments.iter().map(|segment| segment.reader.length());
+        let snapshots = self.snapshots.iter().map(|snapshot| snapshot.meta().appended);
+        segments.chain(snapshots).fold(0, u64::saturating_add)
     }
 }
 

@@ -38,7 +38,9 @@ pub struct Candidate {
 #[must_use]
 pub fn due(backlog: Backlog, now_ms: i64) -> bool {
     // A snapshot from the future says nothing about now: a clock was set back.
-    let busy = backlog.newest_ms.is_some_and(|newest| (0..BUSY_MS).contains(&(now_ms - newest)));
+    let busy = backlog
+        .newest_ms
+        .is_some_and(|newest| (0..BUSY_MS).contains(&now_ms.saturating_sub(newest)));
     let bytes = if busy { BUSY_BYTES_DUE } else { TAIL_BYTES_DUE };
     backlog.segments >= SEGMENTS_DUE || backlog.sealed_bytes >= bytes
 }
@@ -56,9 +58,10 @@ pub fn choose(mut candidates: Vec<Candidate>, folded: u64) -> Vec<SnapshotId> {
     loop {
         let rest = candidates.get(chosen..).unwrap_or_default();
         let same = rest.iter().take_while(|c| tier(c.appended) <= tier(output));
-        let (count, bytes) = same.fold((0, 0), |(n, sum), c| (n + 1, sum + c.appended));
+        let (count, bytes) =
+            same.fold((0, 0), |(n, sum), c| (n + 1, c.appended.saturating_add(sum)));
         let own = usize::from(output > 0);
-        if count == 0 || count + own < FANOUT || output + bytes > STEP_BYTES {
+        if count == 0 || count + own < FANOUT || bytes.saturating_add(output) > STEP_BYTES {
             break;
         }
         chosen += count;

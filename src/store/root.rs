@@ -139,7 +139,7 @@ impl Root {
         self.check_writable()?;
         self.still_there()?;
         let whole = DIRECTORIES.iter().all(|name| self.fs.stat(&self.path.join(name)).is_ok());
-        if let Known { palace: Some(palace), file: Some(_) } = *self.known()
+        if let Known { palace: Some(palace), newer: None, file: Some(_) } = *self.known()
             && whole
             && self.durable.load(Ordering::Relaxed)
         {
@@ -156,8 +156,8 @@ impl Root {
         stop::at!("root.tmp");
         let read = self.ensure_manifest()?;
         if read.0.is_newer() {
-            self.learn(read);
-            return self.check_writable().map(|()| read.0.palace);
+            let path = self.path.clone();
+            return Err(StoreError::Newer { path, found: read.0.format });
         }
         stop::at!("root.known");
         for name in DIRECTORIES {

@@ -60,13 +60,14 @@ fn an_operation_bomb_is_refused_unexpanded() {
 /// Each is as large as a change may be, and all of them together are not: 400 million operations in half a
 /// megabyte.
 #[test]
+#[ignore = "the long form: it takes a minute to apply as much as is allowed, several times"]
 fn many_changes_of_one_document_are_no_bomb_either() {
     let made = made::palace();
     let bombs: Vec<_> = (0..4_000).map(|n| puts(n, 1, OPERATIONS_MAX as i64)).collect();
     assert!(bombs.concat().len() < 600_000);
     made.add_changes("bombed", &bombs);
     let outcome = works_with(&made.path);
-    outcome.tells("a document has at most 10000000 operations in its whole history");
+    outcome.tells("a document has at most 4000000 operations in its whole history");
     println!("{} MiB", outcome.memory);
     assert!(outcome.memory < 2_500, "{} MiB", outcome.memory);
 }

@@ -49,7 +49,7 @@ fn a_snapshot_with_another_schema_is_refused_and_the_rest_served() {
         changed(&made, statements);
         let before = std::fs::read(made.snapshot()).unwrap();
         let outcome = works_with(&made.path);
-        outcome.tells("is not");
+        outcome.tells(&format!("snapshot {}", made::SNAPSHOT));
         assert!(outcome.skipped.len() == 1, "{statements}: {:?}", outcome.skipped);
         assert!(outcome.memory < MEMORY, "{statements}: {} MiB", outcome.memory);
         assert_eq!(std::fs::read(made.snapshot()).unwrap(), before, "{statements}");

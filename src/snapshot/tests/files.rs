@@ -176,7 +176,9 @@ fn a_cut_or_lengthened_file_is_refused() {
 #[test]
 fn what_is_no_regular_file_or_not_there_is_not_opened() {
     let directory = tempfile::tempdir().unwrap();
-    for path in [directory.path().to_owned(), directory.path().join("absent"), PathBuf::new()] {
+    let error = open_at(directory.path()).unwrap_err();
+    assert!(matches!(error, SnapshotError::NotASnapshot { .. }), "{error}");
+    for path in [directory.path().join("absent"), PathBuf::new()] {
         let error = open_at(&path).unwrap_err();
         assert!(matches!(error, SnapshotError::Open { .. }), "{path:?}: {error}");
     }
@@ -191,7 +193,7 @@ fn a_pipe_is_not_opened() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("pipe");
     mknodat(CWD, &path, FileType::Fifo, Mode::RWXU, 0).unwrap();
-    assert!(matches!(open_at(&path), Err(SnapshotError::Open { .. })));
+    assert!(matches!(open_at(&path), Err(SnapshotError::NotASnapshot { .. })));
 }
 
 #[test]
