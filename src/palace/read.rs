@@ -166,7 +166,6 @@ impl State {
     }
 
     /// The next keys of a layer, with their rows.
-    #[expect(clippy::type_complexity, reason = "used just above")]
     fn rows(
         &self,
         layer: usize,

@@ -167,7 +167,7 @@ impl Reader {
         // Its length is somebody's word: a file may say that it has a terabyte, and have nothing.
         let end = length.min(SEGMENT_BYTES_MAX);
         let bytes = read_between(&*self.file, start, end).at("read", &self.path)?;
-        let beyond = (length > end).then(|| Region {
+        let beyond = (length > end).then_some(Region {
             bytes: end..length,
             damaged: true,
             reason: RecordError::Beyond,

@@ -291,7 +291,7 @@ impl Machine {
             std::mem::take(&mut world.processes)
         };
         drop(processes);
-        self.check(survival % 3 == 0);
+        self.check(survival.is_multiple_of(3));
     }
 
     /// A fresh process finds what was promised, or the files are sound: either look costs as much as

@@ -65,7 +65,7 @@ fn play(seed: u64, weather: Weather, broken: Option<Call>, steps: &[Step]) -> Me
         machine.step(step);
     }
     machine.power_cut(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-    if seed % 4 == 0 {
+    if seed.is_multiple_of(4) {
         machine.go_on();
     }
     Met { events: machine.disk.events(), inside: machine.inside() }
@@ -91,7 +91,10 @@ fn quietly<T>(run: impl FnOnce() -> T) -> Result<T, Fault> {
         let print = take_hook();
         set_hook(Box::new(move |panic| {
             let place = panic.location().map_or_else(String::new, Location::to_string);
-            let what = panic.payload_as_str().unwrap_or("a panic").to_owned();
+            let said = panic.payload();
+            let text = said.downcast_ref::<String>().map(String::as_str);
+            let what = text.or_else(|| said.downcast_ref::<&str>().copied());
+            let what = what.unwrap_or("a panic").to_owned();
             let noted = NOTED.with_borrow_mut(|noted| {
                 // The first one counts: others may follow from it.
                 noted.as_mut().map(|first| first.get_or_insert(Fault { what, place }).what.len())

@@ -42,7 +42,7 @@ fn lines(input: &mut Input<'_>) -> Vec<u8> {
     let mut text = Vec::new();
     while !input.is_empty() && text.len() < 1 << 16 {
         let mut line = LINES[input.below(LINES.len())].as_bytes().to_vec();
-        if input.byte() % 4 == 0 {
+        if input.byte().is_multiple_of(4) {
             input.edit(&mut line);
         }
         text.extend_from_slice(&line);

@@ -84,7 +84,7 @@ fn call(input: &mut Input<'_>, tools: &[Tool]) -> Option<(String, Map<String, Va
 
 /// A value that mostly has the shape that a schema wants.
 fn suggested(schema: &Value, root: &Value, input: &mut Input<'_>, depth: usize) -> Value {
-    if depth == 0 || input.byte() % 8 == 0 {
+    if depth == 0 || input.byte().is_multiple_of(8) {
         return nasty(input);
     }
     if let Some(name) = schema["$ref"].as_str() {
@@ -103,7 +103,7 @@ fn suggested(schema: &Value, root: &Value, input: &mut Input<'_>, depth: usize) 
         }
         Some("string") => text(input),
         Some("integer" | "number") => number(input),
-        Some("boolean") => Value::Bool(input.byte() % 2 == 0),
+        Some("boolean") => Value::Bool(input.byte().is_multiple_of(2)),
         _ => nasty(input),
     }
 }
@@ -111,7 +111,7 @@ fn suggested(schema: &Value, root: &Value, input: &mut Input<'_>, depth: usize) 
 fn object(schema: &Value, root: &Value, input: &mut Input<'_>, depth: usize) -> Value {
     let mut fields = Map::new();
     for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
-        if input.byte() % 4 != 0 {
+        if !input.byte().is_multiple_of(4) {
             fields.insert(name.clone(), suggested(inner, root, input, depth - 1));
         }
     }

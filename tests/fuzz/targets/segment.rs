@@ -65,7 +65,8 @@ fn file(input: &mut Input<'_>) -> Vec<u8> {
                 add(&mut bytes, Kind::Commit, sequence, synced, &commit(input));
             }
             3 => {
-                let commits = if input.byte() % 4 == 0 { input.odd_number() } else { sequence };
+                let commits =
+                    if input.byte().is_multiple_of(4) { input.odd_number() } else { sequence };
                 add(&mut bytes, Kind::Footer, sequence, 0, &encode_footer(commits));
             }
             4 => any_frame(input, &mut bytes),
@@ -131,7 +132,7 @@ fn commit(input: &mut Input<'_>) -> Vec<u8> {
         entries.push(Entry { key, change });
     }
     let mut body = encode_commit(&entries);
-    if input.byte() % 8 == 0 {
+    if input.byte().is_multiple_of(8) {
         input.edit(&mut body);
     }
     body
