@@ -5,7 +5,7 @@ use crdt_palace::format::hash::Etag;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::ChangeInfo;
 use crdt_palace::palace::verify::Severity;
-use crdt_palace::palace::{Document, Error, Options, Palace};
+use crdt_palace::palace::{Document, Options, Palace};
 use crdt_palace::store::log::Durability;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
