@@ -240,6 +240,18 @@ impl SimDisk {
     }
 
     /// What this disk did to its processes so far: see [`Event`].
+    ///
+    /// ```
+    /// # use crdt_palace::fs::sim::{Event, SimDisk};
+    /// # use crdt_palace::fs::Fs;
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// disk.process().create_dir(Path::new("/dir"))?;
+    /// disk.power_cut(1);
+    /// let events = disk.events();
+    /// assert_eq!(events.of(Event::NameKept) + events.of(Event::NameDropped), 1);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
     #[must_use]
     pub fn events(&self) -> Events {
         self.shared.state().events.clone()

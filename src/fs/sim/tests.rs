@@ -232,10 +232,10 @@ fn what_happened_is_counted_by_what_came_of_it() {
         let (disk, fs) = disk();
         disk.rename_by_link();
         let file = durable_file(&fs, "/a/f", b"");
+        durable_file(&fs, "/a/h", b"");
         file.append(&[1; 2_000]).unwrap();
         fs.rename(p("/a/f"), p("/b/f")).unwrap();
         fs.create(p("/a/g")).unwrap();
-        durable_file(&fs, "/a/h", b"");
         fs.rename_noreplace(p("/a/h"), p("/b/h")).unwrap();
         disk.fail_nth(Call::Sync, 1, Failure::NoSpace);
         assert!(file.sync().is_err());
