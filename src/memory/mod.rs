@@ -31,7 +31,8 @@ pub use write::{DeletedEntities, DeletedObservations};
 #[cfg(feature = "mcp")]
 pub(crate) use when::{milliseconds, readable};
 
-use crate::palace::{Outcome, Palace, WriteOptions};
+use crate::palace::read::PAGE_MAX;
+use crate::palace::{Document, Outcome, Palace, WriteOptions};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -273,6 +274,19 @@ impl Memory {
 
     fn options(&self) -> WriteOptions {
         WriteOptions { by: self.by.clone(), ..WriteOptions::default() }
+    }
+}
+
+/// Calls `take` with every document whose key starts like this, in the order of the keys.
+fn each_document(palace: &Palace, prefix: &str, mut take: impl FnMut(Document)) -> Result<()> {
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = palace.scan(prefix, cursor.as_deref(), PAGE_MAX)?;
+        page.documents.into_iter().for_each(&mut take);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return Ok(());
+        }
     }
 }
 

@@ -4,9 +4,8 @@
 //! entities were seen. So a relation never points at nothing, whatever is written meanwhile.
 
 use super::keys::{ENTITIES, RELATIONS, distinct, entity_key, entity_of, relation_of};
-use super::{Entity, Graph, Memory, Relation, Result};
+use super::{Entity, Graph, Memory, Relation, Result, each_document};
 use crate::palace::Document;
-use crate::palace::read::PAGE_MAX;
 use std::collections::{BTreeMap, HashSet};
 
 impl Memory {
@@ -155,15 +154,8 @@ impl Memory {
 
     fn documents(&self, prefix: &str) -> Result<Vec<Document>> {
         let mut documents = Vec::new();
-        let mut cursor: Option<String> = None;
-        loop {
-            let page = self.palace.scan(prefix, cursor.as_deref(), PAGE_MAX)?;
-            documents.extend(page.documents);
-            cursor = page.cursor;
-            if cursor.is_none() {
-                return Ok(documents);
-            }
-        }
+        each_document(&self.palace, prefix, |document| documents.push(document))?;
+        Ok(documents)
     }
 }
 

@@ -7,9 +7,8 @@ use super::file::{Filed, Item, checked};
 use super::place::{DIARY, DRAWERS, Place, drawer_id, key_at, name};
 use super::{Drawer, Drawers, FILINGS, drawer_of};
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result, when};
+use crate::memory::{MemoryError, Result, each_document, when};
 use crate::palace::Outcome;
-use crate::palace::read::PAGE_MAX;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicI64, Ordering};
 
@@ -215,15 +214,8 @@ impl Drawers {
     }
 
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {
-        let (prefix, mut cursor) = (format!("{DRAWERS}{wing}/{DIARY}/"), None::<String>);
-        loop {
-            let page = self.palace.scan(&prefix, cursor.as_deref(), PAGE_MAX)?;
-            page.documents.into_iter().map(drawer_of).for_each(&mut take);
-            cursor = page.cursor;
-            if cursor.is_none() {
-                return Ok(());
-            }
-        }
+        let prefix = format!("{DRAWERS}{wing}/{DIARY}/");
+        each_document(&self.palace, &prefix, |document| take(drawer_of(document)))
     }
 
     /// The wings that something was filed in, found by leaping from one to the next.

@@ -7,9 +7,8 @@
 use super::state::{ensure, note_end};
 use super::{Facts, Source, Triple, fact_of};
 use crate::format::key::Key;
-use crate::memory::Result;
+use crate::memory::{Result, each_document};
 use crate::merge::MergeError;
-use crate::palace::read::PAGE_MAX;
 use crate::palace::{Document, Draft, Error};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -94,7 +93,8 @@ impl Facts {
 
     /// The key for one; `None` if it is there, just so.
     fn carry_to(&self, one: &Carried) -> Result<Option<Key>> {
-        let known = self.documents_of(&one.triple.prefix())?;
+        let mut known = Vec::new();
+        each_document(&self.palace, &one.triple.prefix(), |document| known.push(document))?;
         if let Some(noted) = known.iter().find(|document| one.is_noted(&document.value)) {
             return Ok(Some(noted.key.clone()).filter(|_| !one.is_old_news(noted)));
         }
@@ -107,26 +107,8 @@ impl Facts {
         if let Some(same) = known.iter().find(fits) {
             return Ok(Some(same.key.clone()));
         }
-        let mut n = 0;
-        loop {
-            let free = one.triple.period_key(one.moments(), n)?;
-            if known.iter().all(|document| document.key != free) {
-                return Ok(Some(free));
-            }
-            n += 1;
-        }
-    }
-
-    fn documents_of(&self, prefix: &str) -> Result<Vec<Document>> {
-        let (mut documents, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let page = self.palace.scan(prefix, cursor.as_deref(), PAGE_MAX)?;
-            documents.extend(page.documents);
-            cursor = page.cursor;
-            if cursor.is_none() {
-                return Ok(documents);
-            }
-        }
+        let keys = known.iter().map(|document| &document.key).collect::<Vec<_>>();
+        one.triple.free_key(one.moments(), &keys).map(Some)
     }
 
     fn commit_carried(&self, mut writes: Vec<To<'_>>, became: &mut [Became]) -> Result<()> {

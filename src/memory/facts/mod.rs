@@ -21,8 +21,7 @@ pub use ask::{Asked, Direction, FACTS_MAX, FactPage, Stats};
 pub use state::{Ended, Source, Stated, Triple};
 
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result};
-use crate::palace::read::PAGE_MAX;
+use crate::memory::{MemoryError, Result, each_document};
 use crate::palace::{Document, Palace, WriteOptions};
 use serde_json::{Map, Value};
 use std::collections::BTreeSet;
@@ -117,15 +116,11 @@ impl Facts {
 
     /// The facts whose keys start like this.
     fn scan(&self, prefix: &str) -> Result<Vec<(Key, Fact)>> {
-        let (mut facts, mut cursor) = (Vec::new(), None::<String>);
-        loop {
-            let page = self.palace.scan(prefix, cursor.as_deref(), PAGE_MAX)?;
-            facts.extend(page.documents.iter().filter_map(|d| Some((d.key.clone(), fact_of(d)?))));
-            cursor = page.cursor;
-            if cursor.is_none() {
-                return Ok(facts);
-            }
-        }
+        let mut facts = Vec::new();
+        each_document(&self.palace, prefix, |document| {
+            facts.extend(fact_of(&document).map(|fact| (document.key, fact)));
+        })?;
+        Ok(facts)
     }
 }
 

@@ -126,8 +126,21 @@ impl Triple {
         format!("{FACTS}{}/", hash(self.each().map(folded).iter().map(String::as_str)))
     }
 
+    /// The first key for a period of it that is none of these: the same period can have been stated before,
+    /// and ended otherwise.
+    pub(super) fn free_key(&self, moments: [Option<&str>; 2], taken: &[&Key]) -> Result<Key> {
+        let mut n = 0;
+        loop {
+            let key = self.period_key(moments, n)?;
+            if !taken.contains(&&key) {
+                return Ok(key);
+            }
+            n += 1;
+        }
+    }
+
     /// The key of the `n`th document for a period of it.
-    pub(super) fn period_key(&self, moments: [Option<&str>; 2], n: usize) -> Result<Key> {
+    fn period_key(&self, moments: [Option<&str>; 2], n: usize) -> Result<Key> {
         let (moments, number) = (moments.map(Option::unwrap_or_default), n.to_string());
         let parts = self.each().into_iter().chain(moments).chain([number.as_str()]);
         Ok(Key::new(&format!("{}{}", self.prefix(), hash(parts)))?)
@@ -228,15 +241,13 @@ impl Facts {
             None => fact.valid_to.is_none(),
             Some(_) => fact.valid_to == to && fact.valid_from == from,
         };
-        let mut key = known.iter().find(|(_, fact)| fits(fact)).map(|(key, _)| key.clone());
-        let mut n = 0;
-        while key.is_none() {
-            // The same period can have been stated before, and ended otherwise than by this.
-            let free = triple.period_key([from.as_deref(), to.as_deref()], n)?;
-            key = known.iter().all(|(known, _)| *known != free).then_some(free);
-            n += 1;
-        }
-        let key = key.ok_or_else(|| no_fact(triple))?;
+        let key = match known.iter().find(|(_, fact)| fits(fact)) {
+            Some((key, _)) => key.clone(),
+            None => {
+                let taken: Vec<&Key> = known.iter().map(|(key, _)| key).collect();
+                triple.free_key([from.as_deref(), to.as_deref()], &taken)?
+            }
+        };
         Ok(Period { key, triple, from, to, source })
     }
 
