@@ -90,8 +90,8 @@ pub(super) fn list(palace: &Palace, tools: &Tools, start: Start) -> Result<Page,
 
 /// The wings behind a name, as many as a page has.
 fn wings(palace: &Palace, after: &str) -> Result<Vec<String>, String> {
-    let counts = Drawers::new(palace.clone()).counts(None).map_err(|error| chain(&error))?;
-    Ok(counts.into_keys().filter(|wing| wing.as_str() > after).take(PAGE).collect())
+    let wings = Drawers::new(palace.clone()).wings().map_err(|error| chain(&error))?;
+    Ok(wings.into_iter().filter(|wing| wing.as_str() > after).take(PAGE).collect())
 }
 
 /// Those that are always there.

@@ -197,7 +197,7 @@ impl Drawers {
         let agent = name("agent_name", agent)?;
         let wings = match wing {
             Some(wing) => vec![name("wing", wing)?],
-            None => self.wings()?,
+            None => self.filed_wings()?,
         };
         let mut entries = Vec::new();
         for wing in wings {
@@ -216,19 +216,6 @@ impl Drawers {
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {
         let prefix = format!("{DRAWERS}{wing}/{DIARY}/");
         each_document(&self.palace, &prefix, |document| take(drawer_of(document)))
-    }
-
-    /// The wings that something was filed in, found by leaping from one to the next.
-    fn wings(&self) -> Result<Vec<String>> {
-        let (mut wings, mut after) = (Vec::new(), None::<String>);
-        while let Some(key) = self.palace.keys(DRAWERS, after.as_deref(), 1)?.into_iter().next() {
-            let rest = key.as_str().strip_prefix(DRAWERS).unwrap_or_default();
-            let wing = rest.split('/').next().unwrap_or_default().to_owned();
-            // Behind every key of this wing.
-            after = Some(format!("{DRAWERS}{wing}/\u{10ffff}"));
-            wings.push(wing);
-        }
-        Ok(wings)
     }
 }
 

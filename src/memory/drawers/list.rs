@@ -4,10 +4,14 @@
 //! it is part of the answer.
 
 use super::place::{DRAWERS, MOVED, Place, moved_drawer, name, parts};
+#[cfg(feature = "mcp")]
+use super::wing_of;
 use super::{Drawer, Drawers, drawer_of, place_of};
 use crate::format::key::Key;
 use crate::memory::{MemoryError, Result};
 use crate::palace::keys::KEYS_MAX;
+#[cfg(feature = "mcp")]
+use std::collections::BTreeSet;
 use std::collections::{BTreeMap, HashMap};
 
 /// How many drawers each room of each wing has.
@@ -175,6 +179,34 @@ impl Drawers {
             }
         }
         Ok(())
+    }
+
+    /// The wings that there are, in their order. Cheaper than [`Drawers::counts`]: only those that drawers were
+    /// moved out of are counted.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn wings(&self) -> Result<BTreeSet<String>> {
+        let moved = self.moved()?;
+        let left: BTreeSet<&str> = moved.keys().filter_map(wing_of).collect();
+        let mut wings: BTreeSet<String> = moved.values().map(|place| place.wing.clone()).collect();
+        for wing in self.filed_wings()? {
+            if !left.contains(wing.as_str()) || !self.counts(Some(&wing))?.is_empty() {
+                wings.insert(wing);
+            }
+        }
+        Ok(wings)
+    }
+
+    /// The wings that something was filed in, found by leaping from one to the next.
+    pub(super) fn filed_wings(&self) -> Result<Vec<String>> {
+        let (mut wings, mut after) = (Vec::new(), None::<String>);
+        while let Some(key) = self.palace.keys(DRAWERS, after.as_deref(), 1)?.into_iter().next() {
+            let rest = key.as_str().strip_prefix(DRAWERS).unwrap_or_default();
+            let wing = rest.split('/').next().unwrap_or_default().to_owned();
+            // Behind every key of this wing.
+            after = Some(format!("{DRAWERS}{wing}/\u{10ffff}"));
+            wings.push(wing);
+        }
+        Ok(wings)
     }
 
     /// The drawers that were moved, and where they are now.
