@@ -10,7 +10,6 @@ use super::listings::Listings;
 use super::own::OwnSegments;
 use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
-use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
 use crate::fs::{At, is_irregular, read_from};
 use crate::segment::reader::{Commit, ForeignSync, Reader};
@@ -67,11 +66,8 @@ impl Followed {
         // Noted before anything else can fail: a reader gives each commit once.
         let commits = self.reader.read_new()?;
         news.add(&self.reader, commits);
-        // One that another machine wrote, and whose end is missing, may be a copy under way.
-        let here = |header: &Header| header.machine == root.fs().host().machine;
         let reader = &mut self.reader;
-        if self.sealed && !reader.settled() && (reader.whole() || reader.header().is_some_and(here))
-        {
+        if self.sealed && !reader.settled() && (reader.whole() || is_from_here(reader, root)) {
             let commits = reader.settle()?;
             news.add(reader, commits);
         }
@@ -185,13 +181,22 @@ impl Follower {
             return Ok(Some(id));
         }
         let sealed = directory == SEALED;
-        if !self.segments.contains_key(&(id, sealed)) {
+        if !self.is_followed(id, sealed)? {
             self.follow(directory, name, id)?;
         }
         if let Some(followed) = self.segments.get_mut(&(id, sealed)) {
             followed.read_into(news, &self.root)?;
         }
         Ok(Some(id))
+    }
+
+    /// Programs that keep copies alike put another file in the place of a segment that a machine somewhere
+    /// else still appends to: that one is read from its beginning.
+    fn is_followed(&self, id: SegmentId, sealed: bool) -> Result<bool, StoreError> {
+        let Some(Followed { reader, .. }) = self.segments.get(&(id, sealed)) else {
+            return Ok(false);
+        };
+        Ok(reader.whole() || is_from_here(reader, &self.root) || reader.has_name(self.root.fs())?)
     }
 
     /// Opens a segment, unless it moved on in the meantime: then it will be found where it moved to. One
@@ -390,6 +395,12 @@ impl Follower {
         let theirs = reader.header()?.palace;
         (Some(theirs) != self.root.palace()).then_some(theirs)
     }
+}
+
+/// Whether a process of this machine wrote it. What another machine wrote, and whose end is missing, may be a copy
+/// under way.
+fn is_from_here(reader: &Reader, root: &Root) -> bool {
+    reader.header().is_some_and(|header| header.machine == root.fs().host().machine)
 }
 
 /// Opens a snapshot: SQLite reads the file itself where it can, and gets its bytes where not.

@@ -48,7 +48,15 @@ fn bytes(disk: &SimDisk, path: &Path) -> Vec<u8> {
 
 /// Copies files of some of a palace's directories into another palace, which is made if need be.
 fn copy(disk: &SimDisk, from: &str, to: &str, directories: &[&str]) {
-    let fs = disk.process();
+    copy_between((disk, from), (disk, to), directories);
+}
+
+fn copy_between(
+    (disk, from): (&SimDisk, &str),
+    (other, to): (&SimDisk, &str),
+    directories: &[&str],
+) {
+    let fs = other.process();
     let place = |path: PathBuf, content: Vec<u8>| {
         if fs.stat(&path).is_err() {
             fs.create(&path).unwrap().write_at(&content, 0).unwrap();
@@ -258,5 +266,25 @@ fn a_segment_that_is_renamed_under_its_writer_loses_nothing() {
         palace.compact(ALL).unwrap();
         disk.power_cut(9);
         assert_eq!(shown(&at(&disk, "/p"), "k"), whole, "{to}");
+    }
+}
+
+/// As a program that keeps two machines alike does it: the longer file takes the place of the shorter one,
+/// which a handle still has open.
+#[test]
+fn a_copy_of_an_open_segment_that_is_replaced_by_a_longer_one_is_read_on() {
+    let (there, here) = (SimDisk::new(5), SimDisk::new(6));
+    let writer = at(&there, "/p");
+    set(&writer, "k", json!({"n": 1}));
+    copy_between((&there, "/p"), (&here, "/p"), &["open"]);
+    let reader = at(&here, "/p");
+    assert_eq!(shown(&reader, "k"), Some((json!({"n": 1}), false)));
+    let name = names(&there, "/p/open").remove(0);
+    for n in [2, 3] {
+        set(&writer, "k", json!({"n": n}));
+        let (fs, path) = (here.process(), Path::new("/p/open").join(&name));
+        fs.create(Path::new("/p/tmp/x")).unwrap().write_at(&bytes(&there, &path), 0).unwrap();
+        fs.rename(Path::new("/p/tmp/x"), &path).unwrap();
+        assert_eq!(shown(&reader, "k"), Some((json!({"n": n}), false)));
     }
 }
