@@ -70,6 +70,7 @@ impl Doc {
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, MergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
         self.prepare(stamp, base)?;
+        self.check_room()?;
         let mut tx = begin(&mut self.am, base)?;
         let result = f(&mut tx)?;
         check_operations(&tx)?;
@@ -78,7 +79,8 @@ impl Doc {
         Ok((result, change))
     }
 
-    /// A change without operations, on top of all others.
+    /// A change without operations, on top of all others. A history that is too long for more operations has
+    /// room for it: every document can be deleted.
     pub(super) fn empty_change(
         &mut self,
         stamp: &Stamp<'_>,
@@ -89,8 +91,7 @@ impl Doc {
         new_change(&self.am, &hash)
     }
 
-    /// Sets the actor, after checking that its operations will have counters, and the document a history,
-    /// within bounds.
+    /// Sets the actor, after checking that its operations will have counters within bounds.
     pub(super) fn prepare(
         &mut self,
         stamp: &Stamp<'_>,
@@ -103,10 +104,14 @@ impl Doc {
         };
         let now = end(&heads);
         check_counter(base.map_or(now, end), now + 1, super::OPERATIONS_MAX)?;
-        check_history(self.history_operations(), HISTORY_OPERATIONS_MAX)?;
         let actor = self.free_actor(stamp, base);
         self.am.set_actor(actor);
         Ok(())
+    }
+
+    /// Whether the history may hold more operations.
+    pub(super) fn check_room(&self) -> Result<(), MergeError> {
+        check_history(self.history_operations(), HISTORY_OPERATIONS_MAX)
     }
 
     /// The stamp's actor, unless it has a change that the new one will not build on: numbers of one

@@ -30,6 +30,7 @@ impl Doc {
         settled: &[Step],
     ) -> Result<NewChange, MergeError> {
         self.prepare(stamp, base)?;
+        self.check_room()?;
         let losers = settled.iter().filter_map(|step| match step {
             Step::Settle { loser } => Some(delete_of(&self.am, loser)),
             _ => None,

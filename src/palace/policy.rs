@@ -98,6 +98,20 @@ mod tests {
         assert_eq!(choose(candidates(&[1, 1]), 1 << 20).len(), 0);
         assert_eq!(choose(candidates(&[1, 1, 1]), 1 << 20).len(), 3);
         assert_eq!(choose(candidates(&[1, 1, 1, 4, 4]), 1 << 20).len(), 3);
+        // What is folded counts as one of them, if there is any.
+        assert_eq!(choose(candidates(&[1, 1, 1]), 0).len(), 0);
+        assert_eq!(choose(candidates(&[1, 1, 1, 1]), 0).len(), 4);
+        // As much as a step may.
+        assert_eq!(choose(candidates(&[5, 5, 5]), 5 << 20).len(), 3);
+    }
+
+    #[test]
+    fn all_that_are_smaller_than_what_is_due_are_one_tier() {
+        let kib = |kib: u64| {
+            candidates(&[0]).into_iter().map(move |c| Candidate { appended: kib << 10, ..c })
+        };
+        let small: Vec<_> = kib(900).chain(kib(500)).chain(kib(500)).collect();
+        assert_eq!(choose(small, 1 << 10).len(), 3);
     }
 
     #[test]

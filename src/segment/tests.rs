@@ -7,7 +7,7 @@ use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId};
 use crate::format::key::Key;
 use crate::format::record::{Entry, encode_commit};
-use crate::fs::sim::{SimDisk, SimFs};
+use crate::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crate::fs::{Fs, read_from};
 use std::path::{Path, PathBuf};
 
@@ -126,4 +126,21 @@ fn what_comes_after_a_hole_is_found_when_it_comes() {
     assert_eq!(sequences(&reader.read_new().unwrap()), [3]);
     assert_eq!(reader.regions().count(), 1);
     assert!(reader.read_new().unwrap().is_empty());
+}
+
+#[test]
+fn whether_it_still_has_its_name_is_seen_or_not_known() {
+    let disk = SimDisk::new(1);
+    let fs = disk.process();
+    let (writer, reader) = (writer(&fs), reader(&fs));
+    // A reader looks at its file and at the name, a writer knows its file.
+    for nth in [1, 2] {
+        disk.fail_nth(Call::Stat, nth, Failure::Io);
+        assert!(reader.has_name(&fs).is_err());
+    }
+    disk.fail_nth(Call::Stat, 1, Failure::Io);
+    assert!(writer.has_name(&fs).is_err());
+    assert!(reader.has_name(&fs).unwrap() && writer.has_name(&fs).unwrap());
+    fs.rename(&path(), Path::new("/open/other")).unwrap();
+    assert!(!reader.has_name(&fs).unwrap() && !writer.has_name(&fs).unwrap());
 }

@@ -84,6 +84,23 @@ fn a_sync_that_fails_says_so_once() {
 }
 
 #[test]
+fn a_sync_reaches_all_that_buffered_commits_build_on() {
+    let disk = SimDisk::new(1);
+    let owners = [open(disk.process()).unwrap(), open(disk.process()).unwrap()];
+    for (owner, key) in owners.iter().zip(["k", "l"]) {
+        set(owner, key, json!({"n": 1}), &buffered()).unwrap();
+    }
+    let palace = open(disk.process()).unwrap();
+    for key in ["k", "l"] {
+        set(&palace, key, json!({"m": 1}), &buffered()).unwrap();
+    }
+    palace.sync().unwrap();
+    for key in ["k", "l"] {
+        assert_survives(&disk, key, &json!({"n": 1, "m": 1}), key);
+    }
+}
+
+#[test]
 fn a_commit_in_which_nothing_differs_is_as_durable_as_it_says() {
     let disk = SimDisk::new(2);
     let (one, other) = (open(disk.process()).unwrap(), open(disk.process()).unwrap());

@@ -34,6 +34,7 @@ mod between;
 mod chance;
 mod copies;
 mod damage;
+mod due;
 mod failures;
 mod ledger;
 mod looks;

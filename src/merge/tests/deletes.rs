@@ -1,5 +1,5 @@
 use super::*;
-use crate::merge::{ChangeKind, explain};
+use crate::merge::{ChangeKind, HISTORY_OPERATIONS_MAX, MergeError, explain};
 use serde_json::json;
 
 #[test]
@@ -89,4 +89,25 @@ fn a_base_before_or_at_a_delete_works() {
     put(&mut doc, 'c', json!({"z": 1}));
     doc.put(&by('b'), Some(&deleted), &map(json!({"x": 1, "y": 1, "w": 1}))).unwrap().unwrap();
     assert_eq!(value(&doc), json!({"z": 1, "w": 1}));
+}
+
+/// No document is in the way for ever: a deletion has no operations, so there is room for it.
+#[test]
+fn a_history_that_has_no_room_for_operations_can_be_deleted() {
+    let mut doc = Doc::new();
+    let list = vec![true; 99_990];
+    let (error, written) = (0..)
+        .find_map(|n: u64| {
+            let patch =
+                map(json!({format!("f{n}"): list, format!("f{}", n.wrapping_sub(1)): null}));
+            doc.patch(&by('a'), None, &patch).err().map(|error| (error, n * 99_990))
+        })
+        .unwrap();
+    assert!((HISTORY_OPERATIONS_MAX..HISTORY_OPERATIONS_MAX + 100_000).contains(&written));
+    let MergeError::HistoryTooLong { count, limit: HISTORY_OPERATIONS_MAX } = error else {
+        panic!("{error}")
+    };
+    assert!((written..written + 100).contains(&count), "{count}");
+    doc.delete(&by('b')).unwrap().unwrap();
+    assert!(doc.is_deleted() && doc.view().value.is_empty());
 }
