@@ -41,6 +41,7 @@ mod looks;
 mod machine;
 mod refusals;
 mod replaced;
+mod report;
 mod script;
 mod sharing;
 mod shrink;

@@ -1,0 +1,191 @@
+//! What a compaction and an offline merge say that they did, and how long superseded snapshots stay.
+
+use crate::ledger::object;
+use crdt_palace::format::key::Key;
+use crdt_palace::fs::sim::{Call, Failure, SimDisk};
+use crdt_palace::fs::{Fs, read_from};
+use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
+use crdt_palace::palace::into::merge_into;
+use crdt_palace::palace::status::Status;
+use crdt_palace::palace::{Error, Options, Palace, WriteOptions};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// As docs/CONCURRENCY.md says: readers that listed them must be able to open them.
+const SUPERSEDED_MS: i64 = 60_000;
+
+const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
+const DRY: CompactOptions = CompactOptions { dry_run: true, ..ALL };
+
+fn at(disk: &SimDisk, path: &str) -> Palace {
+    Options::default().fs(Arc::new(disk.process())).auto_compact(false).open(path).unwrap()
+}
+
+fn set(palace: &Palace, key: &str, n: u64) {
+    palace.patch(key, &object(json!({"n": n})), &WriteOptions::default()).unwrap();
+}
+
+fn bytes(status: &Status) -> u64 {
+    status.segments.iter().map(|s| s.bytes).sum::<u64>()
+        + status.snapshots.iter().map(|s| s.bytes).sum::<u64>()
+}
+
+/// Two segments and a snapshot: three commits, of four changes to three documents.
+fn filled(disk: &SimDisk, path: &str) -> Palace {
+    let palace = at(disk, path);
+    set(&palace, "a", 1);
+    palace.compact(ALL).unwrap();
+    for n in 2..4 {
+        let mut batch = palace.batch();
+        for key in [&format!("b{n}"), "c"] {
+            batch.write(Key::new(key).unwrap(), move |draft| draft.put(&object(json!({"n": n}))));
+        }
+        batch.commit(&WriteOptions::default()).unwrap();
+        palace.seal().unwrap();
+    }
+    palace
+}
+
+fn counts(report: &CompactReport) -> [u64; 5] {
+    let CompactReport { segments, snapshots, changes, documents, commits, .. } = *report;
+    [segments as u64, snapshots as u64, changes, documents, commits]
+}
+
+#[test]
+fn a_compaction_says_what_it_did_and_a_dry_run_what_it_would_do() {
+    let disk = SimDisk::new(1);
+    let palace = filled(&disk, "/p");
+    let before = bytes(&palace.status().unwrap());
+    let would = palace.compact(DRY).unwrap();
+    assert_eq!((counts(&would), would.bytes_before), ([2, 1, 4, 0, 0], before));
+    assert_eq!((would.published, would.lock_held_ms), (None, 0));
+    let did = palace.compact(ALL).unwrap();
+    assert_eq!((counts(&did), did.bytes_before), ([2, 1, 4, 4, 3], before));
+    let status = palace.status().unwrap();
+    let made = status.snapshots.iter().find(|s| !s.superseded).unwrap();
+    assert_eq!((did.published, did.bytes_after), (Some(made.snapshot), made.bytes));
+    assert!(did.lock_held_ms <= did.elapsed_ms && did.elapsed_ms > 0, "{did:?}");
+    // There is nothing left to do.
+    let nothing = palace.compact(ALL).unwrap();
+    assert_eq!((counts(&nothing), nothing.published), ([0; 5], None));
+    assert_eq!(nothing.bytes_before, 0);
+}
+
+#[test]
+fn a_superseded_snapshot_stays_for_a_minute_and_not_longer() {
+    let disk = SimDisk::new(1);
+    let palace = filled(&disk, "/p");
+    palace.compact(ALL).unwrap();
+    let snapshots = || palace.status().unwrap().snapshots.len();
+    disk.advance(SUPERSEDED_MS - 1_000);
+    assert_eq!((palace.compact(ALL).unwrap().cleared, snapshots()), (0, 2));
+    disk.advance(1_000);
+    assert_eq!((palace.compact(ALL).unwrap().cleared, snapshots()), (1, 1));
+    assert_eq!(palace.compact(ALL).unwrap().cleared, 0);
+}
+
+/// Its name may not be on disk yet, and what it supersedes may be all there is after a power cut.
+#[test]
+fn nothing_is_retired_before_the_name_of_its_successor_is_on_disk() {
+    let disk = SimDisk::new(1);
+    let palace = filled(&disk, "/p");
+    palace.compact(ALL).unwrap();
+    disk.advance(SUPERSEDED_MS);
+    for nth in 1..20 {
+        disk.fail_nth(Call::SyncDir, nth, Failure::Io);
+        let cleared = palace.compact(ALL);
+        disk.heal();
+        assert_eq!(palace.get("a").unwrap().unwrap().value["n"], 1);
+        if cleared.is_ok() {
+            assert!(nth > 1, "the directory was not synced");
+            return;
+        }
+        let left = palace.status().unwrap().snapshots.len();
+        assert!(nth > 1 || left == 2, "{left} snapshots left");
+    }
+    panic!("it never succeeds");
+}
+
+fn merge(disk: &SimDisk, into: &str, sources: &[&str], forget: &[&str]) -> Result<[u64; 6], Error> {
+    let sources: Vec<_> = sources.iter().map(PathBuf::from).collect();
+    let forget: BTreeSet<_> = forget.iter().map(|key| Key::new(key).unwrap()).collect();
+    let report = merge_into(Arc::new(disk.process()), Path::new(into), &sources, &forget)?;
+    let status = at(disk, into).status().unwrap();
+    assert_eq!(status.palace, Some(report.palace));
+    let ids = sources.iter().map(|s| at(disk, s.to_str().unwrap()).status().unwrap().palace);
+    let same = ids.into_iter().all(|id| id == Some(report.palace));
+    let read: Vec<_> =
+        sources.iter().map(|s| at(disk, s.to_str().unwrap()).status().unwrap()).collect();
+    assert_eq!(report.bytes_before, read.iter().map(live_bytes).sum::<u64>());
+    assert_eq!(report.bytes_after, status.snapshots[0].bytes);
+    let (documents, commits) = (report.documents, report.commits);
+    let counts = [report.segments, report.snapshots, report.forgotten, usize::from(same)];
+    let [segments, snapshots, forgotten, same] = counts.map(|count| count as u64);
+    Ok([segments, snapshots, documents, commits, forgotten, same])
+}
+
+fn live_bytes(status: &Status) -> u64 {
+    let superseded: u64 = status.snapshots.iter().filter(|s| s.superseded).map(|s| s.bytes).sum();
+    bytes(status) - superseded
+}
+
+#[test]
+fn a_merge_says_what_it_did() {
+    let disk = SimDisk::new(1);
+    filled(&disk, "/p");
+    filled(&disk, "/q").compact(ALL).unwrap();
+    assert_eq!(merge(&disk, "/one", &["/p"], &[]).unwrap(), [2, 1, 4, 3, 0, 1]);
+    // Different palaces, or less than what there was: another palace.
+    assert_eq!(merge(&disk, "/two", &["/p", "/q"], &[]).unwrap(), [2, 2, 4, 6, 0, 0]);
+    let forget = ["a", "b2", "not there"];
+    let [segments, snapshots, documents, _, forgotten, same] =
+        merge(&disk, "/less", &["/p"], &forget).unwrap();
+    assert_eq!([segments, snapshots, documents, forgotten, same], [2, 1, 2, 2, 0]);
+    assert_eq!(at(&disk, "/less").get("a").unwrap(), None);
+    let Err(Error::Exists { path }) = merge(&disk, "/one", &["/q"], &[]) else { panic!() };
+    assert_eq!(path, Path::new("/one"));
+}
+
+/// Another byte at that place of the first file in a directory.
+fn damage(disk: &SimDisk, directory: &str, offset: usize) -> PathBuf {
+    let fs = disk.process();
+    let path = Path::new(directory).join(fs.list(Path::new(directory)).unwrap().remove(0));
+    let mut bytes = read_from(&*fs.open(&path).unwrap(), 0).unwrap();
+    bytes[offset] ^= 0xff;
+    fs.remove(&path).unwrap();
+    fs.create(&path).unwrap().write_at(&bytes, 0).unwrap();
+    path
+}
+
+#[test]
+fn a_merge_of_what_cannot_be_read_whole_is_refused() {
+    for (directory, offset) in [("/p/sealed", 300), ("/p/snap", 20)] {
+        let disk = SimDisk::new(1);
+        filled(&disk, "/p");
+        damage(&disk, directory, offset);
+        let Err(Error::Damaged { path, .. }) = merge(&disk, "/into", &["/p"], &[]) else {
+            panic!("{directory}")
+        };
+        assert!(path.starts_with("/p"), "{path:?}");
+        assert!(disk.process().stat(Path::new("/into")).is_err(), "nothing is made");
+    }
+}
+
+/// What stays, and why: `quarantine/` has a copy, and the rest is folded.
+#[test]
+fn a_compaction_folds_the_rest_of_what_it_cannot_read_whole() {
+    for (directory, offset) in [("/p/sealed", 300), ("/p/snap", 20)] {
+        let disk = SimDisk::new(1);
+        let palace = filled(&disk, "/p");
+        let damaged = damage(&disk, directory, offset);
+        let report = at(&disk, "/p").compact(ALL).unwrap();
+        let skipped: Vec<_> = report.skipped.iter().map(|skipped| &skipped.path).collect();
+        assert_eq!(skipped, [&damaged], "{report:?}");
+        assert!(report.published.is_some());
+        assert!(disk.process().stat(&damaged).is_ok(), "it stays where it is");
+        assert!(!disk.process().list(Path::new("/p/quarantine")).unwrap().is_empty());
+        drop(palace);
+    }
+}
