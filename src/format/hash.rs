@@ -226,6 +226,7 @@ mod tests {
         assert_eq!(etag.to_string(), "0101010101010101.fefefefefefefefe");
         assert!(etag.names(&low) && etag.names(&high) && !etag.names(&ChangeHash([2; 32])));
         assert_eq!(etag.to_string().parse::<Etag>().unwrap(), etag);
+        assert!(!etag.is_empty() && Heads::default().etag().is_empty());
     }
 
     #[test]
@@ -233,5 +234,6 @@ mod tests {
         let heads = Heads::new(vec![ChangeHash([9; 32]), ChangeHash([3; 32])]);
         assert_eq!(Heads::from_bytes(&heads.to_bytes()), Some(heads));
         assert_eq!(Heads::from_bytes(&[0; 31]), None);
+        assert!(Heads::from_bytes(&[]).unwrap().is_empty());
     }
 }

@@ -344,6 +344,28 @@ mod tests {
         assert_eq!(decode_commit(&control), Err(RecordError::Body("a key is not valid")));
     }
 
+    /// Puts a number into a frame and makes its checksum right again.
+    fn with(frame: &[u8], at: usize, number: &[u8]) -> Vec<u8> {
+        let mut frame = frame[..frame.len() - CHECKSUM].to_vec();
+        frame[at..at + number.len()].copy_from_slice(number);
+        let check = checksum(&frame);
+        [&frame, &check[..]].concat()
+    }
+
+    #[test]
+    fn numbers_are_taken_up_to_their_limits() {
+        let (_, frame) = sample();
+        let length = |length: usize| with(&frame, 8, &(length as u32).to_le_bytes());
+        let whole = FRAME_HEAD + BODY_BYTES_MAX + CHECKSUM;
+        assert_eq!(claimed_length(&length(BODY_BYTES_MAX), 99), Ok(whole));
+        let error = Err(RecordError::Field("length"));
+        assert_eq!(claimed_length(&length(BODY_BYTES_MAX + 1), 99), error);
+        let numbered = |sequence: u64| with(&frame, 12, &sequence.to_le_bytes());
+        assert_eq!(decode(&numbered(SEQUENCE_MAX), 99).unwrap().sequence, SEQUENCE_MAX);
+        let error = Err(RecordError::Field("sequence number"));
+        assert_eq!(decode(&numbered(SEQUENCE_MAX + 1), 99), error);
+    }
+
     #[test]
     fn a_body_over_the_cap_is_refused_before_it_is_written() {
         let body = vec![0; BODY_BYTES_MAX + 1];

@@ -1,5 +1,6 @@
 //! A writer and a reader on one segment, on a simulated disk.
 
+use super::SegmentError;
 use super::reader::{Commit, Reader};
 use super::writer::Writer;
 use crate::format::filename;
@@ -143,4 +144,99 @@ fn whether_it_still_has_its_name_is_seen_or_not_known() {
     assert!(reader.has_name(&fs).unwrap() && writer.has_name(&fs).unwrap());
     fs.rename(&path(), Path::new("/open/other")).unwrap();
     assert!(!reader.has_name(&fs).unwrap() && !writer.has_name(&fs).unwrap());
+}
+
+/// What is at the end of the window may be the end of a record, with another one behind it.
+#[test]
+fn a_look_gives_all_that_was_written_wherever_records_end() {
+    let fs = SimDisk::new(1).process();
+    let (mut writer, mut reader) = (writer(&fs), reader(&fs));
+    reader.read_new().unwrap();
+    writer.append([(1, &body(100)[..])]).unwrap();
+    reader.read_new().unwrap();
+    let before = writer.end();
+    writer.append([(2, &body(4_096 - 63)[..])]).unwrap();
+    assert_eq!(writer.end() - before, 4_096, "as long as the window");
+    writer.append([(3, &body(10)[..])]).unwrap();
+    assert_eq!(sequences(&reader.read_new().unwrap()), [2, 3]);
+}
+
+#[test]
+fn a_sealed_segment_is_whole_once_every_commit_was_read() {
+    let fs = SimDisk::new(1).process();
+    let (mut writer, mut reader) = (writer(&fs), reader(&fs));
+    for batch in [1..=2, 3..=5u64] {
+        let bodies: Vec<_> = batch.map(|sequence| (sequence, body(10))).collect();
+        writer.append(bodies.iter().map(|(sequence, body)| (*sequence, &body[..]))).unwrap();
+        reader.read_new().unwrap();
+    }
+    assert!(!reader.whole(), "more may come");
+    fs.create_dir(Path::new("/sealed")).unwrap();
+    writer.seal(&fs, Path::new("/sealed"), 6).unwrap();
+    let place = Path::new("/sealed").join(filename::segment(ID));
+    assert!(!reader.has_name(&fs).unwrap());
+    let mut reader = reader.moved_to(&place);
+    assert!(reader.has_name(&fs).unwrap() && reader.path() == place);
+    assert!(!reader.settled());
+    assert!(reader.settle().unwrap().is_empty());
+    assert!(reader.settled() && reader.whole());
+
+    // A copy in which a commit is not what was written.
+    let mut bytes = read_from(&*fs.open(&place).unwrap(), 0).unwrap();
+    let middle = reader.length() as usize / 2;
+    bytes[middle] ^= 0xff;
+    fs.create(Path::new("/copy")).unwrap().write_at(&bytes, 0).unwrap();
+    let mut copy = Reader::new(ID, Path::new("/copy"), fs.open(Path::new("/copy")).unwrap());
+    assert_eq!(copy.settle().unwrap().len(), 4);
+    assert!(!copy.whole());
+}
+
+#[test]
+fn a_write_that_is_cut_short_is_an_error() {
+    let disk = SimDisk::new(1);
+    let fs = disk.process();
+    let mut writer = writer(&fs);
+    disk.fail_nth(Call::Write, 1, Failure::Short);
+    let error = writer.append([(1, &body(700)[..])]).unwrap_err();
+    assert!(
+        matches!(error, SegmentError::Short { written, wanted, .. } if written < wanted),
+        "{error}"
+    );
+}
+
+/// Its owner may have let go of it because a sync failed.
+#[test]
+fn what_nobody_holds_any_more_is_not_relied_upon() {
+    let disk = SimDisk::new(1);
+    let fs = disk.process();
+    let (mut writer, mut reader) = (writer(&fs), reader(&fs));
+    writer.append([(1, &body(10)[..])]).unwrap();
+    let commit = reader.read_new().unwrap().remove(0);
+    disk.fail_nth(Call::Open, 1, Failure::Io);
+    assert!(reader.durability().secure(&fs).is_err());
+    fs.rename(&path(), Path::new("/open/other")).unwrap();
+    assert!(!reader.durability().secure(&fs).unwrap(), "there is no such name");
+    fs.rename(Path::new("/open/other"), &path()).unwrap();
+    drop(writer);
+    assert!(!reader.durability().secure(&fs).unwrap(), "nobody holds it");
+    assert!(!reader.durability().covers(commit.end));
+}
+
+#[test]
+fn a_segment_that_somebody_else_moved_away_counts_as_sealed() {
+    let disk = SimDisk::new(1);
+    let fs = disk.process();
+    let moved = writer(&fs);
+    fs.create_dir(Path::new("/sealed")).unwrap();
+    fs.rename(&path(), Path::new("/sealed/other")).unwrap();
+    moved.seal(&fs, Path::new("/sealed"), 1).unwrap();
+    assert_eq!(fs.list(Path::new("/sealed")).unwrap(), ["other"]);
+
+    let disk = SimDisk::new(2);
+    let fs = disk.process();
+    let kept = writer(&fs);
+    fs.create_dir(Path::new("/sealed")).unwrap();
+    disk.fail_nth(Call::Rename, 1, Failure::Io);
+    let error = kept.seal(&fs, Path::new("/sealed"), 1).unwrap_err();
+    assert!(matches!(error, SegmentError::Fs(_)), "{error}");
 }
