@@ -189,3 +189,76 @@ fn a_compaction_folds_the_rest_of_what_it_cannot_read_whole() {
         drop(palace);
     }
 }
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+const HOUR_MS: i64 = 60 * 60 * 1_000;
+/// Each call takes a little of the simulated time.
+const MARGIN_MS: i64 = 10_000;
+
+fn names(disk: &SimDisk, directory: &str) -> BTreeSet<String> {
+    disk.process().list(Path::new(directory)).unwrap().into_iter().collect()
+}
+
+#[test]
+fn what_was_retired_is_there_for_a_day() {
+    let disk = SimDisk::new(1);
+    let palace = filled(&disk, "/p");
+    palace.compact(ALL).unwrap();
+    disk.process().create(Path::new("/p/trash/not ours")).unwrap();
+    // The segment of the first compaction, and the two of the second; nobody knows whose the other is.
+    assert_eq!(names(&disk, "/p/trash").len(), 4);
+    disk.advance(DAY_MS - MARGIN_MS);
+    let superseded = palace.compact(ALL).unwrap().cleared;
+    assert_eq!((superseded, names(&disk, "/p/trash").len()), (1, 5), "a day, and not more");
+    disk.advance(2 * MARGIN_MS);
+    assert_eq!(palace.compact(ALL).unwrap().cleared, 3);
+    disk.advance(DAY_MS + MARGIN_MS);
+    assert_eq!(palace.compact(ALL).unwrap().cleared, 1);
+    assert_eq!(names(&disk, "/p/trash"), BTreeSet::from(["not ours".to_owned()]));
+}
+
+#[test]
+fn what_a_crash_left_in_tmp_goes_after_an_hour_and_what_is_in_use_stays() {
+    let disk = SimDisk::new(1);
+    let palace = filled(&disk, "/p");
+    palace.compact(ALL).unwrap();
+    let (dead, living) = (disk.process(), disk.process());
+    dead.create(Path::new("/p/tmp/left")).unwrap();
+    dead.create_dir(Path::new("/p/tmp/directory")).unwrap();
+    let used = living.create(Path::new("/p/tmp/used")).unwrap();
+    assert!(used.try_lock().unwrap());
+    disk.advance(HOUR_MS - MARGIN_MS);
+    // The superseded snapshot.
+    assert_eq!(palace.compact(ALL).unwrap().cleared, 1);
+    assert_eq!(names(&disk, "/p/tmp").len(), 3);
+    disk.advance(2 * MARGIN_MS);
+    assert_eq!(palace.compact(ALL).unwrap().cleared, 1);
+    let left = names(&disk, "/p/tmp");
+    assert_eq!(left, BTreeSet::from(["directory".to_owned(), "used".to_owned()]));
+}
+
+/// A failure to take something away is told, and what is gone already is no failure.
+#[test]
+fn a_purge_that_fails_says_so() {
+    let disk = SimDisk::new(1);
+    let palace = filled(&disk, "/p");
+    palace.compact(ALL).unwrap();
+    disk.advance(DAY_MS + MARGIN_MS);
+    disk.fail_nth(Call::Remove, 1, Failure::Io);
+    assert!(palace.compact(ALL).is_err());
+    disk.heal();
+    disk.process().create(Path::new("/p/tmp/left")).unwrap();
+    disk.advance(HOUR_MS + MARGIN_MS);
+    for call in [Call::Open, Call::Stat, Call::Remove, Call::List] {
+        let failures = (1..40).filter(|nth| {
+            let fork = disk.fork();
+            let palace = at(&fork, "/p");
+            fork.fail_nth(call, *nth, Failure::Io);
+            let failed = palace.compact(ALL).is_err();
+            fork.heal();
+            assert_eq!(at(&fork, "/p").get("a").unwrap().unwrap().value["n"], 1);
+            failed
+        });
+        assert!(failures.count() > 0, "{call:?}");
+    }
+}
