@@ -36,6 +36,7 @@ mod copies;
 mod damage;
 mod due;
 mod failures;
+mod following;
 mod ledger;
 mod looks;
 mod machine;
