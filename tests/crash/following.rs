@@ -5,11 +5,15 @@ use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::sim::{Call, SimDisk};
 use crdt_palace::fs::{Fs, read_from};
-use crdt_palace::palace::compact::CompactOptions;
+use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
+use crdt_palace::store::follow::Follower;
+use crdt_palace::store::root::Root;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+
+const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
 
 fn set(palace: &Palace, key: &str, n: u64) {
     palace.patch(key, &object(json!({"n": n})), &WriteOptions::default()).unwrap();
@@ -61,7 +65,7 @@ fn a_snapshot_that_vanishes_while_it_is_looked_at_is_followed_by_its_successor()
             for _ in 0..2 {
                 set(&owner, "other", 3);
                 owner.seal().unwrap();
-                compactor.compact(CompactOptions::default()).unwrap();
+                compactor.compact(ALL).unwrap();
                 disk.advance(3_600_000);
             }
         });
@@ -105,19 +109,48 @@ fn what_is_taken_away_by_hand_is_not_shown_any_more() {
     assert_eq!((shown(&reader, "k"), shown(&reader, "tail")), (None, Some(2)));
 }
 
+fn follower(disk: &SimDisk) -> Follower {
+    let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), true).unwrap();
+    Follower::new(Arc::new(root), Arc::default())
+}
+
 /// Who reads for months must not keep what others have long folded.
 #[test]
 fn segments_that_others_folded_are_let_go_of() {
     let disk = SimDisk::new(1);
     let writer = filled(&disk);
-    let reader = open(disk.process()).unwrap();
+    let mut follower = follower(&disk);
     for n in 0..3 {
         set(&writer, "k", n);
-        assert_eq!(shown(&reader, "k"), Some(n));
-        assert_eq!(reader.status().unwrap().segments.len(), 1);
+        let news = follower.rescan().unwrap();
+        assert_eq!((news.commits.is_empty(), news.folded.len()), (false, 0));
+        let segment = news.commits[0].segment;
+        assert_eq!(follower.segments().map(|s| s.reader.id()).collect::<Vec<_>>(), [segment]);
         writer.compact(CompactOptions::default()).unwrap();
-        assert_eq!(shown(&reader, "k"), Some(n));
-        assert_eq!(reader.status().unwrap().segments.len(), 0);
-        assert_eq!(writer.status().unwrap().segments.len(), 0);
+        let news = follower.rescan().unwrap();
+        assert!(news.commits.is_empty() && news.snapshots);
+        assert_eq!(news.folded.into_iter().collect::<Vec<_>>(), [segment]);
+        assert_eq!((follower.segments().count(), follower.backlog().segments), (0, 0));
+        let news = follower.rescan().unwrap();
+        assert!(!news.snapshots && news.folded.is_empty(), "nothing is new: {news:?}");
     }
+}
+
+#[test]
+fn a_segment_of_another_palace_is_told_apart() {
+    let disk = SimDisk::new(1);
+    let _owner = filled(&disk);
+    let elsewhere = SimDisk::new(2);
+    let stranger = filled(&elsewhere);
+    let open = Path::new(PALACE).join("open");
+    let name = elsewhere.process().list(&open).unwrap().remove(0);
+    let file = elsewhere.process().open(&open.join(&name)).unwrap();
+    let bytes = read_from(&*file, 0).unwrap();
+    disk.process().create(&open.join(&name)).unwrap().write_at(&bytes, 0).unwrap();
+    let mut follower = follower(&disk);
+    follower.rescan().unwrap();
+    let found: Vec<_> =
+        follower.segments().filter_map(|segment| follower.stranger(&segment.reader)).collect();
+    assert_eq!(follower.segments().count(), 2);
+    assert_eq!(found, [stranger.status().unwrap().palace.unwrap()]);
 }
