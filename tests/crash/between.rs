@@ -134,6 +134,7 @@ impl Fs for Interrupted {
         Ok(self.file(self.inner.open(path)?))
     }
     fn open_lock(&self, path: &Path) -> io::Result<Box<dyn File>> {
+        self.plan.tick(Call::Open);
         Ok(self.file(self.inner.open_lock(path)?))
     }
     fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()> {

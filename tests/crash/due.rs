@@ -1,5 +1,6 @@
 //! Compaction in the background: it begins when it is due and not before, goes on until nothing is left, and ends.
 
+use crate::background::{COMPACTION, runs, until};
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::sim::SimDisk;
@@ -7,7 +8,6 @@ use crdt_palace::palace::policy::STEP_SEGMENT_BYTES;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use serde_json::json;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 const HALF: usize = 500_000;
 
@@ -18,23 +18,6 @@ fn automatic(disk: &SimDisk) -> Palace {
 fn set(palace: &Palace, key: &str, bytes: usize) {
     let text = "x".repeat(bytes);
     palace.patch(key, &object(json!({"text": text})), &WriteOptions::default()).unwrap();
-}
-
-/// The limit is for a run that has gone wrong.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(60), "it never happens that {what}");
-        std::thread::sleep(Duration::from_millis(1));
-    }
-}
-
-/// Whether a thread of this process, which may run other tests as well, is compacting.
-fn compacting() -> bool {
-    let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-    // One that has ended in the meantime has no name.
-    let name = |task: std::fs::DirEntry| std::fs::read_to_string(task.path().join("comm")).ok();
-    tasks.filter_map(|task| name(task.unwrap())).any(|name| name.trim() == "palace-compact")
 }
 
 #[test]
@@ -52,7 +35,7 @@ fn everything_is_folded_once_it_is_due_and_then_it_ends() {
     set(&palace, "last", 1);
     // What the last commit stands in is in use; the thread ends by itself, with the palace open.
     until("nothing is left", || palace.status().unwrap().segments.len() == 1);
-    until("it ends", || !compacting());
+    until("it ends", || !runs(COMPACTION));
     let status = palace.status().unwrap();
     assert!(status.snapshots.len() > 1, "in steps, and not at once");
     assert_eq!(palace.get("a0").unwrap().unwrap().value["text"], "x".repeat(HALF));
@@ -74,7 +57,7 @@ fn what_is_not_due_is_left_alone() {
         set(&palace, "k", n);
         palace.seal().unwrap();
     }
-    until("it ends", || !compacting());
+    until("it ends", || !runs(COMPACTION));
     let status = palace.status().unwrap();
     assert_eq!((status.snapshots.len(), status.segments.len()), (0, 30));
 }
@@ -88,6 +71,6 @@ fn one_that_is_told_not_to_compact_does_not() {
         palace.seal().unwrap();
     }
     set(&palace, "last", 1);
-    until("it ends", || !compacting());
+    until("it ends", || !runs(COMPACTION));
     assert_eq!(palace.status().unwrap().snapshots.len(), 0);
 }

@@ -1,6 +1,7 @@
 //! Failures at the moments when they hurt most: what was promised by then is kept, and what cannot be
 //! promised is not.
 
+use crate::background::{SYNC, runs, until};
 use crate::between::{Interrupted, Plan};
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
@@ -97,6 +98,22 @@ fn a_sync_reaches_all_that_buffered_commits_build_on() {
     palace.sync().unwrap();
     for key in ["k", "l"] {
         assert_survives(&disk, key, &json!({"n": 1, "m": 1}), key);
+    }
+}
+
+#[test]
+fn buffered_commits_reach_the_disk_by_themselves() {
+    let disk = SimDisk::new(1);
+    let palace = open(disk.process()).unwrap();
+    set(&palace, "k", json!({"n": 0}), &durable()).unwrap();
+    for n in 1..4 {
+        set(&palace, "k", json!({"n": n}), &buffered()).unwrap();
+        until("it is on disk", || {
+            let fork = disk.fork();
+            fork.power_cut(n);
+            open(fork.process()).unwrap().get("k").unwrap().unwrap().value["n"] == n
+        });
+        until("the thread ends", || !runs(SYNC));
     }
 }
 

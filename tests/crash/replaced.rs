@@ -52,6 +52,7 @@ fn replaced_before(nth: u64, compacted: bool, options: &WriteOptions) -> bool {
         palace.compact(Default::default()).unwrap();
     }
     let fs = disk.process();
+    let before = palace.status().unwrap().this_instance;
     plan.before(nth, None, move || replace(&fs));
     let key = if options.if_match.is_some() { "new" } else { "k" };
     let result = palace.patch(key, &object(json!({"during": 1})), options).map(drop);
@@ -78,6 +79,9 @@ fn replaced_before(nth: u64, compacted: bool, options: &WriteOptions) -> bool {
     let is_whole = |found: &(Value, bool)| found.0["after"] == 1 && (!found.1 || unknown);
     let whole = own.as_ref().is_some_and(is_whole);
     assert!(whole, "{own:?} after {result:?}");
+    // The numbers of the old one are taken, in files that may come back.
+    let after = palace.status().unwrap().this_instance;
+    assert!(!happened || after != before, "it goes on as the same instance");
     happened
 }
 

@@ -3,6 +3,7 @@
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use bytes::Bytes;
+use crdt_palace::fs::os::OsFs;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::WriteOptions;
 use crdt_palace::store::log::{Durability, Log};
@@ -46,4 +47,36 @@ fn what_its_owner_sealed_need_not_be_synced_by_who_builds_on_it() {
     let before = disk.operations();
     other.put("k10", &object(json!({"n": 4}))).unwrap();
     assert_eq!(disk.operations(), before + 2, "an append and a sync of its own segment");
+}
+
+/// Who waits sleeps until the end of a turn of somebody else. One who is not woken would sleep for ever.
+#[test]
+fn nobody_who_waits_for_another_s_turn_is_forgotten() {
+    const WRITERS: u64 = 12;
+    const COMMITS: u64 = 150;
+    let dir = tempfile::tempdir().unwrap();
+    // Real syncs take long enough for others to come meanwhile.
+    let root = Root::open(Arc::new(OsFs), &dir.path().join("palace"), false).unwrap();
+    let log = Arc::new(Log::new(Arc::new(root), Arc::default(), "test".to_owned()));
+    let instance = log.instance().unwrap();
+    let (sender, finished) = std::sync::mpsc::channel();
+    for writer in 0..WRITERS {
+        let (log, sender) = (log.clone(), sender.clone());
+        std::thread::spawn(move || {
+            for n in 0..COMMITS {
+                let ticket = log.enqueue(instance, Bytes::from(format!("{writer} {n}"))).unwrap();
+                let durable = (writer + n) % 3 > 0;
+                let durability = if durable { Durability::Durable } else { Durability::Buffered };
+                log.wait(ticket, durability).unwrap();
+            }
+            sender.send(writer).unwrap();
+        });
+    }
+    for done in 0..WRITERS {
+        // The limit is for a run that has gone wrong.
+        let limit = std::time::Duration::from_secs(120);
+        assert!(finished.recv_timeout(limit).is_ok(), "only {done} writers came to their end");
+    }
+    log.sync().unwrap();
+    assert!(!log.has_unsynced());
 }
