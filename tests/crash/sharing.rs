@@ -4,7 +4,7 @@ use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use bytes::Bytes;
 use crdt_palace::fs::os::OsFs;
-use crdt_palace::fs::sim::SimDisk;
+use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::WriteOptions;
 use crdt_palace::store::log::{Durability, Log};
 use crdt_palace::store::root::Root;
@@ -49,34 +49,64 @@ fn what_its_owner_sealed_need_not_be_synced_by_who_builds_on_it() {
     assert_eq!(disk.operations(), before + 2, "an append and a sync of its own segment");
 }
 
-/// Who waits sleeps until the end of a turn of somebody else. One who is not woken would sleep for ever.
+/// Who waits sleeps until the end of a turn of somebody else. One who is not woken would sleep for ever, if
+/// nobody comes after it: so there are many short rounds.
 #[test]
 fn nobody_who_waits_for_another_s_turn_is_forgotten() {
-    const WRITERS: u64 = 12;
-    const COMMITS: u64 = 150;
     let dir = tempfile::tempdir().unwrap();
     // Real syncs take long enough for others to come meanwhile.
     let root = Root::open(Arc::new(OsFs), &dir.path().join("palace"), false).unwrap();
     let log = Arc::new(Log::new(Arc::new(root), Arc::default(), "test".to_owned()));
     let instance = log.instance().unwrap();
-    let (sender, finished) = std::sync::mpsc::channel();
-    for writer in 0..WRITERS {
-        let (log, sender) = (log.clone(), sender.clone());
-        std::thread::spawn(move || {
-            for n in 0..COMMITS {
-                let ticket = log.enqueue(instance, Bytes::from(format!("{writer} {n}"))).unwrap();
-                let durable = (writer + n) % 3 > 0;
-                let durability = if durable { Durability::Durable } else { Durability::Buffered };
-                log.wait(ticket, durability).unwrap();
-            }
-            sender.send(writer).unwrap();
-        });
-    }
-    for done in 0..WRITERS {
-        // The limit is for a run that has gone wrong.
-        let limit = std::time::Duration::from_secs(120);
-        assert!(finished.recv_timeout(limit).is_ok(), "only {done} writers came to their end");
+    for round in 0..50 {
+        let (sender, finished) = std::sync::mpsc::channel();
+        for writer in 0..6 {
+            let (log, sender) = (log.clone(), sender.clone());
+            std::thread::spawn(move || {
+                for n in 0..2 {
+                    let ticket = log.enqueue(instance, Bytes::from(format!("{writer} {n}")));
+                    let durable = (round + writer + n) % 3 > 0;
+                    let durability =
+                        if durable { Durability::Durable } else { Durability::Buffered };
+                    log.wait(ticket.unwrap(), durability).unwrap();
+                }
+                sender.send(writer).unwrap();
+            });
+        }
+        for done in 0..6 {
+            // The limit is for a run that has gone wrong.
+            let limit = std::time::Duration::from_secs(60);
+            assert!(finished.recv_timeout(limit).is_ok(), "only {done} in round {round}");
+        }
     }
     log.sync().unwrap();
     assert!(!log.has_unsynced());
+}
+
+#[test]
+fn what_was_on_disk_before_a_failure_is_done() {
+    let disk = SimDisk::new(1);
+    let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), false).unwrap();
+    let log = Log::new(Arc::new(root), Arc::default(), "test".to_owned());
+    let instance = log.instance().unwrap();
+    let enqueue = |n: u32| log.enqueue(instance, Bytes::from(format!("commit {n}"))).unwrap();
+    let [durable, buffered] = [enqueue(1), enqueue(2)];
+    log.wait(buffered, Durability::Durable).unwrap();
+    let lost = enqueue(3);
+    log.wait(lost, Durability::Buffered).unwrap();
+    disk.fail_nth(Call::Sync, 1, Failure::Io);
+    disk.fail_nth(Call::Create, 1, Failure::NoSpace);
+    assert!(log.wait(lost, Durability::Durable).is_err());
+    log.wait(durable, Durability::Durable).unwrap();
+    log.wait(buffered, Durability::Durable).unwrap();
+    log.wait(lost, Durability::Buffered).unwrap();
+    assert!(log.wait(lost, Durability::Durable).is_err());
+    assert!(log.report_lost().is_err() && log.report_lost().is_ok(), "said once");
+    assert_ne!(log.instance().unwrap(), instance);
+    // Of what was promised nothing is lost.
+    let durable = log.enqueue(log.instance().unwrap(), Bytes::from("commit")).unwrap();
+    disk.fail_nth(Call::Create, 1, Failure::NoSpace);
+    disk.fail_nth(Call::Create, 2, Failure::NoSpace);
+    assert!(log.wait(durable, Durability::Durable).is_err());
+    log.report_lost().unwrap();
 }
