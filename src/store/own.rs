@@ -126,3 +126,54 @@ impl OwnSegments {
         self.lock().extract_if(.., |own| folded.contains(&own.segment)).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const INSTANCE: InstanceId = InstanceId([1; 16]);
+    const A: SegmentId = SegmentId([2; 16]);
+    const B: SegmentId = SegmentId([3; 16]);
+    const C: SegmentId = SegmentId([4; 16]);
+
+    fn three() -> OwnSegments {
+        let own = OwnSegments::default();
+        [A, B, C].map(|segment| own.add(segment, INSTANCE));
+        own
+    }
+
+    #[test]
+    fn a_segment_is_named_written_sealed_and_folded() {
+        let own = three();
+        assert!(own.contains(A) && own.all_named().is_empty());
+        own.named(A);
+        own.named(B);
+        assert_eq!(own.all_named(), [A, B]);
+        own.wrote(A, 4..=6);
+        own.wrote(A, 2..=3);
+        own.wrote(A, 7..=7);
+        assert_eq!(own.sealed(), (0, 0));
+        own.sealed_at(A, 10);
+        own.sealed_at(B, 5);
+        assert_eq!(own.sealed(), (2, 15));
+        let folded = own.take_folded(&HashSet::from([A, SegmentId([9; 16])]));
+        let [OwnSegment { segment: A, instance: INSTANCE, sequences, .. }] = &folded[..] else {
+            panic!("{folded:?}")
+        };
+        assert_eq!(*sequences, Some(2..=7));
+        assert!(!own.contains(A) && own.contains(B) && own.sealed() == (1, 5));
+        assert_eq!(own.given_up(), 0);
+    }
+
+    #[test]
+    fn what_is_given_up_is_counted() {
+        let own = three();
+        own.sealed_at(A, 10);
+        own.disown(C);
+        assert_eq!((own.contains(C), own.contains(B), own.given_up()), (false, true, 1));
+        own.disown_unsealed();
+        assert_eq!((own.contains(A), own.contains(B), own.given_up()), (true, false, 2));
+        own.disown_all();
+        assert_eq!((own.contains(A), own.given_up()), (false, 3));
+    }
+}

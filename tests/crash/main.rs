@@ -45,6 +45,7 @@ mod machine;
 mod refusals;
 mod replaced;
 mod report;
+mod retire;
 mod script;
 mod sharing;
 mod shrink;
