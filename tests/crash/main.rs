@@ -34,6 +34,7 @@ mod background;
 mod between;
 mod chance;
 mod copies;
+mod creation;
 mod damage;
 mod due;
 mod failures;

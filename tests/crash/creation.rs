@@ -1,0 +1,122 @@
+//! Making a palace, and opening one, on a disk where one call fails: it is told, or it is done.
+
+use crate::between::Plan;
+use crate::ledger::{PALACE, object};
+use crate::machine::open;
+use crdt_palace::fs::Fs;
+use crdt_palace::fs::sim::{Call, Failure, SimDisk};
+use crdt_palace::palace::Options;
+use crdt_palace::store::StoreError;
+use crdt_palace::store::root::Root;
+use serde_json::json;
+use std::path::Path;
+use std::sync::Arc;
+
+const CALLS: [Call; 11] = [
+    Call::Create,
+    Call::CreateDir,
+    Call::Write,
+    Call::WriteNote,
+    Call::Sync,
+    Call::SyncDir,
+    Call::Rename,
+    Call::Remove,
+    Call::Open,
+    Call::List,
+    Call::Stat,
+];
+
+fn root(disk: &SimDisk, read_only: bool) -> Result<Root, StoreError> {
+    Root::open(Arc::new(disk.process()), Path::new(PALACE), read_only)
+}
+
+/// Whatever fails while it is made: what was acknowledged is there after any power cut, and the next attempt
+/// completes what is there.
+#[test]
+fn what_is_acknowledged_by_a_palace_that_was_just_made_is_there_after_a_power_cut() {
+    let content = object(json!({"n": 1}));
+    let mut failed = 0;
+    for call in CALLS {
+        for nth in 1..30 {
+            let disk = SimDisk::new(nth);
+            disk.fail_nth(call, nth, Failure::Io);
+            let done = open(disk.process()).and_then(|palace| {
+                palace.put("k", &content)?;
+                // It may seal when it is closed.
+                std::mem::forget(palace);
+                Ok(())
+            });
+            disk.heal();
+            failed += u32::from(done.is_err());
+            for cut in 0..8 {
+                let fork = disk.fork();
+                fork.power_cut(cut);
+                let palace = open(fork.process()).unwrap();
+                let found = palace.get("k").unwrap().map(|found| found.value);
+                assert!(found.is_some() || done.is_err(), "{call:?} {nth}, cut {cut}: it is lost");
+                palace.put("k", &content).unwrap();
+                assert_eq!(palace.get("k").unwrap().unwrap().value, content);
+            }
+        }
+    }
+    // One failure is often no reason to give up.
+    assert!(failed >= 5, "only {failed} failures mattered");
+}
+
+/// Both want to be the first. One is, and neither is told that it failed.
+#[test]
+fn two_that_make_a_palace_at_once_make_one() {
+    for nth in 1.. {
+        let disk = SimDisk::new(nth);
+        let (interrupted, plan) = Plan::new(disk.process());
+        let palace = Options::default().fs(Arc::new(interrupted)).open(PALACE).unwrap();
+        let other = disk.process();
+        plan.before(nth, None, move || {
+            open(other).unwrap().put("theirs", &object(json!({"n": 2}))).unwrap();
+        });
+        palace.put("ours", &object(json!({"n": 1}))).unwrap();
+        if !plan.end() {
+            assert!(nth > 20, "only {nth} calls");
+            return;
+        }
+        for reader in [open(disk.process()).unwrap(), palace] {
+            for key in ["ours", "theirs"] {
+                assert!(reader.get(key).unwrap().is_some(), "{key}, call {nth}");
+            }
+            assert_eq!(reader.verify().unwrap().findings.len(), 0, "call {nth}");
+        }
+        assert_eq!(disk.process().list(&Path::new(PALACE).join("tmp")).unwrap(), [""; 0]);
+    }
+}
+
+#[test]
+fn a_look_at_a_palace_that_fails_is_no_answer() {
+    let disk = SimDisk::new(1);
+    open(disk.process()).unwrap().put("k", &object(json!({"n": 1}))).unwrap();
+    let id = root(&disk, true).unwrap().palace();
+    assert!(id.is_some());
+    for call in [Call::Stat, Call::Open] {
+        disk.fail_nth(call, 1, Failure::Io);
+        assert!(root(&disk, false).is_err(), "{call:?}");
+    }
+    let empty = SimDisk::new(1);
+    for directory in ["/home", PALACE] {
+        empty.process().create_dir(Path::new(directory)).unwrap();
+    }
+    empty.fail_nth(Call::List, 1, Failure::Io);
+    assert!(root(&empty, false).is_err());
+    assert_eq!(root(&empty, false).unwrap().palace(), None);
+    assert!(matches!(root(&empty, true), Err(StoreError::NoPalace { .. })));
+    // Something is in it that no creation leaves.
+    empty.process().create(&Path::new(PALACE).join("letter.txt")).unwrap();
+    assert!(matches!(root(&empty, false), Err(StoreError::NotAPalace { .. })));
+}
+
+#[test]
+fn a_file_in_the_place_of_the_directory_is_named_as_such() {
+    let disk = SimDisk::new(1);
+    disk.process().create_dir(Path::new("/home")).unwrap();
+    disk.process().create(Path::new(PALACE)).unwrap();
+    let error = root(&disk, false).unwrap_err();
+    assert!(matches!(error, StoreError::NotADirectory { .. }), "{error}");
+}
