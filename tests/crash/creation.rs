@@ -120,3 +120,24 @@ fn a_file_in_the_place_of_the_directory_is_named_as_such() {
     let error = root(&disk, false).unwrap_err();
     assert!(matches!(error, StoreError::NotADirectory { .. }), "{error}");
 }
+
+#[test]
+fn a_palace_that_is_made_later_is_known_from_then_on() {
+    let disk = SimDisk::new(1);
+    let early = root(&disk, false).unwrap();
+    let reader = open(disk.process()).unwrap();
+    assert_eq!((early.palace(), reader.get("k").unwrap()), (None, None));
+    let writer = open(disk.process()).unwrap();
+    writer.put("k", &object(json!({"n": 1}))).unwrap();
+    let id = writer.status().unwrap().palace;
+    assert!(reader.get("k").unwrap().is_some() && id.is_some());
+    assert_eq!(reader.status().unwrap().palace, id);
+    assert_eq!(early.palace(), None);
+    early.refresh().unwrap();
+    assert_eq!(early.palace(), id);
+    assert!(!early.is_replaced().unwrap());
+    disk.fail_nth(Call::Stat, 1, Failure::Io);
+    assert!(early.is_replaced().is_err(), "nobody can say");
+    disk.process().remove(&Path::new(PALACE).join("palace.json")).unwrap();
+    assert!(early.is_replaced().unwrap());
+}
