@@ -5,8 +5,11 @@ use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::fs::{Fs, read_from};
+use crdt_palace::palace::WriteOptions;
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::store::retire::{TMP_MS, left_behind, quarantine, retire};
 use crdt_palace::store::root::Root;
+use crdt_palace::store::seal::seal_dead;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -94,4 +97,76 @@ fn a_damaged_file_is_copied_once_whoever_does_it() {
     assert_eq!(content(&disk, "quarantine/x.txt"), b"why");
     quarantine(&root, &path, "x", "again").unwrap();
     assert_eq!(content(&disk, "quarantine/x.txt"), b"why");
+}
+
+/// The one segment in `open/`, whose writer is killed, with what was in it after each of two writes.
+fn dead_segment(disk: &SimDisk) -> (String, [Vec<u8>; 2]) {
+    let fs = disk.process();
+    let writer = open(fs.clone()).unwrap();
+    let mut contents = [1, 2].map(|n| {
+        writer.patch("k", &object(json!({ n.to_string(): n })), &WriteOptions::default()).unwrap();
+        let name = fs.list(&inside("open")).unwrap().remove(0);
+        (name.clone(), content(disk, &format!("open/{name}")))
+    });
+    fs.kill();
+    drop(writer);
+    let name = std::mem::take(&mut contents[0].0);
+    (name, contents.map(|(_, content)| content))
+}
+
+/// Somebody copied files while they were written. Neither may take the other's place.
+#[test]
+fn of_two_copies_of_a_segment_the_longer_one_is_kept_wherever_it_stands() {
+    for sealed_is_longer in [false, true] {
+        let disk = SimDisk::new(1);
+        let (name, [short, long]) = dead_segment(&disk);
+        let (open_one, sealed) = if sealed_is_longer { (short, long) } else { (long, short) };
+        disk.process().remove(&inside("open").join(&name)).unwrap();
+        write(&disk, &format!("open/{name}"), &open_one);
+        write(&disk, &format!("sealed/{name}"), &sealed);
+        let palace = open(disk.process()).unwrap();
+        for round in 0..3 {
+            let found = palace.get("k").unwrap().unwrap();
+            assert_eq!(found.value, object(json!({"1": 1, "2": 2})), "{round}");
+            assert!(!found.incomplete);
+            let report = palace.compact(CompactOptions::default()).unwrap();
+            assert_eq!(report.left_open.len(), usize::from(round == 0), "{report:?}");
+        }
+        assert_eq!((count(&disk, "open"), count(&disk, "sealed")), (0, 0));
+    }
+}
+
+#[test]
+fn a_segment_that_another_compactor_seals_is_no_failure_and_one_that_cannot_be_opened_is() {
+    let disk = SimDisk::new(1);
+    let (name, _) = dead_segment(&disk);
+    let (interrupted, plan) = Plan::new(disk.process());
+    let root = Root::open(Arc::new(interrupted), Path::new(PALACE), false).unwrap();
+    disk.fail_nth(Call::Open, 1, Failure::Io);
+    assert!(seal_dead(&root, false).is_err());
+    let (fs, from, to) = (disk.process(), inside("open").join(&name), inside("sealed").join(&name));
+    let sealed = to.clone();
+    plan.before(1, Some(Call::Open), move || fs.rename(&from, &to).unwrap());
+    let done = seal_dead(&root, false).unwrap();
+    assert!(plan.end() && done.sealed.is_empty() && done.left.is_empty(), "{done:?}");
+
+    let (fs, from, to) = (disk.process(), sealed, inside("open").join(&name));
+    fs.rename(&from, &to).unwrap();
+    disk.fail_nth(Call::Rename, 1, Failure::Io);
+    assert!(seal_dead(&root, false).is_err());
+    plan.before(1, Some(Call::Rename), move || fs.rename(&to, &from).unwrap());
+    let done = seal_dead(&root, false).unwrap();
+    assert!(plan.end() && done.sealed.is_empty() && done.left.is_empty(), "{done:?}");
+}
+
+#[test]
+fn what_a_machine_left_before_it_was_started_again_is_sealed() {
+    let disk = SimDisk::new(1);
+    dead_segment(&disk);
+    let before = disk.process().host();
+    disk.power_cut(1);
+    let after = disk.process().host();
+    assert!(before.boot != after.boot && before.machine == after.machine);
+    let report = open(disk.process()).unwrap().compact(CompactOptions::default()).unwrap();
+    assert_eq!((report.sealed, report.segments, report.left_open.len()), (1, 1, 0), "{report:?}");
 }
