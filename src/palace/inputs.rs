@@ -159,6 +159,7 @@ impl Inputs {
             _ => return false,
         };
         let snapshot = self.live.iter().find(|snapshot| snapshot.id() == id);
+        // A row that cannot be read just now proves nothing: if no other is the culprit, the error is given back.
         let row = snapshot.and_then(|snapshot| snapshot.get(key.as_str()).ok()).flatten();
         row.is_some_and(|row| check_row(&row).is_err())
     }

@@ -138,7 +138,7 @@ mod tests {
 
     fn three() -> OwnSegments {
         let own = OwnSegments::default();
-        [A, B, C].map(|segment| own.add(segment, INSTANCE));
+        [A, B, C].into_iter().for_each(|segment| own.add(segment, INSTANCE));
         own
     }
 

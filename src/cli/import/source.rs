@@ -169,10 +169,12 @@ fn with(path: &Path, ending: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
+/// `None` if there is no such file, or nobody can say: whoever then opens it is told why.
 fn length(path: &Path) -> Option<u64> {
     fs::metadata(path).map(|file| file.len()).ok()
 }
 
+/// To be compared with a later one. What cannot be asked is left out of both.
 fn version(path: &Path) -> Version {
     let modified = fs::metadata(path).and_then(|file| file.modified()).ok();
     Version { length: length(path), modified, log: length(&with(path, "-wal")) }
