@@ -149,14 +149,18 @@ fn foreign_segment(disk: &SimDisk, palace: PalaceId, changes: &[&[u8]]) {
     writer.seal(&fs, Path::new("/p/sealed"), changes.len() as u64).unwrap();
 }
 
-/// What the newest snapshot of `/p` keeps of `k` as it came.
-fn kept(disk: &SimDisk) -> BTreeSet<Vec<u8>> {
+/// The newest snapshot of `/p`.
+fn newest(disk: &SimDisk) -> Snapshot {
     let all = names(disk, "/p/snap").into_iter().map(|name| {
         let content = bytes(disk, &Path::new("/p/snap").join(&name));
         Snapshot::open(Source::Bytes(content), parse_snapshot(&name).unwrap()).unwrap()
     });
-    let newest = all.max_by_key(|snapshot| snapshot.meta().created_ms).unwrap();
-    newest.get("k").unwrap().unwrap().waiting.into_iter().collect()
+    all.max_by_key(|snapshot| snapshot.meta().created_ms).unwrap()
+}
+
+/// What it keeps of `k` as it came.
+fn kept(disk: &SimDisk) -> BTreeSet<Vec<u8>> {
+    newest(disk).get("k").unwrap().unwrap().waiting.into_iter().collect()
 }
 
 /// The changes that one actor makes to an empty document, each after the one before.
@@ -204,6 +208,43 @@ fn compaction_keeps_what_waits_and_what_is_refused_as_it_came() {
     let value = json!({"own": 2, taken: 1, "missing": 1, "waits": 1});
     assert_eq!(shown(&palace, "k").unwrap().0, value);
     assert_eq!(problems(&disk), 2, "{:?}", findings(&disk, "/p"));
+}
+
+/// A row is complete by itself, also where the document's first changes are in a snapshot that stays: whoever
+/// reads it need not look elsewhere, and nothing waits in it.
+#[test]
+fn a_new_row_takes_in_what_stands_in_snapshots_that_stay() {
+    let disk = SimDisk::new(1);
+    let palace = at(&disk, "/p");
+    set(&palace, "k", json!({"n": 1}));
+    set(&palace, "other", json!({"n": 1}));
+    palace.compact(DUE).unwrap();
+    set(&palace, "k", json!({"m": 1}));
+    palace.compact(DUE).unwrap();
+    assert_eq!(names(&disk, "/p/snap").len(), 2);
+    let newest = newest(&disk);
+    let row = newest.get("k").unwrap().unwrap();
+    assert!(row.waiting.is_empty());
+    let view: Value = serde_json::from_str(&row.view).unwrap();
+    assert_eq!(view["value"], json!({"n": 1, "m": 1}));
+    assert!(newest.get("other").unwrap().is_none(), "nothing was written to it");
+}
+
+/// Else the oldest one would be live again once the one between them is gone.
+#[test]
+fn a_snapshot_supersedes_what_those_superseded_that_it_is_made_from() {
+    let disk = SimDisk::new(1);
+    let palace = at(&disk, "/p");
+    for n in 0..3 {
+        set(&palace, "k", json!({ "n": n }));
+        palace.compact(ALL).unwrap();
+    }
+    let last = newest(&disk);
+    let mut all = last.meta().supersedes.clone();
+    all.push(last.id());
+    let all: BTreeSet<_> = all.into_iter().collect();
+    let there = names(&disk, "/p/snap").iter().map(|name| parse_snapshot(name).unwrap()).collect();
+    assert_eq!((all.len(), all), (3, there));
 }
 
 const OTHER_NAME: SegmentId = SegmentId(*b"not-in-any-other");
