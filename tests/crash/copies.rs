@@ -234,12 +234,15 @@ fn a_new_row_takes_in_what_stands_in_snapshots_that_stay() {
 #[test]
 fn a_snapshot_supersedes_what_those_superseded_that_it_is_made_from() {
     let disk = SimDisk::new(1);
-    let palace = at(&disk, "/p");
+    let (palace, mut appended) = (at(&disk, "/p"), 0);
     for n in 0..3 {
         set(&palace, "k", json!({ "n": n }));
+        palace.seal().unwrap();
+        appended += palace.status().unwrap().segments[0].bytes;
         palace.compact(ALL).unwrap();
     }
     let last = newest(&disk);
+    assert_eq!(last.meta().appended, appended, "what flowed into it");
     let mut all = last.meta().supersedes.clone();
     all.push(last.id());
     let all: BTreeSet<_> = all.into_iter().collect();
@@ -328,4 +331,25 @@ fn a_copy_of_an_open_segment_that_is_replaced_by_a_longer_one_is_read_on() {
         fs.rename(Path::new("/p/tmp/x"), &path).unwrap();
         assert_eq!(shown(&reader, "k"), Some((json!({"n": n}), false)));
     }
+}
+
+#[test]
+fn what_another_machine_has_not_ended_is_folded_when_a_person_says_so() {
+    let (there, here) = (SimDisk::new(5), SimDisk::new(6));
+    set(&at(&there, "/p"), "k", json!({"n": 1}));
+    let writer = at(&there, "/p");
+    set(&writer, "l", json!({"n": 1}));
+    copy_between((&there, "/p"), (&here, "/p"), &[]);
+    let name = names(&there, "/p/open").remove(0);
+    let content = bytes(&there, &Path::new("/p/open").join(&name));
+    let path = Path::new("/p/sealed").join(&name);
+    here.process().create(&path).unwrap().write_at(&content, 0).unwrap();
+    let palace = at(&here, "/p");
+    assert!(shown(&palace, "l").is_some(), "it is read");
+    let report = palace.compact(ALL).unwrap();
+    let [skipped] = &report.skipped[..] else { panic!("{report:?}") };
+    assert!(skipped.path == path && skipped.reason.contains("--adopt"), "{skipped:?}");
+    let report = palace.compact(CompactOptions { adopt: true, ..ALL }).unwrap();
+    assert_eq!((report.segments, report.skipped.len()), (1, 0), "{report:?}");
+    assert_eq!(shown(&palace, "l"), Some((json!({"n": 1}), false)));
 }

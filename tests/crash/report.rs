@@ -9,6 +9,7 @@ use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
 use crdt_palace::palace::into::merge_into;
 use crdt_palace::palace::status::Status;
 use crdt_palace::palace::{Error, Options, Palace, WriteOptions};
+use crdt_palace::store::StoreError;
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -278,5 +279,75 @@ fn a_purge_that_fails_says_so() {
             failed
         });
         assert!(failures.count() > 0, "{call:?}");
+    }
+}
+
+/// A snapshot that is damaged inside, beside a good one of the same kind: only the former is left out.
+#[test]
+fn a_compaction_blames_the_snapshot_that_is_damaged_and_no_other() {
+    for damaged in ["one", "two"] {
+        let disk = SimDisk::new(1);
+        let palace = at(&disk, "/p");
+        for key in ["one", "two"] {
+            let text = format!("the content of {key}, said once");
+            palace.put(key, &object(json!({"text": text}))).unwrap();
+            palace.compact(CompactOptions { extent: Extent::Due, ..ALL }).unwrap();
+        }
+        drop(palace);
+        let (fs, marker) = (disk.process(), format!("the content of {damaged}, said once"));
+        let paths = names(&disk, "/p/snap").into_iter().map(|name| Path::new("/p/snap").join(name));
+        let mut hit = Vec::new();
+        for path in paths {
+            let mut bytes = read_from(&*fs.open(&path).unwrap(), 0).unwrap();
+            let places: Vec<_> =
+                (0..bytes.len()).filter(|at| bytes[*at..].starts_with(marker.as_bytes())).collect();
+            places.iter().for_each(|at| bytes[*at] ^= 0x20);
+            if !places.is_empty() {
+                fs.remove(&path).unwrap();
+                fs.create(&path).unwrap().write_at(&bytes, 0).unwrap();
+                hit.push(path);
+            }
+        }
+        assert_eq!(hit.len(), 1, "it is in one of them");
+        let palace = at(&disk, "/p");
+        set(&palace, "three", 3);
+        let report = palace.compact(ALL).unwrap();
+        let skipped: Vec<_> = report.skipped.iter().map(|skipped| &skipped.path).collect();
+        assert_eq!(skipped, [&hit[0]], "{report:?}");
+        assert_eq!((report.segments, report.snapshots), (1, 1), "{report:?}");
+    }
+}
+
+/// Where locks lie, another compactor can take an input away before it is opened.
+#[test]
+fn an_input_that_vanishes_is_no_damage() {
+    for (directory, busy_expected) in [("snap", true), ("sealed", false)] {
+        let mut busy = 0;
+        for nth in 1.. {
+            let disk = SimDisk::new(1);
+            drop(filled(&disk, "/p"));
+            let (interrupted, plan) = Plan::new(disk.process());
+            let options = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
+            let palace = options.open("/p").unwrap();
+            let fs = disk.process();
+            plan.before(nth, None, move || {
+                let path = Path::new("/p").join(directory);
+                // It may have done its work by now.
+                if let Some(name) = fs.list(&path).unwrap().first() {
+                    fs.rename(&path.join(name), &Path::new("/p/trash").join(name)).unwrap();
+                }
+            });
+            match palace.compact(ALL) {
+                Ok(report) => assert!(report.skipped.is_empty(), "call {nth}: {report:?}"),
+                Err(Error::Store(StoreError::Busy { .. })) => busy += 1,
+                Err(error) => panic!("call {nth}: {error}"),
+            }
+            assert!(names(&disk, "/p/quarantine").is_empty());
+            if !plan.end() {
+                assert!(nth > 20, "only {nth} calls");
+                break;
+            }
+        }
+        assert_eq!(busy > 0, busy_expected, "{directory}: {busy}");
     }
 }

@@ -3,6 +3,7 @@
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use bytes::Bytes;
+use crdt_palace::fs::Fs;
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::WriteOptions;
@@ -58,9 +59,9 @@ fn nobody_who_waits_for_another_s_turn_is_forgotten() {
     let root = Root::open(Arc::new(OsFs), &dir.path().join("palace"), false).unwrap();
     let log = Arc::new(Log::new(Arc::new(root), Arc::default(), "test".to_owned()));
     let instance = log.instance().unwrap();
-    for round in 0..50 {
+    for round in 0..60 {
         let (sender, finished) = std::sync::mpsc::channel();
-        for writer in 0..6 {
+        for writer in 0..12 {
             let (log, sender) = (log.clone(), sender.clone());
             std::thread::spawn(move || {
                 for n in 0..2 {
@@ -73,7 +74,7 @@ fn nobody_who_waits_for_another_s_turn_is_forgotten() {
                 sender.send(writer).unwrap();
             });
         }
-        for done in 0..6 {
+        for done in 0..12 {
             // The limit is for a run that has gone wrong.
             let limit = std::time::Duration::from_secs(60);
             assert!(finished.recv_timeout(limit).is_ok(), "only {done} in round {round}");
@@ -109,4 +110,29 @@ fn what_was_on_disk_before_a_failure_is_done() {
     disk.fail_nth(Call::Create, 2, Failure::NoSpace);
     assert!(log.wait(durable, Durability::Durable).is_err());
     log.report_lost().unwrap();
+}
+
+/// Readers read a segment up to a limit, so a turn that writes for many ends before it.
+#[test]
+fn however_much_is_written_at_once_no_segment_becomes_too_long() {
+    const MIB: usize = 1 << 20;
+    let disk = SimDisk::new(1);
+    let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), false).unwrap();
+    let log = Log::new(Arc::new(root), Arc::default(), "test".to_owned());
+    let instance = log.instance().unwrap();
+    let body = Bytes::from(vec![7; MIB]);
+    let tickets: Vec<_> = (0..40).map(|_| log.enqueue(instance, body.clone()).unwrap()).collect();
+    log.wait(*tickets.last().unwrap(), Durability::Durable).unwrap();
+    let fs = disk.process();
+    let lengths: Vec<_> = ["open", "sealed"]
+        .iter()
+        .flat_map(|directory| {
+            let directory = Path::new(PALACE).join(directory);
+            let names = fs.list(&directory).unwrap();
+            let length = |name: String| fs.stat(&directory.join(name)).unwrap().len as usize;
+            names.into_iter().map(length).collect::<Vec<_>>()
+        })
+        .collect();
+    assert!(lengths.iter().sum::<usize>() > 40 * MIB, "{lengths:?}");
+    assert!(lengths.iter().all(|length| *length < 18 * MIB), "{lengths:?}");
 }
