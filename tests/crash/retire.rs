@@ -5,8 +5,8 @@ use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::fs::{Fs, read_from};
-use crdt_palace::palace::WriteOptions;
 use crdt_palace::palace::compact::CompactOptions;
+use crdt_palace::palace::{Left, WriteOptions};
 use crdt_palace::store::retire::{TMP_MS, left_behind, quarantine, retire};
 use crdt_palace::store::root::Root;
 use crdt_palace::store::seal::seal_dead;
@@ -169,4 +169,24 @@ fn what_a_machine_left_before_it_was_started_again_is_sealed() {
     assert!(before.boot != after.boot && before.machine == after.machine);
     let report = open(disk.process()).unwrap().compact(CompactOptions::default()).unwrap();
     assert_eq!((report.sealed, report.segments, report.left_open.len()), (1, 1, 0), "{report:?}");
+}
+
+#[test]
+fn a_lock_must_mean_something_where_it_was_taken_and_where_it_is_asked_for() {
+    const EXT4: u64 = 0xEF53;
+    const NFS: u64 = 0x6969;
+    for (there, here) in [(NFS, EXT4), (EXT4, NFS), (EXT4, EXT4)] {
+        let disk = SimDisk::new(1);
+        disk.set_fs_type(there);
+        dead_segment(&disk);
+        disk.set_fs_type(here);
+        let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), false).unwrap();
+        let done = seal_dead(&root, false).unwrap();
+        let left: Vec<_> = done.left.iter().map(|(_, reason)| *reason).collect();
+        if (there, here) == (EXT4, EXT4) {
+            assert_eq!((done.sealed.len(), left), (1, vec![]));
+        } else {
+            assert_eq!((done.sealed.len(), left), (0, vec![Left::LockUntrusted]));
+        }
+    }
 }
