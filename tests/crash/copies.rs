@@ -243,6 +243,10 @@ fn a_snapshot_supersedes_what_those_superseded_that_it_is_made_from() {
     }
     let last = newest(&disk);
     assert_eq!(last.meta().appended, appended, "what flowed into it");
+    let row = last.get("k").unwrap().unwrap();
+    let known: Vec<_> = row.absorbed.iter().collect();
+    assert_eq!(known.len(), 2, "the versions of the rows before, each once, and not its own");
+    assert!(known[0] != known[1] && !known.contains(&&row.heads));
     let mut all = last.meta().supersedes.clone();
     all.push(last.id());
     let all: BTreeSet<_> = all.into_iter().collect();

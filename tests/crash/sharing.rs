@@ -1,5 +1,6 @@
 //! What many calls at once cost the disk.
 
+use crate::between::Plan;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use bytes::Bytes;
@@ -82,6 +83,40 @@ fn nobody_who_waits_for_another_s_turn_is_forgotten() {
     }
     log.sync().unwrap();
     assert!(!log.has_unsynced());
+}
+
+/// One of those who sleep until the end of a turn was written by it, the other has to lead the next.
+#[test]
+fn who_is_done_is_not_woken_in_the_place_of_who_must_go_on() {
+    let disk = SimDisk::new(1);
+    let (interrupted, plan) = Plan::new(disk.process());
+    let root = Root::open(Arc::new(interrupted), Path::new(PALACE), false).unwrap();
+    let log = Arc::new(Log::new(Arc::new(root), Arc::default(), "test".to_owned()));
+    let instance = log.instance().unwrap();
+    let enqueue = |n: u32| log.enqueue(instance, Bytes::from(format!("commit {n}"))).unwrap();
+    log.wait(enqueue(0), Durability::Durable).unwrap();
+    let (sender, finished) = std::sync::mpsc::channel();
+    let wait = |ticket| {
+        let (log, sender) = (log.clone(), sender.clone());
+        std::thread::spawn(move || {
+            log.wait(ticket, Durability::Durable).unwrap();
+            sender.send(()).unwrap();
+        });
+        // Asleep by then, or else it finds what it waits for done, which is no less right.
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    };
+    let (go_on, stopped) = std::sync::mpsc::channel();
+    plan.before(1, Some(Call::Sync), move || stopped.recv().unwrap());
+    let [first, last] = [enqueue(1), enqueue(2)];
+    wait(first);
+    wait(last);
+    wait(enqueue(3));
+    go_on.send(()).unwrap();
+    for done in 0..3 {
+        // The limit is for a run that has gone wrong.
+        let limit = std::time::Duration::from_secs(60);
+        assert!(finished.recv_timeout(limit).is_ok(), "only {done} of three");
+    }
 }
 
 #[test]
