@@ -228,6 +228,12 @@ fn a_new_row_takes_in_what_stands_in_snapshots_that_stay() {
     let view: Value = serde_json::from_str(&row.view).unwrap();
     assert_eq!(view["value"], json!({"n": 1, "m": 1}));
     assert!(newest.get("other").unwrap().is_none(), "nothing was written to it");
+    // Two rows know the first version now, and it is named once.
+    set(&palace, "k", json!({"l": 1}));
+    palace.compact(DUE).unwrap();
+    let row = self::newest(&disk).get("k").unwrap().unwrap();
+    let versions: BTreeSet<_> = row.absorbed.iter().map(|heads| heads.hashes().to_vec()).collect();
+    assert_eq!((row.absorbed.len(), versions.len()), (2, 2), "{:?}", row.absorbed);
 }
 
 /// Else the oldest one would be live again once the one between them is gone.
