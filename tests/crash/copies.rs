@@ -1,16 +1,17 @@
 //! Files that a person copied, renamed, or that another program wrote: what is in them counts, and what
 //! nobody can use yet is kept.
 
+use crate::files::{ALL, DUE, at, bytes, names};
 use crate::ledger::object;
 use crdt_palace::format::filename::{parse_segment, parse_snapshot, segment};
 use crdt_palace::format::header::Header;
 use crdt_palace::format::id::{InstanceId, PalaceId, SegmentId};
 use crdt_palace::format::key::Key;
 use crdt_palace::format::record::{Entry, encode_commit};
+use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::SimDisk;
-use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::merge::{Doc, Stamp};
-use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::verify::{Finding, Severity};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use crdt_palace::segment::writer::Writer;
@@ -20,13 +21,6 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
-const DUE: CompactOptions = CompactOptions { extent: Extent::Due, adopt: false, dry_run: false };
-
-fn at(disk: &SimDisk, path: &str) -> Palace {
-    Options::default().fs(Arc::new(disk.process())).auto_compact(false).open(path).unwrap()
-}
-
 fn set(palace: &Palace, key: &str, value: Value) {
     palace.patch(key, &object(value), &WriteOptions::default()).unwrap();
 }
@@ -34,16 +28,6 @@ fn set(palace: &Palace, key: &str, value: Value) {
 fn shown(palace: &Palace, key: &str) -> Option<(Value, bool)> {
     let found = palace.get(key).unwrap();
     found.map(|document| (Value::Object(document.value), document.incomplete))
-}
-
-fn names(disk: &SimDisk, directory: &str) -> Vec<String> {
-    let mut names = disk.process().list(Path::new(directory)).unwrap();
-    names.sort();
-    names
-}
-
-fn bytes(disk: &SimDisk, path: &Path) -> Vec<u8> {
-    read_from(&*disk.process().open(path).unwrap(), 0).unwrap()
 }
 
 /// Copies files of some of a palace's directories into another palace, which is made if need be.

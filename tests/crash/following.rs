@@ -1,19 +1,18 @@
 //! What a handle that is open learns of the directory, and what it spares itself.
 
 use crate::between::Plan;
+use crate::files::{ALL, bytes, names};
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
+use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, SimDisk};
-use crdt_palace::fs::{Fs, read_from};
-use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use crdt_palace::store::follow::Follower;
 use crdt_palace::store::root::Root;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
 
 fn set(palace: &Palace, key: &str, n: u64) {
     palace.patch(key, &object(json!({"n": n})), &WriteOptions::default()).unwrap();
@@ -34,7 +33,7 @@ fn filled(disk: &SimDisk) -> Palace {
 
 fn snapshot(disk: &SimDisk) -> PathBuf {
     let directory = Path::new(PALACE).join("snap");
-    let names = disk.process().list(&directory).unwrap();
+    let names = names(disk, directory.to_str().unwrap());
     assert_eq!(names.len(), 1);
     directory.join(&names[0])
 }
@@ -83,7 +82,7 @@ fn a_snapshot_that_arrives_in_pieces_is_read_once_it_is_whole() {
     let disk = SimDisk::new(1);
     let _owner = filled(&disk);
     let (fs, path) = (disk.process(), snapshot(&disk));
-    let bytes = read_from(&*fs.open(&path).unwrap(), 0).unwrap();
+    let bytes = bytes(&disk, &path);
     fs.remove(&path).unwrap();
     let file = fs.create(&path).unwrap();
     file.write_at(&bytes[..bytes.len() / 2], 0).unwrap();
@@ -144,8 +143,7 @@ fn a_segment_of_another_palace_is_told_apart() {
     let stranger = filled(&elsewhere);
     let open = Path::new(PALACE).join("open");
     let name = elsewhere.process().list(&open).unwrap().remove(0);
-    let file = elsewhere.process().open(&open.join(&name)).unwrap();
-    let bytes = read_from(&*file, 0).unwrap();
+    let bytes = bytes(&elsewhere, &open.join(&name));
     disk.process().create(&open.join(&name)).unwrap().write_at(&bytes, 0).unwrap();
     let mut follower = follower(&disk);
     follower.rescan().unwrap();

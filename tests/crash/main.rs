@@ -38,6 +38,7 @@ mod creation;
 mod damage;
 mod due;
 mod failures;
+mod files;
 mod following;
 mod ledger;
 mod locks;

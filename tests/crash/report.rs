@@ -1,11 +1,12 @@
 //! What a compaction and an offline merge say that they did, and how long superseded snapshots stay.
 
 use crate::between::Plan;
+use crate::files::{ALL, DUE, at, bytes, names};
 use crate::ledger::object;
 use crdt_palace::format::key::Key;
+use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
-use crdt_palace::fs::{Fs, read_from};
-use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
+use crdt_palace::palace::compact::{CompactOptions, CompactReport};
 use crdt_palace::palace::into::merge_into;
 use crdt_palace::palace::status::Status;
 use crdt_palace::palace::{Error, Options, Palace, WriteOptions};
@@ -19,18 +20,13 @@ use std::time::Duration;
 /// As docs/CONCURRENCY.md says: readers that listed them must be able to open them.
 const SUPERSEDED_MS: i64 = 60_000;
 
-const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
 const DRY: CompactOptions = CompactOptions { dry_run: true, ..ALL };
-
-fn at(disk: &SimDisk, path: &str) -> Palace {
-    Options::default().fs(Arc::new(disk.process())).auto_compact(false).open(path).unwrap()
-}
 
 fn set(palace: &Palace, key: &str, n: u64) {
     palace.patch(key, &object(json!({"n": n})), &WriteOptions::default()).unwrap();
 }
 
-fn bytes(status: &Status) -> u64 {
+fn length(status: &Status) -> u64 {
     status.segments.iter().map(|s| s.bytes).sum::<u64>()
         + status.snapshots.iter().map(|s| s.bytes).sum::<u64>()
 }
@@ -60,7 +56,7 @@ fn counts(report: &CompactReport) -> [u64; 5] {
 fn a_compaction_says_what_it_did_and_a_dry_run_what_it_would_do() {
     let disk = SimDisk::new(1);
     let palace = filled(&disk, "/p");
-    let before = bytes(&palace.status().unwrap());
+    let before = length(&palace.status().unwrap());
     let would = palace.compact(DRY).unwrap();
     assert_eq!((counts(&would), would.bytes_before), ([2, 1, 4, 0, 0], before));
     assert_eq!((would.published, would.lock_held_ms), (None, 0));
@@ -147,7 +143,7 @@ fn merge(disk: &SimDisk, into: &str, sources: &[&str], forget: &[&str]) -> Resul
 
 fn live_bytes(status: &Status) -> u64 {
     let superseded: u64 = status.snapshots.iter().filter(|s| s.superseded).map(|s| s.bytes).sum();
-    bytes(status) - superseded
+    length(status) - superseded
 }
 
 #[test]
@@ -170,11 +166,11 @@ fn a_merge_says_what_it_did() {
 /// Another byte at that place of the first file in a directory.
 fn damage(disk: &SimDisk, directory: &str, offset: usize) -> PathBuf {
     let fs = disk.process();
-    let path = Path::new(directory).join(fs.list(Path::new(directory)).unwrap().remove(0));
-    let mut bytes = read_from(&*fs.open(&path).unwrap(), 0).unwrap();
-    bytes[offset] ^= 0xff;
+    let path = Path::new(directory).join(names(disk, directory).remove(0));
+    let mut content = bytes(disk, &path);
+    content[offset] ^= 0xff;
     fs.remove(&path).unwrap();
-    fs.create(&path).unwrap().write_at(&bytes, 0).unwrap();
+    fs.create(&path).unwrap().write_at(&content, 0).unwrap();
     path
 }
 
@@ -214,10 +210,6 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// Each call takes a little of the simulated time.
 const MARGIN_MS: i64 = 10_000;
 
-fn names(disk: &SimDisk, directory: &str) -> BTreeSet<String> {
-    disk.process().list(Path::new(directory)).unwrap().into_iter().collect()
-}
-
 #[test]
 fn what_was_retired_is_there_for_a_day() {
     let disk = SimDisk::new(1);
@@ -233,7 +225,7 @@ fn what_was_retired_is_there_for_a_day() {
     assert_eq!(palace.compact(ALL).unwrap().cleared, 3);
     disk.advance(DAY_MS + MARGIN_MS);
     assert_eq!(palace.compact(ALL).unwrap().cleared, 1);
-    assert_eq!(names(&disk, "/p/trash"), BTreeSet::from(["not ours".to_owned()]));
+    assert_eq!(names(&disk, "/p/trash"), ["not ours"]);
 }
 
 #[test]
@@ -252,8 +244,7 @@ fn what_a_crash_left_in_tmp_goes_after_an_hour_and_what_is_in_use_stays() {
     assert_eq!(names(&disk, "/p/tmp").len(), 3);
     disk.advance(2 * MARGIN_MS);
     assert_eq!(palace.compact(ALL).unwrap().cleared, 1);
-    let left = names(&disk, "/p/tmp");
-    assert_eq!(left, BTreeSet::from(["directory".to_owned(), "used".to_owned()]));
+    assert_eq!(names(&disk, "/p/tmp"), ["directory", "used"]);
 }
 
 /// A failure to take something away is told, and what is gone already is no failure.
@@ -291,20 +282,21 @@ fn a_compaction_blames_the_snapshot_that_is_damaged_and_no_other() {
         for key in ["one", "two"] {
             let text = format!("the content of {key}, said once");
             palace.put(key, &object(json!({"text": text}))).unwrap();
-            palace.compact(CompactOptions { extent: Extent::Due, ..ALL }).unwrap();
+            palace.compact(DUE).unwrap();
         }
         drop(palace);
         let (fs, marker) = (disk.process(), format!("the content of {damaged}, said once"));
         let paths = names(&disk, "/p/snap").into_iter().map(|name| Path::new("/p/snap").join(name));
         let mut hit = Vec::new();
         for path in paths {
-            let mut bytes = read_from(&*fs.open(&path).unwrap(), 0).unwrap();
-            let places: Vec<_> =
-                (0..bytes.len()).filter(|at| bytes[*at..].starts_with(marker.as_bytes())).collect();
-            places.iter().for_each(|at| bytes[*at] ^= 0x20);
+            let mut content = bytes(&disk, &path);
+            let places: Vec<_> = (0..content.len())
+                .filter(|at| content[*at..].starts_with(marker.as_bytes()))
+                .collect();
+            places.iter().for_each(|at| content[*at] ^= 0x20);
             if !places.is_empty() {
                 fs.remove(&path).unwrap();
-                fs.create(&path).unwrap().write_at(&bytes, 0).unwrap();
+                fs.create(&path).unwrap().write_at(&content, 0).unwrap();
                 hit.push(path);
             }
         }

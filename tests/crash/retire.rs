@@ -1,10 +1,11 @@
 //! Each step of taking something away, while another process does the same or the disk fails.
 
 use crate::between::Plan;
+use crate::files::bytes;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
+use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
-use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Left, WriteOptions};
 use crdt_palace::store::retire::{TMP_MS, left_behind, quarantine, retire};
@@ -34,7 +35,7 @@ fn write(disk: &SimDisk, name: &str, content: &[u8]) -> PathBuf {
 }
 
 fn content(disk: &SimDisk, name: &str) -> Vec<u8> {
-    read_from(&*disk.process().open(&inside(name)).unwrap(), 0).unwrap()
+    bytes(disk, &inside(name))
 }
 
 fn count(disk: &SimDisk, directory: &str) -> usize {
