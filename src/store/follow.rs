@@ -11,7 +11,7 @@ use super::own::OwnSegments;
 use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, is_irregular, read_from};
+use crate::fs::{At, Stat, is_irregular, read_from};
 use crate::segment::reader::{Commit, ForeignSync, Reader};
 use crate::snapshot::{Snapshot, SnapshotError, Source};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
@@ -19,8 +19,19 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A snapshot that could not be opened is tried again after this time, in milliseconds.
+/// A snapshot that could not be opened is tried again as soon as another file, or another state of the file, has its
+/// name, and otherwise after this time, in milliseconds.
 const RETRY_MS: i64 = 1_000;
+
+/// A snapshot that could not be opened.
+#[derive(Debug)]
+struct Unreadable {
+    error: SnapshotError,
+    /// Which file it was, and when that was last modified. Asked before it was opened: what changes while it is
+    /// being opened is tried again.
+    file: (Stat, i64),
+    tried_ms: i64,
+}
 
 /// A commit that a rescan found.
 #[derive(Clone, Debug)]
@@ -96,7 +107,7 @@ pub struct Follower {
     own: Arc<OwnSegments>,
     gone: HashSet<SegmentId>,
     snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
-    unreadable: BTreeMap<SnapshotId, (SnapshotError, i64)>,
+    unreadable: BTreeMap<SnapshotId, Unreadable>,
     /// What has the name of a segment and is no file, as it was found so far.
     irregular: BTreeSet<PathBuf>,
     listings: Listings,
@@ -254,12 +265,20 @@ impl Follower {
 
     /// False if there is no such file any more.
     fn look_at_snapshot(&mut self, id: SnapshotId, news: &mut News) -> Result<bool, StoreError> {
-        let now_ms = self.root.fs().now_ms();
-        let retry_later = |tried: &(SnapshotError, i64)| now_ms - tried.1 < RETRY_MS;
-        if self.snapshots.contains_key(&id) || self.unreadable.get(&id).is_some_and(retry_later) {
+        if self.snapshots.contains_key(&id) {
             return Ok(true);
         }
         let path = self.root.file(SNAP, &filename::snapshot(id));
+        let file = match self.root.fs().modified(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+            Err(error) => Err(error).at("look at", &path)?,
+        };
+        let tried_ms = self.root.fs().now_ms();
+        let known = |tried: &Unreadable| tried.file == file && tried_ms - tried.tried_ms < RETRY_MS;
+        if self.unreadable.get(&id).is_some_and(known) {
+            return Ok(true);
+        }
         let error = match open_snapshot(&self.root, &path, id) {
             Ok(snapshot) => {
                 self.unreadable.remove(&id);
@@ -278,7 +297,7 @@ impl Follower {
             // its number is a flipped bit.
             StoreError::Snapshot(error) if error.is_of_the_file() => {
                 tracing::warn!(path = %path.display(), %error, "a snapshot cannot be read");
-                self.unreadable.insert(id, (error, now_ms));
+                self.unreadable.insert(id, Unreadable { error, file, tried_ms });
                 Ok(true)
             }
             // No file handle left, an I/O error: to read on would be to say that there are no such
@@ -363,7 +382,7 @@ impl Follower {
 
     /// Snapshots that cannot be read, and why.
     pub fn unreadable(&self) -> impl Iterator<Item = (SnapshotId, &SnapshotError)> {
-        self.unreadable.iter().map(|(id, (error, _))| (*id, error))
+        self.unreadable.iter().map(|(id, tried)| (*id, &tried.error))
     }
 
     /// What has the name of a segment and is a symbolic link, a directory, a pipe …: it is not read.
