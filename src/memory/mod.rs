@@ -18,7 +18,8 @@ mod error;
 mod exchange;
 mod keys;
 #[cfg(feature = "mcp")]
-pub(crate) mod mempalace;
+#[doc(hidden)]
+pub mod mempalace;
 mod read;
 mod when;
 mod write;

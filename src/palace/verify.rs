@@ -10,6 +10,8 @@ use crate::format::filename;
 use crate::format::filename::{OPEN, SEALED, SNAP};
 use crate::format::hash::ChangeHash;
 use crate::format::key::Key;
+use crate::format::record::RecordError;
+use crate::format::scan::Region;
 use crate::segment::reader::Reader;
 use crate::snapshot::Snapshot;
 use crate::store::follow::{Follower, open_snapshot};
@@ -233,8 +235,22 @@ fn strange_file(
     }
 }
 
+/// Whether a program that copies files began to copy it, and gave it a name of its own: it ends within its header,
+/// and the segment itself got its name when its header was on disk.
+fn is_begun_copy(reader: &Reader) -> bool {
+    let name = reader.path().file_name().and_then(|name| name.to_str());
+    let renamed = name.is_some_and(|name| filename::parse_segment(name).is_none());
+    let cut = |region: &Region| region.bytes.start == 0 && region.reason == RecordError::Short;
+    renamed && (reader.length() == 0 || reader.regions().any(cut))
+}
+
 fn check_segment(follower: &Follower, reader: &Reader, found: &mut Verification) {
     let path = || reader.path().to_owned();
+    if is_begun_copy(reader) {
+        let what = "the beginning of a copy of a segment, renamed: nothing of it can be read";
+        found.note(path(), None, Severity::Note, what.to_owned());
+        return;
+    }
     let damaged: Vec<u64> = reader.damage().map(|region| region.bytes.start).collect();
     for region in reader.regions() {
         let (start, length) = (region.bytes.start, region.bytes.end - region.bytes.start);

@@ -282,6 +282,44 @@ fn a_renamed_segment_is_read_told_and_folded() {
     assert_eq!(names(&disk, "/p/sealed"), [""; 0], "it was retired under the name it had");
 }
 
+/// As a sync program leaves it that found another version of the file while it was copying.
+#[test]
+fn the_renamed_beginning_of_a_copy_is_told_and_is_no_damage() {
+    let disk = SimDisk::new(3);
+    let palace = at(&disk, "/p");
+    set(&palace, "k", json!({"n": 1}));
+    palace.seal().unwrap();
+    let name = names(&disk, "/p/sealed").remove(0);
+    let header = bytes(&disk, &Path::new("/p/sealed").join(&name))[..100].to_vec();
+    let put = |name: &str, bytes: &[u8]| {
+        let path = Path::new("/p/sealed").join(name);
+        disk.process().create(&path).unwrap().write_at(bytes, 0).unwrap();
+        path
+    };
+    for (n, upto) in [0, 1, 50, 99].into_iter().enumerate() {
+        put(&name.replace(".seg", &format!("-LAPTOP-{n}.seg")), &header[..upto]);
+    }
+    let found = findings(&disk, "/p");
+    assert_eq!(found.len(), 4, "{found:?}");
+    for finding in &found {
+        assert!(finding.path.as_ref().unwrap().to_str().unwrap().contains("LAPTOP"));
+        assert!(finding.what.starts_with("the beginning of a copy"), "{found:?}");
+        assert_eq!(finding.severity, Severity::Note, "{found:?}");
+    }
+    assert_eq!(shown(&palace, "k"), Some((json!({"n": 1}), false)));
+    // Under a segment's own name, or with other bytes, it is what is left of something.
+    let mut flipped = header.clone();
+    flipped[50] ^= 1;
+    flipped.resize(400, 0);
+    for path in
+        [put(&segment(OTHER_NAME), &header[..50]), put(&name.replace(".seg", "-X.seg"), &flipped)]
+    {
+        let found = findings(&disk, "/p");
+        let told = found.iter().find(|finding| finding.path.as_ref() == Some(&path)).unwrap();
+        assert_eq!(told.severity, Severity::Problem, "{found:?}");
+    }
+}
+
 #[test]
 fn a_segment_that_is_renamed_under_its_writer_loses_nothing() {
     for to in ["/p/open", "/p/sealed"] {

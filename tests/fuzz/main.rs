@@ -103,3 +103,9 @@ fn imports_from_anywhere() {
 fn arguments_from_anywhere() {
     all_of("mcp");
 }
+
+#[cfg(feature = "mcp")]
+#[test]
+fn databases_from_anywhere() {
+    all_of("mempalace");
+}

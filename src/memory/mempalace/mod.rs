@@ -9,7 +9,7 @@ mod convert;
 mod graph;
 mod sqlite;
 
-pub(crate) use sqlite::{Access, Database};
+pub use sqlite::{Access, Database};
 
 use super::drawers::Drawers;
 use super::drawers::carry::Became as DrawerBecame;
@@ -33,7 +33,7 @@ const COMMIT_BYTES: usize = 1 << 20;
 const FOLD_BYTES: usize = 4 << 20;
 
 /// What to take over.
-pub(crate) struct Source<'a> {
+pub struct Source<'a> {
     /// The Chroma database.
     pub drawers: Database<'a>,
     /// The knowledge graph, if there is one.
@@ -44,7 +44,7 @@ pub(crate) struct Source<'a> {
 
 /// Something that was not taken over.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Bad {
+pub struct Bad {
     /// Its id there.
     pub id: String,
     /// Why.
@@ -53,7 +53,7 @@ pub(crate) struct Bad {
 
 /// What was done.
 #[derive(Debug, Default)]
-pub(crate) struct Report {
+pub struct Report {
     /// New drawers.
     pub drawers: usize,
     /// New entries of diaries.
@@ -81,7 +81,7 @@ pub(crate) struct Report {
 /// # Errors
 /// [`MemoryError::Foreign`], or what the palace says; a part may have been taken over then, and doing it again
 /// completes it.
-pub(crate) fn import(
+pub fn import(
     palace: &Palace,
     source: &Source<'_>,
     progress: &mut dyn FnMut(usize, usize),

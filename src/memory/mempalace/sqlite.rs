@@ -14,15 +14,17 @@ use std::time::Duration;
 const BUSY: Duration = Duration::from_secs(10);
 
 /// A database file.
-#[derive(Clone, Copy)]
-pub(crate) struct Database<'a> {
+#[derive(Clone, Copy, Debug)]
+pub struct Database<'a> {
+    /// Where it is.
     pub path: &'a Path,
+    /// How to read it.
     pub access: Access,
 }
 
 /// How to read a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
+pub enum Access {
     /// Beside others who may be writing it, and without writing anything.
     Shared,
     /// Nobody has it open, and SQLite must not create the files that go with a write-ahead log.

@@ -10,6 +10,8 @@ mod import;
 mod input;
 #[cfg(feature = "mcp")]
 mod mcp;
+#[cfg(feature = "mcp")]
+mod mempalace;
 mod palace;
 mod record;
 mod segment;
@@ -27,6 +29,8 @@ pub const TARGETS: &[Target] = &[
     ("import", import::run),
     #[cfg(feature = "mcp")]
     ("mcp", mcp::run),
+    #[cfg(feature = "mcp")]
+    ("mempalace", mempalace::run),
 ];
 
 /// Runs one of them.
