@@ -3,7 +3,8 @@
 use super::chunk::HISTORY_OPERATIONS_MAX;
 use super::doc::Doc;
 use super::error::MergeError;
-use super::intake::{check_counter, check_history};
+use super::intake::check_history;
+use super::lineage::check_counter;
 use super::message::ChangeKind;
 use super::plan::{Plan, Step, hydrated_map};
 use super::write::{Hashes, NewChange, Stamp};

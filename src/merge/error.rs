@@ -59,6 +59,24 @@ pub enum MergeError {
         /// The highest counter among the changes it depends on.
         before: u64,
     },
+    /// The operation counter starts among those of the changes that it builds on, or where there is no operation.
+    #[error(
+        "operation counter {start} does not go on from the changes before it, which end at {before}"
+    )]
+    CounterMisplaced {
+        /// Where the change starts to count.
+        start: u64,
+        /// The highest counter among the changes it depends on.
+        before: u64,
+    },
+    /// The change does not build on the one that its actor made before.
+    #[error("change number {sequence} of actor {actor} does not build on the one before it")]
+    SequenceGap {
+        /// The actor.
+        actor: String,
+        /// The number within the actor's changes.
+        sequence: u64,
+    },
     /// Another change carries the same actor and sequence number.
     #[error("actor {actor} has already made another change number {sequence}")]
     DuplicateSequence {

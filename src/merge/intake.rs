@@ -1,18 +1,13 @@
 //! Taking in changes from outside: in any order, repeated, damaged or hostile.
 
 use super::chunk::{Chunk, READ_OPERATIONS_MAX};
-use super::doc::{Doc, hashes, native, panic_message};
+use super::doc::{Doc, panic_message};
 use super::error::MergeError;
+use super::lineage::Lineage;
 use crate::format::hash::ChangeHash;
 use automerge::{Automerge, Change, ReadDoc};
 use std::collections::{HashMap, HashSet};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-
-/// How far a change may start to count above the changes it builds on. Honest writers get there only
-/// if that many operations were made at the same time.
-pub const COUNTER_AHEAD_MAX: u64 = 1_000_000;
-/// Where operation counters end. Automerge holds them in 32 bits.
-pub const COUNTER_MAX: u64 = 1 << 31;
 
 /// A change that waits for one it depends on.
 #[derive(Debug, Clone)]
@@ -207,25 +202,18 @@ impl Doc {
         }
     }
 
-    /// Those of a batch whose dependencies are here (or earlier in the batch) and whose counters are
-    /// in bounds.
+    /// Those of a batch whose dependencies are here (or earlier in the batch), and that go on from them.
     fn fitting<'a>(&mut self, batch: &'a [Ready], applied: &mut Applied) -> Vec<&'a Ready> {
-        let mut ends: HashMap<ChangeHash, u64> = HashMap::new();
+        let mut lineage = Lineage::of(&self.am);
         let mut fitting = Vec::new();
         for ready in batch {
-            let deps = hashes(ready.change.deps());
-            let Some(before) = deps.iter().try_fold(0, |before, dep| {
-                let end = ends.get(dep).copied().or_else(|| self.max_op(dep))?;
-                Some(end.max(before))
-            }) else {
-                continue;
-            };
-            match check_counter(before, ready.change.start_op().get(), ready.change.len() as u64) {
-                Ok(()) => {
-                    ends.insert(ready.hash, end_of(&ready.change));
+            match lineage.check(&ready.change) {
+                None => {}
+                Some(Ok(())) => {
+                    lineage.add(ready.hash, &ready.change);
                     fitting.push(ready);
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     self.waiting.remove(&ready.hash);
                     applied.rejected.push((Some(ready.hash), error));
                 }
@@ -237,10 +225,6 @@ impl Doc {
     /// How many operations the document holds: deletions are not counted.
     pub(super) fn history_operations(&self) -> u64 {
         self.am.stats().num_ops
-    }
-
-    fn max_op(&self, hash: &ChangeHash) -> Option<u64> {
-        self.am.get_change_meta_by_hash(&native(hash)).map(|meta| meta.max_op)
     }
 
     fn try_batch(&mut self, batch: &[&Ready], safety: Safety) -> Result<(), MergeError> {
@@ -296,25 +280,12 @@ fn gives_back<'a>(
     changes.all(|change| given.get(&change.hash()).is_some_and(|g| *g == change.raw_bytes()))
 }
 
-/// The counter bounds, for foreign changes and for those that are about to be made.
-pub(super) fn check_counter(before: u64, start: u64, operations: u64) -> Result<(), MergeError> {
-    let too_far = start > before.saturating_add(COUNTER_AHEAD_MAX);
-    if too_far || start.saturating_add(operations) > COUNTER_MAX {
-        return Err(MergeError::CounterTooFar { start, before });
-    }
-    Ok(())
-}
-
 /// The bound of a whole history: many small changes can be as much as a large one.
 pub(super) fn check_history(count: u64, limit: u64) -> Result<(), MergeError> {
     match count > limit {
         true => Err(MergeError::HistoryTooLong { count, limit }),
         false => Ok(()),
     }
-}
-
-fn end_of(change: &Change) -> u64 {
-    (change.start_op().get() + change.len() as u64).saturating_sub(1)
 }
 
 /// Decodes the operations of a chunk that was checked when it came in.

@@ -86,6 +86,21 @@ fn a_poisoned_operation_counter_is_refused() {
     assert_eq!(palace.get("poisoned").unwrap().unwrap().value, object(json!({"y": 1})));
 }
 
+/// Automerge would take it, save it, and not be able to load what it saved: neither the document nor a compaction
+/// would come to an end.
+#[test]
+fn a_change_that_could_not_be_loaded_again_is_refused() {
+    let made = made::palace();
+    let nothing = expanded(1, 11, &[], Vec::new()).raw_bytes().to_vec();
+    let path = made.add_changes("harmed", &[nothing, puts(2, 1, 1)]);
+    let outcome = works_with(&made.path);
+    outcome.tells("operation counter 11 does not go on from the changes before it, which end at 0");
+    assert!(!path.exists(), "the refused change is in the snapshot, so the segment is folded");
+    let palace = manual(&made.path);
+    palace.put("harmed", &object(json!({"y": 1}))).unwrap();
+    assert_eq!(palace.get("harmed").unwrap().unwrap().value, object(json!({"y": 1})));
+}
+
 /// In steps that are each allowed, the counter of a document can be driven to its end. Then it can be read, and
 /// writes are refused with a reason; every other document goes on.
 #[test]

@@ -309,3 +309,71 @@ fn automerge_alone_holds_the_bomb() {
     let bomb = puts(1, 1_000_000, "x");
     assert_eq!(Change::try_from(bomb.as_slice()).unwrap().len(), 1_000_000);
 }
+
+/// Automerge takes a change that starts to count among the operations of those that it builds on, or that has no
+/// operations and starts later; it gives it back byte for byte, saves it, and cannot load what it saved.
+#[test]
+fn a_change_counts_on_from_those_it_builds_on() {
+    let mut whole = Doc::new();
+    put(&mut whole, 'a', json!({"x": 1, "y": [1, 2]}));
+    let all: Vec<_> = whole.heads().hashes().to_vec();
+    for (deps, before) in [(&[][..], 0), (&all[..], 4)] {
+        for (start, count) in (1..12).flat_map(|start| [0, 1, 3, 7].map(|count| (start, count))) {
+            let ops = (0..count).map(|n| put_op(&format!("field {n}"), 1)).collect();
+            let change = expanded(9, 1, start, deps, ops);
+            let goes_on = start == before + 1 || start > before && count > 0;
+            let context = format!("{count} operations from {start} on, after {before}");
+            let mut am = whole.am.clone();
+            am.apply_changes([change.clone()]).unwrap();
+            assert_eq!(automerge::Automerge::load(&am.save()).is_ok(), goes_on, "{context}");
+            let mut doc = whole.clone();
+            if goes_on {
+                assert_eq!(doc.apply([change.raw_bytes()]).new, 1, "{context}");
+                assert_eq!(Doc::load(&doc.save()).unwrap().view(), doc.view(), "{context}");
+            } else {
+                let error = refused(&mut doc, change.raw_bytes());
+                assert_eq!(error, MergeError::CounterMisplaced { start, before }, "{context}");
+            }
+        }
+    }
+}
+
+/// The same is true of a change that does not build on the one that its actor made before.
+#[test]
+fn a_change_builds_on_the_one_that_its_actor_made_before() {
+    let one = expanded(9, 1, 1, &[], vec![put_op("a", 1)]);
+    let first = hash_of(one.raw_bytes()).unwrap();
+    let alone = expanded(9, 2, 3, &[], vec![put_op("b", 1)]);
+    let mut am = automerge::Automerge::new();
+    am.apply_changes([one.clone()]).unwrap();
+    am.apply_changes([alone.clone()]).unwrap();
+    assert!(automerge::Automerge::load(&am.save()).is_err());
+    let mut doc = Doc::new();
+    assert_eq!(doc.apply([one.raw_bytes()]).new, 1);
+    let actor = "09".repeat(16);
+    let error = MergeError::SequenceGap { actor, sequence: 2 };
+    assert_eq!(refused(&mut doc, alone.raw_bytes()), error);
+    // In one batch as well, and with others' changes between.
+    let mut last = first;
+    let mut changes = vec![one.raw_bytes().to_vec()];
+    for n in 0..5 {
+        let other = expanded(20 + n, 1, 2 + u64::from(n), &[last], vec![put_op("c", 1)]);
+        last = hash_of(other.raw_bytes()).unwrap();
+        changes.push(other.raw_bytes().to_vec());
+    }
+    let other = expanded(30, 1, 9, &[], vec![put_op("d", 1)]);
+    changes.push(other.raw_bytes().to_vec());
+    let deps = [last, hash_of(other.raw_bytes()).unwrap()];
+    let good = expanded(9, 2, 12, &deps, vec![put_op("e", 1)]);
+    let beside = expanded(9, 2, 12, &deps[1..], vec![put_op("e", 1)]);
+    for (second, taken) in [(&good, 8), (&beside, 7)] {
+        let mut doc = Doc::new();
+        let all = changes.iter().map(Vec::as_slice).chain([second.raw_bytes()]);
+        let applied = doc.apply(all.clone());
+        assert_eq!((applied.new, applied.rejected.len()), (taken, 8 - taken), "{applied:?}");
+        assert_eq!(Doc::load(&doc.save()).unwrap().heads(), doc.heads());
+        let mut steps = Doc::new();
+        all.for_each(|change| drop(steps.apply([change])));
+        assert_eq!((steps.heads(), steps.view()), (doc.heads(), doc.view()));
+    }
+}

@@ -17,9 +17,11 @@ pub fn run(data: &[u8]) {
     let offset = input.number() >> 1;
     let mut bad = frame.clone();
     input.edit(&mut bad);
-    if bad != frame && !bad.starts_with(&frame) {
-        let cut = frame.starts_with(&bad) || decode(&bad, 0).is_err();
-        assert!(cut, "a record was changed and nobody noticed");
+    // A guided fuzzer watches what a checksum is compared with, and forges one.
+    if let Ok(record) = decode(&bad, 0) {
+        let mut again = Vec::new();
+        encode(&record, &mut again).unwrap();
+        assert!(bad.starts_with(&again), "{record:?} was not written so");
     }
     accounts_for_all(&[&bad[..], &frame].concat(), offset);
 }
