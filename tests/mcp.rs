@@ -395,6 +395,25 @@ fn a_client_that_errs_or_goes_away_is_no_news_for_the_log() {
     assert!(!path.exists());
 }
 
+/// The protocol's library drops it: nothing in it can be read, not even whose answer it would be.
+#[test]
+fn a_message_that_cannot_be_read_gets_no_answer_and_ends_nothing() {
+    let dir = tempfile::tempdir().unwrap();
+    let call = |id: u32, depth: usize| {
+        let (open, close) = ("[".repeat(depth), "]".repeat(depth));
+        format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"read_graph","arguments":{{"x":{open}{close}}}}}}}"#
+        )
+    };
+    let calls = [call(2, 100), call(3, 200), "no JSON".to_owned(), call(4, 1)].join("\n");
+    let (code, said) =
+        session(&dir.path().join("palace"), format!("{INITIALIZE}{calls}\n").as_bytes());
+    let answers = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let mut ids: Vec<_> = answers.map(|answer| answer["id"].as_u64().unwrap()).collect();
+    ids.sort_unstable();
+    assert_eq!((code, ids), (Some(0), vec![1, 2, 4]), "{said}");
+}
+
 /// It is a call that runs for ever, and calls that run are waited for.
 #[test]
 fn a_listener_that_hangs_up_does_not_keep_its_server() {

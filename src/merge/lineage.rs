@@ -76,10 +76,11 @@ impl<'a> Lineage<'a> {
     /// Whether what the same actor made before is among what it builds on. Those that end last are looked at first: of
     /// a history, only what came after the one that is looked for.
     fn has_its_own(&self, change: &Change, deps: Vec<(ChangeHash, Known)>) -> bool {
-        let (actor, before) = (change.actor_id(), change.seq() - 1);
-        if before == 0 {
-            return true;
-        }
+        let (actor, before) = match change.seq() {
+            0 => return false,
+            1 => return true,
+            sequence => (change.actor_id(), sequence - 1),
+        };
         let mut known: HashMap<_, _> = deps.into_iter().collect();
         let mut seen: HashSet<_> = known.keys().copied().collect();
         let mut next: BinaryHeap<_> = known.iter().map(|(hash, dep)| (dep.end, *hash)).collect();

@@ -7,7 +7,7 @@
 use super::fold::{Folded, fold};
 use super::inputs::Inputs;
 use super::pace::Pace;
-use super::{Error, Palace, Result, policy};
+use super::{Error, Palace, Result, Shared, policy};
 use crate::format::filename::{self, SEALED, SNAP};
 use crate::format::id::{PalaceId, SegmentId, SnapshotId};
 use crate::fs::{At, stop};
@@ -215,11 +215,13 @@ impl Palace {
             return;
         }
         let weak = Arc::downgrade(&self.shared);
+        let urgent = policy::overdue(backlog);
         let started = super::background("palace-compact", move || {
             while let Some(shared) = weak.upgrade() {
-                shared.root.fs().yield_to_others();
-                let step = compact_once(&shared.root, &shared.program);
-                if step == Step::Nothing || Arc::strong_count(&shared) == 1 {
+                let step = compact_once(&shared.root, &shared.program, urgent);
+                // A thread cannot take its priority back: the next commit starts another.
+                let late = !urgent && shared.is_overdue();
+                if step == Step::Nothing || late || Arc::strong_count(&shared) == 1 {
                     shared.compacting.store(false, SeqCst);
                     return;
                 }
@@ -234,7 +236,7 @@ impl Palace {
         if !started {
             self.shared.compacting.store(false, SeqCst);
             // Or the next commit would think that this was tried.
-            *self.tried() = Backlog::default();
+            *self.shared.tried() = Backlog::default();
         }
     }
 
@@ -242,11 +244,25 @@ impl Palace {
     /// and most segments in `open/` belong to the living.
     fn is_due(&self, backlog: Backlog) -> bool {
         let now_ms = self.shared.root.fs().now_ms();
-        policy::due(backlog, now_ms) && std::mem::replace(&mut *self.tried(), backlog) != backlog
+        policy::due(backlog, now_ms)
+            && std::mem::replace(&mut *self.shared.tried(), backlog) != backlog
+    }
+}
+
+impl Shared {
+    /// The backlog that was last found due.
+    fn tried(&self) -> MutexGuard<'_, Backlog> {
+        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn tried(&self) -> MutexGuard<'_, Backlog> {
-        self.shared.tried.lock().unwrap_or_else(PoisonError::into_inner)
+    /// Whether the backlog has become overdue; then it counts as not tried.
+    fn is_overdue(&self) -> bool {
+        let mut tried = self.tried();
+        let overdue = policy::overdue(*tried);
+        if overdue {
+            *tried = Backlog::default();
+        }
+        overdue
     }
 }
 
@@ -262,8 +278,12 @@ enum Step {
 }
 
 /// One automatic step.
-fn compact_once(root: &Root, program: &str) -> Step {
-    let step = || compact(root, program, CompactOptions::default(), Pace::gentle());
+fn compact_once(root: &Root, program: &str, urgent: bool) -> Step {
+    let pace = if urgent { Pace::brisk() } else { Pace::gentle() };
+    if !urgent {
+        root.fs().yield_to_others();
+    }
+    let step = || compact(root, program, CompactOptions::default(), pace);
     // A panic is a bug, but this process must not think for ever that it is compacting.
     match catch_unwind(AssertUnwindSafe(step)) {
         Ok(Ok(CompactReport { published: None, .. })) => Step::Nothing,

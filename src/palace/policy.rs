@@ -18,6 +18,9 @@ pub const TAIL_BYTES_DUE: u64 = 1 << 20;
 pub const BUSY_MS: i64 = 1_000;
 /// This many bytes are due however young the newest snapshot is.
 pub const BUSY_BYTES_DUE: u64 = 4 << 20;
+/// This many bytes that no snapshot holds are overdue: whoever folded has not kept up, and each process holds them in
+/// memory.
+pub const OVERDUE_BYTES: u64 = 8 << 20;
 /// How many snapshots of one tier are merged into one of the next.
 pub const FANOUT: usize = 4;
 /// The most appended bytes that an automatic step turns into one snapshot.
@@ -43,6 +46,13 @@ pub fn due(backlog: Backlog, now_ms: i64) -> bool {
         .is_some_and(|newest| (0..BUSY_MS).contains(&now_ms.saturating_sub(newest)));
     let bytes = if busy { BUSY_BYTES_DUE } else { TAIL_BYTES_DUE };
     backlog.segments >= SEGMENTS_DUE || backlog.sealed_bytes >= bytes
+}
+
+/// Whether so much is due that folding it must not wait for everything else that this machine does: where all
+/// processors are busy a thread of low priority gets next to nothing, and what is not folded makes them busier.
+#[must_use]
+pub fn overdue(backlog: Backlog) -> bool {
+    backlog.sealed_bytes >= OVERDUE_BYTES
 }
 
 fn tier(appended: u64) -> u32 {
@@ -91,6 +101,13 @@ mod tests {
         assert!(!due(backlog(3, Some(5_000)), 5_999) && due(backlog(4, Some(5_000)), 5_999));
         assert!(due(backlog(1, Some(5_000)), 6_000) && due(backlog(1, Some(5_000)), 4_999));
         assert!(due(Backlog { segments: SEGMENTS_DUE, ..backlog(0, Some(5_000)) }, 5_000));
+    }
+
+    #[test]
+    fn what_is_overdue_is_due_and_more() {
+        let backlog = |sealed_bytes| Backlog { segments: 1, sealed_bytes, newest_ms: None };
+        assert!(due(backlog(OVERDUE_BYTES), 0) && overdue(backlog(OVERDUE_BYTES)));
+        assert!(!overdue(backlog(OVERDUE_BYTES - 1)) && OVERDUE_BYTES > BUSY_BYTES_DUE);
     }
 
     #[test]

@@ -27,6 +27,8 @@ struct Planned {
     action: Option<Action>,
     /// Syncs of this kind are never made, and said to be.
     skipped: Option<Call>,
+    /// How many times it let others go first.
+    gave_way: u64,
 }
 
 impl std::fmt::Debug for Plan {
@@ -52,6 +54,11 @@ impl Plan {
     /// From now on syncs of this kind, of files or of directories, are not made.
     pub fn skip(&self, call: Call) {
         self.0.lock().unwrap().skipped = Some(call);
+    }
+
+    /// How many times the process let the machine's other threads go first.
+    pub fn gave_way(&self) -> u64 {
+        self.0.lock().unwrap().gave_way
     }
 
     fn skips(&self, call: Call) -> bool {
@@ -181,7 +188,9 @@ impl Fs for Interrupted {
     fn owned(&self, path: &Path) -> io::Result<bool> {
         self.inner.owned(path)
     }
-    fn yield_to_others(&self) {}
+    fn yield_to_others(&self) {
+        self.plan.0.lock().unwrap().gave_way += 1;
+    }
     fn now_ms(&self) -> i64 {
         self.inner.now_ms()
     }
