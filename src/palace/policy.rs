@@ -20,7 +20,7 @@ pub const BUSY_MS: i64 = 1_000;
 pub const BUSY_BYTES_DUE: u64 = 4 << 20;
 /// This many bytes that no snapshot holds are overdue: whoever folded has not kept up, and each process holds them in
 /// memory.
-pub const OVERDUE_BYTES: u64 = 8 << 20;
+pub const OVERDUE_BYTES: u64 = 32 << 20;
 /// How many snapshots of one tier are merged into one of the next.
 pub const FANOUT: usize = 4;
 /// The most appended bytes that an automatic step turns into one snapshot.
