@@ -9,29 +9,16 @@ use super::StoreError;
 use super::listings::Listings;
 use super::own::OwnSegments;
 use super::root::Root;
+use super::unreadable::Unreadable;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, Stat, is_irregular, read_from};
+use crate::fs::{At, is_irregular, read_from};
 use crate::segment::reader::{Commit, ForeignSync, Reader};
 use crate::snapshot::{Snapshot, SnapshotError, Source};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// A snapshot that could not be opened is tried again as soon as another file, or another state of the file, has its
-/// name, and otherwise after this time, in milliseconds.
-const RETRY_MS: i64 = 1_000;
-
-/// A snapshot that could not be opened.
-#[derive(Debug)]
-struct Unreadable {
-    error: SnapshotError,
-    /// Which file it was, and when that was last modified. Asked before it was opened: what changes while it is
-    /// being opened is tried again.
-    file: (Stat, i64),
-    tried_ms: i64,
-}
 
 /// A commit that a rescan found.
 #[derive(Clone, Debug)]
@@ -107,7 +94,7 @@ pub struct Follower {
     own: Arc<OwnSegments>,
     gone: HashSet<SegmentId>,
     snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
-    unreadable: BTreeMap<SnapshotId, Unreadable>,
+    unreadable: Unreadable,
     /// What has the name of a segment and is no file, as it was found so far.
     irregular: BTreeSet<PathBuf>,
     listings: Listings,
@@ -125,7 +112,7 @@ impl Follower {
             own,
             gone: HashSet::new(),
             snapshots: BTreeMap::new(),
-            unreadable: BTreeMap::new(),
+            unreadable: Unreadable::default(),
             irregular: BTreeSet::new(),
             listings: Listings::default(),
             found: News::default(),
@@ -251,7 +238,7 @@ impl Follower {
                 names.iter().filter_map(|name| filename::parse_snapshot(name)).collect();
             let known = self.snapshots.len();
             self.snapshots.retain(|id, _| ids.contains(id));
-            self.unreadable.retain(|id, _| ids.contains(id));
+            self.unreadable.retain(|id| ids.contains(id));
             news.snapshots |= self.snapshots.len() < known;
             let mut vanished = false;
             for id in ids {
@@ -274,14 +261,13 @@ impl Follower {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => Err(error).at("look at", &path)?,
         };
-        let tried_ms = self.root.fs().now_ms();
-        let known = |tried: &Unreadable| tried.file == file && tried_ms - tried.tried_ms < RETRY_MS;
-        if self.unreadable.get(&id).is_some_and(known) {
+        let now_ms = self.root.fs().now_ms();
+        if self.unreadable.was_tried(id, file, now_ms) {
             return Ok(true);
         }
         let error = match open_snapshot(&self.root, &path, id) {
             Ok(snapshot) => {
-                self.unreadable.remove(&id);
+                self.unreadable.remove(id);
                 self.snapshots.insert(id, Arc::new(snapshot));
                 news.snapshots = true;
                 return Ok(true);
@@ -293,15 +279,13 @@ impl Follower {
             return Ok(false);
         }
         match error {
-            // The others can be read. A newer format belongs to a newer palace.json, so in this palace
-            // its number is a flipped bit.
+            // The others can be read. A newer format has a newer palace.json: here it is a flipped bit.
             StoreError::Snapshot(error) if error.is_of_the_file() => {
                 tracing::warn!(path = %path.display(), %error, "a snapshot cannot be read");
-                self.unreadable.insert(id, Unreadable { error, file, tried_ms });
+                self.unreadable.note(id, error, file, now_ms);
                 Ok(true)
             }
-            // No file handle left, an I/O error: to read on would be to say that there are no such
-            // documents.
+            // No file handle left, an I/O error: to read on would say that there are no such documents.
             error => Err(error),
         }
     }
@@ -382,7 +366,7 @@ impl Follower {
 
     /// Snapshots that cannot be read, and why.
     pub fn unreadable(&self) -> impl Iterator<Item = (SnapshotId, &SnapshotError)> {
-        self.unreadable.iter().map(|(id, tried)| (*id, &tried.error))
+        self.unreadable.iter()
     }
 
     /// What has the name of a segment and is a symbolic link, a directory, a pipe …: it is not read.

@@ -14,6 +14,7 @@ pub mod retire;
 pub mod root;
 pub mod seal;
 mod turn;
+mod unreadable;
 
 use crate::format::manifest::ManifestError;
 use crate::fs::FsError;

@@ -69,7 +69,7 @@ fn import_mempalace(dir: &Path, path: &Path) -> Result<Exit, Failure> {
     // It is folded step by step here; a compaction in the background would be in the way of that.
     let palace = Options::default().program(PROGRAM).auto_compact(false).open(path)?;
     let bar = bar();
-    let source = mempalace::Source {
+    let source = mempalace::Databases {
         drawers: drawers.database(),
         facts: facts.as_ref().map(Prepared::database),
         zone: TimeZone::system(),

@@ -33,7 +33,7 @@ const COMMIT_BYTES: usize = 1 << 20;
 const FOLD_BYTES: usize = 4 << 20;
 
 /// What to take over.
-pub struct Source<'a> {
+pub struct Databases<'a> {
     /// The Chroma database.
     pub drawers: Database<'a>,
     /// The knowledge graph, if there is one.
@@ -83,7 +83,7 @@ pub struct Report {
 /// completes it.
 pub fn import(
     palace: &Palace,
-    source: &Source<'_>,
+    source: &Databases<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<Report> {
     let chroma = Chroma::open(&source.drawers)?;
@@ -119,7 +119,7 @@ struct Ids {
 fn import_drawers(
     palace: &Palace,
     chroma: &Chroma<'_>,
-    source: &Source<'_>,
+    source: &Databases<'_>,
     facts: usize,
     (report, ids): (&mut Report, &mut Ids),
     progress: &mut dyn FnMut(usize, usize),

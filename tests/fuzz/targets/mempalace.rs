@@ -4,7 +4,7 @@
 use super::input::Input;
 use super::palace;
 use crdt_palace::memory::MemoryError;
-use crdt_palace::memory::mempalace::{Access, Database, Report, Source, import};
+use crdt_palace::memory::mempalace::{Access, Database, Databases, Report, import};
 use crdt_palace::palace::{Document, Palace};
 use jiff::tz::TimeZone;
 use rusqlite::types::Value;
@@ -105,7 +105,7 @@ pub fn run(data: &[u8]) {
 fn take_over(palace: &Palace, chroma: &Path, graph: &Path) -> Result<Report, MemoryError> {
     let database = |path| Database { path, access: Access::Immutable };
     let source =
-        Source { drawers: database(chroma), facts: Some(database(graph)), zone: TimeZone::UTC };
+        Databases { drawers: database(chroma), facts: Some(database(graph)), zone: TimeZone::UTC };
     import(palace, &source, &mut |_, _| {})
 }
 
