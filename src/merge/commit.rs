@@ -1,7 +1,7 @@
 //! From a plan to a change: the actor, the transaction, the bytes.
 
 use super::chunk::HISTORY_OPERATIONS_MAX;
-use super::doc::Doc;
+use super::doc::{Doc, change};
 use super::error::MergeError;
 use super::intake::check_history;
 use super::lineage::check_counter;
@@ -9,7 +9,7 @@ use super::message::ChangeKind;
 use super::plan::{Plan, Step, hydrated_map};
 use super::write::{Hashes, NewChange, Stamp};
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{ActorId, Automerge, PatchLog, ReadDoc};
+use automerge::{ActorId, Automerge, PatchLog};
 use serde_json::{Map, Value as Json};
 use std::collections::BTreeSet;
 
@@ -177,7 +177,7 @@ pub(super) fn new_change(
     am: &Automerge,
     hash: &automerge::ChangeHash,
 ) -> Result<NewChange, MergeError> {
-    let change = am.get_change_by_hash(hash).ok_or_else(no_change)?;
+    let change = change(am, hash)?.ok_or_else(no_change)?;
     Ok(NewChange::new(&change))
 }
 

@@ -5,25 +5,37 @@
 //! are counted here from the changes themselves, once each. It costs a walk over the changes since
 //! the counters were created, and is needed for such fields only.
 
+use super::caught::caught;
+use super::doc::change;
+use super::error::MergeError;
 use automerge::legacy::{OpId, OpType};
 use automerge::{Automerge, Change, ChangeHash, ObjId};
 use std::collections::{HashMap, HashSet};
 
 /// What the counters `ids`, which are visible at `heads` (now, if `None`), add up to.
-pub(super) fn sum(am: &Automerge, heads: Option<&[ChangeHash]>, ids: &[&ObjId]) -> i64 {
+///
+/// # Errors
+/// [`MergeError::Panicked`] if the document was forged so that it does not hold what it says.
+pub(super) fn sum(
+    am: &Automerge,
+    heads: Option<&[ChangeHash]>,
+    ids: &[&ObjId],
+) -> Result<i64, MergeError> {
     let counters: HashSet<OpId> = ids.iter().filter_map(|id| op_id(id)).collect();
     let created: Vec<ChangeHash> = ids.iter().filter_map(|id| am.hash_for_opid(id)).collect();
     // None of the counters is an ancestor of another, so that this is each change once.
+    let since = caught(|| am.get_changes(&created))?;
     let mut changes: HashMap<ChangeHash, Change> =
-        am.get_changes(&created).into_iter().map(|change| (change.hash(), change)).collect();
+        since.into_iter().map(|change| (change.hash(), change)).collect();
     for hash in &created {
-        changes.extend(automerge::ReadDoc::get_change_by_hash(am, hash).map(|c| (*hash, c)));
+        changes.extend(change(am, hash)?.map(|change| (*hash, change)));
     }
     let visible: Vec<&Change> = match heads {
         None => changes.values().collect(),
         Some(heads) => ancestors(heads, &changes),
     };
-    visible.into_iter().map(|change| added_by(change, &counters)).fold(0, i64::wrapping_add)
+    let added = visible.into_iter().map(|change| added_by(change, &counters));
+    Ok(added.fold(0, i64::wrapping_add))
 }
 
 fn op_id(id: &ObjId) -> Option<OpId> {

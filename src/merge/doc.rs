@@ -1,5 +1,6 @@
 //! One document: the changes it consists of, and questions about them.
 
+use super::caught::caught;
 use super::chunk::{check_document, says_change};
 use super::error::MergeError;
 use super::intake::Waiting;
@@ -7,9 +8,8 @@ use super::message::{ChangeKind, Message, Written};
 use super::read::Reader;
 use super::view::{Rendering, View};
 use crate::format::hash::{ChangeHash, Etag, Heads};
-use automerge::{Automerge, ChangeMetadata, ReadDoc, SaveOptions};
+use automerge::{Automerge, Change, ChangeMetadata, ReadDoc, SaveOptions};
 use std::collections::BTreeMap;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A set of changes, and the document they make. Changes whose dependencies are missing wait in it
 /// and are shown nowhere until those arrive.
@@ -115,12 +115,8 @@ impl Doc {
             return doc.waiting.is_empty().then_some(doc).ok_or_else(waits);
         }
         check_document(saved).map_err(|error| not(error.to_string()))?;
-        let loaded = catch_unwind(AssertUnwindSafe(|| Automerge::load(saved)));
-        let am = match loaded {
-            Ok(Ok(am)) => am,
-            Ok(Err(error)) => return Err(not(error.to_string())),
-            Err(panic) => return Err(MergeError::Panicked { why: panic_message(&*panic) }),
-        };
+        let loaded = caught(|| Automerge::load(saved))?;
+        let am = loaded.map_err(|error| not(error.to_string()))?;
         if !am.get_missing_deps(&[]).is_empty() {
             return Err(not("changes without their dependencies follow it".to_owned()));
         }
@@ -239,22 +235,29 @@ impl Doc {
         self.am.get_changes_meta(&[]).iter().map(ChangeInfo::new).collect()
     }
 
-    /// The raw bytes of one applied change.
-    #[must_use]
-    pub fn change_bytes(&self, hash: &ChangeHash) -> Option<Vec<u8>> {
-        self.am.get_change_by_hash(&native(hash)).map(|change| change.raw_bytes().to_vec())
+    /// The raw bytes of one applied change; `None` if it is none.
+    ///
+    /// # Errors
+    /// [`MergeError::Panicked`] if the document was forged so that it does not hold what it says.
+    pub fn change_bytes(&self, hash: &ChangeHash) -> Result<Option<Vec<u8>>, MergeError> {
+        let change = change(&self.am, &native(hash))?;
+        Ok(change.map(|change| change.raw_bytes().to_vec()))
     }
 
     /// All applied changes, each after those that it depends on.
-    #[must_use]
-    pub fn changes(&self) -> Vec<(ChangeHash, Vec<u8>)> {
-        let changes = self.am.get_changes(&[]);
-        changes.iter().map(|c| (ChangeHash(c.hash().0), c.raw_bytes().to_vec())).collect()
+    ///
+    /// # Errors
+    /// As [`Doc::change_bytes`].
+    pub fn changes(&self) -> Result<Vec<(ChangeHash, Vec<u8>)>, MergeError> {
+        let changes = caught(|| self.am.get_changes(&[]))?;
+        Ok(changes.iter().map(|c| (ChangeHash(c.hash().0), c.raw_bytes().to_vec())).collect())
     }
 }
 
-/// What a panic said.
-pub(super) fn panic_message(panic: &(dyn std::any::Any + Send)) -> String {
-    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
-    text.or_else(|| panic.downcast_ref::<String>().cloned()).unwrap_or_default()
+/// One applied change; `None` if it is none.
+pub(super) fn change(
+    am: &Automerge,
+    hash: &automerge::ChangeHash,
+) -> Result<Option<Change>, MergeError> {
+    caught(|| am.get_change_by_hash(hash))
 }

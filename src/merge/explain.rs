@@ -1,14 +1,14 @@
 //! One raw change in words, for dumps.
 
+use super::caught::caught;
 use super::chunk::Chunk;
-use super::doc::{ChangeInfo, hashes, panic_message};
+use super::doc::{ChangeInfo, hashes};
 use super::error::MergeError;
 use super::intake::decode;
 use super::message::Message;
 use crate::format::hash::ChangeHash;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, ObjType};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Decodes one raw change without its document. Elements and nested objects are named by the
 /// operation that made them, `counter@` and the first eight digits of its actor.
@@ -20,8 +20,7 @@ pub fn explain(change: &[u8]) -> Result<ChangeInfo, MergeError> {
     let change = decode(change)?;
     let message = Message::parse(change.message());
     // An operation may refer to an actor that the change does not list.
-    let words =
-        catch_unwind(AssertUnwindSafe(|| change.decode().operations.iter().map(words).collect()));
+    let ops = caught(|| change.decode().operations.iter().map(words).collect())?;
     Ok(ChangeInfo {
         hash: ChangeHash(change.hash().0),
         actor: change.actor_id().to_hex_string(),
@@ -32,7 +31,7 @@ pub fn explain(change: &[u8]) -> Result<ChangeInfo, MergeError> {
         kind: message.kind,
         deps: hashes(change.deps()),
         operations: change.len() as u64,
-        ops: words.map_err(|panic| MergeError::Panicked { why: panic_message(&*panic) })?,
+        ops,
     })
 }
 

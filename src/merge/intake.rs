@@ -1,13 +1,13 @@
 //! Taking in changes from outside: in any order, repeated, damaged or hostile.
 
+use super::caught::caught;
 use super::chunk::{Chunk, READ_OPERATIONS_MAX};
-use super::doc::{Doc, panic_message};
+use super::doc::Doc;
 use super::error::MergeError;
 use super::lineage::Lineage;
 use crate::format::hash::ChangeHash;
 use automerge::{Automerge, Change, ReadDoc};
 use std::collections::{HashMap, HashSet};
-use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// A change that waits for one it depends on.
 #[derive(Debug, Clone)]
@@ -103,10 +103,13 @@ impl Doc {
     }
 
     /// Adds all changes of `other`, also those that wait there.
-    pub fn merge(&mut self, other: &Doc) -> Applied {
-        let added = self.am.get_changes_added(&other.am);
+    ///
+    /// # Errors
+    /// [`MergeError::Panicked`] if `other` was forged so that it does not hold what it says; nothing is changed then.
+    pub fn merge(&mut self, other: &Doc) -> Result<Applied, MergeError> {
+        let added = caught(|| self.am.get_changes_added(&other.am))?;
         let waiting = other.waiting.values().map(|waiting| waiting.bytes.as_slice());
-        self.apply(added.iter().map(Change::raw_bytes).chain(waiting))
+        Ok(self.apply(added.iter().map(Change::raw_bytes).chain(waiting)))
     }
 
     /// The changes that wait for a dependency, by hash.
@@ -257,15 +260,13 @@ fn apply_to<'a>(
     changes: impl Iterator<Item = &'a Change> + Clone,
 ) -> Result<(), MergeError> {
     let before = am.get_heads();
-    let attempt = catch_unwind(AssertUnwindSafe(|| am.apply_changes(changes.clone().cloned())));
-    match attempt {
-        Ok(result) => result?,
-        Err(panic) => return Err(MergeError::Panicked { why: panic_message(&*panic) }),
-    }
+    caught(|| am.apply_changes(changes.clone().cloned()))??;
     // Automerge keeps operations, not bytes. It encodes a change anew whenever it is asked for it,
     // and panics if that gives another hash: such a document could be neither read nor saved.
-    let given_back = catch_unwind(AssertUnwindSafe(|| gives_back(am, &before, changes)));
-    if given_back.unwrap_or(false) { Ok(()) } else { Err(MergeError::NotCanonical) }
+    match caught(|| gives_back(am, &before, changes)) {
+        Ok(true) => Ok(()),
+        Ok(false) | Err(_) => Err(MergeError::NotCanonical),
+    }
 }
 
 /// Whether `am` returns the changes that came on top of `before` byte for byte.
@@ -290,9 +291,6 @@ pub(super) fn check_history(count: u64, limit: u64) -> Result<(), MergeError> {
 
 /// Decodes the operations of a chunk that was checked when it came in.
 pub(super) fn decode(bytes: &[u8]) -> Result<Change, MergeError> {
-    match catch_unwind(|| Change::try_from(bytes)) {
-        Ok(Ok(change)) => Ok(change),
-        Ok(Err(error)) => Err(MergeError::Refused { why: error.to_string() }),
-        Err(panic) => Err(MergeError::Panicked { why: panic_message(&*panic) }),
-    }
+    caught(|| Change::try_from(bytes))?
+        .map_err(|error| MergeError::Refused { why: error.to_string() })
 }

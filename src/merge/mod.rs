@@ -22,6 +22,7 @@
 //! default is left out, no message at all means both defaults. Anything else is taken as the writer's
 //! name. Times are milliseconds since 1970.
 
+mod caught;
 mod chunk;
 mod columns;
 mod commit;

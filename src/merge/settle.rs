@@ -7,14 +7,14 @@
 //! the decoded change, and the result is applied like one from outside.
 
 use super::commit::{begin, check_operations, run};
-use super::doc::Doc;
+use super::doc::{Doc, change};
 use super::error::MergeError;
 use super::message::ChangeKind;
 use super::plan::Step;
 use super::write::{NewChange, Stamp};
 use automerge::legacy::{ElementId, Key, Op, OpId, OpType};
 use automerge::transaction::Transactable;
-use automerge::{Automerge, Change, ExpandedChange, ObjId, ROOT, ReadDoc};
+use automerge::{Automerge, Change, ExpandedChange, ObjId, ROOT};
 
 /// The name of a field that is written on the copy only: it makes a change of a transaction that
 /// would have no operation otherwise, and is taken out again.
@@ -61,18 +61,18 @@ impl Doc {
             tx.put(ROOT, PLACEHOLDER, stamp.time_ms.wrapping_add(1))?;
         }
         let (hash, _) = tx.commit_with(stamp.options(ChangeKind::Edit));
-        let change = hash.and_then(|hash| copy.get_change_by_hash(&hash)).ok_or_else(vanished)?;
-        Ok(change.decode())
+        let made = change(&copy, &hash.ok_or_else(vanished)?)?;
+        Ok(made.ok_or_else(vanished)?.decode())
     }
 }
 
 /// A delete of exactly one value, found through the operation that wrote it.
 fn delete_of(am: &Automerge, loser: &ObjId) -> Result<Op, MergeError> {
     let ObjId::Id(counter, actor, _) = loser else { return Err(vanished()) };
-    let change = am.hash_for_opid(loser).and_then(|hash| am.get_change_by_hash(&hash));
-    let change = change.ok_or_else(vanished)?.decode();
-    let at = usize::try_from(counter.saturating_sub(change.start_op.get())).unwrap_or(usize::MAX);
-    let written = change.operations.get(at).ok_or_else(vanished)?;
+    let writer = change(am, &am.hash_for_opid(loser).ok_or_else(vanished)?)?;
+    let writer = writer.ok_or_else(vanished)?.decode();
+    let at = usize::try_from(counter.saturating_sub(writer.start_op.get())).unwrap_or(usize::MAX);
+    let written = writer.operations.get(at).ok_or_else(vanished)?;
     let id = OpId(*counter, actor.clone());
     let key =
         if written.insert { Key::Seq(ElementId::Id(id.clone())) } else { written.key.clone() };

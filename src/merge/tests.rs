@@ -40,8 +40,8 @@ pub(super) fn value(doc: &Doc) -> Json {
 
 /// Gives both documents all changes of both and checks that they agree on everything.
 pub(super) fn sync(a: &mut Doc, b: &mut Doc) {
-    assert_eq!(a.merge(b).rejected, []);
-    assert_eq!(b.merge(a).rejected, []);
+    assert_eq!(a.merge(b).unwrap().rejected, []);
+    assert_eq!(b.merge(a).unwrap().rejected, []);
     assert_eq!(a.heads(), b.heads());
     assert_eq!(a.view(), b.view());
 }

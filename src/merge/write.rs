@@ -1,6 +1,6 @@
 //! Making changes: the difference between what a document shows and what it shall show.
 
-use super::doc::{Doc, native};
+use super::doc::{Doc, change, native};
 use super::error::MergeError;
 use super::limits::check_value;
 use super::message::{ChangeKind, Message};
@@ -130,7 +130,7 @@ impl Doc {
         let before = self.heads();
         let (result, mut change) = self.transact(stamp, base.as_deref(), |tx| Ok(f(tx)?))?;
         if let Some(change) = &mut change
-            && self.overwrites_several(change)
+            && self.overwrites_several(change)?
         {
             change.settled = self.view_at(&before)?.settled_in(&self.view());
         }
@@ -138,10 +138,10 @@ impl Doc {
     }
 
     /// Whether an operation of this change takes the place of several values at once.
-    fn overwrites_several(&self, change: &NewChange) -> bool {
-        let change = self.am.get_change_by_hash(&native(&change.hash));
-        let operations = change.map(|change| change.decode().operations).unwrap_or_default();
-        operations.iter().any(|operation| operation.pred.len() > 1)
+    fn overwrites_several(&self, made: &NewChange) -> Result<bool, MergeError> {
+        let made = change(&self.am, &native(&made.hash))?;
+        let operations = made.map(|made| made.decode().operations).unwrap_or_default();
+        Ok(operations.iter().any(|operation| operation.pred.len() > 1))
     }
 
     /// Deletes the document: it stops to be shown, and comes back whole with the next edit, also

@@ -8,7 +8,7 @@ use super::{Error, Palace, Result};
 use crate::format::hash::ChangeHash;
 use crate::format::id::{InstanceId, SegmentId, SnapshotId};
 use crate::format::key::Key;
-use crate::merge::{ChangeInfo, Doc, explain};
+use crate::merge::{ChangeInfo, Doc, MergeError, explain};
 use crate::snapshot::{LogRow, Snapshot};
 use crate::store::follow::{Follower, Found};
 use serde::ser::{Error as _, Serialize, Serializer};
@@ -239,13 +239,14 @@ fn from_document(
         }
         docs.insert(key.clone(), doc_of_rows(&rows(all, &key)?, &key)?);
     }
-    let bytes = docs.get(&key).and_then(|doc| {
+    let bytes = docs.get(&key).map_or(Ok::<_, MergeError>(None), |doc| {
         let waiting = || doc.waiting().find(|(h, _)| **h == hash).map(|(_, bytes)| bytes.to_vec());
-        doc.change_bytes(&hash).or_else(waiting)
+        Ok(doc.change_bytes(&hash)?.or_else(waiting))
     });
     let explained = match bytes {
-        Some(bytes) => explain(&bytes).map_err(|error| error.to_string()),
-        None => Err("the document does not hold this change".to_owned()),
+        Ok(Some(bytes)) => explain(&bytes).map_err(|error| error.to_string()),
+        Ok(None) => Err("the document does not hold this change".to_owned()),
+        Err(error) => Err(error.to_string()),
     };
     let (info, problem) = match explained {
         Ok(info) => (Some(info), None),

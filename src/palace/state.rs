@@ -8,7 +8,7 @@ use super::apart;
 use super::document::Document;
 use super::tail::{Origin, Tail};
 use super::{Error, Result};
-use crate::format::hash::Heads;
+use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::key::Key;
 use crate::merge::{Doc, MergeError, View};
@@ -280,7 +280,7 @@ pub fn doc_of_rows(rows: &[Row], key: &Key) -> Result<Doc> {
         let known = |doc: &Doc| contained.contains(&&row.heads) || doc.contains_all(&row.heads);
         match &mut doc {
             Some(doc) if known(doc) => {}
-            Some(doc) => report(doc.merge(&load_row(row, key)?).rejected, key),
+            Some(doc) => report(merge_row(doc, row, key)?, key),
             None => doc = Some(load_row(row, key)?),
         }
         if let Some(doc) = &mut doc {
@@ -299,16 +299,23 @@ fn load_row(row: &Row, key: &Key) -> Result<Doc> {
     loaded.map_err(|source| Error::Document { key: key.clone(), source })
 }
 
+fn merge_row(doc: &mut Doc, row: &Row, key: &Key) -> Result<Rejected> {
+    let merged = doc.merge(&load_row(row, key)?);
+    merged
+        .map(|applied| applied.rejected)
+        .map_err(|source| Error::Document { key: key.clone(), source })
+}
+
 /// Whether a row that is as its snapshot's builder wrote it is also what it should be.
 pub fn check_row(row: &Row) -> Result<()> {
     parse_view(&row.view, &row.key)?;
-    load_row(row, &row.key).map(drop)
+    let changes = load_row(row, &row.key)?.changes();
+    changes.map(drop).map_err(|source| Error::Document { key: row.key.clone(), source })
 }
 
-fn report(
-    rejected: Vec<(Option<crate::format::hash::ChangeHash>, crate::merge::MergeError)>,
-    key: &Key,
-) {
+type Rejected = Vec<(Option<ChangeHash>, MergeError)>;
+
+fn report(rejected: Rejected, key: &Key) {
     for (hash, error) in rejected {
         tracing::warn!(%key, ?hash, %error, "a change was refused");
     }

@@ -4,7 +4,7 @@
 use crate::bomb::{chunk, deflated_zeros, puts, run, unsigned};
 use crate::child::{works_around, works_with};
 use crate::made::{self, Made, row};
-use crate::support::{manual, names};
+use crate::support::{compact_all, manual, names};
 use crdt_palace::format::hash::{ChangeHash, Heads};
 use crdt_palace::format::id::SnapshotId;
 use crdt_palace::merge::Doc;
@@ -198,6 +198,44 @@ fn a_row_of_another_version_is_told_and_does_not_stop_compaction() {
     assert!(made.snapshot().exists());
     let after = manual(&made.path).status().unwrap();
     assert!(after.segments.iter().all(|segment| segment.state != "sealed"), "the rest was folded");
+}
+
+/// A saved document with one byte changed, so that it is loaded and does not hold the changes that it says.
+fn without_its_changes() -> (Vec<u8>, Heads) {
+    let mut doc = Doc::load(&puts(1, 1, 3)).unwrap();
+    assert!(doc.apply([&puts(2, 1, 3)[..]]).rejected.is_empty());
+    let saved = doc.save();
+    // Behind the magic, the checksum, the kind, and a length of two bytes.
+    let body = &saved[11..];
+    assert_eq!(chunk(0, body), saved);
+    let forged = (0..body.len()).flat_map(|at| (0..=255).map(move |byte| (at, byte)));
+    let mut forged = forged.map(|(at, byte)| {
+        let mut body = body.to_vec();
+        body[at] = byte;
+        chunk(0, &body)
+    });
+    let fits = |saved: Vec<u8>| {
+        let doc = Doc::load(&saved).ok()?;
+        doc.changes().is_err().then(|| (saved, doc.heads()))
+    };
+    forged.find_map(fits).expect("one such byte")
+}
+
+/// Automerge panics over it when it is asked for its changes.
+#[test]
+fn a_saved_document_without_its_changes_is_told_and_does_not_stop_compaction() {
+    let made = made::palace();
+    let palace = manual(&made.path);
+    palace.put("theirs", &made::value()).unwrap();
+    compact_all(&palace);
+    let (document, heads) = without_its_changes();
+    made.add_snapshot(&[row("theirs", document, heads)]);
+    let outcome = works_around(&made.path);
+    outcome.tells("Automerge could not digest these bytes");
+    assert_eq!(outcome.skipped.len(), 1, "{:?}", outcome.skipped);
+    assert!(made.snapshot().exists(), "what cannot be read is not retired");
+    let told = manual(&made.path).get("theirs").unwrap_err().to_string();
+    assert!(told.starts_with("theirs: "), "{told}");
 }
 
 #[test]

@@ -33,7 +33,7 @@ fn writing_the_field_again_settles_it_also_with_the_shown_value() {
         assert_eq!(conflicts(&doc), [], "{settle}");
         assert_eq!(value(&doc), json!({"x": settle, "y": 0}));
         let copy = Doc::load(&doc.save()).unwrap();
-        assert_eq!(copy.change_bytes(&change.hash), Some(change.bytes));
+        assert_eq!(copy.change_bytes(&change.hash).unwrap(), Some(change.bytes));
     }
     let mut doc = conflicted();
     let change = patch(&mut doc, 'c', json!({"x": "from b"}));

@@ -104,7 +104,10 @@ fn counters_created_twice_add_up_and_every_increment_counts_once() {
     assert_eq!(view_at(&a, &at_seven).value, map(json!({"votes": 7})));
     put(&mut a, 'a', json!({"votes": 20}));
     assert_eq!(value(&a), json!({"votes": 20}));
-    assert_eq!(explain(&a.changes().last().unwrap().1).unwrap().ops, ["increment votes by 1"]);
+    assert_eq!(
+        explain(&a.changes().unwrap().last().unwrap().1).unwrap().ops,
+        ["increment votes by 1"]
+    );
 }
 
 #[test]
