@@ -7,6 +7,7 @@
 mod support;
 
 use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::policy::BUSY_BYTES_DUE;
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::Durability;
@@ -22,6 +23,9 @@ const ROLE: &str = "CRDT_PALACE_TEST_ROLE";
 const PATH: &str = "CRDT_PALACE_TEST_PATH";
 const NAME: &str = "CRDT_PALACE_TEST_NAME";
 const COUNT: &str = "CRDT_PALACE_TEST_COUNT";
+
+/// How much a visitor writes.
+const VISIT_BYTES: usize = 300_000;
 
 /// How many calls a writing process has in flight.
 const THREADS: usize = 20;
@@ -39,6 +43,7 @@ fn child() {
         "compact" => compact(Path::new(&path)),
         "increment" => increment(Path::new(&path), count),
         "create" => create(Path::new(&path), &text(NAME)),
+        "visit" => visit(Path::new(&path), &text(NAME)),
         other => panic!("there is no role {other}"),
     }
 }
@@ -163,6 +168,15 @@ fn create(path: &Path, name: &str) {
     palace.put(&format!("own/{name}"), &object(json!({"id": name, "n": 0}))).unwrap();
     say(&format!("ack own {name}"));
     say(&format!("id {}", palace.status().unwrap().palace.unwrap()));
+}
+
+/// A program that opens, writes once, and ends.
+fn visit(path: &Path, name: &str) {
+    let palace = Palace::open(path).unwrap();
+    ready();
+    let text = "x".repeat(VISIT_BYTES);
+    palace.put(&format!("own/{name}"), &object(json!({"id": name, "text": text}))).unwrap();
+    say(&format!("ack own {name}"));
 }
 
 // The parent's side.
@@ -475,4 +489,25 @@ fn processes_that_write_first_at_the_same_moment_make_one_palace() {
         assert_kept_for_good(&path, &fresh, &acknowledged, 0, "first creation");
         assert!(names(&path, "tmp").is_empty(), "round {round}: {:?}", names(&path, "tmp"));
     }
+}
+
+/// Each finds the same compaction due, begins it, and is at its own end before the compaction is.
+#[test]
+fn a_palace_that_only_programs_of_a_moment_write_is_compacted() {
+    let dir = dir();
+    let path = dir.path().join("palace");
+    let mut acknowledged = Vec::new();
+    for n in 0..30 {
+        let mut visitor = Process::start("visit", &path, &n.to_string(), 0);
+        visitor.tell("go");
+        acknowledged.extend(visitor.finish(false));
+    }
+    assert_eq!(acknowledged.len(), 30);
+    let palace = manual(&path);
+    let status = palace.status().unwrap();
+    let left: u64 = status.segments.iter().map(|segment| segment.bytes).sum();
+    // What is due in a palace that is being filled, and what the last one wrote.
+    assert!(left < BUSY_BYTES_DUE + 2 * VISIT_BYTES as u64, "{left} bytes in segments");
+    assert!(!status.snapshots.is_empty());
+    assert_kept(&palace, &acknowledged, 0, "visitors");
 }

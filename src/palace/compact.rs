@@ -7,21 +7,16 @@
 use super::fold::{Folded, fold};
 use super::inputs::Inputs;
 use super::pace::Pace;
-use super::{Error, Palace, Result, Shared, policy};
+use super::{Palace, Result};
 use crate::format::filename::{self, SEALED, SNAP};
 use crate::format::id::{PalaceId, SegmentId, SnapshotId};
 use crate::fs::{At, stop};
-use crate::store::follow::Backlog;
 use crate::store::root::Root;
 use crate::store::seal::{Left, seal_dead};
 use crate::store::{StoreError, lock, retire};
 use std::collections::BTreeSet;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
-
-const BUSY: Duration = Duration::from_millis(policy::BUSY_MS.unsigned_abs());
 
 /// How far a compaction goes.
 ///
@@ -204,106 +199,10 @@ impl Palace {
         self.seal()?;
         compact(&self.shared.root, &self.shared.program, options, Pace::brisk())
     }
-
-    /// Starts a compaction in the background if one is due and none is running in this process.
-    pub(super) fn compact_if_due(&self, backlog: Backlog) {
-        use std::sync::atomic::Ordering::SeqCst;
-        if !self.shared.auto_compact || !self.is_due(backlog) {
-            return;
-        }
-        if self.shared.compacting.swap(true, SeqCst) {
-            return;
-        }
-        let weak = Arc::downgrade(&self.shared);
-        let urgent = policy::overdue(backlog);
-        let started = super::background("palace-compact", move || {
-            while let Some(shared) = weak.upgrade() {
-                let step = compact_once(&shared.root, &shared.program, urgent);
-                // A thread cannot take its priority back: the next commit starts another.
-                let late = !urgent && shared.is_overdue();
-                if step == Step::Nothing || late || Arc::strong_count(&shared) == 1 {
-                    shared.compacting.store(false, SeqCst);
-                    return;
-                }
-                drop(shared);
-                if step == Step::All {
-                    // What comes in the meantime makes a larger step, unless it is so much that somebody
-                    // finds it due. What is left when the writers fall silent is folded as well.
-                    std::thread::sleep(BUSY);
-                }
-            }
-        });
-        if !started {
-            self.shared.compacting.store(false, SeqCst);
-            // Or the next commit would think that this was tried.
-            *self.shared.tried() = Backlog::default();
-        }
-    }
-
-    /// False also if nothing has changed since it was last tried: some inputs must stay where they are,
-    /// and most segments in `open/` belong to the living.
-    fn is_due(&self, backlog: Backlog) -> bool {
-        let now_ms = self.shared.root.fs().now_ms();
-        policy::due(backlog, now_ms)
-            && std::mem::replace(&mut *self.shared.tried(), backlog) != backlog
-    }
-}
-
-impl Shared {
-    /// The backlog that was last found due.
-    fn tried(&self) -> MutexGuard<'_, Backlog> {
-        self.tried.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Whether the backlog has become overdue; then it counts as not tried.
-    fn is_overdue(&self) -> bool {
-        let mut tried = self.tried();
-        let overdue = policy::overdue(*tried);
-        if overdue {
-            *tried = Backlog::default();
-        }
-        overdue
-    }
-}
-
-/// What an automatic step did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Step {
-    /// Nothing, or it failed.
-    Nothing,
-    /// As much as a step may; there is more.
-    Bounded,
-    /// All there was.
-    All,
-}
-
-/// One automatic step.
-fn compact_once(root: &Root, program: &str, urgent: bool) -> Step {
-    let pace = if urgent { Pace::brisk() } else { Pace::gentle() };
-    if !urgent {
-        root.fs().yield_to_others();
-    }
-    let step = || compact(root, program, CompactOptions::default(), pace);
-    // A panic is a bug, but this process must not think for ever that it is compacting.
-    match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(Ok(CompactReport { published: None, .. })) => Step::Nothing,
-        Ok(Ok(report)) if report.more => Step::Bounded,
-        Ok(Ok(_)) => Step::All,
-        // Somebody else is at it, which is as good.
-        Ok(Err(Error::Store(StoreError::Busy { .. }))) => Step::Nothing,
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "compaction failed; nothing was lost, and it will be tried again");
-            Step::Nothing
-        }
-        Err(_) => {
-            tracing::error!("compaction panicked; nothing was lost, and it will be tried again");
-            Step::Nothing
-        }
-    }
 }
 
 /// One compaction.
-fn compact(
+pub(super) fn compact(
     root: &Root,
     program: &str,
     options: CompactOptions,

@@ -19,6 +19,7 @@ pub mod verify;
 pub mod watch;
 
 mod apart;
+mod automatic;
 mod commit;
 mod document;
 mod documents;
@@ -63,17 +64,20 @@ pub use crate::store::seal::Left;
 use crate::store::follow::Backlog;
 use crate::store::log::Log;
 use crate::store::root::Root;
+use automatic::Automatic;
 use foundation::Foundation;
 use state::State;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 /// An open palace. Cheap to clone; clones share everything, and threads may use them at once.
 ///
 /// Opening changes nothing on disk: what is missing is created by the first write. When the last
-/// clone is dropped, this process's segment is sealed.
+/// clone is dropped, this process's segment is sealed, and a compaction that a write of this process began comes to the
+/// end of its step: a second or two, if there is one.
 ///
 /// ```
 /// use crdt_palace::palace::Palace;
@@ -105,15 +109,13 @@ struct Shared {
     root: Arc<Root>,
     log: Log,
     program: String,
-    auto_compact: bool,
+    /// `None` if it was opened not to compact by itself.
+    automatic: Option<Automatic>,
     state: Mutex<State>,
     /// How many rescans have begun.
     rescans: AtomicU64,
     /// How many commits are under way.
     committing: AtomicUsize,
-    compacting: AtomicBool,
-    /// What was there to compact when it was last tried.
-    tried: Mutex<Backlog>,
     flushing: AtomicBool,
     /// What buffered commits build on, and who is putting it on disk.
     built_on: Mutex<Foundation>,
@@ -215,11 +217,13 @@ impl Palace {
         if durability == Durability::Buffered && !self.shared.flushing.swap(true, Ordering::SeqCst)
         {
             let weak = Arc::downgrade(&self.shared);
-            if !background("palace-sync", move || flush(&weak)) {
+            if background("palace-sync", move || flush(&weak)).is_none() {
                 self.shared.flushing.store(false, Ordering::SeqCst);
             }
         }
-        self.compact_if_due(backlog);
+        if let Some(automatic) = &self.shared.automatic {
+            automatic.start_if_due(backlog);
+        }
     }
 
     /// Puts on disk what was written with [`Durability::Buffered`].
@@ -288,14 +292,11 @@ fn flush(weak: &Weak<Shared>) {
     }
 }
 
-/// Runs something on a thread of its own. False: no thread can be had, and it is left undone. Everything
+/// Runs something on a thread of its own. `None`: no thread can be had, and it is left undone. Everything
 /// that runs here is noticed and tried again by whoever writes next.
-fn background(name: &str, work: impl FnOnce() + Send + 'static) -> bool {
+fn background(name: &str, work: impl FnOnce() + Send + 'static) -> Option<JoinHandle<()>> {
     let spawned = std::thread::Builder::new().name(name.to_owned()).spawn(work);
-    if let Err(error) = &spawned {
-        tracing::warn!(%error, name, "cannot start a thread");
-    }
-    spawned.is_ok()
+    spawned.inspect_err(|error| tracing::warn!(%error, name, "cannot start a thread")).ok()
 }
 
 impl Shared {
@@ -334,6 +335,9 @@ impl Drop for Shared {
         let sealed = self.sync().and_then(|()| Ok(self.log.seal()?));
         if let Err(error) = sealed {
             tracing::warn!(%error, "the segment could not be sealed on closing");
+        }
+        if let Some(automatic) = &self.automatic {
+            automatic.close();
         }
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! Invariant: opening changes nothing on disk.
 
+use super::automatic::Automatic;
 use super::state::State;
 use super::{Palace, Result, Shared};
 use crate::fs::Fs;
@@ -64,7 +65,8 @@ impl Options {
         self
     }
 
-    /// Whether this process compacts in the background when it notices that it is due. Default: yes.
+    /// Whether this process compacts in the background when it notices that it is due; then the last clone of the
+    /// palace that is dropped waits for a step that is under way. Default: yes.
     #[must_use]
     pub fn auto_compact(mut self, auto_compact: bool) -> Self {
         self.auto_compact = auto_compact;
@@ -104,16 +106,16 @@ impl Options {
         let own = Arc::new(OwnSegments::default());
         let follower = Follower::new(root.clone(), own.clone());
         let log = Log::new(root.clone(), own.clone(), self.program.clone());
+        let automatic =
+            self.auto_compact.then(|| Automatic::new(root.clone(), self.program.clone()));
         let shared = Shared {
             root,
             log,
             program: self.program,
-            auto_compact: self.auto_compact,
+            automatic,
             state: Mutex::new(State::new(follower, own)),
             rescans: AtomicU64::new(0),
             committing: AtomicUsize::new(0),
-            compacting: AtomicBool::new(false),
-            tried: Mutex::default(),
             flushing: AtomicBool::new(false),
             built_on: Mutex::default(),
             syncing: Mutex::default(),

@@ -2,12 +2,14 @@
 
 use crate::background::{COMPACTION, runs, until};
 use crate::between::Plan;
+use crate::files::names;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::sim::{Call, SimDisk};
 use crdt_palace::palace::policy::{OVERDUE_BYTES, STEP_SEGMENT_BYTES};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use serde_json::json;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
@@ -49,6 +51,20 @@ fn everything_is_folded_once_it_is_due_and_then_it_ends() {
     }
     set(&palace, "last", 2);
     until("it begins again", || palace.status().unwrap().segments.len() == 1);
+}
+
+/// Or a palace that only programs of a moment write would never be compacted.
+#[test]
+fn who_closes_waits_for_the_step_that_is_under_way() {
+    let disk = SimDisk::new(3);
+    let writer = open(disk.process()).unwrap();
+    add(&writer, "a", STEP_SEGMENT_BYTES);
+    let palace = automatic(&disk);
+    set(&palace, "last", 1);
+    drop(palace);
+    assert!(!writer.status().unwrap().snapshots.is_empty());
+    let tmp = Path::new(PALACE).join("tmp");
+    assert_eq!(names(&disk, tmp.to_str().unwrap()), [""; 0], "nothing is half made");
 }
 
 /// So many bytes in sealed segments of somebody else.

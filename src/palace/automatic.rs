@@ -1,0 +1,140 @@
+//! The compaction that an open palace does by itself: on a thread of its own, when a commit finds it due.
+//!
+//! Invariant: at most one step is under way, and none once the palace is closed. Who closes it waits for the step: a
+//! palace that only programs of a moment write would never be folded if each of them took its step with it.
+
+use super::compact::{CompactOptions, CompactReport, compact};
+use super::pace::Pace;
+use super::{Error, policy};
+use crate::store::StoreError;
+use crate::store::follow::Backlog;
+use crate::store::root::Root;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+const BUSY: Duration = Duration::from_millis(policy::BUSY_MS.unsigned_abs());
+
+/// See the module.
+#[derive(Debug)]
+pub(super) struct Automatic {
+    root: Arc<Root>,
+    program: String,
+    progress: Arc<Progress>,
+    thread: Mutex<Option<JoinHandle<()>>>,
+}
+
+/// What the thread and its palace tell one another.
+#[derive(Debug, Default)]
+struct Progress {
+    state: Mutex<State>,
+    closing: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    running: bool,
+    closed: bool,
+    /// What was there to compact when it was last found due.
+    tried: Backlog,
+}
+
+impl Automatic {
+    pub(super) fn new(root: Arc<Root>, program: String) -> Self {
+        Automatic { root, program, progress: Arc::default(), thread: Mutex::default() }
+    }
+
+    /// Starts if it is due and none is under way. Not if nothing has changed since it was last tried: some inputs
+    /// must stay where they are, and most segments in `open/` belong to the living.
+    pub(super) fn start_if_due(&self, backlog: Backlog) {
+        if !policy::due(backlog, self.root.fs().now_ms()) {
+            return;
+        }
+        let mut state = self.progress.state();
+        let tried = std::mem::replace(&mut state.tried, backlog);
+        if tried == backlog || state.running {
+            return;
+        }
+        let (root, program) = (self.root.clone(), self.program.clone());
+        let (progress, urgent) = (self.progress.clone(), policy::overdue(backlog));
+        let started = super::background("palace-compact", move || {
+            while progress.goes_on_after(step(&root, &program, urgent), urgent) {}
+        });
+        match &started {
+            Some(_) => state.running = true,
+            // Or the next commit would think that this was tried.
+            None => state.tried = Backlog::default(),
+        }
+        *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = started;
+    }
+
+    /// Starts no other step, and waits for the one that is under way.
+    pub(super) fn close(&self) {
+        self.progress.state().closed = true;
+        self.progress.closing.notify_all();
+        let thread = self.thread.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if thread.is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!("the thread that compacts panicked; nothing was lost");
+        }
+    }
+}
+
+impl Progress {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until it is time for another step; false if there is none to be made by this thread.
+    fn goes_on_after(&self, done: Done, urgent: bool) -> bool {
+        let mut state = self.state();
+        // A thread cannot take its priority back: the next commit starts another.
+        let late = !urgent && policy::overdue(state.tried);
+        if late {
+            state.tried = Backlog::default();
+        }
+        if done == Done::All && !late {
+            // What comes in the meantime makes a larger step, unless it is so much that somebody finds it due. What
+            // is left when the writers fall silent is folded as well.
+            let waited = self.closing.wait_timeout_while(state, BUSY, |state| !state.closed);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+        state.running = done != Done::Nothing && !late && !state.closed;
+        state.running
+    }
+}
+
+/// What a step did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Done {
+    /// Nothing, or it failed.
+    Nothing,
+    /// As much as a step may; there is more.
+    Bounded,
+    /// All there was.
+    All,
+}
+
+fn step(root: &Root, program: &str, urgent: bool) -> Done {
+    let pace = if urgent { Pace::brisk() } else { Pace::gentle() };
+    if !urgent {
+        root.fs().yield_to_others();
+    }
+    let step = || compact(root, program, CompactOptions::default(), pace);
+    // A panic is a bug, but this process must not think for ever that it is compacting.
+    match catch_unwind(AssertUnwindSafe(step)) {
+        Ok(Ok(CompactReport { published: None, .. })) => Done::Nothing,
+        Ok(Ok(report)) if report.more => Done::Bounded,
+        Ok(Ok(_)) => Done::All,
+        // Somebody else is at it, which is as good.
+        Ok(Err(Error::Store(StoreError::Busy { .. }))) => Done::Nothing,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "compaction failed; nothing was lost, and it will be tried again");
+            Done::Nothing
+        }
+        Err(_) => {
+            tracing::error!("compaction panicked; nothing was lost, and it will be tried again");
+            Done::Nothing
+        }
+    }
+}
