@@ -6,6 +6,7 @@
 use super::draft::{Draft, Written, exists};
 use super::foundation::Foundation;
 use super::state::{State, document_of};
+use super::tail::entries;
 use super::write::{Condition, Outcome, Receipt, WriteOptions};
 use super::{Error, Palace, Result};
 use crate::format::hash::{Etag, Heads};
@@ -188,9 +189,7 @@ struct Drafted {
     /// The document with the change; `None` if the change was made without it.
     doc: Option<Doc>,
     outcome: Outcome,
-    /// What the commit has to carry along: see [`State::to_carry`].
-    carried: Vec<Entry<Bytes>>,
-    entries: Vec<Entry<Bytes>>,
+    made: Vec<Entry<Bytes>>,
 }
 
 impl Palace {
@@ -208,10 +207,12 @@ impl Palace {
         let instance = state.instance(&self.shared.log)?;
         let draft = |write| self.draft(state, instance, write, options);
         let drafted = writes.into_iter().map(draft).collect::<Result<Vec<_>>>()?;
-        let keys: BTreeSet<Key> = drafted.iter().map(|drafted| drafted.key.clone()).collect();
+        let mut keys: BTreeSet<Key> = drafted.iter().map(|drafted| drafted.key.clone()).collect();
+        let carried = state.to_carry(&keys)?;
+        keys.extend(carried.iter().flat_map(entries).map(|entry| entry.key));
         let segments = state.follower.unsynced(state.foreign_places(&keys));
         let foundation = Foundation { keys, segments };
-        let outcomes = self.enqueue_all(state, instance, drafted)?;
+        let outcomes = self.enqueue_all(state, instance, drafted, carried)?;
         let ticket = state.tail.last_own(instance, &foundation.keys);
         Ok(Made { ticket, foundation, outcomes, backlog: state.follower.backlog() })
     }
@@ -238,14 +239,13 @@ impl Palace {
         let Written { doc, heads, changes } = draft.finish();
         let changed = !changes.is_empty();
         let entry = |change| Entry { key: key.clone(), change };
-        let carried = state.to_carry(&key)?.into_iter().map(entry).collect();
-        let (mut entries, mut settled) = (Vec::new(), Vec::new());
+        let (mut made, mut settled) = (Vec::new(), Vec::new());
         for change in changes {
-            entries.push(entry(Bytes::from(change.bytes)));
+            made.push(entry(Bytes::from(change.bytes)));
             settled.extend(change.settled);
         }
         let outcome = Outcome { key: key.clone(), etag: heads.etag(), changed, settled };
-        Ok(Drafted { key, doc, outcome, carried, entries })
+        Ok(Drafted { key, doc, outcome, made })
     }
 
     fn enqueue_all(
@@ -253,23 +253,15 @@ impl Palace {
         state: &mut State,
         instance: InstanceId,
         drafted: Vec<Drafted>,
+        carried: Vec<Bytes>,
     ) -> Result<Vec<Outcome>> {
-        let (mut carried, mut entries, mut outcomes, mut docs) = (vec![], vec![], vec![], vec![]);
+        let (mut made, mut outcomes, mut docs) = (vec![], vec![], vec![]);
         for drafted in drafted {
-            carried.extend(drafted.carried);
-            entries.extend(drafted.entries);
+            made.extend(drafted.made);
             outcomes.push(drafted.outcome);
             docs.extend(drafted.doc.map(|doc| (drafted.key, doc)));
         }
-        let body = Bytes::from(encode_commit(&entries));
-        if body.len() > BODY_BYTES_MAX {
-            return Err(StoreError::from(RecordError::TooLarge(body.len())).into());
-        }
-        // In records of their own, so that no amount of them can make a commit too large.
-        for entry in carried {
-            self.enqueue(state, instance, Bytes::from(encode_commit(&[entry])))?;
-        }
-        if !entries.is_empty() {
+        for body in records(carried, made)? {
             self.enqueue(state, instance, body)?;
         }
         for (key, doc) in docs {
@@ -286,6 +278,21 @@ impl Palace {
         }
         Ok(())
     }
+}
+
+/// The records of a commit and of what it carries along: one, so that a power cut keeps neither or both, unless that
+/// would be too large.
+fn records(carried: Vec<Bytes>, made: Vec<Entry<Bytes>>) -> Result<Vec<Bytes>> {
+    let own = Bytes::from(encode_commit(&made));
+    if own.len() > BODY_BYTES_MAX {
+        return Err(StoreError::from(RecordError::TooLarge(own.len())).into());
+    }
+    let together = own.len() + carried.iter().map(Bytes::len).sum::<usize>();
+    if carried.is_empty() || together > BODY_BYTES_MAX {
+        return Ok(carried.into_iter().chain((!made.is_empty()).then_some(own)).collect());
+    }
+    let all: Vec<_> = carried.iter().flat_map(entries).chain(made).collect();
+    Ok(vec![Bytes::from(encode_commit(&all))])
 }
 
 /// Where a snapshot cannot be read, nobody can say that a condition holds.

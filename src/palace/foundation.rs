@@ -7,12 +7,11 @@
 use super::{Error, Result, Shared};
 use crate::format::id::SegmentId;
 use crate::format::key::Key;
-use crate::format::record::{Entry, encode_commit};
 use crate::fs::{FsError, stop};
 use crate::segment::reader::ForeignSync;
 use crate::store::StoreError;
 use crate::store::log::Ticket;
-use bytes::Bytes;
+use crate::store::seal::disclaim;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Arc, PoisonError};
 
@@ -47,6 +46,12 @@ impl Shared {
         for ((segment, _), foreign) in &foundation.segments {
             let relied_upon = foreign.secure(self.root.fs()).unwrap_or_else(|error| {
                 tracing::warn!(%error, "another process's segment cannot be synced");
+                if foreign.is_doubted()
+                    && let Err(error) = disclaim(&self.root, foreign.path())
+                {
+                    // Then only this process knows; what it needs is written again all the same.
+                    tracing::warn!(%error, "a segment that cannot be synced stays in its place");
+                }
                 false
             });
             stop::at!("commit.secured");
@@ -57,24 +62,21 @@ impl Shared {
         if failed.is_empty() { Ok(None) } else { self.carry(&foundation.keys, &failed) }
     }
 
-    /// Writes changes of these documents again that were read from these segments.
+    /// Writes commits again that changed these documents and were read from these segments.
     fn carry(&self, keys: &BTreeSet<Key>, segments: &HashSet<SegmentId>) -> Result<Option<Ticket>> {
         let mut state = self.state();
         let mut last = None;
         let instance = state.instance(&self.log)?;
-        for key in keys {
-            for change in state.foreign_changes(key, |segment| Ok(segments.contains(&segment)))? {
-                let entry = Entry { key: key.clone(), change };
-                let body = Bytes::from(encode_commit(&[entry]));
-                let Some(ticket) = state.enqueue(&self.log, instance, body) else {
-                    let gone = std::io::Error::other("the write before this one failed");
-                    let path = self.root.path().to_owned();
-                    let source = FsError { action: "write to", path, source: gone };
-                    let source = Arc::new(StoreError::from(source));
-                    return Err(Error::Store(StoreError::OutcomeUnknown { source }));
-                };
-                last = Some(ticket);
-            }
+        let found = state.foreign_commits(keys, |segment| Ok(segments.contains(&segment)))?;
+        for body in found {
+            let Some(ticket) = state.enqueue(&self.log, instance, body) else {
+                let gone = std::io::Error::other("the write before this one failed");
+                let path = self.root.path().to_owned();
+                let source = FsError { action: "write to", path, source: gone };
+                let source = Arc::new(StoreError::from(source));
+                return Err(Error::Store(StoreError::OutcomeUnknown { source }));
+            };
+            last = Some(ticket);
         }
         Ok(last)
     }

@@ -6,7 +6,7 @@
 
 use super::apart;
 use super::document::Document;
-use super::tail::{Origin, Tail};
+use super::tail::{Origin, Tail, entries};
 use super::{Error, Result};
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::{InstanceId, SegmentId};
@@ -196,36 +196,60 @@ impl State {
         places
     }
 
-    /// Changes of this document that a commit which builds on them must carry along, because they may
+    /// The bodies of commits that one which builds on these documents must carry along, because they may
     /// be in nothing that replaces the segment they were read from: see [`Follower::is_certain`].
-    pub fn to_carry(&self, key: &Key) -> Result<Vec<Bytes>> {
-        self.foreign_changes(key, |segment| Ok(!self.follower.is_certain(segment)?))
+    pub fn to_carry<'a>(&'a self, keys: impl IntoIterator<Item = &'a Key>) -> Result<Vec<Bytes>> {
+        self.foreign_commits(keys, |segment| Ok(!self.follower.is_certain(segment)?))
     }
 
-    /// The changes of this document that stand in those segments of other processes, and in none of
-    /// this one's.
-    pub fn foreign_changes(
-        &self,
-        key: &Key,
+    /// The bodies of the commits that changed these documents, stand in those segments of other processes, and in
+    /// none of this one's; and of the commits that those build on. A commit is whole or not at all, wherever it is
+    /// written.
+    pub fn foreign_commits<'a>(
+        &'a self,
+        keys: impl IntoIterator<Item = &'a Key>,
         wanted: impl Fn(SegmentId) -> Result<bool>,
     ) -> Result<Vec<Bytes>> {
-        let changes = self.tail.changes(key.as_str());
         let mut asked: HashMap<SegmentId, bool> = HashMap::new();
-        let mut found = Vec::new();
-        for change in changes {
-            let Origin::Segment(segment, _) = change.origin else { continue };
-            let wanted = match asked.get(&segment) {
-                Some(wanted) => *wanted,
-                None => *asked.entry(segment).or_insert(wanted(segment)?),
-            };
-            found.extend(wanted.then(|| change.bytes.clone()));
-        }
-        if !found.is_empty() {
-            let own = changes.iter().filter(|change| matches!(change.origin, Origin::Own(_)));
-            let own: HashSet<&Bytes> = own.map(|change| &change.bytes).collect();
-            found.retain(|bytes| !own.contains(bytes));
+        let mut next: Vec<Key> = keys.into_iter().cloned().collect();
+        let mut seen: HashSet<Key> = next.iter().cloned().collect();
+        let mut found: Vec<Bytes> = Vec::new();
+        let mut taken = HashSet::new();
+        while let Some(key) = next.pop() {
+            let mut places = Vec::new();
+            for change in self.tail.changes(key.as_str()) {
+                let Origin::Segment(segment, end) = change.origin else { continue };
+                let wanted = match asked.get(&segment) {
+                    Some(wanted) => *wanted,
+                    None => *asked.entry(segment).or_insert(wanted(segment)?),
+                };
+                places.extend(wanted.then_some((segment, end, &change.bytes)));
+            }
+            for body in self.written_elsewhere(&key, places) {
+                let keys = entries(&body).map(|entry| entry.key);
+                next.extend(keys.filter(|key| seen.insert(key.clone())));
+                if taken.insert(body.clone()) {
+                    found.push(body);
+                }
+            }
         }
         Ok(found)
+    }
+
+    /// The bodies of the commits that end at these places and hold these changes of a document, but for those that
+    /// this process has written again.
+    fn written_elsewhere(&self, key: &Key, places: Vec<(SegmentId, u64, &Bytes)>) -> Vec<Bytes> {
+        if places.is_empty() {
+            return Vec::new();
+        }
+        let changes = self.tail.changes(key.as_str()).iter();
+        let own = changes.filter(|change| matches!(change.origin, Origin::Own(_)));
+        let own: HashSet<&Bytes> = own.map(|change| &change.bytes).collect();
+        let places = places.into_iter().filter(|(.., bytes)| !own.contains(bytes));
+        let places: HashSet<_> =
+            places.map(|(segment, end, _)| Origin::Segment(segment, end)).collect();
+        let commits = self.tail.commits().iter();
+        commits.filter(|commit| places.contains(&commit.origin)).map(|c| c.body.clone()).collect()
     }
 
     /// The document as readers see it.

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use std::collections::{BTreeMap, HashSet};
 
 /// Where a commit came from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Origin {
     /// Another process's segment; the commit ends at this offset.
     Segment(SegmentId, u64),

@@ -308,6 +308,18 @@ pub struct ForeignSync {
 }
 
 impl ForeignSync {
+    /// Where the segment was found.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a sync of it failed here.
+    #[must_use]
+    pub fn is_doubted(&self) -> bool {
+        self.doubted.load(Ordering::Relaxed)
+    }
+
     /// Whether every byte before `upto` is known to be on disk.
     #[must_use]
     pub fn covers(&self, upto: u64) -> bool {
@@ -332,7 +344,7 @@ impl ForeignSync {
     /// # Errors
     /// Nothing that depends on the segment may be acknowledged then, nor after `false`.
     pub fn secure(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
-        if self.doubted.load(Ordering::Relaxed) {
+        if self.is_doubted() {
             return Ok(false);
         }
         // Not the length of the file: there may be room in it, for what is written after the sync.

@@ -195,6 +195,12 @@ impl Writer {
         }
     }
 
+    /// Where it is, or was.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The segment's id.
     #[must_use]
     pub fn id(&self) -> SegmentId {

@@ -13,6 +13,7 @@ use crate::format::id::SegmentId;
 use crate::fs::{At, Host, class, exists, is_irregular, stop};
 use crate::segment::reader::Reader;
 use std::io::ErrorKind;
+use std::path::Path;
 
 /// Why a segment in `open/` is left there.
 ///
@@ -86,16 +87,49 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
             }
             _ => {
                 stop::at!("dead.found");
-                match root.fs().rename(&path, &root.file(SEALED, &name)) {
-                    Ok(()) => done.sealed.push(id),
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => Err(error).at("seal", &path)?,
+                if rename(root, &path, &root.file(SEALED, &name))? {
+                    done.sealed.push(id);
                 }
                 stop::at!("dead.moved");
             }
         }
     }
     Ok(done)
+}
+
+/// Moves a segment of this machine whose bytes the disk may have given up, because a write or a sync of it failed, to
+/// `sealed/`, without a footer. The kernel tells nobody who opens the file later; its place does: what was read from it
+/// is not certain ([`Follower::is_certain`](super::follow::Follower::is_certain)) and is carried along, and its owner
+/// finds the name gone and writes again elsewhere.
+///
+/// # Errors
+/// What the system says; then the segment stays where it is.
+pub fn disclaim(root: &Root, path: &Path) -> Result<(), StoreError> {
+    let name = path.file_name().and_then(|name| name.to_str());
+    let Some((name, id)) = name.and_then(|name| Some((name, filename::segment_in(name)?))) else {
+        return Ok(());
+    };
+    let (from, to) = (root.file(OPEN, name), root.file(SEALED, name));
+    let file = match root.fs().open(&from) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(error) => Err(error).at("open", &from)?,
+    };
+    let mut reader = Reader::new(id, &from, file);
+    reader.read_new()?;
+    let leave = reason_to_leave(reader.header(), root.fs().host(), root.lock_trusted()?);
+    if leave.is_none() && !exists(root.fs(), &to).at("look for", &to)? {
+        rename(root, &from, &to)?;
+    }
+    Ok(())
+}
+
+/// False if somebody else has.
+fn rename(root: &Root, from: &Path, to: &Path) -> Result<bool, StoreError> {
+    match root.fs().rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        done => Ok(done.at("seal", from).map(|()| true)?),
+    }
 }
 
 fn reason_to_leave(header: Option<&Header>, host: Host, trusted: bool) -> Option<Left> {

@@ -7,6 +7,7 @@
 use super::StoreError;
 use super::own::OwnSegments;
 use super::root::Root;
+use super::seal::disclaim;
 use crate::format::filename::{OPEN, SEALED, TMP};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, SegmentId};
@@ -64,6 +65,10 @@ impl Turn<'_> {
                     tracing::warn!(%error, failures, "a write to a segment failed");
                     if let Some(writer) = &self.writer {
                         self.own.disown(writer.id());
+                        // If that fails as well, whoever builds on it still finds that nobody holds it.
+                        if let Err(error) = disclaim(self.root, writer.path()) {
+                            tracing::warn!(%error, "a segment that failed stays in its place");
+                        }
                     }
                     if failures == 2 {
                         return Err(error);

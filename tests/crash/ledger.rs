@@ -58,9 +58,6 @@ pub struct Ledger {
     pub writes: Vec<Write>,
     /// Buffered writes were lost in a power cut, so that others may wait for them for ever.
     pub holes: bool,
-    /// Syncs were made to fail. Who opens a segment after somebody else's sync of it has failed is not told,
-    /// and may build on buffered changes that the disk has lost: what docs/CONCURRENCY.md does not promise.
-    pub failed_syncs: bool,
     /// Processes acted within one another's calls: they may have written without seeing each other.
     pub interleaved: bool,
 }
@@ -143,10 +140,6 @@ impl Ledger {
 
     /// Compares one document.
     pub fn compare(&self, key: &str, found: Option<Document>, history: &[ChangeInfo]) {
-        let waits = found.as_ref().is_some_and(|document| document.incomplete);
-        if waits && self.holes && self.failed_syncs {
-            return;
-        }
         let value = found.as_ref().map(|document| document.value.clone()).unwrap_or_default();
         let history: Vec<_> = history.iter().map(|change| change.hash).collect();
         let (mut least, mut most) = (0, 0);

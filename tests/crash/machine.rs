@@ -114,10 +114,7 @@ impl Machine {
             Act::Cut { after, survival } => {
                 self.stop_after(self.disk.operations() + after, survival);
             }
-            Act::Fault { call, nth, failure } => {
-                self.world().ledger.failed_syncs |= call == Call::Sync;
-                self.disk.fail_nth(call, nth, failure);
-            }
+            Act::Fault { call, nth, failure } => self.disk.fail_nth(call, nth, failure),
             Act::SealSomebody => self.seal_somebody(),
             Act::Kill => self.kill(step.slot),
             _ => self.act(step),
