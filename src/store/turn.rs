@@ -15,6 +15,7 @@ use crate::fs::{FsError, stop};
 use crate::segment::SegmentError;
 use crate::segment::writer::Writer;
 use bytes::Bytes;
+use std::path::Path;
 
 /// A segment is sealed and followed by a new one when it has this many bytes.
 pub const SEGMENT_BYTES: u64 = 1 << 20;
@@ -65,10 +66,7 @@ impl Turn<'_> {
                     tracing::warn!(%error, failures, "a write to a segment failed");
                     if let Some(writer) = &self.writer {
                         self.own.disown(writer.id());
-                        // If that fails as well, whoever builds on it still finds that nobody holds it.
-                        if let Err(error) = disclaim(self.root, writer.path()) {
-                            tracing::warn!(%error, "a segment that failed stays in its place");
-                        }
+                        self.let_go_of(writer.path());
                     }
                     if failures == 2 {
                         return Err(error);
@@ -89,12 +87,21 @@ impl Turn<'_> {
         FsError { action: "write to", path, source }.into()
     }
 
+    /// Tells others that nobody vouches for what is in a segment.
+    fn let_go_of(&self, path: &Path) {
+        // If that fails as well, whoever builds on it still finds that nobody holds it.
+        if let Err(error) = disclaim(self.root, path) {
+            tracing::warn!(%error, "a segment that failed stays in its place");
+        }
+    }
+
     fn rotate_if_full(&mut self) -> Result<(), StoreError> {
         let Some(writer) = self.writer.take_if(|writer| writer.end() >= SEGMENT_BYTES) else {
             return Ok(());
         };
         let last = self.unsynced.last().map_or(0, |queued| queued.sequence);
-        seal(self.root, self.own, writer, last)?;
+        let path = writer.path().to_owned();
+        seal(self.root, self.own, writer, last).inspect_err(|_| self.let_go_of(&path))?;
         // Sealing synced it, and every commit in it was found to have its name after it was written.
         self.unsynced.clear();
         Ok(())

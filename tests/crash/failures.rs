@@ -3,6 +3,7 @@
 
 use crate::background::{SYNC, runs, until};
 use crate::between::{Interrupted, Plan};
+use crate::files::names;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::format::key::Key;
@@ -258,6 +259,22 @@ fn a_power_cut_never_keeps_a_commit_without_what_it_carries_along() {
         there += u64::from(found.value == object(json!({"n": 0, "batch": 1, "m": 1})));
     }
     assert!((1..10 * CUTS).contains(&there), "{there}");
+}
+
+#[test]
+fn a_full_segment_that_cannot_be_sealed_is_let_go_of_for_all_to_see() {
+    let disk = SimDisk::new(12);
+    let palace = open(disk.process()).unwrap();
+    let text = "x".repeat(600_000);
+    for key in ["a", "b"] {
+        set(&palace, key, json!({ "text": text }), &durable()).unwrap();
+    }
+    disk.fail_nth(Call::Sync, 1, Failure::Io);
+    set(&palace, "c", json!({"n": 1}), &durable()).unwrap();
+    let count = |directory: &str| names(&disk, &format!("{PALACE}/{directory}")).len();
+    assert_eq!((count("sealed"), count("open")), (1, 1));
+    assert_survives(&disk, "b", &json!({ "text": text }), "in the full one");
+    assert_survives(&disk, "c", &json!({"n": 1}), "in the next one");
 }
 
 #[test]
