@@ -119,7 +119,9 @@ mod tests {
         };
         let body = header.encode();
         let cut = Header { program: "€".repeat(85), ..header };
-        assert_eq!(Header::decode(&body), Ok(cut));
+        assert_eq!(Header::decode(&body).as_ref(), Ok(&cut));
+        let longest = Header { program: "x".repeat(PROGRAM_BYTES_MAX), ..cut };
+        assert_eq!(Header::decode(&longest.encode()).as_ref(), Ok(&longest));
         for length in 0..body.len() {
             assert!(Header::decode(&body[..length]).is_err(), "cut at {length}");
         }

@@ -4,7 +4,7 @@ use crate::between::Plan;
 use crate::files::{ALL, bytes, names};
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
-use crdt_palace::fs::sim::{Call, SimDisk};
+use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::fs::{File, Fs};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
@@ -75,6 +75,22 @@ fn a_snapshot_that_vanishes_while_it_is_looked_at_is_followed_by_its_successor()
         happened = nth;
     }
     assert!(happened > 10, "{happened} calls");
+}
+
+/// Rather than to be taken for one that is gone.
+#[test]
+fn a_snapshot_that_cannot_be_asked_about_fails_the_look() {
+    let disk = SimDisk::new(1);
+    let owner = open(disk.process()).unwrap();
+    set(&owner, "k", 1);
+    owner.compact(ALL).unwrap();
+    drop(owner);
+    let mut follower = follower(&disk);
+    (1..50).for_each(|nth| disk.fail_nth(Call::Stat, nth, Failure::Io));
+    assert!(follower.rescan().is_err());
+    disk.heal();
+    follower.rescan().unwrap();
+    assert_eq!(follower.all_snapshots().count(), 1);
 }
 
 /// A copy of the snapshot that is under way, in the snapshot's place, and a handle that saw it.
