@@ -5,7 +5,7 @@
 
 use super::draft::{Draft, Written, exists};
 use super::foundation::Foundation;
-use super::state::{State, document_of};
+use super::state::State;
 use super::tail::entries;
 use super::write::{Condition, Outcome, Receipt, WriteOptions};
 use super::{Error, Palace, Result};
@@ -227,7 +227,12 @@ impl Palace {
         options: &WriteOptions,
     ) -> Result<Drafted> {
         let doc = state.take(&key)?;
-        check_condition(doc.as_ref(), &key, condition.as_ref().or(options.if_match.as_ref()))?;
+        check_condition(
+            state,
+            doc.as_ref(),
+            &key,
+            condition.as_ref().or(options.if_match.as_ref()),
+        )?;
         let base = resolve_base(doc.as_ref(), &key, options.base.as_ref())?;
         // Queued changes of this very actor may be among those that wait, and would collide.
         let waits = doc.as_ref().is_some_and(|doc| doc.waiting().next().is_some());
@@ -303,7 +308,12 @@ fn check_readable(state: &State) -> Result<()> {
     }
 }
 
-fn check_condition(doc: Option<&Doc>, key: &Key, condition: Option<&Condition>) -> Result<()> {
+fn check_condition(
+    state: &mut State,
+    doc: Option<&Doc>,
+    key: &Key,
+    condition: Option<&Condition>,
+) -> Result<()> {
     let current = doc.filter(|doc| exists(doc));
     let holds = match condition {
         None => true,
@@ -313,7 +323,7 @@ fn check_condition(doc: Option<&Doc>, key: &Key, condition: Option<&Condition>) 
     if holds {
         return Ok(());
     }
-    let current = current.and_then(|doc| document_of(doc, key)).map(Box::new);
+    let current = current.and_then(|doc| state.document(doc, key)).map(Box::new);
     Err(Error::EtagMismatch { key: key.clone(), current })
 }
 

@@ -200,12 +200,21 @@ impl Palace {
         }
         let mut state = self.state();
         if state.rescan <= begun {
-            let number = self.shared.rescans.fetch_add(1, Ordering::SeqCst) + 1;
-            self.shared.notice_replacement(&mut state)?;
-            state.rescan()?;
-            state.rescan = number;
+            self.shared.look(&mut state)?;
         }
         Ok(state)
+    }
+
+    /// Reads something from the state after a rescan. If a document then waits for a change that this rescan may have
+    /// been too early for, it looks once more and reads again.
+    fn read_fresh<T>(&self, read: impl Fn(&mut State) -> Result<T>) -> Result<T> {
+        let mut state = self.fresh()?;
+        let found = read(&mut state)?;
+        if !state.is_in_doubt() {
+            return Ok(found);
+        }
+        self.shared.look(&mut state)?;
+        read(&mut state)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -313,6 +322,15 @@ impl Shared {
 }
 
 impl Shared {
+    /// One rescan.
+    fn look(&self, state: &mut State) -> Result<()> {
+        let number = self.rescans.fetch_add(1, Ordering::SeqCst) + 1;
+        self.notice_replacement(state)?;
+        state.rescan()?;
+        state.rescan = number;
+        Ok(())
+    }
+
     /// If the directory was taken away or replaced under this process, starts over in the one that is
     /// there now, under a new identity.
     fn notice_replacement(&self, state: &mut State) -> Result<()> {

@@ -110,16 +110,7 @@ impl Palace {
         if terms.is_empty() {
             return Err(Error::EmptyQuery);
         }
-        let mut state = self.fresh()?;
-        let ranks = state.ranks(question, &terms)?;
-        let mut found = Vec::with_capacity(ranks.len());
-        for rank in ranks {
-            // It was there a moment ago, under the same lock.
-            if let Some(document) = state.read(&rank.key)? {
-                found.push(Ranked { document, rank });
-            }
-        }
-        Ok(found)
+        self.read_fresh(|state| state.ranked(question, &terms))
     }
 }
 
@@ -145,6 +136,18 @@ struct Candidates {
 }
 
 impl State {
+    fn ranked(&mut self, question: &Question<'_>, terms: &[Terms]) -> Result<Vec<Ranked>> {
+        let ranks = self.ranks(question, terms)?;
+        let mut found = Vec::with_capacity(ranks.len());
+        for rank in ranks {
+            // It was there a moment ago, under the same lock.
+            if let Some(document) = self.read(&rank.key)? {
+                found.push(Ranked { document, rank });
+            }
+        }
+        Ok(found)
+    }
+
     fn ranks(&mut self, question: &Question<'_>, terms: &[Terms]) -> Result<Vec<Rank>> {
         let Candidates { unknown, indexed } = self.candidates(question, terms)?;
         let mut found: Vec<Rank> = Vec::new();

@@ -33,7 +33,7 @@ impl Palace {
     /// says.
     pub fn get(&self, key: &str) -> Result<Option<Document>> {
         let key = Key::new(key)?;
-        self.fresh()?.read(&key)
+        self.read_fresh(|state| state.read(&key))
     }
 
     /// As [`Palace::get`], without looking for what other processes wrote since the last look.
@@ -137,7 +137,7 @@ impl Palace {
             return Err(Error::Cursor { text: cursor.to_owned() });
         }
         let limit = limit.clamp(1, PAGE_MAX);
-        self.fresh()?.scan(prefix, cursor, limit)
+        self.read_fresh(|state| state.scan(prefix, cursor, limit))
     }
 }
 

@@ -5,6 +5,7 @@
 //! words, with constants instead of statistics of the snapshot that it happens to be in.
 
 use super::document::Document;
+use super::state::State;
 use super::{Error, Palace, Result};
 use crate::format::key::Key;
 use crate::snapshot::{Terms, words};
@@ -97,16 +98,26 @@ impl Palace {
         if terms.is_empty() {
             return Err(Error::EmptyQuery);
         }
-        let mut state = self.fresh()?;
-        let mut candidates: BTreeSet<Key> = state.tail.keys("", None).cloned().collect();
-        for snapshot in state.snapshots() {
-            candidates.extend(snapshot.matching(&terms)?);
+        self.read_fresh(|state| state.search(&terms, limit, wanted))
+    }
+}
+
+impl State {
+    fn search(
+        &mut self,
+        terms: &Terms,
+        limit: usize,
+        wanted: &dyn Fn(&str) -> bool,
+    ) -> Result<Vec<Hit>> {
+        let mut candidates: BTreeSet<Key> = self.tail.keys("", None).cloned().collect();
+        for snapshot in self.snapshots() {
+            candidates.extend(snapshot.matching(terms)?);
         }
-        candidates.extend(state.keys_apart()?.iter().cloned());
+        candidates.extend(self.keys_apart()?.iter().cloned());
         let mut hits = Vec::new();
         for key in candidates.into_iter().filter(|key| wanted(key.as_str())) {
-            if let Some(document) = state.read(&key)?
-                && let Some(score) = score(&words(&text_of(&document.value)), &terms)
+            if let Some(document) = self.read(&key)?
+                && let Some(score) = score(&words(&text_of(&document.value)), terms)
             {
                 hits.push(Hit { document, score });
             }

@@ -42,6 +42,10 @@ pub struct State {
     /// What is in no snapshot yet.
     pub tail: Tail,
     snapshots: Vec<Arc<Snapshot>>,
+    /// The look that found them.
+    snapshots_look: u64,
+    /// A document was read of which it takes another look to say whether it is incomplete.
+    doubt: bool,
     /// See [`apart::keys_in_two`]; found out when it is first needed.
     apart: Option<BTreeSet<Key>>,
     cache: HashMap<Key, Loaded>,
@@ -59,6 +63,8 @@ impl State {
             follower,
             tail: Tail::default(),
             snapshots: Vec::new(),
+            snapshots_look: 0,
+            doubt: false,
             apart: None,
             cache: HashMap::new(),
             uses: 0,
@@ -77,11 +83,14 @@ impl State {
     /// Looks at the directory.
     pub fn rescan(&mut self) -> Result<()> {
         let news = self.follower.rescan()?;
+        self.tail.begin_look();
+        self.doubt = false;
         for found in news.commits {
             self.tail.add_found(found);
         }
         if news.snapshots {
             self.snapshots = self.follower.snapshots();
+            self.snapshots_look = self.tail.look();
             self.apart = None;
             self.cache.clear();
         }
@@ -261,7 +270,7 @@ impl State {
             }
             return self.read_rows(key, found);
         }
-        Ok(self.load(key)?.and_then(|doc| document_of(doc, key)))
+        self.read_loaded(key)
     }
 
     /// The document from its rows in the snapshots, given oldest first; its tail must be empty.
@@ -273,16 +282,53 @@ impl State {
         };
         if rows.iter().all(within) {
             let view = parse_view(&newest.view, key)?;
-            return Ok(Document::of(key.clone(), newest.heads, view, newest.incomplete));
+            let since = newest.incomplete.then_some(self.snapshots_look);
+            let incomplete = self.is_incomplete(since);
+            return Ok(Document::of(key.clone(), newest.heads, view, incomplete));
         }
-        Ok(self.load(key)?.and_then(|doc| document_of(doc, key)))
+        self.read_loaded(key)
     }
-}
 
-/// What readers see of a loaded document.
-pub fn document_of(doc: &Doc, key: &Key) -> Option<Document> {
-    let incomplete = doc.waiting().next().is_some();
-    Document::of(key.clone(), doc.heads(), doc.view(), incomplete)
+    fn read_loaded(&mut self, key: &Key) -> Result<Option<Document>> {
+        let Some(doc) = self.take(key)? else { return Ok(None) };
+        let document = self.document(&doc, key);
+        self.keep(key.clone(), doc);
+        Ok(document)
+    }
+
+    /// What readers see of a loaded document.
+    pub fn document(&mut self, doc: &Doc, key: &Key) -> Option<Document> {
+        let incomplete = self.is_incomplete(self.waits_since(doc, key));
+        Document::of(key.clone(), doc.heads(), doc.view(), incomplete)
+    }
+
+    /// The look that found the first of the changes that wait.
+    fn waits_since(&self, doc: &Doc, key: &Key) -> Option<u64> {
+        let mut looks: HashMap<&[u8], Option<u64>> =
+            doc.waiting().map(|(_, bytes)| (bytes, None)).collect();
+        if looks.is_empty() {
+            return None;
+        }
+        for change in self.tail.changes(key.as_str()) {
+            if let Some(look) = looks.get_mut(&change.bytes[..]) {
+                look.get_or_insert(change.look);
+            }
+        }
+        looks.into_values().map(|look| look.unwrap_or(self.snapshots_look)).min()
+    }
+
+    /// Whether what a change waits for is missing that has been here since that look. It may have been written where
+    /// that look had been before, but before the change: another look finds it, if anybody does.
+    fn is_incomplete(&mut self, since: Option<u64>) -> bool {
+        let before = since.is_some_and(|look| look < self.tail.look());
+        self.doubt |= since.is_some() && !before;
+        before
+    }
+
+    /// Whether what was read since the last look has to be read again after another one.
+    pub fn is_in_doubt(&self) -> bool {
+        self.doubt
+    }
 }
 
 /// The rows of a document in these snapshots, in their order.

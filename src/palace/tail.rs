@@ -28,6 +28,8 @@ pub struct TailChange {
     pub bytes: Bytes,
     /// Where it came from.
     pub origin: Origin,
+    /// The look that found it.
+    pub look: u64,
 }
 
 /// One commit.
@@ -48,9 +50,21 @@ pub struct TailCommit {
 pub struct Tail {
     documents: BTreeMap<Key, Vec<TailChange>>,
     commits: Vec<TailCommit>,
+    look: u64,
 }
 
 impl Tail {
+    /// What is added from now on is found by another look at the directory.
+    pub fn begin_look(&mut self) {
+        self.look += 1;
+    }
+
+    /// The number of the last look.
+    #[must_use]
+    pub fn look(&self) -> u64 {
+        self.look
+    }
+
     /// Adds what a rescan found.
     pub fn add_found(&mut self, found: Found) {
         let Found { segment, instance, commit } = found;
@@ -67,7 +81,7 @@ impl Tail {
 
     fn add(&mut self, commit: TailCommit) {
         for Entry { key, change } in entries(&commit.body) {
-            let change = TailChange { bytes: change, origin: commit.origin };
+            let change = TailChange { bytes: change, origin: commit.origin, look: self.look };
             // Most documents have one change here.
             self.documents.entry(key).or_insert_with(|| Vec::with_capacity(1)).push(change);
         }

@@ -12,6 +12,7 @@ use crate::format::hash::ChangeHash;
 use crate::format::key::Key;
 use crate::format::record::RecordError;
 use crate::format::scan::Region;
+use crate::merge::{Doc, MergeError};
 use crate::segment::reader::Reader;
 use crate::snapshot::Snapshot;
 use crate::store::follow::{Follower, open_snapshot};
@@ -180,10 +181,41 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
         found.snapshots += 1;
         check_snapshot(root, snapshot, &mut suspects, &mut found)?;
     }
+    let mut missing = Vec::new();
     for key in suspects {
-        check_document(&key, &snapshots, &tail, &mut found)?;
+        let doc = check_document(&key, &snapshots, &tail, &mut found)?;
+        let hashes = doc.as_ref().map(Doc::missing).unwrap_or_default();
+        missing.extend((!hashes.is_empty()).then_some((key, hashes)));
+    }
+    if !missing.is_empty() {
+        check_missing(&mut follower, tail, missing, &mut found)?;
     }
     Ok(found)
+}
+
+/// What a change waits for may have been written where the first look had been before, but before the change: then
+/// another look finds it.
+fn check_missing(
+    follower: &mut Follower,
+    mut tail: Tail,
+    missing: Vec<(Key, Vec<ChangeHash>)>,
+    found: &mut Verification,
+) -> Result<()> {
+    follower.rescan()?.commits.into_iter().for_each(|commit| tail.add_found(commit));
+    let snapshots = follower.snapshots();
+    for (key, mut missing) in missing {
+        // What is wrong with it was reported after the first look.
+        let Some(doc) = load(&key, &snapshots, &tail, |_| {})? else { continue };
+        let still = doc.missing();
+        missing.retain(|hash| still.contains(hash));
+        if !missing.is_empty() {
+            let waiting = doc.waiting().count();
+            let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+            let what = format!("{key}: {waiting} change(s) wait for {}", names.join(", "));
+            found.document(&key, missing, what);
+        }
+    }
+    Ok(())
 }
 
 /// Files that have no name of ours: nobody reads them.
@@ -319,32 +351,36 @@ fn check_snapshot(
     }
 }
 
+/// Looks at a document as a whole, and gives it.
 fn check_document(
     key: &Key,
     snapshots: &[Arc<Snapshot>],
     tail: &Tail,
     found: &mut Verification,
-) -> Result<()> {
-    // What is wrong with a row was reported with its snapshot.
-    let rows = match rows(snapshots, key) {
-        Err(Error::Snapshot(error)) if error.is_of_the_file() => return Ok(()),
-        found => found?,
-    };
-    let Ok(mut doc) = doc_of_rows(&rows, key) else { return Ok(()) };
-    let changes = tail.changes(key.as_str());
-    found.documents += u64::from(!changes.is_empty());
-    let kept = rows.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
-    let applied = doc.apply(changes.iter().map(|change| &change.bytes[..]).chain(kept));
-    for (hash, error) in applied.rejected {
+) -> Result<Option<Doc>> {
+    found.documents += u64::from(!tail.changes(key.as_str()).is_empty());
+    load(key, snapshots, tail, |(hash, error)| {
         let name = hash.map_or_else(|| "a change".to_owned(), |hash| format!("change {hash}"));
         found.document(key, Vec::new(), format!("{name} of {key} is refused: {error}"));
-    }
-    let missing = doc.missing();
-    if !missing.is_empty() {
-        let waiting = doc.waiting().count();
-        let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
-        let what = format!("{key}: {waiting} change(s) wait for {}", names.join(", "));
-        found.document(key, missing, what);
-    }
-    Ok(())
+    })
+}
+
+/// A document, and its changes that are refused. `None` if there is something wrong with a row of it, which was
+/// reported with its snapshot.
+fn load(
+    key: &Key,
+    snapshots: &[Arc<Snapshot>],
+    tail: &Tail,
+    refused: impl FnMut((Option<ChangeHash>, MergeError)),
+) -> Result<Option<Doc>> {
+    let rows = match rows(snapshots, key) {
+        Err(Error::Snapshot(error)) if error.is_of_the_file() => return Ok(None),
+        found => found?,
+    };
+    let Ok(mut doc) = doc_of_rows(&rows, key) else { return Ok(None) };
+    let kept = rows.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
+    let changes = tail.changes(key.as_str()).iter();
+    let applied = doc.apply(changes.map(|change| &change.bytes[..]).chain(kept));
+    applied.rejected.into_iter().for_each(refused);
+    Ok(Some(doc))
 }

@@ -7,7 +7,7 @@ use crate::machine::open;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::fs::{File, Fs};
 use crdt_palace::palace::compact::CompactOptions;
-use crdt_palace::palace::{Options, Palace, WriteOptions};
+use crdt_palace::palace::{Document, Options, Palace, WriteOptions};
 use crdt_palace::store::follow::Follower;
 use crdt_palace::store::root::Root;
 use serde_json::json;
@@ -203,4 +203,59 @@ fn a_segment_of_another_palace_is_told_apart() {
         follower.segments().filter_map(|segment| follower.stranger(&segment.reader)).collect();
     assert_eq!(follower.segments().count(), 2);
     assert_eq!(found, [stranger.status().unwrap().palace.unwrap()]);
+}
+
+/// What was read with it, by each kind of reading; `None`: not there.
+fn read(palace: &Palace, how: &str) -> Option<Document> {
+    match how {
+        "get" => palace.get("x").unwrap(),
+        "scan" => palace.scan("", None, 10).unwrap().documents.pop(),
+        "search" => palace.search("before", 10).unwrap().pop().map(|hit| hit.document),
+        _ => {
+            let found = palace.verify().unwrap();
+            assert!(!found.has_problem(), "{:?}", found.findings);
+            palace.get("x").unwrap()
+        }
+    }
+}
+
+/// A change in a segment that is read late builds on one in a segment that was read early.
+#[test]
+fn a_look_that_writes_overlap_makes_no_document_incomplete() {
+    for (how, follows) in
+        ["get", "scan", "search", "verify"].map(|how| [(how, false), (how, true)]).as_flattened()
+    {
+        let mut happened = 0;
+        for nth in 1.. {
+            let disk = SimDisk::new(nth);
+            let writers: Vec<_> = (0..4).map(|_| open(disk.process()).unwrap()).collect();
+            let write = |n: usize, field: String| {
+                let fields = object(json!({ field: "before" }));
+                writers[n].patch("x", &fields, &WriteOptions::default()).unwrap();
+            };
+            // Two have a segment already.
+            (0..2).for_each(|n| write(n, format!("before{n}")));
+            let (interrupted, plan) = Plan::new(disk.process());
+            let reader = Options::default().fs(Arc::new(interrupted)).open(PALACE).unwrap();
+            if *follows {
+                reader.get("x").unwrap();
+            }
+            let later = writers.clone();
+            plan.before(nth, None, move || {
+                for n in [0, 3, 1, 2, 0] {
+                    let fields = object(json!({format!("during{n}"): 1}));
+                    later[n].patch("x", &fields, &WriteOptions::default()).unwrap();
+                }
+            });
+            let found = read(&reader, how).unwrap();
+            assert!(!found.incomplete, "{how} {follows}, call {nth}: {found:?}");
+            assert_eq!(found.value["before1"], "before");
+            if !plan.end() {
+                break;
+            }
+            happened += 1;
+            assert_eq!(reader.get("x").unwrap().unwrap().value.len(), 6);
+        }
+        assert!(happened > 5, "{how}: only {happened} calls");
+    }
 }
