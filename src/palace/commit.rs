@@ -266,7 +266,7 @@ impl Palace {
             outcomes.push(drafted.outcome);
             docs.extend(drafted.doc.map(|doc| (drafted.key, doc)));
         }
-        for body in records(carried, made)? {
+        for body in records(state.unwritten(&carried), made)? {
             self.enqueue(state, instance, body)?;
         }
         for (key, doc) in docs {
@@ -287,17 +287,22 @@ impl Palace {
 
 /// The records of a commit and of what it carries along: one, so that a power cut keeps neither or both, unless that
 /// would be too large.
-fn records(carried: Vec<Bytes>, made: Vec<Entry<Bytes>>) -> Result<Vec<Bytes>> {
-    let own = Bytes::from(encode_commit(&made));
+fn records(carried: Vec<Vec<Entry<Bytes>>>, made: Vec<Entry<Bytes>>) -> Result<Vec<Bytes>> {
+    let encoded = |entries: &[Entry<Bytes>]| Bytes::from(encode_commit(entries));
+    let own = encoded(&made);
     if own.len() > BODY_BYTES_MAX {
         return Err(StoreError::from(RecordError::TooLarge(own.len())).into());
     }
-    let together = own.len() + carried.iter().map(Bytes::len).sum::<usize>();
-    if carried.is_empty() || together > BODY_BYTES_MAX {
-        return Ok(carried.into_iter().chain((!made.is_empty()).then_some(own)).collect());
+    if carried.is_empty() {
+        return Ok(if made.is_empty() { Vec::new() } else { vec![own] });
     }
-    let all: Vec<_> = carried.iter().flat_map(entries).chain(made).collect();
-    Ok(vec![Bytes::from(encode_commit(&all))])
+    let together: Vec<_> = carried.iter().flatten().chain(&made).cloned().collect();
+    let together = encoded(&together);
+    if together.len() <= BODY_BYTES_MAX {
+        return Ok(vec![together]);
+    }
+    let carried = carried.iter().map(|entries| encoded(entries));
+    Ok(carried.chain((!made.is_empty()).then_some(own)).collect())
 }
 
 /// Where a snapshot cannot be read, nobody can say that a condition holds.

@@ -7,12 +7,14 @@
 use super::{Error, Result, Shared};
 use crate::format::id::SegmentId;
 use crate::format::key::Key;
+use crate::format::record::encode_commit;
 use crate::fs::{FsError, stop};
 use crate::segment::reader::ForeignSync;
 use crate::store::StoreError;
 use crate::store::log::Ticket;
 use crate::store::seal::disclaim;
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use bytes::Bytes;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError};
 
 /// What some commits build on and is not known to be on disk.
@@ -42,7 +44,7 @@ impl Shared {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`]: what builds on it is in the log already.
     pub(super) fn put_on_disk(&self, foundation: &Foundation) -> Result<Option<Ticket>> {
-        let mut failed = HashSet::new();
+        let mut failed: HashMap<SegmentId, u64> = HashMap::new();
         for ((segment, _), foreign) in &foundation.segments {
             let relied_upon = foreign.secure(self.root.fs()).unwrap_or_else(|error| {
                 tracing::warn!(%error, "another process's segment cannot be synced");
@@ -56,19 +58,26 @@ impl Shared {
             });
             stop::at!("commit.secured");
             if !relied_upon {
-                failed.insert(*segment);
+                let sure = failed.entry(*segment).or_insert(u64::MAX);
+                *sure = foreign.synced_upto().min(*sure);
             }
         }
         if failed.is_empty() { Ok(None) } else { self.carry(&foundation.keys, &failed) }
     }
 
-    /// Writes commits again that changed these documents and were read from these segments.
-    fn carry(&self, keys: &BTreeSet<Key>, segments: &HashSet<SegmentId>) -> Result<Option<Ticket>> {
+    /// Writes commits again that changed these documents and stand in these segments, behind what is on disk of each.
+    fn carry(
+        &self,
+        keys: &BTreeSet<Key>,
+        failed: &HashMap<SegmentId, u64>,
+    ) -> Result<Option<Ticket>> {
         let mut state = self.state();
         let mut last = None;
         let instance = state.instance(&self.log)?;
-        let found = state.foreign_commits(keys, |segment| Ok(segments.contains(&segment)))?;
-        for body in found {
+        let sure = |segment| Ok(failed.get(&segment).copied().unwrap_or(u64::MAX));
+        let found = state.foreign_commits(keys, sure)?;
+        for entries in state.unwritten(&found) {
+            let body = Bytes::from(encode_commit(&entries));
             let Some(ticket) = state.enqueue(&self.log, instance, body) else {
                 let gone = std::io::Error::other("the write before this one failed");
                 let path = self.root.path().to_owned();

@@ -6,11 +6,12 @@
 
 use super::apart;
 use super::document::Document;
-use super::tail::{Origin, Tail, entries};
+use super::tail::{Origin, Tail, TailCommit, entries};
 use super::{Error, Result};
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::key::Key;
+use crate::format::record::Entry;
 use crate::merge::{Doc, MergeError, View};
 use crate::snapshot::{Row, Snapshot, ViewRow};
 use crate::store::follow::Follower;
@@ -206,59 +207,76 @@ impl State {
     }
 
     /// The bodies of commits that one which builds on these documents must carry along, because they may
-    /// be in nothing that replaces the segment they were read from: see [`Follower::is_certain`].
+    /// be in nothing that replaces the segment they were read from: see [`Follower::certain_upto`].
     pub fn to_carry<'a>(&'a self, keys: impl IntoIterator<Item = &'a Key>) -> Result<Vec<Bytes>> {
-        self.foreign_commits(keys, |segment| Ok(!self.follower.is_certain(segment)?))
+        self.foreign_commits(keys, |segment| Ok(self.follower.certain_upto(segment)?))
     }
 
-    /// The bodies of the commits that changed these documents, stand in those segments of other processes, and in
-    /// none of this one's; and of the commits that those build on. A commit is whole or not at all, wherever it is
+    /// The bodies of the commits that changed these documents, stand behind what is sure of other processes' segments
+    /// and nowhere else, and of those like them that they build on. A commit is whole or not at all, wherever it is
     /// written.
     pub fn foreign_commits<'a>(
         &'a self,
         keys: impl IntoIterator<Item = &'a Key>,
-        wanted: impl Fn(SegmentId) -> Result<bool>,
+        sure_upto: impl Fn(SegmentId) -> Result<u64>,
     ) -> Result<Vec<Bytes>> {
-        let mut asked: HashMap<SegmentId, bool> = HashMap::new();
+        let mut asked: HashMap<SegmentId, u64> = HashMap::new();
         let mut next: Vec<Key> = keys.into_iter().cloned().collect();
         let mut seen: HashSet<Key> = next.iter().cloned().collect();
         let mut found: Vec<Bytes> = Vec::new();
         let mut taken = HashSet::new();
         while let Some(key) = next.pop() {
-            let mut places = Vec::new();
+            let mut unsure = HashSet::new();
             for change in self.tail.changes(key.as_str()) {
                 let Origin::Segment(segment, end) = change.origin else { continue };
-                let wanted = match asked.get(&segment) {
-                    Some(wanted) => *wanted,
-                    None => *asked.entry(segment).or_insert(wanted(segment)?),
+                let sure = match asked.get(&segment) {
+                    Some(sure) => *sure,
+                    None => *asked.entry(segment).or_insert(sure_upto(segment)?),
                 };
-                places.extend(wanted.then_some((segment, end, &change.bytes)));
+                unsure.extend((end > sure).then_some(change.origin));
             }
-            for body in self.written_elsewhere(&key, places) {
-                let keys = entries(&body).map(|entry| entry.key);
-                next.extend(keys.filter(|key| seen.insert(key.clone())));
-                if taken.insert(body.clone()) {
-                    found.push(body);
+            for commit in self.nowhere_else(&key, &unsure) {
+                if taken.insert(commit.origin) {
+                    let keys = entries(&commit.body).map(|entry| entry.key);
+                    next.extend(keys.filter(|key| seen.insert(key.clone())));
+                    found.push(commit.body.clone());
                 }
             }
         }
         Ok(found)
     }
 
-    /// The bodies of the commits that end at these places and hold these changes of a document, but for those that
-    /// this process has written again.
-    fn written_elsewhere(&self, key: &Key, places: Vec<(SegmentId, u64, &Bytes)>) -> Vec<Bytes> {
+    /// Those of the commits at these places that hold a change of this document which is in no other place.
+    fn nowhere_else(&self, key: &Key, places: &HashSet<Origin>) -> Vec<&TailCommit> {
         if places.is_empty() {
             return Vec::new();
         }
         let changes = self.tail.changes(key.as_str()).iter();
-        let own = changes.filter(|change| matches!(change.origin, Origin::Own(_)));
-        let own: HashSet<&Bytes> = own.map(|change| &change.bytes).collect();
-        let places = places.into_iter().filter(|(.., bytes)| !own.contains(bytes));
-        let places: HashSet<_> =
-            places.map(|(segment, end, _)| Origin::Segment(segment, end)).collect();
-        let commits = self.tail.commits().iter();
-        commits.filter(|commit| places.contains(&commit.origin)).map(|c| c.body.clone()).collect()
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            changes.partition(|change| places.contains(&change.origin));
+        let elsewhere: HashSet<&Bytes> = elsewhere.iter().map(|change| &change.bytes).collect();
+        let here = here.into_iter().filter(|change| !elsewhere.contains(&change.bytes));
+        let here: HashSet<Origin> = here.map(|change| change.origin).collect();
+        self.tail.commits().iter().filter(|commit| here.contains(&commit.origin)).collect()
+    }
+
+    fn own_changes(&self, key: &Key) -> impl Iterator<Item = &Bytes> {
+        let changes = self.tail.changes(key.as_str()).iter();
+        changes.filter(|change| matches!(change.origin, Origin::Own(_))).map(|change| &change.bytes)
+    }
+
+    /// What these commits hold and this process has not written yet, each change once. What is carried along from
+    /// process to process would double each time otherwise.
+    pub fn unwritten(&self, bodies: &[Bytes]) -> Vec<Vec<Entry<Bytes>>> {
+        let mut written: HashSet<(Key, Bytes)> = HashSet::new();
+        let keys: BTreeSet<Key> = bodies.iter().flat_map(entries).map(|entry| entry.key).collect();
+        for key in keys {
+            written.extend(self.own_changes(&key).map(|change| (key.clone(), change.clone())));
+        }
+        let mut new =
+            |entry: &Entry<Bytes>| written.insert((entry.key.clone(), entry.change.clone()));
+        let commits = bodies.iter().map(|body| entries(body).filter(&mut new).collect());
+        commits.filter(|entries: &Vec<_>| !entries.is_empty()).collect()
     }
 
     /// The document as readers see it.

@@ -57,6 +57,8 @@ pub struct Reader {
     length: u64,
     /// Everything before is known to be on disk.
     synced_upto: Arc<AtomicU64>,
+    /// So its owner says; before it wrote on, it also found the segment in its place.
+    told_upto: u64,
     /// A sync of it failed here.
     doubted: Arc<AtomicBool>,
     /// Offsets of commits that were given although an invalid region stands before them.
@@ -86,6 +88,7 @@ impl Reader {
             end: Arc::default(),
             length: 0,
             synced_upto: Arc::default(),
+            told_upto: 0,
             doubted: Arc::default(),
             given: HashSet::new(),
             regions: Vec::new(),
@@ -183,7 +186,7 @@ impl Reader {
         let mut commits = Vec::with_capacity(found.records.len());
         self.malformed.retain(|region| region.bytes.start < start);
         for record in &found.records {
-            self.synced_upto.fetch_max(record.synced_upto, Ordering::Relaxed);
+            self.told_upto = self.told_upto.max(record.synced_upto);
             match self.take(record) {
                 Ok(commit) => commits.extend(commit),
                 Err(reason) => {
@@ -192,6 +195,7 @@ impl Reader {
                 }
             }
         }
+        self.synced_upto.fetch_max(self.told_upto, Ordering::Relaxed);
         self.regions = found.regions;
         self.commits = self.commits_valid + commits.len() as u64;
         let valid = commits.iter().filter(|c| c.end <= self.valid_upto).count();
@@ -279,6 +283,13 @@ impl Reader {
         self.footer == Some(self.commits) && self.regions().next().is_none()
     }
 
+    /// Whoever folds the segment reads everything before, and the disk has it, whatever became of the segment: its
+    /// owner wrote on in it, and does so only after it found that what it had put on disk before still had its name.
+    #[must_use]
+    pub fn told_upto(&self) -> u64 {
+        self.told_upto
+    }
+
     /// What of it is in no record, as of the last read: torn or damaged.
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
         self.regions.iter().chain(&self.malformed).chain(&self.beyond)
@@ -323,7 +334,13 @@ impl ForeignSync {
     /// Whether every byte before `upto` is known to be on disk.
     #[must_use]
     pub fn covers(&self, upto: u64) -> bool {
-        self.synced_upto.load(Ordering::Relaxed) >= upto
+        self.synced_upto() >= upto
+    }
+
+    /// Every byte before is known to be on disk.
+    #[must_use]
+    pub fn synced_upto(&self) -> u64 {
+        self.synced_upto.load(Ordering::Relaxed)
     }
 
     /// Asks the system to put on disk whatever the file holds now.

@@ -321,23 +321,22 @@ impl Follower {
         found
     }
 
-    /// Whether everything that was read from a segment is sure to be in whatever replaces it. It is if
-    /// the segment still stands in `open/`, because it is read again after it is sealed, and if its owner
-    /// sealed it. If somebody else did, a write may have come after that and before our look: its writer
-    /// will notice and write it again, unless it dies first.
+    /// How much of what was read from a segment is sure to be in whatever replaces it. All of it is if the segment
+    /// still stands in `open/`, because it is read again after it is sealed, and if its owner sealed it. If somebody
+    /// else did, the last write may have come after that and before our look: its writer will notice and write it
+    /// again, unless it dies first. What the owner wrote before that is sure: [`Reader::told_upto`].
     ///
     /// # Errors
     /// What the system says.
-    pub fn is_certain(&self, segment: SegmentId) -> Result<bool, StoreError> {
-        let places = [(segment, false), (segment, true)];
-        let mut found = places.iter().filter_map(|place| self.segments.get(place)).peekable();
-        let known = found.peek().is_some();
-        for Followed { reader, sealed } in found {
-            if !reader.whole() && (*sealed || !reader.has_name(self.root.fs())?) {
-                return Ok(false);
-            }
+    pub fn certain_upto(&self, segment: SegmentId) -> Result<u64, StoreError> {
+        let mut upto = None;
+        for place in [(segment, false), (segment, true)] {
+            let Some(Followed { reader, sealed }) = self.segments.get(&place) else { continue };
+            let all = reader.whole() || (!sealed && reader.has_name(self.root.fs())?);
+            let sure = if all { u64::MAX } else { reader.told_upto() };
+            upto = Some(sure.min(upto.unwrap_or(u64::MAX)));
         }
-        Ok(known)
+        Ok(upto.unwrap_or(0))
     }
 
     /// The segments that are followed.

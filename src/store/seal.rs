@@ -99,7 +99,7 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
 
 /// Moves a segment of this machine whose bytes the disk may have given up, because a write or a sync of it failed, to
 /// `sealed/`, without a footer. The kernel tells nobody who opens the file later; its place does: what was read from it
-/// is not certain ([`Follower::is_certain`](super::follow::Follower::is_certain)) and is carried along, and its owner
+/// is not certain ([`Follower::certain_upto`](super::follow::Follower::certain_upto)) and is carried along, and its owner
 /// finds the name gone and writes again elsewhere.
 ///
 /// # Errors

@@ -32,6 +32,7 @@
 
 mod background;
 mod between;
+mod carried;
 mod chance;
 mod copies;
 mod creation;

@@ -85,9 +85,9 @@ fn nobody_who_waits_for_another_s_turn_is_forgotten() {
     assert!(!log.has_unsynced());
 }
 
-/// One of those who sleep until the end of a turn was written by it, the other has to lead the next.
-#[test]
-fn who_is_done_is_not_woken_in_the_place_of_who_must_go_on() {
+/// One leads a turn; the commits of some others are in it, and those of the rest have to wait for the next. All come to
+/// their end, although nobody comes after them.
+fn all_come_to_their_end(in_turn: u32, later: u32) {
     let disk = SimDisk::new(1);
     let (interrupted, plan) = Plan::new(disk.process());
     let root = Root::open(Arc::new(interrupted), Path::new(PALACE), false).unwrap();
@@ -107,16 +107,26 @@ fn who_is_done_is_not_woken_in_the_place_of_who_must_go_on() {
     };
     let (go_on, stopped) = std::sync::mpsc::channel();
     plan.before(1, Some(Call::Sync), move || stopped.recv().unwrap());
-    let [first, last] = [enqueue(1), enqueue(2)];
-    wait(first);
-    wait(last);
-    wait(enqueue(3));
+    let together: Vec<_> = (0..=in_turn).map(enqueue).collect();
+    together.into_iter().for_each(wait);
+    (0..later).map(enqueue).for_each(wait);
     go_on.send(()).unwrap();
-    for done in 0..3 {
+    for done in 0..=in_turn + later {
         // The limit is for a run that has gone wrong.
         let limit = std::time::Duration::from_secs(60);
-        assert!(finished.recv_timeout(limit).is_ok(), "only {done} of three");
+        assert!(finished.recv_timeout(limit).is_ok(), "only {done} of {in_turn} and {later}");
     }
+}
+
+/// One of those who sleep until the end of a turn was written by it, the other has to lead the next.
+#[test]
+fn who_is_done_is_not_woken_in_the_place_of_who_must_go_on() {
+    all_come_to_their_end(1, 1);
+}
+
+#[test]
+fn the_end_of_a_turn_wakes_all_whose_commits_are_in_it() {
+    all_come_to_their_end(3, 0);
 }
 
 #[test]

@@ -126,7 +126,8 @@ impl Model {
         let sure = if self.power { Place::Nowhere } else { Place::Snap };
         let covers = compactor.inputs & snaps;
         let has = compactor.has;
-        let fresh = File { at: Place::Snap, sure, has, synced, covers, snapshot: true };
+        let fresh =
+            File { at: Place::Snap, sure, has, synced, covers, told: false, snapshot: true };
         match members(snaps).next() {
             Some(old) if self.is(Mutant::OneSnapshotName) => {
                 *state.file(old) = File { covers: 0, ..fresh };

@@ -26,7 +26,8 @@
 //! may append to it too late for the compactor, and will write that record again before acknowledging
 //! it; but a second writer may have read it there and acknowledged something that needs it. So whoever
 //! builds on a record of a foreign *segment* looks, after reading, whether that segment still has its
-//! name in open/, and if not, carries the record along in its own batch ([`Mutant::NoDependencyCheck`]).
+//! name in open/, and if not, carries the record along in its own batch ([`Mutant::NoDependencyCheck`]); unless a
+//! later record in that segment shows that its writer has found it in its place ([`Mutant::ToldTooEarly`]).
 //!
 //! **Left out.** Documents and merging (a record is a bit); tmp/ (invisible until renamed); purging trash/
 //! (what is there counts as gone already); damaged files; failed calls; buffered writes; listings that
@@ -123,6 +124,16 @@ fn a_writer_builds_on_what_another_has_not_acknowledged() {
 }
 
 #[test]
+fn a_writer_builds_on_what_another_has_written_on_after() {
+    holds(Model { records: [2, 1], runs: 1, ..DEPENDS }, 100_000);
+}
+
+#[test]
+fn a_writer_builds_on_what_another_has_written_on_after_and_the_power_fails() {
+    holds(Model { records: [2, 1], cuts: 1, ..POWER_DEPENDS }, 2_200_000);
+}
+
+#[test]
 fn two_writers_survive_power_cuts_at_every_step() {
     holds(Model { cuts: 1, ..POWER_DEPENDS }, 150_000);
 }
@@ -149,6 +160,12 @@ fn long_three_compactions_race_with_a_writer_and_a_loader() {
 #[ignore = "takes minutes and gigabytes"]
 fn long_two_compactors_race_with_writers_that_build_on_one_another() {
     holds(Model { compactors: 2, runs: 2, ..DEPENDS }, 4_500_000);
+}
+
+#[test]
+#[ignore = "takes minutes and gigabytes"]
+fn long_a_writer_builds_on_what_another_has_written_on_after() {
+    holds(Model { records: [2, 1], ..DEPENDS }, 16_000_000);
 }
 
 #[test]
@@ -202,6 +219,11 @@ fn mutant_no_relist() {
 #[test]
 fn mutant_no_dependency_check() {
     fails(DEPENDS, Mutant::NoDependencyCheck, 15);
+}
+
+#[test]
+fn mutant_told_too_early() {
+    fails(DEPENDS, Mutant::ToldTooEarly, 15);
 }
 
 #[test]

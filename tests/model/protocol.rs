@@ -24,6 +24,8 @@ pub enum Mutant {
     NoRelist,
     /// A writer builds on a record it read, without looking whether that segment still is in open/.
     NoDependencyCheck,
+    /// A record says of itself that it is certain, before its writer looked for the name.
+    ToldTooEarly,
     /// An acknowledgement before fdatasync.
     AckBeforeSync,
     /// A writer does not sync the foreign segment that its record depends on.
@@ -77,7 +79,15 @@ impl Model {
         let mut state = State::new(self.runs, self.cuts);
         if self.folded {
             let (at, snapshot) = (Place::Snap, true);
-            state.create(File { at, sure: at, has: 1, synced: 1, covers: 0, snapshot });
+            state.create(File {
+                at,
+                sure: at,
+                has: 1,
+                synced: 1,
+                told: false,
+                covers: 0,
+                snapshot,
+            });
             state.writers[0].done = 1;
             state.acked = 1;
         }

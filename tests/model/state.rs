@@ -35,6 +35,8 @@ pub struct File {
     pub has: Records,
     /// Those that were synced.
     pub synced: Records,
+    /// A later record of its writer says that the first one is certain.
+    pub told: bool,
     /// The snapshots that this snapshot replaces.
     pub covers: Files,
     pub snapshot: bool,
@@ -261,6 +263,7 @@ impl State {
                 | u64::from(f.covers) << 12
                 | u64::from(f.snapshot) << 20;
             words[i / 3] |= file << (21 * (i % 3));
+            words[2] |= u64::from(f.told) << (56 + i);
         }
         for (i, w) in self.writers.iter().enumerate() {
             let bytes = [w.at as u8, w.own, w.done, w.batch << 4 | (w.dependency & 15)];

@@ -66,9 +66,12 @@ impl Model {
             WriterAt::Begin => unreachable!("begin() has choices of its own"),
             WriterAt::CheckDependency => {
                 // Sealed in between: a compactor may have read it before the record was there.
-                let sealed = state.files[dependency].at != Place::Open;
-                if sealed && !self.is(Mutant::NoDependencyCheck) {
+                let File { at, told, .. } = state.files[dependency];
+                let sealed = at != Place::Open;
+                if sealed && !told && !self.is(Mutant::NoDependencyCheck) {
                     writer.batch |= 1;
+                }
+                if sealed || told {
                     writer.dependency = NONE;
                 }
                 writer.at = ready(writer.own);
@@ -150,6 +153,8 @@ impl Model {
         if file.at == Place::Trash && file.sure == Place::Trash {
             return;
         }
+        // Its writer has found what was in it before in its place.
+        file.told |= (file.has | if self.is(Mutant::ToldTooEarly) { records } else { 0 }) & 1 == 1;
         file.has |= records;
         if !self.power {
             file.sync();
