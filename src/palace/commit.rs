@@ -3,6 +3,7 @@
 //! Invariant: a commit builds on everything that was acknowledged before it started, and is
 //! acknowledged only after its bytes, and those that they build on, are where the caller asked for.
 
+use super::carry::records;
 use super::draft::{Draft, Written, exists};
 use super::foundation::Foundation;
 use super::state::State;
@@ -12,12 +13,12 @@ use super::{Error, Palace, Result};
 use crate::format::hash::{Etag, Heads};
 use crate::format::id::InstanceId;
 use crate::format::key::Key;
-use crate::format::record::{BODY_BYTES_MAX, Entry, RecordError, encode_commit};
+use crate::format::record::Entry;
 use crate::fs::{FsError, stop};
 use crate::merge::{Doc, MergeError, Stamp};
 use crate::store::follow::Backlog;
+use crate::store::lock;
 use crate::store::log::{Durability, Ticket};
-use crate::store::{StoreError, lock};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicUsize;
@@ -283,26 +284,6 @@ impl Palace {
         }
         Ok(())
     }
-}
-
-/// The records of a commit and of what it carries along: one, so that a power cut keeps neither or both, unless that
-/// would be too large.
-fn records(carried: Vec<Vec<Entry<Bytes>>>, made: Vec<Entry<Bytes>>) -> Result<Vec<Bytes>> {
-    let encoded = |entries: &[Entry<Bytes>]| Bytes::from(encode_commit(entries));
-    let own = encoded(&made);
-    if own.len() > BODY_BYTES_MAX {
-        return Err(StoreError::from(RecordError::TooLarge(own.len())).into());
-    }
-    if carried.is_empty() {
-        return Ok(if made.is_empty() { Vec::new() } else { vec![own] });
-    }
-    let together: Vec<_> = carried.iter().flatten().chain(&made).cloned().collect();
-    let together = encoded(&together);
-    if together.len() <= BODY_BYTES_MAX {
-        return Ok(vec![together]);
-    }
-    let carried = carried.iter().map(|entries| encoded(entries));
-    Ok(carried.chain((!made.is_empty()).then_some(own)).collect())
 }
 
 /// Where a snapshot cannot be read, nobody can say that a condition holds.

@@ -14,7 +14,7 @@ use crate::store::StoreError;
 use crate::store::log::Ticket;
 use crate::store::seal::disclaim;
 use bytes::Bytes;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
 
 /// What some commits build on and is not known to be on disk.
@@ -44,8 +44,8 @@ impl Shared {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`]: what builds on it is in the log already.
     pub(super) fn put_on_disk(&self, foundation: &Foundation) -> Result<Option<Ticket>> {
-        let mut failed: HashMap<SegmentId, u64> = HashMap::new();
-        for ((segment, _), foreign) in &foundation.segments {
+        let mut failed = false;
+        for foreign in foundation.segments.values() {
             let relied_upon = foreign.secure(self.root.fs()).unwrap_or_else(|error| {
                 tracing::warn!(%error, "another process's segment cannot be synced");
                 if foreign.is_doubted()
@@ -57,25 +57,17 @@ impl Shared {
                 false
             });
             stop::at!("commit.secured");
-            if !relied_upon {
-                let sure = failed.entry(*segment).or_insert(u64::MAX);
-                *sure = foreign.synced_upto().min(*sure);
-            }
+            failed |= !relied_upon;
         }
-        if failed.is_empty() { Ok(None) } else { self.carry(&foundation.keys, &failed) }
+        if failed { self.carry(&foundation.keys) } else { Ok(None) }
     }
 
-    /// Writes commits again that changed these documents and stand in these segments, behind what is on disk of each.
-    fn carry(
-        &self,
-        keys: &BTreeSet<Key>,
-        failed: &HashMap<SegmentId, u64>,
-    ) -> Result<Option<Ticket>> {
+    /// Writes commits again that changed these documents and are not known to be on disk.
+    fn carry(&self, keys: &BTreeSet<Key>) -> Result<Option<Ticket>> {
         let mut state = self.state();
         let mut last = None;
         let instance = state.instance(&self.log)?;
-        let sure = |segment| Ok(failed.get(&segment).copied().unwrap_or(u64::MAX));
-        let found = state.foreign_commits(keys, sure)?;
+        let found = state.foreign_commits(keys, |segment| Ok(state.synced_upto(segment)))?;
         for entries in state.unwritten(&found) {
             let body = Bytes::from(encode_commit(&entries));
             let Some(ticket) = state.enqueue(&self.log, instance, body) else {

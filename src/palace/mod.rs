@@ -20,6 +20,7 @@ pub mod watch;
 
 mod apart;
 mod automatic;
+mod carry;
 mod commit;
 mod document;
 mod documents;

@@ -6,12 +6,11 @@
 
 use super::apart;
 use super::document::Document;
-use super::tail::{Origin, Tail, TailCommit, entries};
+use super::tail::Tail;
 use super::{Error, Result};
 use crate::format::hash::{ChangeHash, Heads};
-use crate::format::id::{InstanceId, SegmentId};
+use crate::format::id::InstanceId;
 use crate::format::key::Key;
-use crate::format::record::Entry;
 use crate::merge::{Doc, MergeError, View};
 use crate::snapshot::{Row, Snapshot, ViewRow};
 use crate::store::follow::Follower;
@@ -19,7 +18,7 @@ use crate::store::log::{Log, Ticket};
 use crate::store::own::OwnSegments;
 use crate::store::root::Root;
 use bytes::Bytes;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// How many loaded documents are kept.
@@ -192,91 +191,6 @@ impl State {
     /// Forgets all loaded documents.
     pub fn evict_all(&mut self) {
         self.cache.clear();
-    }
-
-    /// How far into other processes' segments these documents' changes reach.
-    pub fn foreign_places(&self, keys: &BTreeSet<Key>) -> HashMap<SegmentId, u64> {
-        let mut places = HashMap::new();
-        for change in keys.iter().flat_map(|key| self.tail.changes(key.as_str())) {
-            if let Origin::Segment(segment, end) = change.origin {
-                let upto = places.entry(segment).or_insert(end);
-                *upto = end.max(*upto);
-            }
-        }
-        places
-    }
-
-    /// The bodies of commits that one which builds on these documents must carry along, because they may
-    /// be in nothing that replaces the segment they were read from: see [`Follower::certain_upto`].
-    pub fn to_carry<'a>(&'a self, keys: impl IntoIterator<Item = &'a Key>) -> Result<Vec<Bytes>> {
-        self.foreign_commits(keys, |segment| Ok(self.follower.certain_upto(segment)?))
-    }
-
-    /// The bodies of the commits that changed these documents, stand behind what is sure of other processes' segments
-    /// and nowhere else, and of those like them that they build on. A commit is whole or not at all, wherever it is
-    /// written.
-    pub fn foreign_commits<'a>(
-        &'a self,
-        keys: impl IntoIterator<Item = &'a Key>,
-        sure_upto: impl Fn(SegmentId) -> Result<u64>,
-    ) -> Result<Vec<Bytes>> {
-        let mut asked: HashMap<SegmentId, u64> = HashMap::new();
-        let mut next: Vec<Key> = keys.into_iter().cloned().collect();
-        let mut seen: HashSet<Key> = next.iter().cloned().collect();
-        let mut found: Vec<Bytes> = Vec::new();
-        let mut taken = HashSet::new();
-        while let Some(key) = next.pop() {
-            let mut unsure = HashSet::new();
-            for change in self.tail.changes(key.as_str()) {
-                let Origin::Segment(segment, end) = change.origin else { continue };
-                let sure = match asked.get(&segment) {
-                    Some(sure) => *sure,
-                    None => *asked.entry(segment).or_insert(sure_upto(segment)?),
-                };
-                unsure.extend((end > sure).then_some(change.origin));
-            }
-            for commit in self.nowhere_else(&key, &unsure) {
-                if taken.insert(commit.origin) {
-                    let keys = entries(&commit.body).map(|entry| entry.key);
-                    next.extend(keys.filter(|key| seen.insert(key.clone())));
-                    found.push(commit.body.clone());
-                }
-            }
-        }
-        Ok(found)
-    }
-
-    /// Those of the commits at these places that hold a change of this document which is in no other place.
-    fn nowhere_else(&self, key: &Key, places: &HashSet<Origin>) -> Vec<&TailCommit> {
-        if places.is_empty() {
-            return Vec::new();
-        }
-        let changes = self.tail.changes(key.as_str()).iter();
-        let (here, elsewhere): (Vec<_>, Vec<_>) =
-            changes.partition(|change| places.contains(&change.origin));
-        let elsewhere: HashSet<&Bytes> = elsewhere.iter().map(|change| &change.bytes).collect();
-        let here = here.into_iter().filter(|change| !elsewhere.contains(&change.bytes));
-        let here: HashSet<Origin> = here.map(|change| change.origin).collect();
-        self.tail.commits().iter().filter(|commit| here.contains(&commit.origin)).collect()
-    }
-
-    fn own_changes(&self, key: &Key) -> impl Iterator<Item = &Bytes> {
-        let changes = self.tail.changes(key.as_str()).iter();
-        changes.filter(|change| matches!(change.origin, Origin::Own(_))).map(|change| &change.bytes)
-    }
-
-    /// What these commits hold and this process has not written yet, each change once. What is carried along from
-    /// process to process would double each time otherwise.
-    pub fn unwritten(&self, bodies: &[Bytes]) -> Vec<Vec<Entry<Bytes>>> {
-        let mut written: HashSet<(Key, Bytes)> = HashSet::new();
-        let keys: BTreeSet<Key> = bodies.iter().flat_map(entries).map(|entry| entry.key).collect();
-        for key in keys {
-            written.extend(self.own_changes(&key).map(|change| (key.clone(), change.clone())));
-        }
-        let mut new =
-            |entry: &Entry<Bytes>| written.insert((entry.key.clone(), entry.change.clone()));
-        let commits = bodies.iter().map(|body| entries(body).filter(&mut new).collect());
-        commits.filter(|entries: &Vec<_>| !entries.is_empty()).collect()
     }
 
     /// The document as readers see it.
