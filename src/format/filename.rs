@@ -80,11 +80,12 @@ pub fn trash(name: &str, now_ms: i64) -> String {
     format!("{:013}-{name}", now_ms.max(0))
 }
 
-/// When a file in `trash/` was retired, in milliseconds since 1970.
+/// When a file in `trash/` was retired, in milliseconds since 1970, and the name that it had.
 #[must_use]
-pub fn parse_trash(name: &str) -> Option<i64> {
-    let (when, _) = name.split_once('-')?;
-    (when.len() == 13).then(|| when.parse().ok())?
+pub fn parse_trash(name: &str) -> Option<(i64, &str)> {
+    let (when, name) = name.split_once('-')?;
+    let when = (when.len() == 13).then(|| when.parse().ok())??;
+    Some((when, name))
 }
 
 #[cfg(test)]
@@ -117,7 +118,8 @@ mod tests {
         let (seg, snap) = (SegmentId([7; 16]), SnapshotId([8; 16]));
         assert_eq!(parse_segment(&segment(seg)), Some(seg));
         assert_eq!(parse_snapshot(&snapshot(snap)), Some(snap));
-        assert_eq!(parse_trash(&trash("x.seg", 1_790_000_000_000)), Some(1_790_000_000_000));
+        let retired = trash("x-y.seg", 1_790_000_000_000);
+        assert_eq!(parse_trash(&retired), Some((1_790_000_000_000, "x-y.seg")));
         for stranger in ["", ".seg", "x.seg", ".DS_Store", "07.seg", "a conflicted copy.seg"] {
             assert_eq!(parse_segment(stranger), None, "{stranger}");
             assert_eq!(parse_snapshot(stranger), None, "{stranger}");

@@ -1,7 +1,8 @@
 //! Publishing a snapshot, and only then taking away what it supersedes.
 //!
 //! Invariant: a file leaves `sealed/` or `snap/` only when everything in it stands in a snapshot whose
-//! content and name are on disk. It goes to `trash/` and stays there for a day.
+//! content and name are on disk. It goes to `trash/` and stays there for a day, or a snapshot for less if there are
+//! many.
 
 use super::StoreError;
 use super::root::Root;
@@ -66,19 +67,17 @@ pub fn retire(root: &Root, directory: &str, name: &str) -> Result<(), StoreError
     }
 }
 
-/// Removes what was in `trash/` for a day, and what crashed processes left in `tmp/` an hour ago. Gives
-/// the number of files removed.
+/// Removes what was in `trash/` for a day, of the snapshots there the oldest, as long as they have more bytes than
+/// those in `snap/`, and what crashed processes left in `tmp/` an hour ago. Gives the number of files removed.
 ///
 /// # Errors
 /// What the system says.
 pub fn purge(root: &Root) -> Result<usize, StoreError> {
     let now_ms = root.fs().now_ms();
     let mut removed = 0;
-    for name in root.list(TRASH)? {
-        if filename::parse_trash(&name).is_some_and(|since| now_ms - since > TRASH_MS) {
-            removed += usize::from(remove(root, &root.file(TRASH, &name))?);
-            stop::at!("purge.trash");
-        }
+    for name in outdated(root, now_ms)? {
+        removed += usize::from(remove(root, &root.file(TRASH, &name))?);
+        stop::at!("purge.trash");
     }
     for name in root.list(TMP)? {
         if left_behind(root, &root.tmp(&name), now_ms)? {
@@ -87,6 +86,37 @@ pub fn purge(root: &Root) -> Result<usize, StoreError> {
         }
     }
     Ok(removed)
+}
+
+/// What is to go from `trash/`. A palace that is written all day is folded all day: without a bound, its superseded
+/// snapshots would have many times its own size. Segments are what was written, once.
+fn outdated(root: &Root, now_ms: i64) -> Result<Vec<String>, StoreError> {
+    let mut room = 0;
+    for name in root.list(SNAP)? {
+        room += length(root, &root.file(SNAP, &name))?;
+    }
+    let mut names = root.list(TRASH)?;
+    // Newest first: their names begin with the time.
+    names.sort_unstable_by(|a, b| b.cmp(a));
+    let mut outdated = Vec::new();
+    for name in names {
+        let Some((since_ms, before)) = filename::parse_trash(&name) else { continue };
+        let mut goes = now_ms - since_ms > TRASH_MS;
+        if !goes && filename::parse_snapshot(before).is_some() {
+            let left = room.checked_sub(length(root, &root.file(TRASH, &name))?);
+            (goes, room) = (left.is_none(), left.unwrap_or(0));
+        }
+        outdated.extend(goes.then_some(name));
+    }
+    Ok(outdated)
+}
+
+/// In bytes; 0 if there is no such file any more.
+fn length(root: &Root, path: &Path) -> Result<u64, StoreError> {
+    match root.fs().stat(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound || is_irregular(&error) => Ok(0),
+        found => Ok(found.at("look at", path)?.len),
+    }
 }
 
 fn remove(root: &Root, path: &Path) -> Result<bool, StoreError> {
