@@ -46,6 +46,10 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         let since = time(snapshot.created_ms);
         writeln!(out, "snapshot     {id} {state:6} {size:>10}  {documents} documents, of {since}")?;
     }
+    for path in &status.unreadable {
+        let path = shown(&path.display().to_string());
+        writeln!(out, "UNREADABLE   {path}: what only it holds is missing; see crdt-log verify")?;
+    }
     for lock in &status.locks {
         let (resource, since) = (shown(&lock.resource), time(lock.acquired_ms));
         writeln!(out, "lock         {resource}  {} since {since}", shown(&lock.holder))?;

@@ -6,12 +6,13 @@ use super::Server;
 use super::listing::{Page, Start, list, list_changes};
 use super::resources::{Subject, templates};
 use super::session::{Ear, Teller, Wanted};
+use rmcp::handler::server::tool::ToolCallContext;
 use rmcp::model::{
-    CacheScope, Implementation, ListPromptsRequestMethod, ListPromptsResult,
-    ListResourceTemplatesResult, ListResourcesResult, ListToolsResult, PaginatedRequestParams,
-    ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse, ReadResourceResult,
-    ResourceContents, ServerCapabilities, ServerConfig, SubscribeRequestParams, SubscriptionFilter,
-    UnsubscribeRequestParams,
+    CacheScope, CallToolRequestParams, CallToolResponse, ContentBlock, Implementation,
+    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
+    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
+    ReadResourceResponse, ReadResourceResult, ResourceContents, ServerCapabilities, ServerConfig,
+    SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
 };
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
@@ -31,6 +32,20 @@ impl ServerHandler for Server {
         ServerConfig::new(capabilities)
             .with_server_info(Implementation::new("crdt-palace", env!("CARGO_PKG_VERSION")))
             .with_instructions(self.tools.instructions())
+    }
+
+    /// As the macro makes it, but that every answer tells of what is missing.
+    async fn call_tool(
+        &self,
+        request: CallToolRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CallToolResponse, ErrorData> {
+        let call = ToolCallContext::new(self, request, context);
+        let mut response = self.tools.router.call(call).await?;
+        if let CallToolResponse::Complete(result) = &mut response {
+            result.content.extend(self.what_is_missing().await.map(ContentBlock::text));
+        }
+        Ok(response)
     }
 
     async fn list_tools(

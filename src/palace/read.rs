@@ -4,10 +4,12 @@ use super::document::{Document, Page};
 use super::layers::Layers;
 use super::state::State;
 use super::{Error, Palace, Result};
+use crate::format::filename::{self, SNAP};
 use crate::format::hash::Etag;
 use crate::format::key::Key;
 use crate::merge::{ChangeInfo, Doc};
 use crate::snapshot::ViewRow;
+use std::path::PathBuf;
 
 /// The most documents that one page holds.
 pub const PAGE_MAX: usize = 1_000;
@@ -56,6 +58,32 @@ impl Palace {
     pub fn get_unrefreshed(&self, key: &str) -> Result<Option<Document>> {
         let key = Key::new(key)?;
         self.state().read(&key)
+    }
+
+    /// The snapshots that could not be read at the last look. Reads go on without them, so that everything else can be
+    /// served: what only they hold is missing. Writes on a condition are refused. [`Palace::verify`] tells why.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// palace.compact(Default::default())?;
+    /// assert!(palace.unreadable().is_empty());
+    /// for file in std::fs::read_dir(palace.path().join("snap"))? {
+    ///     std::fs::write(file?.path(), "no snapshot")?; // a bad disk
+    /// }
+    /// let later = Palace::open(palace.path())?;
+    /// assert_eq!(later.get("k")?, None);
+    /// assert_eq!(later.unreadable().len(), 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn unreadable(&self) -> Vec<PathBuf> {
+        let state = self.state();
+        let names = state.follower.unreadable().map(|(id, _)| filename::snapshot(id));
+        names.map(|name| self.root().file(SNAP, &name)).collect()
     }
 
     /// The document as it was at a version that its history lists; `None` if it was deleted then.

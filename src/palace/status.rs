@@ -46,8 +46,10 @@ pub struct Status {
     pub this_instance: Option<InstanceId>,
     /// The segments in `open/` and `sealed/`.
     pub segments: Vec<SegmentStatus>,
-    /// The snapshots in `snap/`.
+    /// The snapshots in `snap/` that can be read.
     pub snapshots: Vec<SnapshotStatus>,
+    /// And those that cannot: [`Palace::unreadable`].
+    pub unreadable: Vec<PathBuf>,
     /// Who is compacting.
     pub compaction: Option<Holder>,
     /// The processes that write, as the locks of their segments tell: nobody is here because of a process id.
@@ -243,6 +245,7 @@ impl Palace {
             locks: compaction.iter().map(held).chain(live().map(SegmentStatus::lock)).collect(),
             segments,
             snapshots: self.snapshot_status()?,
+            unreadable: self.unreadable(),
             compaction,
             trash: root.list(TRASH)?.len(),
         })

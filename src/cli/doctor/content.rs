@@ -3,28 +3,23 @@
 use super::Check;
 use crate::cli::print::{count, time};
 use crate::format::FORMAT_VERSION;
-use crate::format::filename::{self, QUARANTINE, SNAP};
+use crate::format::filename::{QUARANTINE, TMP};
 use crate::palace::status::{SegmentStatus, Status};
 use crate::palace::{Error, Palace};
 use crate::store::StoreError;
 use crate::store::retire::left_behind;
-use std::collections::BTreeSet;
 
 /// How far the newest file may be ahead of this machine's clock, in milliseconds: a minute.
 const AHEAD_MS: i64 = 60_000;
 
 pub(super) fn checks(palace: &Palace) -> Vec<Check> {
-    let before = names(palace, SNAP);
     let status = match palace.status() {
         Ok(status) => status,
         Err(error) => return vec![super::refused(&error)],
     };
     let Some(id) = status.palace else { return Vec::new() };
-    let snapshots = before.and_then(|before| Ok((before, names(palace, SNAP)?)));
-    let damage = snapshots.and_then(|(before, after)| {
-        let unread = unread(&status, before.intersection(&after));
-        Ok(damage(palace, &status, unread, names(palace, QUARANTINE)?.len()))
-    });
+    let quarantined = palace.root().list(QUARANTINE);
+    let damage = quarantined.map(|files| damage(palace, &status, files.len()));
     vec![
         Check::ok("format", format!("{FORMAT_VERSION}, palace {id}")),
         or_unknown("damage", damage),
@@ -38,17 +33,7 @@ fn or_unknown(check: &'static str, found: Result<Check, StoreError>) -> Check {
     found.unwrap_or_else(|error| Check::unknown(check, &Error::from(error)))
 }
 
-fn names(palace: &Palace, directory: &str) -> Result<BTreeSet<String>, StoreError> {
-    Ok(palace.root().list(directory)?.into_iter().collect())
-}
-
-/// Of the snapshots that were there before and after all were opened, those that were not.
-fn unread<'a>(status: &Status, there: impl Iterator<Item = &'a String>) -> usize {
-    let ids = there.filter_map(|name| filename::parse_snapshot(name));
-    ids.filter(|id| !status.snapshots.iter().any(|found| found.snapshot == *id)).count()
-}
-
-fn damage(palace: &Palace, status: &Status, unread: usize, quarantined: usize) -> Check {
+fn damage(palace: &Palace, status: &Status, quarantined: usize) -> Check {
     const CHECK: &str = "damage";
     let path = palace.path().display();
     let segments = status.segments.iter().filter(|segment| segment.damaged > 0).count();
@@ -57,7 +42,7 @@ fn damage(palace: &Palace, status: &Status, unread: usize, quarantined: usize) -
         count(status.segments.len(), "segment"),
         count(status.snapshots.len(), "snapshot")
     );
-    match (segments + unread, quarantined) {
+    match (segments + status.unreadable.len(), quarantined) {
         (0, 0) => {
             Check::ok(CHECK, format!("none seen in {whole}; crdt-log verify reads every byte"))
         }
@@ -90,7 +75,7 @@ fn leftovers(palace: &Palace) -> Result<Check, StoreError> {
     let root = palace.root();
     let now_ms = root.fs().now_ms();
     let mut left = 0;
-    for name in root.list(filename::TMP)? {
+    for name in root.list(TMP)? {
         left += usize::from(left_behind(root, &root.tmp(&name), now_ms)?);
     }
     Ok(match left {
