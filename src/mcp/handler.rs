@@ -43,7 +43,7 @@ impl ServerHandler for Server {
         let call = ToolCallContext::new(self, request, context);
         let mut response = self.tools.router.call(call).await?;
         if let CallToolResponse::Complete(result) = &mut response {
-            result.content.extend(self.what_is_missing().await.map(ContentBlock::text));
+            result.content.extend(self.what_is_missing().map(ContentBlock::text));
         }
         Ok(response)
     }

@@ -69,12 +69,19 @@ impl Server {
 
     /// What to tell with every answer while a snapshot cannot be read. Without it, what only that holds would look as
     /// if it had never been.
-    pub(super) async fn what_is_missing(&self) -> Option<String> {
-        let palace = self.palace.clone();
-        match tokio::task::spawn_blocking(move || missing(&palace)).await {
-            Ok(missing) => missing,
-            Err(error) => Some(format!("whether anything is missing is not known: {error}")),
-        }
+    pub(super) fn what_is_missing(&self) -> Option<String> {
+        let unreadable = self.palace.unreadable();
+        let name = unreadable.first()?.display();
+        let more = match unreadable.len() {
+            1 => String::new(),
+            count => format!(" and {} more", count - 1),
+        };
+        let palace = self.palace.path().display();
+        Some(format!(
+            "WARNING: a part of the memory cannot be read, and is missing from answers: {name}{more}. Nothing of it \
+             is overwritten or deleted. Tell the user: `crdt-log verify '{palace}'` says what is wrong; put the file \
+             back from a copy."
+        ))
     }
 
     /// Runs a call on a thread where it may block. It is given the palace, and who calls, for history.
@@ -108,21 +115,6 @@ impl Server {
         });
         done.await.map_err(|error| format!("the call failed ({error}); see the server's log"))
     }
-}
-
-fn missing(palace: &Palace) -> Option<String> {
-    let unreadable = palace.unreadable();
-    let name = unreadable.first()?.display();
-    let more = match unreadable.len() {
-        1 => String::new(),
-        count => format!(" and {} more", count - 1),
-    };
-    let palace = palace.path().display();
-    Some(format!(
-        "WARNING: a part of the memory cannot be read, and is missing from answers: {name}{more}. Nothing of it is \
-         overwritten or deleted. Tell the user: `crdt-log verify '{palace}'` says what is wrong; put the file back \
-         from a copy."
-    ))
 }
 
 /// Who calls, for history. A name is anybody's text: it is kept short, and on one line.

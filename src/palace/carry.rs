@@ -35,7 +35,7 @@ impl State {
     }
 
     /// The bodies of commits that one which builds on these documents must carry along, because they may
-    /// be in nothing that replaces the segment they were read from: see [`Follower::certain_upto`].
+    /// be in nothing that replaces the segment they were read from: see `Follower::certain_upto`.
     pub fn to_carry<'a>(&'a self, keys: impl IntoIterator<Item = &'a Key>) -> Result<Vec<Bytes>> {
         self.foreign_commits(keys, |segment| Ok(self.follower.certain_upto(segment)?))
     }

@@ -62,13 +62,14 @@ pub use crate::store::lock::Holder;
 pub use crate::store::log::{BUFFERED_MS, Durability};
 pub use crate::store::seal::Left;
 
+use crate::format::filename::{self, SNAP};
 use crate::store::follow::Backlog;
 use crate::store::log::Log;
 use crate::store::root::Root;
 use automatic::Automatic;
 use foundation::Foundation;
 use state::State;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
@@ -115,6 +116,8 @@ struct Shared {
     state: Mutex<State>,
     /// How many rescans have begun.
     rescans: AtomicU64,
+    /// The snapshots that the last one could not read, for whoever must not wait for the state.
+    unreadable: Mutex<Vec<PathBuf>>,
     /// How many commits are under way.
     committing: AtomicUsize,
     flushing: AtomicBool,
@@ -329,6 +332,9 @@ impl Shared {
         self.notice_replacement(state)?;
         state.rescan()?;
         state.rescan = number;
+        let names = state.follower.unreadable().map(|(id, _)| filename::snapshot(id));
+        *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner) =
+            names.map(|name| self.root.file(SNAP, &name)).collect();
         Ok(())
     }
 

@@ -115,6 +115,7 @@ impl Options {
             automatic,
             state: Mutex::new(State::new(follower, own)),
             rescans: AtomicU64::new(0),
+            unreadable: Mutex::default(),
             committing: AtomicUsize::new(0),
             flushing: AtomicBool::new(false),
             built_on: Mutex::default(),

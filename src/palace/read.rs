@@ -4,12 +4,12 @@ use super::document::{Document, Page};
 use super::layers::Layers;
 use super::state::State;
 use super::{Error, Palace, Result};
-use crate::format::filename::{self, SNAP};
 use crate::format::hash::Etag;
 use crate::format::key::Key;
 use crate::merge::{ChangeInfo, Doc};
 use crate::snapshot::ViewRow;
 use std::path::PathBuf;
+use std::sync::PoisonError;
 
 /// The most documents that one page holds.
 pub const PAGE_MAX: usize = 1_000;
@@ -81,9 +81,7 @@ impl Palace {
     /// ```
     #[must_use]
     pub fn unreadable(&self) -> Vec<PathBuf> {
-        let state = self.state();
-        let names = state.follower.unreadable().map(|(id, _)| filename::snapshot(id));
-        names.map(|name| self.root().file(SNAP, &name)).collect()
+        self.shared.unreadable.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// The document as it was at a version that its history lists; `None` if it was deleted then.
