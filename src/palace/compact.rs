@@ -8,9 +8,10 @@ use super::fold::{Folded, fold};
 use super::inputs::Inputs;
 use super::pace::Pace;
 use super::{Palace, Result};
-use crate::format::filename::{self, SEALED, SNAP};
+use crate::format::filename::{self, SEALED};
 use crate::format::id::{PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, stop};
+use crate::fs::stop;
+use crate::store::purge::purge;
 use crate::store::root::Root;
 use crate::store::seal::{Left, seal_dead};
 use crate::store::{StoreError, lock, retire};
@@ -250,7 +251,8 @@ fn compact_locked(
     report.sealed = sealed.sealed.len();
     let left_open = |(segment, reason)| LeftOpen { segment, reason };
     report.left_open = sealed.left.into_iter().map(left_open).collect();
-    report.cleared = inputs.clear_superseded(root)? + retire::purge(root)?;
+    report.cleared = inputs.clear_superseded(root)?;
+    report.cleared += purge(root, &inputs.standing(None))?;
     while inputs.is_worth_it() {
         let folded = match fold(root, palace, &inputs, &BTreeSet::new(), pace) {
             Ok(folded) => folded,
@@ -262,8 +264,8 @@ fn compact_locked(
         };
         inputs.count(&mut report);
         publish(root, &inputs, &folded)?;
-        let path = root.file(SNAP, &filename::snapshot(folded.meta.snapshot));
-        report.bytes_after = root.fs().stat(&path).at("look at", &path)?.len;
+        report.cleared += purge(root, &inputs.standing(Some(&folded.meta)))?;
+        report.bytes_after = folded.bytes;
         report.published = Some(folded.meta.snapshot);
         report.documents = folded.meta.documents;
         report.commits = folded.meta.commits;

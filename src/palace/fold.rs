@@ -27,6 +27,8 @@ use std::path::Path;
 pub struct Folded {
     /// What it says about itself.
     pub meta: Meta,
+    /// The length of its file.
+    pub bytes: u64,
 }
 
 /// What must be read back.
@@ -88,7 +90,7 @@ fn build_verified(
     let snapshot = open_snapshot(root, path, meta.snapshot)?;
     verify(&snapshot, &expected, pace)?;
     stop::at!("fold.verified");
-    Ok(Folded { meta })
+    Ok(Folded { meta, bytes: snapshot.length() })
 }
 
 fn build(

@@ -11,7 +11,7 @@ use crate::format::filename::{self, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
 use crate::fs::{At, is_irregular, stop};
 use crate::segment::reader::{Commit, Reader};
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Meta, Snapshot};
 use crate::store::follow::open_snapshot;
 use crate::store::root::Root;
 use crate::store::{StoreError, retire};
@@ -201,6 +201,12 @@ impl Inputs {
             stop::at!("retire.snapshot");
         }
         Ok(old.len())
+    }
+
+    /// What the snapshots that stand in `snap/` now say of themselves, with the one that was published just now.
+    pub fn standing<'a>(&'a self, published: Option<&'a Meta>) -> Vec<&'a Meta> {
+        let found = self.live.iter().chain(&self.superseded).map(|snapshot| snapshot.meta());
+        found.chain(published).collect()
     }
 
     /// Added up so that no snapshot's word for it is too large.

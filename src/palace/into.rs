@@ -7,10 +7,9 @@ use super::fold::fold;
 use super::inputs::{Inputs, Segment};
 use super::pace::Pace;
 use super::{Error, Result};
-use crate::format::filename::SNAP;
 use crate::format::id::{PalaceId, SegmentId};
 use crate::format::key::Key;
-use crate::fs::{At, Fs};
+use crate::fs::Fs;
 use crate::segment::reader::Commit;
 use crate::store::follow::Follower;
 use crate::store::retire;
@@ -109,8 +108,6 @@ pub fn merge_into(
     let forgotten = gathered.count(forget)?;
     let folded = fold(&root, palace, &gathered.inputs, forget, Pace::brisk())?;
     retire::publish(&root, folded.meta.snapshot)?;
-    let path = root.file(SNAP, &crate::format::filename::snapshot(folded.meta.snapshot));
-    let written = root.fs().stat(&path).at("look at", &path)?;
     Ok(IntoReport {
         into: into.to_owned(),
         palace,
@@ -121,7 +118,7 @@ pub fn merge_into(
         commits: folded.meta.commits,
         forgotten,
         bytes_before: gathered.bytes,
-        bytes_after: written.len,
+        bytes_after: folded.bytes,
         elapsed_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
 }

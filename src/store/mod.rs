@@ -10,6 +10,7 @@ mod listings;
 pub mod lock;
 pub mod log;
 pub mod own;
+pub mod purge;
 pub mod retire;
 pub mod root;
 pub mod seal;

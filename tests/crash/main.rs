@@ -45,6 +45,7 @@ mod ledger;
 mod locks;
 mod looks;
 mod machine;
+mod purge;
 mod refusals;
 mod replaced;
 mod report;

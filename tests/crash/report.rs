@@ -228,31 +228,6 @@ fn what_was_retired_is_there_for_a_day() {
     assert_eq!(names(&disk, "/p/trash"), ["not ours"]);
 }
 
-/// The bytes of the snapshots in a directory, in the order of their names.
-fn snapshots(disk: &SimDisk, directory: &str) -> Vec<u64> {
-    let names = names(disk, directory).into_iter().filter(|name| name.ends_with(".snap"));
-    names.map(|name| bytes(disk, &Path::new(directory).join(name)).len() as u64).collect()
-}
-
-/// Otherwise a palace that is written all day would leave many times its own size there.
-#[test]
-fn the_snapshots_in_trash_have_no_more_bytes_than_the_palace() {
-    let disk = SimDisk::new(1);
-    let palace = filled(&disk, "/p");
-    for n in 0..5 {
-        set(&palace, &format!("more {n}"), n);
-        palace.compact(ALL).unwrap();
-        disk.advance(SUPERSEDED_MS);
-        let cleared = palace.compact(ALL).unwrap().cleared;
-        let (live, trash) = (snapshots(&disk, "/p/snap"), snapshots(&disk, "/p/trash"));
-        assert!(trash[0] <= live[0], "{live:?}, in trash {trash:?}");
-        // Two of them have more: the newest stays.
-        assert_eq!((live.len(), trash.len(), cleared), (1, 1, if n > 0 { 2 } else { 1 }));
-        let segments = names(&disk, "/p/trash").into_iter().filter(|name| name.ends_with(".seg"));
-        assert_eq!(segments.count() as u64, 4 + n, "each is there for a day");
-    }
-}
-
 #[test]
 fn what_a_crash_left_in_tmp_goes_after_an_hour_and_what_is_in_use_stays() {
     let disk = SimDisk::new(1);

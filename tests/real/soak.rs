@@ -4,14 +4,18 @@
 //! themselves, in the background. In the end all agree, nothing acknowledged is missing, the disk holds no
 //! more than a few times what was written, and the one that stayed has not grown.
 
+use super::acks;
 use super::number;
 use super::process::{Ledger, Process, check, tell};
 use super::support::{Dice, dir, seeds};
 use super::worker::{Job, Role};
-use crdt_palace::format::record::{Kind, decode_commit};
-use crdt_palace::format::scan::scan;
+use crdt_palace::format::filename::parse_snapshot;
+use crdt_palace::format::key::Key;
+use crdt_palace::merge::automerge::Automerge;
+use crdt_palace::snapshot::{Snapshot, Source};
 use std::fs;
-use std::path::Path;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// Disk use stays within so many times the bytes of all changes ever written.
@@ -49,27 +53,53 @@ fn disk_use(path: &Path) -> u64 {
     let used = entries.map(|entry| match entry.metadata() {
         Ok(metadata) if metadata.is_dir() => disk_use(&entry.path()),
         Ok(metadata) => metadata.blocks() * 512,
+        // Renamed or removed a moment ago.
+        Err(error) if error.kind() == ErrorKind::NotFound => 0,
         Err(error) => panic!("{}: {error}", entry.path().display()),
     });
     used.sum()
 }
 
-/// The bytes of all changes that were ever written: retired segments stay in `trash/` for a day.
+/// The bytes of all changes that were ever written. Everything was compacted: the newest snapshot holds them.
 fn change_bytes(palace: &Path) -> u64 {
-    let mut sum = 0;
-    for directory in ["open", "sealed", "trash"] {
-        for entry in fs::read_dir(palace.join(directory)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "seg") {
-                let bytes = fs::read(&path).unwrap();
-                let records = scan(&bytes, 0).records;
-                let commits = records.iter().filter(|record| record.kind == Kind::Commit);
-                let changes = commits.flat_map(|record| decode_commit(record.body).unwrap());
-                sum += changes.map(|entry| entry.change.len() as u64).sum::<u64>();
-            }
+    let entries = fs::read_dir(palace.join("snap")).unwrap().map(|entry| entry.unwrap().path());
+    let open = |path: PathBuf| {
+        let id = parse_snapshot(path.file_name()?.to_str()?)?;
+        Some(Snapshot::open(Source::Path(&path), id).unwrap())
+    };
+    let newest =
+        entries.filter_map(open).max_by_key(|snapshot| snapshot.meta().created_ms).unwrap();
+    let (mut sum, mut after) = (0, None);
+    loop {
+        let rows = newest.rows_after(after.as_ref().map(Key::as_str), 256).unwrap();
+        let Some(last) = rows.last() else { return sum };
+        after = Some(last.key.clone());
+        for row in rows {
+            let mut document = Automerge::new();
+            document.load_incremental(&row.document).unwrap();
+            let changes = document.get_changes(&[]);
+            sum += changes.iter().map(|change| change.raw_bytes().len() as u64).sum::<u64>();
+            sum += row.waiting.iter().map(|change| change.len() as u64).sum::<u64>();
         }
     }
-    sum
+}
+
+/// How much there was on disk, and how many writes were acknowledged.
+#[derive(Clone, Copy, Debug)]
+struct Used {
+    bytes: u64,
+    writes: u64,
+}
+
+impl Used {
+    fn by(palace: &Path, acks: &Path) -> Self {
+        Used { bytes: disk_use(palace), writes: acks::read(acks).len() as u64 }
+    }
+
+    /// How many times the bytes of the changes until then, if all writes have as many; `writes` have `change_bytes`.
+    fn times(self, change_bytes: u64, writes: u64) -> f64 {
+        self.bytes as f64 * writes as f64 / (self.writes as f64 * change_bytes as f64)
+    }
 }
 
 struct Soak {
@@ -82,6 +112,7 @@ struct Soak {
     died: u64,
     left: u64,
     samples: Vec<Held>,
+    used: Vec<Used>,
     context: String,
 }
 
@@ -116,6 +147,7 @@ impl Soak {
             std::thread::sleep(every);
             self.replace_one();
             self.samples.push(Held::by(&self.processes[0]));
+            self.used.push(Used::by(&self.job.palace, &self.job.acks));
         }
     }
 
@@ -184,40 +216,47 @@ fn instances_that_come_go_and_die_agree_and_leak_nothing() {
         died: 0,
         left: 0,
         samples: Vec::new(),
+        used: Vec::new(),
         context: format!("soak, CRDT_PALACE_SEED={seed}"),
     };
     soak.run(instances, time);
     soak.agree();
-    let (used, written) = (disk_use(&palace), change_bytes(&palace));
+    let used = Used::by(&palace, &acks);
     let trash = disk_use(&palace.join("trash"));
     let rest = soak.rest();
-    let (context, first, last) =
-        (&soak.context, soak.samples[0], soak.samples[soak.samples.len() - 1]);
+    let snapshots = fs::read_dir(palace.join("snap")).unwrap().count();
+    let context = &soak.context;
+    soak.processes[0].finish(context);
+    let job =
+        Job { palace: palace.clone(), acks: acks.clone(), uncertain: soak.died, ..Job::default() };
+    check(job, &soak.ledger, context);
+    let written = change_bytes(&palace);
+    // Before, there is hardly anything but the segments that everybody has begun.
+    let settled = soak.used.len() / 5..;
+    let times = |until: &Used| until.times(written, used.writes);
+    let (first, last) = (soak.samples[0], soak.samples[soak.samples.len() - 1]);
     let most = |of: fn(&Held) -> u64| soak.samples.iter().map(of).max().unwrap();
+    let at_most = soak.used[settled].iter().map(times).fold(0.0, f64::max);
     tell(&format!(
         "soak: {instances} instances for {} s, {} came, {} died, {} left; {} acknowledged writes of {} kB; \
-         disk {} kB, of which trash {} kB; the one that stayed: {first:?} at first, {last:?} at last, {rest:?} \
-         at rest; at most {} descriptors, {} threads, {} kB",
+         disk {} kB, of which trash {} kB; at most {at_most:.1} times what was written until then; the one that \
+         stayed: {first:?} at first, {last:?} at last, {rest:?} at rest; at most {} descriptors, {} threads, {} kB",
         time.as_secs(),
         soak.started,
         soak.died,
         soak.left,
-        super::acks::read(&acks).len(),
+        used.writes,
         written / 1024,
-        used / 1024,
+        used.bytes / 1024,
         trash / 1024,
         most(|held| held.descriptors as u64),
         most(|held| held.threads),
         most(|held| held.private_kb),
     ));
-    let snapshots = fs::read_dir(palace.join("snap")).unwrap().count();
     // Its standard streams, its own segment, the snapshots, news of names, and what the test harness has.
     assert!(rest.descriptors <= 24 + 2 * snapshots, "{context}: {rest:?}, {snapshots} snapshots");
     assert!(rest.threads <= 6, "{context}: {rest:?}");
     assert_bounded(&soak.samples, context);
-    soak.processes[0].finish(context);
-    let uncertain = soak.died;
-    let job = Job { palace, acks: acks.clone(), uncertain, ..Job::default() };
-    check(job, &soak.ledger, context);
-    assert!(used <= TIMES * written, "{context}: {used} bytes on disk for {written} of changes");
+    assert!(used.bytes <= TIMES * written, "{context}: {used:?} for {written} bytes of changes");
+    assert!(at_most <= TIMES as f64, "{context}: {at_most:.1} times what was written until then");
 }

@@ -7,7 +7,7 @@ use crate::format::filename::{QUARANTINE, TMP};
 use crate::palace::status::{SegmentStatus, Status};
 use crate::palace::{Error, Palace};
 use crate::store::StoreError;
-use crate::store::retire::left_behind;
+use crate::store::purge::left_behind;
 
 /// How far the newest file may be ahead of this machine's clock, in milliseconds: a minute.
 const AHEAD_MS: i64 = 60_000;

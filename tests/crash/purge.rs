@@ -1,0 +1,177 @@
+//! What goes from `trash/`, and when: after a day, or earlier to make room, if two snapshots hold it.
+
+use crate::files::{ALL, at, bytes, names};
+use crate::ledger::object;
+use crdt_palace::format::filename::{parse_segment, parse_snapshot, parse_trash};
+use crdt_palace::format::id::{PalaceId, SegmentId, SnapshotId};
+use crdt_palace::fs::Fs;
+use crdt_palace::fs::sim::SimDisk;
+use crdt_palace::palace::Palace;
+use crdt_palace::snapshot::{Meta, Snapshot, Source};
+use crdt_palace::store::purge::{TRASH_BYTES, purge};
+use crdt_palace::store::root::Root;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+const MINUTE_MS: i64 = 60_000;
+/// A document is so long that a few snapshots have more bytes than may be in `trash/` of a small palace.
+const TEXT_BYTES: usize = 300 << 10;
+const ROUNDS: u64 = 8;
+
+/// By the names that they had, with their lengths.
+fn trash(disk: &SimDisk) -> BTreeMap<String, u64> {
+    let former = |name: String| {
+        let length = bytes(disk, &Path::new("/p/trash").join(&name)).len() as u64;
+        (parse_trash(&name).unwrap().1.to_owned(), length)
+    };
+    names(disk, "/p/trash").into_iter().map(former).collect()
+}
+
+fn snap(disk: &SimDisk) -> Vec<(PathBuf, Meta)> {
+    let paths = names(disk, "/p/snap").into_iter().map(|name| Path::new("/p/snap").join(name));
+    let meta = |path: PathBuf| {
+        let id = parse_snapshot(path.file_name()?.to_str()?)?;
+        let snapshot = Snapshot::open(Source::Bytes(bytes(disk, &path)), id).unwrap();
+        Some((path, snapshot.meta().clone()))
+    };
+    paths.filter_map(meta).collect()
+}
+
+/// The only one that is live.
+fn live(disk: &SimDisk) -> Meta {
+    snap(disk).into_iter().max_by_key(|(_, meta)| meta.created_ms).unwrap().1
+}
+
+/// What a snapshot was made from, if the one before it was this one.
+fn sources(live: &Meta, before: Option<&Meta>) -> BTreeSet<String> {
+    let segments = live.covers.iter().map(|id| format!("{id}.seg"));
+    segments.chain(before.map(|meta| format!("{}.snap", meta.snapshot))).collect()
+}
+
+/// One more document, and everything in one snapshot; the one before it stands beside it for a minute.
+fn round(disk: &SimDisk, palace: &Palace, n: u64) {
+    disk.advance(MINUTE_MS);
+    let text = object(json!({"text": n.to_string().repeat(TEXT_BYTES)}));
+    palace.put(&format!("{n}"), &text).unwrap();
+    palace.compact(ALL).unwrap();
+}
+
+fn written_all_day(disk: &SimDisk) -> Palace {
+    let palace = at(disk, "/p");
+    (0..ROUNDS).for_each(|n| round(disk, &palace, n));
+    palace
+}
+
+/// And what the live snapshot was made from is there, however large it is.
+#[test]
+fn what_was_superseded_has_no_more_bytes_than_were_ever_appended() {
+    let disk = SimDisk::new(1);
+    let palace = at(&disk, "/p");
+    let mut before: Option<Meta> = None;
+    let (mut last, mut gone) = (BTreeSet::new(), 0);
+    for n in 0..ROUNDS {
+        round(&disk, &palace, n);
+        let live = live(&disk);
+        let sources = sources(&live, before.as_ref());
+        let waiting: BTreeMap<_, _> = snap(&disk)
+            .into_iter()
+            .filter(|(_, meta)| meta.snapshot != live.snapshot)
+            .map(|(path, meta)| (format!("{}.snap", meta.snapshot), bytes(&disk, &path).len()))
+            .collect();
+        let trash = trash(&disk);
+        let there = |name: &String| waiting.contains_key(name) || trash.contains_key(name);
+        assert!(sources.iter().all(there), "{n}: {sources:?}, {waiting:?}, {trash:?}");
+        let room = live.appended.saturating_sub(waiting.values().sum::<usize>() as u64);
+        let spare = trash.keys().filter(|name| !sources.contains(*name)).count();
+        let within = trash.values().sum::<u64>() <= room.max(TRASH_BYTES);
+        assert!(within || spare == 0, "{n}: too many are in trash: {trash:?}");
+        gone = 2 * (n + 1) - 1 - (waiting.len() + trash.len()) as u64;
+        (before, last) = (Some(live), sources);
+    }
+    assert!(gone > ROUNDS / 2, "only {gone} of them went");
+    // The last that was superseded is retired, and larger than what may be there.
+    disk.advance(MINUTE_MS);
+    palace.compact(ALL).unwrap();
+    assert_eq!(trash(&disk).into_keys().collect::<BTreeSet<_>>(), last);
+    assert!(trash(&disk).values().sum::<u64>() > TRASH_BYTES);
+}
+
+/// If the snapshot between is gone, or cannot be read, nobody knows what the live one holds of what it was made from.
+#[test]
+fn what_one_snapshot_holds_at_most_stays_for_its_day() {
+    for damaged in [false, true] {
+        let disk = SimDisk::new(1);
+        let palace = written_all_day(&disk);
+        let (superseded, _) =
+            snap(&disk).into_iter().min_by_key(|(_, meta)| meta.created_ms).unwrap();
+        let before = trash(&disk);
+        let content = bytes(&disk, &superseded);
+        disk.process().remove(&superseded).unwrap();
+        if damaged {
+            let name = superseded.file_name().unwrap().to_str().unwrap();
+            let retired = format!("/p/trash/{:013}-{name}", disk.process().now_ms());
+            let file = disk.process().create(Path::new(&retired)).unwrap();
+            file.write_at(&content[..content.len() / 2], 0).unwrap();
+        }
+        disk.advance(MINUTE_MS);
+        assert_eq!(palace.compact(ALL).unwrap().cleared, 0, "damaged: {damaged}");
+        assert!(before.keys().all(|name| trash(&disk).contains_key(name)), "damaged: {damaged}");
+    }
+}
+
+/// Whoever removed them by mistake has a day to notice.
+#[test]
+fn nothing_goes_before_its_day_when_the_snapshots_are_gone() {
+    let disk = SimDisk::new(1);
+    drop(written_all_day(&disk));
+    let before = trash(&disk);
+    assert!(before.keys().any(|name| parse_segment(name).is_some()));
+    snap(&disk).iter().for_each(|(path, _)| disk.process().remove(path).unwrap());
+    let palace = at(&disk, "/p");
+    round(&disk, &palace, ROUNDS);
+    round(&disk, &palace, ROUNDS + 1);
+    let after = trash(&disk);
+    assert!(before.keys().all(|name| after.contains_key(name)), "{before:?}, {after:?}");
+}
+
+/// To the byte: what was appended, without the superseded snapshot that waits in `snap/`. The oldest go.
+#[test]
+fn the_oldest_make_room() {
+    const SEGMENT: u64 = TRASH_BYTES / 2;
+    let segments: Vec<_> = (0..8).map(|n| SegmentId([n; 16])).collect();
+    for (appended, stay) in
+        [(7 * SEGMENT, 4), (7 * SEGMENT - 1, 3), (5 * SEGMENT, 2), (4 * SEGMENT, 2), (0, 2)]
+    {
+        let disk = SimDisk::new(1);
+        at(&disk, "/p").put("k", &object(json!({"n": 1}))).unwrap();
+        let file = |name: &str, length: u64| {
+            let file = disk.process().create(&Path::new("/p").join(name)).unwrap();
+            file.write_at(&vec![0; length as usize], 0).unwrap();
+        };
+        let meta = |n: u8, supersedes: &[SnapshotId], covers: &[SegmentId]| Meta {
+            snapshot: SnapshotId([n; 16]),
+            palace: PalaceId([0; 16]),
+            created_ms: 0,
+            covers: covers.to_vec(),
+            supersedes: supersedes.to_vec(),
+            beside: Vec::new(),
+            appended,
+            documents: 0,
+            commits: 0,
+        };
+        let waiting = meta(1, &[], &segments);
+        let live = meta(2, &[waiting.snapshot], &[]);
+        file(&format!("snap/{}.snap", waiting.snapshot), 3 * SEGMENT);
+        for id in &segments {
+            let now_ms = disk.process().now_ms();
+            file(&format!("trash/{now_ms:013}-{id}.seg"), SEGMENT);
+        }
+        let root = Root::open(Arc::new(disk.process()), Path::new("/p"), false).unwrap();
+        assert_eq!(purge(&root, &[&waiting, &live]).unwrap(), segments.len() - stay, "{appended}");
+        let left: BTreeSet<_> = trash(&disk).into_keys().collect();
+        let newest = segments[segments.len() - stay..].iter().map(|id| format!("{id}.seg"));
+        assert_eq!(left, newest.collect(), "{appended}");
+    }
+}
