@@ -10,7 +10,7 @@ use super::state::State;
 use super::tail::entries;
 use super::write::{Condition, Outcome, Receipt, WriteOptions};
 use super::{Error, Palace, Result};
-use crate::format::hash::{Etag, Heads};
+use crate::format::hash::{ChangeHash, Etag, Heads};
 use crate::format::id::InstanceId;
 use crate::format::key::Key;
 use crate::format::record::Entry;
@@ -191,6 +191,8 @@ struct Drafted {
     doc: Option<Doc>,
     outcome: Outcome,
     made: Vec<Entry<Bytes>>,
+    /// The last of the changes, if it is by the author of all of this process.
+    last: Option<ChangeHash>,
 }
 
 impl Palace {
@@ -235,9 +237,11 @@ impl Palace {
             condition.as_ref().or(options.if_match.as_ref()),
         )?;
         let base = resolve_base(doc.as_ref(), &key, options.base.as_ref())?;
+        let name = || Ok(self.shared.root.random()?);
         // Queued changes of this very actor may be among those that wait, and would collide.
         let waits = doc.as_ref().is_some_and(|doc| doc.waiting().next().is_some());
-        let actor = if waits { self.shared.root.random()? } else { instance.0 };
+        let actor =
+            if waits { name()? } else { state.actor(instance, &key, doc.as_ref(), name)? };
         let by = options.by.as_deref().unwrap_or(&self.shared.program);
         let stamp = Stamp { actor, time_ms: self.shared.root.fs().now_ms(), by };
         let mut draft = Draft::new(doc, stamp, base);
@@ -245,13 +249,14 @@ impl Palace {
         let Written { doc, heads, changes } = draft.finish();
         let changed = !changes.is_empty();
         let entry = |change| Entry { key: key.clone(), change };
+        let last = changes.last().map(|change| change.hash).filter(|_| !waits);
         let (mut made, mut settled) = (Vec::new(), Vec::new());
         for change in changes {
             made.push(entry(Bytes::from(change.bytes)));
             settled.extend(change.settled);
         }
         let outcome = Outcome { key: key.clone(), etag: heads.etag(), changed, settled };
-        Ok(Drafted { key, doc, outcome, made })
+        Ok(Drafted { key, doc, outcome, made, last })
     }
 
     fn enqueue_all(
@@ -261,15 +266,17 @@ impl Palace {
         drafted: Vec<Drafted>,
         carried: Vec<Bytes>,
     ) -> Result<Vec<Outcome>> {
-        let (mut made, mut outcomes, mut docs) = (vec![], vec![], vec![]);
+        let (mut made, mut outcomes, mut docs, mut last) = (vec![], vec![], vec![], vec![]);
         for drafted in drafted {
             made.extend(drafted.made);
+            last.extend(drafted.last.map(|change| (drafted.key.clone(), change)));
             outcomes.push(drafted.outcome);
             docs.extend(drafted.doc.map(|doc| (drafted.key, doc)));
         }
         for body in records(state.unwritten(&carried), made)? {
             self.enqueue(state, instance, body)?;
         }
+        last.iter().for_each(|(key, change)| state.made(key, *change));
         for (key, doc) in docs {
             state.keep(key, doc);
         }

@@ -14,9 +14,11 @@ use crate::segment::reader::{Commit, Reader};
 use crate::snapshot::{Meta, Snapshot};
 use crate::store::follow::open_snapshot;
 use crate::store::root::Root;
+use crate::store::seal::is_from;
 use crate::store::{StoreError, retire};
 use std::collections::HashSet;
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// A superseded snapshot stays this long after its successor appeared, in milliseconds: a listing of
@@ -113,9 +115,7 @@ impl Inputs {
                 }
                 // What cannot be read just now may be good, and is no input of a later snapshot either.
                 Err(StoreError::Snapshot(error)) if error.is_of_the_file() => {
-                    let reason = error.to_string();
-                    retire::quarantine(root, &path, &name, &reason)?;
-                    skipped.push(Skipped { path, reason });
+                    skipped.push(set_aside(root, path, &name, error.to_string()));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -141,9 +141,7 @@ impl Inputs {
         }
         for id in &culprits {
             let (name, reason) = (filename::snapshot(*id), super::chain(&error));
-            let path = root.file(SNAP, &name);
-            retire::quarantine(root, &path, &name, &reason)?;
-            skipped.push(Skipped { path, reason });
+            skipped.push(set_aside(root, root.file(SNAP, &name), &name, reason));
         }
         self.live.retain(|snapshot| !culprits.contains(&snapshot.id()));
         self.snapshots.retain(|snapshot| !culprits.contains(&snapshot.id()));
@@ -231,6 +229,18 @@ fn oldest_first(root: &Root) -> Result<Vec<(String, SegmentId)>> {
     Ok(found.into_iter().map(|(_, name, id)| (name, id)).collect())
 }
 
+/// A damaged input stays where it is, and a copy of it goes to `quarantine/`, for a person to look at. That the disk has
+/// no room for the copy must not keep the others from being folded.
+fn set_aside(root: &Root, path: PathBuf, name: &str, reason: String) -> Skipped {
+    match retire::quarantine(root, &path, name, &reason) {
+        Ok(()) => Skipped { path, reason },
+        Err(error) => {
+            let why = super::chain(&error);
+            Skipped { path, reason: format!("{reason}; it has no copy in quarantine/: {why}") }
+        }
+    }
+}
+
 fn is_gone(root: &Root, path: &std::path::Path) -> Result<bool> {
     match root.fs().stat(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
@@ -269,8 +279,7 @@ fn read_segment(
     let commits = reader.settle()?;
     if let Some(region) = reader.damage().next() {
         let reason = format!("bytes {:?}: {}", region.bytes, region.reason);
-        retire::quarantine(root, &path, &name, &reason)?;
-        skipped.push(Skipped { path, reason });
+        skipped.push(set_aside(root, path, &name, reason));
         return Ok(None);
     }
     let Some(header) = reader.header().cloned() else {
@@ -280,7 +289,7 @@ fn read_segment(
     };
     let reason = if header.palace != palace {
         format!("it belongs to palace {}", header.palace)
-    } else if !adopt && !reader.whole() && header.machine != root.fs().host().machine {
+    } else if !adopt && !reader.whole() && !is_from(Some(&header), root.fs().host()) {
         "another machine wrote it and its end is missing: if it is not being copied, say --adopt"
             .to_owned()
     } else {

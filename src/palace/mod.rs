@@ -19,6 +19,7 @@ pub mod verify;
 pub mod watch;
 
 mod apart;
+mod author;
 mod automatic;
 mod carry;
 mod commit;

@@ -4,7 +4,7 @@
 //! raw among those that wait. That is asked of a document that was loaded from the very bytes of the row.
 
 use super::search::text_of;
-use super::state::{doc_of_rows, parse_view};
+use super::state::{doc_of_rows, load_row, parse_view};
 use super::{Error, Result};
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::key::Key;
@@ -77,18 +77,33 @@ fn merge_all(key: &Key, found: &[Row], new: &[Incoming]) -> Result<Merged> {
     let before = found.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
     let given: Vec<&[u8]> = new.iter().map(|change| &change.bytes[..]).chain(before).collect();
     let doc = doc_of_rows(found, key)?;
-    if let Some((doc, saved)) = doc.apply_and_save(given.iter().copied()) {
+    let merged = found.iter().all(|row| doc.contains_all(&row.heads));
+    if merged && let Some((doc, saved)) = doc.apply_and_save(given.iter().copied()) {
         return Ok(Merged { doc, saved, refused: Vec::new() });
     }
     // Slower, but it tells what is refused.
     let mut doc = doc_of_rows(found, key)?;
-    let refused = match doc.apply(given.iter().copied()).rejected.is_empty() {
+    let own = changes_beyond(&doc, found, key)?;
+    let all: Vec<&[u8]> = own.iter().map(Vec::as_slice).chain(given).collect();
+    let refused = match doc.apply(all.iter().copied()).rejected.is_empty() {
         true => Vec::new(),
-        false => refused(&doc, given),
+        false => refused(&doc, all),
     };
     let lost = || Error::Unverified { what: format!("what was saved of {key}") };
     let (doc, saved) = doc.apply_and_save([]).ok_or_else(lost)?;
     Ok(Merged { doc, saved, refused })
+}
+
+/// The changes of rows that cannot be merged into one document.
+fn changes_beyond(doc: &Doc, found: &[Row], key: &Key) -> Result<Vec<Vec<u8>>> {
+    let mut beyond = Vec::new();
+    for row in found.iter().filter(|row| !doc.contains_all(&row.heads)) {
+        let changes = load_row(row, key)?.changes();
+        let changes = changes.map_err(|source| Error::Document { key: key.clone(), source })?;
+        let changes = changes.into_iter().filter(|(hash, _)| !doc.contains(hash));
+        beyond.extend(changes.map(|(_, bytes)| bytes));
+    }
+    Ok(beyond)
 }
 
 fn refused(doc: &Doc, given: Vec<&[u8]>) -> Vec<Vec<u8>> {
@@ -143,7 +158,8 @@ impl Wanted {
         let kept = row.waiting.iter().filter_map(|change| merge::hash_of(change).ok());
         let kept: HashSet<ChangeHash> = kept.collect();
         let held = |hash: &&ChangeHash| doc.contains(hash) || kept.contains(*hash);
-        let version = self.heads.iter().find(|heads| !doc.contains_all(heads));
+        let version =
+            self.heads.iter().find(|heads| !heads.hashes().iter().all(|hash| held(&hash)));
         let change = self.changes.iter().find(|hash| !held(hash));
         let bytes = self.nameless.iter().find(|bytes| !row.waiting.iter().any(|w| w == *bytes));
         let version = version.map(|heads| format!("version {}", heads.etag()));
@@ -182,6 +198,28 @@ mod tests {
         assert_eq!(again.waiting, row.waiting);
         let doc = Doc::load(&again.document).unwrap();
         assert_eq!((doc.history().len(), again.absorbed), (2, vec![row.heads]));
+    }
+
+    /// Two changes of one actor with one number, from a program that was copied while it ran, say: Automerge takes one.
+    /// Compaction must not stop at it for good.
+    #[test]
+    fn rows_that_cannot_be_merged_are_kept() {
+        let key = Key::new("k").unwrap();
+        let one_of = |n: u64| {
+            let stamp = Stamp { actor: [1; 16], time_ms: 1, by: "" };
+            let value = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
+            Doc::new().put(&stamp, None, &value).unwrap().unwrap().bytes
+        };
+        let (one, two, three) = (one_of(1), one_of(2), change(3));
+        let rows = vec![row_of(&[&one]), row_of(&[&two])];
+        let merged = make_row(key.clone(), rows.clone(), &[]).unwrap().0;
+        assert_eq!(
+            (merged.heads.clone(), &merged.waiting),
+            (rows[1].heads.clone(), &vec![one.clone()])
+        );
+        let again = make_row(key, vec![merged], &[incoming(&three)]).unwrap().0;
+        assert_eq!(again.waiting, [one]);
+        assert_eq!(Doc::load(&again.document).unwrap().history().len(), 2);
     }
 
     #[test]

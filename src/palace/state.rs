@@ -5,6 +5,7 @@
 //! time, and is, whenever the set of snapshots changes.
 
 use super::apart;
+use super::author::Author;
 use super::document::Document;
 use super::tail::Tail;
 use super::{Error, Result};
@@ -50,8 +51,8 @@ pub struct State {
     apart: Option<BTreeSet<Key>>,
     cache: HashMap<Key, Loaded>,
     uses: u64,
-    /// The instance that the own commits in the tail belong to.
-    writing_as: Option<InstanceId>,
+    /// Of the instance that the own commits in the tail belong to.
+    author: Option<Author>,
     own: Arc<OwnSegments>,
 }
 
@@ -68,7 +69,7 @@ impl State {
             apart: None,
             cache: HashMap::new(),
             uses: 0,
-            writing_as: None,
+            author: None,
             own,
         }
     }
@@ -107,8 +108,32 @@ impl State {
     pub fn instance(&mut self, log: &Log) -> Result<InstanceId> {
         self.forget_unwritten(log);
         let instance = log.instance()?;
-        self.writing_as = Some(instance);
+        self.author.get_or_insert_with(|| Author::new(instance));
         Ok(instance)
+    }
+
+    /// The actor of a change of this document, shown as `doc`. One that is new is called as `name` says.
+    pub fn actor(
+        &mut self,
+        instance: InstanceId,
+        key: &Key,
+        doc: Option<&Doc>,
+        name: impl FnOnce() -> Result<[u8; 16]>,
+    ) -> Result<[u8; 16]> {
+        let author = self.author.get_or_insert_with(|| Author::new(instance));
+        if let Some(actor) = author.of(key, doc) {
+            return Ok(actor);
+        }
+        let actor = name()?;
+        author.renew(actor);
+        Ok(actor)
+    }
+
+    /// Notes the last change that this process has made of a document and given its place in the log.
+    pub fn made(&mut self, key: &Key, change: ChangeHash) {
+        if let Some(author) = &mut self.author {
+            author.made(key, change);
+        }
     }
 
     /// Gives a commit its place in the log and in the tail. Loaded documents need not have its changes.
@@ -121,7 +146,9 @@ impl State {
 
     /// If the instance was given up, forgets what it did not write.
     pub fn forget_unwritten(&mut self, log: &Log) {
-        if let Some(before) = self.writing_as.take_if(|id| log.instance_if_any() != Some(*id)) {
+        let given_up = |author: &mut Author| log.instance_if_any() != Some(author.instance());
+        if let Some(author) = self.author.take_if(given_up) {
+            let before = author.instance();
             self.tail.drop_unwritten(before, log.written(before));
             self.cache.clear();
         }
@@ -293,7 +320,8 @@ pub fn doc_of_rows(rows: &[Row], key: &Key) -> Result<Doc> {
     Ok(doc.unwrap_or_default())
 }
 
-fn load_row(row: &Row, key: &Key) -> Result<Doc> {
+/// The document that a row holds, alone.
+pub fn load_row(row: &Row, key: &Key) -> Result<Doc> {
     let loaded = Doc::load(&row.document).and_then(|doc| match doc.heads() == row.heads {
         true => Ok(doc),
         false => Err(MergeError::NotADocument { why: "it is of another version".to_owned() }),

@@ -9,6 +9,7 @@ use super::StoreError;
 use super::listings::Listings;
 use super::own::OwnSegments;
 use super::root::Root;
+use super::seal::is_from;
 use super::unreadable::Unreadable;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
@@ -65,7 +66,10 @@ impl Followed {
         let commits = self.reader.read_new()?;
         news.add(&self.reader, commits);
         let reader = &mut self.reader;
-        if self.sealed && !reader.settled() && (reader.whole() || is_from_here(reader, root)) {
+        if self.sealed
+            && !reader.settled()
+            && (reader.whole() || is_from(reader.header(), root.fs().host()))
+        {
             let commits = reader.settle()?;
             news.add(reader, commits);
         }
@@ -194,7 +198,9 @@ impl Follower {
         let Some(Followed { reader, .. }) = self.segments.get(&(id, sealed)) else {
             return Ok(false);
         };
-        Ok(reader.whole() || is_from_here(reader, &self.root) || reader.has_name(self.root.fs())?)
+        Ok(reader.whole()
+            || is_from(reader.header(), self.root.fs().host())
+            || reader.has_name(self.root.fs())?)
     }
 
     /// Opens a segment, unless it moved on in the meantime: then it will be found where it moved to. One
@@ -291,11 +297,12 @@ impl Follower {
     }
 
     /// A segment in neither directory was retired, so a snapshot in the listing that came after holds
-    /// all of it; unless some snapshot cannot be read, and then what is known of it is kept.
+    /// all of it; unless some snapshot cannot be read, and then what is known of it is kept. It may be put back.
     fn note_gone(&mut self, own: &[SegmentId], present: &HashSet<SegmentId>, news: &mut News) {
         let known = self.segments.keys().map(|(id, _)| id).chain(own);
         let gone: Vec<_> = known.filter(|id| !present.contains(id)).copied().collect();
         self.segments.retain(|(id, _), _| present.contains(id));
+        self.gone.retain(|id| !present.contains(id));
         self.gone.extend(gone);
         if self.unreadable.is_empty() {
             news.folded.extend(self.gone.drain());
@@ -397,12 +404,6 @@ impl Follower {
         let theirs = reader.header()?.palace;
         (Some(theirs) != self.root.palace()).then_some(theirs)
     }
-}
-
-/// Whether a process of this machine wrote it. What another machine wrote, and whose end is missing, may be a copy
-/// under way.
-fn is_from_here(reader: &Reader, root: &Root) -> bool {
-    reader.header().is_some_and(|header| header.machine == root.fs().host().machine)
 }
 
 /// Opens a snapshot: SQLite reads the file itself where it can, and gets its bytes where not.

@@ -70,16 +70,24 @@ impl OwnSegments {
         sealed.fold((0, 0), |(n, sum), bytes| (n + 1, sum + bytes))
     }
 
-    /// Notes that these commits count: the segment had its name after they were written to it.
+    /// Notes that these commits count: the segment had its name after they were written to it. Where they were written
+    /// before they count no more: what is in there is not known to be read.
     pub fn wrote(&self, segment: SegmentId, sequences: RangeInclusive<u64>) {
-        self.change(segment, |own| {
-            own.sequences = Some(match &own.sequences {
-                Some(so_far) => {
-                    *so_far.start().min(sequences.start())..=*so_far.end().max(sequences.end())
+        let mut own = self.lock();
+        let written = own.iter().find(|own| own.segment == segment);
+        let Some(instance) = written.map(|own| own.instance) else { return };
+        for own in own.iter_mut().filter(|own| own.instance == instance) {
+            let before = own.sequences.take();
+            own.sequences = match before {
+                Some(before) if own.segment == segment => {
+                    let (start, end) =
+                        (before.start().min(sequences.start()), before.end().max(sequences.end()));
+                    Some(*start..=*end)
                 }
-                None => sequences,
-            });
-        });
+                None if own.segment == segment => Some(sequences.clone()),
+                before => before.and_then(|before| beginning(before, *sequences.start())),
+            };
+        }
     }
 
     /// Gives a segment up: a write to it failed, so what is in it is to be read like another's.
@@ -127,6 +135,12 @@ impl OwnSegments {
     }
 }
 
+/// What of these numbers is less than that one.
+fn beginning(numbers: RangeInclusive<u64>, end: u64) -> Option<RangeInclusive<u64>> {
+    let last = end.checked_sub(1)?.min(*numbers.end());
+    (*numbers.start() <= last).then(|| *numbers.start()..=last)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -163,6 +177,22 @@ mod tests {
         assert_eq!(*sequences, Some(2..=7));
         assert!(!own.contains(A) && own.contains(B) && own.sealed() == (1, 5));
         assert_eq!(own.given_up(), 0);
+    }
+
+    /// The segment that they were in first may be folded without them: its pages were lost.
+    #[test]
+    fn what_is_written_again_counts_where_it_was_written_last() {
+        let own = three();
+        let other = SegmentId([5; 16]);
+        own.add(other, InstanceId([9; 16]));
+        own.wrote(A, 1..=5);
+        own.wrote(other, 1..=9);
+        own.wrote(B, 4..=6);
+        own.wrote(B, 7..=7);
+        own.wrote(C, 4..=8);
+        let folded = own.take_folded(&HashSet::from([A, B, C, other]));
+        let numbers: Vec<_> = folded.iter().map(|own| own.sequences.clone()).collect();
+        assert_eq!(numbers, [Some(1..=3), None, Some(4..=8), Some(1..=9)]);
     }
 
     #[test]

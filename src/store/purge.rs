@@ -1,8 +1,8 @@
 //! Taking away for good what compactions and crashes left behind.
 //!
-//! Invariant: a superseded file is there for a day after it was retired, or else two snapshots hold all that it held:
-//! one that is live, and one that this was made from. It goes earlier only to make room: what is superseded is to have
-//! no more bytes than were ever appended.
+//! Invariant: a superseded file is there for a day after it was retired, or else a live snapshot holds all that it held.
+//! It goes earlier only to make room: what is superseded is to have no more than one and a half times the bytes that
+//! were ever appended. What live snapshots were made from goes last.
 
 use super::StoreError;
 use super::follow::open_snapshot;
@@ -78,17 +78,22 @@ fn outdated(root: &Root, standing: &[&Meta], now_ms: i64) -> Result<Vec<String>,
     if young.iter().map(|file| file.bytes).sum::<u64>() <= room {
         return Ok(outdated);
     }
-    let twice = HeldTwice::by(&live, superseded.into_iter().cloned().chain(metas(root, &young)));
-    let (spare, needed): (Vec<_>, Vec<_>) =
-        young.into_iter().partition(|file| twice.contains(&file.before));
+    let held = Held::by(&live, superseded.into_iter().cloned().chain(metas(root, &young)));
+    let (held_files, needed): (Vec<_>, Vec<_>) =
+        young.into_iter().partition(|file| held.contains(&file.before));
     room = needed.iter().fold(room, |room, file| room.saturating_sub(file.bytes));
-    // One that goes takes all older ones along: it may be one of the two that hold them.
-    let goes = spare.into_iter().skip_while(|file| {
+    let (sources, others): (Vec<_>, Vec<_>) =
+        held_files.into_iter().partition(|file| held.is_source(&file.before));
+    let mut fits = |file: &Retired| {
         let left = room.checked_sub(file.bytes);
         room = left.unwrap_or(room);
         left.is_some()
-    });
-    outdated.extend(goes.map(|file| file.name));
+    };
+    let goes: Vec<_> = sources.into_iter().filter(|file| !fits(file)).collect();
+    // Newest first, and one that goes takes all older ones along: those are known to be held because of it.
+    let all_stay = goes.is_empty();
+    let others = others.into_iter().skip_while(|file| all_stay && fits(file));
+    outdated.extend(goes.into_iter().chain(others).map(|file| file.name));
     Ok(outdated)
 }
 
@@ -98,10 +103,11 @@ fn by_rank<'a>(standing: &[&'a Meta]) -> (Vec<&'a Meta>, Vec<&'a Meta>) {
     standing.iter().partition(|meta| superseded.contains(&meta.snapshot))
 }
 
-/// How many bytes may be in `trash/`: as many as were ever appended, without those of the superseded snapshots that
-/// wait in `snap/` to be retired, but no less than [`TRASH_BYTES`].
+/// How many bytes may be in `trash/`: half as many again as were ever appended, without those of the superseded
+/// snapshots that wait in `snap/` to be retired, but no less than [`TRASH_BYTES`].
 fn room(root: &Root, superseded: &[&Meta], live: &[&Meta]) -> Result<u64, StoreError> {
-    let mut room = live.iter().fold(0, |sum: u64, meta| sum.saturating_add(meta.appended));
+    let appended = live.iter().fold(0, |sum: u64, meta| sum.saturating_add(meta.appended));
+    let mut room = appended.saturating_add(appended / 2);
     for meta in superseded {
         let path = root.file(SNAP, &filename::snapshot(meta.snapshot));
         room = room.saturating_sub(length(root, &path)?);
@@ -125,34 +131,57 @@ fn metas(root: &Root, retired: &[Retired]) -> Vec<Meta> {
     retired.iter().filter_map(open).collect()
 }
 
-/// What went into the snapshots that live ones were made from: two hold it.
+/// Files, by what they hold.
 #[derive(Default)]
-struct HeldTwice {
+struct Files {
     snapshots: HashSet<SnapshotId>,
     segments: HashSet<SegmentId>,
 }
 
-impl HeldTwice {
+impl Files {
+    fn add_sources(&mut self, of: &Meta) {
+        self.snapshots.extend(&of.supersedes);
+        self.segments.extend(&of.covers);
+    }
+
+    fn contain(&self, name: &str) -> bool {
+        filename::parse_snapshot(name).is_some_and(|id| self.snapshots.contains(&id))
+            || filename::segment_in(name).is_some_and(|id| self.segments.contains(&id))
+    }
+}
+
+/// All that live snapshots hold, as far as those that can still be read say what went into them.
+struct Held {
+    /// Into the live ones themselves.
+    sources: Files,
+    /// Into those, and so on.
+    others: Files,
+}
+
+impl Held {
     /// `former` are those that were live and can still be read.
     fn by(live: &[&Meta], former: impl Iterator<Item = Meta>) -> Self {
         let mut former: HashMap<_, _> = former.map(|meta| (meta.snapshot, meta)).collect();
-        let mut next: Vec<_> = live.iter().flat_map(|meta| meta.supersedes.clone()).collect();
-        let mut twice = HeldTwice::default();
+        let (mut sources, mut others) = (Files::default(), Files::default());
+        live.iter().for_each(|meta| sources.add_sources(meta));
+        let mut next: Vec<_> = sources.snapshots.iter().copied().collect();
         while let Some(id) = next.pop() {
             // Each once: somebody may have made two that say they replace each other.
             if let Some(meta) = former.remove(&id) {
-                twice.segments.extend(meta.covers);
-                twice.snapshots.extend(&meta.supersedes);
+                others.add_sources(&meta);
                 next.extend(meta.supersedes);
             }
         }
-        twice
+        Held { sources, others }
     }
 
-    /// Whether that is true of the file of this name.
     fn contains(&self, name: &str) -> bool {
-        filename::parse_snapshot(name).is_some_and(|id| self.snapshots.contains(&id))
-            || filename::segment_in(name).is_some_and(|id| self.segments.contains(&id))
+        self.sources.contain(name) || self.others.contain(name)
+    }
+
+    /// Whether a live one was made from it, and none of those between.
+    fn is_source(&self, name: &str) -> bool {
+        !self.others.contain(name)
     }
 }
 
@@ -221,10 +250,12 @@ mod tests {
         }
     }
 
-    fn held_twice(live: &Meta, former: &[Meta]) -> Vec<String> {
-        let twice = HeldTwice::by(&[live], former.iter().cloned());
+    /// Sources, and what went into those.
+    fn held(live: &Meta, former: &[Meta]) -> (BTreeSet<String>, BTreeSet<String>) {
+        let held = Held::by(&[live], former.iter().cloned());
         let files = |n| [filename::snapshot(id(n)), filename::segment(SegmentId([n; 16]))];
-        (0..10).flat_map(files).filter(|name| twice.contains(name)).collect()
+        let all = (0..10).flat_map(files).filter(|name| held.contains(name));
+        all.partition(|name| held.is_source(name))
     }
 
     fn names(snapshots: &[u8], segments: &[u8]) -> BTreeSet<String> {
@@ -233,21 +264,23 @@ mod tests {
     }
 
     #[test]
-    fn two_hold_what_went_into_the_sources_of_a_live_one() {
+    fn a_live_one_holds_what_went_into_it_as_far_as_anybody_can_tell() {
         let former = [meta(1, &[]), meta(2, &[1]), meta(3, &[2])];
-        let held = |former: &[Meta]| held_twice(&meta(4, &[3]), former).into_iter().collect();
-        let set: BTreeSet<_> = held(&former);
-        assert_eq!(set, names(&[1, 2], &[1, 2, 3]));
+        let live = meta(4, &[3]);
+        let sources = names(&[3], &[4]);
+        assert_eq!(held(&live, &former), (sources.clone(), names(&[1, 2], &[1, 2, 3])));
         // One of them cannot be read.
-        let set: BTreeSet<_> = held(&[former[0].clone(), former[2].clone()]);
-        assert_eq!(set, names(&[2], &[3]));
-        let set: BTreeSet<_> = held(&former[..2]);
-        assert_eq!(set, names(&[], &[]));
+        let without = [former[0].clone(), former[2].clone()];
+        assert_eq!(held(&live, &without), (sources.clone(), names(&[2], &[3])));
+        assert_eq!(held(&live, &former[..2]), (sources, names(&[], &[])));
+        // Two compactions in a minute: it names what was superseded already as well.
+        let live = meta(4, &[3, 2]);
+        assert_eq!(held(&live, &former), (names(&[3], &[4]), names(&[1, 2], &[1, 2, 3])));
     }
 
     #[test]
     fn it_comes_to_its_end_when_snapshots_say_that_they_replace_each_other() {
-        let held = held_twice(&meta(3, &[1, 2, 3]), &[meta(1, &[2, 1]), meta(2, &[1])]);
-        assert_eq!(held.into_iter().collect::<BTreeSet<_>>(), names(&[1, 2], &[1, 2]));
+        let (_, others) = held(&meta(3, &[1, 2, 3]), &[meta(1, &[2, 1]), meta(2, &[1])]);
+        assert_eq!(others, names(&[1, 2], &[1, 2]));
     }
 }

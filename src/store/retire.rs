@@ -87,11 +87,19 @@ pub fn quarantine(root: &Root, path: &Path, name: &str, report: &str) -> Result<
 
 fn place(root: &Root, path: &Path, content: &[u8]) -> Result<(), StoreError> {
     let tmp = root.tmp(&format!("{}.copy", SnapshotId(root.random()?)));
-    root.write_whole(&tmp, content)?;
-    match root.fs().rename_noreplace(&tmp, path) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => {
-            Ok(root.fs().remove(&tmp).at("remove", &tmp)?)
+    let placed = root.write_whole(&tmp, content).and_then(|()| {
+        match root.fs().rename_noreplace(&tmp, path) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                Ok(root.fs().remove(&tmp).at("remove", &tmp)?)
+            }
+            done => Ok(done.at("name", path)?),
         }
-        done => Ok(done.at("name", path)?),
+    });
+    // A full disk must not fill up further with every attempt.
+    if placed.is_err()
+        && let Err(error) = root.fs().remove(&tmp)
+    {
+        tracing::debug!(%error, path = %tmp.display(), "left behind");
     }
+    placed
 }

@@ -132,16 +132,54 @@ fn rename(root: &Root, from: &Path, to: &Path) -> Result<bool, StoreError> {
     }
 }
 
+/// Whether a process of this machine wrote the segment. What another machine wrote, and whose end is missing, may be a
+/// copy under way. Containers often have no machine id: then the kernel's boot has to be the same.
+#[must_use]
+pub fn is_from(header: Option<&Header>, host: Host) -> bool {
+    let same = |theirs: [u8; 16], ours: [u8; 16]| theirs == ours && ours != [0; 16];
+    header.is_some_and(|header| same(header.boot, host.boot) || same(header.machine, host.machine))
+}
+
 fn reason_to_leave(header: Option<&Header>, host: Host, trusted: bool) -> Option<Left> {
     let Some(header) = header else { return Some(Left::Headless) };
-    let known = |id: [u8; 16]| id != [0; 16];
-    let here = (header.boot == host.boot && known(host.boot))
-        || (header.machine == host.machine && known(host.machine));
-    if !here {
+    if !is_from(Some(header), host) {
         Some(Left::OtherMachine)
     } else if !trusted || !class::lock_trusted(header.fs_type) {
         Some(Left::LockUntrusted)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::id::{InstanceId, PalaceId};
+
+    #[test]
+    fn what_has_no_name_is_not_the_same_machine() {
+        let (here, elsewhere, unknown) = ([1; 16], [2; 16], [0; 16]);
+        let is_from = |machine, boot, host| {
+            let header = Header {
+                segment: SegmentId([3; 16]),
+                instance: InstanceId([3; 16]),
+                palace: PalaceId([3; 16]),
+                machine,
+                boot,
+                created_ms: 0,
+                fs_type: 0,
+                pid: 0,
+                program: String::new(),
+            };
+            is_from(Some(&header), host)
+        };
+        let host = Host { machine: here, boot: here };
+        assert!(is_from(here, elsewhere, host) && is_from(elsewhere, here, host));
+        assert!(!is_from(elsewhere, elsewhere, host) && !is_from(unknown, unknown, host));
+        // Two containers without a machine id, on one machine and on two.
+        let container = Host { machine: unknown, boot: here };
+        assert!(is_from(unknown, here, container) && !is_from(unknown, elsewhere, container));
+        assert!(!is_from(unknown, unknown, Host::default()));
+        assert!(!super::is_from(None, host), "a segment without a header is from nowhere");
     }
 }

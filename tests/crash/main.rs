@@ -30,6 +30,7 @@
 //! That a commit carries along changes of a segment sealed by others takes three processes inside one
 //! another's calls at two certain moments, which chance may never find; the model in tests/model shows it.
 
+mod absent;
 mod background;
 mod between;
 mod carried;

@@ -205,6 +205,29 @@ fn a_compaction_folds_the_rest_of_what_it_cannot_read_whole() {
     }
 }
 
+/// Each attempt would fill it further, and nothing would ever be taken away.
+#[test]
+fn a_disk_without_room_for_a_copy_of_what_is_damaged_keeps_nothing_else_from_being_folded() {
+    let disk = SimDisk::new(1);
+    drop(filled(&disk, "/p"));
+    let damaged = damage(&disk, "/p/sealed", 300);
+    let mut without_copy = 0;
+    for nth in 1..20 {
+        let fork = disk.fork();
+        fork.fail_nth(Call::Write, nth, Failure::NoSpace);
+        let Ok(report) = at(&fork, "/p").compact(ALL) else { continue };
+        let [skipped] = &report.skipped[..] else { panic!("call {nth}: {report:?}") };
+        assert_eq!((&skipped.path, report.segments), (&damaged, 1), "call {nth}");
+        if skipped.reason.contains("no copy in quarantine/") {
+            without_copy += 1;
+            assert!(skipped.reason.contains("space"), "{}", skipped.reason);
+            assert_eq!(names(&fork, "/p/tmp"), [""; 0], "call {nth}");
+        }
+    }
+    // Of the file, and of the report beside it.
+    assert_eq!(without_copy, 2);
+}
+
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 const HOUR_MS: i64 = 60 * 60 * 1_000;
 /// Each call takes a little of the simulated time.
