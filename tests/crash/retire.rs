@@ -11,7 +11,7 @@ use crdt_palace::palace::{Left, WriteOptions};
 use crdt_palace::store::purge::{TMP_MS, left_behind};
 use crdt_palace::store::retire::{quarantine, retire};
 use crdt_palace::store::root::Root;
-use crdt_palace::store::seal::seal_dead;
+use crdt_palace::store::seal::{disclaim, seal_dead};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -53,6 +53,23 @@ fn what_another_retired_already_is_retired() {
     for _ in 0..2 {
         retire(&root, "snap", "x").unwrap();
         assert_eq!((count(&disk, "snap"), count(&disk, "trash")), (0, 1));
+    }
+}
+
+#[test]
+fn a_segment_that_failed_is_moved_away_once() {
+    let (disk, root, _) = palace();
+    let writer = open(disk.process()).unwrap();
+    writer.put("k", &object(json!({"n": 2}))).unwrap();
+    let [name] = &disk.process().list(&inside("open")).unwrap()[..] else { panic!("one segment") };
+    let sealed = count(&disk, "sealed");
+    let path = inside("open").join(name);
+    disk.fail_nth(Call::Open, 1, Failure::Io);
+    assert!(disclaim(&root, &path).is_err());
+    assert_eq!((count(&disk, "open"), count(&disk, "sealed")), (1, sealed));
+    for _ in 0..2 {
+        disclaim(&root, &path).unwrap();
+        assert_eq!((count(&disk, "open"), count(&disk, "sealed")), (0, sealed + 1));
     }
 }
 
