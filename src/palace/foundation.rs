@@ -89,6 +89,12 @@ impl Shared {
         }
     }
 
+    /// Whether buffered commits, or what they build on, are not on disk yet.
+    pub(super) fn has_unsynced(&self) -> bool {
+        let built_on = self.built_on.lock().unwrap_or_else(PoisonError::into_inner);
+        !built_on.is_empty() || self.log.has_unsynced()
+    }
+
     /// Puts every commit written so far on disk, with what it builds on.
     pub(super) fn sync(&self) -> Result<()> {
         // Whoever comes second must not find an empty list and think that nothing is left to do.

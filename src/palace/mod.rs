@@ -299,8 +299,9 @@ fn flush(weak: &Weak<Shared>) {
             tracing::error!(%error, "buffered commits could not be put on disk");
         }
         shared.flushing.store(false, Ordering::SeqCst);
-        // A commit between the sync and the line above saw a flusher at work and started none.
-        if !shared.log.has_unsynced() || shared.flushing.swap(true, Ordering::SeqCst) {
+        // A commit between the sync and the line above saw a flusher at work and started none. What it builds on may be
+        // all that is left, if the sync of the log came after it.
+        if !shared.has_unsynced() || shared.flushing.swap(true, Ordering::SeqCst) {
             return;
         }
     }

@@ -1,12 +1,14 @@
 //! What a commit carries along of others: enough, and no more.
 
+use crate::background;
+use crate::between::Plan;
 use crate::files::{bytes, names};
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::format::record::{Kind, decode_commit};
 use crdt_palace::format::scan::scan;
-use crdt_palace::fs::sim::SimDisk;
-use crdt_palace::palace::{Key, Palace, WriteOptions};
+use crdt_palace::fs::sim::{Call, SimDisk};
+use crdt_palace::palace::{Durability, Key, Options, Palace, WriteOptions};
 use crdt_palace::store::root::Root;
 use crdt_palace::store::seal::seal_dead;
 use serde_json::json;
@@ -91,4 +93,42 @@ fn what_is_carried_from_process_to_process_is_carried_once() {
         let each: Vec<_> = (1..=10).map(|n| 2 * n).collect();
         assert_eq!(written, each, "sealed {sealed}");
     }
+}
+
+/// Written while the thread that syncs puts on disk what an earlier one builds on: then its own record is synced with
+/// the earlier one's, and only what it builds on is left.
+#[test]
+fn what_every_buffered_commit_builds_on_is_put_on_disk_in_the_end() {
+    let disk = SimDisk::new(1);
+    let handle = |fs| Options::default().fs(Arc::new(fs)).auto_compact(false).open(PALACE).unwrap();
+    let quick = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    for key in ["a", "b"] {
+        // Killed, as it were, before its sync.
+        let (fs, plan) = Plan::new(disk.process());
+        let dead = handle(fs);
+        dead.put("begun", &object(json!({"n": 1}))).unwrap();
+        plan.skip(Call::Sync);
+        dead.patch(key, &object(json!({"theirs": 1})), &quick).unwrap();
+        std::mem::forget(dead);
+    }
+    let (fs, plan) = Plan::new(disk.process());
+    let palace = handle(fs);
+    palace.put("begun", &object(json!({"n": 2}))).unwrap();
+    let (other, ours) = (palace.clone(), object(json!({"ours": 2})));
+    let (then, patch) = (quick.clone(), ours.clone());
+    plan.before(1, Some(Call::Sync), move || drop(other.patch("b", &patch, &then).unwrap()));
+    palace.patch("a", &ours, &quick).unwrap();
+    let whole = json!({"theirs": 1, "ours": 2});
+    background::until("all is on disk", || {
+        (0..10).all(|seed| {
+            let fork = disk.fork();
+            fork.power_cut(seed);
+            let palace = open(fork.process()).unwrap();
+            ["a", "b"].into_iter().all(|key| {
+                let found = palace.get(key).unwrap();
+                found.is_some_and(|document| serde_json::Value::Object(document.value) == whole)
+            })
+        })
+    });
+    assert!(plan.end());
 }
