@@ -329,6 +329,17 @@ pub(crate) fn is_irregular(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidInput
 }
 
+/// Removes the file if making it failed: a full disk must not fill up further with every attempt. The failure is given
+/// back; if the file cannot be removed either it stays behind.
+pub(crate) fn or_remove<T, E>(made: Result<T, E>, fs: &dyn Fs, path: &Path) -> Result<T, E> {
+    if made.is_err()
+        && let Err(error) = fs.remove(path)
+    {
+        tracing::debug!(%error, path = %path.display(), "left behind");
+    }
+    made
+}
+
 /// Reads a file from `offset` to `end`, or to its end if that comes first.
 ///
 /// ```

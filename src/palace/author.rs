@@ -37,16 +37,22 @@ impl Author {
         self.instance
     }
 
-    /// Who may change this document as it is shown; `None` if nobody who wrote before.
-    pub fn of(&self, key: &Key, doc: Option<&Doc>) -> Option<[u8; 16]> {
+    /// Who may change this document as it is shown: if nobody who wrote before, one that is called as `name` says.
+    ///
+    /// # Errors
+    /// Those of `name`.
+    pub fn of<E>(
+        &mut self,
+        key: &Key,
+        doc: Option<&Doc>,
+        name: impl FnOnce() -> Result<[u8; 16], E>,
+    ) -> Result<[u8; 16], E> {
         let last = self.last.get(&self.hasher.hash_one(key));
         let sees = last.is_none_or(|change| doc.is_some_and(|doc| doc.contains(change)));
-        (sees && self.last.len() < DOCUMENTS_MAX).then_some(self.actor)
-    }
-
-    /// Goes on as one that has not written anything.
-    pub fn renew(&mut self, actor: [u8; 16]) {
-        (self.actor, self.last) = (actor, HashMap::new());
+        if !sees || self.last.len() >= DOCUMENTS_MAX {
+            (self.actor, self.last) = (name()?, HashMap::new());
+        }
+        Ok(self.actor)
     }
 
     /// Notes that it made this change of this document.
@@ -65,28 +71,44 @@ mod tests {
         doc.put(&Stamp { actor, time_ms: 1, by: "" }, None, &value).unwrap().unwrap().hash
     }
 
+    /// One that is new is called like this.
+    const ANOTHER: [u8; 16] = [2; 16];
+
+    fn of(author: &mut Author, key: &Key, doc: Option<&Doc>) -> [u8; 16] {
+        author.of(key, doc, || Ok::<_, ()>(ANOTHER)).unwrap()
+    }
+
     #[test]
     fn who_does_not_see_its_own_change_is_another() {
         let (key, other) = (Key::new("k").unwrap(), Key::new("other").unwrap());
-        let mut author = Author::new(InstanceId([1; 16]));
         let (before, mut doc) = (Doc::new(), Doc::new());
-        assert_eq!(author.of(&key, None), Some([1; 16]));
-        author.made(&key, changed(&mut doc, [1; 16], 1));
-        assert_eq!(author.of(&key, Some(&doc)), Some([1; 16]));
-        assert_eq!((author.of(&key, None), author.of(&key, Some(&before))), (None, None));
-        assert_eq!(author.of(&other, None), Some([1; 16]));
-        author.renew([2; 16]);
-        assert_eq!(author.of(&key, None), Some([2; 16]));
-        assert_eq!(author.instance(), InstanceId([1; 16]));
+        for shown in [None, Some(&before)] {
+            let mut author = Author::new(InstanceId([1; 16]));
+            assert_eq!(of(&mut author, &key, None), [1; 16]);
+            author.made(&key, changed(&mut doc, [1; 16], 1));
+            assert_eq!(of(&mut author, &key, Some(&doc)), [1; 16]);
+            assert_eq!(of(&mut author, &other, None), [1; 16]);
+            assert_eq!(author.of(&key, shown, || Err("no name")), Err("no name"));
+            assert_eq!(of(&mut author, &key, shown), ANOTHER);
+            assert_eq!(
+                author.of(&key, None, || Err("no name")),
+                Ok(ANOTHER),
+                "it has written nothing"
+            );
+            assert_eq!(author.instance(), InstanceId([1; 16]));
+            doc = Doc::new();
+        }
     }
 
     #[test]
     fn nobody_remembers_more_documents_than_it_may() {
         let mut author = Author::new(InstanceId([1; 16]));
         let key = |n: usize| Key::new(&n.to_string()).unwrap();
-        (0..DOCUMENTS_MAX).for_each(|n| author.made(&key(n), ChangeHash([0; 32])));
-        assert_eq!(author.of(&Key::new("another").unwrap(), None), None);
-        author.renew([2; 16]);
-        assert_eq!(author.of(&key(0), None), Some([2; 16]));
+        for n in 0..DOCUMENTS_MAX {
+            assert_eq!(of(&mut author, &key(n), None), [1; 16]);
+            author.made(&key(n), ChangeHash([0; 32]));
+        }
+        assert_eq!(of(&mut author, &Key::new("another").unwrap(), None), ANOTHER);
+        assert_eq!(author.of(&key(0), None, || Err("no name")), Ok(ANOTHER));
     }
 }

@@ -237,11 +237,11 @@ impl Palace {
             condition.as_ref().or(options.if_match.as_ref()),
         )?;
         let base = resolve_base(doc.as_ref(), &key, options.base.as_ref())?;
-        let name = || Ok(self.shared.root.random()?);
+        let name = || self.shared.root.random();
         // Queued changes of this very actor may be among those that wait, and would collide.
         let waits = doc.as_ref().is_some_and(|doc| doc.waiting().next().is_some());
         let actor =
-            if waits { name()? } else { state.actor(instance, &key, doc.as_ref(), name)? };
+            if waits { name()? } else { state.author(instance).of(&key, doc.as_ref(), name)? };
         let by = options.by.as_deref().unwrap_or(&self.shared.program);
         let stamp = Stamp { actor, time_ms: self.shared.root.fs().now_ms(), by };
         let mut draft = Draft::new(doc, stamp, base);
@@ -276,7 +276,9 @@ impl Palace {
         for body in records(state.unwritten(&carried), made)? {
             self.enqueue(state, instance, body)?;
         }
-        last.iter().for_each(|(key, change)| state.made(key, *change));
+        for (key, change) in last {
+            state.author(instance).made(&key, change);
+        }
         for (key, doc) in docs {
             state.keep(key, doc);
         }

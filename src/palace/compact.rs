@@ -11,7 +11,7 @@ use super::{Palace, Result};
 use crate::format::filename::{self, SEALED};
 use crate::format::id::{PalaceId, SegmentId, SnapshotId};
 use crate::fs::stop;
-use crate::store::purge::purge;
+use crate::store::purge::{purge_tmp, purge_trash};
 use crate::store::root::Root;
 use crate::store::seal::{Left, seal_dead};
 use crate::store::{StoreError, lock, retire};
@@ -251,8 +251,8 @@ fn compact_locked(
     report.sealed = sealed.sealed.len();
     let left_open = |(segment, reason)| LeftOpen { segment, reason };
     report.left_open = sealed.left.into_iter().map(left_open).collect();
-    report.cleared = inputs.clear_superseded(root)?;
-    report.cleared += purge(root, &inputs.standing(None))?;
+    report.cleared = inputs.clear_superseded(root)? + purge_tmp(root)?;
+    report.cleared += purge_trash(root, &inputs.standing(None))?;
     while inputs.is_worth_it() {
         let folded = match fold(root, palace, &inputs, &BTreeSet::new(), pace) {
             Ok(folded) => folded,
@@ -264,7 +264,7 @@ fn compact_locked(
         };
         inputs.count(&mut report);
         publish(root, &inputs, &folded)?;
-        report.cleared += purge(root, &inputs.standing(Some(&folded.meta)))?;
+        report.cleared += purge_trash(root, &inputs.standing(Some(&folded.meta)))?;
         report.bytes_after = folded.bytes;
         report.published = Some(folded.meta.snapshot);
         report.documents = folded.meta.documents;

@@ -12,7 +12,7 @@ use crate::format::filename;
 use crate::format::id::{InstanceId, PalaceId, SnapshotId};
 use crate::format::key::Key;
 use crate::format::record::Entry;
-use crate::fs::{At, stop};
+use crate::fs::{At, or_remove, stop};
 use crate::merge::{self, Written};
 use crate::snapshot::{Builder, LogRow, Meta, Snapshot, SnapshotError};
 use crate::store::follow::open_snapshot;
@@ -68,14 +68,7 @@ pub fn fold(
         commits: 0,
     };
     let path = root.tmp(&filename::snapshot(meta.snapshot));
-    let folded = build_verified(root, meta, &path, inputs, forget, pace);
-    // A full disk must not fill up further with every attempt.
-    if folded.is_err()
-        && let Err(error) = root.fs().remove(&path)
-    {
-        tracing::debug!(%error, path = %path.display(), "left behind");
-    }
-    folded
+    or_remove(build_verified(root, meta, &path, inputs, forget, pace), root.fs(), &path)
 }
 
 fn build_verified(

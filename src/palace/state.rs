@@ -108,32 +108,13 @@ impl State {
     pub fn instance(&mut self, log: &Log) -> Result<InstanceId> {
         self.forget_unwritten(log);
         let instance = log.instance()?;
-        self.author.get_or_insert_with(|| Author::new(instance));
+        self.author(instance);
         Ok(instance)
     }
 
-    /// The actor of a change of this document, shown as `doc`. One that is new is called as `name` says.
-    pub fn actor(
-        &mut self,
-        instance: InstanceId,
-        key: &Key,
-        doc: Option<&Doc>,
-        name: impl FnOnce() -> Result<[u8; 16]>,
-    ) -> Result<[u8; 16]> {
-        let author = self.author.get_or_insert_with(|| Author::new(instance));
-        if let Some(actor) = author.of(key, doc) {
-            return Ok(actor);
-        }
-        let actor = name()?;
-        author.renew(actor);
-        Ok(actor)
-    }
-
-    /// Notes the last change that this process has made of a document and given its place in the log.
-    pub fn made(&mut self, key: &Key, change: ChangeHash) {
-        if let Some(author) = &mut self.author {
-            author.made(key, change);
-        }
+    /// Whom the changes of this instance are by.
+    pub fn author(&mut self, instance: InstanceId) -> &mut Author {
+        self.author.get_or_insert_with(|| Author::new(instance))
     }
 
     /// Gives a commit its place in the log and in the tail. Loaded documents need not have its changes.

@@ -5,7 +5,7 @@ use crate::format::header::{Header, encode_footer};
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::record::{Kind, Record, encode};
 use crate::format::{filename, record};
-use crate::fs::{At, File, Fs, Stat, exists, stop};
+use crate::fs::{At, File, Fs, Stat, exists, or_remove, stop};
 use std::path::{Path, PathBuf};
 
 /// What file systems give space by.
@@ -46,14 +46,7 @@ impl Writer {
         let (nameless, path) = (tmp.join(&name), open.join(&name));
         let file = fs.create(&nameless).at("create", &nameless)?;
         stop::at!("create.made");
-        let created = Self::begin(fs, file, &nameless, &path, open, header);
-        // A full disk must not fill up further with every attempt.
-        if created.is_err()
-            && let Err(error) = fs.remove(&nameless)
-        {
-            tracing::debug!(%error, path = %nameless.display(), "left behind");
-        }
-        created
+        or_remove(Self::begin(fs, file, &nameless, &path, open, header), fs, &nameless)
     }
 
     fn begin(

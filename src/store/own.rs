@@ -78,14 +78,9 @@ impl OwnSegments {
         let Some(instance) = written.map(|own| own.instance) else { return };
         for own in own.iter_mut().filter(|own| own.instance == instance) {
             let before = own.sequences.take();
-            own.sequences = match before {
-                Some(before) if own.segment == segment => {
-                    let (start, end) =
-                        (before.start().min(sequences.start()), before.end().max(sequences.end()));
-                    Some(*start..=*end)
-                }
-                None if own.segment == segment => Some(sequences.clone()),
-                before => before.and_then(|before| beginning(before, *sequences.start())),
+            own.sequences = match own.segment == segment {
+                true => Some(joined(before, &sequences)),
+                false => before.and_then(|before| beginning(before, *sequences.start())),
             };
         }
     }
@@ -133,6 +128,11 @@ impl OwnSegments {
     pub fn take_folded(&self, folded: &HashSet<SegmentId>) -> Vec<OwnSegment> {
         self.lock().extract_if(.., |own| folded.contains(&own.segment)).collect()
     }
+}
+
+fn joined(before: Option<RangeInclusive<u64>>, more: &RangeInclusive<u64>) -> RangeInclusive<u64> {
+    let before = before.unwrap_or_else(|| more.clone());
+    *before.start().min(more.start())..=*before.end().max(more.end())
 }
 
 /// What of these numbers is less than that one.

@@ -22,18 +22,27 @@ pub const TRASH_BYTES: u64 = 1 << 20;
 /// How old a file in `tmp/` must be before it counts as left behind, in milliseconds: an hour.
 pub const TMP_MS: i64 = 60 * 60 * 1000;
 
-/// Removes what is outdated in `trash/`, and what crashed processes left in `tmp/` an hour ago. Gives the number of
-/// files removed. `standing` is what the snapshots in `snap/` say of themselves.
+/// Removes what is outdated in `trash/`, and gives the number of files removed. `standing` is what the snapshots in
+/// `snap/` say of themselves.
 ///
 /// # Errors
 /// What the system says.
-pub fn purge(root: &Root, standing: &[&Meta]) -> Result<usize, StoreError> {
-    let now_ms = root.fs().now_ms();
+pub fn purge_trash(root: &Root, standing: &[&Meta]) -> Result<usize, StoreError> {
     let mut removed = 0;
-    for name in outdated(root, standing, now_ms)? {
+    for name in outdated(root, standing, root.fs().now_ms())? {
         removed += usize::from(remove(root, &root.file(TRASH, &name))?);
         stop::at!("purge.trash");
     }
+    Ok(removed)
+}
+
+/// Removes what crashed processes left in `tmp/` an hour ago, and gives the number of files removed.
+///
+/// # Errors
+/// What the system says.
+pub fn purge_tmp(root: &Root) -> Result<usize, StoreError> {
+    let now_ms = root.fs().now_ms();
+    let mut removed = 0;
     for name in root.list(TMP)? {
         if left_behind(root, &root.tmp(&name), now_ms)? {
             removed += usize::from(remove(root, &root.tmp(&name))?);

@@ -7,7 +7,7 @@ use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{self, QUARANTINE, SNAP, TRASH};
 use crate::format::id::SnapshotId;
-use crate::fs::{At, exists, is_irregular, read_from, stop};
+use crate::fs::{At, exists, is_irregular, or_remove, read_from, stop};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -95,11 +95,5 @@ fn place(root: &Root, path: &Path, content: &[u8]) -> Result<(), StoreError> {
             done => Ok(done.at("name", path)?),
         }
     });
-    // A full disk must not fill up further with every attempt.
-    if placed.is_err()
-        && let Err(error) = root.fs().remove(&tmp)
-    {
-        tracing::debug!(%error, path = %tmp.display(), "left behind");
-    }
-    placed
+    or_remove(placed, root.fs(), &tmp)
 }

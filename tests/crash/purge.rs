@@ -8,7 +8,7 @@ use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::Palace;
 use crdt_palace::snapshot::{Meta, Snapshot, Source};
-use crdt_palace::store::purge::{TRASH_BYTES, purge};
+use crdt_palace::store::purge::{TRASH_BYTES, purge_trash};
 use crdt_palace::store::root::Root;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -169,7 +169,11 @@ fn the_oldest_make_room() {
             file(&format!("trash/{now_ms:013}-{id}.seg"), SEGMENT);
         }
         let root = Root::open(Arc::new(disk.process()), Path::new("/p"), false).unwrap();
-        assert_eq!(purge(&root, &[&waiting, &live]).unwrap(), segments.len() - stay, "{appended}");
+        assert_eq!(
+            purge_trash(&root, &[&waiting, &live]).unwrap(),
+            segments.len() - stay,
+            "{appended}"
+        );
         let left: BTreeSet<_> = trash(&disk).into_keys().collect();
         let newest = segments[segments.len() - stay..].iter().map(|id| format!("{id}.seg"));
         assert_eq!(left, newest.collect(), "{appended}");
