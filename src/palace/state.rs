@@ -103,11 +103,10 @@ impl State {
         Ok(())
     }
 
-    /// The instance to write as. What one that was given up did not write is forgotten first: nothing
-    /// may build on it.
+    /// The instance to write as. What one that was given up did not write is forgotten: nothing may build on it.
     pub fn instance(&mut self, log: &Log) -> Result<InstanceId> {
-        self.forget_unwritten(log);
         let instance = log.instance()?;
+        self.forget_unwritten_but(Some(instance), log);
         self.author(instance);
         Ok(instance)
     }
@@ -127,7 +126,12 @@ impl State {
 
     /// If the instance was given up, forgets what it did not write.
     pub fn forget_unwritten(&mut self, log: &Log) {
-        let given_up = |author: &mut Author| log.instance_if_any() != Some(author.instance());
+        self.forget_unwritten_but(log.instance_if_any(), log);
+    }
+
+    /// Whoever writes names the instance that it writes as: asked for twice, it may be given up in between.
+    fn forget_unwritten_but(&mut self, instance: Option<InstanceId>, log: &Log) {
+        let given_up = |author: &mut Author| Some(author.instance()) != instance;
         if let Some(author) = self.author.take_if(given_up) {
             let before = author.instance();
             self.tail.drop_unwritten(before, log.written(before));
