@@ -84,7 +84,7 @@ fn outdated(root: &Root, standing: &[&Meta], now_ms: i64) -> Result<Vec<String>,
     let mut outdated: Vec<_> = old.into_iter().map(|file| file.name).collect();
     let (superseded, live) = by_rank(standing);
     let mut room = room(root, &superseded, &live)?;
-    if young.iter().map(|file| file.bytes).sum::<u64>() <= room {
+    if young.iter().fold(0, |sum: u64, file| sum.saturating_add(file.bytes)) <= room {
         return Ok(outdated);
     }
     let held = Held::by(&live, superseded.into_iter().cloned().chain(metas(root, &young)));
@@ -103,6 +103,8 @@ fn outdated(root: &Root, standing: &[&Meta], now_ms: i64) -> Result<Vec<String>,
     let all_stay = goes.is_empty();
     let others = others.into_iter().skip_while(|file| all_stay && fits(file));
     outdated.extend(goes.into_iter().chain(others).map(|file| file.name));
+    // Oldest first: of what is left by a process that dies here, it must still be known that a live one holds it.
+    outdated.sort_unstable();
     Ok(outdated)
 }
 

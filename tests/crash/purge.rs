@@ -5,7 +5,7 @@ use crate::ledger::object;
 use crdt_palace::format::filename::{parse_snapshot, parse_trash};
 use crdt_palace::format::id::{PalaceId, SegmentId, SnapshotId};
 use crdt_palace::fs::Fs;
-use crdt_palace::fs::sim::SimDisk;
+use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::Palace;
 use crdt_palace::snapshot::{Meta, Snapshot, Source};
 use crdt_palace::store::purge::{TRASH_BYTES, purge_trash};
@@ -169,13 +169,15 @@ fn the_oldest_make_room() {
             file(&format!("trash/{now_ms:013}-{id}.seg"), SEGMENT);
         }
         let root = Root::open(Arc::new(disk.process()), Path::new("/p"), false).unwrap();
-        assert_eq!(
-            purge_trash(&root, &[&waiting, &live]).unwrap(),
-            segments.len() - stay,
-            "{appended}"
-        );
-        let left: BTreeSet<_> = trash(&disk).into_keys().collect();
-        let newest = segments[segments.len() - stay..].iter().map(|id| format!("{id}.seg"));
-        assert_eq!(left, newest.collect(), "{appended}");
+        let newest = |n: usize| -> BTreeSet<_> {
+            segments[segments.len() - n..].iter().map(|id| format!("{id}.seg")).collect()
+        };
+        let left = || trash(&disk).into_keys().collect::<BTreeSet<_>>();
+        // Somebody who fails in the middle has begun with the oldest.
+        disk.fail_nth(Call::Remove, 2, Failure::Io);
+        purge_trash(&root, &[&waiting, &live]).unwrap_err();
+        assert_eq!(left(), newest(segments.len() - 1), "{appended}");
+        let removed = purge_trash(&root, &[&waiting, &live]).unwrap();
+        assert_eq!((removed, left()), (segments.len() - 1 - stay, newest(stay)), "{appended}");
     }
 }
