@@ -130,3 +130,44 @@ pub(super) fn records(
     let carried = carried.iter().map(|entries| encoded(entries));
     Ok(carried.chain((!made.is_empty()).then_some(own)).collect())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Error;
+    use super::*;
+    use crate::segment::SegmentError;
+
+    /// With a change of so many bytes.
+    fn entry(bytes: usize) -> Entry<Bytes> {
+        Entry { key: Key::new("k").unwrap(), change: vec![0; bytes].into() }
+    }
+
+    fn lengths(carried: &[Entry<Bytes>], made: &[Entry<Bytes>]) -> Vec<usize> {
+        let carried = carried.iter().map(|entry| vec![entry.clone()]).collect();
+        records(carried, made.to_vec()).unwrap().iter().map(Bytes::len).collect()
+    }
+
+    #[test]
+    fn a_record_has_as_many_bytes_as_it_may_and_no_more() {
+        let (one, two) =
+            (encode_commit(&[entry(0)]).len(), encode_commit(&[entry(0), entry(0)]).len());
+        assert_eq!(lengths(&[], &[entry(BODY_BYTES_MAX - one)]), [BODY_BYTES_MAX]);
+        let error = records(Vec::new(), vec![entry(BODY_BYTES_MAX - one + 1)]).unwrap_err();
+        assert!(matches!(
+            error,
+            Error::Store(StoreError::Segment(SegmentError::Record(RecordError::TooLarge(bytes))))
+                if bytes == BODY_BYTES_MAX + 1
+        ));
+
+        let rest = BODY_BYTES_MAX - two - 1_000;
+        assert_eq!(lengths(&[entry(1_000)], &[entry(rest)]), [BODY_BYTES_MAX]);
+        let apart = [1_000 + one, rest + 1 + one];
+        assert_eq!(lengths(&[entry(1_000)], &[entry(rest + 1)]), apart, "what is carried first");
+    }
+
+    #[test]
+    fn what_makes_nothing_has_no_record() {
+        assert_eq!(lengths(&[], &[]), [0; 0]);
+        assert_eq!(lengths(&[entry(5)], &[]), [encode_commit(&[entry(5)]).len()]);
+    }
+}

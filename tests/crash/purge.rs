@@ -7,6 +7,7 @@ use crdt_palace::format::id::{PalaceId, SegmentId, SnapshotId};
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::Palace;
+use crdt_palace::palace::compact::CompactReport;
 use crdt_palace::snapshot::{Meta, Snapshot, Source};
 use crdt_palace::store::purge::{TRASH_BYTES, purge_trash};
 use crdt_palace::store::root::Root;
@@ -51,11 +52,11 @@ fn sources(live: &Meta, before: Option<&Meta>) -> BTreeSet<String> {
 }
 
 /// One more document, and everything in one snapshot; the one before it stands beside it for a minute.
-fn round(disk: &SimDisk, palace: &Palace, n: u64) {
+fn round(disk: &SimDisk, palace: &Palace, n: u64) -> CompactReport {
     disk.advance(MINUTE_MS);
     let text = object(json!({"text": n.to_string().repeat(TEXT_BYTES)}));
     palace.put(&format!("{n}"), &text).unwrap();
-    palace.compact(ALL).unwrap();
+    palace.compact(ALL).unwrap()
 }
 
 /// And what the live snapshot was made from goes last.
@@ -64,9 +65,9 @@ fn what_was_superseded_has_few_more_bytes_than_were_ever_appended() {
     let disk = SimDisk::new(1);
     let palace = at(&disk, "/p");
     let mut before: Option<Meta> = None;
-    let (mut last, mut gone) = (BTreeSet::new(), 0);
+    let (mut last, mut gone, mut cleared) = (BTreeSet::new(), 0, 0);
     for n in 0..ROUNDS {
-        round(&disk, &palace, n);
+        cleared += round(&disk, &palace, n).cleared as u64;
         let live = live(&disk);
         let sources = sources(&live, before.as_ref());
         let waiting: BTreeMap<_, _> = snap(&disk)
@@ -83,6 +84,8 @@ fn what_was_superseded_has_few_more_bytes_than_were_ever_appended() {
         let needless = trash.keys().any(|name| !sources.contains(name));
         assert!(!needless || sources.iter().all(there), "{n}: {sources:?}, {trash:?}");
         gone = 2 * (n + 1) - 1 - (waiting.len() + trash.len()) as u64;
+        let retired = n - waiting.len() as u64;
+        assert_eq!(cleared, retired + gone, "{n}: what was retired and what is gone");
         (before, last) = (Some(live), sources);
     }
     assert!(gone > ROUNDS / 2, "only {gone} of them went");
@@ -114,7 +117,9 @@ fn what_no_live_snapshot_is_known_to_hold_stays_for_its_day() {
                 file.write_at(&content[..content.len() / 2], 0).unwrap();
             }
         }
-        (2..ROUNDS).for_each(|n| round(&disk, &palace, n));
+        for n in 2..ROUNDS {
+            round(&disk, &palace, n);
+        }
         assert_eq!(trash(&disk).contains_key(&source), gone, "damaged: {damaged}");
     }
 }
@@ -124,13 +129,17 @@ fn what_no_live_snapshot_is_known_to_hold_stays_for_its_day() {
 fn nothing_goes_before_its_day_when_the_snapshots_are_gone() {
     let disk = SimDisk::new(1);
     let palace = at(&disk, "/p");
-    (0..2).for_each(|n| round(&disk, &palace, n));
+    for n in 0..2 {
+        round(&disk, &palace, n);
+    }
     drop(palace);
     let before = trash(&disk);
     assert_eq!(before.len(), 2);
     snap(&disk).iter().for_each(|(path, _)| disk.process().remove(path).unwrap());
     let palace = at(&disk, "/p");
-    (2..ROUNDS).for_each(|n| round(&disk, &palace, n));
+    for n in 2..ROUNDS {
+        round(&disk, &palace, n);
+    }
     let after = trash(&disk);
     assert!(before.keys().all(|name| after.contains_key(name)), "{before:?}, {after:?}");
 }
