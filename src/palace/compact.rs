@@ -251,7 +251,7 @@ fn compact_locked(
     report.sealed = sealed.sealed.len();
     let left_open = |(segment, reason)| LeftOpen { segment, reason };
     report.left_open = sealed.left.into_iter().map(left_open).collect();
-    report.cleared = inputs.clear_superseded(root)? + purge_tmp(root)?;
+    report.cleared = inputs.clear_superseded(root, &mut report.skipped)? + purge_tmp(root)?;
     report.cleared += purge_trash(root, &inputs.standing(None))?;
     while inputs.is_worth_it() {
         let folded = match fold(root, palace, &inputs, &BTreeSet::new(), pace) {

@@ -139,13 +139,23 @@ impl Inputs {
         if culprits.is_empty() {
             return Err(error);
         }
-        for id in &culprits {
-            let (name, reason) = (filename::snapshot(*id), super::chain(&error));
-            skipped.push(set_aside(root, root.file(SNAP, &name), &name, reason));
+        self.leave_out(root, &culprits, &super::chain(&error), skipped);
+        Ok(())
+    }
+
+    fn leave_out(
+        &mut self,
+        root: &Root,
+        culprits: &HashSet<SnapshotId>,
+        reason: &str,
+        skipped: &mut Vec<Skipped>,
+    ) {
+        for id in culprits {
+            let name = filename::snapshot(*id);
+            skipped.push(set_aside(root, root.file(SNAP, &name), &name, reason.to_owned()));
         }
         self.live.retain(|snapshot| !culprits.contains(&snapshot.id()));
         self.snapshots.retain(|snapshot| !culprits.contains(&snapshot.id()));
-        Ok(())
     }
 
     fn is_culprit(&self, id: SnapshotId, error: &Error) -> bool {
@@ -178,27 +188,73 @@ impl Inputs {
         }
     }
 
-    /// Takes away snapshots whose successor has been there for long enough, and is there for good.
-    pub fn clear_superseded(&self, root: &Root) -> Result<usize> {
+    /// Takes away snapshots that were superseded for long enough, and that a live one holds for good.
+    ///
+    /// # Errors
+    /// What the system says.
+    pub fn clear_superseded(&mut self, root: &Root, skipped: &mut Vec<Skipped>) -> Result<usize> {
         let now_ms = root.fs().now_ms();
-        let old_enough = |id: SnapshotId| {
-            let successor = |s: &&Arc<Snapshot>| s.meta().supersedes.contains(&id);
-            let successors = self.live.iter().chain(&self.superseded).filter(successor);
-            successors
-                .map(|s| s.meta().created_ms)
-                .min()
-                .is_some_and(|t| now_ms.saturating_sub(t) >= SUPERSEDED_MS)
-        };
-        let old: Vec<_> = self.superseded.iter().filter(|s| old_enough(s.id())).collect();
+        let mut old: Vec<_> = self.superseded.iter().map(|s| s.id()).collect();
+        old.retain(|id| self.is_old_enough(*id, now_ms));
+        let mut held = HashSet::new();
+        for live in self.live.clone() {
+            let sources = self.sources(&live);
+            let needed = old.iter().any(|id| sources.contains(id) && !held.contains(id));
+            if needed && self.is_secured(root, live.id(), skipped)? {
+                held.extend(sources);
+            }
+        }
+        old.retain(|id| held.contains(id));
         if !old.is_empty() {
             retire::sync_snap(root)?;
             stop::at!("retire.names");
         }
-        for snapshot in &old {
-            retire::retire(root, SNAP, &filename::snapshot(snapshot.id()))?;
+        for id in &old {
+            retire::retire(root, SNAP, &filename::snapshot(*id))?;
             stop::at!("retire.snapshot");
         }
         Ok(old.len())
+    }
+
+    fn is_old_enough(&self, id: SnapshotId, now_ms: i64) -> bool {
+        let successor = |s: &&Arc<Snapshot>| s.meta().supersedes.contains(&id);
+        let successors = self.live.iter().chain(&self.superseded).filter(successor);
+        successors
+            .map(|s| s.meta().created_ms)
+            .min()
+            .is_some_and(|t| now_ms.saturating_sub(t) >= SUPERSEDED_MS)
+    }
+
+    /// The superseded snapshots that a live one was made from, and that those were made from: it holds them all,
+    /// because each was read whole when it was folded.
+    fn sources(&self, live: &Snapshot) -> HashSet<SnapshotId> {
+        let (mut found, mut next) = (HashSet::new(), live.meta().supersedes.clone());
+        while let Some(id) = next.pop() {
+            // Each once: somebody may have made two that say they replace each other.
+            if let Some(between) = self.superseded.iter().find(|s| s.id() == id)
+                && found.insert(id)
+            {
+                next.extend(&between.meta().supersedes);
+            }
+        }
+        found
+    }
+
+    /// Whether anything may be retired because this live snapshot holds it. One that is damaged is left out from
+    /// here on.
+    fn is_secured(
+        &mut self,
+        root: &Root,
+        id: SnapshotId,
+        skipped: &mut Vec<Skipped>,
+    ) -> Result<bool> {
+        match retire::secure(root, id) {
+            Err(StoreError::Snapshot(error)) if error.is_of_the_file() => {
+                self.leave_out(root, &HashSet::from([id]), &error.to_string(), skipped);
+                Ok(false)
+            }
+            secured => Ok(secured?),
+        }
     }
 
     /// What the snapshots that stand in `snap/` now say of themselves, with the one that was published just now.

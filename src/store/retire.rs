@@ -4,10 +4,11 @@
 //! content and name are on disk. It goes to `trash/` (`purge` takes it away for good).
 
 use super::StoreError;
+use super::follow::open_snapshot;
 use super::root::Root;
 use crate::format::filename::{self, QUARANTINE, SNAP, TRASH};
 use crate::format::id::SnapshotId;
-use crate::fs::{At, exists, is_irregular, or_remove, read_from, stop};
+use crate::fs::{At, Stat, exists, is_irregular, or_remove, read_from, stop};
 use std::io::ErrorKind;
 use std::path::Path;
 
@@ -46,6 +47,38 @@ pub fn publish(root: &Root, snapshot: SnapshotId) -> Result<(), StoreError> {
 pub fn sync_snap(root: &Root) -> Result<(), StoreError> {
     let directory = root.path().join(SNAP);
     Ok(root.fs().sync_dir(&directory).at("sync", &directory)?)
+}
+
+/// Puts a snapshot of `snap/` on disk, after reading all of it. Who made it did so before it got its name there; but
+/// somebody else may have brought it from a copy, and not be done yet. Anew each time: the same file may come a second
+/// time. False if it changes meanwhile, or is gone.
+///
+/// # Errors
+/// [`StoreError::Snapshot`] with what is wrong with it, or what the system says: then nothing may be retired for it.
+pub fn secure(root: &Root, snapshot: SnapshotId) -> Result<bool, StoreError> {
+    let path = root.file(SNAP, &filename::snapshot(snapshot));
+    let (seen, file) = match root.fs().modified(&path).and_then(|s| Ok((s, root.fs().open(&path)?)))
+    {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
+        found => found.at("open", &path)?,
+    };
+    if let Some(problem) = open_snapshot(root, &path, snapshot)?.verify()?.into_iter().next() {
+        return Err(problem.into());
+    }
+    // After it was read: what was good is what has to be on disk.
+    file.sync().at("sync", &path)?;
+    is_unchanged(root, &path, seen)
+}
+
+/// Whether the file of this name is the one that was seen, and was not written to since.
+///
+/// # Errors
+/// What the system says: a failure to look is not an answer.
+pub fn is_unchanged(root: &Root, path: &Path, seen: (Stat, i64)) -> Result<bool, StoreError> {
+    match root.fs().modified(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+        found => Ok(found.at("look at", path)? == seen),
+    }
 }
 
 /// Moves a file to `trash/`. That it is gone already is fine: another compactor was faster.

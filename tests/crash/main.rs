@@ -55,4 +55,5 @@ mod script;
 mod sharing;
 mod shrink;
 mod steps;
+mod successor;
 mod worlds;
