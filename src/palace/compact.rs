@@ -5,7 +5,7 @@
 //! read whole (`inputs`) is never taken away.
 
 use super::fold::{Folded, fold};
-use super::inputs::Inputs;
+use super::inputs::{Inputs, SealedFile};
 use super::pace::Pace;
 use super::{Palace, Result};
 use crate::format::filename::{self, SEALED};
@@ -278,8 +278,9 @@ fn compact_locked(
 /// supersedes are retired by a later compaction: see [`SUPERSEDED_MS`].
 fn publish(root: &Root, inputs: &Inputs, folded: &Folded) -> Result<()> {
     retire::publish(root, folded.meta.snapshot)?;
-    for name in inputs.segments.iter().filter_map(|segment| segment.name()) {
-        retire::retire(root, SEALED, name)?;
+    for SealedFile { name, seen } in &inputs.sealed {
+        // What somebody copied over it since it was read is folded by the next compaction.
+        retire::retire_unchanged(root, SEALED, name, *seen)?;
         stop::at!("retire.segment");
     }
     stop::at!("retire.done");

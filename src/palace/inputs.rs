@@ -9,7 +9,7 @@ use super::state::check_row;
 use super::{Error, Result};
 use crate::format::filename::{self, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, is_irregular, stop};
+use crate::fs::{At, Stat, is_irregular, stop};
 use crate::segment::reader::{Commit, Reader};
 use crate::snapshot::{Meta, Snapshot};
 use crate::store::follow::open_snapshot;
@@ -36,11 +36,13 @@ pub struct Segment {
     pub commits: Vec<Commit>,
 }
 
-impl Segment {
-    /// The name of its file: another than its id says if somebody renamed it.
-    pub fn name(&self) -> Option<&str> {
-        self.reader.path().file_name()?.to_str()
-    }
+/// A file of `sealed/`.
+#[derive(Debug)]
+pub struct SealedFile {
+    /// What it is called: otherwise than its id says if somebody renamed it.
+    pub name: String,
+    /// Which file it was, and when it was last modified, before it was read.
+    pub seen: (Stat, i64),
 }
 
 /// What a new snapshot is made from.
@@ -48,6 +50,8 @@ impl Segment {
 pub struct Inputs {
     /// These are folded.
     pub segments: Vec<Segment>,
+    /// Their files.
+    pub sealed: Vec<SealedFile>,
     /// These are merged.
     pub snapshots: Vec<Arc<Snapshot>>,
     /// These are looked at, so that the row of every folded document is complete by itself. They
@@ -67,16 +71,18 @@ impl Inputs {
         let mut report = CompactReport::default();
         let mut inputs = Inputs::default();
         let mut bytes = 0;
-        for (name, id) in oldest_first(root)? {
+        for (file, id) in oldest_first(root)? {
             if extent == Extent::Due && bytes >= policy::STEP_SEGMENT_BYTES {
                 report.more = true;
                 break;
             }
+            let name = &file.name;
             if let Some(segment) =
                 read_segment(root, palace, (name, id), adopt, &mut report.skipped)?
             {
                 bytes += segment.reader.length();
                 inputs.segments.push(segment);
+                inputs.sealed.push(file);
             }
         }
         let all = inputs.read_snapshots(root, palace, &mut report.skipped)?;
@@ -273,16 +279,21 @@ impl Inputs {
 
 /// The segments in `sealed/` by the time of their last write: a change that is folded before those that
 /// it builds on has to wait in its row, and costs each reader an effort.
-fn oldest_first(root: &Root) -> Result<Vec<(String, SegmentId)>> {
+fn oldest_first(root: &Root) -> Result<Vec<(SealedFile, SegmentId)>> {
     let mut found = Vec::new();
     for name in root.list(SEALED)? {
         let Some(id) = filename::segment_in(&name) else { continue };
-        // One that is gone already is left out when it is opened.
-        let modified = root.fs().modified(&root.file(SEALED, &name));
-        found.push((modified.map_or(0, |(_, modified_ms)| modified_ms), name, id));
+        let path = root.file(SEALED, &name);
+        match root.fs().modified(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            seen => found.push((SealedFile { seen: seen.at("look at", &path)?, name }, id)),
+        }
     }
-    found.sort_unstable();
-    Ok(found.into_iter().map(|(_, name, id)| (name, id)).collect())
+    let modified_ms = |file: &SealedFile| file.seen.1;
+    found.sort_unstable_by(|(a, _), (b, _)| {
+        (modified_ms(a), &a.name).cmp(&(modified_ms(b), &b.name))
+    });
+    Ok(found)
 }
 
 /// A damaged input stays where it is, and a copy of it goes to `quarantine/`, for a person to look at. That the disk has
@@ -317,11 +328,11 @@ fn choose(live: &[Arc<Snapshot>], folded: u64, extent: Extent) -> Vec<SnapshotId
 fn read_segment(
     root: &Root,
     palace: PalaceId,
-    (name, id): (String, SegmentId),
+    (name, id): (&str, SegmentId),
     adopt: bool,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Option<Segment>> {
-    let path = root.file(SEALED, &name);
+    let path = root.file(SEALED, name);
     let file = match root.fs().open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -335,7 +346,7 @@ fn read_segment(
     let commits = reader.settle()?;
     if let Some(region) = reader.damage().next() {
         let reason = format!("bytes {:?}: {}", region.bytes, region.reason);
-        skipped.push(set_aside(root, path, &name, reason));
+        skipped.push(set_aside(root, path, name, reason));
         return Ok(None);
     }
     let Some(header) = reader.header().cloned() else {

@@ -205,6 +205,7 @@ fn length(root: &Root, path: &Path) -> Result<u64, StoreError> {
 }
 
 fn remove(root: &Root, path: &Path) -> Result<bool, StoreError> {
+    root.still_there()?;
     match root.fs().remove(path) {
         Ok(()) => Ok(true),
         // No compaction made a directory there.

@@ -1,7 +1,7 @@
 //! Publishing a snapshot, and only then taking out of the way what it supersedes.
 //!
 //! Invariant: a file leaves `sealed/` or `snap/` only when everything in it stands in a snapshot whose
-//! content and name are on disk. It goes to `trash/` (`purge` takes it away for good).
+//! content and name are on disk, whoever made that one. It goes to `trash/` (`purge` takes it away for good).
 
 use super::StoreError;
 use super::follow::open_snapshot;
@@ -33,6 +33,7 @@ pub fn sync_tmp(root: &Root, name: &str) -> Result<(), StoreError> {
 pub fn publish(root: &Root, snapshot: SnapshotId) -> Result<(), StoreError> {
     let name = filename::snapshot(snapshot);
     let to = root.file(SNAP, &name);
+    root.still_there()?;
     root.fs().rename_noreplace(&root.tmp(&name), &to).at("publish", &to)?;
     stop::at!("publish.named");
     sync_snap(root)?;
@@ -70,22 +71,41 @@ pub fn secure(root: &Root, snapshot: SnapshotId) -> Result<bool, StoreError> {
     is_unchanged(root, &path, seen)
 }
 
-/// Whether the file of this name is the one that was seen, and was not written to since.
+/// Moves a file to `trash/`. That it is gone already is fine: another compactor was faster.
 ///
 /// # Errors
-/// What the system says: a failure to look is not an answer.
-pub fn is_unchanged(root: &Root, path: &Path, seen: (Stat, i64)) -> Result<bool, StoreError> {
+/// [`StoreError::Replaced`]: a copy of the palace that was put in its place has files of the same names, and may lack
+/// what holds them. Or what the system says.
+pub fn retire(root: &Root, directory: &str, name: &str) -> Result<(), StoreError> {
+    root.still_there()?;
+    move_to_trash(root, directory, name)
+}
+
+/// As [`retire`], if it is still the file that was seen before it was read. Another, or a longer one, that somebody put
+/// in its place stays: so does that of a copy of the palace.
+///
+/// # Errors
+/// What the system says.
+pub fn retire_unchanged(
+    root: &Root,
+    directory: &str,
+    name: &str,
+    seen: (Stat, i64),
+) -> Result<(), StoreError> {
+    match is_unchanged(root, &root.file(directory, name), seen)? {
+        true => move_to_trash(root, directory, name),
+        false => Ok(()),
+    }
+}
+
+fn is_unchanged(root: &Root, path: &Path, seen: (Stat, i64)) -> Result<bool, StoreError> {
     match root.fs().modified(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
         found => Ok(found.at("look at", path)? == seen),
     }
 }
 
-/// Moves a file to `trash/`. That it is gone already is fine: another compactor was faster.
-///
-/// # Errors
-/// What the system says.
-pub fn retire(root: &Root, directory: &str, name: &str) -> Result<(), StoreError> {
+fn move_to_trash(root: &Root, directory: &str, name: &str) -> Result<(), StoreError> {
     let from = root.file(directory, name);
     let to = root.file(TRASH, &filename::trash(name, root.fs().now_ms()));
     match root.fs().rename(&from, &to) {

@@ -12,6 +12,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+/// Calls that take nothing away. What happens between the last look of a compaction and the call that does is not noticed.
+pub const LOOKS: [Call; 6] =
+    [Call::List, Call::Open, Call::Read, Call::Stat, Call::Sync, Call::SyncDir];
+
 type Action = Box<dyn FnOnce() + Send>;
 
 /// What happens, and before which call.

@@ -1,17 +1,19 @@
 //! A palace that is deleted and made again by another process while this one runs.
 
-use crate::between::Plan;
+use crate::between::{LOOKS, Plan};
+use crate::files::{ALL, bytes, names};
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::format::id::PalaceId;
 use crdt_palace::format::manifest::Manifest;
 use crdt_palace::fs::Fs;
-use crdt_palace::fs::sim::{SimDisk, SimFs};
+use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::Durability;
 use serde_json::{Value, json};
-use std::path::Path;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const NEW: PalaceId = PalaceId(*b"a palace anew...");
@@ -100,6 +102,85 @@ fn a_palace_that_is_replaced_during_a_write_keeps_what_is_acknowledged() {
                 nth += 1;
             }
             assert!(nth > 5, "only {nth} calls");
+        }
+    }
+}
+
+/// The palace without what is being written.
+const DIRECTORIES: [&str; 4] = ["sealed", "snap", "tmp", "trash"];
+
+type Copied = BTreeMap<PathBuf, Vec<u8>>;
+
+fn copied(disk: &SimDisk) -> Copied {
+    let inside = |directory: &str| {
+        let directory = Path::new(PALACE).join(directory);
+        let all = names(disk, directory.to_str().unwrap());
+        all.into_iter().map(|name| directory.join(name)).collect::<Vec<_>>()
+    };
+    let paths = DIRECTORIES.into_iter().flat_map(inside);
+    let manifest = Path::new(PALACE).join("palace.json");
+    paths.chain([manifest]).map(|path| (path.clone(), bytes(disk, &path))).collect()
+}
+
+/// `mv p old; mv copy p`, for whoever looks.
+fn replace_by(fs: &SimFs, copy: &Copied) {
+    for directory in DIRECTORIES.map(|name| Path::new(PALACE).join(name)) {
+        for name in fs.list(&directory).unwrap() {
+            fs.remove(&directory.join(name)).unwrap();
+        }
+    }
+    fs.remove(&Path::new(PALACE).join("palace.json")).unwrap();
+    for (path, content) in copy {
+        fs.create(path).unwrap().write_at(content, 0).unwrap();
+    }
+}
+
+/// A copy takes the place of the palace before the `nth` such call of a compaction. Whether there was such a call.
+fn moved_before(nth: u64, call: Call, disk: &SimDisk, copy: &Copied, value: &Value) -> bool {
+    let disk = disk.fork();
+    let (interrupted, plan) = Plan::new(disk.process());
+    let palace = open(interrupted).unwrap();
+    let (fs, content) = (disk.process(), copy.clone());
+    plan.before(nth, Some(call), move || replace_by(&fs, &content));
+    let report = palace.compact(ALL);
+    if !plan.end() {
+        return false;
+    }
+    let there = copied(&disk);
+    let missing: Vec<_> = copy.keys().filter(|path| !there.contains_key(*path)).collect();
+    // It may have begun after that, and then it may.
+    let replaced = matches!(report, Err(Error::Store(StoreError::Replaced { .. })));
+    assert!(!replaced || missing.is_empty(), "{missing:?}");
+    assert_eq!(shown(&open(disk.process()).unwrap()), Some((value.clone(), false)), "{report:?}");
+    true
+}
+
+/// What the compaction made is not in the copy, so what it was made from must stay there.
+#[test]
+fn a_compaction_takes_nothing_away_from_a_copy_that_is_put_in_the_place_of_the_palace() {
+    const TWO_DAYS_MS: i64 = 2 * 24 * 60 * 60 * 1_000;
+    let disk = SimDisk::new(1);
+    let palace = open(disk.process()).unwrap();
+    let write = |value| set(&palace, value, &WriteOptions::default()).unwrap();
+    write(json!({"one": 1}));
+    palace.compact(ALL).unwrap();
+    disk.process().create(&Path::new(PALACE).join("tmp/left")).unwrap();
+    let early = copied(&disk);
+    write(json!({"two": 2}));
+    palace.compact(ALL).unwrap();
+    disk.advance(TWO_DAYS_MS);
+    write(json!({"three": 3}));
+    drop(palace);
+    let late = copied(&disk);
+    let whole = json!({"one": 1, "two": 2, "three": 3});
+    for (copy, value) in [(early, json!({"one": 1})), (late, whole)] {
+        for call in LOOKS {
+            let happens = |nth: &u64| {
+                std::panic::catch_unwind(|| moved_before(*nth, call, &disk, &copy, &value))
+                    .unwrap_or_else(|_| panic!("{call:?} {nth}, of {value}"))
+            };
+            let calls = (1..).take_while(happens).count();
+            assert!(calls > 0, "no {call:?}");
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Each step of taking something away, while another process does the same or the disk fails.
 
-use crate::between::Plan;
+use crate::between::{LOOKS, Plan};
 use crate::files::bytes;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
@@ -152,6 +152,58 @@ fn of_two_copies_of_a_segment_the_longer_one_is_kept_wherever_it_stands() {
             assert_eq!(report.left_open.len(), usize::from(round == 0), "{report:?}");
         }
         assert_eq!((count(&disk, "open"), count(&disk, "sealed")), (0, 0));
+    }
+}
+
+/// Somebody copies a longer one over the only segment, before the `nth` such call of a compaction. Whether there was
+/// such a call.
+fn grows_before(nth: u64, call: Call, in_place: bool) -> bool {
+    let disk = SimDisk::new(nth);
+    let (name, [short, long]) = dead_segment(&disk);
+    disk.process().remove(&inside("open").join(&name)).unwrap();
+    let path = write(&disk, &format!("sealed/{name}"), &short);
+    disk.advance(1_000);
+    let (interrupted, plan) = Plan::new(disk.process());
+    let palace = open(interrupted).unwrap();
+    let fs = disk.process();
+    plan.before(nth, Some(call), move || {
+        let there = fs.stat(&path).is_ok();
+        if there && in_place {
+            let at = short.iter().zip(&long).take_while(|(a, b)| a == b).count();
+            fs.open_lock(&path).unwrap().write_at(&long[at..], at as u64).unwrap();
+            return;
+        }
+        if there {
+            fs.remove(&path).unwrap();
+        }
+        fs.create(&path).unwrap().write_at(&long, 0).unwrap();
+    });
+    palace.compact(CompactOptions::default()).unwrap();
+    let happened = plan.end();
+    let expected = if happened { json!({"1": 1, "2": 2}) } else { json!({"1": 1}) };
+    let palace = open(disk.process()).unwrap();
+    for _ in 0..2 {
+        let found = palace.get("k").unwrap().unwrap();
+        assert_eq!((found.value, found.incomplete), (object(expected.clone()), false));
+        palace.compact(CompactOptions::default()).unwrap();
+    }
+    assert_eq!(count(&disk, "sealed"), 0);
+    happened
+}
+
+/// Two copies of a palace on one machine: one has sealed its short copy of a segment as a dead process's, and folds it
+/// when the longer one comes.
+#[test]
+fn a_segment_that_grew_while_it_was_folded_stays() {
+    for in_place in [false, true] {
+        for call in LOOKS {
+            let happens = |nth: &u64| {
+                std::panic::catch_unwind(|| grows_before(*nth, call, in_place))
+                    .unwrap_or_else(|_| panic!("{call:?} {nth}, in place: {in_place}"))
+            };
+            let calls = (1..).take_while(happens).count();
+            assert!(calls > 0, "no {call:?}");
+        }
     }
 }
 

@@ -1,17 +1,20 @@
 //! A snapshot that somebody brought in, from a copy of the palace, and that says that it takes the place of one that is
 //! here: what is here is given up only once the other was read as a whole and is on disk.
 
+use crate::between::Plan;
 use crate::files::{ALL, DUE, at, bytes, names};
 use crate::ledger::object;
 use crdt_palace::format::filename::parse_snapshot;
+use crdt_palace::format::id::SnapshotId;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
-use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::CompactReport;
-use crdt_palace::snapshot::{Snapshot, Source};
+use crdt_palace::palace::{Options, Palace};
+use crdt_palace::snapshot::{Builder, Meta, Snapshot, Source};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Longer than a superseded snapshot stays for the sake of readers.
 const MINUTES_MS: i64 = 120_000;
@@ -151,6 +154,28 @@ fn nothing_is_retired_for_a_successor_that_cannot_be_synced() {
     assert!(disk.process().stat(&here).is_ok(), "it was given up");
 }
 
+/// What was read is not what is there when it is synced.
+#[test]
+fn nothing_is_retired_for_a_successor_that_is_copied_once_more() {
+    let disk = SimDisk::new(1);
+    let (here, brought, content) = superseded_by_a_copy(&disk);
+    write(&disk, &brought, &content);
+    let (interrupted, plan) = Plan::new(disk.process());
+    let palace = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
+    let palace = palace.open("/p").unwrap();
+    let other = disk.fork();
+    let half = content[..content.len() / 2].to_vec();
+    let (fs, path) = (disk.process(), brought.clone());
+    plan.before(1, Some(Call::Sync), move || {
+        fs.remove(&path).unwrap();
+        fs.create(&path).unwrap().write_at(&half, 0).unwrap();
+    });
+    let report = palace.compact(ALL).unwrap();
+    assert!(plan.end() && disk.process().stat(&here).is_ok(), "{report:?}");
+    at(&other, "/p").compact(ALL).unwrap();
+    assert!(other.process().stat(&here).is_err(), "it is superseded");
+}
+
 /// The live one was made from a snapshot that was made from ours, and knows nothing of ours.
 #[test]
 fn the_live_snapshot_is_what_the_whole_chain_is_retired_for() {
@@ -183,4 +208,31 @@ fn the_live_snapshot_is_what_the_whole_chain_is_retired_for() {
             assert_eq!(readable(&at(&disk, "/p")), DOCUMENTS);
         }
     }
+}
+
+/// No program of ours makes such. Neither can be read, and both are kept.
+#[test]
+fn two_snapshots_that_say_they_replace_each_other_stay() {
+    let disk = SimDisk::new(1);
+    let palace = palace(&disk, "/p").status().unwrap().palace.unwrap();
+    let ids = [SnapshotId([1; 16]), SnapshotId([2; 16])];
+    for (snapshot, other) in [(ids[0], ids[1]), (ids[1], ids[0])] {
+        let meta = Meta {
+            snapshot,
+            palace,
+            created_ms: 0,
+            covers: Vec::new(),
+            supersedes: vec![other],
+            beside: Vec::new(),
+            appended: 0,
+            documents: 0,
+            commits: 0,
+        };
+        let (_, content) = Builder::in_memory(meta).unwrap().finish_bytes().unwrap();
+        write(&disk, &Path::new("/p/snap").join(format!("{snapshot}.snap")), &content);
+    }
+    let report = at(&disk, "/p").compact(ALL).unwrap();
+    let there = names(&disk, "/p/snap");
+    let stay = ids.iter().all(|id| there.contains(&format!("{id}.snap")));
+    assert!(stay && report.cleared == 0, "{there:?}");
 }
