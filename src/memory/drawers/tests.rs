@@ -253,6 +253,60 @@ fn duplicates_are_the_same_words_or_nearly() {
 }
 
 #[test]
+fn drawers_that_were_deleted_or_changed_before_the_last_fold_hide_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    let texts: Vec<String> = (0..12).map(|n| format!("token token number{n}")).collect();
+    let ids: Vec<String> = texts.iter().map(|text| file(&drawers, "w", "r", text).id).collect();
+    compact(&drawers);
+    drawers.delete(&ids[..11]).unwrap();
+    let change = Change { content: Some("words of another kind"), ..Change::default() };
+    drawers.update(&ids[11], change).unwrap();
+    let live = format!("the only token that is left {}", "filler ".repeat(300));
+    file(&drawers, "w", "r", &live);
+    for fold in [false, true] {
+        if fold {
+            compact(&drawers);
+        }
+        for limit in [1, 10, 13] {
+            let search = Search { query: "token", limit, ..Search::default() };
+            let hits = drawers.search(&search).unwrap();
+            assert!(!hits.more, "fold: {fold}, {limit}");
+            assert_eq!(found(&drawers, &search), [live.as_str()], "fold: {fold}, {limit}");
+        }
+        let kind = Search { query: "another kind", ..Search::default() };
+        assert_eq!(found(&drawers, &kind), ["words of another kind"], "once, fold: {fold}");
+        let counts = drawers.counts(None).unwrap();
+        assert_eq!(counts["w"]["r"], 2, "fold: {fold}");
+        assert_eq!(drawers.list(None, None, None, 0, 10).unwrap().drawers.len(), 2);
+    }
+}
+
+#[test]
+fn duplicates_are_looked_for_among_what_drawers_hold_now() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    let text = "we sign tokens with RSA";
+    let id = file(&drawers, "w", "r", text).id;
+    // More than are compared, and each comes before the drawer.
+    let similar = |n| format!("sign tokens tokens {n}");
+    let others: Vec<_> = (0..60).map(|n| item("w", "r", &similar(n))).collect();
+    let others = drawers.file(&others).unwrap();
+    compact(&drawers);
+    let others: Vec<String> = others.into_iter().map(|filed| filed.id).collect();
+    drawers.delete(&others).unwrap();
+    drawers.update(&id, Change { room: Some("s"), ..Change::default() }).unwrap();
+    compact(&drawers);
+    for asked in [text, "sign tokens"] {
+        let found = drawers.duplicates(asked, 0.01).unwrap();
+        let found: Vec<_> =
+            found.into_iter().map(|like| (like.drawer.id, like.similarity)).collect();
+        assert_eq!(found.len(), 1, "{asked}: {found:?}");
+        assert_eq!(found[0].0, id);
+    }
+}
+
+#[test]
 fn lists_page_without_a_gap_while_others_file() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);

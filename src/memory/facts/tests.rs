@@ -155,6 +155,30 @@ fn entities_are_found_at_both_ends_in_tail_and_snapshot() {
 }
 
 #[test]
+fn a_fact_that_ended_after_a_fold_is_one_fact_after_the_next() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    let (acme, bolt) = (triple("Acme"), triple("Bolt"));
+    facts.state(&acme, Some("2024-01-01"), None, None).unwrap();
+    facts.state(&bolt, Some("2025-01-01"), None, None).unwrap();
+    for step in 0..3 {
+        let compact = || facts.palace.compact(CompactOptions::default()).unwrap().published;
+        match step {
+            0 => assert!(compact().is_some()),
+            1 => drop(facts.end(&acme, Some("2026-03-01")).unwrap()),
+            _ => assert!(compact().is_some()),
+        }
+        let page = facts.about(&about("ada")).unwrap();
+        let ended = (step > 0).then_some("2026-03-01");
+        assert_eq!((page.total, page.facts.len()), (2, 2), "step {step}");
+        assert_eq!(page.facts[0].valid_to.as_deref(), ended, "step {step}");
+        let open = facts.about(&Asked { as_of: Some("2026-04-01"), ..about("ada") }).unwrap();
+        assert_eq!(open.total, if step > 0 { 1 } else { 2 }, "step {step}");
+        assert_eq!((facts.count().unwrap(), facts.stats().unwrap().facts), (2, 2));
+    }
+}
+
+#[test]
 fn a_timeline_goes_on_where_it_stopped() {
     let dir = tempfile::tempdir().unwrap();
     let facts = open(&dir);
