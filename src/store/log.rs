@@ -8,8 +8,9 @@
 use super::StoreError;
 use super::own::OwnSegments;
 use super::root::Root;
-use super::turn::{Queued, Turn, seal};
+use super::turn::{Queued, Turn};
 use crate::format::id::InstanceId;
+use crate::fs::FsError;
 use crate::segment::writer::Writer;
 use bytes::Bytes;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -47,6 +48,8 @@ pub const BUFFERED_MS: u64 = 1_000;
 /// A turn of writing ends with the commit that makes it this long, in bytes. So no segment, not even one that
 /// starts with what another could not keep, comes near to `SEGMENT_BYTES_MAX`.
 const TURN_BYTES: usize = 16 << 20;
+
+const PANICKED: &str = "a thread panicked while it wrote";
 
 /// A place in this instance's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -168,7 +171,7 @@ impl Log {
     /// [`StoreError::OutcomeUnknown`], or [`StoreError::NotWritten`].
     pub fn wait(&self, ticket: Ticket, durability: Durability) -> Result<(), StoreError> {
         let mut inner = self.lock();
-        while !inner.is_done(ticket, durability)? {
+        while !self.is_done(&inner, ticket, durability)? {
             inner.sync_wanted |= durability == Durability::Durable;
             inner = if inner.leading {
                 let later = ticket.sequence > inner.in_turn;
@@ -186,10 +189,7 @@ impl Log {
     #[must_use]
     pub fn written(&self, instance: InstanceId) -> u64 {
         let inner = self.lock();
-        match inner.failures.iter().find(|failure| failure.instance == instance) {
-            Some(failure) => failure.synced,
-            None => inner.written,
-        }
+        inner.failure(instance).map_or(inner.written, |failure| failure.synced)
     }
 
     /// Puts every commit written so far on disk.
@@ -210,44 +210,88 @@ impl Log {
         !self.lock().unsynced.is_empty()
     }
 
-    /// One turn of writing for everybody. The lock is not held while the disk works.
+    fn is_done(
+        &self,
+        inner: &Inner,
+        ticket: Ticket,
+        durability: Durability,
+    ) -> Result<bool, StoreError> {
+        let reached = |written: u64, synced: u64| match durability {
+            Durability::Durable => ticket.sequence <= synced,
+            Durability::Buffered => ticket.sequence <= written,
+        };
+        match inner.failure(ticket.instance) {
+            Some(failure) if reached(failure.written, failure.synced) => Ok(true),
+            Some(Failure { unknown: false, source, .. }) => {
+                Err(StoreError::NotWritten { source: source.clone() })
+            }
+            Some(Failure { source, .. }) => {
+                Err(StoreError::OutcomeUnknown { source: source.clone() })
+            }
+            None => Ok(reached(inner.written, inner.synced)),
+        }
+    }
+
+    fn failed(&self, why: &'static str) -> StoreError {
+        let (path, source) = (self.root.path().to_owned(), std::io::Error::other(why));
+        FsError { action: "write to", path, source }.into()
+    }
+
+    /// One turn of writing for everybody.
     fn lead<'a>(&'a self, mut inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
         // Nobody waits for an instance that does not exist.
         let Some(instance) = inner.instance else { return inner };
-        inner.leading = true;
         let batch = inner.take_batch();
         inner.in_turn = batch.last().map_or(inner.written, |queued| queued.sequence);
+        self.take_turn(inner, instance, |turn| turn.write(batch))
+    }
+
+    /// Does something that nothing else may be done beside. The lock is not held while the disk works.
+    fn take_turn<'a>(
+        &'a self,
+        mut inner: MutexGuard<'a, Inner>,
+        instance: InstanceId,
+        work: impl FnOnce(&mut Turn<'_>) -> Result<(), StoreError>,
+    ) -> MutexGuard<'a, Inner> {
+        inner.leading = true;
         let mut turn = Turn {
             root: &self.root,
             program: &self.program,
             instance,
             own: &self.own,
             writer: inner.writer.take(),
+            written: inner.written,
             unsynced: std::mem::take(&mut inner.unsynced),
             touched: false,
             sync: std::mem::take(&mut inner.sync_wanted),
         };
         drop(inner);
         // A panic is a bug, but whoever waits for this turn must not wait for ever.
-        let written = catch_unwind(AssertUnwindSafe(|| turn.write(batch)));
-        let outcome = written.unwrap_or_else(|_| Err(turn.broken_off()));
+        let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut turn))).unwrap_or_else(|_| {
+            turn.touched = true;
+            Err(self.failed(PANICKED))
+        });
         let mut inner = self.lock();
-        let Turn { writer, unsynced, touched, .. } = turn;
-        match outcome {
-            Ok(written) => {
-                inner.written = inner.written.max(written);
-                inner.synced = unsynced.first().map_or(inner.written, |first| first.sequence - 1);
-                (inner.writer, inner.unsynced) = (writer, unsynced);
-            }
-            Err(error) => {
-                inner.give_up(error, touched);
-                // Those of the next turn have failed too, and nobody would wake them.
-                self.turn.iter().for_each(Condvar::notify_all);
-            }
+        let Turn { writer, written, unsynced, touched, .. } = turn;
+        inner.written = written;
+        // Also if it failed: a segment that was sealed before is on disk.
+        inner.synced = unsynced.first().map_or(written, |first| first.sequence - 1);
+        (inner.writer, inner.unsynced) = (writer, unsynced);
+        if let Err(error) = outcome {
+            self.give_up(&mut inner, error, touched);
         }
         inner.leading = false;
         self.end_turn(&mut inner);
         inner
+    }
+
+    fn give_up(&self, inner: &mut Inner, error: StoreError, unknown: bool) {
+        // Before anybody forgets what is not on disk, so that the next look finds it in the segments: whatever
+        // became of them, they may hold it. Those that this process sealed hold nothing that is forgotten.
+        self.own.disown_unsealed();
+        inner.give_up(error, unknown);
+        // Those of the next turn have failed too, and nobody would wake them.
+        self.turn.iter().for_each(Condvar::notify_all);
     }
 
     /// Sleeps until the end of the present turn, or, if `ahead` is 1, until then or the end of the next.
@@ -276,10 +320,16 @@ impl Log {
         while inner.leading {
             inner = self.wait_for_turn(inner, 0);
         }
-        let last = inner.written;
-        let Some(writer) = inner.writer.take() else { return Ok(()) };
-        drop(inner);
-        Ok(seal(self.root.as_ref(), &self.own, writer, last)?)
+        let (Some(instance), Some(_)) = (inner.instance, &inner.writer) else { return Ok(()) };
+        inner.in_turn = inner.written;
+        // What is said unless it comes to an end.
+        let mut sealed = Err(self.failed(PANICKED));
+        let seal = |turn: &mut Turn<'_>| {
+            sealed = turn.seal();
+            Ok(())
+        };
+        drop(self.take_turn(inner, instance, seal));
+        sealed
     }
 
     /// Gives the instance up: the directory that it wrote to is not there any more. Commits that are not
@@ -291,8 +341,7 @@ impl Log {
             inner = self.wait_for_turn(inner, 0);
         }
         if inner.instance.is_some() {
-            inner.give_up(error, true);
-            self.turn.iter().for_each(Condvar::notify_all);
+            self.give_up(&mut inner, error, true);
         }
     }
 
@@ -310,20 +359,8 @@ impl Log {
 }
 
 impl Inner {
-    fn is_done(&self, ticket: Ticket, durability: Durability) -> Result<bool, StoreError> {
-        let reached = |written: u64, synced: u64| match durability {
-            Durability::Durable => ticket.sequence <= synced,
-            Durability::Buffered => ticket.sequence <= written,
-        };
-        let failure = self.failures.iter().find(|failure| failure.instance == ticket.instance);
-        match failure {
-            None => Ok(reached(self.written, self.synced)),
-            Some(failure) if reached(failure.written, failure.synced) => Ok(true),
-            Some(Failure { unknown: true, source, .. }) => {
-                Err(StoreError::OutcomeUnknown { source: source.clone() })
-            }
-            Some(Failure { source, .. }) => Err(StoreError::NotWritten { source: source.clone() }),
-        }
+    fn failure(&self, instance: InstanceId) -> Option<&Failure> {
+        self.failures.iter().find(|failure| failure.instance == instance)
     }
 
     /// What the next turn writes: a segment must not become longer than readers read.

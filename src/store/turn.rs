@@ -11,8 +11,7 @@ use super::seal::disclaim;
 use crate::format::filename::{OPEN, SEALED, TMP};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, SegmentId};
-use crate::fs::{FsError, stop};
-use crate::segment::SegmentError;
+use crate::fs::stop;
 use crate::segment::writer::Writer;
 use bytes::Bytes;
 use std::path::Path;
@@ -33,6 +32,8 @@ pub(super) struct Turn<'a> {
     pub program: &'a str,
     pub instance: InstanceId,
     pub writer: Option<Writer>,
+    /// The last commit that is written and named.
+    pub written: u64,
     /// Written since the last good sync: what a new segment must start with.
     pub unsynced: Vec<Queued>,
     pub own: &'a OwnSegments,
@@ -42,22 +43,32 @@ pub(super) struct Turn<'a> {
 }
 
 impl Turn<'_> {
-    /// Writes `batch`, and gives the highest sequence number that is done.
-    pub fn write(&mut self, batch: Vec<Queued>) -> Result<u64, StoreError> {
-        if let Err(error) = self.rotate_if_full() {
+    /// Writes `batch`.
+    pub fn write(&mut self, batch: Vec<Queued>) -> Result<(), StoreError> {
+        if self.writer.as_ref().is_some_and(|writer| writer.end() >= SEGMENT_BYTES)
+            && let Err(error) = self.seal()
+        {
             // The commits in it are safe and somebody else will seal it.
             tracing::warn!(%error, "a full segment could not be sealed");
         }
         let known = self.unsynced.len();
         self.touched = known > 0;
         self.unsynced.extend(batch);
-        let last = self.unsynced.last().map_or(0, |queued| queued.sequence);
-        let from = if self.writer.is_some() { known } else { 0 };
+        // Otherwise all that there was to do was to put on disk what has just been sealed.
+        if let Some(last) = self.unsynced.last().map(|queued| queued.sequence) {
+            self.insist(if self.writer.is_some() { known } else { 0 })?;
+            self.written = last;
+        }
+        Ok(())
+    }
+
+    /// Writes `unsynced` from index `from` on, and all of it again, elsewhere, if that does not count.
+    fn insist(&mut self, from: usize) -> Result<(), StoreError> {
         let mut outcome = self.attempt(from);
         let mut failures = 0;
         loop {
             match outcome {
-                Ok(true) => return Ok(last),
+                Ok(true) => return Ok(()),
                 // Sealed under us. That is no failure, and can happen again while this process is
                 // stopped between two steps.
                 Ok(false) => {}
@@ -78,15 +89,6 @@ impl Turn<'_> {
         }
     }
 
-    /// After a panic: nothing is known of the segment, so it is given up like one that cannot be written.
-    pub fn broken_off(&mut self) -> StoreError {
-        self.touched = true;
-        self.own.disown_unsealed();
-        let source = std::io::Error::other("a thread panicked while it wrote");
-        let path = self.root.path().to_owned();
-        FsError { action: "write to", path, source }.into()
-    }
-
     /// Tells others that nobody vouches for what is in a segment.
     fn let_go_of(&self, path: &Path) {
         // If that fails as well, whoever builds on it still finds that nobody holds it.
@@ -95,13 +97,15 @@ impl Turn<'_> {
         }
     }
 
-    fn rotate_if_full(&mut self) -> Result<(), StoreError> {
-        let Some(writer) = self.writer.take_if(|writer| writer.end() >= SEGMENT_BYTES) else {
-            return Ok(());
-        };
-        let last = self.unsynced.last().map_or(0, |queued| queued.sequence);
-        let path = writer.path().to_owned();
-        seal(self.root, self.own, writer, last).inspect_err(|_| self.let_go_of(&path))?;
+    /// Moves the segment to `sealed/`, with its footer and on disk; the next commit starts a new one.
+    pub fn seal(&mut self) -> Result<(), StoreError> {
+        let Some(writer) = self.writer.take() else { return Ok(()) };
+        let (id, path, bytes) = (writer.id(), writer.path().to_owned(), writer.end());
+        let sealed = writer.seal(self.root.fs(), &self.root.path().join(SEALED), self.written);
+        // A name that is gone is taken for somebody else's sealing; the whole directory may be gone.
+        let sealed = sealed.map_err(StoreError::from).and_then(|()| self.root.still_there());
+        sealed.inspect_err(|_| self.let_go_of(&path))?;
+        self.own.sealed_at(id, bytes);
         // Sealing synced it, and every commit in it was found to have its name after it was written.
         self.unsynced.clear();
         Ok(())
@@ -171,17 +175,4 @@ impl Turn<'_> {
         }
         Ok(created?)
     }
-}
-
-/// Moves a segment to `sealed/`, with its footer and on disk.
-pub(super) fn seal(
-    root: &Root,
-    own: &OwnSegments,
-    writer: Writer,
-    last: u64,
-) -> Result<(), SegmentError> {
-    let (id, bytes) = (writer.id(), writer.end());
-    writer.seal(root.fs(), &root.path().join(SEALED), last)?;
-    own.sealed_at(id, bytes);
-    Ok(())
 }

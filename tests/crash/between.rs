@@ -218,7 +218,7 @@ fn compact(palace: &Palace) {
 }
 
 /// As if the locks of the living meant nothing.
-fn seal_all(fs: &SimFs) {
+pub fn seal_all(fs: &SimFs) {
     let directory = |name| Path::new(PALACE).join(name);
     for name in fs.list(&directory("open")).unwrap() {
         fs.rename_noreplace(&directory("open").join(&name), &directory("sealed").join(&name))

@@ -42,6 +42,7 @@ mod due;
 mod failures;
 mod files;
 mod following;
+mod given_up;
 mod ledger;
 mod locks;
 mod looks;

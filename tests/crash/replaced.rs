@@ -4,13 +4,15 @@ use crate::between::{LOOKS, Plan};
 use crate::files::{ALL, bytes, names};
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
+use bytes::Bytes;
 use crdt_palace::format::id::PalaceId;
 use crdt_palace::format::manifest::Manifest;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::log::{Durability, Log};
+use crdt_palace::store::root::Root;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -183,4 +185,17 @@ fn a_compaction_takes_nothing_away_from_a_copy_that_is_put_in_the_place_of_the_p
             assert!(calls > 0, "no {call:?}");
         }
     }
+
+/// Its bytes are on disk then, and nobody finds them.
+#[test]
+fn a_segment_that_is_sealed_where_the_palace_was_replaced_makes_nothing_durable() {
+    let disk = SimDisk::new(1);
+    let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), false).unwrap();
+    let log = Log::new(Arc::new(root), Arc::default(), "test".to_owned());
+    let full = Bytes::from(vec![7; 2 << 20]);
+    let ticket = log.enqueue(log.instance().unwrap(), full).unwrap();
+    log.wait(ticket, Durability::Buffered).unwrap();
+    replace(&disk.process());
+    let gone = log.wait(ticket, Durability::Durable);
+    assert!(matches!(gone, Err(StoreError::OutcomeUnknown { .. })), "{gone:?}");
 }
