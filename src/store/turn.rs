@@ -11,13 +11,17 @@ use super::seal::disclaim;
 use crate::format::filename::{OPEN, SEALED, TMP};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, SegmentId};
-use crate::fs::stop;
+use crate::fs::{FsError, stop};
 use crate::segment::writer::Writer;
 use bytes::Bytes;
 use std::path::Path;
 
 /// A segment is sealed and followed by a new one when it has this many bytes.
 pub const SEGMENT_BYTES: u64 = 1 << 20;
+
+/// A turn is over when its segment has lost its name so many times. Each time is a segment more: where nothing
+/// keeps its name, a write would make them until the disk is full.
+const LOST_AT_MOST: u32 = 8;
 
 /// A commit that waits to be written, or to be put on disk.
 #[derive(Clone, Debug)]
@@ -65,13 +69,18 @@ impl Turn<'_> {
     /// Writes `unsynced` from index `from` on, and all of it again, elsewhere, if that does not count.
     fn insist(&mut self, from: usize) -> Result<(), StoreError> {
         let mut outcome = self.attempt(from);
-        let mut failures = 0;
+        let (mut failures, mut lost) = (0, 0);
         loop {
             match outcome {
                 Ok(true) => return Ok(()),
                 // Sealed under us. That is no failure, and can happen again while this process is
                 // stopped between two steps.
-                Ok(false) => {}
+                Ok(false) => {
+                    lost += 1;
+                    if lost == LOST_AT_MOST {
+                        return Err(self.nameless());
+                    }
+                }
                 Err(error) => {
                     failures += 1;
                     tracing::warn!(%error, failures, "a write to a segment failed");
@@ -87,6 +96,14 @@ impl Turn<'_> {
             self.writer = None;
             outcome = self.attempt(0);
         }
+    }
+
+    fn nameless(&self) -> StoreError {
+        let source = std::io::Error::other(
+            "each new one lost its name: something moves the files there, or a file that is renamed counts as \
+             another one on this file system",
+        );
+        FsError { action: "keep a segment in", path: self.root.path().join(OPEN), source }.into()
     }
 
     /// Tells others that nobody vouches for what is in a segment.

@@ -55,6 +55,18 @@ impl Plan {
         plan.action = Some(Box::new(action));
     }
 
+    /// Before each of the next calls of this kind. They take so many that a process which never gives up
+    /// goes on in the end.
+    pub fn before_each(&self, call: Call, calls: u64, action: impl Fn() + Send + 'static) {
+        let plan = self.clone();
+        if calls > 0 {
+            self.before(1, Some(call), move || {
+                action();
+                plan.before_each(call, calls - 1, action);
+            });
+        }
+    }
+
     /// From now on syncs of this kind, of files or of directories, are not made.
     pub fn skip(&self, call: Call) {
         self.0.lock().unwrap().skipped = Some(call);

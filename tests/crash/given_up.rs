@@ -6,7 +6,7 @@ use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use bytes::Bytes;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
-use crdt_palace::palace::{Error, Options, Palace, WriteOptions};
+use crdt_palace::palace::{Error, Options, Palace, WriteOptions, chain};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::{Durability, Log, Ticket};
 use crdt_palace::store::root::Root;
@@ -161,4 +161,25 @@ fn what_somebody_sealed_under_us_is_read_where_it_stands() {
         assert_eq!(theirs, Some((json!({"n": 1}), false)), "{key}: it is there");
         assert_eq!(shown(&palace, key), theirs, "{key}: the process itself");
     }
+}
+
+/// Found by review: on a file system where a renamed file counts as another one, a commit made segments until
+/// the disk was full.
+#[test]
+fn a_segment_that_always_loses_its_name_is_an_error() {
+    let disk = SimDisk::new(7);
+    let (interrupted, plan) = Plan::new(disk.process());
+    let options = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
+    let palace = options.open(PALACE).unwrap();
+    set(&palace, "a", json!({"n": 1}), Durability::Durable).unwrap();
+    let other = disk.process();
+    plan.before_each(Call::Write, 100, move || seal_all(&other));
+    let error = set(&palace, "a", json!({"n": 2}), Durability::Durable).unwrap_err();
+    assert!(!plan.end(), "it tried until nobody disturbed it");
+    assert!(matches!(error, Error::Store(StoreError::OutcomeUnknown { .. })), "{error:?}");
+    assert!(chain(&error).contains("lost its name"), "{}", chain(&error));
+    let segments = names(&disk, &format!("{PALACE}/sealed")).len();
+    assert!(segments < 20, "{segments} segments for one commit");
+    set(&palace, "a", json!({"m": 1}), Durability::Durable).unwrap();
+    assert_kept(&disk, &palace, "a", &json!({"n": 2, "m": 1}), "it goes on");
 }
