@@ -13,6 +13,7 @@ use crate::format::id::InstanceId;
 use crate::fs::FsError;
 use crate::segment::writer::Writer;
 use bytes::Bytes;
+use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
@@ -48,6 +49,10 @@ pub const BUFFERED_MS: u64 = 1_000;
 /// A turn of writing ends with the commit that makes it this long, in bytes. So no segment, not even one that
 /// starts with what another could not keep, comes near to `SEGMENT_BYTES_MAX`.
 const TURN_BYTES: usize = 16 << 20;
+
+/// Of so many instances that were given up it is known how far they came: a program that tries again and again on
+/// a full disk gives up one each time. Who waits for a commit of an older one hears that its outcome is unknown.
+const FAILURES_MAX: usize = 256;
 
 const PANICKED: &str = "a thread panicked while it wrote";
 
@@ -87,7 +92,8 @@ struct Inner {
     turns: u64,
     /// The last commit that the present turn writes.
     in_turn: u64,
-    failures: Vec<Failure>,
+    /// The newest last.
+    failures: VecDeque<Failure>,
     /// Why buffered commits may be lost to a power cut, until somebody was told.
     lost: Option<Arc<StoreError>>,
 }
@@ -120,7 +126,7 @@ impl Log {
             leading: false,
             turns: 0,
             in_turn: 0,
-            failures: Vec::new(),
+            failures: VecDeque::new(),
             lost: None,
         };
         Log { root, program, own, inner: Mutex::new(inner), turn: Default::default() }
@@ -185,7 +191,8 @@ impl Log {
 
     /// How far the commits of `instance` can be built on. Of one that was given up, what it had not
     /// put on disk may be lost, whether or not it counted as buffered; as much of it as is in the
-    /// segment is read from there, like another process's.
+    /// segment is read from there, like another process's. To be asked of the present instance and of the one
+    /// before it: of one that was given up long ago nothing is known.
     #[must_use]
     pub fn written(&self, instance: InstanceId) -> u64 {
         let inner = self.lock();
@@ -220,6 +227,9 @@ impl Log {
             Durability::Durable => ticket.sequence <= synced,
             Durability::Buffered => ticket.sequence <= written,
         };
+        if inner.instance == Some(ticket.instance) {
+            return Ok(reached(inner.written, inner.synced));
+        }
         match inner.failure(ticket.instance) {
             Some(failure) if reached(failure.written, failure.synced) => Ok(true),
             Some(Failure { unknown: false, source, .. }) => {
@@ -228,7 +238,10 @@ impl Log {
             Some(Failure { source, .. }) => {
                 Err(StoreError::OutcomeUnknown { source: source.clone() })
             }
-            None => Ok(reached(inner.written, inner.synced)),
+            None => {
+                let source = Arc::new(self.failed("too many writes failed after this one"));
+                Err(StoreError::OutcomeUnknown { source })
+            }
         }
     }
 
@@ -391,6 +404,9 @@ impl Inner {
             source,
         });
         self.failures.extend(failure);
+        if self.failures.len() > FAILURES_MAX {
+            self.failures.pop_front();
+        }
         self.writer = None;
         self.queue.clear();
         self.unsynced.clear();

@@ -163,6 +163,30 @@ fn what_somebody_sealed_under_us_is_read_where_it_stands() {
     }
 }
 
+/// Found by review: a client that tries again and again on a full disk gives up an instance each time.
+#[test]
+fn of_what_was_given_up_long_ago_nothing_is_known() {
+    let disk = SimDisk::new(6);
+    let log = log(&disk);
+    let durable = enqueue(&log, 1);
+    log.wait(durable, Durability::Durable).unwrap();
+    disk.fail_nth(Call::Sync, 1, Failure::Io);
+    disk.fail_nth(Call::Create, 1, Failure::NoSpace);
+    assert!(log.wait(enqueue(&log, 1), Durability::Durable).is_err());
+    log.wait(durable, Durability::Durable).unwrap();
+    let mut last = durable;
+    for _ in 0..300 {
+        fill(&disk);
+        last = enqueue(&log, 1);
+        assert!(is_refused(&log.wait(last, Durability::Durable)));
+    }
+    assert!(is_refused(&log.wait(last, Durability::Buffered)), "the last one is known");
+    // Another instance has this number by now, and has it on disk.
+    log.wait(enqueue(&log, 1), Durability::Durable).unwrap();
+    let forgotten = log.wait(durable, Durability::Durable);
+    assert!(matches!(forgotten, Err(StoreError::OutcomeUnknown { .. })), "{forgotten:?}");
+}
+
 /// Found by review: on a file system where a renamed file counts as another one, a commit made segments until
 /// the disk was full.
 #[test]
