@@ -8,6 +8,7 @@ use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{CAS, LOCK};
 use crate::fs::{At, File, class, read_between};
+use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -23,7 +24,31 @@ const NOTE_BYTES_MAX: u64 = 4 << 10;
 /// A lock that is held until this is dropped.
 #[derive(Debug)]
 pub struct Guard {
-    _file: Box<dyn File>,
+    file: Box<dyn File>,
+    path: PathBuf,
+}
+
+impl Guard {
+    /// Whether whoever comes next takes the same file for the lock. If the file, or the whole directory, was
+    /// taken away, the lock is held against nobody.
+    ///
+    /// # Errors
+    /// [`StoreError::Busy`] if not: to be tried again. Or what the system says.
+    pub fn still_there(&self, root: &Root) -> Result<(), StoreError> {
+        if self.has_name(root)? {
+            return Ok(());
+        }
+        let holder = "another file has its name by now".to_owned();
+        Err(StoreError::Busy { path: self.path.clone(), holder })
+    }
+
+    fn has_name(&self, root: &Root) -> Result<bool, StoreError> {
+        let locked = self.file.stat().at("look at", &self.path)?;
+        match root.fs().stat(&self.path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            found => Ok(found.at("look for", &self.path)?.same_file(&locked)),
+        }
+    }
 }
 
 /// What a lock file says about the last process that took it.
@@ -61,7 +86,7 @@ fn take(root: &Root, name: &str) -> Result<Option<Guard>, StoreError> {
     let file = root.fs().open_lock(&path).at("open", &path)?;
     for _ in 0..ASKED_AT_MOST {
         if file.try_lock().at("lock", &path)? {
-            return Ok(Some(Guard { _file: file }));
+            return Ok(Some(Guard { file, path }));
         }
         if file.is_locked().at("ask for the lock of", &path)? {
             return Ok(None);
@@ -111,7 +136,10 @@ pub fn conditional(root: &Root) -> Result<Guard, StoreError> {
     let start = Instant::now();
     let mut pause = Duration::from_micros(100);
     loop {
-        if let Some(guard) = take(root, CAS)? {
+        // Between the opening and the locking another file may have been put in its place.
+        if let Some(guard) = take(root, CAS)?
+            && guard.has_name(root)?
+        {
             return Ok(guard);
         }
         if start.elapsed() >= CAS_WAIT {
@@ -132,7 +160,7 @@ pub fn compaction_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
     let path: PathBuf = root.path().join(LOCK);
     let file = match root.fs().open(&path) {
         Ok(file) => file,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Ok(Err(error).at("open", &path)?),
     };
     if !file.is_locked().at("ask for the lock of", &path)? {

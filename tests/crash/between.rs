@@ -29,6 +29,8 @@ struct Planned {
     /// Only these are counted.
     only: Option<Call>,
     action: Option<Action>,
+    /// What happens before the next attempt to lock a file.
+    locking: Option<Action>,
     /// Syncs of this kind are never made, and said to be.
     skipped: Option<Call>,
     /// How many times it let others go first.
@@ -53,6 +55,11 @@ impl Plan {
         let mut plan = self.0.lock().unwrap();
         (plan.left, plan.only) = (nth, only);
         plan.action = Some(Box::new(action));
+    }
+
+    /// Before the next attempt to lock a file, which is open by then.
+    pub fn before_lock(&self, action: impl FnOnce() + Send + 'static) {
+        self.0.lock().unwrap().locking = Some(Box::new(action));
     }
 
     /// Before each of the next calls of this kind. They take so many that a process which never gives up
@@ -136,6 +143,8 @@ impl File for InterruptedFile {
         self.inner.stat()
     }
     fn try_lock(&self) -> io::Result<bool> {
+        let action = self.plan.0.lock().unwrap().locking.take();
+        action.into_iter().for_each(|action| action());
         self.inner.try_lock()
     }
     fn is_locked(&self) -> io::Result<bool> {

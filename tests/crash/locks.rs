@@ -8,7 +8,7 @@ use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::Error;
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::store::StoreError;
-use crdt_palace::store::lock::{CAS_WAIT, compaction_holder, conditional, try_compaction};
+use crdt_palace::store::lock::{CAS_WAIT, Guard, compaction_holder, conditional, try_compaction};
 use crdt_palace::store::root::Root;
 use serde_json::json;
 use std::path::Path;
@@ -48,6 +48,40 @@ fn who_compacts_is_named_and_others_leave_it_to_them() {
     drop(guard);
     assert!(compaction_holder(&asking).unwrap().is_none());
     assert!(try_compaction(&asking, "another").unwrap().is_some());
+}
+
+#[test]
+fn the_lock_of_a_file_that_has_lost_its_name_is_not_enough() {
+    let disk = palace();
+    let (interrupted, plan) = Plan::new(disk.process());
+    let (root, fs, cas) = (root(interrupted), disk.process(), Path::new(PALACE).join("CAS"));
+    let (other, name) = (fs.clone(), cas.clone());
+    plan.before_lock(move || other.remove(&name).unwrap());
+    let guard = conditional(&root).unwrap();
+    let is_held = || fs.open(&cas).is_ok_and(|file| file.is_locked().unwrap());
+    assert!(is_held(), "whoever comes next takes another file for the lock");
+    drop(guard);
+    assert!(!is_held());
+}
+
+#[test]
+fn who_holds_a_lock_learns_that_its_file_was_replaced() {
+    let disk = palace();
+    let (root, fs, cas) = (root(disk.process()), disk.process(), Path::new(PALACE).join("CAS"));
+    let guard = conditional(&root).unwrap();
+    guard.still_there(&root).unwrap();
+    disk.fail_nth(Call::Stat, 2, Failure::Io);
+    let failed = guard.still_there(&root);
+    assert!(matches!(failed, Err(StoreError::Fs(_))), "a failure to look is no answer: {failed:?}");
+    fs.remove(&cas).unwrap();
+    let refused = |guard: &Guard| match guard.still_there(&root) {
+        Err(StoreError::Busy { path, .. }) => path == cas,
+        _ => false,
+    };
+    assert!(refused(&guard), "it is gone");
+    let other = conditional(&root).unwrap();
+    assert!(refused(&guard), "another has its name");
+    other.still_there(&root).unwrap();
 }
 
 #[test]
