@@ -4,6 +4,7 @@
 mod support;
 
 use crdt_palace::merge::MergeError;
+use crdt_palace::merge::automerge::{ROOT, transaction::Transactable};
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::Durability;
@@ -116,6 +117,29 @@ fn values_beyond_the_limits_are_refused_and_leave_nothing_behind() {
     compact_all(&palace);
     assert_untouched(&palace, &["deep", "kept", "large", "long"], "at the limits, compacted");
     assert_no_problem(dir.path(), "at the limits");
+}
+
+/// Whether readers take a change shows when it is made, and then it is in the document that the closure works on.
+#[test]
+fn a_write_that_goes_on_after_a_change_that_nobody_would_take_is_refused() {
+    let dir = dir();
+    let palace = with_a_document(dir.path());
+    let name = "n".repeat(200);
+    let error = palace
+        .write("kept", &options(), |draft| {
+            let error = draft
+                .edit(|tx| (0..90_000).try_for_each(|n| tx.put(ROOT, &name, n)))
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains("bytes of field names"), "{error}");
+            draft.put(&object(json!({"text": "goes on"})))
+        })
+        .unwrap_err();
+    assert!(error.to_string().contains("bytes of field names"), "{error}");
+    assert_untouched(&palace, &["kept"], "a change that nobody would take");
+    palace.put("more", &object(json!({"v": 1}))).unwrap();
+    assert_untouched(&palace, &["kept", "more"], "afterwards");
+    assert_no_problem(dir.path(), "a change that nobody would take");
 }
 
 #[test]

@@ -178,7 +178,7 @@ pub(super) fn new_change(
     hash: &automerge::ChangeHash,
 ) -> Result<NewChange, MergeError> {
     let change = change(am, hash)?.ok_or_else(no_change)?;
-    Ok(NewChange::new(&change))
+    NewChange::new(&change)
 }
 
 fn no_change() -> MergeError {

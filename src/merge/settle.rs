@@ -15,6 +15,8 @@ use super::write::{NewChange, Stamp};
 use automerge::legacy::{ElementId, Key, Op, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{Automerge, Change, ExpandedChange, ObjId, ROOT};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// The name of a field that is written on the copy only: it makes a change of a transaction that
 /// would have no operation otherwise, and is taken out again.
@@ -31,8 +33,9 @@ impl Doc {
     ) -> Result<NewChange, MergeError> {
         self.prepare(stamp, base)?;
         self.check_room()?;
+        let mut writers = HashMap::new();
         let losers = settled.iter().filter_map(|step| match step {
-            Step::Settle { loser } => Some(delete_of(&self.am, loser)),
+            Step::Settle { loser } => Some(delete_of(&self.am, &mut writers, loser)),
             _ => None,
         });
         let losers = losers.collect::<Result<Vec<_>, _>>()?;
@@ -40,8 +43,9 @@ impl Doc {
         change.operations.pop();
         change.operations.extend(losers);
         let change = Change::from(change);
+        let made = NewChange::new(&change)?;
         self.apply_to_copy(std::iter::once(&change))?;
-        Ok(NewChange::new(&change))
+        Ok(made)
     }
 
     /// The change that `steps` make, with the placeholder as its last operation.
@@ -66,11 +70,21 @@ impl Doc {
     }
 }
 
-/// A delete of exactly one value, found through the operation that wrote it.
-fn delete_of(am: &Automerge, loser: &ObjId) -> Result<Op, MergeError> {
+/// A delete of exactly one value, found through the operation that wrote it. To decode a change takes long, so it is
+/// done once for all its values.
+fn delete_of(
+    am: &Automerge,
+    writers: &mut HashMap<automerge::ChangeHash, ExpandedChange>,
+    loser: &ObjId,
+) -> Result<Op, MergeError> {
     let ObjId::Id(counter, actor, _) = loser else { return Err(vanished()) };
-    let writer = change(am, &am.hash_for_opid(loser).ok_or_else(vanished)?)?;
-    let writer = writer.ok_or_else(vanished)?.decode();
+    let writer = match writers.entry(am.hash_for_opid(loser).ok_or_else(vanished)?) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => {
+            let writer = change(am, new.key())?.ok_or_else(vanished)?;
+            new.insert(writer.decode())
+        }
+    };
     let at = usize::try_from(counter.saturating_sub(writer.start_op.get())).unwrap_or(usize::MAX);
     let written = writer.operations.get(at).ok_or_else(vanished)?;
     let id = OpId(*counter, actor.clone());

@@ -6,6 +6,7 @@ use crate::format::hash::ChangeHash;
 use automerge::{Automerge, ObjId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
+use std::collections::HashMap;
 
 /// A document at one version. The same changes give the same view on every machine.
 ///
@@ -122,9 +123,13 @@ impl View {
         if self.conflicts.is_empty() {
             return Vec::new();
         }
+        let mut left: HashMap<String, Vec<Candidate>> = HashMap::new();
+        for conflict in &after.conflicts {
+            let here = left.entry(place(&after.value, &conflict.path)).or_default();
+            here.extend(after.candidates(conflict));
+        }
         let settled = |conflict: &Conflict| {
-            let left = after.conflicts.iter().filter(|left| same_place(&left.path, &conflict.path));
-            let left: Vec<Candidate> = left.flat_map(|left| after.candidates(left)).collect();
+            let left = left.get(&place(&self.value, &conflict.path)).map_or(&[][..], Vec::as_slice);
             let shown = pointed(&after.value, &conflict.path);
             let gone = |one: &Candidate| !left.contains(one) && shown != Some(&one.value);
             let values: Vec<_> = self.candidates(conflict).filter(gone).collect();
@@ -141,12 +146,16 @@ impl View {
     }
 }
 
-/// Whether two JSON pointers are the same, but for where in lists they lead.
-fn same_place(a: &str, b: &str) -> bool {
-    let index = |step: &str| step.bytes().all(|byte| byte.is_ascii_digit());
-    let (a, b) = (a.split('/'), b.split('/'));
-    a.clone().count() == b.clone().count()
-        && a.zip(b).all(|(a, b)| a == b || (index(a) && index(b)))
+/// A JSON pointer, but for where in lists it leads.
+fn place(value: &Map<String, Json>, path: &str) -> String {
+    let (mut place, mut end) = (String::new(), 0);
+    for step in path.split('/').skip(1) {
+        let in_list =
+            pointed(value, path.get(..end).unwrap_or_default()).is_some_and(Json::is_array);
+        place.extend(["/", if in_list { "#" } else { step }]);
+        end += 1 + step.len();
+    }
+    place
 }
 
 /// What stands at a JSON pointer that leads to a field of the map, or deeper.

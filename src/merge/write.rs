@@ -1,5 +1,6 @@
 //! Making changes: the difference between what a document shows and what it shall show.
 
+use super::chunk::Chunk;
 use super::doc::{Doc, change, native};
 use super::error::MergeError;
 use super::limits::check_value;
@@ -38,9 +39,11 @@ pub struct NewChange {
 }
 
 impl NewChange {
-    pub(super) fn new(change: &automerge::Change) -> Self {
-        let hash = ChangeHash(change.hash().0);
-        NewChange { hash, bytes: change.raw_bytes().to_vec(), settled: Vec::new() }
+    /// Refuses what readers would refuse: nothing may be acknowledged that nobody else ever sees.
+    pub(super) fn new(change: &automerge::Change) -> Result<Self, MergeError> {
+        let bytes = change.raw_bytes().to_vec();
+        let hash = Chunk::parse(&bytes)?.hash;
+        Ok(NewChange { hash, bytes, settled: Vec::new() })
     }
 }
 

@@ -245,8 +245,9 @@ impl Palace {
         let by = options.by.as_deref().unwrap_or(&self.shared.program);
         let stamp = Stamp { actor, time_ms: self.shared.root.fs().now_ms(), by };
         let mut draft = Draft::new(doc, stamp, base);
-        write(&mut draft).map_err(|source| Error::Document { key: key.clone(), source })?;
-        let Written { doc, heads, changes } = draft.finish();
+        let written = write(&mut draft).and_then(|()| draft.finish());
+        let Written { doc, heads, changes } =
+            written.map_err(|source| Error::Document { key: key.clone(), source })?;
         let changed = !changes.is_empty();
         let entry = |change| Entry { key: key.clone(), change };
         let last = changes.last().map(|change| change.hash).filter(|_| !waits);

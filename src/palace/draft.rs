@@ -42,6 +42,8 @@ pub struct Draft<'a> {
     stamp: Stamp<'a>,
     base: Option<Heads>,
     changes: Vec<NewChange>,
+    /// Why a change is in the document and not among `changes`: what comes after it builds on it.
+    harmed: Option<MergeError>,
 }
 
 /// What became of a draft.
@@ -56,15 +58,20 @@ pub(super) struct Written {
 
 impl<'a> Draft<'a> {
     pub(super) fn new(doc: Option<Doc>, stamp: Stamp<'a>, base: Option<Heads>) -> Self {
-        Draft { doc, stamp, base, changes: Vec::new() }
+        Draft { doc, stamp, base, changes: Vec::new(), harmed: None }
     }
 
-    pub(super) fn finish(self) -> Written {
+    /// # Errors
+    /// Why a change of it was refused, if that was found out when it was made.
+    pub(super) fn finish(self) -> Result<Written> {
+        if let Some(error) = self.harmed {
+            return Err(error);
+        }
         let heads = match &self.doc {
             Some(doc) => doc.heads(),
             None => Heads::new(self.changes.iter().map(|change| change.hash).collect()),
         };
-        Written { doc: self.doc, heads, changes: self.changes }
+        Ok(Written { doc: self.doc, heads, changes: self.changes })
     }
 
     fn doc(&mut self) -> Result<&mut Doc> {
@@ -300,7 +307,15 @@ impl<'a> Draft<'a> {
         change: impl FnOnce(&mut Doc, &Stamp<'_>, Option<&Heads>) -> Result<Option<NewChange>>,
     ) -> Result<()> {
         let (stamp, base) = (self.stamp, self.base.clone());
-        let made = change(self.doc()?, &stamp, base.as_ref())?;
+        let doc = self.doc()?;
+        let before = doc.heads();
+        let made = change(doc, &stamp, base.as_ref());
+        if let Err(error) = &made
+            && doc.heads() != before
+        {
+            self.harmed = Some(error.clone());
+        }
+        let made = made?;
         // What follows in this commit builds on what was just done.
         if made.is_some() {
             self.base = None;

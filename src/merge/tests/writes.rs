@@ -1,5 +1,7 @@
 use super::*;
-use crate::merge::{ChangeKind, MergeError, deps_of, explain, hash_of};
+use crate::merge::{
+    ChangeKind, FIELD_NAME_BYTES_MAX, MergeError, OPERATIONS_MAX, deps_of, explain, hash_of,
+};
 use automerge::transaction::Transactable;
 use automerge::{ObjType, ROOT, ReadDoc, ScalarValue};
 use serde_json::json;
@@ -282,4 +284,44 @@ fn a_saved_document_comes_back() {
     flipped[60] ^= 1;
     assert!(Doc::load(&flipped).is_err());
     assert_eq!(Doc::load(&Doc::new().save()).unwrap().heads(), Heads::default());
+}
+
+/// What is acknowledged must be seen by all.
+#[test]
+fn a_change_that_readers_would_refuse_is_not_made() {
+    let (name, mut doc) = ("n".repeat(200), Doc::new());
+    let error = doc
+        .edit(&by('a'), None, |tx| (0..90_000).try_for_each(|n| tx.put(ROOT, &name, n)))
+        .unwrap_err();
+    let names = MergeError::TooMany {
+        what: "bytes of field names",
+        count: 90_000 * 200,
+        limit: FIELD_NAME_BYTES_MAX,
+    };
+    assert_eq!(error, names);
+}
+
+#[test]
+fn more_conflicts_than_a_change_may_settle_are_settled_bit_by_bit() {
+    let fields = |n: u64| -> Map<String, Json> {
+        (0..60_000).map(|field| (format!("f{field:05}"), (field + n).into())).collect()
+    };
+    let mut base = Doc::new();
+    put(&mut base, 'a', fields(0).into());
+    let mut doc = base.clone();
+    for (n, name) in [(1, 'b'), (2, 'c'), (3, 'd')] {
+        let mut other = base.clone();
+        put(&mut other, name, fields(n).into());
+        assert_eq!(doc.merge(&other).unwrap().rejected, []);
+    }
+    let (heads, mut all) = (doc.heads(), doc.view().value);
+    assert_eq!(all, fields(3));
+    all.insert("f00000".to_owned(), "new".into());
+    let error = doc.put(&by('e'), None, &all).unwrap_err();
+    let count = 2 * 59_999 + 1;
+    assert_eq!(error, MergeError::TooMany { what: "operations", count, limit: OPERATIONS_MAX });
+    assert_eq!(doc.heads(), heads, "nothing was done");
+    let some = all.into_iter().take(30_000).collect();
+    let settled = doc.patch(&by('e'), None, &some).unwrap().unwrap().settled;
+    assert_eq!((settled.len(), doc.view().conflicts.len()), (30_000, 30_000));
 }
