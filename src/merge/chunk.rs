@@ -6,6 +6,7 @@
 
 use super::columns::{Bytes, Limits, measure, specs};
 use super::error::MergeError;
+use super::extent::{Extent, READ};
 use crate::format::hash::ChangeHash;
 use sha2::{Digest, Sha256};
 
@@ -16,9 +17,6 @@ pub const OPERATIONS_MAX: u64 = 100_000;
 pub const PREDECESSORS_MAX: u64 = 1_000_000;
 /// The most bytes of field names in one change after run-length decoding.
 pub const FIELD_NAME_BYTES_MAX: u64 = 16 << 20;
-/// The most operations in the whole history of a document that is written to. Readers take twice as many,
-/// for what was written at the same time.
-pub const HISTORY_OPERATIONS_MAX: u64 = 2_000_000;
 
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const DOCUMENT: u8 = 0;
@@ -26,19 +24,14 @@ const CHANGE: u8 = 1;
 
 const CHANGE_LIMITS: Limits = Limits {
     operations: OPERATIONS_MAX,
-    predecessors: PREDECESSORS_MAX,
+    references: PREDECESSORS_MAX,
     names: FIELD_NAME_BYTES_MAX,
 };
 /// What a saved document may hold: what readers take in change by change, together.
-const DOCUMENT_LIMITS: Limits = Limits {
-    operations: READ_OPERATIONS_MAX,
-    predecessors: READ_OPERATIONS_MAX,
-    names: 64 * FIELD_NAME_BYTES_MAX,
-};
-/// The most operations that a document may have to be read.
-pub(super) const READ_OPERATIONS_MAX: u64 = 2 * HISTORY_OPERATIONS_MAX;
+const DOCUMENT_LIMITS: Limits =
+    Limits { operations: READ.operations, references: READ.references, names: READ.names };
 
-/// What the head of a change chunk says, and how many operations follow.
+/// What the head of a change chunk says, and how much follows.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Chunk<'a> {
     pub hash: ChangeHash,
@@ -47,7 +40,7 @@ pub(super) struct Chunk<'a> {
     pub time_ms: i64,
     /// See [`super::message`]; empty if there is none.
     pub message: &'a str,
-    pub operations: u64,
+    pub extent: Extent,
 }
 
 /// Whether these bytes say that they are a change, and not a document.
@@ -116,13 +109,13 @@ impl<'a> Chunk<'a> {
             for _ in 0..rest.unsigned()? {
                 rest.prefixed()?;
             }
-            Some(Chunk { hash, deps, actor, time_ms, message, operations: 0 })
+            Some(Chunk { hash, deps, actor, time_ms, message, extent: Extent::default() })
         };
-        let mut chunk = head().ok_or(cut)?;
+        let chunk = head().ok_or(cut)?;
         let cut = MergeError::NotAChange { why: "its columns are cut short" };
         let columns = specs(&mut rest).and_then(|specs| rest.columns(specs)).ok_or(cut)?;
-        chunk.operations = measure(columns, &CHANGE_LIMITS)?;
-        Ok(chunk)
+        let extent = measure(columns, &CHANGE_LIMITS)?;
+        Ok(Chunk { extent: Extent { bytes: change.len() as u64, ..extent }, ..chunk })
     }
 }
 
@@ -133,8 +126,8 @@ fn deps(rest: &mut Bytes<'_>) -> Option<Vec<ChangeHash>> {
 }
 
 /// Checks that these bytes are one whole saved document with a right checksum, not deflated, and that it
-/// does not expand to more than readers take.
-pub(super) fn check_document(saved: &[u8]) -> Result<(), MergeError> {
+/// does not expand to more than readers take. Gives what it expands to.
+pub(super) fn check_document(saved: &[u8]) -> Result<Extent, MergeError> {
     let (_, body) = split(saved, DOCUMENT)?;
     let mut rest = Bytes(body);
     let mut read = || {
@@ -149,5 +142,6 @@ pub(super) fn check_document(saved: &[u8]) -> Result<(), MergeError> {
     let cut = MergeError::NotAChange { why: "it is cut short or not right" };
     let (changes, operations) = read().ok_or(cut)?;
     measure(changes, &DOCUMENT_LIMITS)?;
-    measure(operations, &DOCUMENT_LIMITS).map(drop)
+    let extent = measure(operations, &DOCUMENT_LIMITS)?;
+    Ok(Extent { bytes: saved.len() as u64, ..extent })
 }

@@ -4,15 +4,19 @@
 //! encoded, so a few bytes can stand for any number of rows.
 
 use super::error::MergeError;
+use super::extent::Extent;
 
 const DEFLATED: u64 = 1 << 3;
 const ACTIONS: u64 = 4 << 4 | 2;
+/// Among the actions.
+const DELETE: u64 = 3;
 
 /// What the columns of a chunk may expand to.
 pub(super) struct Limits {
+    /// Deletions too.
     pub operations: u64,
     /// References to other operations, and so the rows of any column.
-    pub predecessors: u64,
+    pub references: u64,
     /// Bytes of text.
     pub names: u64,
 }
@@ -26,20 +30,26 @@ pub(super) fn specs(rest: &mut Bytes<'_>) -> Option<Vec<(u64, usize)>> {
     Some(specs)
 }
 
-/// Counts the operations, after checking everything that could expand beyond its bytes.
-pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<u64, MergeError> {
+/// What the columns expand to, after checking that it is not too much.
+pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<Extent, MergeError> {
     let cut = MergeError::NotAChange { why: "its columns are cut short" };
     let mut operations = Total::new("operations", limits.operations);
-    let mut references = Total::new("overwritten values", limits.predecessors);
+    let mut references = Total::new("overwritten values", limits.references);
     let mut names = Total::new("bytes of field names", limits.names);
+    let mut extent = Extent::default();
     for (name, bytes) in columns {
         if name & DEFLATED != 0 {
             return Err(MergeError::NotAChange { why: "a column of it is deflated" });
         }
-        let mut rows = Total::new("rows in a column", limits.predecessors);
+        let mut rows = Total::new("rows in a column", limits.references);
         let whole = match name & 7 {
             _ if name == ACTIONS => {
-                runs(bytes, |b| b.unsigned().map(|_| 1), 1, |n| operations.add(n))
+                let stays = |action| u64::from(action != DELETE);
+                runs(bytes, |b| b.unsigned().map(|_| 1), 1, |n| operations.add(n)).and_then(|()| {
+                    let add =
+                        |n| extent.operations.checked_add(n).map(|sum| extent.operations = sum);
+                    runs(bytes, |b| b.unsigned().map(stays), 1, add)
+                })
             }
             // Each says how many rows of its subcolumns belong to a row.
             0 => runs(bytes, |b| b.unsigned(), 0, |n| references.add(n)),
@@ -53,7 +63,7 @@ pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<u64
         }
         whole.ok_or(cut.clone())?;
     }
-    Ok(operations.count)
+    Ok(Extent { references: references.count, names: names.count, ..extent })
 }
 
 /// Walks a column of booleans: the lengths of runs of one and the other.

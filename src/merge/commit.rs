@@ -1,9 +1,8 @@
 //! From a plan to a change: the actor, the transaction, the bytes.
 
-use super::chunk::HISTORY_OPERATIONS_MAX;
 use super::doc::{Doc, change};
 use super::error::MergeError;
-use super::intake::check_history;
+use super::extent::WRITTEN;
 use super::lineage::check_counter;
 use super::message::ChangeKind;
 use super::plan::{Plan, Step, hydrated_map};
@@ -76,7 +75,7 @@ impl Doc {
         let result = f(&mut tx)?;
         check_operations(&tx)?;
         let (hash, _) = tx.commit_with(stamp.options(ChangeKind::Edit));
-        let change = hash.map(|hash| new_change(&self.am, &hash)).transpose()?;
+        let change = hash.map(|hash| self.made(&hash)).transpose()?;
         Ok((result, change))
     }
 
@@ -89,7 +88,15 @@ impl Doc {
     ) -> Result<NewChange, MergeError> {
         self.prepare(stamp, None)?;
         let hash = self.am.empty_commit(stamp.options(kind));
-        new_change(&self.am, &hash)
+        self.made(&hash)
+    }
+
+    /// What Automerge just made of this document.
+    fn made(&mut self, hash: &automerge::ChangeHash) -> Result<NewChange, MergeError> {
+        let change = change(&self.am, hash)?.ok_or_else(no_change)?;
+        let (made, extent) = NewChange::new(&change)?;
+        self.extent += extent;
+        Ok(made)
     }
 
     /// Sets the actor, after checking that its operations will have counters within bounds.
@@ -110,9 +117,9 @@ impl Doc {
         Ok(())
     }
 
-    /// Whether the history may hold more operations.
+    /// Whether the history may hold more.
     pub(super) fn check_room(&self) -> Result<(), MergeError> {
-        check_history(self.history_operations(), HISTORY_OPERATIONS_MAX)
+        self.extent.check(&WRITTEN)
     }
 
     /// The stamp's actor, unless it has a change that the new one will not build on: numbers of one
@@ -171,14 +178,6 @@ pub(super) fn check_operations(tx: &Transaction<'_>) -> Result<(), MergeError> {
         return Err(MergeError::TooMany { what: "operations", count, limit });
     }
     Ok(())
-}
-
-pub(super) fn new_change(
-    am: &Automerge,
-    hash: &automerge::ChangeHash,
-) -> Result<NewChange, MergeError> {
-    let change = change(am, hash)?.ok_or_else(no_change)?;
-    NewChange::new(&change)
 }
 
 fn no_change() -> MergeError {

@@ -3,6 +3,7 @@
 use super::caught::caught;
 use super::chunk::{check_document, says_change};
 use super::error::MergeError;
+use super::extent::Extent;
 use super::intake::Waiting;
 use super::message::{ChangeKind, Message, Written};
 use super::read::Reader;
@@ -17,6 +18,8 @@ use std::collections::BTreeMap;
 pub struct Doc {
     /// In a box because it has some thousand bytes even when it is empty, and documents are moved a lot.
     pub(super) am: Box<Automerge>,
+    /// Of what is applied.
+    pub(super) extent: Extent,
     pub(super) waiting: BTreeMap<ChangeHash, Waiting>,
 }
 
@@ -114,13 +117,13 @@ impl Doc {
             let waits = || not("a change that depends on another".to_owned());
             return doc.waiting.is_empty().then_some(doc).ok_or_else(waits);
         }
-        check_document(saved).map_err(|error| not(error.to_string()))?;
+        let extent = check_document(saved).map_err(|error| not(error.to_string()))?;
         let loaded = caught(|| Automerge::load(saved))?;
         let am = loaded.map_err(|error| not(error.to_string()))?;
         if !am.get_missing_deps(&[]).is_empty() {
             return Err(not("changes without their dependencies follow it".to_owned()));
         }
-        Ok(Doc { am: Box::new(am), waiting: BTreeMap::new() })
+        Ok(Doc { am: Box::new(am), extent, waiting: BTreeMap::new() })
     }
 
     /// All applied changes as one Automerge document chunk, not compressed. Waiting changes are not

@@ -40,12 +40,14 @@ pub enum MergeError {
         /// How much there may be.
         limit: u64,
     },
-    /// The document's history would hold more operations than a document can have.
+    /// The document's history would hold more than a document can have.
     #[error(
-        "a document has at most {limit} operations in its whole history, and this change would make it \
+        "a document has at most {limit} {what} in its whole history, and this change would make it \
          {count}: write what it shows to a document of another key"
     )]
     HistoryTooLong {
+        /// What there would be too much of.
+        what: &'static str,
         /// How many there would be.
         count: u64,
         /// How many there may be.

@@ -49,7 +49,7 @@ pub(super) fn encode(
         extra_bytes: Vec::new(),
         author: None,
     });
-    NewChange::new(&change)
+    NewChange::new(&change).map(|(made, _)| made)
 }
 
 /// Level by level, the fields of a map by their names, as Automerge's own batches do.

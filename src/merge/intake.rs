@@ -1,12 +1,13 @@
 //! Taking in changes from outside: in any order, repeated, damaged or hostile.
 
 use super::caught::caught;
-use super::chunk::{Chunk, READ_OPERATIONS_MAX};
+use super::chunk::Chunk;
 use super::doc::Doc;
 use super::error::MergeError;
+use super::extent::{Extent, READ};
 use super::lineage::Lineage;
 use crate::format::hash::ChangeHash;
-use automerge::{Automerge, Change, ReadDoc};
+use automerge::{Automerge, Change};
 use std::collections::{HashMap, HashSet};
 
 /// A change that waits for one it depends on.
@@ -15,7 +16,7 @@ pub(super) struct Waiting {
     pub bytes: Vec<u8>,
     pub deps: Vec<ChangeHash>,
     pub actor: Vec<u8>,
-    pub operations: u64,
+    pub extent: Extent,
 }
 
 /// What became of the changes given to [`Doc::apply`].
@@ -38,9 +39,11 @@ enum Safety {
     None,
 }
 
+#[derive(Clone)]
 struct Ready {
     hash: ChangeHash,
     change: Change,
+    extent: Extent,
 }
 
 impl Doc {
@@ -90,9 +93,9 @@ impl Doc {
         for bytes in changes {
             match Chunk::parse(bytes) {
                 Ok(chunk) if self.contains(&chunk.hash) => {}
-                Ok(Chunk { hash, deps, actor, operations, .. }) => {
+                Ok(Chunk { hash, deps, actor, extent, .. }) => {
                     let (bytes, actor) = (bytes.to_vec(), actor.to_vec());
-                    let waiting = || Waiting { bytes, deps, actor, operations };
+                    let waiting = || Waiting { bytes, deps, actor, extent };
                     self.waiting.entry(hash).or_insert_with(waiting);
                 }
                 Err(error) => applied.rejected.push((super::hash_of(bytes).ok(), error)),
@@ -130,12 +133,16 @@ impl Doc {
     }
 
     fn apply_ready(&mut self, safety: Safety, applied: &mut Applied) {
-        let (mut batch, mut total) = (Vec::new(), self.history_operations());
+        let (mut batch, mut all) = (Vec::new(), self.extent);
         for hash in self.in_causal_order() {
-            let Some(waiting) = self.waiting.get(&hash) else { continue };
-            total += waiting.operations;
-            match check_history(total, READ_OPERATIONS_MAX).and_then(|()| decode(&waiting.bytes)) {
-                Ok(change) => batch.push(Ready { hash, change }),
+            let Some(Waiting { bytes, extent, .. }) = self.waiting.get(&hash) else { continue };
+            let (extent, mut with) = (*extent, all);
+            with += extent;
+            match with.check(&READ).and_then(|()| decode(bytes)) {
+                Ok(change) => {
+                    all = with;
+                    batch.push(Ready { hash, change, extent });
+                }
                 Err(error) => {
                     self.waiting.remove(&hash);
                     applied.rejected.push((Some(hash), error));
@@ -184,7 +191,10 @@ impl Doc {
         match self.try_batch(&fitting, safety) {
             Ok(()) => {
                 applied.new += fitting.len();
-                fitting.iter().for_each(|ready| drop(self.waiting.remove(&ready.hash)));
+                for ready in fitting {
+                    self.waiting.remove(&ready.hash);
+                    self.extent += ready.extent;
+                }
             }
             Err(error) => match (fitting.as_slice(), safety) {
                 ([only], _) | ([only, ..], Safety::None) => {
@@ -193,11 +203,7 @@ impl Doc {
                 }
                 _ => {
                     let (first, second) = fitting.split_at(fitting.len() / 2);
-                    let owned = |half: &[&Ready]| -> Vec<Ready> {
-                        half.iter()
-                            .map(|r| Ready { hash: r.hash, change: r.change.clone() })
-                            .collect()
-                    };
+                    let owned = |half: &[&Ready]| half.iter().copied().cloned().collect::<Vec<_>>();
                     self.apply_batch(&owned(first), safety, applied);
                     self.apply_batch(&owned(second), safety, applied);
                 }
@@ -223,11 +229,6 @@ impl Doc {
             }
         }
         fitting
-    }
-
-    /// How many operations the document holds: deletions are not counted.
-    pub(super) fn history_operations(&self) -> u64 {
-        self.am.stats().num_ops
     }
 
     fn try_batch(&mut self, batch: &[&Ready], safety: Safety) -> Result<(), MergeError> {
@@ -279,14 +280,6 @@ fn gives_back<'a>(
     let given: HashMap<_, _> =
         given.iter().map(|given| (given.hash(), given.raw_bytes())).collect();
     changes.all(|change| given.get(&change.hash()).is_some_and(|g| *g == change.raw_bytes()))
-}
-
-/// The bound of a whole history: many small changes can be as much as a large one.
-pub(super) fn check_history(count: u64, limit: u64) -> Result<(), MergeError> {
-    match count > limit {
-        true => Err(MergeError::HistoryTooLong { count, limit }),
-        false => Ok(()),
-    }
 }
 
 /// Decodes the operations of a chunk that was checked when it came in.

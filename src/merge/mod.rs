@@ -30,6 +30,7 @@ mod counter;
 mod doc;
 mod error;
 mod explain;
+mod extent;
 mod filing;
 mod first;
 mod intake;
@@ -49,13 +50,13 @@ mod write;
 mod tests;
 
 pub use automerge;
-pub use chunk::{
-    FIELD_NAME_BYTES_MAX, HISTORY_OPERATIONS_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of,
-    hash_of,
-};
+pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
 pub use doc::{ChangeInfo, Doc};
 pub use error::MergeError;
 pub use explain::explain;
+pub use extent::{
+    HISTORY_BYTES_MAX, HISTORY_NAME_BYTES_MAX, HISTORY_OPERATIONS_MAX, HISTORY_REFERENCES_MAX,
+};
 pub use first::first_change;
 pub use intake::Applied;
 pub use limits::{NESTING_MAX, VALUE_BYTES_MAX};

@@ -43,8 +43,9 @@ impl Doc {
         change.operations.pop();
         change.operations.extend(losers);
         let change = Change::from(change);
-        let made = NewChange::new(&change)?;
+        let (made, extent) = NewChange::new(&change)?;
         self.apply_to_copy(std::iter::once(&change))?;
+        self.extent += extent;
         Ok(made)
     }
 

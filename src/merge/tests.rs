@@ -4,6 +4,7 @@
 mod conflicts;
 mod convergence;
 mod deletes;
+mod extents;
 mod first;
 mod hostile;
 mod lists;
@@ -13,6 +14,7 @@ mod writes;
 
 use super::{Doc, NewChange, Stamp, View};
 use crate::format::hash::Heads;
+use automerge::ReadDoc;
 use serde_json::{Map, Value as Json};
 
 /// Who writes: a letter for a name.
@@ -44,6 +46,11 @@ pub(super) fn sync(a: &mut Doc, b: &mut Doc) {
     assert_eq!(b.merge(a).unwrap().rejected, []);
     assert_eq!(a.heads(), b.heads());
     assert_eq!(a.view(), b.view());
+    assert_eq!(a.extent, b.extent);
+    assert_eq!(a.extent.operations, a.am.stats().num_ops);
+    let saved = Doc::load(&a.save()).unwrap().extent;
+    assert_eq!((saved.operations, saved.references), (a.extent.operations, a.extent.references));
+    assert!(saved.names <= a.extent.names, "{saved:?}, {:?}", a.extent);
 }
 
 /// The conflicts as `(path, losing values)`.

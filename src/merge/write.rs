@@ -3,6 +3,7 @@
 use super::chunk::Chunk;
 use super::doc::{Doc, change, native};
 use super::error::MergeError;
+use super::extent::Extent;
 use super::limits::check_value;
 use super::message::{ChangeKind, Message};
 use super::plan::{Plan, without_nulls};
@@ -40,10 +41,10 @@ pub struct NewChange {
 
 impl NewChange {
     /// Refuses what readers would refuse: nothing may be acknowledged that nobody else ever sees.
-    pub(super) fn new(change: &automerge::Change) -> Result<Self, MergeError> {
+    pub(super) fn new(change: &automerge::Change) -> Result<(Self, Extent), MergeError> {
         let bytes = change.raw_bytes().to_vec();
-        let hash = Chunk::parse(&bytes)?.hash;
-        Ok(NewChange { hash, bytes, settled: Vec::new() })
+        let Chunk { hash, extent, .. } = Chunk::parse(&bytes)?;
+        Ok((NewChange { hash, bytes, settled: Vec::new() }, extent))
     }
 }
 

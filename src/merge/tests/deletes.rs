@@ -104,7 +104,9 @@ fn a_history_that_has_no_room_for_operations_can_be_deleted() {
         })
         .unwrap();
     assert!((HISTORY_OPERATIONS_MAX..HISTORY_OPERATIONS_MAX + 100_000).contains(&written));
-    let MergeError::HistoryTooLong { count, limit: HISTORY_OPERATIONS_MAX } = error else {
+    let MergeError::HistoryTooLong { what: "operations", count, limit: HISTORY_OPERATIONS_MAX } =
+        error
+    else {
         panic!("{error}")
     };
     assert!((written..written + 100).contains(&count), "{count}");

@@ -1,0 +1,80 @@
+use super::*;
+use crate::merge::extent::{Extent, READ, WRITTEN};
+use crate::merge::{
+    HISTORY_BYTES_MAX, HISTORY_NAME_BYTES_MAX, HISTORY_OPERATIONS_MAX, HISTORY_REFERENCES_MAX,
+    MergeError,
+};
+use serde_json::json;
+
+/// A writer that counted what a reader does not, or the other way round, acknowledged what nobody else saw.
+#[test]
+fn writers_readers_and_saved_documents_measure_alike() {
+    let (mut doc, mut other) = twins(json!({"list": [1, 2, 3], "n": 1}));
+    doc.increment(&by('a'), None, &["count"], 7).unwrap().unwrap();
+    other.increment(&by('b'), None, &["count"], 7).unwrap().unwrap();
+    sync(&mut doc, &mut other);
+    // Of both counters at once.
+    doc.increment(&by('a'), None, &["count"], 1).unwrap().unwrap();
+    put(&mut doc, 'a', json!({"list": [], "n": 2, "count": 15}));
+    sync(&mut doc, &mut other);
+    let operations = 5 + 2 + 1 + 1;
+    let references = 2 + 3 + 1;
+    let Extent { operations: held, references: referred, names, bytes } = doc.extent;
+    assert_eq!((held, referred), (operations, references));
+    assert!(names > 20 && bytes > 300, "{names} bytes of names, {bytes}");
+
+    let changes = doc.changes().unwrap();
+    let mut read = Doc::new();
+    assert_eq!(read.apply(changes.iter().map(|(_, bytes)| &bytes[..])).rejected, []);
+    assert_eq!(read.extent, doc.extent);
+    doc.delete(&by('a')).unwrap().unwrap();
+    assert_eq!((doc.extent.operations, doc.extent.references), (operations, references));
+}
+
+#[test]
+fn a_history_is_bounded_in_all_that_it_holds() {
+    let set: [(&str, u64, fn(&mut Extent) -> &mut u64); 4] = [
+        ("operations", HISTORY_OPERATIONS_MAX, |extent| &mut extent.operations),
+        ("overwritten values", HISTORY_REFERENCES_MAX, |extent| &mut extent.references),
+        ("bytes of field names", HISTORY_NAME_BYTES_MAX, |extent| &mut extent.names),
+        ("bytes of changes", HISTORY_BYTES_MAX, |extent| &mut extent.bytes),
+    ];
+    for (what, limit, part) in set {
+        let too_long = |count, limit| MergeError::HistoryTooLong { what, count, limit };
+        let mut doc = Doc::new();
+        put(&mut doc, 'a', json!({"n": 1}));
+        *part(&mut doc.extent) = limit;
+        put(&mut doc, 'a', json!({"n": 2}));
+        *part(&mut doc.extent) = limit + 1;
+        let error = doc.put(&by('a'), None, &map(json!({"n": 3}))).unwrap_err();
+        assert_eq!(error, too_long(limit + 1, limit));
+        doc.clone().delete(&by('a')).unwrap().unwrap();
+
+        // Readers take what several add at the same time, each within the bounds.
+        let mut more = doc.clone();
+        *part(&mut more.extent) = limit;
+        let change = put(&mut more, 'b', json!({"longer": [1, 2, 3], "n": null}));
+        let adds = *part(&mut more.extent) - limit;
+        *part(&mut doc.extent) = 2 * limit - adds;
+        assert_eq!(doc.clone().apply([&change.bytes[..]]).rejected, []);
+        *part(&mut doc.extent) += 1;
+        let applied = doc.apply([&change.bytes[..]]);
+        assert_eq!(applied.rejected, [(Some(change.hash), too_long(2 * limit + 1, 2 * limit))]);
+    }
+    let mut sum = WRITTEN;
+    sum += WRITTEN;
+    assert_eq!(sum, READ);
+}
+
+/// What one change has too much of does not count for those after it.
+#[test]
+fn a_change_that_is_refused_takes_no_room() {
+    let mut doc = Doc::new();
+    put(&mut doc, 's', json!({"n": 1}));
+    let large = patch(&mut doc.clone(), 'a', json!({"list": vec![1; 1_000]}));
+    let small = patch(&mut doc.clone(), 'b', json!({"m": 1}));
+    doc.extent.operations = 2 * HISTORY_OPERATIONS_MAX - 10;
+    let applied = doc.apply([&large.bytes[..], &small.bytes[..]]);
+    assert_eq!((applied.new, applied.rejected.len()), (1, 1));
+    assert_eq!(value(&doc), json!({"n": 1, "m": 1}));
+}
