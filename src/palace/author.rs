@@ -12,17 +12,20 @@ use crate::merge::Doc;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// Of how many documents an actor remembers what it wrote last, in at most 3 MB. Then another takes over, which costs
+/// Of how many documents an actor remembers what it wrote last, in some 3 MB. Then another takes over, which costs
 /// 16 bytes in each document that both write to.
 const DOCUMENTS_MAX: usize = 1 << 15;
+/// How many changes beside each other it remembers of one document.
+const BESIDE_MAX: usize = 16;
 
 /// The actor of an instance's changes. At first it has the instance's name.
 #[derive(Debug)]
 pub struct Author {
     instance: InstanceId,
     actor: [u8; 16],
-    /// The last change of each document, by the hash of its key. Two keys with one hash cost an actor.
-    last: HashMap<u64, ChangeHash>,
+    /// Its changes of each document that no other of them builds on, by the hash of the key. Two keys with one hash cost
+    /// an actor.
+    last: HashMap<u64, Vec<ChangeHash>>,
     hasher: RandomState,
 }
 
@@ -48,16 +51,22 @@ impl Author {
         name: impl FnOnce() -> Result<[u8; 16], E>,
     ) -> Result<[u8; 16], E> {
         let last = self.last.get(&self.hasher.hash_one(key));
-        let sees = last.is_none_or(|change| doc.is_some_and(|doc| doc.contains(change)));
+        let seen = |change| doc.is_some_and(|doc| doc.contains(change));
+        let sees = last.is_none_or(|last| last.len() < BESIDE_MAX && last.iter().all(seen));
         if !sees || self.last.len() >= DOCUMENTS_MAX {
             (self.actor, self.last) = (name()?, HashMap::new());
         }
         Ok(self.actor)
     }
 
-    /// Notes that it made this change of this document.
-    pub fn made(&mut self, key: &Key, change: ChangeHash) {
-        self.last.insert(self.hasher.hash_one(key), change);
+    /// Notes that it made this change of this document; whether on top of all that it had made of it before, or beside
+    /// that, at an earlier version.
+    pub fn made(&mut self, key: &Key, change: ChangeHash, on_top: bool) {
+        let last = self.last.entry(self.hasher.hash_one(key)).or_default();
+        if on_top {
+            last.clear();
+        }
+        last.push(change);
     }
 }
 
@@ -85,7 +94,7 @@ mod tests {
         for shown in [None, Some(&before)] {
             let mut author = Author::new(InstanceId([1; 16]));
             assert_eq!(of(&mut author, &key, None), [1; 16]);
-            author.made(&key, changed(&mut doc, [1; 16], 1));
+            author.made(&key, changed(&mut doc, [1; 16], 1), true);
             assert_eq!(of(&mut author, &key, Some(&doc)), [1; 16]);
             assert_eq!(of(&mut author, &other, None), [1; 16]);
             assert_eq!(author.of(&key, shown, || Err("no name")), Err("no name"));
@@ -100,13 +109,34 @@ mod tests {
         }
     }
 
+    /// Of two changes beside each other, it may see one and not the other.
+    #[test]
+    fn who_does_not_see_what_it_wrote_at_an_earlier_version_is_another() {
+        let key = Key::new("k").unwrap();
+        let [mut one, mut two] = [Doc::new(), Doc::new()];
+        let first = changed(&mut one, [1; 16], 1);
+        let beside = changed(&mut two, [3; 16], 2);
+        for (shown, actor) in [(&one, ANOTHER), (&two, ANOTHER)] {
+            let mut author = Author::new(InstanceId([1; 16]));
+            author.made(&key, first, true);
+            author.made(&key, beside, false);
+            assert_eq!(of(&mut author, &key, Some(shown)), actor);
+        }
+        let mut author = Author::new(InstanceId([1; 16]));
+        author.made(&key, first, true);
+        author.made(&key, beside, true);
+        assert_eq!(of(&mut author, &key, Some(&two)), [1; 16], "it builds on the first");
+        (1..BESIDE_MAX).for_each(|_| author.made(&key, beside, false));
+        assert_eq!(of(&mut author, &key, Some(&two)), ANOTHER, "too many");
+    }
+
     #[test]
     fn nobody_remembers_more_documents_than_it_may() {
         let mut author = Author::new(InstanceId([1; 16]));
         let key = |n: usize| Key::new(&n.to_string()).unwrap();
         for n in 0..DOCUMENTS_MAX {
             assert_eq!(of(&mut author, &key(n), None), [1; 16]);
-            author.made(&key(n), ChangeHash([0; 32]));
+            author.made(&key(n), ChangeHash([0; 32]), true);
         }
         assert_eq!(of(&mut author, &Key::new("another").unwrap(), None), ANOTHER);
         assert_eq!(author.of(&key(0), None, || Err("no name")), Ok(ANOTHER));

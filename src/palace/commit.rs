@@ -191,8 +191,8 @@ struct Drafted {
     doc: Option<Doc>,
     outcome: Outcome,
     made: Vec<Entry<Bytes>>,
-    /// The last of the changes, if it is by the author of all of this process.
-    last: Option<ChangeHash>,
+    /// The last of the changes, if it is by the author of all of this process, and whether it is on top of all others.
+    last: Option<(ChangeHash, bool)>,
 }
 
 impl Palace {
@@ -244,13 +244,14 @@ impl Palace {
             if waits { name()? } else { state.author(instance).of(&key, doc.as_ref(), name)? };
         let by = options.by.as_deref().unwrap_or(&self.shared.program);
         let stamp = Stamp { actor, time_ms: self.shared.root.fs().now_ms(), by };
+        let on_top = base.is_none();
         let mut draft = Draft::new(doc, stamp, base);
         let written = write(&mut draft).and_then(|()| draft.finish());
         let Written { doc, heads, changes } =
             written.map_err(|source| Error::Document { key: key.clone(), source })?;
         let changed = !changes.is_empty();
         let entry = |change| Entry { key: key.clone(), change };
-        let last = changes.last().map(|change| change.hash).filter(|_| !waits);
+        let last = changes.last().map(|change| (change.hash, on_top)).filter(|_| !waits);
         let (mut made, mut settled) = (Vec::new(), Vec::new());
         for change in changes {
             made.push(entry(Bytes::from(change.bytes)));
@@ -270,15 +271,15 @@ impl Palace {
         let (mut made, mut outcomes, mut docs, mut last) = (vec![], vec![], vec![], vec![]);
         for drafted in drafted {
             made.extend(drafted.made);
-            last.extend(drafted.last.map(|change| (drafted.key.clone(), change)));
+            last.extend(drafted.last.map(|last| (drafted.key.clone(), last)));
             outcomes.push(drafted.outcome);
             docs.extend(drafted.doc.map(|doc| (drafted.key, doc)));
         }
         for body in records(state.unwritten(&carried), made)? {
             self.enqueue(state, instance, body)?;
         }
-        for (key, change) in last {
-            state.author(instance).made(&key, change);
+        for (key, (change, on_top)) in last {
+            state.author(instance).made(&key, change, on_top);
         }
         for (key, doc) in docs {
             state.keep(key, doc);

@@ -59,27 +59,30 @@ impl Shared {
             stop::at!("commit.secured");
             failed |= !relied_upon;
         }
-        if failed { self.carry(&foundation.keys) } else { Ok(None) }
+        failed.then(|| self.carry(&foundation.keys)).transpose()
     }
 
-    /// Writes commits again that changed these documents and are not known to be on disk.
-    fn carry(&self, keys: &BTreeSet<Key>) -> Result<Option<Ticket>> {
+    /// Writes commits again that changed these documents and are not known to be on disk. Gives the place of the last
+    /// that has to be waited for.
+    fn carry(&self, keys: &BTreeSet<Key>) -> Result<Ticket> {
         let mut state = self.state();
-        let mut last = None;
         let instance = state.instance(&self.log)?;
         let found = state.foreign_commits(keys, |segment| Ok(state.synced_upto(segment)))?;
         for entries in state.unwritten(&found) {
             let body = Bytes::from(encode_commit(&entries));
-            let Some(ticket) = state.enqueue(&self.log, instance, body) else {
-                let gone = std::io::Error::other("the write before this one failed");
-                let path = self.root.path().to_owned();
-                let source = FsError { action: "write to", path, source: gone };
-                let source = Arc::new(StoreError::from(source));
-                return Err(Error::Store(StoreError::OutcomeUnknown { source }));
-            };
-            last = Some(ticket);
+            state.enqueue(&self.log, instance, body).ok_or_else(|| self.outcome_unknown())?;
         }
-        Ok(last)
+        // Another thread may have queued what this one needs: nothing was left to write again then.
+        let last = self.log.last().filter(|last| last.instance == instance);
+        last.ok_or_else(|| self.outcome_unknown())
+    }
+
+    /// Of a commit that is in the log, and what it builds on cannot be.
+    fn outcome_unknown(&self) -> Error {
+        let source = std::io::Error::other("the write before this one failed");
+        let path = self.root.path().to_owned();
+        let source = StoreError::from(FsError { action: "write to", path, source });
+        Error::Store(StoreError::OutcomeUnknown { source: Arc::new(source) })
     }
 
     /// Remembers what a buffered commit builds on, for the next [`Shared::sync`].
@@ -107,5 +110,39 @@ impl Shared {
             return Err(error);
         }
         Ok(self.log.sync()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, Palace, WriteOptions};
+    use super::*;
+    use crate::fs::sim::{Call, Failure, SimDisk};
+    use crate::store::log::Durability;
+
+    fn open(disk: &SimDisk) -> Palace {
+        Options::default().fs(Arc::new(disk.process())).auto_compact(false).open("/p").unwrap()
+    }
+
+    /// Two threads that build on one segment that cannot be synced: the first writes it again, and the second has to
+    /// wait for that too.
+    #[test]
+    fn whoever_needs_what_another_thread_carries_waits_for_it() {
+        let disk = SimDisk::new(1);
+        let (theirs, ours) = (open(&disk), open(&disk));
+        let value = serde_json::Map::from_iter([("n".to_owned(), 1.into())]);
+        let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+        theirs.put_with("k", &value, &buffered).unwrap();
+        let mut state = ours.fresh().unwrap();
+        let instance = state.instance(&ours.shared.log).unwrap();
+        let keys = BTreeSet::from([Key::new("k").unwrap()]);
+        let segments = state.follower.unsynced(state.foreign_places(&keys));
+        drop(state);
+        let foundation = Foundation { keys, segments };
+        disk.fail_nth(Call::Sync, 1, Failure::Io);
+        let carried = Ticket { instance, sequence: 1 };
+        for thread in ["first", "second"] {
+            assert_eq!(ours.shared.put_on_disk(&foundation).unwrap(), Some(carried), "{thread}");
+        }
     }
 }

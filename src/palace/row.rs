@@ -37,9 +37,13 @@ pub fn make_row(key: Key, mut found: Vec<Row>, new: &[Incoming]) -> Result<(Row,
         let text = text_of(&parse_view(&row.view, &key)?.value);
         return Ok((row, text));
     }
-    let wanted = Wanted::of(&found, new);
     let merged = merge_all(&key, &found, new)?;
-    let absorbed = absorbed(&found, &merged.doc.heads());
+    row_of(key, &found, new, merged)
+}
+
+fn row_of(key: Key, found: &[Row], new: &[Incoming], merged: Merged) -> Result<(Row, String)> {
+    let wanted = Wanted::of(found, new);
+    let absorbed = absorbed(found, &merged.doc.heads());
     let view = merged.doc.view();
     let text = text_of(&view.value);
     let view =
@@ -87,10 +91,24 @@ fn merge_all(key: &Key, found: &[Row], new: &[Incoming]) -> Result<Merged> {
     let all: Vec<&[u8]> = own.iter().map(Vec::as_slice).chain(given).collect();
     let refused = match doc.apply(all.iter().copied()).rejected.is_empty() {
         true => Vec::new(),
-        false => refused(&doc, all),
+        false => refused(&doc, all.clone()),
     };
-    let lost = || Error::Unverified { what: format!("what was saved of {key}") };
-    let (doc, saved) = doc.apply_and_save([]).ok_or_else(lost)?;
+    match doc.apply_and_save([]) {
+        Some((doc, saved)) => Ok(Merged { doc, saved, refused }),
+        None => unmerged(key, found, all),
+    }
+}
+
+/// What cannot be loaded once it is saved: the newest row as it is, and everything else beside it. Compaction must not
+/// stop at it for good.
+fn unmerged(key: &Key, found: &[Row], given: Vec<&[u8]>) -> Result<Merged> {
+    tracing::warn!(%key, "what Automerge makes of this document cannot be saved: its changes are kept beside it");
+    let (doc, saved) = match found.last() {
+        Some(row) => (load_row(row, key)?, row.document.clone()),
+        None => (Doc::new(), Doc::new().save()),
+    };
+    let beyond = changes_beyond(&doc, found, key)?;
+    let refused = refused(&doc, beyond.iter().map(Vec::as_slice).chain(given).collect());
     Ok(Merged { doc, saved, refused })
 }
 
@@ -184,14 +202,14 @@ mod tests {
         Incoming { bytes: Bytes::copy_from_slice(bytes), hash: merge::hash_of(bytes).ok() }
     }
 
-    fn row_of(changes: &[&[u8]]) -> Row {
+    fn made_of(changes: &[&[u8]]) -> Row {
         let new: Vec<_> = changes.iter().map(|change| incoming(change)).collect();
         make_row(Key::new("k").unwrap(), Vec::new(), &new).unwrap().0
     }
 
     #[test]
     fn a_row_keeps_what_is_no_change() {
-        let row = row_of(&[b"noise", &change(1), b"more noise"]);
+        let row = made_of(&[b"noise", &change(1), b"more noise"]);
         assert_eq!(row.waiting, [b"more noise".to_vec(), b"noise".to_vec()]);
         let again =
             make_row(row.key.clone(), vec![row.clone()], &[incoming(&change(2))]).unwrap().0;
@@ -211,7 +229,7 @@ mod tests {
             Doc::new().put(&stamp, None, &value).unwrap().unwrap().bytes
         };
         let (one, two, three) = (one_of(1), one_of(2), change(3));
-        let rows = vec![row_of(&[&one]), row_of(&[&two])];
+        let rows = vec![made_of(&[&one]), made_of(&[&two])];
         let merged = make_row(key.clone(), rows.clone(), &[]).unwrap().0;
         assert_eq!(
             (merged.heads.clone(), &merged.waiting),
@@ -222,13 +240,38 @@ mod tests {
         assert_eq!(Doc::load(&again.document).unwrap().history().len(), 2);
     }
 
+    /// No such document is known: what can be read can be saved, as far as anybody knows.
+    #[test]
+    fn what_cannot_be_saved_is_kept_beside_the_newest_row() {
+        let key = Key::new("k").unwrap();
+        let (one, two, three) = (change(1), change(2), change(3));
+        let rows = [made_of(&[&one, b"noise"]), made_of(&[&two])];
+        for found in [&rows[..], &[]] {
+            let new: Vec<_> = [&three[..], b"more"].map(incoming).into();
+            let noise = found.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
+            let given = new.iter().map(|change| &change.bytes[..]).chain(noise).collect();
+            let merged = unmerged(&key, found, given).unwrap();
+            // It says itself if anything is missing.
+            let row = super::row_of(key.clone(), found, &new, merged).unwrap().0;
+            assert_eq!(row.heads, found.last().map(|row| row.heads.clone()).unwrap_or_default());
+            let again = make_row(key.clone(), vec![row], &[]).unwrap().0;
+            let again = make_row(key.clone(), vec![again], &[incoming(&change(4))]).unwrap().0;
+            let merged = Doc::load(&again.document).unwrap();
+            assert_eq!(
+                merged.history().len(),
+                if found.is_empty() { 2 } else { 4 },
+                "it is tried again"
+            );
+        }
+    }
+
     #[test]
     fn a_row_that_lacks_anything_of_its_inputs_is_noticed() {
         let (one, two) = (change(1), change(2));
-        let input = row_of(&[&one, b"no change"]);
+        let input = made_of(&[&one, b"no change"]);
         let wanted = Wanted::of(&[input], &[incoming(&two), incoming(b"noise")]);
         let lacks = |changes: &[&[u8]]| {
-            let row = row_of(changes);
+            let row = made_of(changes);
             wanted.missing(&Doc::load(&row.document).unwrap(), &row)
         };
         assert_eq!(lacks(&[&one, &two, b"noise", b"no change"]), None);

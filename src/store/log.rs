@@ -204,11 +204,17 @@ impl Log {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
     pub fn sync(&self) -> Result<(), StoreError> {
+        match self.last() {
+            Some(last) => self.wait(last, Durability::Durable),
+            None => Ok(()),
+        }
+    }
+
+    /// The last place that this process's instance has given away; `None` if it has not written.
+    #[must_use]
+    pub fn last(&self) -> Option<Ticket> {
         let inner = self.lock();
-        let Some(instance) = inner.instance else { return Ok(()) };
-        let ticket = Ticket { instance, sequence: inner.next - 1 };
-        drop(inner);
-        self.wait(ticket, Durability::Durable)
+        inner.instance.map(|instance| Ticket { instance, sequence: inner.next - 1 })
     }
 
     /// Whether commits wait for their sync.

@@ -166,6 +166,10 @@ impl Root {
         stop::at!("root.directories");
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
         stop::at!("root.whole");
+        // What is about to be written builds on what was read in the directory that was here before.
+        if self.known().file.is_some_and(|file| file != read.1) {
+            return Err(StoreError::Replaced { path: self.path.clone() });
+        }
         self.durable.store(true, Ordering::Relaxed);
         Ok(self.learn(read))
     }

@@ -45,13 +45,17 @@ fn shown(palace: &Palace) -> Option<(Value, bool)> {
     palace.get("k").unwrap().map(|document| (Value::Object(document.value), document.incomplete))
 }
 
-/// It is replaced before the `nth` call of a write. Whether there was such a call.
-fn replaced_before(nth: u64, compacted: bool, options: &WriteOptions) -> bool {
+/// It is replaced before the `nth` call of a write, by a process that has written before or only read. Whether there was
+/// such a call.
+fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOptions) -> bool {
     let disk = SimDisk::new(nth);
     let (interrupted, plan) = Plan::new(disk.process());
     let palace =
         Options::default().fs(Arc::new(interrupted)).auto_compact(false).open(PALACE).unwrap();
-    set(&palace, json!({"old": 1}), &WriteOptions::default()).unwrap();
+    let other = open(disk.process()).unwrap();
+    set(if wrote { &palace } else { &other }, json!({"old": 1}), &WriteOptions::default()).unwrap();
+    assert_eq!(palace.get("k").unwrap().unwrap().value["old"], 1);
+    drop(other);
     if compacted {
         palace.compact(Default::default()).unwrap();
     }
@@ -94,11 +98,13 @@ fn a_palace_that_is_replaced_during_a_write_keeps_what_is_acknowledged() {
     let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
     let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
     for options in [WriteOptions::default(), buffered, absent] {
-        for compacted in [false, true] {
+        for (compacted, wrote) in [(false, true), (true, true), (false, false)] {
             let mut nth = 1;
             let run = |nth| {
-                std::panic::catch_unwind(|| replaced_before(nth, compacted, &options))
-                    .unwrap_or_else(|_| panic!("{options:?}, compacted {compacted}, call {nth}"))
+                std::panic::catch_unwind(|| replaced_before(nth, compacted, wrote, &options))
+                    .unwrap_or_else(|_| {
+                        panic!("{options:?}, compacted {compacted}, wrote {wrote}, call {nth}")
+                    })
             };
             while run(nth) {
                 nth += 1;
