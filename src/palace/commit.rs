@@ -17,10 +17,11 @@ use crate::format::record::Entry;
 use crate::fs::{FsError, stop};
 use crate::merge::{Doc, MergeError, Stamp};
 use crate::store::follow::Backlog;
-use crate::store::lock;
+use crate::store::lock::{self, Guard};
 use crate::store::log::{Durability, Ticket};
 use bytes::Bytes;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering::Relaxed;
 
@@ -119,7 +120,7 @@ impl<'a> Batch<'a> {
         let _under_way = UnderWay::new(&palace.shared.committing);
         let conditional = options.if_match.is_some()
             || writes.iter().any(|(_, condition, _)| condition.is_some());
-        let _serial = match conditional {
+        let serial = match conditional {
             true => {
                 palace.shared.notice_replacement(&mut palace.state())?;
                 palace.shared.root.ensure_created()?;
@@ -127,7 +128,7 @@ impl<'a> Batch<'a> {
             }
             false => None,
         };
-        let made = palace.make(writes, options, conditional)?;
+        let made = palace.make(writes, options, serial.as_ref())?;
         stop::at!("commit.queued");
         let carried = match options.durability {
             Durability::Durable => palace.shared.put_on_disk(&made.foundation)?,
@@ -142,6 +143,11 @@ impl<'a> Batch<'a> {
                 palace.state().forget_unwritten(&palace.shared.log);
                 return Err(error.into());
             }
+        }
+        if let Some(guard) = serial {
+            // Somebody else may have looked under another lock, and seen nothing of this commit.
+            let lost = |error| StoreError::OutcomeUnknown { source: Arc::new(error) };
+            guard.still_there(&palace.shared.root).map_err(lost)?;
         }
         stop::at!("commit.done");
         palace.after_commit(options.durability, made.backlog);
@@ -200,14 +206,16 @@ impl Palace {
         &self,
         writes: Vec<(Key, Option<Condition>, Write<'_>)>,
         options: &WriteOptions,
-        conditional: bool,
+        serial: Option<&Guard>,
     ) -> Result<Made> {
         let mut state = self.fresh()?;
         let state = &mut *state;
-        if conditional {
+        let instance = state.instance(&self.shared.log)?;
+        if let Some(guard) = serial {
+            // What was just seen may be another directory than the one that was locked.
+            guard.still_there(&self.shared.root)?;
             check_readable(state)?;
         }
-        let instance = state.instance(&self.shared.log)?;
         let draft = |write| self.draft(state, instance, write, options);
         let drafted = writes.into_iter().map(draft).collect::<Result<Vec<_>>>()?;
         let mut keys: BTreeSet<Key> = drafted.iter().map(|drafted| drafted.key.clone()).collect();

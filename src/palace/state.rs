@@ -36,7 +36,7 @@ struct Loaded {
 /// See the module.
 #[derive(Debug)]
 pub struct State {
-    /// The number of the last rescan that succeeded.
+    /// The number of the last rescan that succeeded, and that nothing was forgotten after; or else 0.
     pub rescan: u64,
     /// The directory as last seen.
     pub follower: Follower,
@@ -103,10 +103,13 @@ impl State {
         Ok(())
     }
 
-    /// The instance to write as. What one that was given up did not write is forgotten: nothing may build on it.
+    /// The instance to write as. What one that was given up did not write is forgotten: nothing may build on it. As
+    /// much of it as is in its segments is found there.
     pub fn instance(&mut self, log: &Log) -> Result<InstanceId> {
         let instance = log.instance()?;
-        self.forget_unwritten_but(Some(instance), log);
+        if self.forget_unwritten_but(Some(instance), log) {
+            self.rescan()?;
+        }
         self.author(instance);
         Ok(instance)
     }
@@ -124,19 +127,20 @@ impl State {
         Some(ticket)
     }
 
-    /// If the instance was given up, forgets what it did not write.
+    /// If the instance was given up, forgets what it did not write. Whoever reads next must look at the directory first.
     pub fn forget_unwritten(&mut self, log: &Log) {
         self.forget_unwritten_but(log.instance_if_any(), log);
     }
 
     /// Whoever writes names the instance that it writes as: asked for twice, it may be given up in between.
-    fn forget_unwritten_but(&mut self, instance: Option<InstanceId>, log: &Log) {
+    fn forget_unwritten_but(&mut self, instance: Option<InstanceId>, log: &Log) -> bool {
         let given_up = |author: &mut Author| Some(author.instance()) != instance;
-        if let Some(author) = self.author.take_if(given_up) {
-            let before = author.instance();
-            self.tail.drop_unwritten(before, log.written(before));
-            self.cache.clear();
-        }
+        let Some(author) = self.author.take_if(given_up) else { return false };
+        let before = author.instance();
+        self.tail.drop_unwritten(before, log.written(before));
+        self.cache.clear();
+        self.rescan = 0;
+        true
     }
 
     /// The snapshots in use, oldest first.
