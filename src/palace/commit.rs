@@ -16,6 +16,7 @@ use crate::format::key::Key;
 use crate::format::record::Entry;
 use crate::fs::{FsError, stop};
 use crate::merge::{Doc, MergeError, Stamp};
+use crate::store::StoreError;
 use crate::store::follow::Backlog;
 use crate::store::lock::{self, Guard};
 use crate::store::log::{Durability, Ticket};

@@ -204,10 +204,7 @@ impl Log {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
     pub fn sync(&self) -> Result<(), StoreError> {
-        match self.last() {
-            Some(last) => self.wait(last, Durability::Durable),
-            None => Ok(()),
-        }
+        self.last().map_or(Ok(()), |last| self.wait(last, Durability::Durable))
     }
 
     /// The last place that this process's instance has given away; `None` if it has not written.

@@ -191,6 +191,7 @@ fn a_compaction_takes_nothing_away_from_a_copy_that_is_put_in_the_place_of_the_p
             assert!(calls > 0, "no {call:?}");
         }
     }
+}
 
 /// Its bytes are on disk then, and nobody finds them.
 #[test]

@@ -6,6 +6,8 @@ use crate::merge::{
 };
 use serde_json::json;
 
+type Part = fn(&mut Extent) -> &mut u64;
+
 /// A writer that counted what a reader does not, or the other way round, acknowledged what nobody else saw.
 #[test]
 fn writers_readers_and_saved_documents_measure_alike() {
@@ -33,13 +35,13 @@ fn writers_readers_and_saved_documents_measure_alike() {
 
 #[test]
 fn a_history_is_bounded_in_all_that_it_holds() {
-    let set: [(&str, u64, fn(&mut Extent) -> &mut u64); 4] = [
+    let parts: [(&str, u64, Part); 4] = [
         ("operations", HISTORY_OPERATIONS_MAX, |extent| &mut extent.operations),
         ("overwritten values", HISTORY_REFERENCES_MAX, |extent| &mut extent.references),
         ("bytes of field names", HISTORY_NAME_BYTES_MAX, |extent| &mut extent.names),
         ("bytes of changes", HISTORY_BYTES_MAX, |extent| &mut extent.bytes),
     ];
-    for (what, limit, part) in set {
+    for (what, limit, part) in parts {
         let too_long = |count, limit| MergeError::HistoryTooLong { what, count, limit };
         let mut doc = Doc::new();
         put(&mut doc, 'a', json!({"n": 1}));
