@@ -147,8 +147,9 @@ impl<'a> Batch<'a> {
         }
         if let Some(guard) = serial {
             // Somebody else may have looked under another lock, and seen nothing of this commit.
+            let root = &palace.shared.root;
             let lost = |error| StoreError::OutcomeUnknown { source: Arc::new(error) };
-            guard.still_there(&palace.shared.root).map_err(lost)?;
+            guard.still_there(root).and_then(|()| root.still_there()).map_err(lost)?;
         }
         stop::at!("commit.done");
         palace.after_commit(options.durability, made.backlog);
