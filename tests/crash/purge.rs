@@ -124,6 +124,26 @@ fn what_no_live_snapshot_is_known_to_hold_stays_for_its_day() {
     }
 }
 
+/// A live snapshot says what it was made from; what that was made from, only those in `trash/` can say.
+#[test]
+fn what_was_long_superseded_makes_room_too() {
+    let disk = SimDisk::new(1);
+    let palace = at(&disk, "/p");
+    let mut small = BTreeSet::new();
+    for n in 0..5 {
+        disk.advance(MINUTE_MS);
+        palace.put("small", &object(json!({"n": n}))).unwrap();
+        palace.compact(ALL).unwrap();
+        small.extend(live(&disk).covers.iter().map(|id| format!("{id}.seg")));
+    }
+    let there = |disk| trash(disk).into_keys().filter(|name| small.contains(name)).count();
+    assert_eq!((small.len(), there(&disk)), (5, 5), "they fit");
+    for n in 0..4 {
+        round(&disk, &palace, n);
+    }
+    assert_eq!(there(&disk), 0, "{:?}", trash(&disk));
+}
+
 /// Whoever removed them by mistake has a day to notice.
 #[test]
 fn nothing_goes_before_its_day_when_the_snapshots_are_gone() {
