@@ -53,7 +53,50 @@ impl Unreadable {
 
     /// Whether this very file was tried a moment ago.
     pub(super) fn was_tried(&self, id: SnapshotId, file: (Stat, i64), now_ms: i64) -> bool {
-        let moment_ago = |tried: &Tried| tried.file == file && now_ms - tried.tried_ms < RETRY_MS;
+        let since = |tried: &Tried| now_ms.saturating_sub(tried.tried_ms);
+        let moment_ago =
+            |tried: &Tried| tried.file == file && (0..RETRY_MS).contains(&since(tried));
         self.0.get(&id).is_some_and(moment_ago)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FILE: (Stat, i64) = (Stat { dev: 1, ino: 2, len: 3 }, 4);
+
+    fn noted(ids: &[u8]) -> Unreadable {
+        let mut unreadable = Unreadable::default();
+        for id in ids.iter().map(|id| SnapshotId([*id; 16])) {
+            let error = SnapshotError::TooLarge { snapshot: id, what: "it" };
+            unreadable.note(id, error, FILE, 10_000);
+        }
+        unreadable
+    }
+
+    fn ids(unreadable: &Unreadable) -> Vec<u8> {
+        unreadable.iter().map(|(id, _)| id.0[0]).collect()
+    }
+
+    #[test]
+    fn what_is_gone_or_can_be_read_is_forgotten() {
+        let mut unreadable = noted(&[1, 2, 3]);
+        unreadable.retain(|id| id.0[0] != 2);
+        assert_eq!(ids(&unreadable), [1, 3]);
+        unreadable.remove(SnapshotId([1; 16]));
+        assert_eq!((ids(&unreadable), unreadable.is_empty()), (vec![3], false));
+        unreadable.remove(SnapshotId([3; 16]));
+        assert!(unreadable.is_empty());
+    }
+
+    /// A clock that was set back must not keep anybody from trying for as long.
+    #[test]
+    fn the_same_file_is_tried_once_a_second() {
+        let unreadable = noted(&[1]);
+        let tried = |id, file, now_ms| unreadable.was_tried(SnapshotId([id; 16]), file, now_ms);
+        assert!(tried(1, FILE, 10_000) && tried(1, FILE, 10_999));
+        assert!(!tried(1, FILE, 11_000) && !tried(1, FILE, 9_999));
+        assert!(!tried(1, (FILE.0, 5), 10_000) && !tried(2, FILE, 10_000));
     }
 }

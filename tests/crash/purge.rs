@@ -202,6 +202,10 @@ fn the_oldest_make_room() {
             segments[segments.len() - n..].iter().map(|id| format!("{id}.seg")).collect()
         };
         let left = || trash(&disk).into_keys().collect::<BTreeSet<_>>();
+        // Of how long nobody knows.
+        disk.fail_nth(Call::Stat, 1, Failure::Io);
+        purge_trash(&root, &[&waiting, &live]).unwrap_err();
+        assert_eq!(left(), newest(segments.len()), "{appended}");
         // Somebody who fails in the middle has begun with the oldest.
         disk.fail_nth(Call::Remove, 2, Failure::Io);
         purge_trash(&root, &[&waiting, &live]).unwrap_err();

@@ -73,6 +73,31 @@ fn a_segment_that_failed_is_moved_away_once() {
     }
 }
 
+/// It would take the place of what somebody copied there; and where locks say nothing, its writer may be on another
+/// machine.
+#[test]
+fn a_segment_that_failed_stays_where_it_cannot_be_moved() {
+    const NFS: u64 = 0x6969;
+    for (there, untrusted) in [(true, false), (false, true)] {
+        let (disk, root, _) = palace();
+        let writer = open(disk.process()).unwrap();
+        writer.put("k", &object(json!({"n": 2}))).unwrap();
+        let names = disk.process().list(&inside("open")).unwrap();
+        let sealed = inside("sealed").join(&names[0]);
+        if there {
+            write(&disk, sealed.strip_prefix(PALACE).unwrap().to_str().unwrap(), b"a copy");
+        }
+        if untrusted {
+            disk.set_fs_type(NFS);
+        }
+        disclaim(&root, &inside("open").join(&names[0])).unwrap();
+        assert_eq!(disk.process().list(&inside("open")).unwrap(), names, "there: {there}");
+        let copies = disk.process().list(&inside("sealed")).unwrap();
+        assert_eq!(copies.contains(&names[0]), there);
+        assert!(!there || bytes(&disk, &sealed) == b"a copy");
+    }
+}
+
 #[test]
 fn what_another_removed_from_tmp_is_not_left_behind() {
     let (disk, root, plan) = palace();

@@ -60,6 +60,11 @@ fn the_name_of_a_snapshot_on_what_is_none_is_told_and_the_rest_served() {
         outcome.tells(what);
         assert!(outcome.skipped[0].contains(what), "{kind}: {:?}", outcome.skipped);
         assert!(std::fs::symlink_metadata(made.snapshot()).is_ok(), "{kind}");
+        let name = made.snapshot().file_name().unwrap().to_str().unwrap().to_owned();
+        let report = made.path.join("quarantine").join(format!("{name}.txt"));
+        let report =
+            std::fs::read_to_string(report).unwrap_or_else(|error| panic!("{kind}: {error}"));
+        assert!(report.contains(what), "{kind}: {report}");
     }
 }
 
