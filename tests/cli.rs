@@ -4,7 +4,7 @@ mod common;
 
 use common::{COMPACT, LOG, PALACE, run, stderr, stdout};
 use crdt_palace::memory::{Entity, Memory, Relation};
-use crdt_palace::palace::Palace;
+use crdt_palace::palace::{Options, Palace};
 use serde_json::{Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -408,4 +408,25 @@ fn status_shows_who_is_there() {
     assert!(of("sealed").is_some());
     let text = stdout(&run(PALACE, &["status", "--palace", &path]));
     assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
+}
+
+/// As many processes leave where they are killed and locks say nothing.
+#[test]
+fn more_segments_than_files_may_be_open_are_read_and_folded() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("palace");
+    for n in 0..100 {
+        let palace = Options::default().auto_compact(false).open(&path).unwrap();
+        palace.put(&format!("k{n:03}"), json!({"n": n}).as_object().unwrap()).unwrap();
+    }
+    let path = path.to_str().unwrap();
+    assert_eq!(files(path, "sealed").len(), 100);
+    for (program, arguments) in [(LOG, "dump"), (COMPACT, ""), (LOG, "verify")] {
+        let command = format!("ulimit -S -n 64 && exec {program} {arguments} {path}");
+        let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+        assert_eq!(code(&output), Some(0), "{program} {arguments}: {}", stderr(&output));
+        assert!(arguments != "dump" || stdout(&output).contains("k099"));
+    }
+    assert_eq!(files(path, "sealed").len(), 0);
+    assert_eq!(Palace::open(path).unwrap().scan("k", None, 200).unwrap().documents.len(), 100);
 }

@@ -57,7 +57,7 @@ struct Args {
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    super::log_to_stderr();
+    super::set_up();
     finish("crdt-compact", run(&args))
 }
 

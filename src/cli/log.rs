@@ -63,7 +63,7 @@ struct Target {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    super::log_to_stderr();
+    super::set_up();
     let result = match &cli.command {
         Command::Dump(target) => dump_all(target),
         Command::Verify(target) => verify_all(target),

@@ -22,6 +22,7 @@ pub mod report;
 mod serve;
 mod status;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tracing_subscriber::EnvFilter;
 
 /// The variable that says what is logged, as in `debug` or `crdt_palace=debug`.
@@ -30,6 +31,22 @@ const LOG: &str = "CRDT_PALACE_LOG";
 /// What is logged otherwise: warnings. Of requests that were refused the client is told, and a client that
 /// went away needs no reply: neither is news for the log.
 const LOGGED: &str = "warn,rmcp::service=off";
+
+/// What each program does first.
+fn set_up() {
+    log_to_stderr();
+    raise_handles();
+}
+
+/// Allows as many open files as this user may have. Each segment takes one, and where locks say nothing about who lives
+/// there is one for every process that was killed, until a person adopts them.
+fn raise_handles() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, ..limit };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::debug!(%error, "no more files can be open than before");
+    }
+}
 
 /// Logs warnings, or what the variable asks for, to standard error.
 fn log_to_stderr() {

@@ -123,7 +123,7 @@ impl From<Tools> for ToolSet {
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    super::log_to_stderr();
+    super::set_up();
     finish("crdt-palace", run(cli.command))
 }
 
