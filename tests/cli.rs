@@ -430,3 +430,22 @@ fn more_segments_than_files_may_be_open_are_read_and_folded() {
     assert_eq!(files(path, "sealed").len(), 0);
     assert_eq!(Palace::open(path).unwrap().scan("k", None, 200).unwrap().documents.len(), 100);
 }
+
+#[test]
+fn an_export_that_lacks_what_cannot_be_read_says_so() {
+    let dir = TempDir::new().unwrap();
+    let path = palace(&dir, "palace", &[]);
+    assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
+    Memory::new(Palace::open(&path).unwrap()).create_entities(&[entity("late", &[])]).unwrap();
+    let export = || run(PALACE, &["export", "--palace", &path]);
+    let lines = |output: &Output| output.stdout.iter().filter(|byte| **byte == b'\n').count();
+    let whole = export();
+    assert_eq!((code(&whole), lines(&whole)), (Some(0), 4));
+    let snapshot = &files(&path, "snap")[0];
+    std::fs::write(snapshot, "no snapshot").unwrap();
+    let partial = export();
+    assert_eq!((code(&partial), lines(&partial)), (Some(1), 1));
+    let name = snapshot.file_name().unwrap().to_str().unwrap();
+    let said = stderr(&partial);
+    assert!(said.contains(name) && said.contains("the export lacks"), "{said}");
+}

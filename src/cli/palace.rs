@@ -1,13 +1,13 @@
 //! `crdt-palace`: the server, import and export, status, install, doctor, demo.
 
-use super::print::stdout;
+use super::print::{shown, stdout, tell};
 use super::report::{Exit, Failure, finish};
 use super::{demo, doctor, import, install, serve, status};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
 use crate::memory::Memory;
 use crate::palace::Palace;
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 const DIR: &str = "CRDT_PALACE_DIR";
@@ -134,15 +134,26 @@ fn run(command: Command) -> Result<Exit, Failure> {
             serve::serve(&at.path()?, &offer, http.as_ref())
         }
         Command::Import { from, at } => import::import(&from, &at.path()?),
-        Command::Export { at } => {
-            Memory::new(Palace::open_read_only(at.path()?)?).export(&mut stdout())?;
-            Ok(Exit::Done)
-        }
+        Command::Export { at } => export(&at.path()?),
         Command::Status { at, json } => status::status(&at.path()?, json),
         Command::Install(install) => install.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
     }
+}
+
+/// A file that is kept as a copy must not lack anything without a word.
+fn export(path: &Path) -> Result<Exit, Failure> {
+    let palace = Palace::open_read_only(path)?;
+    Memory::new(palace.clone()).export(&mut stdout())?;
+    let unreadable = palace.unreadable();
+    for path in &unreadable {
+        let path = shown(&path.display().to_string());
+        tell(format_args!(
+            "{path} cannot be read: the export lacks what only it holds; see crdt-log verify"
+        ));
+    }
+    Ok(if unreadable.is_empty() { Exit::Done } else { Exit::Problem })
 }
 
 impl At {
