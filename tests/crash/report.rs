@@ -296,6 +296,21 @@ fn a_purge_that_fails_says_so() {
     }
 }
 
+#[test]
+fn a_segment_that_cannot_be_looked_at_just_now_is_not_passed_over() {
+    let mut failed = 0;
+    for nth in 1..40 {
+        let disk = SimDisk::new(1);
+        let palace = filled(&disk, "/p");
+        disk.fail_nth(Call::Stat, nth, Failure::Io);
+        match palace.compact(ALL) {
+            Ok(_) => assert_eq!(names(&disk, "/p/sealed"), [""; 0], "{nth}"),
+            Err(_) => failed += 1,
+        }
+    }
+    assert!(failed > 0);
+}
+
 /// A snapshot that is damaged inside, beside a good one of the same kind: only the former is left out.
 #[test]
 fn a_compaction_blames_the_snapshot_that_is_damaged_and_no_other() {
