@@ -4,12 +4,13 @@ use crate::between::{LOOKS, Plan};
 use crate::files::bytes;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
+use crdt_palace::format::id::SnapshotId;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Left, WriteOptions};
 use crdt_palace::store::purge::{TMP_MS, left_behind};
-use crdt_palace::store::retire::{quarantine, retire};
+use crdt_palace::store::retire::{quarantine, retire, retire_unchanged, secure};
 use crdt_palace::store::root::Root;
 use crdt_palace::store::seal::{disclaim, seal_dead};
 use serde_json::json;
@@ -70,6 +71,26 @@ fn a_segment_that_failed_is_moved_away_once() {
     for _ in 0..2 {
         disclaim(&root, &path).unwrap();
         assert_eq!((count(&disk, "open"), count(&disk, "sealed")), (0, sealed + 1));
+    }
+}
+
+#[test]
+fn what_cannot_be_looked_at_just_now_is_not_gone() {
+    let (disk, root, _) = palace();
+    let none = SnapshotId([9; 16]);
+    let path = write(&disk, "snap/x", b"x");
+    let seen = disk.process().modified(&path).unwrap();
+    disk.fail_nth(Call::Stat, 1, Failure::Io);
+    assert!(secure(&root, none).is_err());
+    assert!(!secure(&root, none).unwrap(), "it is gone");
+    let retired = || (count(&disk, "snap"), count(&disk, "trash"));
+    let before = retired();
+    disk.fail_nth(Call::Stat, 1, Failure::Io);
+    assert!(retire_unchanged(&root, "snap", "x", seen).is_err());
+    assert_eq!(retired(), before);
+    for _ in 0..2 {
+        retire_unchanged(&root, "snap", "x", seen).unwrap();
+        assert_eq!(retired(), (before.0 - 1, before.1 + 1));
     }
 }
 
