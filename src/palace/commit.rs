@@ -14,7 +14,7 @@ use crate::format::hash::{ChangeHash, Etag, Heads};
 use crate::format::id::InstanceId;
 use crate::format::key::Key;
 use crate::format::record::Entry;
-use crate::fs::{FsError, stop};
+use crate::fs::stop;
 use crate::merge::{Doc, MergeError, Stamp};
 use crate::store::StoreError;
 use crate::store::follow::Backlog;
@@ -298,11 +298,9 @@ impl Palace {
     }
 
     fn enqueue(&self, state: &mut State, instance: InstanceId, body: Bytes) -> Result<()> {
-        if state.enqueue(&self.shared.log, instance, body).is_none() {
-            let source = std::io::Error::other("the write before this one failed; try again");
-            let path = self.shared.root.path().to_owned();
-            return Err(FsError { action: "write to", path, source }.into());
-        }
+        let log = &self.shared.log;
+        let given_up = || log.failed("the write before this one failed; try again");
+        state.enqueue(log, instance, body).ok_or_else(given_up)?;
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use super::{Error, Result, Shared};
 use crate::format::id::SegmentId;
 use crate::format::key::Key;
 use crate::format::record::encode_commit;
-use crate::fs::{FsError, stop};
+use crate::fs::stop;
 use crate::segment::reader::ForeignSync;
 use crate::store::StoreError;
 use crate::store::log::Ticket;
@@ -79,10 +79,8 @@ impl Shared {
 
     /// Of a commit that is in the log, and what it builds on cannot be.
     fn outcome_unknown(&self) -> Error {
-        let source = std::io::Error::other("the write before this one failed");
-        let path = self.root.path().to_owned();
-        let source = StoreError::from(FsError { action: "write to", path, source });
-        Error::Store(StoreError::OutcomeUnknown { source: Arc::new(source) })
+        let source = Arc::new(self.log.failed("the write before this one failed"));
+        Error::Store(StoreError::OutcomeUnknown { source })
     }
 
     /// Remembers what a buffered commit builds on, for the next [`Shared::sync`].

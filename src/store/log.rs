@@ -248,7 +248,9 @@ impl Log {
         }
     }
 
-    fn failed(&self, why: &'static str) -> StoreError {
+    /// That nothing can be written here, for another reason than one that the system gives.
+    #[must_use]
+    pub fn failed(&self, why: &'static str) -> StoreError {
         let (path, source) = (self.root.path().to_owned(), std::io::Error::other(why));
         FsError { action: "write to", path, source }.into()
     }

@@ -9,12 +9,26 @@ use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Error, Options, Palace, StoreError, WriteOptions};
 use serde_json::json;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
 /// Calls that take nothing away. What happens between the last look of a compaction and the call that does is not noticed.
-pub const LOOKS: [Call; 6] =
+const LOOKS: [Call; 6] =
     [Call::List, Call::Open, Call::Read, Call::Stat, Call::Sync, Call::SyncDir];
+
+/// Runs something that is disturbed before the `nth` call of a kind, for each of [`LOOKS`], until it says that there was
+/// no such call.
+pub fn before_each_look(context: &str, run: impl Fn(u64, Call) -> bool) {
+    for call in LOOKS {
+        let happens = |nth: &u64| {
+            catch_unwind(AssertUnwindSafe(|| run(*nth, call)))
+                .unwrap_or_else(|_| panic!("{call:?} {nth}, {context}"))
+        };
+        let calls = (1..).take_while(happens).count();
+        assert!(calls > 0, "no {call:?}");
+    }
+}
 
 type Action = Box<dyn FnOnce() + Send>;
 
@@ -258,8 +272,7 @@ fn interrupt(seed: u64, compacts: bool, n: u64, what: u32) -> bool {
     let disk = SimDisk::new(seed);
     let (one, other) = (disk.process(), disk.process());
     let (interrupted, plan) = Plan::new(one.clone());
-    let palace =
-        Options::default().fs(Arc::new(interrupted)).auto_compact(false).open(PALACE).unwrap();
+    let palace = open(interrupted).unwrap();
     let second = open(other.clone()).unwrap();
     assert!(set(&palace, "first") && set(&second, "second"));
     let written = Arc::new(Mutex::new(false));

@@ -6,7 +6,7 @@ use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use bytes::Bytes;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
-use crdt_palace::palace::{Error, Options, Palace, WriteOptions, chain};
+use crdt_palace::palace::{Error, Palace, WriteOptions, chain};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::{Durability, Log, Ticket};
 use crdt_palace::store::root::Root;
@@ -147,8 +147,7 @@ fn what_cannot_be_sealed_is_read_where_it_stands() {
 fn what_somebody_sealed_under_us_is_read_where_it_stands() {
     let disk = SimDisk::new(5);
     let (interrupted, plan) = Plan::new(disk.process());
-    let options = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
-    let palace = options.open(PALACE).unwrap();
+    let palace = open(interrupted).unwrap();
     set(&palace, "a", json!({"n": 1}), Durability::Buffered).unwrap();
     let other = disk.process();
     plan.before(1, Some(Call::Write), move || seal_all(&other));
@@ -193,8 +192,7 @@ fn of_what_was_given_up_long_ago_nothing_is_known() {
 fn a_segment_that_always_loses_its_name_is_an_error() {
     let disk = SimDisk::new(7);
     let (interrupted, plan) = Plan::new(disk.process());
-    let options = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
-    let palace = options.open(PALACE).unwrap();
+    let palace = open(interrupted).unwrap();
     set(&palace, "a", json!({"n": 1}), Durability::Durable).unwrap();
     let other = disk.process();
     plan.before_each(Call::Write, 100, move || seal_all(&other));

@@ -1,6 +1,6 @@
 //! A palace that is deleted and made again by another process while this one runs.
 
-use crate::between::{LOOKS, Plan};
+use crate::between::{Plan, before_each_look};
 use crate::files::{ALL, bytes, names};
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
@@ -9,7 +9,7 @@ use crdt_palace::format::id::PalaceId;
 use crdt_palace::format::manifest::Manifest;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
-use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
+use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::{Durability, Log};
 use crdt_palace::store::root::Root;
@@ -50,8 +50,7 @@ fn shown(palace: &Palace) -> Option<(Value, bool)> {
 fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOptions) -> bool {
     let disk = SimDisk::new(nth);
     let (interrupted, plan) = Plan::new(disk.process());
-    let palace =
-        Options::default().fs(Arc::new(interrupted)).auto_compact(false).open(PALACE).unwrap();
+    let palace = open(interrupted).unwrap();
     let other = open(disk.process()).unwrap();
     set(if wrote { &palace } else { &other }, json!({"old": 1}), &WriteOptions::default()).unwrap();
     assert_eq!(palace.get("k").unwrap().unwrap().value["old"], 1);
@@ -182,14 +181,9 @@ fn a_compaction_takes_nothing_away_from_a_copy_that_is_put_in_the_place_of_the_p
     let late = copied(&disk);
     let whole = json!({"one": 1, "two": 2, "three": 3});
     for (copy, value) in [(early, json!({"one": 1})), (late, whole)] {
-        for call in LOOKS {
-            let happens = |nth: &u64| {
-                std::panic::catch_unwind(|| moved_before(*nth, call, &disk, &copy, &value))
-                    .unwrap_or_else(|_| panic!("{call:?} {nth}, of {value}"))
-            };
-            let calls = (1..).take_while(happens).count();
-            assert!(calls > 0, "no {call:?}");
-        }
+        before_each_look(&format!("of {value}"), |nth, call| {
+            moved_before(nth, call, &disk, &copy, &value)
+        });
     }
 }
 

@@ -1,6 +1,6 @@
 //! Each step of taking something away, while another process does the same or the disk fails.
 
-use crate::between::{LOOKS, Plan};
+use crate::between::{Plan, before_each_look};
 use crate::files::bytes;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
@@ -242,14 +242,9 @@ fn grows_before(nth: u64, call: Call, in_place: bool) -> bool {
 #[test]
 fn a_segment_that_grew_while_it_was_folded_stays() {
     for in_place in [false, true] {
-        for call in LOOKS {
-            let happens = |nth: &u64| {
-                std::panic::catch_unwind(|| grows_before(*nth, call, in_place))
-                    .unwrap_or_else(|_| panic!("{call:?} {nth}, in place: {in_place}"))
-            };
-            let calls = (1..).take_while(happens).count();
-            assert!(calls > 0, "no {call:?}");
-        }
+        before_each_look(&format!("in place: {in_place}"), |nth, call| {
+            grows_before(nth, call, in_place)
+        });
     }
 }
 
