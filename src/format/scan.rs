@@ -44,6 +44,15 @@ impl Scan<'_> {
             None => self.records.last().map_or(start, Record::end),
         }
     }
+
+    /// Where the last invalid region starts that a record follows. A write under way is no such region
+    /// once its owner has written on.
+    #[must_use]
+    pub fn passed(&self) -> Option<u64> {
+        let last = self.records.last()?.offset;
+        let region = self.regions.iter().rev().find(|region| region.bytes.end <= last)?;
+        Some(region.bytes.start)
+    }
 }
 
 /// Finds every record in `bytes`, which start at `offset` in their file.

@@ -63,6 +63,8 @@ pub struct Reader {
     doubted: Arc<AtomicBool>,
     /// Offsets of commits that were given although an invalid region stands before them.
     given: HashSet<u64>,
+    /// See [`Scan::passed`], as of the last read.
+    passed: Option<u64>,
     regions: Vec<Region>,
     /// Records with a good checksum whose body is not what it should be.
     malformed: Vec<Region>,
@@ -91,6 +93,7 @@ impl Reader {
             told_upto: 0,
             doubted: Arc::default(),
             given: HashSet::new(),
+            passed: None,
             regions: Vec::new(),
             malformed: Vec::new(),
             beyond: None,
@@ -165,19 +168,30 @@ impl Reader {
         Reader { path: path.to_owned(), ..self }
     }
 
+    /// Reads again as long as a record stands behind a region that the reading before did not show.
+    ///
+    /// A reading takes one page after the other while the owner writes: it can show a record half written
+    /// and the next one whole. The next reading shows both. Otherwise the later commit would be given
+    /// first, and a cursor that has seen it would pass the earlier one for good.
     fn read_tail(&mut self, length: u64) -> Result<Vec<Commit>, SegmentError> {
         let start = self.valid_upto;
         // Its length is somebody's word: a file may say that it has a terabyte, and have nothing.
         let end = length.min(SEGMENT_BYTES_MAX);
-        let bytes = read_between(&*self.file, start, end).at("read", &self.path)?;
-        let beyond = (length > end).then_some(Region {
-            bytes: end..length,
-            damaged: true,
-            reason: RecordError::Beyond,
-        });
-        self.beyond = beyond;
-        self.length = if self.beyond.is_some() { length } else { start + bytes.len() as u64 };
-        Ok(self.take_all(start, scan(&bytes, start)))
+        loop {
+            let bytes = read_between(&*self.file, start, end).at("read", &self.path)?;
+            let found = scan(&bytes, start);
+            let known = std::mem::replace(&mut self.passed, found.passed());
+            if self.passed.is_none() || self.passed == known {
+                self.beyond = (length > end).then_some(Region {
+                    bytes: end..length,
+                    damaged: true,
+                    reason: RecordError::Beyond,
+                });
+                let read = start + bytes.len() as u64;
+                self.length = if self.beyond.is_some() { length } else { read };
+                return Ok(self.take_all(start, found));
+            }
+        }
     }
 
     fn take_all(&mut self, start: u64, found: Scan<'_>) -> Vec<Commit> {

@@ -9,8 +9,11 @@ use crate::format::id::{InstanceId, PalaceId, SegmentId};
 use crate::format::key::Key;
 use crate::format::record::{Entry, encode_commit};
 use crate::fs::sim::{Call, Failure, SimDisk, SimFs};
-use crate::fs::{Fs, read_from};
+use crate::fs::{File, Fs, Stat, read_from};
+use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const ID: SegmentId = SegmentId([7; 16]);
 
@@ -127,6 +130,67 @@ fn what_comes_after_a_hole_is_found_when_it_comes() {
     assert_eq!(sequences(&reader.read_new().unwrap()), [3]);
     assert_eq!(reader.regions().count(), 1);
     assert!(reader.read_new().unwrap().is_empty());
+}
+
+/// A file of which the first readings show a piece as it was before it was written: a reading takes one page
+/// after the other, and the owner is as fast.
+#[derive(Debug)]
+struct Overtaken {
+    inner: Box<dyn File>,
+    late: Range<u64>,
+    readings: AtomicU64,
+}
+
+impl File for Overtaken {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let count = self.inner.read_at(buffer, offset)?;
+        let left = |left: u64| left.checked_sub(1);
+        let covers = self.late.start < offset + count as u64 && offset < self.late.end;
+        if covers && self.readings.fetch_update(Relaxed, Relaxed, left).is_ok() {
+            let place = |at: u64| (at.max(offset) - offset).min(count as u64) as usize;
+            buffer[place(self.late.start)..place(self.late.end)].fill(0);
+        }
+        Ok(count)
+    }
+    fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
+        self.inner.write_at(bytes, offset)
+    }
+    fn sync(&self) -> io::Result<()> {
+        self.inner.sync()
+    }
+    fn stat(&self) -> io::Result<Stat> {
+        self.inner.stat()
+    }
+    fn try_lock(&self) -> io::Result<bool> {
+        self.inner.try_lock()
+    }
+    fn is_locked(&self) -> io::Result<bool> {
+        self.inner.is_locked()
+    }
+}
+
+/// A cursor that has seen the later one would pass the earlier one for good.
+#[test]
+fn commits_are_given_in_their_order_although_the_owner_writes_while_they_are_read() {
+    // Who has looked before reads two windows, and then all that is new.
+    let cases = [(false, 0), (false, 1), (true, 0), (true, 1), (true, 2), (true, 3)];
+    for (looked, readings) in cases {
+        for bytes in [200, 30_000] {
+            let fs = SimDisk::new(1).process();
+            let mut writer = writer(&fs);
+            writer.append([(1, &body(10)[..])]).unwrap();
+            let start = writer.end();
+            let (inner, late) = (fs.open(&path()).unwrap(), start + 100..start + bytes);
+            let file = Overtaken { inner, late, readings: AtomicU64::new(readings) };
+            let mut reader = Reader::new(ID, &path(), Box::new(file));
+            let mut found = if looked { reader.read_new().unwrap() } else { Vec::new() };
+            writer.append([(2, &body(bytes as usize)[..])]).unwrap();
+            writer.append([(3, &body(10)[..]), (4, &body(10)[..])]).unwrap();
+            found.extend(reader.read_new().unwrap());
+            assert_eq!(sequences(&found), [1, 2, 3, 4], "{looked} {readings} {bytes}");
+            assert_eq!(reader.regions().count(), 0);
+        }
+    }
 }
 
 #[test]
