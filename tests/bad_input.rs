@@ -318,6 +318,51 @@ impl Drop for SmallDisk {
     }
 }
 
+/// What was written into the empty directory would be out of sight once the disk is back.
+#[test]
+fn a_palace_whose_file_system_is_gone_is_not_made_again_in_the_mount_point() {
+    let Some(disk) = SmallDisk::mount() else {
+        println!("skipped: no small file system can be mounted here");
+        return;
+    };
+    let on_disk = disk.0.path().join("palaces");
+    std::fs::create_dir(&on_disk).unwrap();
+    let point = dir();
+    let mount =
+        || assert!(run_ok(Command::new("mount").arg("--bind").arg(&on_disk).arg(point.path())));
+    // Also from under open files.
+    let unmount = || assert!(run_ok(Command::new("umount").arg("-l").arg(point.path())));
+    mount();
+    let path = point.path().join("palace");
+    let writer = with_a_document(&path);
+    let (idle, reader) = (manual(&path), Palace::open_read_only(&path).unwrap());
+    assert!(reader.get("kept").unwrap().is_some());
+    unmount();
+    for palace in [&writer, &idle, &reader] {
+        for _ in 0..2 {
+            let error = palace.get("kept").unwrap_err().to_string();
+            assert!(error.contains("is not mounted any more: mount it again"), "{error}");
+        }
+    }
+    for palace in [&writer, &idle] {
+        let error = chain(&palace.put("lost", &object(json!({"v": 1}))).unwrap_err());
+        assert!(error.contains("is not mounted any more"), "{error}");
+    }
+    assert_eq!(std::fs::read_dir(point.path()).unwrap().count(), 0, "nothing was made there");
+    mount();
+    for palace in [&writer, &idle, &reader] {
+        assert!(palace.get("kept").unwrap().is_some());
+    }
+    writer.put("after", &object(json!({"v": 1}))).unwrap();
+    assert!(reader.get("after").unwrap().is_some());
+    drop((writer, idle, reader));
+    unmount();
+}
+
+fn run_ok(command: &mut Command) -> bool {
+    command.status().is_ok_and(|status| status.success())
+}
+
 #[test]
 fn a_full_disk_refuses_writes_and_keeps_what_there_was() {
     let Some(disk) = SmallDisk::mount() else {

@@ -5,7 +5,7 @@ mod common;
 use common::{COMPACT, LOG, PALACE, run, stderr, stdout};
 use crdt_palace::memory::{Entity, Memory, Relation};
 use crdt_palace::palace::{Options, Palace};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
@@ -176,6 +176,89 @@ fn a_message_that_nobody_takes_changes_no_exit_code() {
             assert_eq!(status.code(), Some(expected), "{arguments:?}");
         }
     }
+}
+
+/// Whatever is logged, and whoever should read it.
+#[test]
+fn a_log_that_nobody_takes_is_no_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
+    std::fs::create_dir(PathBuf::from(&path).join("open").join("0".repeat(32) + ".seg")).unwrap();
+    let said = stderr(&run(LOG, &["stats", &path]));
+    assert!(said.contains("a segment's name on what is none"), "nothing is logged: {said:?}");
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for errors in [hung_up(), full.into()] {
+        let output = Command::new(LOG).args(["stats", &path]).stderr(errors).output().unwrap();
+        let whole = String::from_utf8_lossy(&output.stdout).contains("documents   3");
+        assert_eq!((code(&output), whole), (Some(0), true));
+    }
+}
+
+/// Files that somebody relies on, from scripts that look at the exit code only.
+#[test]
+fn what_is_found_is_in_the_exit_code_also_of_a_reader_that_hung_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
+    drop(palace(&dir, "p", &[entity("late", &[])]));
+    let snapshot = files(&path, "snap").remove(0);
+    std::fs::write(&snapshot, "no snapshot").unwrap();
+    let commands: [(&str, &[&str]); 6] = [
+        (LOG, &["verify", &path]),
+        (LOG, &["dump", &path]),
+        (LOG, &["stats", &path]),
+        (PALACE, &["export", "--palace", &path]),
+        (PALACE, &["doctor", "--palace", &path]),
+        (COMPACT, &[&path]),
+    ];
+    for (program, arguments) in commands {
+        for output in [Stdio::piped(), hung_up()] {
+            let output = Command::new(program).args(arguments).stdout(output).output().unwrap();
+            assert_eq!(code(&output), Some(1), "{program} {arguments:?}: {}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn a_merge_does_not_pass_over_files_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let into = dir.path().join("into");
+    let merge = || run(COMPACT, &["--into", into.to_str().unwrap(), &path]);
+    let refused = |file: &Path| {
+        let output = merge();
+        let said = stderr(&output);
+        assert_eq!(code(&output), Some(1), "{said}");
+        assert!(said.contains(file.to_str().unwrap()) && said.contains("lack"), "{said}");
+        assert!(!into.exists(), "nothing is made");
+    };
+    // It has its name before it has its content: a copy that was cut off.
+    let empty = PathBuf::from(&path).join("sealed").join("0".repeat(32) + ".seg");
+    std::fs::write(&empty, "").unwrap();
+    refused(&empty);
+    std::fs::remove_file(&empty).unwrap();
+    assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
+    let snapshot = files(&path, "snap").remove(0);
+    let renamed = snapshot.with_extension("snap.sync-conflict");
+    std::fs::rename(&snapshot, &renamed).unwrap();
+    refused(&renamed);
+    std::fs::rename(&renamed, &snapshot).unwrap();
+    let output = merge();
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert!(!stdout(&output).contains("without an end"));
+}
+
+#[test]
+fn an_export_names_what_is_not_part_of_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let export = || run(PALACE, &["export", "--palace", &path]);
+    assert_eq!(stderr(&export()), "");
+    Palace::open(&path).unwrap().put("notes/plan", &Map::new()).unwrap();
+    let output = export();
+    assert_eq!((code(&output), names(&path).len()), (Some(0), 2));
+    assert!(stderr(&output).contains("not in the export: 1 document,"), "{}", stderr(&output));
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! `crdt-compact`: fold a palace's files, or merge palaces into a new one.
 
 use super::print::{bytes, count, json, shown, stdout, tell};
-use super::report::{Exit, Failure, finish};
+use super::report::{Exit, Failure, after, finish};
 use crate::format::key::Key;
 use crate::fs::os::OsFs;
 use crate::palace::compact::{CompactOptions, CompactReport, Extent};
@@ -78,16 +78,22 @@ fn compact(path: &Path, args: &Args) -> Result<Exit, Failure> {
     let palace = Options::default().program(program).auto_compact(false).open(path)?;
     let options = CompactOptions { extent: Extent::All, adopt: args.adopt, dry_run: args.dry_run };
     let report = palace.compact(options)?;
-    let mut out = stdout();
-    match args.json {
-        true => json(&mut out, &report)?,
-        false => print_compacted(&mut out, &report, args.dry_run)?,
-    }
-    out.flush()?;
-    Ok(Exit::Done)
+    // A script must not take a palace with files that nobody can fold for a good one.
+    let headless = report.left_open.iter().any(|left| left.reason == Left::Headless);
+    let whole = report.skipped.is_empty() && !headless;
+    after(print_compacted(&report, args), if whole { Exit::Done } else { Exit::Problem })
 }
 
-fn print_compacted(
+fn print_compacted(report: &CompactReport, args: &Args) -> Result<(), Failure> {
+    let mut out = stdout();
+    match args.json {
+        true => json(&mut out, report)?,
+        false => print_in_words(&mut out, report, args.dry_run)?,
+    }
+    Ok(out.flush()?)
+}
+
+fn print_in_words(
     out: &mut impl Write,
     report: &CompactReport,
     dry_run: bool,
@@ -150,22 +156,33 @@ fn merge(into: &Path, sources: &[PathBuf], args: &Args) -> Result<Exit, Failure>
             if missing == 1 { "was" } else { "were" },
         ));
     }
-    let mut out = stdout();
-    match args.json {
-        true => json(&mut out, &report)?,
-        false => print_merged(&mut out, &report)?,
-    }
-    out.flush()?;
     // Who asks for something to be erased must not take a misspelt key for an erased one.
-    Ok(if report.forgotten < forget.len() { Exit::Problem } else { Exit::Done })
+    let all = report.forgotten == forget.len();
+    after(print_merged(&report, args.json), if all { Exit::Done } else { Exit::Problem })
 }
 
-fn print_merged(out: &mut impl Write, report: &IntoReport) -> std::io::Result<()> {
+fn print_merged(report: &IntoReport, as_json: bool) -> Result<(), Failure> {
+    let mut out = stdout();
+    match as_json {
+        true => json(&mut out, report)?,
+        false => print_merge_in_words(&mut out, report)?,
+    }
+    Ok(out.flush()?)
+}
+
+fn print_merge_in_words(out: &mut impl Write, report: &IntoReport) -> std::io::Result<()> {
     let into = report.into.display().to_string();
     writeln!(out, "merged {} into {}", count(report.sources.len(), "palace"), shown(&into))?;
     let (segments, snapshots) =
         (count(report.segments, "segment"), count(report.snapshots, "snapshot"));
     writeln!(out, "read {segments} and {snapshots}")?;
+    if report.unfinished > 0 {
+        let unfinished = count(report.unfinished, "segment");
+        writeln!(
+            out,
+            "{unfinished} without an end: whoever wrote them runs or was killed, or they were not copied whole"
+        )?;
+    }
     let (documents, commits) =
         (count(report.documents, "document"), count(report.commits, "commit"));
     writeln!(out, "it has {documents} and {commits}; {} forgotten", report.forgotten)?;

@@ -1,13 +1,13 @@
 //! `crdt-log`: look into a palace, read-only.
 
 use super::print::{bytes, count, json, shown, stdout, time};
-use super::report::{Exit, Failure, finish};
+use super::report::{Exit, Failure, after, finish, lacking};
 use super::status::status;
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
 use crate::palace::Palace;
 use crate::palace::dump::{DumpedChange, DumpedCommit, Place};
-use crate::palace::verify::{Finding, Severity};
+use crate::palace::verify::{Finding, Severity, Verification};
 use clap::{Args, Parser, Subcommand};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Write};
@@ -80,17 +80,17 @@ impl Target {
 }
 
 fn dump_all(target: &Target) -> Result<Exit, Failure> {
-    let mut out = stdout();
-    target.open()?.dump(|commit| match target.json {
+    let (palace, mut out) = (target.open()?, stdout());
+    let printed = palace.dump(|commit| match target.json {
         true => {
             serde_json::to_writer(&mut out, &commit)?;
             writeln!(out)?;
             Ok::<_, Failure>(())
         }
         false => Ok(print_commit(&mut out, &commit)?),
-    })?;
-    out.flush()?;
-    Ok(Exit::Done)
+    });
+    let printed = printed.and_then(|()| Ok(out.flush()?));
+    after(printed, lacking(&palace, "the dump"))
 }
 
 fn print_commit(out: &mut impl Write, commit: &DumpedCommit) -> io::Result<()> {
@@ -125,9 +125,14 @@ fn short(hash: &ChangeHash) -> String {
 
 fn verify_all(target: &Target) -> Result<Exit, Failure> {
     let found = target.open()?.verify()?;
+    let exit = if found.has_problem() { Exit::Problem } else { Exit::Done };
+    after(print_verified(&found, target.json), exit)
+}
+
+fn print_verified(found: &Verification, as_json: bool) -> Result<(), Failure> {
     let mut out = stdout();
-    match target.json {
-        true => json(&mut out, &found)?,
+    match as_json {
+        true => json(&mut out, found)?,
         false => {
             found.findings.iter().try_for_each(|finding| print_finding(&mut out, finding))?;
             let (segments, snapshots) =
@@ -136,8 +141,7 @@ fn verify_all(target: &Target) -> Result<Exit, Failure> {
             writeln!(out, "read {segments} and {snapshots}: {verdict}")?;
         }
     }
-    out.flush()?;
-    Ok(if found.has_problem() { Exit::Problem } else { Exit::Done })
+    Ok(out.flush()?)
 }
 
 fn print_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
@@ -222,11 +226,14 @@ fn stats(target: &Target) -> Result<Exit, Failure> {
     let status = palace.status()?;
     let segments = status.segments.iter().map(|segment| segment.bytes);
     stats.bytes = segments.chain(status.snapshots.iter().map(|snapshot| snapshot.bytes)).sum();
+    after(print_stats(&stats, target.json), lacking(&palace, "the count"))
+}
+
+fn print_stats(stats: &Stats, as_json: bool) -> Result<(), Failure> {
     let mut out = stdout();
-    match target.json {
-        true => json(&mut out, &stats)?,
+    match as_json {
+        true => json(&mut out, stats)?,
         false => stats.print(&mut out)?,
     }
-    out.flush()?;
-    Ok(Exit::Done)
+    Ok(out.flush()?)
 }

@@ -55,5 +55,7 @@ fn log_to_stderr() {
         .with_env_filter(filter)
         .with_writer(std::io::stderr)
         .with_ansi(false)
+        // It would be told on standard error, which is what fails, and a failure of that is a panic.
+        .log_internal_errors(false)
         .init();
 }

@@ -1,7 +1,7 @@
 //! `crdt-palace`: the server, import and export, status, install, doctor, demo.
 
-use super::print::{shown, stdout, tell};
-use super::report::{Exit, Failure, finish};
+use super::print::{count, stdout, tell};
+use super::report::{Exit, Failure, after, finish, lacking};
 use super::{demo, doctor, import, install, serve, status};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
 use crate::memory::Memory;
@@ -142,18 +142,18 @@ fn run(command: Command) -> Result<Exit, Failure> {
     }
 }
 
-/// A file that is kept as a copy must not lack anything without a word.
 fn export(path: &Path) -> Result<Exit, Failure> {
     let palace = Palace::open_read_only(path)?;
-    Memory::new(palace.clone()).export(&mut stdout())?;
-    let unreadable = palace.unreadable();
-    for path in &unreadable {
-        let path = shown(&path.display().to_string());
+    let memory = Memory::new(palace.clone());
+    let printed = memory.export(&mut stdout()).map(drop);
+    let others = memory.others()?;
+    if others > 0 {
         tell(format_args!(
-            "{path} cannot be read: the export lacks what only it holds; see crdt-log verify"
+            "not in the export: {}, as drawers, diaries and facts are; a copy of the directory has everything",
+            count(others, "document"),
         ));
     }
-    Ok(if unreadable.is_empty() { Exit::Done } else { Exit::Problem })
+    after(printed.map_err(Failure::from), lacking(&palace, "the export"))
 }
 
 impl At {

@@ -2,8 +2,7 @@
 
 use super::print::{shown, tell};
 use crate::memory::MemoryError;
-use crate::palace::Error;
-use crate::palace::chain;
+use crate::palace::{Error, Palace, chain};
 use crate::store::StoreError;
 use std::io::{self, ErrorKind};
 use std::process::ExitCode;
@@ -127,6 +126,27 @@ pub(super) fn finish(program: &str, result: Result<Exit, Failure>) -> ExitCode {
         }
     };
     exit.into()
+}
+
+/// The exit code of a command that printed what it found. Whoever hung up before the end hears it too.
+pub(super) fn after(printed: Result<(), Failure>, found: Exit) -> Result<Exit, Failure> {
+    match printed {
+        Err(failure) if !failure.is_hang_up() => Err(failure),
+        _ => Ok(found),
+    }
+}
+
+/// The exit code of a command that shows all of a palace. What it had to leave out is named: a file that is kept as a
+/// copy must not lack anything without a word.
+pub(super) fn lacking(palace: &Palace, what: &str) -> Exit {
+    let unreadable = palace.unreadable();
+    for path in &unreadable {
+        let path = shown(&path.display().to_string());
+        tell(format_args!(
+            "{path} cannot be read: {what} lacks what only it holds; see crdt-log verify"
+        ));
+    }
+    if unreadable.is_empty() { Exit::Done } else { Exit::Problem }
 }
 
 #[cfg(test)]

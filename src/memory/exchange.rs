@@ -3,10 +3,11 @@
 //! Invariant: everything in a file that can be imported is imported, whatever stands beside it, and
 //! importing a file again changes nothing.
 
-use super::keys::{OBSERVATIONS, distinct, entity_key, entity_value, observations_of};
+use super::keys::{OBSERVATIONS, distinct, entity_key, entity_value, is_of_graph, observations_of};
 use super::{Entity, Memory, MemoryError, Relation, Result};
 use crate::format::key::Key;
 use crate::merge::MergeError;
+use crate::palace::keys::KEYS_MAX;
 use crate::palace::{Draft, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -265,6 +266,36 @@ impl Memory {
         }
         out.flush().map_err(MemoryError::Write)?;
         Ok(written)
+    }
+
+    /// How many documents of the palace are not part of the graph, and so of no export of it.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// let ada = Entity { name: "Ada".into(), entity_type: "person".into(), observations: vec![] };
+    /// memory.create_entities(&[ada])?;
+    /// let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("notes/plan", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// assert_eq!(memory.others()?, 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the palace says.
+    pub fn others(&self) -> Result<usize> {
+        let (mut others, mut last) = (0, None::<Key>);
+        loop {
+            let page = self.palace.keys("", last.as_ref().map(Key::as_str), KEYS_MAX)?;
+            others += page.iter().filter(|key| !is_of_graph(key)).count();
+            if page.len() < KEYS_MAX {
+                return Ok(others);
+            }
+            last = page.into_iter().next_back();
+        }
     }
 }
 

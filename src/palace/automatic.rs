@@ -120,21 +120,18 @@ fn step(root: &Root, program: &str, urgent: bool) -> Done {
     if !urgent {
         root.fs().yield_to_others();
     }
-    let step = || compact(root, program, CompactOptions::default(), pace);
-    // A panic is a bug, but this process must not think for ever that it is compacting.
-    match catch_unwind(AssertUnwindSafe(step)) {
-        Ok(Ok(CompactReport { published: None, .. })) => Done::Nothing,
-        Ok(Ok(report)) if report.more => Done::Bounded,
-        Ok(Ok(_)) => Done::All,
+    let step = || match compact(root, program, CompactOptions::default(), pace) {
+        Ok(CompactReport { published: None, .. }) => Done::Nothing,
+        Ok(report) if report.more => Done::Bounded,
+        Ok(_) => Done::All,
         // Somebody else is at it, which is as good.
-        Ok(Err(Error::Store(StoreError::Busy { .. }))) => Done::Nothing,
-        Ok(Err(error)) => {
+        Err(Error::Store(StoreError::Busy { .. })) => Done::Nothing,
+        Err(error) => {
             tracing::warn!(%error, "compaction failed; nothing was lost, and it will be tried again");
             Done::Nothing
         }
-        Err(_) => {
-            tracing::error!("compaction panicked; nothing was lost, and it will be tried again");
-            Done::Nothing
-        }
-    }
+    };
+    // A panic is a bug, here or in what the embedding program logs with, and was told as every panic is. This process
+    // must not think for ever that it is compacting.
+    catch_unwind(AssertUnwindSafe(step)).unwrap_or(Done::Nothing)
 }

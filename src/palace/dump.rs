@@ -163,6 +163,7 @@ impl Palace {
     ) -> std::result::Result<(), E> {
         let mut follower = Follower::new(self.root().clone(), Arc::default());
         let news = follower.rescan().map_err(Error::from)?;
+        self.shared.note_unreadable(&follower);
         let snapshots = follower.snapshots();
         for snapshot in &snapshots {
             dump_snapshot(snapshot, &snapshots, &mut each)?;

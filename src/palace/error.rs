@@ -115,6 +115,15 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// A file of a source cannot be read, so a merge of it would not be whole.
+    #[error(
+        "{} is not read, and the merge would lack what only it holds; `crdt-log verify` tells more",
+        path.display()
+    )]
+    Unread {
+        /// The file.
+        path: PathBuf,
+    },
     /// A record of a source cannot be read, so a merge of it would not be whole.
     #[error("{} is damaged at byte {offset}; `crdt-log verify` tells more", path.display())]
     Damaged {

@@ -6,7 +6,9 @@
 use super::fold::fold;
 use super::inputs::{Inputs, Segment};
 use super::pace::Pace;
+use super::verify::{is_begun_copy, lost_snapshot};
 use super::{Error, Result};
+use crate::format::filename::{self, SNAP};
 use crate::format::id::{PalaceId, SegmentId};
 use crate::format::key::Key;
 use crate::fs::Fs;
@@ -49,6 +51,9 @@ pub struct IntoReport {
     pub sources: Vec<PathBuf>,
     /// Segments read.
     pub segments: usize,
+    /// Those of them that have no end, or have lost something: their processes run or were killed, or the files were
+    /// not copied whole.
+    pub unfinished: usize,
     /// Snapshots read.
     pub snapshots: usize,
     /// Documents in the new palace, deleted ones included.
@@ -84,7 +89,7 @@ pub struct IntoReport {
 /// ```
 ///
 /// # Errors
-/// [`Error::Exists`]; [`Error::Damaged`] if a source cannot be read whole; what the system says.
+/// [`Error::Exists`]; [`Error::Damaged`] or [`Error::Unread`] if a source cannot be read whole; what the system says.
 pub fn merge_into(
     fs: Arc<dyn Fs>,
     into: &Path,
@@ -113,6 +118,7 @@ pub fn merge_into(
         palace,
         sources: sources.to_vec(),
         segments: gathered.inputs.segments.len(),
+        unfinished: gathered.inputs.segments.iter().filter(|s| !s.reader.whole()).count(),
         snapshots: gathered.inputs.snapshots.len(),
         documents: folded.meta.documents,
         commits: folded.meta.commits,
@@ -121,6 +127,18 @@ pub fn merge_into(
         bytes_after: folded.bytes,
         elapsed_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// A file that should be read and is not.
+fn unread(root: &Root, follower: &Follower) -> Result<Option<PathBuf>> {
+    if let Some((id, error)) = follower.unreadable().next() {
+        tracing::error!(%error, "a snapshot cannot be read");
+        return Ok(Some(root.file(SNAP, &filename::snapshot(id))));
+    }
+    match follower.irregular().next() {
+        Some(path) => Ok(Some(path.to_owned())),
+        None => lost_snapshot(root, follower),
+    }
 }
 
 /// Everything that is in the sources.
@@ -135,18 +153,13 @@ impl Gathered {
     fn add(&mut self, fs: &Arc<dyn Fs>, source: &Path) -> Result<()> {
         let root = Arc::new(Root::open(fs.clone(), source, true)?);
         self.palaces.extend(root.palace());
-        let mut follower = Follower::new(root, Arc::default());
+        let mut follower = Follower::new(root.clone(), Arc::default());
         let mut commits: BTreeMap<SegmentId, Vec<Commit>> = BTreeMap::new();
         for found in follower.rescan()?.commits {
             commits.entry(found.segment).or_default().push(found.commit);
         }
-        if let Some((_, error)) = follower.unreadable().next() {
-            let path = source.to_owned();
-            tracing::error!(%error, "a snapshot cannot be read");
-            return Err(Error::Damaged { path, offset: 0 });
-        }
-        if let Some(path) = follower.irregular().next() {
-            return Err(Error::Damaged { path: path.to_owned(), offset: 0 });
+        if let Some(path) = unread(&root, &follower)? {
+            return Err(Error::Unread { path });
         }
         let snapshots = follower.snapshots();
         self.inputs.snapshots.extend(snapshots);
@@ -156,7 +169,12 @@ impl Gathered {
                 let (path, offset) = (reader.path().to_owned(), region.bytes.start);
                 return Err(Error::Damaged { path, offset });
             }
-            let Some(instance) = reader.header().map(|header| header.instance) else { continue };
+            if is_begun_copy(&reader) {
+                continue;
+            }
+            let Some(instance) = reader.header().map(|header| header.instance) else {
+                return Err(Error::Unread { path: reader.path().to_owned() });
+            };
             let commits = commits.remove(&reader.id()).unwrap_or_default();
             self.bytes += reader.length();
             self.inputs.segments.push(Segment { reader, instance, commits });

@@ -64,7 +64,7 @@ pub use crate::store::log::{BUFFERED_MS, Durability};
 pub use crate::store::seal::Left;
 
 use crate::format::filename::{self, SNAP};
-use crate::store::follow::Backlog;
+use crate::store::follow::{Backlog, Follower};
 use crate::store::log::Log;
 use crate::store::root::Root;
 use automatic::Automatic;
@@ -334,10 +334,14 @@ impl Shared {
         self.notice_replacement(state)?;
         state.rescan()?;
         state.rescan = number;
-        let names = state.follower.unreadable().map(|(id, _)| filename::snapshot(id));
+        self.note_unreadable(&state.follower);
+        Ok(())
+    }
+
+    fn note_unreadable(&self, follower: &Follower) {
+        let names = follower.unreadable().map(|(id, _)| filename::snapshot(id));
         *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner) =
             names.map(|name| self.root.file(SNAP, &name)).collect();
-        Ok(())
     }
 
     /// If the directory was taken away or replaced under this process, starts over in the one that is

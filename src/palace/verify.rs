@@ -267,9 +267,25 @@ fn strange_file(
     }
 }
 
+/// A snapshot that was renamed, so that nobody reads it, and that nothing here makes needless.
+///
+/// # Errors
+/// What the system says.
+pub(super) fn lost_snapshot(root: &Root, follower: &Follower) -> Result<Option<PathBuf>> {
+    for name in root.list(SNAP)? {
+        let path = root.file(SNAP, &name);
+        if filename::parse_snapshot(&name).is_none()
+            && strange_file(root, follower, SNAP, &path, &name).0 == Severity::Problem
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether a program that copies files began to copy it, and gave it a name of its own: it ends within its header,
 /// and the segment itself got its name when its header was on disk.
-fn is_begun_copy(reader: &Reader) -> bool {
+pub(super) fn is_begun_copy(reader: &Reader) -> bool {
     let name = reader.path().file_name().and_then(|name| name.to_str());
     let renamed = name.is_some_and(|name| filename::parse_segment(name).is_none());
     let cut = |region: &Region| region.bytes.start == 0 && region.reason == RecordError::Short;

@@ -102,7 +102,7 @@ pub struct Follower {
     /// What has the name of a segment and is no file, as it was found so far.
     irregular: BTreeSet<PathBuf>,
     listings: Listings,
-    /// What a rescan that failed had found before.
+    /// What was found and not given yet: readers give each commit once, also if the rest of a rescan fails.
     found: News,
 }
 
@@ -128,56 +128,41 @@ impl Follower {
     /// # Errors
     /// What the system says. What was found before the failure is given by the next call that succeeds.
     pub fn rescan(&mut self) -> Result<News, StoreError> {
-        let mut news = std::mem::take(&mut self.found);
-        let unchanged = self.listings.unchanged(&self.root, &self.own);
-        let looked = if unchanged && self.unreadable.is_empty() {
-            self.look_at_known(&mut news)
+        if self.listings.unchanged(&self.root, &self.own) && self.unreadable.is_empty() {
+            self.look_at_known()?;
         } else {
-            self.look_around(&mut news)
-        };
-        match looked {
-            Ok(()) => {
-                self.listings.complete();
-                Ok(news)
-            }
-            Err(error) => {
-                self.found = news;
-                Err(error)
-            }
+            self.look_around()?;
         }
+        self.listings.complete();
+        Ok(std::mem::take(&mut self.found))
     }
 
-    fn look_around(&mut self, news: &mut News) -> Result<(), StoreError> {
+    fn look_around(&mut self) -> Result<(), StoreError> {
         self.root.refresh()?;
         let own = self.own.all_named();
         let open = self.root.list(OPEN)?;
         let mut present = HashSet::with_capacity(open.len());
         for name in &open {
-            present.extend(self.look(OPEN, name, news)?);
+            present.extend(self.look(OPEN, name)?);
         }
         for name in &self.root.list(SEALED)? {
-            present.extend(self.look(SEALED, name, news)?);
+            present.extend(self.look(SEALED, name)?);
         }
-        self.list_snapshots(news)?;
-        self.note_gone(&own, &present, news);
+        self.list_snapshots()?;
+        self.note_gone(&own, &present);
         Ok(())
     }
 
     /// The names are the same: what is new stands in segments that are known.
-    fn look_at_known(&mut self, news: &mut News) -> Result<(), StoreError> {
+    fn look_at_known(&mut self) -> Result<(), StoreError> {
         for followed in self.segments.values_mut() {
-            followed.read_into(news, &self.root)?;
+            followed.read_into(&mut self.found, &self.root)?;
         }
         Ok(())
     }
 
     /// Gives the id of the segment that has this name, if it is one.
-    fn look(
-        &mut self,
-        directory: &str,
-        name: &str,
-        news: &mut News,
-    ) -> Result<Option<SegmentId>, StoreError> {
+    fn look(&mut self, directory: &str, name: &str) -> Result<Option<SegmentId>, StoreError> {
         let Some(id) = filename::segment_in(name) else { return Ok(None) };
         if self.own.contains(id) {
             return Ok(Some(id));
@@ -187,7 +172,7 @@ impl Follower {
             self.follow(directory, name, id)?;
         }
         if let Some(followed) = self.segments.get_mut(&(id, sealed)) {
-            followed.read_into(news, &self.root)?;
+            followed.read_into(&mut self.found, &self.root)?;
         }
         Ok(Some(id))
     }
@@ -237,7 +222,7 @@ impl Follower {
 
     /// A name that vanishes between listing and opening was superseded by one that may be missing in
     /// this listing: list again.
-    fn list_snapshots(&mut self, news: &mut News) -> Result<(), StoreError> {
+    fn list_snapshots(&mut self) -> Result<(), StoreError> {
         loop {
             let names = self.root.list(SNAP)?;
             let ids: HashSet<_> =
@@ -245,10 +230,10 @@ impl Follower {
             let known = self.snapshots.len();
             self.snapshots.retain(|id, _| ids.contains(id));
             self.unreadable.retain(|id| ids.contains(id));
-            news.snapshots |= self.snapshots.len() < known;
+            self.found.snapshots |= self.snapshots.len() < known;
             let mut vanished = false;
             for id in ids {
-                vanished |= !self.look_at_snapshot(id, news)?;
+                vanished |= !self.look_at_snapshot(id)?;
             }
             if !vanished {
                 return Ok(());
@@ -257,7 +242,7 @@ impl Follower {
     }
 
     /// False if there is no such file any more.
-    fn look_at_snapshot(&mut self, id: SnapshotId, news: &mut News) -> Result<bool, StoreError> {
+    fn look_at_snapshot(&mut self, id: SnapshotId) -> Result<bool, StoreError> {
         if self.snapshots.contains_key(&id) {
             return Ok(true);
         }
@@ -275,7 +260,7 @@ impl Follower {
             Ok(snapshot) => {
                 self.unreadable.remove(id);
                 self.snapshots.insert(id, Arc::new(snapshot));
-                news.snapshots = true;
+                self.found.snapshots = true;
                 return Ok(true);
             }
             Err(error) => error,
@@ -287,7 +272,9 @@ impl Follower {
         match error {
             // The others can be read. A newer format has a newer palace.json: here it is a flipped bit.
             StoreError::Snapshot(error) if error.is_of_the_file() => {
-                tracing::warn!(path = %path.display(), %error, "a snapshot cannot be read");
+                if !self.unreadable.is_known(id, file) {
+                    tracing::warn!(path = %path.display(), %error, "a snapshot cannot be read");
+                }
                 self.unreadable.note(id, error, file, now_ms);
                 Ok(true)
             }
@@ -297,16 +284,18 @@ impl Follower {
     }
 
     /// A segment in neither directory was retired, so a snapshot in the listing that came after holds
-    /// all of it; unless some snapshot cannot be read, and then what is known of it is kept. It may be put back.
-    fn note_gone(&mut self, own: &[SegmentId], present: &HashSet<SegmentId>, news: &mut News) {
+    /// all of it; unless some snapshot cannot be read. Then what is known of it is kept, if no other snapshot says
+    /// that it holds it. It may be put back.
+    fn note_gone(&mut self, own: &[SegmentId], present: &HashSet<SegmentId>) {
         let known = self.segments.keys().map(|(id, _)| id).chain(own);
         let gone: Vec<_> = known.filter(|id| !present.contains(id)).copied().collect();
         self.segments.retain(|(id, _), _| present.contains(id));
         self.gone.retain(|id| !present.contains(id));
         self.gone.extend(gone);
-        if self.unreadable.is_empty() {
-            news.folded.extend(self.gone.drain());
-        }
+        let readable = self.unreadable.is_empty();
+        let is_held =
+            |id: &SegmentId| self.snapshots.values().any(|s| s.meta().covers.contains(id));
+        self.found.folded.extend(self.gone.extract_if(|id| readable || is_held(id)));
     }
 
     /// What must be put on disk before a change that builds on these places may be acknowledged: each

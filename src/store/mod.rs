@@ -104,6 +104,15 @@ pub enum StoreError {
         /// The directory.
         path: PathBuf,
     },
+    /// The file system that the palace was on is not there any more.
+    #[error(
+        "the file system that the palace at {} is on is not mounted any more: mount it again; or, if a new palace \
+         is to be made there, restart this program", path.display()
+    )]
+    Unmounted {
+        /// The directory.
+        path: PathBuf,
+    },
     /// The palace was opened read-only, or belongs to another user.
     #[error("the palace at {} cannot be written: {reason}", path.display())]
     ReadOnly {

@@ -45,6 +45,8 @@ struct Known {
     newer: Option<u32>,
     /// Which file it is. It never changes, so another file, length or time means another palace.
     file: Option<Seen>,
+    /// The device of the directory that it was in, also when that is forgotten.
+    device: Option<u64>,
 }
 
 impl Root {
@@ -63,7 +65,7 @@ impl Root {
             durable: AtomicBool::new(false),
         };
         match root.find_manifest()? {
-            Some(read) => drop(root.learn(read)),
+            Some(read) => drop(root.learn(read)?),
             None if !read_only => {}
             None => return Err(StoreError::NoPalace { path: root.path }),
         }
@@ -82,10 +84,36 @@ impl Root {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learn(&self, (manifest, file): (Manifest, Seen)) -> PalaceId {
+    fn learn(&self, (manifest, file): (Manifest, Seen)) -> Result<PalaceId, StoreError> {
+        let (palace, device) = (Some(manifest.palace), Some(self.device()?));
         let newer = manifest.is_newer().then_some(manifest.format);
-        *self.known() = Known { palace: Some(manifest.palace), newer, file: Some(file) };
-        manifest.palace
+        *self.known() = Known { palace, newer, file: Some(file), device };
+        Ok(manifest.palace)
+    }
+
+    /// That of the directory, or of what there is of the way to it. A file may have another: some file systems lie
+    /// over several.
+    fn device(&self) -> Result<u64, StoreError> {
+        for ancestor in self.path.ancestors() {
+            // Through symbolic links.
+            match self.fs.stat(&ancestor.join(".")) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                found => return Ok(found.at("look at", ancestor)?.dev),
+            }
+        }
+        Err(StoreError::NoPalace { path: self.path.clone() })
+    }
+
+    /// A palace that has vanished may have been deleted, and then another may be made. If its file system has gone,
+    /// what was written into the empty directory that is left would be out of sight once that comes back.
+    fn check_mounted(&self) -> Result<(), StoreError> {
+        let device = self.known().device;
+        match device {
+            Some(device) if self.device()? != device => {
+                Err(StoreError::Unmounted { path: self.path.clone() })
+            }
+            _ => Ok(()),
+        }
     }
 
     /// `None` if there is nothing here yet: no directory, or one with no more in it than what a creation
@@ -134,16 +162,19 @@ impl Root {
     /// at once: the first to name its `palace.json` decides the id, and the other takes it over.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`], [`StoreError::Replaced`], or what the system says.
+    /// [`StoreError::ReadOnly`], [`StoreError::Replaced`], [`StoreError::Unmounted`], or what the system says.
     pub fn ensure_created(&self) -> Result<PalaceId, StoreError> {
         self.check_writable()?;
         self.still_there()?;
         let whole = DIRECTORIES.iter().all(|name| self.fs.stat(&self.path.join(name)).is_ok());
-        if let Known { palace: Some(palace), newer: None, file: Some(_) } = *self.known()
+        if let Known { palace: Some(palace), newer: None, file: Some(_), .. } = *self.known()
             && whole
             && self.durable.load(Ordering::Relaxed)
         {
             return Ok(palace);
+        }
+        if self.known().file.is_none() && self.read_manifest()?.is_none() {
+            self.check_mounted()?;
         }
         // It may have been created, by somebody else, since this process looked.
         if self.exists()? && !self.fs.owned(&self.path).at("look at", &self.path)? {
@@ -170,8 +201,9 @@ impl Root {
         if self.known().file.is_some_and(|file| file != read.1) {
             return Err(StoreError::Replaced { path: self.path.clone() });
         }
+        let palace = self.learn(read)?;
         self.durable.store(true, Ordering::Relaxed);
-        Ok(self.learn(read))
+        Ok(palace)
     }
 
     /// As [`Root::ensure_created`], with the id of a palace that this one is to be a copy of.
@@ -329,13 +361,15 @@ impl Root {
     /// Learns of a `palace.json` that another process made since this one looked.
     ///
     /// # Errors
-    /// As [`Root::open`].
+    /// As [`Root::open`], and [`StoreError::Unmounted`].
     pub fn refresh(&self) -> Result<(), StoreError> {
-        let unknown = self.known().file.is_none();
-        if unknown && let Some(read) = self.read_manifest()? {
-            self.learn(read);
+        if self.known().file.is_some() {
+            return Ok(());
         }
-        Ok(())
+        match self.read_manifest()? {
+            Some(read) => self.learn(read).map(drop),
+            None => self.check_mounted(),
+        }
     }
 
     /// Whether the directory that this process looked at was deleted, moved away, or replaced.

@@ -51,12 +51,20 @@ impl Unreadable {
         self.0.insert(id, Tried { error, file, tried_ms });
     }
 
+    /// When this very file was tried last.
+    fn tried_ms(&self, id: SnapshotId, file: (Stat, i64)) -> Option<i64> {
+        self.0.get(&id).filter(|tried| tried.file == file).map(|tried| tried.tried_ms)
+    }
+
+    /// Whether this very file was tried before. It is tried again and again, and told once.
+    pub(super) fn is_known(&self, id: SnapshotId, file: (Stat, i64)) -> bool {
+        self.tried_ms(id, file).is_some()
+    }
+
     /// Whether this very file was tried a moment ago.
     pub(super) fn was_tried(&self, id: SnapshotId, file: (Stat, i64), now_ms: i64) -> bool {
-        let since = |tried: &Tried| now_ms.saturating_sub(tried.tried_ms);
-        let moment_ago =
-            |tried: &Tried| tried.file == file && (0..RETRY_MS).contains(&since(tried));
-        self.0.get(&id).is_some_and(moment_ago)
+        let since = self.tried_ms(id, file).map(|tried_ms| now_ms.saturating_sub(tried_ms));
+        since.is_some_and(|since| (0..RETRY_MS).contains(&since))
     }
 }
 
@@ -98,5 +106,7 @@ mod tests {
         assert!(tried(1, FILE, 10_000) && tried(1, FILE, 10_999));
         assert!(!tried(1, FILE, 11_000) && !tried(1, FILE, 9_999));
         assert!(!tried(1, (FILE.0, 5), 10_000) && !tried(2, FILE, 10_000));
+        let known = |id, file| unreadable.is_known(SnapshotId([id; 16]), file);
+        assert!(known(1, FILE) && !known(1, (FILE.0, 5)) && !known(2, FILE));
     }
 }

@@ -187,6 +187,26 @@ fn segments_that_others_folded_are_let_go_of() {
     }
 }
 
+/// Or they would grow, and call what they hold overdue, until somebody repairs a file.
+#[test]
+fn segments_that_others_folded_are_let_go_of_beside_a_snapshot_that_cannot_be_read() {
+    let disk = SimDisk::new(1);
+    let writer = filled(&disk);
+    let bad = Path::new(PALACE).join("snap").join(format!("{}.snap", "0".repeat(32)));
+    disk.process().create(&bad).unwrap().write_at(b"no snapshot", 0).unwrap();
+    let mut follower = follower(&disk);
+    for n in 0..2 {
+        set(&writer, "k", n);
+        let segment = follower.rescan().unwrap().commits[0].segment;
+        writer.compact(CompactOptions::default()).unwrap();
+        let news = follower.rescan().unwrap();
+        assert_eq!(news.folded.into_iter().collect::<Vec<_>>(), [segment]);
+        assert_eq!((follower.segments().count(), follower.unreadable().count()), (0, 1));
+        assert!(follower.rescan().unwrap().folded.is_empty(), "each is told once");
+        assert_eq!(shown(&writer, "k"), Some(n));
+    }
+}
+
 #[test]
 fn a_segment_of_another_palace_is_told_apart() {
     let disk = SimDisk::new(1);

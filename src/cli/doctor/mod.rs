@@ -9,7 +9,7 @@ mod place;
 
 use super::palace::At;
 use super::print::{json, shown, stdout};
-use super::report::{Exit, Failure};
+use super::report::{Exit, Failure, after};
 use crate::palace::{Error, Options, StoreError, chain};
 use clap::Args;
 use serde::Serialize;
@@ -77,13 +77,16 @@ impl Doctor {
         let checks = checks(&path);
         let problems = checks.iter().filter(|check| check.verdict == Verdict::Problem).count();
         let report = Report { palace: path, problems, checks };
+        after(self.print(&report), if problems == 0 { Exit::Done } else { Exit::Problem })
+    }
+
+    fn print(&self, report: &Report) -> Result<(), Failure> {
         let mut out = stdout();
         match self.json {
-            true => json(&mut out, &report)?,
-            false => print(&mut out, &report)?,
+            true => json(&mut out, report)?,
+            false => print(&mut out, report)?,
         }
-        out.flush()?;
-        Ok(if problems == 0 { Exit::Done } else { Exit::Problem })
+        Ok(out.flush()?)
     }
 }
 

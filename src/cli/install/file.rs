@@ -54,16 +54,25 @@ impl Found {
 
     fn write_and_rename(&self, tmp: &Path, text: &str) -> Result<Option<PathBuf>, InstallError> {
         self.write(tmp, text.as_bytes()).at("write", tmp)?;
-        // The client may have written it since: that must not be undone.
-        if content(&self.path)? != self.content {
-            return Err(InstallError::Changed { path: self.path.clone() });
-        }
         let backup = self.content.as_deref().map(|old| self.back_up(old)).transpose()?;
-        fs::rename(tmp, &self.path).at("replace", &self.path)?;
+        if let Err(error) = self.swap(tmp) {
+            // Nothing was replaced, so there is nothing that it would be the backup of.
+            backup.iter().try_for_each(|path| fs::remove_file(path).at("remove", path))?;
+            return Err(error);
+        }
         if let Some(parent) = self.path.parent() {
             File::open(parent).and_then(|directory| directory.sync_all()).at("sync", parent)?;
         }
         Ok(backup)
+    }
+
+    /// The client may have written the file since it was read, and that must not be undone: so this is looked at last
+    /// of all.
+    fn swap(&self, tmp: &Path) -> Result<(), InstallError> {
+        if content(&self.path)? != self.content {
+            return Err(InstallError::Changed { path: self.path.clone() });
+        }
+        Ok(fs::rename(tmp, &self.path).at("replace", &self.path)?)
     }
 
     /// Under the first name that is free: an earlier backup may be the one that somebody needs.
@@ -72,10 +81,14 @@ impl Found {
         loop {
             let path = self.beside(&format!(".before-crdt-palace-{number}"));
             match self.write(&path, old) {
+                Ok(()) => return Ok(path),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
-                done => {
-                    done.at("write", &path)?;
-                    return Ok(path);
+                Err(error) => {
+                    // A part of a backup looks like one.
+                    if path.exists() {
+                        fs::remove_file(&path).at("remove", &path)?;
+                    }
+                    return Ok(Err(error).at("write", &path)?);
                 }
             }
         }
