@@ -9,6 +9,7 @@ pub mod follow;
 mod listings;
 pub mod lock;
 pub mod log;
+mod mounted;
 pub mod own;
 pub mod purge;
 pub mod retire;

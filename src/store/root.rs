@@ -3,7 +3,7 @@
 //! Invariant: opening changes nothing on disk. The first write creates what is missing, in an order
 //! that leaves, whenever it is cut off, a directory that the next attempt completes.
 
-use super::StoreError;
+use super::{StoreError, mounted};
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
@@ -85,35 +85,15 @@ impl Root {
     }
 
     fn learn(&self, (manifest, file): (Manifest, Seen)) -> Result<PalaceId, StoreError> {
-        let (palace, device) = (Some(manifest.palace), Some(self.device()?));
+        let (palace, device) =
+            (Some(manifest.palace), Some(mounted::device(&*self.fs, &self.path)?));
         let newer = manifest.is_newer().then_some(manifest.format);
         *self.known() = Known { palace, newer, file: Some(file), device };
         Ok(manifest.palace)
     }
 
-    /// That of the directory, or of what there is of the way to it. A file may have another: some file systems lie
-    /// over several.
-    fn device(&self) -> Result<u64, StoreError> {
-        for ancestor in self.path.ancestors() {
-            // Through symbolic links.
-            match self.fs.stat(&ancestor.join(".")) {
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                found => return Ok(found.at("look at", ancestor)?.dev),
-            }
-        }
-        Err(StoreError::NoPalace { path: self.path.clone() })
-    }
-
-    /// A palace that has vanished may have been deleted, and then another may be made. If its file system has gone,
-    /// what was written into the empty directory that is left would be out of sight once that comes back.
     fn check_mounted(&self) -> Result<(), StoreError> {
-        let device = self.known().device;
-        match device {
-            Some(device) if self.device()? != device => {
-                Err(StoreError::Unmounted { path: self.path.clone() })
-            }
-            _ => Ok(()),
-        }
+        mounted::check(&*self.fs, &self.path, self.known().device)
     }
 
     /// `None` if there is nothing here yet: no directory, or one with no more in it than what a creation
