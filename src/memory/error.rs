@@ -64,7 +64,10 @@ pub enum MemoryError {
         fact: String,
     },
     /// A fact that is not true at the moment in question.
-    #[error("{fact:?} does not hold at {at}: kg_query shows from when to when it does")]
+    #[error(
+        "{fact:?} does not hold at {at}, so it cannot end then: kg_query shows from when to when it does; \
+         pass a moment in between"
+    )]
     NotThen {
         /// Subject, predicate, object.
         fact: String,

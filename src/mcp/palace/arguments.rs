@@ -234,7 +234,7 @@ pub(super) struct KgInvalidate {
     pub predicate: String,
     /// To whom or what
     pub object: String,
-    /// When it ended: 2026-03-01, or 2026-03-01T10:00:00Z; today if not given
+    /// When it ended: 2026-03-01, or 2026-03-01T10:00:00Z; if not given today, or now if it began today
     pub ended: Option<String>,
 }
 
@@ -249,7 +249,7 @@ pub(super) struct KgSupersede {
     pub old_object: String,
     /// What is true instead
     pub new_object: String,
-    /// From when on: 2026-03-01, or 2026-03-01T10:00:00Z; today if not given
+    /// From when on: 2026-03-01, or 2026-03-01T10:00:00Z; if not given today, or now if the old one began today
     pub at: Option<String>,
 }
 

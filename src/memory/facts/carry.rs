@@ -4,7 +4,8 @@
 //! changes nothing here, except that it ends if it has ended there meanwhile. A period that is known here
 //! already gets one source more.
 
-use super::state::{ensure, note_end};
+use super::ending::note_end;
+use super::state::ensure;
 use super::{Facts, Source, Triple, fact_of};
 use crate::format::key::Key;
 use crate::memory::{Result, each_document};
