@@ -219,6 +219,52 @@ fn midnight_and_the_date_are_one_moment() {
     assert_eq!(facts.count().unwrap(), 2);
 }
 
+/// A fact as another system knows it.
+#[cfg(feature = "mcp")]
+fn carried(valid_from: &str, valid_to: Option<&str>) -> [carry::Carried; 1] {
+    [carry::Carried {
+        id: "t_old".to_owned(),
+        triple: triple("Acme"),
+        valid_from: Some(valid_from.to_owned()),
+        valid_to: valid_to.map(str::to_owned),
+        source: Source::default(),
+        known: Map::new(),
+    }]
+}
+
+#[cfg(feature = "mcp")]
+#[test]
+fn a_fact_that_was_taken_over_keeps_its_own_time_beside_one_that_was_stated() {
+    for noted_there in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = open(&dir);
+        facts.state(&triple("Acme"), Some("2026-01-01"), None, None).unwrap();
+        if noted_there {
+            // An earlier version noted it at whatever was open.
+            let (key, _) = facts.scan(FACTS).unwrap().remove(0);
+            let source = serde_json::json!([{"from": {"id": "t_old"}}]);
+            let patch = Map::from_iter([("sources".to_owned(), source)]);
+            facts.palace.patch(key.as_str(), &patch, &WriteOptions::default()).unwrap();
+        }
+        let at = |as_of| facts.about(&Asked { as_of: Some(as_of), ..about("ada") }).unwrap().total;
+        assert_eq!(facts.carry(&carried("2020-01-01", None)).unwrap(), [carry::Became::New]);
+        assert_eq!((at("2019-01-01"), at("2021-01-01")), (0, 1), "noted there: {noted_there}");
+        let ended = carried("2020-01-01", Some("2023-01-01"));
+        assert_eq!(facts.carry(&ended).unwrap(), [carry::Became::New]);
+        assert_eq!((at("2021-01-01"), at("2024-01-01"), at("2026-06-01")), (1, 0, 1));
+        assert_eq!(facts.carry(&ended).unwrap(), [carry::Became::There]);
+        assert_eq!(facts.count().unwrap(), 2);
+    }
+    // The very period that was stated here gets one source more.
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    facts.state(&triple("Acme"), Some("2020-01-01"), None, None).unwrap();
+    facts.carry(&carried("2020-01-01", None)).unwrap();
+    facts.carry(&carried("2020-01-01", Some("2023-01-01"))).unwrap();
+    let fact = facts.about(&about("ada")).unwrap().facts.remove(0);
+    assert_eq!((fact.valid_to.as_deref(), facts.count().unwrap()), (Some("2023-01-01"), 1));
+}
+
 #[test]
 fn entities_are_found_at_both_ends_in_tail_and_snapshot() {
     let dir = tempfile::tempdir().unwrap();
