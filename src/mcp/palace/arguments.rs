@@ -295,7 +295,7 @@ pub(super) struct ChangesSince {
     pub since: Option<String>,
     /// How many commits, 1 to 100; 20 if not given
     pub limit: Option<i64>,
-    /// Also what this server wrote; false if not given
+    /// Also what this server wrote. If not given: true over HTTP, where it writes for others too, else false
     pub include_own: Option<bool>,
 }
 
