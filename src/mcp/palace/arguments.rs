@@ -76,8 +76,10 @@ pub(super) struct AddDrawer {
 pub(super) struct GetDrawer {
     /// The drawer's id
     pub drawer_id: String,
-    /// Of a long text: the next_offset of the call before
+    /// Of a long text: the next_offset of the call before. Pass its etag as version, so that all parts are of one text
     pub offset: Option<i64>,
+    /// An etag of this drawer, or of one of its conflicts: the drawer as it was then. As it is now if not given
+    pub version: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -115,6 +117,8 @@ pub(super) struct UpdateDrawer {
     pub wing: Option<String>,
     /// The room to move it to
     pub room: Option<String>,
+    /// The etag that you read: if somebody has changed the drawer since, nothing is written and you are told
+    pub if_match: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -122,6 +126,8 @@ pub(super) struct UpdateDrawer {
 pub(super) struct DeleteDrawer {
     /// The drawer's id
     pub drawer_id: String,
+    /// The etag that you read: if somebody has changed the drawer since, nothing is deleted and you are told
+    pub if_match: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -80,7 +80,7 @@ fn an_id_stays_when_text_and_place_change_and_counts_and_search_follow() {
     let other = file(&drawers, "my_wing", "my_room", "something else").id;
     for fold in [false, true] {
         let (wing, content) = if fold { ("w3", "third words") } else { ("w2", "second words") };
-        let change = Change { wing: Some(wing), content: Some(content), room: None };
+        let change = Change { wing: Some(wing), content: Some(content), ..Change::default() };
         let done = drawers.update(&id, change).unwrap();
         assert_eq!((done.drawer.id.as_str(), done.changed), (id.as_str(), true));
         assert!(!drawers.update(&id, change).unwrap().changed, "it is like that");
