@@ -200,8 +200,136 @@ async fn counts_search_and_duplicates_tell_what_there_is() {
     let matches = client.call("palace_check_duplicate", near).await.unwrap();
     assert_eq!(matches["is_duplicate"], true);
     let expected = json!([{"id": key, "wing": "atlas", "room": "auth", "similarity": 1.0,
-        "content": "We sign tokens with an Ed25519 key."}]);
+        "content": "We sign tokens with an Ed25519 key.", "truncated": false}]);
     assert_eq!(matches["matches"], expected);
+    let long = (0..200).map(|n| format!("word{n}")).collect::<Vec<_>>().join(" ");
+    file(&client, "bosun", "ops", &long).await;
+    let matches = client.call("palace_check_duplicate", json!({"content": long})).await.unwrap();
+    let like = &matches["matches"][0];
+    assert_eq!(like["truncated"], true, "{like}");
+    assert!(long.starts_with(like["content"].as_str().unwrap().trim_end_matches('…')));
+    client.close().await;
+}
+
+#[tokio::test]
+async fn a_change_made_from_an_old_text_is_refused_if_it_says_so() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let (ann, bob) = (start(&path).await, start(&path).await);
+    let id = file(&ann, "w", "r", "the text").await;
+    let get = json!({"drawer_id": id});
+    let read = ann.call("palace_get_drawer", get.clone()).await.unwrap()["etag"].clone();
+    let change =
+        |text: &str, etag: &Value| json!({"drawer_id": id, "content": text, "if_match": etag});
+    let first = ann.call("palace_update_drawer", change("the text, and Ann's", &read)).await;
+    let first = first.unwrap()["etag"].clone();
+    // Bob has read the same; and Ann, who has not got her answer, asks again.
+    for (client, text) in [(&bob, "the text, and Bob's"), (&ann, "the text, and Ann's")] {
+        let error = client.call("palace_update_drawer", change(text, &read)).await.unwrap_err();
+        let says = ["ETAG_MISMATCH", &id, first.as_str().unwrap(), "get_drawer"];
+        assert!(says.iter().all(|word| error.contains(word)), "{error}");
+        let error = client
+            .call("palace_delete_drawer", json!({"drawer_id": id, "if_match": read}))
+            .await
+            .unwrap_err();
+        assert!(error.contains("ETAG_MISMATCH"), "{error}");
+        let now = bob.call("palace_get_drawer", get.clone()).await.unwrap();
+        assert_eq!((&now["content"], &now["etag"]), (&json!("the text, and Ann's"), &first));
+    }
+    // With a move, it is one commit still.
+    let mut both = change("the text, and both", &first);
+    both["room"] = json!("s");
+    let second = bob.call("palace_update_drawer", both).await.unwrap()["etag"].clone();
+    let bad = bob.call("palace_update_drawer", change("x", &json!("latest"))).await.unwrap_err();
+    assert!(bad.contains("if_match") && bad.contains("not an etag"), "{bad}");
+    let gone = json!({"drawer_id": id, "if_match": second});
+    ann.call("palace_delete_drawer", gone.clone()).await.unwrap();
+    for tool in ["palace_delete_drawer", "palace_update_drawer"] {
+        let mut call = gone.clone();
+        if tool == "palace_update_drawer" {
+            call["room"] = json!("t");
+        }
+        let error = bob.call(tool, call).await.unwrap_err();
+        assert!(error.contains("there is no drawer"), "{error}");
+    }
+    ann.close().await;
+    bob.close().await;
+    let palace = crdt_palace::palace::Palace::open_read_only(&path).unwrap();
+    let commits = palace.changes_since(&Default::default(), 10).unwrap().commits;
+    let keys: Vec<usize> = commits.iter().map(|commit| commit.keys.len()).collect();
+    assert_eq!((keys.len(), keys.iter().sum::<usize>()), (4, 5), "{commits:?}");
+}
+
+#[tokio::test]
+async fn the_parts_of_a_long_text_are_of_one_version() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = start(&dir.path().join("palace")).await;
+    let long = "ö".repeat(60_000);
+    let id = file(&client, "w", "r", &long).await;
+    let first = client.call("palace_get_drawer", json!({"drawer_id": id})).await.unwrap();
+    let change = json!({"drawer_id": id, "content": "ä".repeat(50_000)});
+    client.call("palace_update_drawer", change).await.unwrap();
+    let go_on = json!({"drawer_id": id, "offset": first["next_offset"], "version": first["etag"]});
+    let check = async || {
+        let rest = client.call("palace_get_drawer", go_on.clone()).await.unwrap();
+        let whole = [&first, &rest].map(|part| part["content"].as_str().unwrap()).concat();
+        assert!(whole == long, "the whole of the text as it was");
+        assert_eq!((&rest["etag"], &rest["next_offset"]), (&first["etag"], &Value::Null));
+    };
+    check().await;
+    client.call("palace_delete_drawer", json!({"drawer_id": id})).await.unwrap();
+    check().await;
+    for (drawer_id, version, word) in [
+        (id.as_str(), "latest", "not an etag"),
+        (id.as_str(), "0123456789abcdef", "there is no drawer"),
+        ("drawer_w_r_0", "0123456789abcdef", "there is no drawer"),
+    ] {
+        let ask = json!({"drawer_id": drawer_id, "version": version});
+        let error = client.call("palace_get_drawer", ask).await.unwrap_err();
+        assert!(error.contains(word), "{error}");
+    }
+    let other = file(&client, "w", "r", "another").await;
+    let ask = json!({"drawer_id": other, "version": "0123456789abcdef"});
+    let error = client.call("palace_get_drawer", ask).await.unwrap_err();
+    assert!(error.contains("no version \"0123456789abcdef\""), "{error}");
+    client.close().await;
+}
+
+#[tokio::test]
+async fn every_text_that_was_written_at_once_can_be_read_as_a_whole() {
+    use crdt_palace::palace::{Palace, WriteOptions};
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let client = start(&path).await;
+    let id = file(&client, "w", "r", "before").await;
+    let key = format!("drawer/w/r/{}", id.rsplit_once('_').unwrap().1);
+    let palace = Palace::open(&path).unwrap();
+    let base = Some(palace.get(&key).unwrap().unwrap().etag);
+    let texts: BTreeSet<String> = (10..30).map(|n| format!("{n}").repeat(1_000)).collect();
+    // As processes do that do not see each other's writes.
+    for text in &texts {
+        let options = WriteOptions { base: base.clone(), ..WriteOptions::default() };
+        let patch = serde_json::Map::from_iter([("content".to_owned(), json!(text))]);
+        palace.patch(&key, &patch, &options).unwrap();
+    }
+    let drawer = client.call("palace_get_drawer", json!({"drawer_id": id})).await.unwrap();
+    let conflict = &drawer["conflicts"][0];
+    let others = conflict["others"].as_array().unwrap();
+    assert_eq!(others.len() as i64 + conflict["more"].as_i64().unwrap(), 19, "{conflict}");
+    assert!(drawer.get("more_conflicts").is_none(), "{drawer}");
+    let change = json!({"drawer_id": id, "content": "settled"});
+    let settled = client.call("palace_update_drawer", change).await.unwrap();
+    assert_eq!(&settled["conflicts"][0]["others"], &conflict["others"]);
+    let mut read = BTreeSet::new();
+    for other in others {
+        let ask = json!({"drawer_id": id, "version": other["etag"]});
+        let whole = client.call("palace_get_drawer", ask).await.unwrap()["content"].clone();
+        let start = other["value"].as_str().unwrap().trim_end_matches('…');
+        assert!(whole.as_str().unwrap().starts_with(start), "{start}");
+        assert!(texts.contains(whole.as_str().unwrap()));
+        read.insert(whole.to_string());
+    }
+    assert_eq!(read.len(), others.len());
     client.close().await;
 }
 

@@ -29,6 +29,8 @@ pub struct Server {
     pub(super) cursors: Arc<Cursors>,
     /// Whether the server is about to stop, for all clients.
     stopping: Arc<watch::Sender<bool>>,
+    /// Whether several clients are served, so that what this process wrote may be news to one of them.
+    pub(super) for_several: bool,
 }
 
 impl Server {
@@ -39,7 +41,13 @@ impl Server {
         let notices = Notices::new(palace.clone(), tools.clone());
         let (running, session) = (Arc::default(), Arc::default());
         let (cursors, stopping) = (Arc::default(), Arc::default());
-        Server { palace, tools, running, notices, session, cursors, stopping }
+        let for_several = false;
+        Server { palace, tools, running, notices, session, cursors, stopping, for_several }
+    }
+
+    /// The same, to serve several clients.
+    pub(super) fn for_several(self) -> Self {
+        Server { for_several: true, ..self }
     }
 
     /// The same for another client: it shares everything but what the client subscribes to.

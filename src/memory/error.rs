@@ -55,6 +55,27 @@ pub enum MemoryError {
         /// The id.
         id: String,
     },
+    /// A drawer that is at another version than the change was made from.
+    #[error(
+        "ETAG_MISMATCH: {id:?} is at version {etag} now, and nothing was written: read it again (get_drawer), \
+         apply your change to what it says now, and call again with if_match {etag:?}"
+    )]
+    EtagMismatch {
+        /// The drawer's id.
+        id: String,
+        /// Its version now.
+        etag: String,
+    },
+    /// A version that a drawer never had.
+    #[error(
+        "{id:?} has no version {version:?}: pass an etag that came with this drawer, or none to read it as it is now"
+    )]
+    NoVersion {
+        /// The drawer's id.
+        id: String,
+        /// The version that was named.
+        version: String,
+    },
     /// A fact that nobody has stated.
     #[error(
         "{fact:?} was never stated, so it cannot end: kg_query shows what is known of an entity"
@@ -64,7 +85,10 @@ pub enum MemoryError {
         fact: String,
     },
     /// A fact that is not true at the moment in question.
-    #[error("{fact:?} does not hold at {at}: kg_query shows from when to when it does")]
+    #[error(
+        "{fact:?} does not hold at {at}, so it cannot end then: kg_query shows from when to when it does; \
+         pass a moment in between"
+    )]
     NotThen {
         /// Subject, predicate, object.
         fact: String,

@@ -1,7 +1,7 @@
 //! Moments as callers write them: a date, or a date with a time.
 //!
 //! Invariant: what is kept is either `2026-03-01` or `2026-03-01T10:00:00Z`, in UTC, so that moments compare
-//! as texts do; a date stands for the moment at which it begins.
+//! as texts do; a date stands for the moment at which it begins, and that moment is always written so.
 
 use super::{MemoryError, Result};
 use jiff::civil::Date;
@@ -21,7 +21,12 @@ pub(super) fn moment(field: &'static str, text: &str) -> Result<String> {
         return Ok(date.to_string());
     }
     let parsed = text.parse::<Timestamp>().and_then(|time| time.round(Unit::Second));
-    parsed.map(|time| time.to_string()).map_err(|_| refused(field, text))
+    parsed.map(|time| one_form(&time.to_string())).map_err(|_| refused(field, text))
+}
+
+/// A moment in UTC in its one form: midnight is the date.
+pub(super) fn one_form(text: &str) -> String {
+    text.strip_suffix("T00:00:00Z").unwrap_or(text).to_owned()
 }
 
 /// The moment in milliseconds since 1970.
@@ -63,11 +68,6 @@ pub(crate) fn readable(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map(|time| time.to_string()).unwrap_or_default()
 }
 
-/// The date of a time, in UTC.
-pub(super) fn date(ms: i64) -> String {
-    readable(ms).chars().take_while(|c| *c != 'T').collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +76,9 @@ mod tests {
     fn moments_have_one_form_and_compare_as_texts() {
         assert_eq!(moment("at", " 2026-03-01 ").unwrap(), "2026-03-01");
         assert_eq!(moment("at", "2026-03-01T12:00:00.4+02:00").unwrap(), "2026-03-01T10:00:00Z");
+        for midnight in ["2026-03-01T00:00:00Z", "2026-02-28T23:00:00-01:00"] {
+            assert_eq!(moment("at", midnight).unwrap(), "2026-03-01", "a date is its midnight");
+        }
         assert!("2026-03-01" < "2026-03-01T10:00:00Z" && "2026-03-01T10:00:00Z" < "2026-03-02");
         for bad in ["", "yesterday", "2026-13-01", "2026-03-01T10:00:00", "2026-03-01 10:00"] {
             let error = moment("as_of", bad).unwrap_err().to_string();
@@ -99,9 +102,6 @@ mod tests {
     fn a_date_is_the_moment_at_which_it_begins() {
         assert_eq!(milliseconds("at", "1970-01-02").unwrap(), 86_400_000);
         assert_eq!(milliseconds("at", "1970-01-01T00:00:01Z").unwrap(), 1_000);
-        assert_eq!(
-            (readable(1_000), date(86_400_000)),
-            ("1970-01-01T00:00:01Z".into(), "1970-01-02".into())
-        );
+        assert_eq!(readable(1_000), "1970-01-01T00:00:01Z");
     }
 }

@@ -60,6 +60,24 @@ impl Palace {
         self.state().read(&key)
     }
 
+    /// Whether anything was ever written under this key, also if it is deleted now; without looking for what other
+    /// processes wrote since the last look.
+    ///
+    /// # Errors
+    /// As [`Palace::get`].
+    pub(crate) fn has_history(&self, key: &Key) -> Result<bool> {
+        let state = self.state();
+        if !state.tail.changes(key.as_str()).is_empty() {
+            return Ok(true);
+        }
+        for snapshot in state.snapshots() {
+            if snapshot.contains(key.as_str())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// The snapshots that could not be read at the last look. Reads go on without them, so that everything else can be
     /// served: what only they hold is missing. Writes on a condition are refused. [`Palace::verify`] tells why.
     ///

@@ -51,6 +51,26 @@ async fn clients_of_both_eras_and_a_server_on_stdio_share_a_palace() {
 }
 
 #[test]
+fn what_one_client_writes_is_news_to_the_others_of_the_same_server() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("palace"), None);
+    let (ann, bob) =
+        (Client::with_session(&server, "ann"), Client::without_session(&server, "bob"));
+    for (writer, reader) in [(&ann, &bob), (&bob, &ann)] {
+        let start = reader.call("palace_changes_since", &json!({}))["next_cursor"].clone();
+        let content = if std::ptr::eq(writer, &ann) { "of Ann" } else { "of Bob" };
+        let item = json!({"wing": "w", "room": "r", "content": content});
+        let id = writer.call("palace_add_drawer", &item)["drawer_id"].clone();
+        let news = reader.call("palace_changes_since", &json!({"cursor": start}));
+        assert_eq!(news["count"], 1, "{news}");
+        assert_eq!(news["changes"][0]["changed"], json!([{"kind": "drawer", "id": id}]));
+        // Who wants only what other processes wrote can say so.
+        let others = json!({"cursor": start, "include_own": false});
+        assert_eq!(reader.call("palace_changes_since", &others)["count"], 0);
+    }
+}
+
+#[test]
 fn strange_hosts_and_origins_are_refused_on_every_path() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("palace"), None);

@@ -18,7 +18,7 @@ pub struct Server {
 
 pub fn command(palace: &Path, address: &str, token: Option<&str>) -> Command {
     let mut command = Command::new(PALACE);
-    command.args(["serve", "--tools", "memory,documents", "--http", address, "--palace"]);
+    command.args(["serve", "--tools", "palace,memory,documents", "--http", address, "--palace"]);
     command.arg(palace).env_remove("CRDT_PALACE_TOKEN").stdin(Stdio::null());
     command.envs(token.map(|token| ("CRDT_PALACE_TOKEN", token)));
     command

@@ -72,7 +72,7 @@ impl Http {
         ready: impl FnOnce(&str),
     ) -> Result<(), ServeError> {
         let runtime = runtime()?;
-        let server = Server::new(palace.clone(), offer);
+        let server = Server::new(palace.clone(), offer).for_several();
         let answerer = Arc::new(Answerer::new(palace.clone(), server.clone(), self.guard));
         let ready = || ready(&format!("http://{}/mcp", self.address));
         let result = runtime.block_on(until_the_end(self.socket, &server, &answerer, ready));

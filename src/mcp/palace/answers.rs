@@ -1,9 +1,9 @@
 //! What the tools give, in MemPalace's words.
 
-use super::bounds::{mention, part};
+use super::bounds::{CONFLICTS_BYTES, OTHERS_BYTES, first_of, mention, part};
 use crate::memory::drawers::{Drawer, Duplicate, Hit};
 use crate::memory::readable;
-use crate::merge::Conflict;
+use crate::merge::{Candidate, Conflict};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -78,30 +78,44 @@ pub(super) struct Contested {
     /// The field, as a JSON pointer
     pub path: String,
     pub others: Vec<Other>,
+    /// How many more others there are
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more: Option<i64>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(super) struct Other {
+    /// The value, or the beginning of a long one and …
     pub value: String,
     pub by: String,
     pub at: String,
+    /// The version in which it was written: get_drawer with this as version gives all of it
+    pub etag: String,
 }
 
-pub(super) fn contested(conflicts: Vec<Conflict>) -> Vec<Contested> {
-    let other = |candidate: crate::merge::Candidate| Other {
-        value: match candidate.value.as_str() {
-            Some(text) => mention(text),
-            None => mention(&candidate.value.to_string()),
-        },
-        by: candidate.written.by,
-        at: readable(candidate.written.time_ms),
-    };
-    let each = |conflict: Conflict| Contested {
-        path: conflict.path,
-        others: conflict.others.into_iter().take(10).map(other).collect(),
-    };
-    conflicts.into_iter().take(10).map(each).collect()
+impl From<Candidate> for Other {
+    fn from(Candidate { value, written }: Candidate) -> Self {
+        Other {
+            value: value.as_str().map_or_else(|| mention(&value.to_string()), mention),
+            by: written.by,
+            at: readable(written.time_ms),
+            etag: written.change.etag().to_string(),
+        }
+    }
+}
+
+impl From<Conflict> for Contested {
+    fn from(conflict: Conflict) -> Self {
+        let others = conflict.others.into_iter().map(Other::from);
+        let (others, more) = first_of(others, OTHERS_BYTES);
+        Contested { path: conflict.path, others, more }
+    }
+}
+
+/// As many as fit, and how many more there are.
+fn contested(conflicts: Vec<Conflict>) -> (Vec<Contested>, Option<i64>) {
+    first_of(conflicts.into_iter().map(Contested::from), CONFLICTS_BYTES)
 }
 
 /// What every write says.
@@ -116,11 +130,15 @@ pub(super) struct Kept {
     pub etag: String,
     /// What several writers had set at once, and this write settled
     pub conflicts: Vec<Contested>,
+    /// How many more conflicts it settled
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_conflicts: Option<i64>,
 }
 
 impl Kept {
     pub fn new(etag: String, settled: Vec<Conflict>) -> Self {
-        Kept { success: true, durable: true, etag, conflicts: contested(settled) }
+        let (conflicts, more_conflicts) = contested(settled);
+        Kept { success: true, durable: true, etag, conflicts, more_conflicts }
     }
 }
 
@@ -154,14 +172,18 @@ pub(super) struct Metadata {
 pub(super) struct Whole {
     pub drawer_id: String,
     pub content: String,
-    /// If the text goes on: the offset for get_drawer
+    /// If the text goes on: the offset for get_drawer, with the etag as version
     pub next_offset: Option<i64>,
     pub wing: String,
     pub room: String,
     pub metadata: Metadata,
+    /// The version: pass it back as if_match to change what you have read, or as version to read it again
     pub etag: String,
     /// What several writers set at once, and is not shown; update_drawer settles it
     pub conflicts: Vec<Contested>,
+    /// How many more conflicts there are
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_conflicts: Option<i64>,
 }
 
 impl Whole {
@@ -169,6 +191,7 @@ impl Whole {
         let (content, next) = part(&drawer.content, offset);
         let (agent, topic) = drawer.diary.unzip();
         let modified = drawer.modified;
+        let (conflicts, more_conflicts) = contested(drawer.conflicts);
         Whole {
             drawer_id: drawer.id,
             content,
@@ -185,7 +208,8 @@ impl Whole {
                 topic,
             },
             etag: drawer.etag,
-            conflicts: contested(drawer.conflicts),
+            conflicts,
+            more_conflicts,
         }
     }
 }
@@ -285,14 +309,19 @@ pub(super) struct Match {
     pub room: String,
     /// Of all runs of three words in one of the texts, the part that is in both: 1 is the same words in the same order
     pub similarity: f64,
+    /// The text, or the beginning of a long one and …; get_drawer gives all
     pub content: String,
+    /// Whether it is the beginning only
+    pub truncated: bool,
 }
 
 impl From<Duplicate> for Match {
     fn from(Duplicate { drawer, similarity }: Duplicate) -> Self {
         let (wing, room) = (drawer.place.wing, drawer.place.room);
         let similarity = (similarity * 1_000.0).floor() / 1_000.0;
-        Match { id: drawer.id, wing, room, similarity, content: mention(&drawer.content) }
+        let content = mention(&drawer.content);
+        let truncated = content != drawer.content;
+        Match { id: drawer.id, wing, room, similarity, content, truncated }
     }
 }
 

@@ -76,8 +76,10 @@ pub(super) struct AddDrawer {
 pub(super) struct GetDrawer {
     /// The drawer's id
     pub drawer_id: String,
-    /// Of a long text: the next_offset of the call before
+    /// Of a long text: the next_offset of the call before. Pass its etag as version, so that all parts are of one text
     pub offset: Option<i64>,
+    /// An etag of this drawer, or of one of its conflicts: the drawer as it was then. As it is now if not given
+    pub version: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -115,6 +117,8 @@ pub(super) struct UpdateDrawer {
     pub wing: Option<String>,
     /// The room to move it to
     pub room: Option<String>,
+    /// The etag that you read: if somebody has changed the drawer since, nothing is written and you are told
+    pub if_match: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -122,6 +126,8 @@ pub(super) struct UpdateDrawer {
 pub(super) struct DeleteDrawer {
     /// The drawer's id
     pub drawer_id: String,
+    /// The etag that you read: if somebody has changed the drawer since, nothing is deleted and you are told
+    pub if_match: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -234,7 +240,7 @@ pub(super) struct KgInvalidate {
     pub predicate: String,
     /// To whom or what
     pub object: String,
-    /// When it ended: 2026-03-01, or 2026-03-01T10:00:00Z; today if not given
+    /// When it ended: 2026-03-01, or 2026-03-01T10:00:00Z; if not given today, or now if it began today
     pub ended: Option<String>,
 }
 
@@ -249,7 +255,7 @@ pub(super) struct KgSupersede {
     pub old_object: String,
     /// What is true instead
     pub new_object: String,
-    /// From when on: 2026-03-01, or 2026-03-01T10:00:00Z; today if not given
+    /// From when on: 2026-03-01, or 2026-03-01T10:00:00Z; if not given today, or now if the old one began today
     pub at: Option<String>,
 }
 
@@ -295,7 +301,7 @@ pub(super) struct ChangesSince {
     pub since: Option<String>,
     /// How many commits, 1 to 100; 20 if not given
     pub limit: Option<i64>,
-    /// Also what this server wrote; false if not given
+    /// Also what this server wrote. If not given: true over HTTP, where it writes for others too, else false
     pub include_own: Option<bool>,
 }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: that of all results (`src/mcp/bounds.rs`), with lists that go on behind a name or number.
 
+use super::answers::number;
 use crate::mcp::bounds::{Room, fill, quoted_len, shortened};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -12,6 +13,9 @@ const LIST_BYTES: usize = 90_000;
 const TEXT_BYTES: usize = 80_000;
 /// How much of a value that is only mentioned is shown, in characters.
 const MENTION_CHARS: usize = 500;
+/// What the values in conflict may take in a result that is about something else, and those of one field.
+pub(super) const CONFLICTS_BYTES: usize = 15_000;
+pub(super) const OTHERS_BYTES: usize = 6_000;
 
 /// What a result has for its list.
 pub(super) fn room() -> Room {
@@ -21,6 +25,17 @@ pub(super) fn room() -> Room {
 /// As many items from the beginning as fit, and whether some did not.
 pub(super) fn fitting<T: Serialize>(items: Vec<T>) -> (Vec<T>, bool) {
     fill(items, usize::MAX, LIST_BYTES)
+}
+
+/// As many items from the beginning as so many bytes hold, and how many more there are.
+pub(super) fn first_of<T: Serialize>(
+    items: impl ExactSizeIterator<Item = T>,
+    bytes: usize,
+) -> (Vec<T>, Option<i64>) {
+    let count = items.len();
+    let (kept, cut) = fill(items, usize::MAX, bytes);
+    let left = number(count - kept.len());
+    (kept, cut.then_some(left))
 }
 
 /// The entries of a map behind a name, as many as fit, and the last of them if some did not.

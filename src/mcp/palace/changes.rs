@@ -4,7 +4,8 @@
 //! server gives short ones, and remembers what the last of them stand for. One that it does not know, because
 //! it was given before a restart, still says when: what is told then begins a minute before that.
 //!
-//! Invariant: nothing is left out; after a restart, something may be told twice.
+//! Invariant: nothing is left out but what the caller's process wrote, and over HTTP, where that may be another
+//! client's, not that either; after a restart, something may be told twice.
 
 use super::answers::number;
 use super::bounds::room;

@@ -71,9 +71,13 @@ impl Server {
         Parameters(arguments): Parameters<GetDrawer>,
         context: RequestContext<RoleServer>,
     ) -> Result<Json<Whole>, String> {
-        let GetDrawer { drawer_id, offset: from } = arguments;
+        let GetDrawer { drawer_id, offset: from, version } = arguments;
         self.on_drawers(&context, move |drawers| {
-            Ok(Whole::new(drawers.get(&drawer_id)?, offset(from)?))
+            let drawer = match &version {
+                Some(version) => drawers.get_at(&drawer_id, version)?,
+                None => drawers.get(&drawer_id)?,
+            };
+            Ok(Whole::new(drawer, offset(from)?))
         })
         .await
         .map(Json)
@@ -141,7 +145,7 @@ impl Server {
         }))
     }
 
-    /// Change the text of a drawer, or move it to another wing or room. Its id stays
+    /// Change the text of a drawer, or move it to another wing or room. Its id stays. Pass the etag that you read as if_match, or you may overwrite what somebody wrote since
     #[tool(
         title = "Update Drawer",
         annotations(
@@ -156,11 +160,12 @@ impl Server {
         Parameters(arguments): Parameters<UpdateDrawer>,
         context: RequestContext<RoleServer>,
     ) -> Result<Json<Updated>, String> {
-        let UpdateDrawer { drawer_id, content, wing, room } = arguments;
+        let UpdateDrawer { drawer_id, content, wing, room, if_match } = arguments;
         let done = self
             .on_drawers(&context, move |drawers| {
                 let (content, wing, room) = (content.as_deref(), wing.as_deref(), room.as_deref());
-                drawers.update(&drawer_id, Change { content, wing, room })
+                let if_match = if_match.as_deref();
+                drawers.update(&drawer_id, Change { content, wing, room, if_match })
             })
             .await?;
         Ok(Json(Updated {
@@ -172,7 +177,7 @@ impl Server {
         }))
     }
 
-    /// Delete a drawer. If somebody changes it at the same time, it stays
+    /// Delete a drawer. If somebody changes it at the same time, it stays; with if_match also if somebody has changed it since you read it
     #[tool(
         title = "Delete Drawer",
         annotations(
@@ -187,9 +192,13 @@ impl Server {
         Parameters(arguments): Parameters<DeleteDrawer>,
         context: RequestContext<RoleServer>,
     ) -> Result<Json<Gone>, String> {
-        let DeleteDrawer { drawer_id } = arguments;
+        let DeleteDrawer { drawer_id, if_match } = arguments;
         let (id, etag) = self
             .on_drawers(&context, move |drawers| {
+                if let Some(if_match) = if_match {
+                    let etag = drawers.delete_if(&drawer_id, &if_match)?;
+                    return Ok((drawer_id, etag));
+                }
                 let done = drawers.delete(std::slice::from_ref(&drawer_id))?;
                 done.deleted.into_iter().next().ok_or(MemoryError::NoDrawer { id: drawer_id })
             })

@@ -122,7 +122,7 @@ impl Server {
         Ok(Json(Taxonomy { taxonomy, next_cursor }))
     }
 
-    /// What other sessions wrote, changed or deleted since a cursor or a time. Call it once without arguments for a cursor
+    /// What other sessions wrote, changed or deleted since a cursor or a time; over HTTP also what you wrote. Call it once without arguments for a cursor
     #[tool(
         title = "Changes Since",
         annotations(
@@ -139,8 +139,9 @@ impl Server {
     ) -> Result<Json<Changes>, String> {
         let ChangesSince { cursor, since, limit: most, include_own } = arguments;
         let cursors = self.cursors.clone();
+        let own = include_own.unwrap_or(self.for_several);
         let told = self.run(&context, move |palace, _| {
-            let (most, own) = (limit("limit", most, 20, 100)?, include_own.unwrap_or(false));
+            let most = limit("limit", most, 20, 100)?;
             news(palace, &cursors, &From { cursor, since }, most, own)
         });
         let told = told.await?;

@@ -159,7 +159,7 @@ impl Drawers {
         Ok(became.into_iter().flatten().collect())
     }
 
-    /// The key for one: where it is noted, or else the first at which there is nothing, or this text.
+    /// The key for one: where it is noted, or else the first at which this text is, or else nothing.
     fn carry_to(&self, one: &Carried) -> Result<(Key, Option<Document>)> {
         let item = match &one.what {
             What::Drawer(item) => item,
@@ -169,13 +169,19 @@ impl Drawers {
                 return Ok((key, found));
             }
         };
-        let mut n = 0;
+        let (mut n, mut same, mut free) = (0, None, None);
         loop {
             let key = drawer_key(&item.place, &item.content, n)?;
             match self.palace.get_unrefreshed(key.as_str())? {
-                Some(found) if !one.is_noted(&found.value) && !is(&found, item) => n += 1,
-                found => return Ok((key, found)),
+                Some(found) if one.is_noted(&found.value) => return Ok((key, Some(found))),
+                Some(found) if same.is_none() && is(&found, item) => {
+                    same = Some((key, Some(found)))
+                }
+                Some(_) => {}
+                None if self.palace.has_history(&key)? => drop(free.get_or_insert(key)),
+                None => return Ok(same.unwrap_or_else(|| (free.unwrap_or(key), None))),
             }
+            n += 1;
         }
     }
 

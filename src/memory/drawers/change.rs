@@ -2,14 +2,15 @@
 //!
 //! Invariants: an id stays good, whatever of its drawer changes; two who change different things of one
 //! drawer both keep their work, and of two texts written at once both can be seen. A delete hides a drawer,
-//! and a change made at the same time brings it back whole.
+//! and a change made at the same time brings it back whole. With `if_match`, nothing is written that was not made
+//! from what is there.
 
 use super::place::{Place, moved_key, name, parts};
-use super::{Drawer, Drawers, drawer_of, file, no_drawer, place_of};
+use super::{Drawer, Drawers, drawer_of, etag, file, no_drawer, place_of};
 use crate::format::key::Key;
 use crate::memory::{MemoryError, Result};
 use crate::merge::{Conflict, MergeError};
-use crate::palace::{Draft, Error};
+use crate::palace::{Condition, Document, Draft, Error, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeSet;
@@ -40,6 +41,8 @@ pub struct Change<'a> {
     pub wing: Option<&'a str>,
     /// The room.
     pub room: Option<&'a str>,
+    /// Only if the drawer is at this version: an etag that was read before.
+    pub if_match: Option<&'a str>,
 }
 
 /// What became of it.
@@ -61,7 +64,7 @@ pub struct Change<'a> {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changed {
-    /// The drawer as it is now.
+    /// The drawer as this left it. What somebody has written behind it has another version.
     pub drawer: Drawer,
     /// False if it was like that.
     pub changed: bool,
@@ -110,8 +113,8 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::NoDrawer`], [`MemoryError::Argument`], or what the palace says; nothing was written
-    /// then.
+    /// [`MemoryError::NoDrawer`], [`MemoryError::EtagMismatch`], [`MemoryError::Argument`], or what the palace
+    /// says; nothing was written then.
     pub fn update(&self, id: &str, change: Change<'_>) -> Result<Changed> {
         let found = self.document(id)?.ok_or_else(|| no_drawer(id))?;
         if found.value.contains_key("agent") {
@@ -120,9 +123,14 @@ impl Drawers {
         }
         let key = found.key.clone();
         let (patch, place) = patch(&place_of(&found), change)?;
+        let condition = change.if_match.map(condition).transpose()?;
         let (gone, settled) = (Cell::new(false), RefCell::default());
         let mut batch = self.palace.batch();
-        batch.write(key.clone(), |draft| apply(draft, &patch, &gone, &settled));
+        let write = |draft: &mut Draft<'_>| apply(draft, &patch, &gone, &settled);
+        match condition {
+            Some(condition) => batch.write_if(key.clone(), condition, write),
+            None => batch.write(key.clone(), write),
+        };
         if !is_at(&key, &place) {
             let moved = moved_key(&key)?;
             let note = Map::from_iter([("drawer".to_owned(), json!(id))]);
@@ -130,11 +138,14 @@ impl Drawers {
         }
         let outcomes = match batch.commit(&self.options()) {
             Err(Error::Document { .. }) if gone.get() => return Err(no_drawer(id)),
+            Err(Error::EtagMismatch { current, .. }) => return Err(mismatch(id, current)),
             result => result?.outcomes,
         };
-        let now = self.palace.get(key.as_str())?.unwrap_or(found);
-        let changed = outcomes.first().is_some_and(|outcome| outcome.changed);
-        Ok(Changed { drawer: drawer_of(now), changed, settled: settled.into_inner() })
+        let Some(outcome) = outcomes.first() else { return Err(no_drawer(id)) };
+        // Not as it is now: who passes the version of this answer back has not seen what others wrote since.
+        let left = self.palace.get_at(key.as_str(), &outcome.etag)?.unwrap_or(found);
+        let settled = settled.into_inner();
+        Ok(Changed { drawer: drawer_of(left), changed: outcome.changed, settled })
     }
 
     /// Deletes drawers, all in one commit. What is not there needs no deleting.
@@ -156,6 +167,42 @@ impl Drawers {
     /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`], or what the palace says; nothing was
     /// written then.
     pub fn delete(&self, ids: &[String]) -> Result<Deleted> {
+        self.delete_on(ids, self.options())
+    }
+
+    /// Deletes a drawer if it is at this version, and gives the version that it has then.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// let filed = drawers.file(&[item])?.remove(0);
+    /// let moved = drawers.update(&filed.id, Change { room: Some("history"), ..Change::default() })?;
+    /// assert!(drawers.delete_if(&filed.id, &filed.etag).is_err()); // somebody has changed it
+    /// drawers.delete_if(&filed.id, &moved.drawer.etag)?;
+    /// assert!(drawers.get(&filed.id).is_err());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::NoDrawer`], [`MemoryError::EtagMismatch`], [`MemoryError::Argument`] if it is no etag, or what
+    /// the palace says; nothing was written then.
+    pub fn delete_if(&self, id: &str, if_match: &str) -> Result<String> {
+        let options = WriteOptions { if_match: Some(condition(if_match)?), ..self.options() };
+        match self.delete_on(&[id.to_owned()], options) {
+            Err(MemoryError::Palace(Error::EtagMismatch { current, .. })) => {
+                Err(mismatch(id, current))
+            }
+            done => {
+                let gone = done?.deleted.into_iter().next();
+                gone.map(|(_, etag)| etag).ok_or_else(|| no_drawer(id))
+            }
+        }
+    }
+
+    fn delete_on(&self, ids: &[String], options: WriteOptions) -> Result<Deleted> {
         let (mut result, mut keys) = (Deleted::default(), Vec::new());
         for id in distinct(ids)? {
             match self.document(id)? {
@@ -170,7 +217,7 @@ impl Drawers {
         for (key, _) in &keys {
             batch.write(key.clone(), delete);
         }
-        let outcomes = batch.commit(&self.options())?.outcomes;
+        let outcomes = batch.commit(&options)?.outcomes;
         for ((_, id), outcome) in keys.into_iter().zip(outcomes) {
             match outcome.changed {
                 true => result.deleted.push((id.clone(), outcome.etag.to_string())),
@@ -207,6 +254,18 @@ impl Drawers {
             }
         }
         Ok((drawers, not_found))
+    }
+}
+
+fn condition(if_match: &str) -> Result<Condition> {
+    Ok(Condition::Match(etag("if_match", if_match)?))
+}
+
+/// Why a change on a condition was refused.
+fn mismatch(id: &str, current: Option<Box<Document>>) -> MemoryError {
+    match current {
+        Some(now) => MemoryError::EtagMismatch { id: id.to_owned(), etag: now.etag.to_string() },
+        None => no_drawer(id),
     }
 }
 

@@ -183,16 +183,19 @@ impl Drawers {
         Ok((each.into_iter().filter_map(|n| filed.get(n).cloned()).collect(), others))
     }
 
-    /// The key under which a text is filed: the first at which nothing else is.
+    /// The key under which a text is filed: where it is, or the first at which nothing is. One that was deleted may
+    /// stand before the one that is there, so the last to be looked at is the first that never was.
     fn key_for(&self, item: &Item) -> Result<(Key, FiledAs)> {
-        let mut n = 0;
+        let (mut n, mut free) = (0, None);
         loop {
             let key = drawer_key(&item.place, &item.content, n)?;
             match self.palace.get(key.as_str())? {
-                None => return Ok((key, FiledAs::New)),
                 Some(found) if is(&found, item) => return Ok((key, FiledAs::There)),
-                Some(_) => n += 1,
+                Some(_) => {}
+                None if self.palace.has_history(&key)? => drop(free.get_or_insert(key)),
+                None => return Ok((free.unwrap_or(key), FiledAs::New)),
             }
+            n += 1;
         }
     }
 }

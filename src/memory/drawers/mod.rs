@@ -38,8 +38,9 @@ pub(crate) use place::drawer_id;
 pub(crate) use place::{is_move, is_of_wing, wing_of};
 
 use super::{MemoryError, Result};
+use crate::format::hash::Etag;
 use crate::merge::{Conflict, Written};
-use crate::palace::{Document, Palace, WriteOptions};
+use crate::palace::{Document, Error, Palace, WriteOptions};
 use serde_json::{Map, Value};
 
 /// The longest text of a drawer, in characters.
@@ -136,6 +137,39 @@ impl Drawers {
         Ok(drawer_of(document))
     }
 
+    /// The drawer with this id as it was at a version: an etag of it, or of a value in conflict. Also of one that
+    /// is deleted by now.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// let filed = drawers.file(&[item])?.remove(0);
+    /// let change = Change { content: Some("We sign tokens with Ed25519."), ..Change::default() };
+    /// drawers.update(&filed.id, change)?;
+    /// assert_eq!(drawers.get_at(&filed.id, &filed.etag)?.content, "We sign tokens with RSA.");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::NoVersion`], [`MemoryError::NoDrawer`] if there is none or it was deleted at that version,
+    /// [`MemoryError::Argument`] if it is no etag, or what the palace says.
+    pub fn get_at(&self, id: &str, version: &str) -> Result<Drawer> {
+        let at = etag("version", version)?;
+        for key in place::keys_of(id) {
+            match self.palace.get_at(key.as_str(), &at) {
+                Ok(document) => return document.map(drawer_of).ok_or_else(|| no_drawer(id)),
+                // An id may stand for more than one key.
+                Err(Error::NoSuchVersion { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let Drawer { id, .. } = self.get(id)?;
+        Err(MemoryError::NoVersion { id, version: version.to_owned() })
+    }
+
     /// The document of the drawer with this id.
     fn document(&self, id: &str) -> Result<Option<Document>> {
         for key in place::keys_of(id) {
@@ -149,6 +183,14 @@ impl Drawers {
 
 fn no_drawer(id: &str) -> MemoryError {
     MemoryError::NoDrawer { id: id.chars().take(200).collect() }
+}
+
+/// An etag as a caller passes it back.
+fn etag(field: &'static str, text: &str) -> Result<Etag> {
+    text.parse().map_err(|_| {
+        let start: String = text.chars().take(80).collect();
+        MemoryError::argument(field, format!("{start:?} is not an etag: pass one as you got it"))
+    })
 }
 
 fn text(value: &Map<String, Value>, field: &str) -> Option<String> {

@@ -80,7 +80,7 @@ fn an_id_stays_when_text_and_place_change_and_counts_and_search_follow() {
     let other = file(&drawers, "my_wing", "my_room", "something else").id;
     for fold in [false, true] {
         let (wing, content) = if fold { ("w3", "third words") } else { ("w2", "second words") };
-        let change = Change { wing: Some(wing), content: Some(content), room: None };
+        let change = Change { wing: Some(wing), content: Some(content), ..Change::default() };
         let done = drawers.update(&id, change).unwrap();
         assert_eq!((done.drawer.id.as_str(), done.changed), (id.as_str(), true));
         assert!(!drawers.update(&id, change).unwrap().changed, "it is like that");
@@ -127,6 +127,57 @@ fn what_was_changed_and_deleted_comes_back_as_it_is_filed() {
     assert_eq!((again.id.as_str(), again.filed), (id.as_str(), FiledAs::New));
     assert_eq!(drawers.get(&id).unwrap().content, "as filed");
     assert_eq!(counted(&drawers), [count("w", "r", 1)]);
+}
+
+#[test]
+fn a_text_behind_a_drawer_that_was_changed_and_deleted_is_there() {
+    for fold in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let drawers = open(&dir);
+        let first = file(&drawers, "w", "r", "the text").id;
+        drawers.update(&first, Change { content: Some("another"), ..Change::default() }).unwrap();
+        let second = file(&drawers, "w", "r", "the text").id;
+        assert_ne!(first, second);
+        drawers.delete(std::slice::from_ref(&first)).unwrap();
+        if fold {
+            compact(&drawers);
+        }
+        let again = file(&drawers, "w", "r", "the text");
+        assert_eq!((again.id.as_str(), again.filed), (second.as_str(), FiledAs::There));
+        assert_eq!(counted(&drawers), [count("w", "r", 1)], "the text is there once");
+        drawers.delete(std::slice::from_ref(&second)).unwrap();
+        let again = file(&drawers, "w", "r", "the text");
+        assert_eq!((again.id.as_str(), again.filed), (first.as_str(), FiledAs::New));
+    }
+}
+
+#[cfg(feature = "mcp")]
+#[test]
+fn a_drawer_that_was_taken_over_is_found_behind_others_of_the_same_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let drawers = open(&dir);
+    let change = |id: &str, content| {
+        drawers.update(id, Change { content: Some(content), ..Change::default() }).unwrap();
+    };
+    let carry = || {
+        let what = carry::What::Drawer(item("w", "r", "the text"));
+        let (id, known) = ("old".to_owned(), Map::new());
+        drawers.carry(&[carry::Carried { id, what, filed_ms: None, known }]).unwrap().remove(0)
+    };
+    let first = file(&drawers, "w", "r", "the text").id;
+    change(&first, "another");
+    let carry::Became::New(second) = carry() else { panic!("it is new here") };
+    assert_ne!(first, second);
+    change(&second, "edited here");
+    let there = carry::Became::There(second.clone());
+    change(&first, "the text");
+    assert_eq!(carry(), there, "noted there, although this is its text");
+    drawers.delete(std::slice::from_ref(&first)).unwrap();
+    assert_eq!(carry(), there, "behind one that was deleted");
+    assert_eq!(drawers.get(&second).unwrap().content, "edited here");
+    assert_eq!(counted(&drawers), [count("w", "r", 1)]);
+    drawers.delete(std::slice::from_ref(&second)).unwrap();
+    assert_eq!(carry(), carry::Became::New(first), "what was deleted here comes back");
 }
 
 #[test]

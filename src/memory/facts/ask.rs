@@ -2,7 +2,7 @@
 
 use super::state::folded;
 use super::{FACTS, Fact, Facts, MemoryError, Result, fact_of};
-use crate::memory::when::{moment, readable};
+use crate::memory::when::{moment, one_form, readable};
 use crate::palace::keys::KEYS_MAX;
 use crate::palace::ranked::Question;
 use crate::snapshot::words;
@@ -221,7 +221,7 @@ impl Facts {
     pub fn now(&self) -> String {
         let now = readable(self.palace.now_ms());
         let seconds = now.split('.').next().unwrap_or(&now);
-        format!("{}Z", seconds.trim_end_matches('Z'))
+        one_form(&format!("{}Z", seconds.trim_end_matches('Z')))
     }
 
     fn all(&self) -> Result<Vec<Fact>> {

@@ -2,9 +2,10 @@
 //!
 //! Invariant: a fact that was taken over is known by the id that it had there, so that taking it over again
 //! changes nothing here, except that it ends if it has ended there meanwhile. A period that is known here
-//! already gets one source more.
+//! already gets one source more; one that began at another moment is another one, and stays as it is.
 
-use super::state::{ensure, note_end};
+use super::ending::note_end;
+use super::state::ensure;
 use super::{Facts, Source, Triple, fact_of};
 use crate::format::key::Key;
 use crate::memory::{Result, each_document};
@@ -61,6 +62,11 @@ impl Carried {
         sources.filter_map(|source| source.get("from")?.get("id")?.as_str()).any(|id| id == self.id)
     }
 
+    /// Whether a period of the fact that is known here began at the same moment.
+    fn begins_with(&self, document: &Document) -> bool {
+        fact_of(document).is_some_and(|fact| fact.valid_from == self.valid_from)
+    }
+
     /// Whether a document has nothing to learn from this.
     fn is_old_news(&self, document: &Document) -> bool {
         let over = |to: &str| fact_of(document).is_some_and(|fact| fact.is_over(to));
@@ -95,16 +101,15 @@ impl Facts {
     fn carry_to(&self, one: &Carried) -> Result<Option<Key>> {
         let mut known = Vec::new();
         each_document(&self.palace, &one.triple.prefix(), |document| known.push(document))?;
-        if let Some(noted) = known.iter().find(|document| one.is_noted(&document.value)) {
+        // An earlier version noted facts also at periods that began at another moment: those are not this one.
+        let mut same = known.iter().filter(|document| one.begins_with(document));
+        if let Some(noted) = same.clone().find(|document| one.is_noted(&document.value)) {
             return Ok(Some(noted.key.clone()).filter(|_| !one.is_old_news(noted)));
         }
-        let fits = |document: &&Document| {
-            fact_of(document).is_some_and(|fact| match &one.valid_to {
-                None => fact.valid_to.is_none(),
-                to => fact.valid_to == *to && fact.valid_from == one.valid_from,
-            })
+        let ends_with = |document: &&Document| {
+            fact_of(document).is_some_and(|fact| fact.valid_to == one.valid_to)
         };
-        if let Some(same) = known.iter().find(fits) {
+        if let Some(same) = same.find(ends_with) {
             return Ok(Some(same.key.clone()));
         }
         let keys = known.iter().map(|document| &document.key).collect::<Vec<_>>();

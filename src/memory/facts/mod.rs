@@ -9,18 +9,20 @@
 //! "sources"}`, filed by its content; the moments are optional. The first digits are a hash of what is stated,
 //! whatever the case, so that every period of it is found at once; the last are a hash of this period. `ends` is
 //! a list of moments, one for each time that somebody ended it, and the fact ends at the earliest of those and
-//! of `valid_to`. So two who end a fact at once need not agree, nor does one of them win by chance. A source that
+//! of `valid_to`. Midnight may stand there with a time, from earlier versions, and is read as the date. So two who end a fact at once need not agree, nor does one of them win by chance. A source that
 //! was taken over from another system has a `from`: the `id` that the fact had there, and what else was known of it.
 
 mod ask;
 #[cfg(feature = "mcp")]
 pub(in crate::memory) mod carry;
+mod ending;
 mod state;
 
 pub use ask::{Asked, Direction, FACTS_MAX, FactPage, Stats};
 pub use state::{Ended, Source, Stated, Triple};
 
 use crate::format::key::Key;
+use crate::memory::when::one_form;
 use crate::memory::{MemoryError, Result, each_document};
 use crate::palace::{Document, Palace, WriteOptions};
 use serde_json::{Map, Value};
@@ -137,7 +139,8 @@ fn text(value: &Map<String, Value>, field: &str) -> Option<String> {
 fn fact_of(document: &Document) -> Option<Fact> {
     let value = &document.value;
     let items = |field| value.get(field).and_then(Value::as_array).into_iter().flatten();
-    let ends = items("ends").filter_map(Value::as_str).map(str::to_owned);
+    let moment = |field| text(value, field).as_deref().map(one_form);
+    let ends = items("ends").filter_map(Value::as_str).map(one_form);
     let sources: BTreeSet<Source> = items("sources").filter_map(Source::of).collect();
     Some(Fact {
         id: fact_id(&document.key)?,
@@ -146,8 +149,8 @@ fn fact_of(document: &Document) -> Option<Fact> {
             predicate: text(value, "predicate")?,
             object: text(value, "object")?,
         },
-        valid_from: text(value, "valid_from"),
-        valid_to: ends.chain(text(value, "valid_to")).min(),
+        valid_from: moment("valid_from"),
+        valid_to: ends.chain(moment("valid_to")).min(),
         sources: sources.into_iter().collect(),
         etag: document.etag.to_string(),
     })

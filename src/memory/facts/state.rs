@@ -1,10 +1,11 @@
 //! Stating and ending facts.
 
+use super::ending::{Ending, end, ending};
 use super::{FACTS, Fact, Facts, MemoryError, PART_CHARS_MAX, Result, fact_of, text};
 use crate::format::key::Key;
-use crate::memory::when::{date, moment};
+use crate::memory::when::moment;
 use crate::merge::MergeError;
-use crate::palace::{Batch, Draft};
+use crate::palace::Draft;
 use serde_json::{Map, Value, json};
 use std::fmt;
 
@@ -251,25 +252,22 @@ impl Facts {
         Ok(Period { key, triple, from, to, source })
     }
 
-    /// Ends a fact at a moment, today if none is given. Whoever ends it, and in whatever order: it ends at the
-    /// earliest of the moments given.
+    /// Ends a fact at a moment: every period of it that holds then. If none is given it is today, or now if it
+    /// began later today. Whoever ends it, and in whatever order: it ends at the earliest of the moments given.
     ///
     /// # Errors
     /// [`MemoryError::NoFact`], [`MemoryError::NotThen`], [`MemoryError::Argument`], or what the palace says;
     /// nothing was written then.
     pub fn end(&self, triple: &Triple, ended: Option<&str>) -> Result<Ended> {
-        let ended = self.moment_or_today("ended", ended)?;
-        let mut batch = self.palace.batch();
-        let ending = self.ending(triple, &ended)?;
-        let fact = match ending {
-            Ending::Over(fact) => return Ok(Ended { fact, changed: false }),
-            Ending::Of(key) => {
-                end(&mut batch, key.clone(), &ended);
-                batch.commit(&self.options())?;
-                self.known(&key, triple)?
-            }
-        };
-        Ok(Ended { fact, changed: true })
+        let known = self.scan(&triple.prefix())?;
+        let at = self.moment_or_today("ended", ended, &known)?;
+        let ending = ending(triple, known, &at)?;
+        if let Ending::Of(keys) = &ending {
+            let mut batch = self.palace.batch();
+            end(&mut batch, keys, &at);
+            batch.commit(&self.options())?;
+        }
+        self.ended(triple, ending)
     }
 
     /// Ends a fact and states another of the same subject and predicate from that moment on, in one commit.
@@ -296,47 +294,53 @@ impl Facts {
         new_object: &str,
         at: Option<&str>,
     ) -> Result<(Ended, Stated)> {
-        let at = self.moment_or_today("at", at)?;
+        let periods = self.scan(&old.prefix())?;
+        let at = self.moment_or_today("at", at, &periods)?;
         let new = Triple { object: part("new_object", new_object)?, ..old.clone() };
         if new.prefix() == old.prefix() {
             return Err(MemoryError::argument("new_object", "it is the old one: nothing changes"));
         }
         let period = self.period(&new, Some(at.clone()), None, None)?;
         let known = self.fact(&period.key)?.is_some();
-        let ending = self.ending(old, &at)?;
+        let ending = ending(old, periods, &at)?;
         let mut batch = self.palace.batch();
         batch.write(period.key.clone(), |draft| file(draft, &period));
-        if let Ending::Of(key) = &ending {
-            end(&mut batch, key.clone(), &at);
+        if let Ending::Of(keys) = &ending {
+            end(&mut batch, keys, &at);
         }
         batch.commit(&self.options())?;
-        let ended = match ending {
-            Ending::Over(fact) => Ended { fact, changed: false },
-            Ending::Of(key) => Ended { fact: self.known(&key, old)?, changed: true },
-        };
+        let ended = self.ended(old, ending)?;
         Ok((ended, Stated { fact: self.known(&period.key, &new)?, new: !known }))
     }
 
-    /// What ending a fact at a moment comes to.
-    fn ending(&self, triple: &Triple, ended: &str) -> Result<Ending> {
-        let mut known = self.scan(&triple.prefix())?;
-        known.sort_by(|(_, a), (_, b)| a.valid_from.cmp(&b.valid_from));
-        if let Some((key, _)) = known.iter().rev().find(|(_, fact)| fact.holds(ended)) {
-            return Ok(Ending::Of(key.clone()));
+    /// The moment that is given, or else today; but now if a period began later today, which midnight would miss.
+    fn moment_or_today(
+        &self,
+        field: &'static str,
+        text: Option<&str>,
+        periods: &[(Key, Fact)],
+    ) -> Result<String> {
+        if let Some(text) = text {
+            return moment(field, text);
         }
-        let any = !known.is_empty();
-        let mut known = known.into_iter().rev().map(|(_, fact)| fact);
-        match known.find(|fact| fact.is_over(ended)) {
-            Some(fact) => Ok(Ending::Over(fact)),
-            None if any => {
-                Err(MemoryError::NotThen { fact: triple.to_string(), at: ended.to_owned() })
-            }
-            None => Err(no_fact(triple)),
-        }
+        let now = self.now();
+        let today = now.split('T').next().unwrap_or(&now);
+        // Also if it has ended again: the same call once more finds it over.
+        let began_today = |(_, fact): &(Key, Fact)| {
+            fact.valid_from.as_deref().is_some_and(|from| today < from && from <= now.as_str())
+        };
+        Ok(if periods.iter().any(began_today) { now } else { today.to_owned() })
     }
 
-    fn moment_or_today(&self, field: &'static str, text: Option<&str>) -> Result<String> {
-        text.map_or_else(|| Ok(date(self.palace.now_ms())), |text| moment(field, text))
+    /// What became of a fact that was to end: of several periods the one that began last.
+    fn ended(&self, triple: &Triple, ending: Ending) -> Result<Ended> {
+        match ending {
+            Ending::Over(fact) => Ok(Ended { fact, changed: false }),
+            Ending::Of(keys) => {
+                let last = keys.last().ok_or_else(|| no_fact(triple))?;
+                Ok(Ended { fact: self.known(last, triple)?, changed: true })
+            }
+        }
     }
 
     fn fact(&self, key: &Key) -> Result<Option<Fact>> {
@@ -348,14 +352,7 @@ impl Facts {
     }
 }
 
-enum Ending {
-    /// There is nothing to end: this has ended already.
-    Over(Fact),
-    /// This document is to note it.
-    Of(Key),
-}
-
-fn no_fact(triple: &Triple) -> MemoryError {
+pub(super) fn no_fact(triple: &Triple) -> MemoryError {
     MemoryError::NoFact { fact: triple.to_string() }
 }
 
@@ -388,21 +385,4 @@ pub(super) fn ensure(
     value.extend(moments.filter_map(|(f, m)| Some((f.to_owned(), json!(m?)))));
     draft.file(key, &value)?;
     Ok(draft.view()?.value)
-}
-
-/// Notes in a document that its fact ends, unless it was noted to end as early.
-pub(super) fn note_end(draft: &mut Draft<'_>, ended: &str) -> Result<(), MergeError> {
-    let shown = draft.view()?.value;
-    let ends = shown.get("ends").and_then(Value::as_array).into_iter().flatten();
-    let mut before = ends.filter_map(Value::as_str);
-    match before.any(|before| *before <= *ended) {
-        true => Ok(()),
-        false => draft.append(&["ends"], &[json!(ended)]),
-    }
-}
-
-/// Notes that a fact ends, unless somebody else has just done so for an earlier moment.
-fn end(batch: &mut Batch<'_>, key: Key, ended: &str) {
-    let ended = ended.to_owned();
-    batch.write(key, move |draft| note_end(draft, &ended));
 }

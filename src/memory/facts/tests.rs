@@ -127,6 +127,145 @@ fn a_successor_holds_from_the_moment_at_which_the_old_one_ends() {
 }
 
 #[test]
+fn ending_a_fact_ends_every_period_of_it_that_holds() {
+    let (acme, ended) = (triple("Acme"), Some("2026-06-01"));
+    for superseded in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = open(&dir);
+        // Another key each; so it is too where two processes state a fact at once, one with a beginning.
+        for (from, to) in [(Some("2026-01-01"), Some("2027-01-01")), (None, None)] {
+            assert!(facts.state(&acme, from, to, None).unwrap().new);
+        }
+        let done = match superseded {
+            true => facts.supersede(&acme, "Bolt", ended).unwrap().0,
+            false => facts.end(&acme, ended).unwrap(),
+        };
+        assert_eq!((done.changed, done.fact.valid_to.as_deref()), (true, ended));
+        let at = |as_of| objects(&facts, &Asked { as_of: Some(as_of), ..about("ada") });
+        assert_eq!(at("2026-05-01"), ["Acme", "Acme"]);
+        assert_eq!(at("2026-07-01"), if superseded { vec!["Bolt"] } else { vec![] });
+    }
+}
+
+#[test]
+fn a_fact_that_began_today_ends_now_unless_told_otherwise() {
+    for superseded in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = open(&dir);
+        facts.state(&triple("Acme"), Some("2024-01-01"), Some("2025-01-01"), None).unwrap();
+        facts.state(&triple("Acme"), Some(&facts.now()), None, None).unwrap();
+        match superseded {
+            true => drop(facts.supersede(&triple("Acme"), "Bolt", None).unwrap()),
+            false => assert!(facts.end(&triple("Acme"), None).unwrap().changed),
+        }
+        let count = facts.count().unwrap();
+        match superseded {
+            true => drop(facts.supersede(&triple("Acme"), "Bolt", None).unwrap()),
+            false => assert!(!facts.end(&triple("Acme"), None).unwrap().changed, "once more"),
+        }
+        assert_eq!(facts.count().unwrap(), count);
+        let now = objects(&facts, &Asked { as_of: Some(&facts.now()), ..about("ada") });
+        assert_eq!(now, if superseded { vec!["Bolt"] } else { vec![] });
+    }
+    // What held at midnight ends with the day before, as its date says.
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    facts.state(&triple("Acme"), Some("2024-01-01"), None, None).unwrap();
+    let ended = facts.end(&triple("Acme"), None).unwrap().fact.valid_to.unwrap();
+    assert_eq!(ended.len(), "2026-03-01".len(), "{ended}");
+}
+
+#[test]
+fn a_fact_is_not_over_while_a_period_of_it_is_open() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    facts.state(&triple("Acme"), Some("2020-01-01"), Some("2021-01-01"), None).unwrap();
+    facts.state(&triple("Acme"), Some("2030-01-01"), None, None).unwrap();
+    let count = facts.count().unwrap();
+    let early = facts.end(&triple("Acme"), Some("2026-01-01"));
+    assert!(matches!(early, Err(MemoryError::NotThen { .. })), "{early:?}");
+    let early = facts.supersede(&triple("Acme"), "Bolt", Some("2026-01-01")).unwrap_err();
+    assert!(early.to_string().contains("pass a moment"), "{early}");
+    assert_eq!(facts.count().unwrap(), count, "nothing of a refused call is written");
+    assert!(facts.end(&triple("Acme"), Some("2030-06-01")).unwrap().changed);
+}
+
+#[test]
+fn midnight_and_the_date_are_one_moment() {
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    facts.state(&triple("Acme"), Some("2024-01-01T00:00:00Z"), None, None).unwrap();
+    facts.supersede(&triple("Acme"), "Bolt", Some("2026-03-01T01:00:00+01:00")).unwrap();
+    let at = |as_of| objects(&facts, &Asked { as_of: Some(as_of), ..about("ada") });
+    let in_turn = || {
+        assert_eq!((at("2023-12-31"), at("2024-01-01")), (vec![], vec!["Acme".to_owned()]));
+        assert_eq!(at("2026-03-01"), ["Bolt"]);
+        assert_eq!(at("2026-03-01T00:00:00Z"), ["Bolt"]);
+    };
+    in_turn();
+    // So it is too where the time was written before it had this form.
+    for (key, fact) in facts.scan(FACTS).unwrap() {
+        let midnight = |date: Option<String>| date.map(|date| format!("{date}T00:00:00Z").into());
+        let ends: Vec<Value> = midnight(fact.valid_to).into_iter().collect();
+        let patch = Map::from_iter([
+            ("valid_from".to_owned(), midnight(fact.valid_from).unwrap()),
+            ("ends".to_owned(), ends.into()),
+        ]);
+        facts.palace.patch(key.as_str(), &patch, &WriteOptions::default()).unwrap();
+    }
+    in_turn();
+    assert!(!facts.end(&triple("Acme"), Some("2026-03-01")).unwrap().changed);
+    assert!(!facts.state(&triple("Bolt"), Some("2026-03-01"), None, None).unwrap().new);
+    assert_eq!(facts.count().unwrap(), 2);
+}
+
+/// A fact as another system knows it.
+#[cfg(feature = "mcp")]
+fn carried(valid_from: &str, valid_to: Option<&str>) -> [carry::Carried; 1] {
+    [carry::Carried {
+        id: "t_old".to_owned(),
+        triple: triple("Acme"),
+        valid_from: Some(valid_from.to_owned()),
+        valid_to: valid_to.map(str::to_owned),
+        source: Source::default(),
+        known: Map::new(),
+    }]
+}
+
+#[cfg(feature = "mcp")]
+#[test]
+fn a_fact_that_was_taken_over_keeps_its_own_time_beside_one_that_was_stated() {
+    for noted_there in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = open(&dir);
+        facts.state(&triple("Acme"), Some("2026-01-01"), None, None).unwrap();
+        if noted_there {
+            // An earlier version noted it at whatever was open.
+            let (key, _) = facts.scan(FACTS).unwrap().remove(0);
+            let source = serde_json::json!([{"from": {"id": "t_old"}}]);
+            let patch = Map::from_iter([("sources".to_owned(), source)]);
+            facts.palace.patch(key.as_str(), &patch, &WriteOptions::default()).unwrap();
+        }
+        let at = |as_of| facts.about(&Asked { as_of: Some(as_of), ..about("ada") }).unwrap().total;
+        assert_eq!(facts.carry(&carried("2020-01-01", None)).unwrap(), [carry::Became::New]);
+        assert_eq!((at("2019-01-01"), at("2021-01-01")), (0, 1), "noted there: {noted_there}");
+        let ended = carried("2020-01-01", Some("2023-01-01"));
+        assert_eq!(facts.carry(&ended).unwrap(), [carry::Became::New]);
+        assert_eq!((at("2021-01-01"), at("2024-01-01"), at("2026-06-01")), (1, 0, 1));
+        assert_eq!(facts.carry(&ended).unwrap(), [carry::Became::There]);
+        assert_eq!(facts.count().unwrap(), 2);
+    }
+    // The very period that was stated here gets one source more.
+    let dir = tempfile::tempdir().unwrap();
+    let facts = open(&dir);
+    facts.state(&triple("Acme"), Some("2020-01-01"), None, None).unwrap();
+    facts.carry(&carried("2020-01-01", None)).unwrap();
+    facts.carry(&carried("2020-01-01", Some("2023-01-01"))).unwrap();
+    let fact = facts.about(&about("ada")).unwrap().facts.remove(0);
+    assert_eq!((fact.valid_to.as_deref(), facts.count().unwrap()), (Some("2023-01-01"), 1));
+}
+
+#[test]
 fn entities_are_found_at_both_ends_in_tail_and_snapshot() {
     let dir = tempfile::tempdir().unwrap();
     let facts = open(&dir);
