@@ -9,8 +9,9 @@
 //! "sources"}`, filed by its content; the moments are optional. The first digits are a hash of what is stated,
 //! whatever the case, so that every period of it is found at once; the last are a hash of this period. `ends` is
 //! a list of moments, one for each time that somebody ended it, and the fact ends at the earliest of those and
-//! of `valid_to`. Midnight may stand there with a time, from earlier versions, and is read as the date. So two who end a fact at once need not agree, nor does one of them win by chance. A source that
-//! was taken over from another system has a `from`: the `id` that the fact had there, and what else was known of it.
+//! of `valid_to`. So two who end a fact at once need not agree, nor does one of them win by chance. Midnight may
+//! stand there with a time, from earlier versions, and is read as the date. A source that was taken over from another
+//! system has a `from`: the `id` that the fact had there, and what else was known of it.
 
 mod ask;
 #[cfg(feature = "mcp")]
