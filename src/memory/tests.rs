@@ -191,6 +191,26 @@ fn an_import_takes_what_is_good_and_names_the_rest() {
     assert_eq!((again.entities, again.relations, again.unchanged), (0, 0, 3));
 }
 
+/// As docs/MCP.md says: it adds.
+#[test]
+fn what_was_deleted_comes_back_with_an_import_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    memory.create_entities(&[entity("a", &["1", "2"]), entity("b", &[])]).unwrap();
+    let mut file = Vec::new();
+    memory.export(&mut file).unwrap();
+    memory.delete_entities(&["b".to_owned()]).unwrap();
+    let entity_name = "a".to_owned();
+    memory
+        .delete_observations(&[Deletion { entity_name, observations: vec!["1".into()] }])
+        .unwrap();
+    memory.import(&file[..], &mut |_, _| {}).unwrap();
+    let graph = memory.read_graph().unwrap();
+    let names: Vec<&str> = graph.entities.iter().map(|entity| entity.name.as_str()).collect();
+    assert_eq!(names, ["a", "b"]);
+    assert_eq!(graph.entities[0].observations, ["2", "1"]);
+}
+
 #[test]
 fn an_export_comes_back_as_the_same_graph() {
     let dir = tempfile::tempdir().unwrap();
