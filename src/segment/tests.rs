@@ -13,6 +13,7 @@ use crate::fs::{File, Fs, Stat, read_from};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 const ID: SegmentId = SegmentId([7; 16]);
@@ -138,7 +139,7 @@ fn what_comes_after_a_hole_is_found_when_it_comes() {
 struct Overtaken {
     inner: Box<dyn File>,
     late: Range<u64>,
-    readings: AtomicU64,
+    readings: Arc<AtomicU64>,
 }
 
 impl File for Overtaken {
@@ -181,9 +182,11 @@ fn commits_are_given_in_their_order_although_the_owner_writes_while_they_are_rea
             writer.append([(1, &body(10)[..])]).unwrap();
             let start = writer.end();
             let (inner, late) = (fs.open(&path()).unwrap(), start + 100..start + bytes);
-            let file = Overtaken { inner, late, readings: AtomicU64::new(readings) };
+            let left = Arc::new(AtomicU64::new(0));
+            let file = Overtaken { inner, late, readings: left.clone() };
             let mut reader = Reader::new(ID, &path(), Box::new(file));
             let mut found = if looked { reader.read_new().unwrap() } else { Vec::new() };
+            left.store(readings, Relaxed);
             writer.append([(2, &body(bytes as usize)[..])]).unwrap();
             writer.append([(3, &body(10)[..]), (4, &body(10)[..])]).unwrap();
             found.extend(reader.read_new().unwrap());

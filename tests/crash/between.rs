@@ -49,6 +49,8 @@ struct Planned {
     skipped: Option<Call>,
     /// How many times it let others go first.
     gave_way: u64,
+    /// Names are on this device.
+    device: Option<u64>,
 }
 
 impl std::fmt::Debug for Plan {
@@ -91,6 +93,11 @@ impl Plan {
     /// From now on syncs of this kind, of files or of directories, are not made.
     pub fn skip(&self, call: Call) {
         self.0.lock().unwrap().skipped = Some(call);
+    }
+
+    /// From now on names are on this device: what the disk has is as if it lay below a mount point.
+    pub fn on_device(&self, device: u64) {
+        self.0.lock().unwrap().device = Some(device);
     }
 
     /// How many times the process let the machine's other threads go first.
@@ -195,7 +202,9 @@ impl Fs for Interrupted {
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         self.plan.tick(Call::Stat);
-        self.inner.stat(path)
+        let stat = self.inner.stat(path)?;
+        let device = self.plan.0.lock().unwrap().device;
+        Ok(Stat { dev: device.unwrap_or(stat.dev), ..stat })
     }
     fn modified(&self, path: &Path) -> io::Result<(Stat, i64)> {
         self.plan.tick(Call::Stat);
