@@ -49,8 +49,8 @@ struct Planned {
     skipped: Option<Call>,
     /// How many times it let others go first.
     gave_way: u64,
-    /// Names are on this device.
-    device: Option<u64>,
+    /// The palace's file system is not mounted.
+    unmounted: bool,
 }
 
 impl std::fmt::Debug for Plan {
@@ -95,9 +95,17 @@ impl Plan {
         self.0.lock().unwrap().skipped = Some(call);
     }
 
-    /// From now on names are on this device: what the disk has is as if it lay below a mount point.
-    pub fn on_device(&self, device: u64) {
-        self.0.lock().unwrap().device = Some(device);
+    /// There is nothing at the palace's path, and what there is on the way to it is on another device; or it is back.
+    pub fn unmount(&self, unmounted: bool) {
+        self.0.lock().unwrap().unmounted = unmounted;
+    }
+
+    /// Whether the path leads to what is not mounted.
+    fn look_up(&self, path: &Path) -> io::Result<bool> {
+        match self.0.lock().unwrap().unmounted {
+            true if path.starts_with(PALACE) => Err(io::ErrorKind::NotFound.into()),
+            unmounted => Ok(unmounted),
+        }
     }
 
     /// How many times the process let the machine's other threads go first.
@@ -202,12 +210,13 @@ impl Fs for Interrupted {
     }
     fn stat(&self, path: &Path) -> io::Result<Stat> {
         self.plan.tick(Call::Stat);
+        let elsewhere = self.plan.look_up(path)?;
         let stat = self.inner.stat(path)?;
-        let device = self.plan.0.lock().unwrap().device;
-        Ok(Stat { dev: device.unwrap_or(stat.dev), ..stat })
+        Ok(Stat { dev: stat.dev + u64::from(elsewhere), ..stat })
     }
     fn modified(&self, path: &Path) -> io::Result<(Stat, i64)> {
         self.plan.tick(Call::Stat);
+        self.plan.look_up(path)?;
         self.inner.modified(path)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

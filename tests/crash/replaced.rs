@@ -115,47 +115,36 @@ fn a_palace_that_is_replaced_during_a_write_keeps_what_is_acknowledged() {
 
 /// What is written into the mount point would be out of sight once the disk is back.
 #[test]
-fn a_palace_that_vanished_with_its_device_is_not_made_again() {
+fn a_palace_whose_device_is_gone_is_neither_empty_nor_made_again() {
     let disk = SimDisk::new(1);
     let (interrupted, plan) = Plan::new(disk.process());
     let palace = open(interrupted).unwrap();
-    set(&palace, json!({"a": 1}), &WriteOptions::default()).unwrap();
-    let (fs, manifest) = (disk.process(), Path::new(PALACE).join("palace.json"));
-    fs.remove(&manifest).unwrap();
-    plan.on_device(8);
+    let write = |n: u64| set(&palace, json!({"n": n}), &WriteOptions::default());
+    write(1).unwrap();
+    plan.unmount(true);
     for _ in 0..2 {
-        let errors = [
-            palace.get("k").unwrap_err(),
-            set(&palace, json!({"b": 1}), &WriteOptions::default()).unwrap_err(),
-        ];
-        for error in errors {
+        for error in [palace.get("k").unwrap_err(), write(2).unwrap_err()] {
             assert!(matches!(error, Error::Store(StoreError::Unmounted { .. })), "{error:?}");
         }
-        assert!(fs.stat(&manifest).is_err(), "it was made again");
     }
-    // There again, or deleted: on the same device another is made.
-    plan.on_device(1);
-    set(&palace, json!({"c": 1}), &WriteOptions::default()).unwrap();
-    assert!(fs.stat(&manifest).is_ok());
+    plan.unmount(false);
+    assert_eq!(shown(&palace), Some((json!({"n": 1}), false)));
+    write(3).unwrap();
+    assert_eq!(shown(&open(disk.process()).unwrap()), Some((json!({"n": 3}), false)));
 }
 
-/// Who has not looked since hears it from its write.
 #[test]
 fn a_device_that_cannot_be_asked_for_is_not_another() {
     let disk = SimDisk::new(1);
     let (interrupted, plan) = Plan::new(disk.process());
     let root = Root::open(Arc::new(interrupted), Path::new(PALACE), false).unwrap();
     root.ensure_created().unwrap();
-    disk.process().remove(&Path::new(PALACE).join("palace.json")).unwrap();
     root.forget();
-    // The palace, and what there is on the way to it.
-    for nth in 1..=2 {
-        disk.fail_nth(Call::Stat, nth, Failure::Io);
-        let error = root.refresh().unwrap_err();
-        assert!(matches!(error, StoreError::Fs(_)), "{nth}: {error:?}");
-    }
-    plan.on_device(2);
-    assert!(matches!(root.refresh(), Err(StoreError::Unmounted { .. })));
+    plan.unmount(true);
+    disk.fail_nth(Call::Stat, 1, Failure::Io);
+    let error = root.refresh().unwrap_err();
+    assert!(matches!(error, StoreError::Fs(_)), "{error:?}");
+    // Who has not looked since hears it from its write.
     assert!(matches!(root.ensure_created(), Err(StoreError::Unmounted { .. })));
 }
 
