@@ -146,9 +146,10 @@ fn visit(point: &str, passes: u64, signal: &str) {
     // Whoever makes the palace is the first; others only join once it stands still, or is dead.
     let mut others = (!makes_palace).then(|| world.writer());
     let victim = Job { writes: victim.writes.or(Some(1)), ..victim };
+    let theirs = if point == "append.again" { names(&world.palace, "open") } else { Vec::new() };
     let mut victim = world.start(victim, Some(&format!("{point} {passes} {signal}")));
     if point == "append.again" {
-        seal_under(&mut victim, &world.palace);
+        seal_under(&mut victim, &world.palace, &theirs);
     }
     if signal == "KILL" {
         assert!(victim.until_killed(), "{}: nothing came there", world.context);
@@ -165,10 +166,11 @@ fn visit(point: &str, passes: u64, signal: &str) {
     world.check();
 }
 
-/// Takes the segment of a writer away as often as it takes, as where flock lies.
-fn seal_under(writer: &mut Process, palace: &Path) {
+/// Takes the segment of a writer away as often as it takes, as where flock lies. Not those of others, who would give up:
+/// a write may lose eight.
+fn seal_under(writer: &mut Process, palace: &Path, theirs: &[String]) {
     while writer.is_running() {
-        for name in names(palace, "open") {
+        for name in names(palace, "open").into_iter().filter(|name| !theirs.contains(name)) {
             drop(std::fs::rename(
                 palace.join("open").join(&name),
                 palace.join("sealed").join(&name),
