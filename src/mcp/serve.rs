@@ -53,7 +53,8 @@ impl<T, E: Into<io::Error>> Doing<T> for Result<T, E> {
 }
 
 /// Serves on standard input and output until the input ends, or SIGTERM or SIGINT comes. Calls that
-/// are running then are finished, and the segment is sealed.
+/// are running then are finished, and the segment is sealed. The server's threads stay, and do nothing, until the
+/// process ends.
 ///
 /// # Errors
 /// [`ServeError`].
@@ -62,9 +63,8 @@ pub fn serve(palace: Palace, offer: &Offer) -> Result<(), ServeError> {
     let runtime = runtime()?;
     let server = Server::new(palace.clone(), offer);
     let result = runtime.block_on(until_the_end(server, output));
-    // A thread may sit in a read of standard input for ever: it is not waited for.
-    runtime.shutdown_background();
-    palace.seal().map_err(ServeError::Close)?;
+    leave(runtime);
+    palace.close().map_err(ServeError::Close)?;
     result
 }
 
@@ -72,6 +72,13 @@ pub fn serve(palace: Palace, offer: &Offer) -> Result<(), ServeError> {
 pub(super) fn runtime() -> Result<Runtime, ServeError> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().doing("start the server's threads")
+}
+
+/// Leaves the threads of a server to the end of the process. One may sit in a read of standard input for ever, so they
+/// are not waited for. They are not told to end either: tokio detaches what it does not wait for, and glibc (2.36 as
+/// others) looks at a thread once more after it has detached it. If that thread ends just then, its memory is gone.
+pub(super) fn leave(runtime: Runtime) {
+    std::mem::forget(runtime);
 }
 
 /// What asks a process to end.

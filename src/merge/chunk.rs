@@ -22,14 +22,22 @@ const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const DOCUMENT: u8 = 0;
 const CHANGE: u8 = 1;
 
+/// No marks: nothing here makes any, and a document with the end of a mark before its beginning can be saved and not
+/// be loaded again.
 const CHANGE_LIMITS: Limits = Limits {
     operations: OPERATIONS_MAX,
     references: PREDECESSORS_MAX,
     names: FIELD_NAME_BYTES_MAX,
+    marks: 0,
 };
-/// What a saved document may hold: what readers take in change by change, together.
-const DOCUMENT_LIMITS: Limits =
-    Limits { operations: READ.operations, references: READ.references, names: READ.names };
+/// What a saved document may hold: what readers take in change by change, together. Marks that it was saved with are
+/// Automerge's to judge.
+const DOCUMENT_LIMITS: Limits = Limits {
+    operations: READ.operations,
+    references: READ.references,
+    names: READ.names,
+    marks: u64::MAX,
+};
 
 /// What the head of a change chunk says, and how much follows.
 #[derive(Debug, Clone, PartialEq, Eq)]

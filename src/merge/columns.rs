@@ -10,6 +10,7 @@ const DEFLATED: u64 = 1 << 3;
 const ACTIONS: u64 = 4 << 4 | 2;
 /// Among the actions.
 const DELETE: u64 = 3;
+const MARK: u64 = 7;
 
 /// What the columns of a chunk may expand to.
 pub(super) struct Limits {
@@ -19,6 +20,8 @@ pub(super) struct Limits {
     pub references: u64,
     /// Bytes of text.
     pub names: u64,
+    /// Operations that mark text, or end a mark.
+    pub marks: u64,
 }
 
 /// The names and lengths of columns.
@@ -36,6 +39,7 @@ pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<Ext
     let mut operations = Total::new("operations", limits.operations);
     let mut references = Total::new("overwritten values", limits.references);
     let mut names = Total::new("bytes of field names", limits.names);
+    let mut marks = Total::new("marks of text", limits.marks);
     let mut extent = Extent::default();
     for (name, bytes) in columns {
         if name & DEFLATED != 0 {
@@ -45,11 +49,11 @@ pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<Ext
         let whole = match name & 7 {
             _ if name == ACTIONS => {
                 let stays = |action| u64::from(action != DELETE);
-                runs(bytes, |b| b.unsigned().map(|_| 1), 1, |n| operations.add(n)).and_then(|()| {
-                    let add =
-                        |n| extent.operations.checked_add(n).map(|sum| extent.operations = sum);
-                    runs(bytes, |b| b.unsigned().map(stays), 1, add)
-                })
+                let is_mark = |action| u64::from(action == MARK);
+                let add = |n| extent.operations.checked_add(n).map(|sum| extent.operations = sum);
+                runs(bytes, |b| b.unsigned().map(|_| 1), 1, |n| operations.add(n))
+                    .and_then(|()| runs(bytes, |b| b.unsigned().map(stays), 1, add))
+                    .and_then(|()| runs(bytes, |b| b.unsigned().map(is_mark), 0, |n| marks.add(n)))
             }
             // Each says how many rows of its subcolumns belong to a row.
             0 => runs(bytes, |b| b.unsigned(), 0, |n| references.add(n)),
@@ -58,7 +62,7 @@ pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<Ext
             5 => runs(bytes, |b| b.prefixed().map(|s| s.len() as u64), 0, |n| names.add(n)),
             _ => Some(()),
         };
-        for total in [&operations, &references, &names, &rows] {
+        for total in [&operations, &references, &names, &marks, &rows] {
             total.check()?;
         }
         whole.ok_or(cut.clone())?;

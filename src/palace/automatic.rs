@@ -53,7 +53,7 @@ impl Automatic {
         }
         let mut state = self.progress.state();
         let tried = std::mem::replace(&mut state.tried, backlog);
-        if tried == backlog || state.running {
+        if tried == backlog || state.running || state.closed {
             return;
         }
         let (root, program) = (self.root.clone(), self.program.clone());
@@ -69,7 +69,7 @@ impl Automatic {
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = started;
     }
 
-    /// Starts no other step, and waits for the one that is under way.
+    /// Starts no other step from now on, and waits for the one that is under way.
     pub(super) fn close(&self) {
         self.progress.state().closed = true;
         self.progress.closing.notify_all();
@@ -134,4 +134,25 @@ fn step(root: &Root, program: &str, urgent: bool) -> Done {
     // A panic is a bug, here or in what the embedding program logs with, and was told as every panic is. This process
     // must not think for ever that it is compacting.
     catch_unwind(AssertUnwindSafe(step)).unwrap_or(Done::Nothing)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::palace::Palace;
+
+    #[test]
+    fn nothing_is_started_once_the_palace_is_closed() {
+        let dir = tempfile::tempdir().unwrap();
+        let palace = Palace::open(dir.path().join("palace")).unwrap();
+        let automatic = palace.shared.automatic.as_ref().unwrap();
+        let due = |segments| Backlog { segments, ..Backlog::default() };
+        let is_there = || automatic.thread.lock().unwrap().is_some();
+        automatic.start_if_due(due(1000));
+        assert!(is_there());
+        palace.close().unwrap();
+        assert!(!is_there());
+        automatic.start_if_due(due(2000));
+        assert!(!is_there() && !automatic.progress.state().running);
+    }
 }

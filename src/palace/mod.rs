@@ -285,8 +285,29 @@ impl Palace {
     /// # Errors
     /// [`StoreError::OutcomeUnknown`], or what the system says.
     pub fn seal(&self) -> Result<()> {
-        self.shared.sync()?;
-        Ok(self.shared.log.seal()?)
+        self.shared.seal()
+    }
+
+    /// Seals this process's segment, and waits for the compaction that this palace has under way, if any. Dropping the
+    /// last clone does the same, but nobody is told of an error, and others may have clones. A commit afterwards starts
+    /// another segment, and no compaction.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// let palace = Palace::open(dir.path().join("palace"))?;
+    /// let elsewhere = palace.clone();
+    /// elsewhere.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.close()?;
+    /// assert_eq!(palace.status()?.segments[0].state, "sealed");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Palace::seal`].
+    pub fn close(&self) -> Result<()> {
+        self.shared.close()
     }
 }
 
@@ -359,16 +380,27 @@ impl Shared {
     }
 }
 
+impl Shared {
+    fn seal(&self) -> Result<()> {
+        self.sync()?;
+        Ok(self.log.seal()?)
+    }
+
+    fn close(&self) -> Result<()> {
+        let sealed = self.seal();
+        if let Some(automatic) = &self.automatic {
+            automatic.close();
+        }
+        sealed
+    }
+}
+
 impl Drop for Shared {
     fn drop(&mut self) {
         // Sealing spares the next compactor the question whether this process lives. If it fails, the
         // segment stays in open/ and is sealed by somebody else: nothing depends on it.
-        let sealed = self.sync().and_then(|()| Ok(self.log.seal()?));
-        if let Err(error) = sealed {
+        if let Err(error) = self.close() {
             tracing::warn!(%error, "the segment could not be sealed on closing");
-        }
-        if let Some(automatic) = &self.automatic {
-            automatic.close();
         }
     }
 }

@@ -11,7 +11,7 @@ mod health;
 pub use address::Address;
 pub use guard::GuardError;
 
-use super::serve::{Doing, EndSignals, ServeError, runtime};
+use super::serve::{Doing, EndSignals, ServeError, leave, runtime};
 use super::{Offer, Server};
 use crate::palace::Palace;
 use answer::Answerer;
@@ -76,8 +76,8 @@ impl Http {
         let answerer = Arc::new(Answerer::new(palace.clone(), server.clone(), self.guard));
         let ready = || ready(&format!("http://{}/mcp", self.address));
         let result = runtime.block_on(until_the_end(self.socket, &server, &answerer, ready));
-        runtime.shutdown_background();
-        palace.seal().map_err(ServeError::Close)?;
+        leave(runtime);
+        palace.close().map_err(ServeError::Close)?;
         result
     }
 }

@@ -2,7 +2,9 @@ use super::*;
 use crate::format::hash::ChangeHash;
 use crate::merge::{MergeError, deps_of, explain, hash_of};
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
-use automerge::{ActorId, Change, ExpandedChange, ScalarValue};
+use automerge::marks::{ExpandMark, Mark};
+use automerge::transaction::Transactable;
+use automerge::{ActorId, Automerge, Change, ExpandedChange, ObjType, ROOT, ScalarValue};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -253,6 +255,27 @@ fn a_change_that_could_not_be_given_back_is_refused() {
     );
     let error = refused(&mut Doc::new(), &split);
     assert_eq!(error, MergeError::NotCanonical);
+}
+
+#[test]
+fn a_change_that_marks_text_is_refused() {
+    let mut author = Automerge::new().with_actor(ActorId::from([7; 16]));
+    let mut tx = author.transaction();
+    let text = tx.put_object(ROOT, "t", ObjType::Text).unwrap();
+    tx.splice_text(&text, 0, 0, "some text").unwrap();
+    tx.commit();
+    let mut tx = author.transaction();
+    tx.mark(&text, Mark::new("bold".to_owned(), true, 0, 4), ExpandMark::Both).unwrap();
+    tx.commit();
+    let changes = author.get_changes(&[]);
+    let mut doc = Doc::new();
+    assert_eq!(doc.apply([changes[0].raw_bytes()]).new, 1);
+    let error = refused(&mut doc, changes[1].raw_bytes());
+    let expected = MergeError::TooMany { what: "marks of text", count: 2, limit: 0 };
+    assert_eq!(error, expected);
+    // What was saved with marks is read.
+    let loaded = Doc::load(&author.save()).unwrap();
+    assert_eq!(loaded.view().value, doc.view().value);
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! What plain Automerge 0.12 does, and why this layer does not leave it alone. If one of these tests
 //! fails after an update, a work-around can go.
 
+use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::transaction::Transactable;
-use automerge::{ActorId, Automerge, Change, ObjType, ROOT, ReadDoc, ScalarValue};
+use automerge::{ActorId, Automerge, Change, ExpandedChange, ObjType, ROOT, ReadDoc, ScalarValue};
 
 fn doc(actor: u8) -> Automerge {
     Automerge::new().with_actor(ActorId::from([actor; 16]))
@@ -105,4 +106,29 @@ fn a_transaction_at_old_heads_overlooks_changes_without_operations() {
     let change = doc.get_change_by_hash(&hash).unwrap();
     assert_eq!((change.actor_id().to_bytes(), change.seq()), (&[1; 16][..], 3));
     assert!(!change.deps().contains(&empty), "number 3 does not build on number 2");
+}
+
+#[test]
+fn the_end_of_a_mark_without_a_beginning_is_taken_and_saved_and_not_loaded() {
+    let op = |action, obj, key, insert| Op { action, obj, key, insert, pred: vec![].into() };
+    let make = op(OpType::Make(ObjType::Text), ObjectId::Root, Key::Map("t".into()), false);
+    let made = OpId::new(1, &ActorId::from([1; 16]));
+    let end = op(OpType::MarkEnd(false), ObjectId::Id(made), Key::head(), true);
+    let change = Change::from(ExpandedChange {
+        operations: vec![make, end],
+        actor_id: ActorId::from([1; 16]),
+        author: None,
+        hash: None,
+        seq: 1,
+        start_op: 1.try_into().unwrap(),
+        time: 0,
+        message: None,
+        deps: vec![],
+        extra_bytes: vec![],
+    });
+    let mut taken = doc(2);
+    taken.apply_changes([change.clone()]).unwrap();
+    assert_eq!(taken.get_changes(&[])[0].raw_bytes(), change.raw_bytes());
+    let error = Automerge::load(&taken.save()).unwrap_err().to_string();
+    assert!(error.contains("mark end"), "{error}");
 }
