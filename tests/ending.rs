@@ -3,7 +3,7 @@
 //! glibc's `pthread_detach` looks at the thread once more after it has marked it, and a thread that ends in between
 //! takes its memory along: the server died of that, after it had answered everything. The server runs here with a
 //! `pthread_detach` that ends the process.
-#![cfg(target_os = "linux")]
+#![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 mod common;
 

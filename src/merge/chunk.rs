@@ -9,6 +9,7 @@ use super::error::MergeError;
 use super::extent::{Extent, READ};
 use crate::format::hash::ChangeHash;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 
 /// The most operations in one change, as in the format's description.
 pub const OPERATIONS_MAX: u64 = 100_000;
@@ -21,6 +22,9 @@ pub const FIELD_NAME_BYTES_MAX: u64 = 16 << 20;
 const MAGIC: [u8; 4] = [0x85, 0x6f, 0x4a, 0x83];
 const DOCUMENT: u8 = 0;
 const CHANGE: u8 = 1;
+
+/// Times as far apart as two of this are more than Automerge can keep: it panics.
+const TIME_MAX: u64 = 1 << 62;
 
 /// No marks: nothing here makes any, and a document with the end of a mark before its beginning can be saved and not
 /// be loaded again.
@@ -120,11 +124,23 @@ impl<'a> Chunk<'a> {
             Some(Chunk { hash, deps, actor, time_ms, message, extent: Extent::default() })
         };
         let chunk = head().ok_or(cut)?;
+        if chunk.time_ms.unsigned_abs() >= TIME_MAX {
+            return Err(MergeError::NotAChange { why: "its time is out of any calendar" });
+        }
+        if !distinct(&chunk.deps) {
+            return Err(MergeError::NotAChange { why: "it names a dependency twice" });
+        }
         let cut = MergeError::NotAChange { why: "its columns are cut short" };
         let columns = specs(&mut rest).and_then(|specs| rest.columns(specs)).ok_or(cut)?;
         let extent = measure(columns, &CHANGE_LIMITS)?;
         Ok(Chunk { extent: Extent { bytes: change.len() as u64, ..extent }, ..chunk })
     }
+}
+
+/// Automerge goes through all dependencies for each of them.
+fn distinct(deps: &[ChangeHash]) -> bool {
+    let mut seen = HashSet::new();
+    deps.iter().all(|dep| seen.insert(dep))
 }
 
 fn deps(rest: &mut Bytes<'_>) -> Option<Vec<ChangeHash>> {

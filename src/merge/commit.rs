@@ -6,6 +6,7 @@ use super::extent::WRITTEN;
 use super::lineage::check_counter;
 use super::message::ChangeKind;
 use super::plan::{Plan, Step, hydrated_map};
+use super::shape::Objects;
 use super::write::{Hashes, NewChange, Stamp};
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{ActorId, Automerge, PatchLog};
@@ -94,6 +95,7 @@ impl Doc {
     /// What Automerge just made of this document.
     fn made(&mut self, hash: &automerge::ChangeHash) -> Result<NewChange, MergeError> {
         let change = change(&self.am, hash)?.ok_or_else(no_change)?;
+        Objects::of(&self.am).check(&change)?;
         let (made, extent) = NewChange::new(&change)?;
         self.extent += extent;
         Ok(made)

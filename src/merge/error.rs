@@ -71,6 +71,14 @@ pub enum MergeError {
         /// The highest counter among the changes it depends on.
         before: u64,
     },
+    /// An operation does not fit the object that it is for.
+    #[error("operation {counter} of the change is none that Automerge makes: {why}")]
+    Misshapen {
+        /// The operation's counter.
+        counter: u64,
+        /// What is wrong with it.
+        why: &'static str,
+    },
     /// The change does not build on the one that its actor made before.
     #[error("change number {sequence} of actor {actor} does not build on the one before it")]
     SequenceGap {

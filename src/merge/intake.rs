@@ -6,6 +6,7 @@ use super::doc::Doc;
 use super::error::MergeError;
 use super::extent::{Extent, READ};
 use super::lineage::Lineage;
+use super::shape::Objects;
 use crate::format::hash::ChangeHash;
 use automerge::{Automerge, Change};
 use std::collections::{HashMap, HashSet};
@@ -211,12 +212,14 @@ impl Doc {
         }
     }
 
-    /// Those of a batch whose dependencies are here (or earlier in the batch), and that go on from them.
+    /// Those of a batch whose dependencies are here (or earlier in the batch), that go on from them, and whose operations
+    /// fit.
     fn fitting<'a>(&mut self, batch: &'a [Ready], applied: &mut Applied) -> Vec<&'a Ready> {
-        let mut lineage = Lineage::of(&self.am);
+        let (mut lineage, mut objects) = (Lineage::of(&self.am), Objects::of(&self.am));
         let mut fitting = Vec::new();
         for ready in batch {
-            match lineage.check(&ready.change) {
+            let goes_on = lineage.check(&ready.change);
+            match goes_on.map(|goes_on| goes_on.and_then(|()| objects.check(&ready.change))) {
                 None => {}
                 Some(Ok(())) => {
                     lineage.add(ready.hash, &ready.change);

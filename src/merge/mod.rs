@@ -42,6 +42,7 @@ mod path;
 mod plan;
 mod read;
 mod settle;
+mod shape;
 mod stamp;
 mod view;
 mod write;

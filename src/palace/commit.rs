@@ -5,7 +5,7 @@
 
 use super::carry::records;
 use super::draft::{Draft, Written, exists};
-use super::foundation::Foundation;
+use super::foundation::{Foundation, is_unknown};
 use super::state::State;
 use super::tail::entries;
 use super::write::{Condition, Outcome, Receipt, WriteOptions};
@@ -139,12 +139,8 @@ impl<'a> Batch<'a> {
             }
         };
         stop::at!("commit.founded");
-        for ticket in [made.ticket, carried].into_iter().flatten() {
-            if let Err(error) = palace.shared.log.wait(ticket, options.durability) {
-                palace.state().forget_unwritten(&palace.shared.log);
-                return Err(error.into());
-            }
-        }
+        palace.wait_for(made.ticket, options.durability)?;
+        palace.wait_for(carried, options.durability).map_err(is_unknown)?;
         if let Some(guard) = serial {
             // Somebody else may have looked under another lock, and seen nothing of this commit.
             let root = &palace.shared.root;
@@ -154,6 +150,16 @@ impl<'a> Batch<'a> {
         stop::at!("commit.done");
         palace.after_commit(options.durability, made.backlog);
         Ok(Receipt { outcomes: made.outcomes, durability: options.durability })
+    }
+}
+
+impl Palace {
+    fn wait_for(&self, ticket: Option<Ticket>, durability: Durability) -> Result<()> {
+        let Some(ticket) = ticket else { return Ok(()) };
+        self.shared.log.wait(ticket, durability).map_err(|error| {
+            self.state().forget_unwritten(&self.shared.log);
+            error.into()
+        })
     }
 }
 

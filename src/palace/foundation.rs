@@ -59,7 +59,7 @@ impl Shared {
             stop::at!("commit.secured");
             failed |= !relied_upon;
         }
-        failed.then(|| self.carry(&foundation.keys)).transpose()
+        failed.then(|| self.carry(&foundation.keys)).transpose().map_err(is_unknown)
     }
 
     /// Writes commits again that changed these documents and are not known to be on disk. Gives the place of the last
@@ -109,6 +109,19 @@ impl Shared {
         }
         Ok(self.log.sync()?)
     }
+}
+
+/// What is said of a commit that is in the log, when what it builds on could not be put on disk.
+pub(super) fn is_unknown(error: Error) -> Error {
+    let source = match error {
+        // That of what it builds on, not of the commit.
+        Error::Store(StoreError::NotWritten { source }) => source,
+        Error::Store(error) if !matches!(error, StoreError::OutcomeUnknown { .. }) => {
+            Arc::new(error)
+        }
+        error => return error,
+    };
+    Error::Store(StoreError::OutcomeUnknown { source })
 }
 
 #[cfg(test)]

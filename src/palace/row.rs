@@ -155,7 +155,9 @@ impl Wanted {
         let heads = found.iter().map(|row| row.heads.clone()).collect();
         let mut wanted = Wanted { heads, changes: Vec::new(), nameless: Vec::new() };
         for Incoming { bytes, hash } in new {
-            wanted.add(*hash, || bytes.clone());
+            // What was taken once may be refused now, and has a name all the same.
+            let hash = hash.or_else(|| merge::hash_of(bytes).ok());
+            wanted.add(hash, || bytes.clone());
         }
         for change in found.iter().flat_map(|row| &row.waiting) {
             // Bytes without a hash are wanted as they are.
@@ -263,6 +265,15 @@ mod tests {
                 "it is tried again"
             );
         }
+    }
+
+    /// A change that was taken once and is refused by now, in a segment that was put back: the document has it.
+    #[test]
+    fn a_change_that_is_in_the_document_is_not_missed_where_it_is_not_taken() {
+        let (one, two) = (change(1), change(2));
+        let back = Incoming { bytes: Bytes::copy_from_slice(&one), hash: None };
+        let row = make_row(Key::new("k").unwrap(), vec![made_of(&[&one])], &[back, incoming(&two)]);
+        assert_eq!(Doc::load(&row.unwrap().0.document).unwrap().history().len(), 2);
     }
 
     #[test]

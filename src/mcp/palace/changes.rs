@@ -1,8 +1,9 @@
 //! What others wrote since a moment, and the cursors for it.
 //!
 //! A cursor of the palace names every process that ever wrote, which is too long for a model to repeat. So the
-//! server gives short ones, and remembers what the last of them stand for. One that it does not know, because
-//! it was given before a restart, still says when: what is told then begins a minute before that.
+//! server gives short ones, and remembers what the last of them stand for. One that it does not know, because it was
+//! given before a restart or long ago, still says since when there was something to tell: what is told then begins a
+//! minute before that.
 //!
 //! Invariant: nothing is left out but what the caller's process wrote, and over HTTP, where that may be another
 //! client's, not that either; after a restart, something may be told twice.
@@ -33,10 +34,10 @@ const NAMED: usize = 100;
 pub(in crate::mcp) struct Cursors(Mutex<VecDeque<(String, Cursor)>>);
 
 impl Cursors {
-    /// A short form, which also says when it was given.
-    fn give(&self, cursor: Cursor, now_ms: i64) -> String {
+    /// A short form, which also says since when something may not have been told.
+    fn give(&self, cursor: Cursor, since_ms: i64) -> String {
         let digest = blake3::hash(cursor.to_string().as_bytes()).to_hex();
-        let short = format!("{now_ms:x}-{}", digest.chars().take(12).collect::<String>());
+        let short = format!("{since_ms:x}-{}", digest.chars().take(12).collect::<String>());
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         known.push_back((short.clone(), cursor));
         if known.len() > REMEMBERED {
@@ -105,12 +106,12 @@ pub(super) fn news(
         let page = palace.changes_since(&cursor, PAGE)?;
         for commit in &page.commits {
             let told = Some(commit.instance) != this;
-            if let Some(commit) = told.then(|| shown(commit)).filter(|c| !c.changed.is_empty()) {
-                if commits.len() == limit || !room.takes(&commit) {
-                    let next = cursors.give(cursor, now);
+            if let Some(shown) = told.then(|| shown(commit)).filter(|c| !c.changed.is_empty()) {
+                if commits.len() == limit || !room.takes(&shown) {
+                    let next = cursors.give(cursor, commit.time_ms.clamp(0, now));
                     return Ok(News { commits, next, more: true, approximate });
                 }
-                commits.push(commit);
+                commits.push(shown);
             }
             cursor.see(commit);
         }
@@ -165,5 +166,40 @@ fn shown(commit: &CommitInfo) -> Commit {
         instance: commit.instance.to_string(),
         changed,
         and_more,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::sim::SimDisk;
+    use crate::palace::Options;
+    use std::collections::HashSet;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_page_of_the_past_is_gone_on_with_by_a_server_that_does_not_know_the_cursor() {
+        let disk = SimDisk::new(1);
+        let open = || Options::default().fs(Arc::new(disk.process())).open("/p").unwrap();
+        let (theirs, ours) = (open(), open());
+        let keys: Vec<String> = (0..20).map(|n| format!("k{n}")).collect();
+        for key in &keys {
+            theirs.put(key, &serde_json::Map::new()).unwrap();
+            disk.advance(10_000);
+        }
+        let since = Some(readable(0));
+        let (mut from, mut told, mut pages) = (From { cursor: None, since }, HashSet::new(), 0);
+        loop {
+            // Each page is asked of a server that was started anew.
+            let news = news(&ours, &Cursors::default(), &from, 9, false).unwrap();
+            told.extend(news.commits.iter().flat_map(|c| &c.changed).map(|c| c.id.clone()));
+            pages += 1;
+            if !news.more {
+                break;
+            }
+            assert!(pages < 10, "it goes in circles");
+            from = From { cursor: Some(news.next), since: None };
+        }
+        assert_eq!(told, keys.into_iter().collect::<HashSet<_>>());
     }
 }

@@ -297,6 +297,14 @@ fn save(drawers: &Drawers, arguments: Checkpoint) -> Result<Saved, MemoryError> 
         true => (Vec::new(), None),
         false => drawers.checkpoint(&wanted, entry.as_ref())?,
     };
+    let like = |fate: &Fate| match fate {
+        Fate::Duplicate(like) => Some(like.drawer_id.clone()),
+        Fate::File(_) => None,
+    };
+    let like: Vec<String> = fates.iter().filter_map(like).collect();
+    if !like.is_empty() {
+        drawers.secure(&like)?;
+    }
     let checked = |fate| match fate {
         Fate::Duplicate(like) => Some(like),
         Fate::File(n) => Some(as_filed(wanted.get(n)?, filed.get(n)?)),

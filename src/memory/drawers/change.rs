@@ -5,6 +5,7 @@
 //! and a change made at the same time brings it back whole. With `if_match`, nothing is written that was not made
 //! from what is there.
 
+use super::place::keys_of;
 use super::place::{Place, moved_key, name, parts};
 use super::{Drawer, Drawers, drawer_of, etag, file, no_drawer, place_of};
 use crate::format::key::Key;
@@ -210,6 +211,9 @@ impl Drawers {
                 None => result.not_found.push(id.clone()),
             }
         }
+        if !result.not_found.is_empty() {
+            self.secure(&result.not_found)?;
+        }
         if keys.is_empty() {
             return Ok(result);
         }
@@ -226,6 +230,41 @@ impl Drawers {
             }
         }
         Ok(result)
+    }
+
+    /// Puts on disk what it rests on that these drawers are as they are, or are gone: another process may have written it
+    /// and not be done. For answers that need no write, and count as durable.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let path = dir.path().join("palace");
+    /// # let drawers = Drawers::new(Palace::open(&path)?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// # let id = drawers.file(&[item])?.remove(0).id;
+    /// let others = Drawers::new(Palace::open(&path)?);
+    /// let seen = others.get(&id)?; // its writer may still be writing it
+    /// others.secure(&[id])?; // what was seen is there to stay
+    /// assert_eq!(seen.content, "We sign tokens with RSA.");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the palace says: it may or may not be on disk then.
+    pub fn secure(&self, ids: &[String]) -> Result<()> {
+        let (mut batch, mut any) = (self.palace.batch(), false);
+        for key in distinct(ids)?.flat_map(|id| keys_of(id)) {
+            if self.palace.has_history(&key)? {
+                batch.write(key, |_| Ok(()));
+                any = true;
+            }
+        }
+        if any {
+            // Nothing differs, so nothing is written: but it comes back when what it was decided by is on disk.
+            batch.commit(&self.options())?;
+        }
+        Ok(())
     }
 
     /// The drawers with these ids, in their order, and the ids that name none.

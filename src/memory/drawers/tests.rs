@@ -444,3 +444,42 @@ fn the_longest_place_and_a_full_drawer_are_filed_and_read() {
     assert!(drawers.file(&many).unwrap_err().to_string().contains("several calls"));
     assert_eq!(drawers.file(&many[..40]).unwrap().len(), 40);
 }
+
+/// Whoever answers from what another has written and not yet put on disk promises it as well.
+#[test]
+fn what_an_answer_rests_on_is_on_disk_with_it() {
+    use crate::fs::sim::SimDisk;
+    use crate::palace::{Palace, WriteOptions};
+    use crate::store::log::Durability;
+    use std::sync::Arc;
+
+    let disk = SimDisk::new(1);
+    let open = || -> Palace {
+        Options::default().fs(Arc::new(disk.process())).auto_compact(false).open("/p").unwrap()
+    };
+    let (theirs, ours) = (open(), Drawers::new(open()));
+    let kept = ours.file(&[item("w", "r", "kept"), item("w", "r", "deleted")]).unwrap();
+    let [kept, deleted] = &kept[..] else { panic!("two were filed") };
+    let key = |id: &str| ours.document(id).unwrap().unwrap().key;
+    let (kept_key, deleted_key) = (key(&kept.id), key(&deleted.id));
+    let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    let each_cut = |holds: &dyn Fn(&Drawers) -> bool| {
+        (0..20).all(|cut| {
+            let fork = disk.fork();
+            fork.power_cut(cut);
+            let options = Options::default().fs(Arc::new(fork.process())).auto_compact(false);
+            holds(&Drawers::new(options.open("/p").unwrap()))
+        })
+    };
+    theirs.delete(deleted_key.as_str(), &buffered).unwrap();
+    assert!(!each_cut(&|found| found.get(&deleted.id).is_err()), "the cuts cut nothing off");
+    let gone = ours.delete(std::slice::from_ref(&deleted.id)).unwrap();
+    assert_eq!(gone.not_found, std::slice::from_ref(&deleted.id));
+    assert!(each_cut(&|found| found.get(&deleted.id).is_err()), "what was said to be gone is back");
+    let more = serde_json::json!({"content": "kept, changed"});
+    theirs.patch(kept_key.as_str(), more.as_object().unwrap(), &buffered).unwrap();
+    let is_changed = |found: &Drawers| found.get(&kept.id).unwrap().content == "kept, changed";
+    assert!(!each_cut(&is_changed), "the cuts cut nothing off");
+    ours.secure(std::slice::from_ref(&kept.id)).unwrap();
+    assert!(each_cut(&is_changed));
+}

@@ -4,7 +4,7 @@ use crate::merge::{MergeError, deps_of, explain, hash_of};
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::marks::{ExpandMark, Mark};
 use automerge::transaction::Transactable;
-use automerge::{ActorId, Automerge, Change, ExpandedChange, ObjType, ROOT, ScalarValue};
+use automerge::{ActorId, Automerge, Change, ExpandedChange, ObjType, ROOT, ReadDoc, ScalarValue};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
@@ -276,6 +276,130 @@ fn a_change_that_marks_text_is_refused() {
     // What was saved with marks is read.
     let loaded = Doc::load(&author.save()).unwrap();
     assert_eq!(loaded.view().value, doc.view().value);
+}
+
+/// Operations 1 and 2 of actor 7 make a list and a text, with an element each (3 and 4).
+fn shapes() -> (Doc, ChangeHash) {
+    let op = |action, obj, key, insert| Op { action, obj, key, insert, pred: vec![].into() };
+    let id = |counter| OpId::new(counter, &ActorId::from([7; 16]));
+    let make =
+        |kind, key: &str| op(OpType::Make(kind), ObjectId::Root, Key::Map(key.into()), false);
+    let fill = |object| {
+        let value = OpType::Put(ScalarValue::Str("c".into()));
+        op(value, ObjectId::Id(id(object)), Key::head(), true)
+    };
+    let ops = vec![make(ObjType::List, "list"), make(ObjType::Text, "text"), fill(1), fill(2)];
+    let change = expanded(7, 1, 1, &[], ops);
+    let mut doc = Doc::new();
+    assert_eq!(doc.apply([change.raw_bytes()]).new, 1);
+    assert_eq!(doc.view().value, *json!({"list": ["c"], "text": "c"}).as_object().unwrap());
+    (doc, ChangeHash(change.hash().0))
+}
+
+/// In release Automerge takes each of them; some hide what others wrote in the same map.
+#[test]
+fn operations_that_do_not_fit_their_object_are_refused() {
+    let (mut doc, dep) = shapes();
+    let id = |counter| OpId::new(counter, &ActorId::from([7; 16]));
+    let elem = |counter| Key::Seq(id(counter).into());
+    let (root, list, text) = (ObjectId::Root, ObjectId::Id(id(1)), ObjectId::Id(id(2)));
+    let (element, nothing) = (ObjectId::Id(id(3)), ObjectId::Id(id(9)));
+    let put = || OpType::Put(ScalarValue::Int(5));
+    let map_key = || Key::Map("x".into());
+    let cases = vec![
+        ("names no field", put(), &root, Key::head(), vec![], true),
+        ("names no field", put(), &root, Key::head(), vec![], false),
+        ("names no field", put(), &root, elem(3), vec![], false),
+        ("names no field", put(), &root, map_key(), vec![], true),
+        ("names no element", put(), &list, map_key(), vec![], false),
+        ("names no element", put(), &text, map_key(), vec![], true),
+        ("names no element", put(), &list, Key::head(), vec![id(3)], false),
+        ("takes the place of no value", put(), &list, elem(3), vec![], false),
+        ("takes the place of no value", OpType::Delete, &text, elem(4), vec![], false),
+        ("in the place of another", put(), &list, elem(3), vec![id(3)], true),
+        ("inserts no value", OpType::Delete, &list, elem(3), vec![], true),
+        ("inserts no value", OpType::Increment(1), &list, elem(3), vec![], true),
+        ("not set", put(), &text, elem(4), vec![id(4)], false),
+        ("a table", OpType::Make(ObjType::Table), &root, map_key(), vec![], false),
+        ("nobody has made", put(), &element, map_key(), vec![], false),
+        ("nobody has made", put(), &nothing, map_key(), vec![], false),
+        ("does not come before", put(), &list, elem(5), vec![], true),
+        ("does not come before", put(), &root, map_key(), vec![id(6)], false),
+    ];
+    for (n, (what, action, object, key, pred, insert)) in cases.into_iter().enumerate() {
+        let op = Op { action, obj: object.clone(), key, pred: pred.into(), insert };
+        for actor in [7, 8] {
+            let seq = if actor == 7 { 2 } else { 1 };
+            let change = expanded(actor, seq, 5, &[dep], vec![op.clone()]);
+            let error = refused(&mut doc, change.raw_bytes());
+            let told =
+                matches!(&error, MergeError::Misshapen { counter: 5, why } if why.contains(what));
+            assert!(told, "case {n} of actor {actor}: {error}");
+        }
+    }
+    // What is made in the same batch, or the same change, can be used in it.
+    let op = |action, obj, key, insert| Op { action, obj, key, insert, pred: vec![].into() };
+    let theirs = |counter| OpId::new(counter, &ActorId::from([8; 16]));
+    let made = op(OpType::Make(ObjType::Map), list.clone(), elem(3), true);
+    let filled = op(put(), ObjectId::Id(theirs(5)), Key::Map("n".into()), false);
+    let one = expanded(8, 1, 5, &[dep], vec![made, filled.clone()]);
+    let more = Op { key: Key::Map("m".into()), ..filled };
+    let two = expanded(8, 2, 7, &[ChangeHash(one.hash().0)], vec![more]);
+    assert_eq!(doc.apply([two.raw_bytes(), one.raw_bytes()]).new, 2);
+    assert_eq!(doc.view().value["list"], json!(["c", {"m": 5, "n": 5}]));
+}
+
+#[test]
+fn what_readers_would_refuse_is_an_error_for_who_writes_it() {
+    let (mut doc, _) = shapes();
+    let before = doc.view();
+    let stamp = Stamp { actor: [1; 16], time_ms: 0, by: "" };
+    let set = |doc: &mut Doc| {
+        doc.edit(&stamp, None, |tx| {
+            let (_, text) = tx.get(ROOT, "text")?.unwrap();
+            tx.put(&text, 0, "X")
+        })
+    };
+    assert!(matches!(set(&mut doc.clone()), Err(MergeError::Misshapen { counter: 5, .. })));
+    let table = |doc: &mut Doc| {
+        doc.edit(&stamp, None, |tx| tx.put_object(ROOT, "t", ObjType::Table).map(drop))
+    };
+    assert!(matches!(table(&mut doc.clone()), Err(MergeError::Misshapen { counter: 5, .. })));
+    let splice = |doc: &mut Doc| {
+        doc.edit(&stamp, None, |tx| {
+            let (_, text) = tx.get(ROOT, "text")?.unwrap();
+            tx.splice_text(&text, 0, 1, "X")
+        })
+    };
+    splice(&mut doc).unwrap();
+    assert_eq!((&before.value["text"], &doc.view().value["text"]), (&json!("c"), &json!("X")));
+}
+
+#[test]
+fn a_time_that_nobody_can_keep_is_refused() {
+    let at = |time| {
+        let mut change = ExpandedChange::from(&expanded(7, 1, 1, &[], vec![put_op("x", 1)]));
+        (change.time, change.hash) = (time, None);
+        Change::from(change)
+    };
+    for time in [i64::MIN, i64::MAX, 1 << 62, -(1 << 62)] {
+        let error = refused(&mut Doc::new(), at(time).raw_bytes());
+        assert_eq!(error, MergeError::NotAChange { why: "its time is out of any calendar" });
+    }
+    // As far apart as two can be.
+    let mut doc = Doc::new();
+    assert_eq!(doc.apply([at((1 << 62) - 1).raw_bytes()]).new, 1);
+    let stamp = Stamp { actor: [1; 16], time_ms: -(1 << 62) + 1, by: "" };
+    doc.put(&stamp, None, json!({"x": 2}).as_object().unwrap()).unwrap();
+    assert_eq!(Doc::load(&doc.save()).unwrap().view(), doc.view());
+}
+
+#[test]
+fn a_dependency_named_twice_is_refused() {
+    let (mut doc, dep) = shapes();
+    let change = expanded(8, 1, 5, &[dep, dep], vec![put_op("x", 1)]);
+    let error = refused(&mut doc, change.raw_bytes());
+    assert_eq!(error, MergeError::NotAChange { why: "it names a dependency twice" });
 }
 
 #[test]
