@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
@@ -164,6 +165,41 @@ fn wrong_permissions_are_seen_with_the_command_that_mends_them() {
     expect(&checks["permissions"], "problem", &mend("u+rwX"));
     set_mode(&at("sealed"), 0o700);
     assert_eq!(doctor(&path).0, Some(0));
+}
+
+#[test]
+fn a_palace_without_its_manifest_is_not_taken_for_none() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _open) = palace(&dir);
+    fs::remove_file(path.join("palace.json")).unwrap();
+    let (code, checks) = doctor(&path);
+    assert_eq!((code, checks.contains_key("format")), (Some(1), false));
+    expect(&checks["directory"], "problem", "its palace.json is missing");
+    expect(&checks["directory"], "problem", "put back its palace.json, from a copy of this palace");
+}
+
+#[test]
+fn what_cannot_be_written_to_is_seen_whatever_its_mode() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _open) = palace(&dir);
+    let mount = |options: &[&str]| Command::new("mount").args(options).arg(&path).output().unwrap();
+    let at = path.to_str().unwrap();
+    if !rustix::process::geteuid().is_root() || !mount(&["--bind", at]).status.success() {
+        println!("skipped: nothing can be mounted, and nothing given to others, here");
+        return;
+    }
+    let read_only = mount(&["-o", "remount,bind,ro"]).status.success();
+    let found = doctor(&path);
+    assert!(Command::new("umount").arg(&path).status().unwrap().success());
+    assert!(read_only);
+    assert_eq!(found.0, Some(1));
+    expect(&found.1["permissions"], "problem", "nothing can be written to");
+    assert_eq!(doctor(&path).0, Some(0));
+    std::os::unix::fs::chown(path.join("tmp"), Some(1), None).unwrap();
+    let (code, checks) = doctor(&path);
+    assert_eq!(code, Some(1));
+    expect(&checks["permissions"], "problem", "of another user than the palace");
+    expect(&checks["permissions"], "problem", "chown -R --reference");
 }
 
 #[test]

@@ -13,6 +13,8 @@ use std::path::{Path, PathBuf};
 
 /// Below this a palace cannot live: compaction writes what it folds before it takes away what was.
 const SPACE_MIN: u64 = 64 << 20;
+/// Fewer files than that soon are none.
+const FILES_MIN: u64 = 100;
 /// Below this it is time to look.
 const SPACE_LOW: u64 = 512 << 20;
 
@@ -27,6 +29,11 @@ pub(super) fn directory(path: &Path, place: &Path) -> Check {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => match path.join(MANIFEST).exists() {
             true => Check::ok(CHECK, "it is there"),
+            false if DIRECTORIES.iter().any(|name| has_files(&path.join(name))) => Check::problem(
+                CHECK,
+                format!("its {MANIFEST} is missing, and what it holds is all there"),
+                format!("put back its {MANIFEST}, from a copy of this palace and no other"),
+            ),
             false => Check::ok(CHECK, "it is there, and no palace yet: the first write makes one"),
         },
         Ok(_) => Check::problem(CHECK, "it is not a directory", "say another --palace DIR"),
@@ -41,6 +48,10 @@ pub(super) fn directory(path: &Path, place: &Path) -> Check {
         }
         Err(error) => Check::unknown(CHECK, &error),
     }
+}
+
+fn has_files(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
 }
 
 fn to_be_made(place: &Path) -> Check {
@@ -83,6 +94,8 @@ struct Modes {
     looked: usize,
     /// Its owner cannot use these.
     closed: Vec<PathBuf>,
+    /// These belong to another user than the palace.
+    foreign: Vec<PathBuf>,
     /// Others may write these.
     writable: Vec<PathBuf>,
     /// Others may read these.
@@ -101,8 +114,10 @@ impl Modes {
         }
         self.looked += 1;
         let (mode, own) = (found.mode(), if found.is_dir() { 0o700 } else { 0o600 });
+        let me = rustix::process::geteuid().as_raw();
         for (wrong, list) in [
             (mode & own != own, &mut self.closed),
+            (found.uid() != me, &mut self.foreign),
             (mode & 0o022 != 0, &mut self.writable),
             (mode & 0o055 != 0, &mut self.readable),
         ] {
@@ -147,6 +162,11 @@ fn permissions(path: &Path) -> Check {
         }
         Err(error) => return Check::unknown(CHECK, &error),
     };
+    if let (true, Some((name, error))) = (modes.closed.is_empty(), refused(path)) {
+        let words = format!("nothing can be written to {}: {error}", name.display());
+        let advice = "mount it for writing, or say another --palace DIR";
+        return Check::problem(CHECK, words, advice);
+    }
     let some = |list: &[PathBuf]| {
         let first = list.first().map(|path| path.display().to_string());
         format!("{} of {} ({} first)", list.len(), modes.looked, first.unwrap_or_default())
@@ -156,6 +176,11 @@ fn permissions(path: &Path) -> Check {
             CHECK,
             format!("closed to their owner: {}", some(closed)),
             repair("u+rwX", path),
+        ),
+        Modes { foreign, .. } if !foreign.is_empty() => Check::problem(
+            CHECK,
+            format!("of another user than the palace: {}", some(foreign)),
+            format!("as root: chown -R --reference '{0}' '{0}'", path.display()),
         ),
         Modes { writable, .. } if !writable.is_empty() => Check::problem(
             CHECK,
@@ -169,6 +194,17 @@ fn permissions(path: &Path) -> Check {
         ),
         _ => Check::ok(CHECK, "this user alone reads and writes it"),
     }
+}
+
+/// The first directory of the palace in which this user can make no file, whatever its mode says.
+fn refused(path: &Path) -> Option<(PathBuf, io::Error)> {
+    let may = Access::WRITE_OK | Access::EXEC_OK;
+    let directories = DIRECTORIES.iter().map(|name| path.join(name)).filter(|path| path.is_dir());
+    let asked = |directory: PathBuf| {
+        let error = rustix::fs::accessat(CWD, &directory, may, AtFlags::EACCESS).err()?;
+        Some((directory, error.into()))
+    };
+    std::iter::once(path.to_owned()).chain(directories).find_map(asked)
 }
 
 fn repair(change: &str, path: &Path) -> String {
@@ -212,6 +248,11 @@ pub(super) fn space(place: &Path) -> Check {
         Ok(found) => found,
         Err(error) => return Check::unknown("space", &error),
     };
+    // Some file systems have no number of files that they can hold.
+    if found.f_files > 0 && found.f_favail < FILES_MIN {
+        let words = format!("room for {} more files", found.f_favail);
+        return Check::problem("space", words, "remove files: writes make new ones");
+    }
     let free = found.f_bavail.saturating_mul(found.f_frsize);
     let words = format!("{} free", bytes(free));
     match free {

@@ -187,6 +187,7 @@ impl Drawers {
     /// drawers.write_diary(&DiaryEntry::new("Ada", "At work.", None, Some("atlas"))?)?;
     /// assert_eq!(drawers.read_diary("Ada", None, 10)?.total, 2);
     /// assert_eq!(drawers.read_diary("Ada", Some("atlas"), 10)?.entries[0].content, "At work.");
+    /// assert_eq!(drawers.read_diary("ada", None, 10)?.total, 2); // whatever the case
     /// assert_eq!(drawers.read_diary("Bob", None, 10)?.total, 0);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -194,7 +195,8 @@ impl Drawers {
     /// # Errors
     /// [`MemoryError::Argument`], or what the palace says.
     pub fn read_diary(&self, agent: &str, wing: Option<&str>, last: usize) -> Result<DiaryPage> {
-        let agent = name("agent_name", agent)?;
+        // As in the name of its wing: "Ada" and "ada" are one agent.
+        let agent = name("agent_name", agent)?.to_lowercase();
         let wings = match wing {
             Some(wing) => vec![name("wing", wing)?],
             None => self.filed_wings()?,
@@ -202,7 +204,7 @@ impl Drawers {
         let mut entries = Vec::new();
         for wing in wings {
             self.each_entry(&wing, |drawer| {
-                if drawer.diary.as_ref().is_some_and(|(whose, _)| *whose == agent) {
+                if drawer.diary.as_ref().is_some_and(|(whose, _)| whose.to_lowercase() == agent) {
                     entries.push(drawer);
                 }
             })?;

@@ -124,7 +124,8 @@ impl Fact {
     /// Its place in the order, and the cursor for what comes behind it.
     #[must_use]
     pub fn position(&self) -> String {
-        format!("{}|{}", self.valid_from.as_deref().unwrap_or(""), self.id)
+        // Before every character of a time: midnight comes before the moments of its day.
+        format!("{}!{}", self.valid_from.as_deref().unwrap_or(""), self.id)
     }
 
     /// Whether the entity is its subject, and whether it is its object.
@@ -141,7 +142,7 @@ impl Facts {
     /// [`MemoryError::Argument`], or what the palace says.
     pub fn about(&self, asked: &Asked<'_>) -> Result<FactPage> {
         let as_of = asked.as_of.map(|text| moment("as_of", text)).transpose()?;
-        if asked.after.is_some_and(|after| !after.contains('|')) {
+        if asked.after.is_some_and(|after| !after.contains('!')) {
             let why = "it is none: pass back what an earlier call gave as next_cursor, or nothing";
             return Err(MemoryError::argument("cursor", why));
         }
@@ -250,5 +251,41 @@ impl Facts {
             limit: usize::MAX,
         })?;
         Ok(found.iter().filter_map(|ranked| fact_of(&ranked.document)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::palace::Palace;
+
+    #[test]
+    fn what_always_was_comes_first_and_midnight_before_its_day() {
+        let dir = tempfile::tempdir().unwrap();
+        let facts = Facts::new(Palace::open(dir.path().join("palace")).unwrap());
+        let times = [
+            None,
+            Some("2023-06-01"),
+            Some("2024-01-01"),
+            Some("2024-01-01T00:00:01Z"),
+            Some("2024-01-01T10:00:00Z"),
+            Some("2024-01-02"),
+        ];
+        for (n, time) in times.iter().enumerate().rev() {
+            let triple = Triple::new("Ada", "was_at", &format!("place {n}")).unwrap();
+            facts.state(&triple, *time, None, None).unwrap();
+        }
+        let mut after: Option<String> = None;
+        let mut found = Vec::new();
+        loop {
+            let asked = Asked { after: after.as_deref(), limit: 1, ..Asked::default() };
+            let page = facts.about(&asked).unwrap();
+            after = page.facts.last().map(Fact::position);
+            found.extend(page.facts.into_iter().map(|fact| fact.triple.object));
+            if !page.more {
+                break;
+            }
+        }
+        assert_eq!(found, (0..times.len()).map(|n| format!("place {n}")).collect::<Vec<_>>());
     }
 }
