@@ -555,3 +555,15 @@ fn what_is_no_palace_of_mempalace_is_refused_in_words() {
     chroma(&source).execute("UPDATE collections SET name = name || '_2'", []).unwrap();
     refused(&source, &["no collection mempalace_drawers", "mempalace_drawers_2"]);
 }
+
+#[test]
+fn what_was_imported_is_told_also_if_it_cannot_be_folded() {
+    let dir = tempfile::tempdir().unwrap();
+    let palace = dir.path().join("palace");
+    Palace::open(&palace).unwrap().put("a", &serde_json::Map::new()).unwrap();
+    std::fs::create_dir(palace.join("LOCK")).unwrap(); // no compaction can lock it
+    let said = imported(&fixture("3.11.0"), &palace);
+    assert!(said.contains("new drawers, 4 new diary entries and 4 new facts"), "{said}");
+    assert!(said.contains("not all is folded, because"), "{said}");
+    assert!(said.contains("LOCK"), "{said}");
+}

@@ -137,7 +137,12 @@ fn print_verified(found: &Verification, as_json: bool) -> Result<(), Failure> {
             found.findings.iter().try_for_each(|finding| print_finding(&mut out, finding))?;
             let (segments, snapshots) =
                 (count(found.segments, "segment"), count(found.snapshots, "snapshot"));
-            let verdict = if found.has_problem() { "there are problems" } else { "all is well" };
+            let verdict = match (found.has_problem(), found.segments + found.snapshots) {
+                (true, _) => "there are problems",
+                // Nor was anything merged into it: that must not sound like a merge that went well.
+                (false, 0) => "nothing was ever written here",
+                (false, _) => "all is well",
+            };
             writeln!(out, "read {segments} and {snapshots}: {verdict}")?;
         }
     }

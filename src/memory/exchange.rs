@@ -3,7 +3,10 @@
 //! Invariant: everything in a file that can be imported is imported, whatever stands beside it, and
 //! importing a file again changes nothing.
 
-use super::keys::{OBSERVATIONS, distinct, entity_key, entity_value, is_of_graph, observations_of};
+use super::keys::{
+    OBSERVATIONS, distinct, entity_key, entity_value, is_of_graph, observations_of, relation_key,
+    relation_value,
+};
 use super::{Entity, Memory, MemoryError, Relation, Result};
 use crate::format::key::Key;
 use crate::merge::MergeError;
@@ -91,6 +94,9 @@ pub struct ImportReport {
     pub bad: Vec<BadLine>,
 }
 
+/// A document, and the numbers of the lines that make it up.
+type Lines<T> = (Key, (T, Vec<u64>));
+
 /// The good lines of a file.
 #[derive(Default)]
 struct Parsed {
@@ -159,54 +165,83 @@ impl Memory {
         input: impl BufRead,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<ImportReport> {
+        let mut report = ImportReport::default();
+        self.import_telling(input, &mut report, progress).map(|()| report)
+    }
+
+    /// As [`Memory::import`], and says what was imported also if the rest was not.
+    pub(crate) fn import_telling(
+        &self,
+        input: impl BufRead,
+        report: &mut ImportReport,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<()> {
         let Parsed { entities, relations, bad } = Parsed::read(input)?;
-        let mut report = ImportReport { bad, ..ImportReport::default() };
+        report.bad = bad;
+        let imported = self.import_parsed(entities, relations, report, progress);
+        report.bad.sort_by_key(|bad| bad.line);
+        imported
+    }
+
+    fn import_parsed(
+        &self,
+        entities: BTreeMap<Key, (Entity, Vec<u64>)>,
+        relations: Vec<(Relation, u64)>,
+        report: &mut ImportReport,
+        progress: &mut dyn FnMut(usize, usize),
+    ) -> Result<()> {
         let total = entities.len() + relations.len();
         let mut done = 0;
         for group in groups(entities, |(_, (entity, _))| text_bytes(entity)) {
             done += group.len();
-            self.import_entities(group, &mut report)?;
+            let write = |draft: &mut Draft<'_>, _: &Key, entity: &Entity| unite(draft, entity);
+            let (changed, same) = self.import_group(group, write, &mut report.bad)?;
+            report.entities += changed;
+            report.unchanged += same;
             progress(done, total);
         }
-        let relations = self.with_known_ends(relations, &mut report)?;
-        for group in groups(relations, |r| r.from.len() + r.to.len() + r.relation_type.len()) {
-            let created = self.file_relations(&group)?.len();
-            report.relations += created;
-            report.unchanged += group.len() - created;
+        let relations = self.with_known_ends(relations, report)?;
+        for group in groups(relations, |(_, (relation, _))| relation_bytes(relation)) {
             done += group.len();
+            let write = |draft: &mut Draft<'_>, key: &Key, relation: &Relation| {
+                draft.file(key, &relation_value(relation))
+            };
+            let (changed, same) = self.import_group(group, write, &mut report.bad)?;
+            report.relations += changed;
+            report.unchanged += same;
             progress(done, total);
         }
         progress(total, total);
-        report.bad.sort_by_key(|bad| bad.line);
-        Ok(report)
+        Ok(())
     }
 
-    /// One commit. An entity that cannot be stored is reported, and the others are committed.
-    fn import_entities(
+    /// One commit, of documents each with the numbers of the lines that make it up. What cannot be stored is
+    /// reported, and the others are committed. Returns how many changed and how many were there, just so.
+    fn import_group<T>(
         &self,
-        mut group: Vec<(Key, (Entity, Vec<u64>))>,
-        report: &mut ImportReport,
-    ) -> Result<()> {
+        mut group: Vec<Lines<T>>,
+        write: impl Fn(&mut Draft<'_>, &Key, &T) -> std::result::Result<(), MergeError>,
+        bad: &mut Vec<BadLine>,
+    ) -> Result<(usize, usize)> {
         loop {
             let mut batch = self.palace.batch();
-            for (key, (entity, _)) in &group {
-                batch.write(key.clone(), |draft| unite(draft, entity));
+            for (key, (one, _)) in &group {
+                batch.write(key.clone(), |draft| write(draft, key, one));
             }
-            let refused = match self.commit(batch, group.len()) {
+            let (key, source) = match self.commit(batch, group.len()) {
                 Ok(outcomes) => {
                     let changed = outcomes.iter().filter(|outcome| outcome.changed).count();
-                    report.entities += changed;
-                    report.unchanged += outcomes.len() - changed;
-                    return Ok(());
+                    return Ok((changed, outcomes.len() - changed));
                 }
                 Err(MemoryError::Palace(Error::Document { key, source })) => (key, source),
                 Err(error) => return Err(error),
             };
-            let (key, why) = refused;
-            for (_, (_, lines)) in group.extract_if(.., |(other, _)| *other == key) {
-                let bad = |line| BadLine { line, why: why.to_string() };
-                report.bad.extend(lines.into_iter().map(bad));
+            let refused: Vec<Lines<T>> = group.extract_if(.., |(other, _)| *other == key).collect();
+            if refused.is_empty() {
+                return Err(Error::Document { key, source }.into());
             }
+            let lines = refused.into_iter().flat_map(|(_, (_, lines))| lines);
+            bad.extend(lines.map(|line| BadLine { line, why: source.to_string() }));
         }
     }
 
@@ -214,13 +249,12 @@ impl Memory {
         &self,
         relations: Vec<(Relation, u64)>,
         report: &mut ImportReport,
-    ) -> Result<Vec<Relation>> {
+    ) -> Result<BTreeMap<Key, (Relation, Vec<u64>)>> {
         let names: HashSet<String> = match relations.is_empty() {
             true => HashSet::new(),
             false => self.entities()?.into_iter().map(|entity| entity.name).collect(),
         };
-        let mut seen = HashSet::new();
-        let mut good = Vec::new();
+        let mut good = BTreeMap::new();
         for (relation, line) in relations {
             let ends = [&relation.from, &relation.to];
             let unknown = ends.into_iter().find(|name| !names.contains(*name)).cloned();
@@ -229,8 +263,10 @@ impl Memory {
                     let why = format!("there is no entity named {name:?}, here or in the palace");
                     report.bad.push(BadLine { line, why });
                 }
-                None if seen.insert(relation.clone()) => good.push(relation),
-                None => {}
+                None => {
+                    let key = relation_key(&relation)?;
+                    good.entry(key).or_insert_with(|| (relation, Vec::new())).1.push(line);
+                }
             }
         }
         Ok(good)
@@ -309,6 +345,10 @@ fn unite(draft: &mut Draft<'_>, entity: &Entity) -> std::result::Result<(), Merg
     let new = observations.into_iter().filter(|text| !known.contains(text));
     let new: Vec<Value> = new.map(Value::from).collect();
     if new.is_empty() { Ok(()) } else { draft.append(&[OBSERVATIONS], &new) }
+}
+
+fn relation_bytes(relation: &Relation) -> usize {
+    relation.from.len() + relation.to.len() + relation.relation_type.len()
 }
 
 fn text_bytes(entity: &Entity) -> usize {

@@ -32,9 +32,12 @@ pub use write::{DeletedEntities, DeletedObservations};
 #[cfg(feature = "mcp")]
 pub(crate) use when::{milliseconds, readable};
 
+use crate::format::key::Key;
 use crate::palace::read::PAGE_MAX;
-use crate::palace::{Document, Outcome, Palace, WriteOptions};
+use crate::palace::{Batch, Document, Outcome, Palace, WriteOptions};
+use keys::entity_key;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// A thing that something is known about.
@@ -275,6 +278,35 @@ impl Memory {
 
     fn options(&self) -> WriteOptions {
         WriteOptions { by: self.by.clone(), ..WriteOptions::default() }
+    }
+
+    /// Makes the commit, unless it would be one of nothing.
+    fn commit(&self, batch: Batch<'_>, writes: usize) -> Result<Vec<Outcome>> {
+        self.commit_beside(batch, writes, &[])
+    }
+
+    /// As [`Memory::commit`], also for entities that were not found: who deleted them may not have put that on disk,
+    /// and the answer relies on it. So they are written too, with nothing.
+    fn commit_beside(
+        &self,
+        mut batch: Batch<'_>,
+        writes: usize,
+        not_found: &[String],
+    ) -> Result<Vec<Outcome>> {
+        // What no entity can be named was never there.
+        let keys: BTreeSet<Key> = not_found.iter().flat_map(|name| entity_key(name)).collect();
+        if writes + keys.len() == 0 {
+            return Ok(Vec::new());
+        }
+        for key in keys {
+            batch.write(key, |_| Ok(()));
+        }
+        let mut outcomes = batch.commit(&self.options())?.outcomes;
+        outcomes.truncate(writes);
+        if let Some(written) = &self.written {
+            written.lock().unwrap_or_else(PoisonError::into_inner).extend(outcomes.iter().cloned());
+        }
+        Ok(outcomes)
     }
 }
 

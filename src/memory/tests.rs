@@ -1,5 +1,6 @@
 use super::*;
-use crate::palace::Palace;
+use crate::palace::{Options, Palace};
+use crate::store::log::Durability;
 use serde_json::json;
 
 fn open(dir: &tempfile::TempDir) -> Memory {
@@ -228,4 +229,89 @@ fn an_export_comes_back_as_the_same_graph() {
     let mut again = Vec::new();
     other.export(&mut again).unwrap();
     assert!(again == file);
+}
+
+#[test]
+fn a_relation_that_cannot_be_stored_hinders_no_other() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = open(&dir);
+    let line = |kind: &str| {
+        format!(
+            "{{\"type\":\"relation\",\"from\":\"a\",\"to\":\"a\",\"relationType\":\"{kind}\"}}\n"
+        )
+    };
+    let entity = "{\"type\":\"entity\",\"name\":\"a\",\"entityType\":\"t\",\"observations\":[]}\n";
+    let long = line(&"x".repeat((1 << 20) + 1));
+    let file = [entity, &line("one"), &long, &line("two"), &long].concat();
+    for created in [2, 0] {
+        let report = memory.import(file.as_bytes(), &mut |_, _| {}).unwrap();
+        let bad: Vec<u64> = report.bad.iter().map(|bad| bad.line).collect();
+        assert_eq!((report.relations, bad), (created, vec![3, 5]));
+        assert!(report.bad[0].why.contains("1048576"), "{}", report.bad[0].why);
+    }
+    assert_eq!(memory.read_graph().unwrap().relations.len(), 2);
+}
+
+#[test]
+fn what_is_told_as_not_there_is_gone_on_disk() {
+    use crate::fs::sim::SimDisk;
+    type Delete = fn(&Memory);
+    let delete: [(&str, Delete); 2] = [
+        ("entities", |memory| {
+            let done = memory.delete_entities(&["a".to_owned()]).unwrap();
+            assert_eq!((done.deleted, done.not_found), (vec![], vec!["a".to_owned()]));
+        }),
+        ("observations", |memory| {
+            let deletion =
+                Deletion { entity_name: "a".to_owned(), observations: vec!["1".to_owned()] };
+            let done = memory.delete_observations(&[deletion]).unwrap();
+            assert_eq!(done, DeletedObservations { deleted: 0, missing: vec!["a".to_owned()] });
+        }),
+    ];
+    for (seed, (name, delete)) in (0..40).zip(delete.into_iter().cycle()) {
+        let disk = SimDisk::new(seed);
+        let on = || {
+            let options = Options::default().fs(Arc::new(disk.process()));
+            Memory::new(options.auto_compact(false).open("/p").unwrap())
+        };
+        let (ann, bob) = (on(), on());
+        ann.create_entities(&[entity("a", &["1"])]).unwrap();
+        let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+        bob.palace().delete("entity/a", &buffered).unwrap();
+        delete(&ann);
+        disk.power_cut(seed);
+        assert_eq!(on().read_graph().unwrap().entities, [], "{name}, {seed}");
+    }
+}
+
+#[test]
+fn an_import_that_fails_halfway_says_how_far_it_came() {
+    use crate::fs::sim::SimDisk;
+    let entity = |n: usize| {
+        format!(
+            "{{\"type\":\"entity\",\"name\":\"{n}\",\"entityType\":\"t\",\"observations\":[]}}\n"
+        )
+    };
+    let file: String = (0..300).map(entity).collect();
+    let mut partial = 0;
+    for n in 1.. {
+        let disk = SimDisk::new(n);
+        let on = || {
+            let options = Options::default().fs(Arc::new(disk.process()));
+            Memory::new(options.auto_compact(false).open("/p").unwrap())
+        };
+        let memory = on();
+        disk.stop_after(n);
+        let mut report = ImportReport::default();
+        let failed = memory.import_telling(file.as_bytes(), &mut report, &mut |_, _| {}).is_err();
+        disk.power_cut(n);
+        if !failed {
+            break;
+        }
+        partial += usize::from(report.entities == 256);
+        let again = on().import(file.as_bytes(), &mut |_, _| {}).unwrap();
+        assert_eq!(again.entities + again.unchanged, 300);
+        assert!(again.unchanged >= report.entities, "{again:?} {report:?}");
+    }
+    assert!(partial > 0, "none failed halfway");
 }

@@ -7,11 +7,10 @@ use super::read::touches;
 use super::{Added, Addition, Deletion, Entity, Memory, MemoryError, Relation, Result};
 use crate::format::key::Key;
 use crate::merge::MergeError;
-use crate::palace::{Batch, Draft, Outcome};
+use crate::palace::{Draft, Outcome};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::PoisonError;
 
 /// What [`Memory::delete_entities`] did.
 ///
@@ -258,7 +257,7 @@ impl Memory {
                 count += 1;
             }
         }
-        let outcomes = self.commit(batch, count)?;
+        let outcomes = self.commit_beside(batch, count, &not_found)?;
         let deleted: Vec<String> = changed(keys.clone(), &outcomes);
         // Somebody else deleted it between the look and the commit.
         not_found.extend(keys.into_iter().map(|(_, n)| n).filter(|n| !deleted.contains(n)));
@@ -298,6 +297,8 @@ impl Memory {
                 None => missing.push(deletion.entity_name.clone()),
             }
         }
+        // Named twice, it may have come or gone between the two looks.
+        missing.retain(|name| entity_key(name).map_or(true, |key| !wanted.contains_key(&key)));
         let deleted = Cell::new(0);
         let count = wanted.len();
         let mut batch = self.palace.batch();
@@ -316,7 +317,7 @@ impl Memory {
                 })
             });
         }
-        self.commit(batch, count)?;
+        self.commit_beside(batch, count, &missing)?;
         Ok(DeletedObservations { deleted: deleted.get(), missing })
     }
 
@@ -361,18 +362,6 @@ impl Memory {
             Some(_) => entity_key(name),
             None => Err(MemoryError::UnknownEntity { name: name.to_owned() }),
         }
-    }
-
-    /// Makes the commit, unless it would be one of nothing.
-    pub(super) fn commit(&self, batch: Batch<'_>, writes: usize) -> Result<Vec<Outcome>> {
-        if writes == 0 {
-            return Ok(Vec::new());
-        }
-        let outcomes = batch.commit(&self.options())?.outcomes;
-        if let Some(written) = &self.written {
-            written.lock().unwrap_or_else(PoisonError::into_inner).extend(outcomes.iter().cloned());
-        }
-        Ok(outcomes)
     }
 }
 

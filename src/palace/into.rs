@@ -8,7 +8,7 @@ use super::inputs::{Inputs, Segment};
 use super::pace::Pace;
 use super::verify::{is_begun_copy, lost_snapshot};
 use super::{Error, Result};
-use crate::format::filename::{self, SNAP};
+use crate::format::filename::{self, DIRECTORIES, MANIFEST, SNAP, TMP};
 use crate::format::id::{PalaceId, SegmentId};
 use crate::format::key::Key;
 use crate::fs::Fs;
@@ -70,7 +70,7 @@ pub struct IntoReport {
     pub elapsed_ms: u64,
 }
 
-/// Merges palaces into a new one at `into`, which must not exist.
+/// Merges palaces into a new one at `into`, where nothing must be but what such a merge left that was cut off.
 ///
 /// ```
 /// use crdt_palace::fs::os::OsFs;
@@ -97,8 +97,9 @@ pub fn merge_into(
     forget: &BTreeSet<Key>,
 ) -> Result<IntoReport> {
     let start = Instant::now();
-    if fs.stat(into).is_ok() {
-        return Err(Error::Exists { path: into.to_owned() });
+    let exists = || Error::Exists { path: into.to_owned() };
+    if fs.stat(into).is_ok() && !is_unfinished(&*fs, into) {
+        return Err(exists());
     }
     let mut gathered = Gathered::default();
     for source in sources {
@@ -109,9 +110,18 @@ pub fn merge_into(
         _ => None,
     };
     let root = Root::open(fs, into, false)?;
-    let palace = root.create_as(id)?;
+    let begun = root.palace();
+    if begun.is_some_and(|begun| id.map_or(gathered.palaces.contains(&begun), |id| id != begun)) {
+        return Err(exists());
+    }
+    let palace = begun.or(id).map_or_else(|| root.random().map(PalaceId), Ok)?;
     let forgotten = gathered.count(forget)?;
+    // It becomes a palace once all is there: one without documents would be taken for a merge that was done.
+    root.ensure_tmp()?;
     let folded = fold(&root, palace, &gathered.inputs, forget, Pace::brisk())?;
+    if root.create_as(Some(palace))? != palace {
+        return Err(exists());
+    }
     retire::publish(&root, folded.meta.snapshot)?;
     Ok(IntoReport {
         into: into.to_owned(),
@@ -127,6 +137,19 @@ pub fn merge_into(
         bytes_after: folded.bytes,
         elapsed_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Whether nothing is here but what a merge leaves that was cut off: no file but `palace.json`, and what was in the
+/// making. What cannot be listed is somebody's.
+fn is_unfinished(fs: &dyn Fs, into: &Path) -> bool {
+    let no_content = |name: &String| match name.as_str() {
+        MANIFEST | TMP => true,
+        name if DIRECTORIES.contains(&name) => {
+            fs.list(&into.join(name)).is_ok_and(|names| names.is_empty())
+        }
+        _ => false,
+    };
+    fs.list(into).is_ok_and(|names| names.iter().all(no_content))
 }
 
 /// A file that should be read and is not.
@@ -195,5 +218,99 @@ impl Gathered {
         }
         self.bytes += self.inputs.snapshots.iter().map(|s| s.length()).sum::<u64>();
         Ok(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Options, Palace};
+    use super::*;
+    use crate::fs::sim::SimDisk;
+    use crate::store::StoreError;
+    use serde_json::Map;
+
+    fn at(disk: &SimDisk, path: &str) -> Palace {
+        Options::default().fs(Arc::new(disk.process())).auto_compact(false).open(path).unwrap()
+    }
+
+    fn filled() -> SimDisk {
+        let disk = SimDisk::new(1);
+        for (path, key) in [("/a", "here"), ("/b", "there")] {
+            at(&disk, path).put(key, &Map::new()).unwrap();
+        }
+        disk
+    }
+
+    fn merge(disk: &SimDisk, forget: &BTreeSet<Key>) -> Result<IntoReport> {
+        let sources = ["/a", "/b"].map(PathBuf::from);
+        merge_into(Arc::new(disk.process()), Path::new("/new"), &sources, forget)
+    }
+
+    #[test]
+    fn a_merge_that_was_cut_off_is_done_by_the_same_call() {
+        let mut cut_off = 0;
+        for forget in [BTreeSet::new(), BTreeSet::from([Key::new("here").unwrap()])] {
+            let expected: &[&str] = if forget.is_empty() { &["here", "there"] } else { &["there"] };
+            for n in 1.. {
+                let disk = filled();
+                disk.stop_after(disk.operations() + n);
+                let done = merge(&disk, &forget);
+                disk.power_cut(n);
+                if done.is_ok() {
+                    break;
+                }
+                cut_off += 1;
+                match merge(&disk, &forget) {
+                    Err(Error::Exists { .. }) => assert!(!keys(&disk).is_empty(), "cut off at {n}"),
+                    done => drop(done.unwrap()),
+                }
+                assert_eq!(keys(&disk), expected, "cut off at {n}");
+            }
+        }
+        assert!(cut_off > 20, "{cut_off}");
+    }
+
+    fn keys(disk: &SimDisk) -> Vec<String> {
+        let keys = at(disk, "/new").keys("", None, 10).unwrap();
+        keys.iter().map(Key::to_string).collect()
+    }
+
+    #[test]
+    fn a_merge_that_fails_leaves_no_palace() {
+        use crate::fs::sim::{Call, Failure};
+        let mut failed = 0;
+        for nth in 1.. {
+            let disk = filled();
+            disk.fail_nth(Call::Write, nth, Failure::NoSpace);
+            if merge(&disk, &BTreeSet::new()).is_ok() {
+                break;
+            }
+            failed += 1;
+            let there = Options::default().fs(Arc::new(disk.process())).read_only().open("/new");
+            assert!(matches!(there, Err(Error::Store(StoreError::NoPalace { .. }))), "{nth}");
+            merge(&disk, &BTreeSet::new()).unwrap();
+            assert_eq!(keys(&disk), ["here", "there"]);
+        }
+        assert!(failed > 1, "the snapshot and palace.json are written");
+    }
+
+    #[test]
+    fn a_merge_goes_on_with_nothing_but_a_merge() {
+        // What was to be forgotten must not come back: not into a copy of the same palace either.
+        let disk = filled();
+        let fs: Arc<dyn Fs> = Arc::new(disk.process());
+        let id = at(&disk, "/a").status().unwrap().palace;
+        Root::open(fs.clone(), Path::new("/new"), false).unwrap().create_as(id).unwrap();
+        let source = [PathBuf::from("/a")];
+        let into = |forget: &[&str]| {
+            let forget = forget.iter().map(|key| Key::new(key).unwrap()).collect();
+            merge_into(fs.clone(), Path::new("/new"), &source, &forget)
+        };
+        assert!(matches!(into(&["here"]), Err(Error::Exists { .. })));
+        fs.create(Path::new("/new/note")).unwrap();
+        assert!(matches!(into(&[]), Err(Error::Exists { .. })), "somebody's file is in it");
+        fs.remove(Path::new("/new/note")).unwrap();
+        assert_eq!(Some(into(&[]).unwrap().palace), id);
+        assert!(matches!(into(&[]), Err(Error::Exists { .. })), "it is done");
     }
 }

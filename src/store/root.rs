@@ -160,11 +160,7 @@ impl Root {
         if self.exists()? && !self.fs.owned(&self.path).at("look at", &self.path)? {
             return Err(StoreError::ReadOnly { path: self.path.clone(), reason: NOT_OWNER });
         }
-        self.create_directory_chain(&self.path)?;
-        stop::at!("root.directory");
-        self.sync_ancestors()?;
-        self.create_directory(&self.path.join(TMP))?;
-        stop::at!("root.tmp");
+        self.ensure_tmp()?;
         let read = self.ensure_manifest()?;
         if read.0.is_newer() {
             let path = self.path.clone();
@@ -184,6 +180,20 @@ impl Root {
         let palace = self.learn(read)?;
         self.durable.store(true, Ordering::Relaxed);
         Ok(palace)
+    }
+
+    /// Makes the directory, and the place in it for what is in the making. That is no palace yet.
+    ///
+    /// # Errors
+    /// [`StoreError::ReadOnly`], or what the system says.
+    pub fn ensure_tmp(&self) -> Result<(), StoreError> {
+        self.check_writable()?;
+        self.create_directory_chain(&self.path)?;
+        stop::at!("root.directory");
+        self.sync_ancestors()?;
+        self.create_directory(&self.path.join(TMP))?;
+        stop::at!("root.tmp");
+        Ok(())
     }
 
     /// As [`Root::ensure_created`], with the id of a palace that this one is to be a copy of.

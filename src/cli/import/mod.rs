@@ -8,7 +8,7 @@ pub use source::ImportError;
 
 use super::print::{count, shown, tell};
 use super::report::{Exit, Failure};
-use crate::memory::{Memory, mempalace};
+use crate::memory::{ImportReport, Memory, MemoryError, mempalace};
 use crate::palace::{Options, Palace};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
@@ -48,10 +48,9 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
     let input = File::open(file).map_err(|source| Failure::Input { path: path(), source })?;
     let memory = Memory::new(Options::default().program(PROGRAM).open(palace)?);
     let bar = bar();
-    let report = memory.import(BufReader::new(input), &mut advance(&bar))?;
+    let mut report = ImportReport::default();
+    let imported = memory.import_telling(BufReader::new(input), &mut report, &mut advance(&bar));
     bar.finish_and_clear();
-    // A compaction that runs in the background would keep the segment open to the end of the process.
-    memory.palace().seal()?;
     for bad in &report.bad {
         tell(format_args!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why)));
     }
@@ -59,7 +58,18 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
     tell(format_args!(
         "imported {entities} entities and {relations} relations; {unchanged} were there"
     ));
+    imported.map_err(told_as_partial)?;
+    // A compaction that runs in the background would keep the segment open to the end of the process.
+    memory.palace().seal()?;
     Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
+}
+
+/// Says of an import that failed what is to be done. How far it came was told before.
+fn told_as_partial(error: MemoryError) -> Failure {
+    tell(format_args!(
+        "that is all so far: the same command again adds what is missing, and only that"
+    ));
+    error.into()
 }
 
 fn import_mempalace(dir: &Path, path: &Path) -> Result<Exit, Failure> {
@@ -74,13 +84,15 @@ fn import_mempalace(dir: &Path, path: &Path) -> Result<Exit, Failure> {
         facts: facts.as_ref().map(Prepared::database),
         zone: TimeZone::system(),
     };
-    let report = mempalace::import(&palace, &source, &mut advance(&bar))?;
+    let mut report = mempalace::Report::default();
+    let imported = mempalace::import(&palace, &source, &mut report, &mut advance(&bar));
     bar.finish_and_clear();
+    tell_report(&report, &found, &palace);
+    imported.map_err(told_as_partial)?;
     palace.seal()?;
     for database in [Some(&drawers), facts.as_ref()].into_iter().flatten() {
         database.check_unchanged()?;
     }
-    tell_report(&report, &found, &palace);
     Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
 }
 
@@ -120,11 +132,11 @@ fn tell_report(report: &mempalace::Report, found: &Found, palace: &Palace) {
     if found.facts.is_none() {
         tell(format_args!("there was no knowledge graph to import"));
     }
-    if let Some(holder) = &report.unfolded {
+    if let Some(why) = &report.unfolded {
         let path = palace.path().display().to_string();
         tell(format_args!(
-            "not all is folded, because {} is compacting: crdt-compact {} does it",
-            shown(holder),
+            "not all is folded, because {}: crdt-compact {} does it",
+            shown(why),
             shown(&path)
         ));
     }

@@ -105,8 +105,12 @@ pub(super) struct Superseded {
     pub superseded: String,
     /// When the old fact ended
     pub ended: String,
+    /// True if it was done already
+    pub noop: bool,
     /// Since when the new one holds
     pub valid_from: Option<String>,
+    /// Until when, if it has ended since
+    pub valid_to: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -149,7 +153,7 @@ impl Server {
         Ok(Json(Known { entity, as_of, facts, count, next_cursor }))
     }
 
-    /// State a fact: subject, predicate, object, and since when it holds. Stating it again changes nothing
+    /// State a fact: subject, predicate, object, and since when it holds. Stating the same again changes nothing, also if it ended since
     #[tool(
         title = "Add Fact",
         annotations(
@@ -242,7 +246,9 @@ impl Server {
             superseded_id: old.fact.id,
             superseded: old.fact.triple.to_string(),
             ended: old.fact.valid_to.unwrap_or_default(),
+            noop: !old.changed && !new.new,
             valid_from: new.fact.valid_from,
+            valid_to: new.fact.valid_to,
         }))
     }
 

@@ -1,6 +1,6 @@
 //! Asking: what is known of an entity, now or at a moment, and in which order it came to be.
 
-use super::state::folded;
+use super::triple::folded;
 use super::{FACTS, Fact, Facts, MemoryError, Result, fact_of};
 use crate::memory::when::{moment, one_form, readable};
 use crate::palace::keys::KEYS_MAX;
@@ -231,7 +231,7 @@ impl Facts {
 
     /// The facts of an entity. Those that have all of its words are found by the index of words.
     fn of(&self, entity: &str, direction: Direction) -> Result<Vec<Fact>> {
-        let entity = super::state::part("entity", entity)?;
+        let entity = super::triple::part("entity", entity)?;
         let is_of = |fact: &Fact| match (fact.ends_with(&entity), direction) {
             ((subject, _), Direction::Outgoing) => subject,
             ((_, object), Direction::Incoming) => object,

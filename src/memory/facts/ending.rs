@@ -1,52 +1,67 @@
-//! Which periods of a fact end at a moment, and how a document notes it.
+//! Which periods of a fact end at a moment, which call was made already, and how a document notes an end.
 
-use super::state::no_fact;
-use super::{Fact, MemoryError, Result, Triple};
-use crate::format::key::Key;
-use crate::memory::when::one_form;
+use super::triple::no_fact;
+use super::{Known, MemoryError, Result, Triple};
 use crate::merge::MergeError;
-use crate::palace::{Batch, Draft};
-use serde_json::{Value, json};
+use crate::palace::Draft;
+use serde_json::json;
 
 /// What is to be done so that a fact ends.
-pub(super) enum Ending {
-    /// There is nothing to end: this was the last of its periods, and all have ended by then.
-    Over(Fact),
-    /// These documents are to note it, in the order in which their periods began.
-    Of(Vec<Key>),
+pub(super) enum Ending<'a> {
+    /// There is nothing to end: all of its periods have ended by then, this one as the last, or at that very moment.
+    Over(&'a Known),
+    /// These periods are to end, in the order in which they began.
+    Of(Vec<&'a Known>),
 }
 
 /// What ending a fact, of which these periods are known, at a moment comes to.
-pub(super) fn ending(triple: &Triple, mut periods: Vec<(Key, Fact)>, at: &str) -> Result<Ending> {
-    periods.sort_by(|(_, a), (_, b)| a.valid_from.cmp(&b.valid_from));
-    let holding = periods.iter().filter(|(_, fact)| fact.holds(at));
-    let holding: Vec<Key> = holding.map(|(key, _)| key.clone()).collect();
-    if !holding.is_empty() {
-        return Ok(Ending::Of(holding));
+pub(super) fn ending<'a>(triple: &Triple, known: &'a [Known], at: &str) -> Result<Ending<'a>> {
+    let holding: Vec<&Known> = known.iter().filter(|period| period.fact.holds(at)).collect();
+    match (over(known, at), holding.is_empty()) {
+        (_, false) => Ok(Ending::Of(holding)),
+        (Some(last), true) => Ok(Ending::Over(last)),
+        (None, true) if known.is_empty() => Err(no_fact(triple)),
+        (None, true) => Err(MemoryError::NotThen { fact: triple.to_string(), at: at.to_owned() }),
     }
-    let all_over = periods.iter().all(|(_, fact)| fact.is_over(at));
-    match periods.pop() {
-        None => Err(no_fact(triple)),
-        Some((_, last)) if all_over => Ok(Ending::Over(last)),
-        Some(_) => Err(MemoryError::NotThen { fact: triple.to_string(), at: at.to_owned() }),
-    }
+}
+
+/// The last of these periods, if all have ended by then.
+fn over<'a>(known: &'a [Known], at: &str) -> Option<&'a Known> {
+    known.last().filter(|_| known.iter().all(|period| period.fact.is_over(at)))
+}
+
+/// The period that somebody ended at this very moment: whoever says so once more has said it already, whatever was
+/// stated since.
+pub(super) fn ended_at<'a>(known: &'a [Known], at: &str) -> Option<&'a Known> {
+    known.iter().rev().find(|period| period.ends.iter().any(|end| end == at))
+}
+
+/// The period of the old fact and that of the new one, if the old one was superseded by the new one already. Either
+/// may have gone on since: superseding once more would undo that.
+pub(super) fn superseded<'a>(
+    old: &'a [Known],
+    new: &'a [Known],
+    at: &str,
+    given: bool,
+) -> Option<(&'a Known, &'a Known)> {
+    let began = |moment: &str| {
+        let then = new.iter().filter(|period| period.fact.valid_from.as_deref() == Some(moment));
+        then.max_by_key(|period| period.fact.valid_to.is_none())
+    };
+    let told = || Some((ended_at(old, at)?, began(at)?));
+    let over = || {
+        let last = over(old, at)?;
+        let successor = last.fact.valid_to.as_deref().and_then(began);
+        Some((last, successor.or_else(|| began(at))?))
+    };
+    given.then(told).flatten().or_else(over)
 }
 
 /// Notes in a document that its fact ends, unless it was noted to end as early.
 pub(super) fn note_end(draft: &mut Draft<'_>, ended: &str) -> Result<(), MergeError> {
     let shown = draft.view()?.value;
-    let ends = shown.get("ends").and_then(Value::as_array).into_iter().flatten();
-    let mut before = ends.filter_map(Value::as_str).map(one_form);
-    match before.any(|before| *before <= *ended) {
+    match super::ends(&shown).any(|before| *before <= *ended) {
         true => Ok(()),
         false => draft.append(&["ends"], &[json!(ended)]),
-    }
-}
-
-/// Notes that these periods end, unless somebody else has just done so for an earlier moment.
-pub(super) fn end(batch: &mut Batch<'_>, keys: &[Key], ended: &str) {
-    for key in keys {
-        let ended = ended.to_owned();
-        batch.write(key.clone(), move |draft| note_end(draft, &ended));
     }
 }

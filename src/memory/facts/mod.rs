@@ -18,9 +18,11 @@ mod ask;
 pub(in crate::memory) mod carry;
 mod ending;
 mod state;
+mod triple;
 
 pub use ask::{Asked, Direction, FACTS_MAX, FactPage, Stats};
-pub use state::{Ended, Source, Stated, Triple};
+pub use state::{Ended, Stated};
+pub use triple::{Source, Triple};
 
 use crate::format::key::Key;
 use crate::memory::when::one_form;
@@ -62,6 +64,16 @@ pub struct Fact {
     pub sources: Vec<Source>,
     /// Its version.
     pub etag: String,
+}
+
+/// A period of a fact, and who said when it ends.
+struct Known {
+    key: Key,
+    fact: Fact,
+    /// Until when it was stated to hold.
+    stated_to: Option<String>,
+    /// When it was noted to end since.
+    ends: Vec<String>,
 }
 
 impl Fact {
@@ -117,6 +129,21 @@ impl Facts {
         WriteOptions { by: self.by.clone(), ..WriteOptions::default() }
     }
 
+    /// The periods of a fact, in the order in which they began.
+    fn periods(&self, triple: &Triple) -> Result<Vec<Known>> {
+        let mut known = Vec::new();
+        each_document(&self.palace, &triple.prefix(), |document| {
+            known.extend(fact_of(&document).map(|fact| Known {
+                fact,
+                stated_to: text(&document.value, "valid_to").as_deref().map(one_form),
+                ends: ends(&document.value).collect(),
+                key: document.key,
+            }));
+        })?;
+        known.sort_by(|a, b| a.fact.valid_from.cmp(&b.fact.valid_from));
+        Ok(known)
+    }
+
     /// The facts whose keys start like this.
     fn scan(&self, prefix: &str) -> Result<Vec<(Key, Fact)>> {
         let mut facts = Vec::new();
@@ -138,24 +165,39 @@ fn text(value: &Map<String, Value>, field: &str) -> Option<String> {
 }
 
 fn fact_of(document: &Document) -> Option<Fact> {
-    let value = &document.value;
-    let items = |field| value.get(field).and_then(Value::as_array).into_iter().flatten();
+    let fact = fact_shown(&document.key, &document.value)?;
+    Some(Fact { etag: document.etag.to_string(), ..fact })
+}
+
+/// The moments at which somebody ended what a document shows.
+fn ends(value: &Map<String, Value>) -> impl Iterator<Item = String> {
+    items(value, "ends").filter_map(Value::as_str).map(one_form)
+}
+
+fn items<'a>(value: &'a Map<String, Value>, field: &str) -> impl Iterator<Item = &'a Value> {
+    value.get(field).and_then(Value::as_array).into_iter().flatten()
+}
+
+/// The fact that a document with this value shows, without its version.
+fn fact_shown(key: &Key, value: &Map<String, Value>) -> Option<Fact> {
     let moment = |field| text(value, field).as_deref().map(one_form);
-    let ends = items("ends").filter_map(Value::as_str).map(one_form);
-    let sources: BTreeSet<Source> = items("sources").filter_map(Source::of).collect();
+    let sources: BTreeSet<Source> = items(value, "sources").filter_map(Source::of).collect();
     Some(Fact {
-        id: fact_id(&document.key)?,
+        id: fact_id(key)?,
         triple: Triple {
             subject: text(value, "subject")?,
             predicate: text(value, "predicate")?,
             object: text(value, "object")?,
         },
         valid_from: moment("valid_from"),
-        valid_to: ends.chain(moment("valid_to")).min(),
+        valid_to: ends(value).chain(moment("valid_to")).min(),
         sources: sources.into_iter().collect(),
-        etag: document.etag.to_string(),
+        etag: String::new(),
     })
 }
 
 #[cfg(test)]
 mod tests;
+
+#[cfg(test)]
+mod repeat_tests;

@@ -1,57 +1,17 @@
 //! Stating and ending facts.
+//!
+//! Invariant: what a call answers is what its own commit left, or, if there is nothing to write, what a commit of
+//! nothing found: then what the answer relies on is on disk, whoever wrote it. After the commit nothing is read.
 
-use super::ending::{Ending, end, ending};
-use super::{FACTS, Fact, Facts, MemoryError, PART_CHARS_MAX, Result, fact_of, text};
+use super::ending::{Ending, ended_at, ending, note_end, superseded};
+use super::triple::{no_fact, part};
+use super::{Fact, Facts, Known, MemoryError, Result, Source, Triple, fact_shown};
 use crate::format::key::Key;
 use crate::memory::when::moment;
 use crate::merge::MergeError;
-use crate::palace::Draft;
+use crate::palace::{Draft, Outcome};
 use serde_json::{Map, Value, json};
-use std::fmt;
-
-/// What a fact states.
-///
-/// ```
-/// use crdt_palace::memory::facts::Triple;
-///
-/// let works = Triple::new(" Ada ", "works_at", "Acme")?;
-/// assert_eq!(works.to_string(), "Ada → works_at → Acme");
-/// assert!(Triple::new("Ada", "", "Acme").is_err());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Triple {
-    /// Who or what.
-    pub subject: String,
-    /// Does, has or is what.
-    pub predicate: String,
-    /// To whom or what.
-    pub object: String,
-}
-
-/// Where a fact comes from. Each part may be left out.
-///
-/// ```
-/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
-/// # use crdt_palace::palace::Palace;
-/// # let dir = tempfile::tempdir()?;
-/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
-/// # let works = Triple::new("Ada", "works_at", "Acme")?;
-/// let source = Source { file: Some("cv.md".into()), ..Source::default() };
-/// facts.state(&works, None, None, Some(&source))?;
-/// let stated = facts.state(&works, None, None, Some(&source))?; // no news
-/// assert_eq!(stated.fact.sources, [source]);
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Source {
-    /// A closet of MemPalace.
-    pub closet: Option<String>,
-    /// A file.
-    pub file: Option<String>,
-    /// A drawer's id.
-    pub drawer: Option<String>,
-}
+use std::cell::Cell;
 
 /// A fact that was stated.
 ///
@@ -98,100 +58,6 @@ pub struct Ended {
     pub changed: bool,
 }
 
-impl fmt::Display for Triple {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} → {} → {}", self.subject, self.predicate, self.object)
-    }
-}
-
-impl Triple {
-    /// Trims and checks the three parts.
-    ///
-    /// # Errors
-    /// [`MemoryError::Argument`] if one is empty, has a line break or another control character, or is longer than
-    /// [`PART_CHARS_MAX`].
-    pub fn new(subject: &str, predicate: &str, object: &str) -> Result<Self> {
-        Ok(Triple {
-            subject: part("subject", subject)?,
-            predicate: part("predicate", predicate)?,
-            object: part("object", object)?,
-        })
-    }
-
-    fn each(&self) -> [&str; 3] {
-        [&self.subject, &self.predicate, &self.object]
-    }
-
-    /// What the keys of every period of it start with.
-    pub(super) fn prefix(&self) -> String {
-        format!("{FACTS}{}/", hash(self.each().map(folded).iter().map(String::as_str)))
-    }
-
-    /// The first key for a period of it that is none of these: the same period can have been stated before,
-    /// and ended otherwise.
-    pub(super) fn free_key(&self, moments: [Option<&str>; 2], taken: &[&Key]) -> Result<Key> {
-        let mut n = 0;
-        loop {
-            let key = self.period_key(moments, n)?;
-            if !taken.contains(&&key) {
-                return Ok(key);
-            }
-            n += 1;
-        }
-    }
-
-    /// The key of the `n`th document for a period of it.
-    fn period_key(&self, moments: [Option<&str>; 2], n: usize) -> Result<Key> {
-        let (moments, number) = (moments.map(Option::unwrap_or_default), n.to_string());
-        let parts = self.each().into_iter().chain(moments).chain([number.as_str()]);
-        Ok(Key::new(&format!("{}{}", self.prefix(), hash(parts)))?)
-    }
-}
-
-/// A text of a fact as it is kept.
-pub(super) fn part(field: &'static str, text: &str) -> Result<String> {
-    let text = text.trim();
-    let why = if text.is_empty() {
-        "it is empty: name it"
-    } else if text.chars().count() > PART_CHARS_MAX {
-        "it is longer than 500 characters: shorten it, and file the rest in a drawer"
-    } else if text.chars().any(char::is_control) {
-        "it has a line break or another control character: write it on one line"
-    } else {
-        return Ok(text.to_owned());
-    };
-    Err(MemoryError::argument(field, why))
-}
-
-/// How a text is compared: without case, and with `_` for a space.
-pub(super) fn folded(text: &str) -> String {
-    text.to_lowercase().replace(' ', "_")
-}
-
-/// Each part with its length, so that no two lists run together.
-fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
-    let mut hasher = blake3::Hasher::new();
-    for part in parts {
-        hasher.update(&(part.len() as u64).to_le_bytes());
-        hasher.update(part.as_bytes());
-    }
-    hasher.finalize().to_hex().chars().take(32).collect()
-}
-
-impl Source {
-    pub(super) fn of(value: &Value) -> Option<Self> {
-        let value = value.as_object()?;
-        let [closet, file, drawer] = ["closet", "file", "drawer"].map(|field| text(value, field));
-        Some(Source { closet, file, drawer })
-    }
-
-    pub(super) fn value(&self) -> Map<String, Value> {
-        let parts = [("closet", &self.closet), ("file", &self.file), ("drawer", &self.drawer)];
-        let said = parts.iter().filter_map(|(field, part)| Some((*field, part.as_ref()?)));
-        said.map(|(field, part)| (field.to_owned(), json!(part))).collect()
-    }
-}
-
 /// A period of a fact that is to be filed.
 struct Period<'a> {
     key: Key,
@@ -201,9 +67,18 @@ struct Period<'a> {
     source: Option<&'a Source>,
 }
 
+/// What is to be done with the document of a period; one that does nothing sees to it that what it shows is on disk.
+type Write<'a> = Box<dyn FnOnce(&mut Draft<'_>) -> Result<(), MergeError> + 'a>;
+
+/// A period as a commit left it.
+struct Left {
+    fact: Fact,
+    changed: bool,
+}
+
 impl Facts {
-    /// States a fact: from a moment on, until a moment. If it is known to hold still, or for this very period,
-    /// that is the fact.
+    /// States a fact: from a moment on, until a moment. If it is known to hold still, or was stated for this very
+    /// period, that is the fact; also if somebody has ended it since.
     ///
     /// # Errors
     /// [`MemoryError::Argument`], or what the palace says; nothing was written then.
@@ -219,58 +94,39 @@ impl Facts {
         if from.as_ref().zip(to.as_ref()).is_some_and(|(from, to)| from >= to) {
             return Err(MemoryError::argument("valid_to", "it is not after valid_from: swap them"));
         }
-        let period = self.period(triple, from, to, source)?;
-        let key = period.key.clone();
-        let mut batch = self.palace.batch();
-        batch.write(key.clone(), |draft| file(draft, &period));
-        let known = self.fact(&key)?.is_some();
-        batch.commit(&self.options())?;
-        Ok(Stated { fact: self.known(&key, triple)?, new: !known })
-    }
-
-    /// The period of a fact that is known and fits, or a new one.
-    fn period<'a>(
-        &self,
-        triple: &'a Triple,
-        from: Option<String>,
-        to: Option<String>,
-        source: Option<&'a Source>,
-    ) -> Result<Period<'a>> {
-        let prefix = triple.prefix();
-        let known = self.scan(&prefix)?;
-        let fits = |fact: &Fact| match &to {
-            None => fact.valid_to.is_none(),
-            Some(_) => fact.valid_to == to && fact.valid_from == from,
+        let known = self.periods(triple)?;
+        let moments = [from.as_deref(), to.as_deref()];
+        let found = stated(&known, moments).or_else(|| fitting(&known, moments));
+        let key = match found {
+            Some(period) => period.key.clone(),
+            None => free_key(triple, moments, &known)?,
         };
-        let key = match known.iter().find(|(_, fact)| fits(fact)) {
-            Some((key, _)) => key.clone(),
-            None => {
-                let taken: Vec<&Key> = known.iter().map(|(key, _)| key).collect();
-                triple.free_key([from.as_deref(), to.as_deref()], &taken)?
-            }
-        };
-        Ok(Period { key, triple, from, to, source })
+        let new = found.is_none();
+        let period = Period { key, triple, from, to, source };
+        let mut left = self.commit(vec![period.write()])?;
+        let Left { fact, .. } = left.pop().ok_or_else(|| no_fact(triple))?;
+        Ok(Stated { fact, new })
     }
 
     /// Ends a fact at a moment: every period of it that holds then. If none is given it is today, or now if it
-    /// began later today. Whoever ends it, and in whatever order: it ends at the earliest of the moments given.
+    /// began later today. Whoever ends it, and in whatever order: it ends at the earliest of the moments given. If it
+    /// was ended at the moment that is given, nothing changes, also if it was stated again since.
     ///
     /// # Errors
     /// [`MemoryError::NoFact`], [`MemoryError::NotThen`], [`MemoryError::Argument`], or what the palace says;
     /// nothing was written then.
     pub fn end(&self, triple: &Triple, ended: Option<&str>) -> Result<Ended> {
-        let known = self.scan(&triple.prefix())?;
+        let known = self.periods(triple)?;
         let at = self.moment_or_today("ended", ended, &known)?;
-        let ending = ending(triple, known, &at)?;
-        if let Ending::Of(keys) = &ending {
-            let mut batch = self.palace.batch();
-            end(&mut batch, keys, &at);
-            batch.commit(&self.options())?;
-        }
-        self.ended(triple, ending)
+        let ending = match ended.and_then(|_| ended_at(&known, &at)) {
+            Some(period) => Ending::Over(period),
+            None => ending(triple, &known, &at)?,
+        };
+        ended_of(self.commit(ending.writes(&known, &at))?, triple)
     }
 
-    /// Ends a fact and states another of the same subject and predicate from that moment on, in one commit.
+    /// Ends a fact and states another of the same subject and predicate from that moment on, in one commit. If that
+    /// was done already, nothing changes, whatever has become of the other one since.
     ///
     /// ```
     /// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
@@ -294,23 +150,31 @@ impl Facts {
         new_object: &str,
         at: Option<&str>,
     ) -> Result<(Ended, Stated)> {
-        let periods = self.scan(&old.prefix())?;
-        let at = self.moment_or_today("at", at, &periods)?;
+        let periods = self.periods(old)?;
+        let (given, at) = (at.is_some(), self.moment_or_today("at", at, &periods)?);
         let new = Triple { object: part("new_object", new_object)?, ..old.clone() };
         if new.prefix() == old.prefix() {
             return Err(MemoryError::argument("new_object", "it is the old one: nothing changes"));
         }
-        let period = self.period(&new, Some(at.clone()), None, None)?;
-        let known = self.fact(&period.key)?.is_some();
-        let ending = ending(old, periods, &at)?;
-        let mut batch = self.palace.batch();
-        batch.write(period.key.clone(), |draft| file(draft, &period));
-        if let Ending::Of(keys) = &ending {
-            end(&mut batch, keys, &at);
-        }
-        batch.commit(&self.options())?;
-        let ended = self.ended(old, ending)?;
-        Ok((ended, Stated { fact: self.known(&period.key, &new)?, new: !known }))
+        let known = self.periods(&new)?;
+        let done = superseded(&periods, &known, &at, given);
+        let mut writes = match done {
+            Some((ended, _)) => vec![nothing(ended)],
+            None => ending(old, &periods, &at)?.writes(&periods, &at),
+        };
+        let moments = [Some(at.as_str()), None];
+        let found = done.map(|(_, successor)| successor).or_else(|| fitting(&known, moments));
+        let from = Some(at.clone());
+        writes.push(match found {
+            Some(period) => nothing(period),
+            None => {
+                let key = free_key(&new, moments, &known)?;
+                Period { key, triple: &new, from, to: None, source: None }.write()
+            }
+        });
+        let mut left = self.commit(writes)?;
+        let Left { fact, .. } = left.pop().ok_or_else(|| no_fact(&new))?;
+        Ok((ended_of(left, old)?, Stated { fact, new: found.is_none() }))
     }
 
     /// The moment that is given, or else today; but now if a period began later today, which midnight would miss.
@@ -318,7 +182,7 @@ impl Facts {
         &self,
         field: &'static str,
         text: Option<&str>,
-        periods: &[(Key, Fact)],
+        periods: &[Known],
     ) -> Result<String> {
         if let Some(text) = text {
             return moment(field, text);
@@ -326,44 +190,111 @@ impl Facts {
         let now = self.now();
         let today = now.split('T').next().unwrap_or(&now);
         // Also if it has ended again: the same call once more finds it over.
-        let began_today = |(_, fact): &(Key, Fact)| {
-            fact.valid_from.as_deref().is_some_and(|from| today < from && from <= now.as_str())
+        let began_today = |period: &Known| {
+            let from = period.fact.valid_from.as_deref();
+            from.is_some_and(|from| today < from && from <= now.as_str())
         };
         Ok(if periods.iter().any(began_today) { now } else { today.to_owned() })
     }
 
-    /// What became of a fact that was to end: of several periods the one that began last.
-    fn ended(&self, triple: &Triple, ending: Ending) -> Result<Ended> {
-        match ending {
-            Ending::Over(fact) => Ok(Ended { fact, changed: false }),
-            Ending::Of(keys) => {
-                let last = keys.last().ok_or_else(|| no_fact(triple))?;
-                Ok(Ended { fact: self.known(last, triple)?, changed: true })
+    /// Makes these writes in one commit, and gives what they left. That is taken from the drafts: a read after the
+    /// commit could fail, and a call that was written would be told as one that failed.
+    fn commit(&self, writes: Vec<(Key, Write<'_>)>) -> Result<Vec<Left>> {
+        let facts: Vec<Cell<Option<Fact>>> = writes.iter().map(|_| Cell::default()).collect();
+        let mut batch = self.palace.batch();
+        for ((key, write), fact) in writes.into_iter().zip(&facts) {
+            let of = key.clone();
+            batch.write(key, move |draft| {
+                write(draft)?;
+                fact.set(Some(shown(draft, &of)?));
+                Ok(())
+            });
+        }
+        let outcomes = batch.commit(&self.options())?.outcomes;
+        let left = |(outcome, fact): (Outcome, Cell<Option<Fact>>)| {
+            let (changed, etag) = (outcome.changed, outcome.etag.to_string());
+            Some(Left { fact: Fact { etag, ..fact.into_inner()? }, changed })
+        };
+        Ok(outcomes.into_iter().zip(facts).filter_map(left).collect())
+    }
+}
+
+/// The period that was stated with just these moments. Of several one that holds still, if there is one.
+fn stated<'a>(known: &'a [Known], [from, to]: [Option<&str>; 2]) -> Option<&'a Known> {
+    // "It holds now" can be true once more; "since then" or "until then" names one period.
+    let named = from.is_some() || to.is_some();
+    let same = |period: &&Known| {
+        named && period.fact.valid_from.as_deref() == from && period.stated_to.as_deref() == to
+    };
+    known.iter().filter(same).max_by_key(|period| period.fact.valid_to.is_none())
+}
+
+/// The period that says the same now.
+fn fitting<'a>(known: &'a [Known], [from, to]: [Option<&str>; 2]) -> Option<&'a Known> {
+    known.iter().find(|Known { fact, .. }| match to {
+        None => fact.valid_to.is_none(),
+        Some(_) => fact.valid_to.as_deref() == to && fact.valid_from.as_deref() == from,
+    })
+}
+
+fn free_key(triple: &Triple, moments: [Option<&str>; 2], known: &[Known]) -> Result<Key> {
+    let taken: Vec<&Key> = known.iter().map(|period| &period.key).collect();
+    triple.free_key(moments, &taken)
+}
+
+impl Ending<'_> {
+    /// What is to be written, the period that is shown in the end as the last.
+    fn writes<'a>(&self, known: &'a [Known], at: &'a str) -> Vec<(Key, Write<'a>)> {
+        match self {
+            Ending::Of(holding) => {
+                let end = |period: &&Known| -> (Key, Write<'a>) {
+                    (period.key.clone(), Box::new(move |draft| note_end(draft, at)))
+                };
+                holding.iter().map(end).collect()
+            }
+            Ending::Over(shown) => {
+                let others = known.iter().filter(|period| period.key != shown.key);
+                others.chain([*shown]).map(nothing).collect()
             }
         }
     }
-
-    fn fact(&self, key: &Key) -> Result<Option<Fact>> {
-        Ok(self.palace.get(key.as_str())?.as_ref().and_then(fact_of))
-    }
-
-    fn known(&self, key: &Key, triple: &Triple) -> Result<Fact> {
-        self.fact(key)?.ok_or_else(|| no_fact(triple))
-    }
 }
 
-pub(super) fn no_fact(triple: &Triple) -> MemoryError {
-    MemoryError::NoFact { fact: triple.to_string() }
+/// A write that changes nothing: what the period shows was decisive, and may be somebody else's, not on disk yet.
+fn nothing<'a>(period: &Known) -> (Key, Write<'a>) {
+    (period.key.clone(), Box::new(|_| Ok(())))
 }
 
-fn file(draft: &mut Draft<'_>, period: &Period<'_>) -> Result<(), MergeError> {
-    let Period { key, triple, from, to, source } = period;
-    let shown = ensure(draft, key, triple, [from.as_deref(), to.as_deref()])?;
-    let Some(source) = source.map(|source| Value::Object(source.value())) else { return Ok(()) };
-    let sources = shown.get("sources").and_then(Value::as_array);
-    match sources.is_some_and(|sources| sources.contains(&source)) {
-        true => Ok(()),
-        false => draft.append(&["sources"], &[source]),
+/// What became of a fact that was to end: of several periods the one that began last.
+fn ended_of(mut left: Vec<Left>, triple: &Triple) -> Result<Ended> {
+    let changed = left.iter().any(|left| left.changed);
+    let Left { fact, .. } = left.pop().ok_or_else(|| no_fact(triple))?;
+    Ok(Ended { fact, changed })
+}
+
+/// The fact that a draft shows.
+fn shown(draft: &mut Draft<'_>, key: &Key) -> Result<Fact, MergeError> {
+    let gone = || MergeError::Refused { why: "somebody has just deleted this fact".to_owned() };
+    let value = if draft.exists() { draft.view()?.value } else { Map::new() };
+    fact_shown(key, &value).ok_or_else(gone)
+}
+
+impl<'a> Period<'a> {
+    fn write(self) -> (Key, Write<'a>) {
+        (self.key.clone(), Box::new(move |draft| self.file(draft)))
+    }
+
+    fn file(&self, draft: &mut Draft<'_>) -> Result<(), MergeError> {
+        let Period { key, triple, from, to, source } = self;
+        let shown = ensure(draft, key, triple, [from.as_deref(), to.as_deref()])?;
+        let Some(source) = source.map(|source| Value::Object(source.value())) else {
+            return Ok(());
+        };
+        let sources = shown.get("sources").and_then(Value::as_array);
+        match sources.is_some_and(|sources| sources.contains(&source)) {
+            true => Ok(()),
+            false => draft.append(&["sources"], &[source]),
+        }
     }
 }
 

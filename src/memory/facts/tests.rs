@@ -37,7 +37,7 @@ fn stating_twice_is_one_fact_and_a_fact_that_ended_can_begin_again() {
     let again = b.state(&folded, Some("2025-01-01"), None, None).unwrap();
     assert_eq!((again.fact.id.as_str(), again.new), (ids[0].as_str(), false));
     a.end(&acme, Some("2025-06-01")).unwrap();
-    let later = a.state(&acme, Some("2024-01-01"), None, None).unwrap();
+    let later = a.state(&acme, Some("2025-07-01"), None, None).unwrap();
     assert!(later.new && later.fact.id != ids[0], "that one ended");
     let past = a.state(&acme, Some("2020-01-01"), Some("2021-01-01"), None).unwrap();
     assert!(past.new);

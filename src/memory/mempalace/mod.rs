@@ -11,13 +11,13 @@ mod sqlite;
 
 pub use sqlite::{Access, Database};
 
+use super::Result;
 use super::drawers::Drawers;
 use super::drawers::carry::Became as DrawerBecame;
 use super::facts::Facts;
 use super::facts::carry::Became as FactBecame;
-use super::{MemoryError, Result};
 use crate::palace::compact::{CompactOptions, Extent};
-use crate::palace::{Error, Palace};
+use crate::palace::{Error, Palace, chain};
 use crate::store::StoreError;
 use chroma::Chroma;
 use convert::{carried, fact};
@@ -72,11 +72,12 @@ pub struct Report {
     pub assets: usize,
     /// Entities with a type or properties.
     pub entities: usize,
-    /// Who was compacting, so that not everything is folded.
+    /// Why not everything is folded, if it is not.
     pub unfolded: Option<String>,
 }
 
-/// Takes all of it over. `progress` is told how many drawers and facts are done, of how many.
+/// Takes all of it over. `progress` is told how many drawers and facts are done, of how many; the report says what was
+/// done also if the rest was not.
 ///
 /// # Errors
 /// [`MemoryError::Foreign`], or what the palace says; a part may have been taken over then, and doing it again
@@ -84,12 +85,13 @@ pub struct Report {
 pub fn import(
     palace: &Palace,
     source: &Databases<'_>,
+    report: &mut Report,
     progress: &mut dyn FnMut(usize, usize),
-) -> Result<Report> {
+) -> Result<()> {
     let chroma = Chroma::open(&source.drawers)?;
     let graph = source.facts.as_ref().map(KnowledgeGraph::open).transpose()?;
-    let (closets, assets) = (chroma.count(chroma::CLOSETS)?, chroma.count(chroma::ASSETS)?);
-    let mut report = Report { closets, assets, ..Report::default() };
+    report.closets = chroma.count(chroma::CLOSETS)?;
+    report.assets = chroma.count(chroma::ASSETS)?;
     let (triples, bad) =
         graph.as_ref().map(KnowledgeGraph::triples).transpose()?.unwrap_or_default();
     report.bad.extend(bad);
@@ -98,15 +100,13 @@ pub fn import(
     let named = triples.iter().filter_map(|triple| triple.drawer.clone()).collect();
     let mut ids = Ids { named, now: HashMap::new() };
     let total =
-        import_drawers(palace, &chroma, source, triples.len(), (&mut report, &mut ids), progress)?;
-    import_facts(palace, triples, &ids.now, &mut report, &mut |left| {
-        progress(total - left, total)
-    })?;
+        import_drawers(palace, &chroma, source, triples.len(), (report, &mut ids), progress)?;
+    import_facts(palace, triples, &ids.now, report, &mut |left| progress(total - left, total))?;
     if report.drawers + report.entries + report.same + report.facts > 0 {
         let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
-        report.unfolded = fold(palace, all)?;
+        report.unfolded = fold(palace, all);
     }
-    Ok(report)
+    Ok(())
 }
 
 /// The drawers that facts name by their old ids, and the ids that those have now.
@@ -149,7 +149,8 @@ fn import_drawers(
         }
         if unfolded > FOLD_BYTES {
             unfolded = 0;
-            fold(palace, CompactOptions::default())?;
+            // Whether it could be folded is asked at the end: then all of it is tried once more.
+            let _: Option<String> = fold(palace, CompactOptions::default());
         }
     }
     Ok(total)
@@ -217,11 +218,13 @@ fn import_facts(
     Ok(())
 }
 
-/// Folds, unless somebody else is at it: then, who.
-fn fold(palace: &Palace, options: CompactOptions) -> Result<Option<String>> {
+/// Folds, and says why not if it cannot be: what was committed is there all the same.
+fn fold(palace: &Palace, options: CompactOptions) -> Option<String> {
     match palace.compact(options) {
-        Ok(_) => Ok(None),
-        Err(Error::Store(StoreError::Busy { holder, .. })) => Ok(Some(holder)),
-        Err(error) => Err(MemoryError::from(error)),
+        Ok(_) => None,
+        Err(Error::Store(StoreError::Busy { holder, .. })) => {
+            Some(format!("{holder} is compacting"))
+        }
+        Err(error) => Some(chain(&error)),
     }
 }

@@ -106,7 +106,8 @@ fn take_over(palace: &Palace, chroma: &Path, graph: &Path) -> Result<Report, Mem
     let database = |path| Database { path, access: Access::Immutable };
     let source =
         Databases { drawers: database(chroma), facts: Some(database(graph)), zone: TimeZone::UTC };
-    import(palace, &source, &mut |_, _| {})
+    let mut report = Report::default();
+    import(palace, &source, &mut report, &mut |_, _| {}).map(|()| report)
 }
 
 fn good_is_there(palace: &Palace) {

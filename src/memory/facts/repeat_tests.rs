@@ -1,0 +1,206 @@
+//! Calls whose answer was lost and that are made again, and answers on a disk that fails.
+
+use super::*;
+use crate::fs::sim::{Call, Event, Failure, SimDisk};
+use crate::palace::Options;
+use crate::store::StoreError;
+use crate::store::log::Durability;
+use std::sync::Arc;
+
+fn on(disk: &SimDisk) -> Facts {
+    let options = Options::default().fs(Arc::new(disk.process()));
+    Facts::new(options.auto_compact(false).open("/p").unwrap())
+}
+
+fn triple(object: &str) -> Triple {
+    Triple::new("Ada", "works at", object).unwrap()
+}
+
+/// Every period, with when it began and ended.
+fn periods(facts: &Facts) -> Vec<(String, Option<String>, Option<String>)> {
+    let asked = Asked { entity: Some("ada"), ..Asked::default() };
+    let found = facts.about(&asked).unwrap().facts;
+    found.into_iter().map(|fact| (fact.triple.object, fact.valid_from, fact.valid_to)).collect()
+}
+
+fn period(object: &str, from: &str, to: Option<&str>) -> (String, Option<String>, Option<String>) {
+    (object.to_owned(), Some(from.to_owned()), to.map(str::to_owned))
+}
+
+type Step = fn(&Facts) -> Result<()>;
+type Probe = fn(&Facts);
+
+const STEPS: [(&str, Step); 3] = [
+    ("state", |facts| facts.state(&triple("New"), Some("2026-01-01"), None, None).map(drop)),
+    ("end", |facts| facts.end(&triple("Acme"), Some("2026-02-01")).map(drop)),
+    ("supersede", |facts| facts.supersede(&triple("Acme"), "Bolt", Some("2026-03-01")).map(drop)),
+];
+
+#[test]
+fn a_fact_whose_call_failed_was_not_written() {
+    let looks = [Call::Open, Call::Read, Call::List, Call::Stat];
+    let mut failed = 0;
+    for (name, step) in STEPS {
+        for call in looks {
+            for nth in 1.. {
+                let disk = SimDisk::new(nth);
+                let facts = on(&disk);
+                facts.state(&triple("Acme"), Some("2024-01-01"), None, None).unwrap();
+                let before = periods(&on(&disk));
+                disk.advance(60_000);
+                disk.fail_nth(call, nth, Failure::Io);
+                let done = step(&facts);
+                let spent = disk.events().of(Event::Failed(call, Failure::Io)) > 0;
+                disk.heal();
+                let after = periods(&on(&disk));
+                match &done {
+                    Ok(()) => assert_ne!(after, before, "{name}, {call:?} {nth}"),
+                    Err(MemoryError::Palace(crate::palace::Error::Store(
+                        StoreError::OutcomeUnknown { .. },
+                    ))) => {}
+                    Err(error) => {
+                        failed += 1;
+                        assert_eq!(after, before, "{name}, {call:?} {nth}: {error}");
+                    }
+                }
+                if !spent {
+                    break;
+                }
+            }
+        }
+    }
+    assert!(failed > 3, "only {failed} calls failed");
+}
+
+#[test]
+fn superseding_once_more_undoes_nothing_that_came_since() {
+    let dates = [Some("2026-03-01"), Some("2026-05-01")];
+    for repeated in [dates[0], None, Some("2026-06-01")] {
+        let disk = SimDisk::new(1);
+        disk.advance(2 * 365 * 86_400_000); // to 2027
+        let (ann, bob) = (on(&disk), on(&disk));
+        ann.state(&triple("Acme"), Some("2024-01-01"), None, None).unwrap();
+        ann.supersede(&triple("Acme"), "Bolt", dates[0]).unwrap();
+        bob.supersede(&triple("Bolt"), "Core", dates[1]).unwrap();
+        let before = periods(&ann);
+        let (old, new) = ann.supersede(&triple("Acme"), "Bolt", repeated).unwrap();
+        assert_eq!(periods(&ann), before, "{repeated:?}");
+        assert_eq!((old.changed, old.fact.valid_to.as_deref()), (false, dates[0]));
+        assert!(!new.new);
+        let fact = new.fact;
+        assert_eq!(
+            period("Bolt", "2026-03-01", dates[1]),
+            (fact.triple.object, fact.valid_from, fact.valid_to)
+        );
+    }
+}
+
+#[test]
+fn superseding_once_more_what_was_taken_back_changes_nothing() {
+    let disk = SimDisk::new(1);
+    let (ann, bob) = (on(&disk), on(&disk));
+    let from = Some("2026-03-01");
+    ann.state(&triple("Acme"), Some("2024-01-01"), None, None).unwrap();
+    ann.supersede(&triple("Acme"), "Bolt", from).unwrap();
+    bob.supersede(&triple("Bolt"), "Acme", Some("2026-05-01")).unwrap();
+    let before = periods(&ann);
+    let (old, new) = ann.supersede(&triple("Acme"), "Bolt", from).unwrap();
+    assert_eq!(periods(&ann), before);
+    assert_eq!((old.changed, new.new, old.fact.valid_to.as_deref()), (false, false, from));
+    // From a later moment on it is another call: what is taken back can be done again.
+    let (old, new) = ann.supersede(&triple("Acme"), "Bolt", Some("2026-07-01")).unwrap();
+    assert!(old.changed && new.new && new.fact.valid_to.is_none());
+}
+
+#[test]
+fn what_replaces_a_fact_holds_also_if_it_ended_at_that_very_moment() {
+    let disk = SimDisk::new(1);
+    let facts = on(&disk);
+    facts.state(&triple("Acme"), Some("2024-01-01"), None, None).unwrap();
+    facts.state(&triple("Bolt"), Some("2026-03-01"), Some("2026-05-01"), None).unwrap();
+    let (old, new) = facts.supersede(&triple("Acme"), "Bolt", Some("2026-03-01")).unwrap();
+    assert!(old.changed && new.new && new.fact.valid_to.is_none());
+}
+
+#[test]
+fn stating_a_period_once_more_that_somebody_ended_changes_nothing() {
+    let [from, to] = [Some("2026-01-01"), Some("2026-09-01")];
+    for until in [None, to] {
+        let disk = SimDisk::new(1);
+        let (ann, bob) = (on(&disk), on(&disk));
+        let stated = ann.state(&triple("Acme"), from, until, None).unwrap().fact;
+        bob.end(&triple("Acme"), Some("2026-04-01")).unwrap();
+        let again = ann.state(&triple("Acme"), from, until, None).unwrap();
+        assert_eq!((again.new, &again.fact.id), (false, &stated.id));
+        assert_eq!(again.fact.valid_to.as_deref(), Some("2026-04-01"));
+        assert_eq!(periods(&ann), [period("Acme", "2026-01-01", Some("2026-04-01"))]);
+        // It can hold again, from later on or from now on, and that is not the period that ended.
+        let later = ann.state(&triple("Acme"), Some("2026-05-01"), None, None).unwrap();
+        assert!(later.new && later.fact.valid_to.is_none());
+        let once_more = ann.state(&triple("Acme"), from, until, None).unwrap();
+        assert_eq!((once_more.new, once_more.fact.id), (false, stated.id));
+    }
+    let disk = SimDisk::new(1);
+    let facts = on(&disk);
+    facts.state(&triple("Acme"), None, None, None).unwrap();
+    facts.end(&triple("Acme"), Some("2026-04-01")).unwrap();
+    assert!(facts.state(&triple("Acme"), None, None, None).unwrap().new, "it holds now");
+    // Who said himself when it ends has stated another period than who says that it goes on.
+    facts.state(&triple("Core"), from, to, None).unwrap();
+    assert!(facts.state(&triple("Core"), from, None, None).unwrap().new);
+}
+
+#[test]
+fn ending_once_more_what_was_stated_again_changes_nothing() {
+    for restated in [Some("2026-05-01"), Some("2026-03-01"), None] {
+        let disk = SimDisk::new(1);
+        let (ann, bob) = (on(&disk), on(&disk));
+        let ended = Some("2026-03-01");
+        let first = ann.state(&triple("Acme"), Some("2024-01-01"), None, None).unwrap().fact;
+        ann.end(&triple("Acme"), ended).unwrap();
+        bob.state(&triple("Acme"), restated, None, None).unwrap();
+        let before = periods(&ann);
+        let again = ann.end(&triple("Acme"), ended).unwrap();
+        assert_eq!((again.changed, again.fact.id), (false, first.id), "{restated:?}");
+        assert_eq!(again.fact.valid_to.as_deref(), ended);
+        assert_eq!(periods(&ann), before);
+    }
+    // Nobody ended this one then: it was stated with its end.
+    let disk = SimDisk::new(1);
+    let facts = on(&disk);
+    facts.state(&triple("Acme"), Some("2024-01-01"), Some("2026-03-01"), None).unwrap();
+    facts.state(&triple("Acme"), None, None, None).unwrap();
+    assert!(facts.end(&triple("Acme"), Some("2026-03-01")).unwrap().changed);
+}
+
+#[test]
+fn what_is_told_of_a_fact_without_writing_is_on_disk() {
+    for seed in 0..20 {
+        let [acme, bolt] = ["Acme", "Bolt"].map(triple);
+        let steps: [(&str, Probe); 2] = [
+            ("end", |facts| {
+                assert!(!facts.end(&triple("Acme"), Some("2026-05-01")).unwrap().changed);
+            }),
+            ("supersede", |facts| {
+                let at = Some("2026-03-01");
+                let (old, new) = facts.supersede(&triple("Acme"), "Bolt", at).unwrap();
+                assert!(!old.changed && !new.new);
+            }),
+        ];
+        for (name, step) in steps {
+            let disk = SimDisk::new(seed);
+            let (ann, bob) = (on(&disk), on(&disk));
+            ann.state(&acme, Some("2024-01-01"), None, None).unwrap();
+            ann.state(&bolt, Some("2026-03-01"), None, None).unwrap();
+            let (key, _) = ann.scan(&acme.prefix()).unwrap().remove(0);
+            let ends = Map::from_iter([("ends".to_owned(), serde_json::json!(["2026-03-01"]))]);
+            let buffered =
+                WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+            bob.palace.patch(key.as_str(), &ends, &buffered).unwrap();
+            step(&ann);
+            disk.power_cut(seed);
+            let found = periods(&on(&disk));
+            assert_eq!(found[0], period("Acme", "2024-01-01", Some("2026-03-01")), "{name} {seed}");
+        }
+    }
+}
