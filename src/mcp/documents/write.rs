@@ -5,9 +5,9 @@ use super::keys::check_writable;
 use super::problem::Problem;
 use super::read::{aside, deleted_at, etag};
 use super::results::Written;
-use crate::mcp::bounds::{ASIDE_BYTES, Ended, fill, shortened};
+use crate::mcp::bounds::{ASIDE_BYTES, Disputed, Ended, fill, shortened};
 use crate::merge::MergeError;
-use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions};
+use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions, chain};
 use crate::store::log::Durability;
 use serde_json::Value;
 
@@ -41,11 +41,11 @@ impl<'a> Write<'a> {
     }
 
     pub fn put(&self, asked: &Put) -> Result<Written> {
-        self.written(self.palace.put_with(self.key, &asked.value, &self.options)?)
+        Ok(self.written(self.palace.put_with(self.key, &asked.value, &self.options)?))
     }
 
     pub fn patch(&self, asked: &Patch) -> Result<Written> {
-        self.written(self.palace.patch(self.key, &asked.patch, &self.options)?)
+        Ok(self.written(self.palace.patch(self.key, &asked.patch, &self.options)?))
     }
 
     pub fn increment(&self, asked: &Increment) -> Result<Written> {
@@ -58,25 +58,26 @@ impl<'a> Write<'a> {
             count = value.pointer(&asked.path).and_then(Value::as_i64);
             Ok(())
         });
-        let written = self.written(outcome.map_err(|error| not_a_counter(error, &asked.path))?)?;
-        Ok(Written { count, ..written })
+        let outcome = outcome.map_err(|error| not_a_counter(error, &asked.path))?;
+        Ok(Written { count, ..self.written(outcome) })
     }
 
     pub fn delete(&self) -> Result<Written> {
         if self.palace.get(self.key)?.is_none() && self.options.if_match.is_none() {
             return Err(Problem::no_document(self.key));
         }
-        self.written(self.palace.delete(self.key, &self.options)?)
+        Ok(self.written(self.palace.delete(self.key, &self.options)?))
     }
 
     pub fn restore(&self, asked: &Restore) -> Result<Written> {
         let version = etag(&asked.version)?;
         let then = self.palace.get_at(self.key, &version)?;
         let then = then.ok_or_else(|| deleted_at(self.key, &version))?;
-        self.written(self.palace.put_with(self.key, &then.value, &self.options)?)
+        Ok(self.written(self.palace.put_with(self.key, &then.value, &self.options)?))
     }
 
-    fn written(&self, outcome: Outcome) -> Result<Written> {
+    /// What to answer after the commit: whatever happens here is no error, or the caller would write again.
+    fn written(&self, outcome: Outcome) -> Written {
         let count = outcome.settled.len();
         let (conflicts, more) =
             fill(outcome.settled.into_iter().map(Ended::of), count, ASIDE_BYTES);
@@ -89,17 +90,29 @@ impl<'a> Write<'a> {
             conflicts,
             more_conflicts: more.then_some(left),
             open_conflicts: Vec::new(),
+            open_conflicts_unknown: None,
             count: None,
         };
         // Who names a base may have written beside somebody, and should hear of it at once. The look starts after
         // the write is acknowledged: of several that write at once, the last to look sees what all wrote.
-        if self.options.base.is_some()
-            && let Some(document) = self.palace.get(self.key)?
-        {
-            let whole = Value::Object(document.value);
-            written.open_conflicts = aside(document.conflicts, &whole).0;
+        if self.options.base.is_some() {
+            match self.open_conflicts() {
+                Ok(open) => written.open_conflicts = open,
+                Err(error) => {
+                    let why = format!(
+                        "the write is done, but this could not be looked for: {}",
+                        chain(&error)
+                    );
+                    written.open_conflicts_unknown = Some(why);
+                }
+            }
         }
-        Ok(written)
+        written
+    }
+
+    fn open_conflicts(&self) -> std::result::Result<Vec<Disputed>, Error> {
+        let Some(document) = self.palace.get(self.key)? else { return Ok(Vec::new()) };
+        Ok(aside(document.conflicts, &Value::Object(document.value)).0)
     }
 }
 

@@ -6,10 +6,10 @@
 //! from what is there.
 
 use super::place::{Place, moved_key, name, parts};
-use super::{Drawer, Drawers, drawer_of, etag, file, no_drawer, place_of};
+use super::{Drawer, Drawers, drawer_of, etag, file, no_drawer, place_of, shown};
 use crate::format::key::Key;
 use crate::memory::{MemoryError, Result};
-use crate::merge::{Conflict, MergeError};
+use crate::merge::{Conflict, MergeError, View};
 use crate::palace::{Condition, Document, Draft, Error, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::cell::{Cell, RefCell};
@@ -116,17 +116,16 @@ impl Drawers {
     /// [`MemoryError::NoDrawer`], [`MemoryError::EtagMismatch`], [`MemoryError::Argument`], or what the palace
     /// says; nothing was written then.
     pub fn update(&self, id: &str, change: Change<'_>) -> Result<Changed> {
-        let found = self.document(id)?.ok_or_else(|| no_drawer(id))?;
-        if found.value.contains_key("agent") {
+        let Document { key, value, .. } = self.document(id)?.ok_or_else(|| no_drawer(id))?;
+        if value.contains_key("agent") {
             let why = format!("{id} is an entry of a diary, which only grows: write another entry");
             return Err(MemoryError::argument("drawer_id", why));
         }
-        let key = found.key.clone();
-        let (patch, place) = patch(&place_of(&found), change)?;
+        let (patch, place) = patch(&place_of(&key, &value), change)?;
         let condition = change.if_match.map(condition).transpose()?;
-        let (gone, settled) = (Cell::new(false), RefCell::default());
+        let (gone, left) = (Cell::new(false), RefCell::default());
         let mut batch = self.palace.batch();
-        let write = |draft: &mut Draft<'_>| apply(draft, &patch, &gone, &settled);
+        let write = |draft: &mut Draft<'_>| apply(draft, &patch, &gone, &left);
         match condition {
             Some(condition) => batch.write_if(key.clone(), condition, write),
             None => batch.write(key.clone(), write),
@@ -141,11 +140,13 @@ impl Drawers {
             Err(Error::EtagMismatch { current, .. }) => return Err(mismatch(id, current)),
             result => result?.outcomes,
         };
-        let Some(outcome) = outcomes.first() else { return Err(no_drawer(id)) };
-        // Not as it is now: who passes the version of this answer back has not seen what others wrote since.
-        let left = self.palace.get_at(key.as_str(), &outcome.etag)?.unwrap_or(found);
-        let settled = settled.into_inner();
-        Ok(Changed { drawer: drawer_of(left), changed: outcome.changed, settled })
+        // As this left it, and not as it is now: who passes the version of this answer back has not seen what others
+        // wrote since. And nothing is read after the commit: a call that has done its work must not fail.
+        let Some((outcome, (view, settled))) = outcomes.first().zip(left.into_inner()) else {
+            return Err(no_drawer(id));
+        };
+        let drawer = shown(&key, &outcome.etag, view);
+        Ok(Changed { drawer, changed: outcome.changed, settled })
     }
 
     /// Deletes drawers, all in one commit. What is not there needs no deleting.
@@ -303,11 +304,12 @@ fn is_at(key: &Key, place: &Place) -> bool {
     parts(key).is_some_and(|(wing, room, _)| wing == place.wing && room == place.room)
 }
 
+/// Notes in `left` what the drawer is then, and what this settled.
 fn apply(
     draft: &mut Draft<'_>,
     patch: &Map<String, Value>,
     gone: &Cell<bool>,
-    settled: &RefCell<Vec<Conflict>>,
+    left: &RefCell<Option<(View, Vec<Conflict>)>>,
 ) -> Result<(), MergeError> {
     if !draft.exists() {
         gone.set(true);
@@ -315,8 +317,10 @@ fn apply(
     }
     let named =
         |conflict: &Conflict| patch.keys().any(|field| conflict.path == format!("/{field}"));
-    settled.replace(draft.view()?.conflicts.into_iter().filter(named).collect());
-    draft.patch(patch)
+    let settled = draft.view()?.conflicts.into_iter().filter(named).collect();
+    draft.patch(patch)?;
+    left.replace(Some((draft.view()?, settled)));
+    Ok(())
 }
 
 fn delete(draft: &mut Draft<'_>) -> Result<(), MergeError> {
