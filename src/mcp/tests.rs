@@ -80,6 +80,13 @@ const WRITES: [Case; 12] = [
     ),
 ];
 
+#[tokio::test]
+async fn a_call_that_panics_may_have_written() {
+    let panicked = tokio::task::spawn_blocking(|| panic!("a bug")).await.unwrap_err();
+    let told = super::server::no_answer(&panicked);
+    assert!(told.contains("may have written: read before you repeat"), "{told}");
+}
+
 /// Every call of the system fails once, in each of these tools.
 #[tokio::test]
 async fn an_acknowledged_write_is_never_answered_with_an_error() {

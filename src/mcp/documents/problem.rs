@@ -67,7 +67,7 @@ impl From<Error> for Problem {
             Error::NoSuchVersion { .. } => (Code::NoSuchVersion, "document_history has its etags"),
             Error::Store(StoreError::Busy { .. }) => (Code::Busy, "nothing was written"),
             Error::Store(StoreError::OutcomeUnknown { .. }) => {
-                (Code::OutcomeUnknown, "read the document before you write again")
+                return Problem::new(Code::OutcomeUnknown, text);
             }
             Error::Document { .. } => (Code::Invalid, "nothing was written"),
             Error::Key(_) | Error::Cursor { .. } | Error::EmptyQuery => {
