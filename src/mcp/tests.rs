@@ -120,3 +120,44 @@ async fn an_acknowledged_write_is_never_answered_with_an_error() {
     assert!(wrong.is_empty(), "{wrong:#?}");
     assert!(untold > 0, "no look for open conflicts failed");
 }
+
+/// A call that is repeated because its answer was lost finds its own version. It must not be told to apply its change to that.
+#[tokio::test]
+async fn a_condition_that_fails_says_if_its_own_call_may_have_come_between() {
+    let (client, of) = furnished(&SimDisk::new(1)).await;
+    let value = json!({"n": 5, "in": {"a": 1, "b": 2}});
+    let put = json!({"key": "plan", "value": value, "if_match": of["now"]});
+    client.call("document_put", &put).await.unwrap();
+    let change = json!({"drawer_id": of["drawer"], "content": "Ed25519.", "if_match": null});
+    let filed = json!({"drawer_id": of["drawer"]});
+    let filed = client.call("palace_get_drawer", &filed).await.unwrap()["etag"].clone();
+    client.call("palace_update_drawer", &change).await.unwrap();
+    let (plan, now) = ("plan", &of["now"]);
+    let patch = |patch| json!({"key": plan, "patch": patch, "if_match": now});
+    let other = |content| json!({"drawer_id": of["drawer"], "content": content, "if_match": filed});
+    let same = "already what this call would make of it";
+    let own = "may be its own";
+    let cases = [
+        ("document_put", put, [true, false]),
+        ("document_put", json!({"key": plan, "value": {"n": 6}, "if_match": now}), [false; 2]),
+        ("document_put", json!({"key": plan, "value": {"n": 5}, "if_match": "absent"}), [false; 2]),
+        ("document_patch", patch(json!({"in": {"a": 1, "c": null}, "d": null})), [true, false]),
+        ("document_patch", patch(json!({"in": {"a": null}})), [false; 2]),
+        ("document_patch", patch(json!({"n": {}})), [false; 2]),
+        (
+            "document_restore",
+            json!({"key": plan, "version": of["base"], "if_match": now}),
+            [false; 2],
+        ),
+        ("document_increment", json!({"key": plan, "path": "/m", "if_match": now}), [false, true]),
+        ("palace_update_drawer", other("Ed25519."), [true, false]),
+        ("palace_update_drawer", other("RSA."), [false; 2]),
+    ];
+    for (tool, arguments, expected) in cases {
+        let error = client.call(tool, &arguments).await.unwrap_err();
+        assert!(error.contains("ETAG_MISMATCH"), "{tool}: {error}");
+        assert!(error.contains("nothing was written"), "{tool}: {error}");
+        let says = [same, own].map(|words| error.contains(words));
+        assert_eq!(says, expected, "{tool} {arguments}: {error}");
+    }
+}

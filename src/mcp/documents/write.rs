@@ -9,12 +9,19 @@ use crate::mcp::bounds::{ASIDE_BYTES, Disputed, Ended, fill, shortened};
 use crate::merge::MergeError;
 use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions, chain};
 use crate::store::log::Durability;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 type Result<T> = std::result::Result<T, Problem>;
 
 /// What stands in `if_match` for "there must be none".
 const ABSENT: &str = "absent";
+
+/// Of a condition that fails. A call that is sent again because its answer was lost finds its own version, and must not
+/// be applied to that.
+const IS_SO: &str = "it is already what this call would make of it, perhaps by this very call, if its answer was lost: \
+    do not apply your change again";
+const MAY_HAVE_COUNTED: &str = "if this call was sent before and had no answer, the version in between may be its own: \
+    look (document_history) before you count again, on the current version";
 
 /// One write: who makes it, and on which condition.
 pub(super) struct Write<'a> {
@@ -41,11 +48,17 @@ impl<'a> Write<'a> {
     }
 
     pub fn put(&self, asked: &Put) -> Result<Written> {
-        Ok(self.written(self.palace.put_with(self.key, &asked.value, &self.options)?))
+        self.put_value(&asked.value)
+    }
+
+    fn put_value(&self, value: &Map<String, Value>) -> Result<Written> {
+        let outcome = self.palace.put_with(self.key, value, &self.options);
+        Ok(self.written(outcome.map_err(|error| unless(error, |now| now == value))?))
     }
 
     pub fn patch(&self, asked: &Patch) -> Result<Written> {
-        Ok(self.written(self.palace.patch(self.key, &asked.patch, &self.options)?))
+        let outcome = self.palace.patch(self.key, &asked.patch, &self.options);
+        Ok(self.written(outcome.map_err(|error| unless(error, |now| is_so(now, &asked.patch)))?))
     }
 
     pub fn increment(&self, asked: &Increment) -> Result<Written> {
@@ -73,7 +86,7 @@ impl<'a> Write<'a> {
         let version = etag(&asked.version)?;
         let then = self.palace.get_at(self.key, &version)?;
         let then = then.ok_or_else(|| deleted_at(self.key, &version))?;
-        Ok(self.written(self.palace.put_with(self.key, &then.value, &self.options)?))
+        self.put_value(&then.value)
     }
 
     /// What to answer after the commit: whatever happens here is no error, or the caller would write again.
@@ -116,6 +129,20 @@ impl<'a> Write<'a> {
     }
 }
 
+/// What to tell of an error, with a look whether the call's work is done.
+fn unless(error: Error, done: impl Fn(&Map<String, Value>) -> bool) -> Problem {
+    Problem::of(error, |now| done(&now.value).then_some(IS_SO))
+}
+
+/// Whether a merge patch would change nothing.
+fn is_so(value: &Map<String, Value>, patch: &Map<String, Value>) -> bool {
+    patch.iter().all(|(key, wanted)| match (value.get(key), wanted) {
+        (there, Value::Null) => there.is_none(),
+        (Some(Value::Object(there)), Value::Object(patch)) => is_so(there, patch),
+        (there, wanted) => there == Some(wanted),
+    })
+}
+
 fn condition(text: &str) -> Result<Condition> {
     match text {
         ABSENT => Ok(Condition::Absent),
@@ -148,6 +175,6 @@ fn not_a_counter(error: Error, path: &str) -> Problem {
              write the new number with document_put and if_match"
             ))
         }
-        error => error.into(),
+        error => Problem::of(error, |_| Some(MAY_HAVE_COUNTED)),
     }
 }

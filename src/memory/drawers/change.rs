@@ -137,7 +137,7 @@ impl Drawers {
         }
         let outcomes = match batch.commit(&self.options()) {
             Err(Error::Document { .. }) if gone.get() => return Err(no_drawer(id)),
-            Err(Error::EtagMismatch { current, .. }) => return Err(mismatch(id, current)),
+            Err(Error::EtagMismatch { current, .. }) => return Err(mismatch(id, current, &patch)),
             result => result?.outcomes,
         };
         // As this left it, and not as it is now: who passes the version of this answer back has not seen what others
@@ -263,11 +263,11 @@ fn condition(if_match: &str) -> Result<Condition> {
 }
 
 /// Why a change on a condition was refused.
-fn mismatch(id: &str, current: Option<Box<Document>>) -> MemoryError {
-    match current {
-        Some(now) => MemoryError::EtagMismatch { id: id.to_owned(), etag: now.etag.to_string() },
-        None => no_drawer(id),
-    }
+fn mismatch(id: &str, current: Option<Box<Document>>, patch: &Map<String, Value>) -> MemoryError {
+    let Some(now) = current else { return no_drawer(id) };
+    let same = |(field, value): (&String, &Value)| now.value.get(field) == Some(value);
+    let is_so = !patch.is_empty() && patch.iter().all(same);
+    MemoryError::EtagMismatch { id: id.to_owned(), etag: now.etag.to_string(), is_so }
 }
 
 /// Each id once; two of them may stand for one drawer only if they are the same.
