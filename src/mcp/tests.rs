@@ -22,21 +22,24 @@ fn there(disk: &SimDisk) -> Vec<(String, String)> {
     documents.map(|found| (found.key.to_string(), found.etag.to_string())).collect()
 }
 
-struct Client(RunningService<RoleClient, ()>);
+struct Client {
+    of: RunningService<RoleClient, ()>,
+    palace: Palace,
+}
 
 impl Client {
     async fn of(palace: Palace) -> Self {
         let sets = vec![ToolSet::Palace, ToolSet::Documents, ToolSet::Memory];
-        let server = Server::new(palace, &Offer { sets, ..Offer::default() });
+        let server = Server::new(palace.clone(), &Offer { sets, ..Offer::default() });
         let (here, there) = tokio::io::duplex(1 << 16);
         drop(tokio::spawn(async move { server.serve(there).await.unwrap().waiting().await }));
-        Client(().serve(here).await.unwrap())
+        Client { of: ().serve(here).await.unwrap(), palace }
     }
 
     async fn call(&self, tool: &'static str, arguments: &Value) -> Result<Value, String> {
         let arguments = arguments.as_object().unwrap().clone();
         let params = CallToolRequestParams::new(tool).with_arguments(arguments);
-        let result = self.0.call_tool(params).await.unwrap();
+        let result = self.of.call_tool(params).await.unwrap();
         if result.is_error == Some(true) {
             return Err(serde_json::to_string(&result.content).unwrap());
         }
@@ -159,5 +162,40 @@ async fn a_condition_that_fails_says_if_its_own_call_may_have_come_between() {
         assert!(error.contains("nothing was written"), "{tool}: {error}");
         let says = [same, own].map(|words| error.contains(words));
         assert_eq!(says, expected, "{tool} {arguments}: {error}");
+    }
+}
+
+#[tokio::test]
+async fn a_delete_that_is_repeated_changes_nothing_and_is_no_error() {
+    let (client, of) = furnished(&SimDisk::new(1)).await;
+    let of_drawer = json!({"drawer_id": of["drawer"]});
+    let plan = json!({"key": "plan"});
+    let gone = client.call("palace_delete_drawer", &of_drawer).await.unwrap();
+    let deleted = client.call("document_delete", &plan).await.unwrap();
+    assert_eq!((&gone["noop"], &deleted["changed"]), (&json!(false), &json!(true)));
+    for compacted in [false, true] {
+        if compacted {
+            let report = client.palace.compact(Default::default()).unwrap();
+            assert!(report.published.is_some(), "{report:?}");
+        }
+        let again = client.call("palace_delete_drawer", &of_drawer).await.unwrap();
+        let expected = (&json!(true), &json!(true), &gone["etag"]);
+        assert_eq!((&again["success"], &again["noop"], &again["etag"]), expected, "{compacted}");
+        let again = client.call("document_delete", &plan).await.unwrap();
+        assert_eq!((&again["changed"], &again["etag"]), (&json!(false), &deleted["etag"]));
+    }
+    let none = "drawer_w_r_000000000000000000000000";
+    for (tool, arguments, says) in [
+        ("palace_delete_drawer", json!({"drawer_id": none}), "there is no drawer"),
+        (
+            "palace_delete_drawer",
+            json!({"drawer_id": of["drawer"], "if_match": of["now"]}),
+            "there is no drawer",
+        ),
+        ("document_delete", json!({"key": "none"}), "there is no document"),
+        ("document_delete", json!({"key": "plan", "if_match": of["now"]}), "ETAG_MISMATCH"),
+    ] {
+        let error = client.call(tool, &arguments).await.unwrap_err();
+        assert!(error.contains(says), "{tool}: {error}");
     }
 }

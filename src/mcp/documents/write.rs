@@ -5,6 +5,7 @@ use super::keys::check_writable;
 use super::problem::Problem;
 use super::read::{aside, deleted_at, etag};
 use super::results::Written;
+use crate::format::key::Key;
 use crate::mcp::bounds::{ASIDE_BYTES, Disputed, Ended, fill, shortened};
 use crate::merge::MergeError;
 use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions, chain};
@@ -76,7 +77,11 @@ impl<'a> Write<'a> {
     }
 
     pub fn delete(&self) -> Result<Written> {
-        if self.palace.get(self.key)?.is_none() && self.options.if_match.is_none() {
+        // One that was deleted before needs no deleting: whoever lost the first answer asks again.
+        if self.palace.get(self.key)?.is_none()
+            && self.options.if_match.is_none()
+            && !self.palace.has_history(&Key::new(self.key).map_err(Error::from)?)?
+        {
             return Err(Problem::no_document(self.key));
         }
         Ok(self.written(self.palace.delete(self.key, &self.options)?))

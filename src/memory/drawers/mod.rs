@@ -25,7 +25,7 @@ mod find;
 mod list;
 mod place;
 
-pub use change::{Change, Changed, Deleted, IDS_MAX};
+pub use change::{Change, Changed, Deleted, DeletedOne, IDS_MAX};
 pub use diary::{DiaryEntry, DiaryPage, ENTRIES_MAX, EntryWritten};
 pub use duplicates::{Duplicate, similarity};
 pub use file::{Filed, FiledAs, Item};
