@@ -23,3 +23,6 @@ pub use http::{Address, GuardError, Http};
 pub use serve::{ServeError, serve};
 pub use server::Server;
 pub use sets::{BadPrefix, Offer, Prefix, ToolSet};
+
+#[cfg(test)]
+mod tests;

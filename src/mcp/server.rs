@@ -13,6 +13,7 @@ use rmcp::service::RequestContext;
 use std::error::Error;
 use std::sync::Arc;
 use tokio::sync::{RwLock, watch};
+use tokio::task::JoinError;
 
 /// How much of a client's name history keeps.
 const BY_CHARS_MAX: usize = 120;
@@ -121,8 +122,16 @@ impl Server {
             drop(running);
             result
         });
-        done.await.map_err(|error| format!("the call failed ({error}); see the server's log"))
+        done.await.map_err(|error| no_answer(&error))
     }
+}
+
+/// What to tell of a call that ended without an answer: nobody knows how far it came.
+pub(super) fn no_answer(error: &JoinError) -> String {
+    format!(
+        "the call failed ({error}); if it writes, it may have written: read before you repeat it. The server's log \
+         says more"
+    )
 }
 
 /// Who calls, for history. A name is anybody's text: it is kept short, and on one line.

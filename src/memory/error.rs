@@ -57,14 +57,16 @@ pub enum MemoryError {
     },
     /// A drawer that is at another version than the change was made from.
     #[error(
-        "ETAG_MISMATCH: {id:?} is at version {etag} now, and nothing was written: read it again (get_drawer), \
-         apply your change to what it says now, and call again with if_match {etag:?}"
+        "ETAG_MISMATCH: {id:?} is at version {etag} now, and nothing was written: {}",
+        advice(etag, *is_so)
     )]
     EtagMismatch {
         /// The drawer's id.
         id: String,
         /// Its version now.
         etag: String,
+        /// Whether it is already what the change would have made of it.
+        is_so: bool,
     },
     /// A version that a drawer never had.
     #[error(
@@ -112,6 +114,18 @@ pub enum MemoryError {
     /// The graph cannot be written out.
     #[error("cannot write the export")]
     Write(#[source] std::io::Error),
+}
+
+/// A call that is sent again because its answer was lost finds its own version, and must not be applied to that.
+fn advice(etag: &str, is_so: bool) -> String {
+    match is_so {
+        true => "it is already what this call would make of it (get_drawer shows it), perhaps by this very call, if \
+                 its answer was lost: do not apply your change again"
+            .to_owned(),
+        false => format!(
+            "read it again (get_drawer), apply your change to what it says now, and call again with if_match {etag:?}"
+        ),
+    }
 }
 
 impl MemoryError {

@@ -5,7 +5,7 @@
 
 use super::carry::records;
 use super::draft::{Draft, Written, exists};
-use super::foundation::{Foundation, is_unknown};
+use super::foundation::Foundation;
 use super::state::State;
 use super::tail::entries;
 use super::write::{Condition, Outcome, Receipt, WriteOptions};
@@ -140,7 +140,8 @@ impl<'a> Batch<'a> {
         };
         stop::at!("commit.founded");
         palace.wait_for(made.ticket, options.durability)?;
-        palace.wait_for(carried, options.durability).map_err(is_unknown)?;
+        let founded = palace.wait_for(carried, options.durability);
+        founded.map_err(|error| palace.shared.outcome_unknown(error))?;
         if let Some(guard) = serial {
             // Somebody else may have looked under another lock, and seen nothing of this commit.
             let root = &palace.shared.root;

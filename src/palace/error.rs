@@ -32,7 +32,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub enum Error {
     /// The directory or a file in it.
-    #[error(transparent)]
+    #[error("{}{}", .0, advice(.0))]
     Store(#[from] StoreError),
     /// A snapshot.
     #[error(transparent)]
@@ -146,6 +146,15 @@ impl From<SegmentError> for Error {
     }
 }
 
+/// What to do about it. Here, and not in the text of the error itself: the same error is also the cause of an
+/// [`OutcomeUnknown`](StoreError::OutcomeUnknown), and who tries that again may write twice.
+fn advice(error: &StoreError) -> &'static str {
+    match error {
+        StoreError::Replaced { .. } | StoreError::Busy { .. } => "; try again",
+        _ => "",
+    }
+}
+
 fn describe(current: &Option<Box<Document>>) -> String {
     match current {
         Some(document) => format!("at version {} now", document.etag),
@@ -181,4 +190,30 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         cause = error.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::StoreError;
+    use std::sync::Arc;
+
+    /// Whoever reads "try again" does so, and doubles what was written.
+    #[test]
+    fn only_where_nothing_was_written_is_it_said_to_try_again() {
+        let replaced = || StoreError::Replaced { path: "/p".into() };
+        let busy = || StoreError::Busy { path: "/p/CAS".into(), holder: "pid 7".to_owned() };
+        for (error, says) in [(replaced(), "taken away"), (busy(), "held by somebody else (pid 7)")]
+        {
+            let refused = chain(&Error::Store(error));
+            assert!(refused.contains(says) && refused.ends_with("; try again"), "{refused}");
+        }
+        for (error, says) in [(replaced(), "taken away"), (busy(), "held by somebody else (pid 7)")]
+        {
+            let unknown = StoreError::OutcomeUnknown { source: Arc::new(error) };
+            let told = chain(&Error::Store(unknown));
+            assert!(told.contains(says) && told.contains("read before you repeat"), "{told}");
+            assert!(!told.contains("try again"), "{told}");
+        }
+    }
 }

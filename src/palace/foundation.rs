@@ -59,7 +59,8 @@ impl Shared {
             stop::at!("commit.secured");
             failed |= !relied_upon;
         }
-        failed.then(|| self.carry(&foundation.keys)).transpose().map_err(is_unknown)
+        let carried = failed.then(|| self.carry(&foundation.keys)).transpose();
+        carried.map_err(|error| self.outcome_unknown(error))
     }
 
     /// Writes commits again that changed these documents and are not known to be on disk. Gives the place of the last
@@ -70,16 +71,26 @@ impl Shared {
         let found = state.foreign_commits(keys, |segment| Ok(state.synced_upto(segment)))?;
         for entries in state.unwritten(&found) {
             let body = Bytes::from(encode_commit(&entries));
-            state.enqueue(&self.log, instance, body).ok_or_else(|| self.outcome_unknown())?;
+            state.enqueue(&self.log, instance, body).ok_or_else(|| self.given_up())?;
         }
         // Another thread may have queued what this one needs: nothing was left to write again then.
         let last = self.log.last().filter(|last| last.instance == instance);
-        last.ok_or_else(|| self.outcome_unknown())
+        last.ok_or_else(|| self.given_up())
     }
 
-    /// Of a commit that is in the log, and what it builds on cannot be.
-    fn outcome_unknown(&self) -> Error {
-        let source = Arc::new(self.log.failed("the write before this one failed"));
+    fn given_up(&self) -> Error {
+        self.log.failed("the write before this one failed").into()
+    }
+
+    /// Of a commit that is in the log, when what it builds on could not be put on disk.
+    pub(super) fn outcome_unknown(&self, error: Error) -> Error {
+        let source = match error {
+            // That was not written, not the commit.
+            Error::Store(StoreError::NotWritten { source }) => source,
+            error @ Error::Store(StoreError::OutcomeUnknown { .. }) => return error,
+            Error::Store(error) => Arc::new(error),
+            _ => Arc::new(self.log.failed("what it builds on cannot be read")),
+        };
         Error::Store(StoreError::OutcomeUnknown { source })
     }
 
@@ -111,19 +122,6 @@ impl Shared {
     }
 }
 
-/// What is said of a commit that is in the log, when what it builds on could not be put on disk.
-pub(super) fn is_unknown(error: Error) -> Error {
-    let source = match error {
-        // That of what it builds on, not of the commit.
-        Error::Store(StoreError::NotWritten { source }) => source,
-        Error::Store(error) if !matches!(error, StoreError::OutcomeUnknown { .. }) => {
-            Arc::new(error)
-        }
-        error => return error,
-    };
-    Error::Store(StoreError::OutcomeUnknown { source })
-}
-
 #[cfg(test)]
 mod tests {
     use super::super::{Options, Palace, WriteOptions};
@@ -133,6 +131,29 @@ mod tests {
 
     fn open(disk: &SimDisk) -> Palace {
         Options::default().fs(Arc::new(disk.process())).auto_compact(false).open("/p").unwrap()
+    }
+
+    /// What builds on it is in the log by then, and may be in a file.
+    #[test]
+    fn what_cannot_be_carried_along_leaves_the_outcome_unknown() {
+        let disk = SimDisk::new(1);
+        let (theirs, ours) = (open(&disk), open(&disk));
+        let value = serde_json::Map::from_iter([("n".to_owned(), 1.into())]);
+        let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+        ours.put("own", &value).unwrap();
+        theirs.put_with("k", &value, &buffered).unwrap();
+        ours.put_with("own", &Default::default(), &buffered).unwrap();
+        let state = ours.fresh().unwrap();
+        let keys = BTreeSet::from([Key::new("k").unwrap()]);
+        let segments = state.follower.unsynced(state.foreign_places(&keys));
+        drop(state);
+        // Another thread gives the instance up, and the look for what it left fails.
+        ours.shared.log.abandon(StoreError::Replaced { path: "/p".into() });
+        disk.fail_nth(Call::Sync, 1, Failure::Io);
+        disk.fail_nth(Call::List, 1, Failure::NoHandle);
+        let told = ours.shared.put_on_disk(&Foundation { keys, segments }).unwrap_err();
+        let unknown = matches!(told, Error::Store(StoreError::OutcomeUnknown { .. }));
+        assert!(unknown, "{told:?}");
     }
 
     /// Two threads that build on one segment that cannot be synced: the first writes it again, and the second has to

@@ -98,7 +98,7 @@ pub enum StoreError {
     },
     /// The directory was deleted, moved away or replaced after this process had looked at it.
     #[error(
-        "the palace at {} was taken away, or another put in its place, while this was written; try again",
+        "the palace at {} was taken away, or another put in its place, while this was written",
         path.display()
     )]
     Replaced {
@@ -123,7 +123,7 @@ pub enum StoreError {
         reason: &'static str,
     },
     /// Somebody else held a lock for too long.
-    #[error("{} is held by somebody else ({holder}); try again", path.display())]
+    #[error("{} is held by somebody else ({holder})", path.display())]
     Busy {
         /// The lock file.
         path: PathBuf,
@@ -142,7 +142,9 @@ pub enum StoreError {
         fs_name: &'static str,
     },
     /// The write may or may not be found by later reads.
-    #[error("the write's outcome is unknown: it failed, and so did the attempt in a new segment")]
+    #[error(
+        "the write's outcome is unknown: it may have been written, so read before you repeat it"
+    )]
     OutcomeUnknown {
         /// What failed.
         #[source]

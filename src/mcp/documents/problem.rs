@@ -59,15 +59,22 @@ impl Problem {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
+        Problem::of(error, |_| None)
+    }
+}
+
+impl Problem {
+    /// As from the error alone; of a version that does not match, `advice` may know better what to do.
+    pub fn of(error: Error, advice: impl Fn(&Document) -> Option<&'static str>) -> Self {
         let text = chain(&error);
         let (code, hint) = match error {
             Error::EtagMismatch { key, current } => {
-                return mismatch(key.as_str(), current.as_deref());
+                return mismatch(key.as_str(), current.as_deref(), advice);
             }
             Error::NoSuchVersion { .. } => (Code::NoSuchVersion, "document_history has its etags"),
             Error::Store(StoreError::Busy { .. }) => (Code::Busy, "nothing was written"),
             Error::Store(StoreError::OutcomeUnknown { .. }) => {
-                (Code::OutcomeUnknown, "read the document before you write again")
+                return Problem::new(Code::OutcomeUnknown, text);
             }
             Error::Document { .. } => (Code::Invalid, "nothing was written"),
             Error::Key(_) | Error::Cursor { .. } | Error::EmptyQuery => {
@@ -80,7 +87,11 @@ impl From<Error> for Problem {
 }
 
 /// The present value goes with it, so that a retry needs no read.
-fn mismatch(key: &str, current: Option<&Document>) -> Problem {
+fn mismatch(
+    key: &str,
+    current: Option<&Document>,
+    advice: impl Fn(&Document) -> Option<&'static str>,
+) -> Problem {
     let Some(document) = current else {
         let message = format!(
             "ETAG_MISMATCH: there is no document {key:?} now (it was deleted, or never written), and nothing was \
@@ -89,10 +100,13 @@ fn mismatch(key: &str, current: Option<&Document>) -> Problem {
         return Problem { current: Some(Value::Null), ..Problem::new(Code::EtagMismatch, message) };
     };
     let etag = &document.etag;
+    let text = etag.to_string();
+    let advice = advice(document).map_or_else(
+        || format!("apply your change to the current value and call again with if_match {text:?}"),
+        str::to_owned,
+    );
     let message = format!(
-        "ETAG_MISMATCH: {key:?} is at version {etag} now, and nothing was written: apply your change to \
-         the current value and call again with if_match {etag:?}",
-        etag = etag.to_string()
+        "ETAG_MISMATCH: {key:?} is at version {text} now, and nothing was written: {advice}"
     );
     let value = Value::Object(document.value.clone());
     let side = Side::bounded(value, bounds::CURRENT_BYTES, document.modified.as_ref());

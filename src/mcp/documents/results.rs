@@ -52,6 +52,10 @@ pub(super) struct Written {
     /// After a write with base: what is in conflict now. Write the field once more to decide
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open_conflicts: Vec<Disputed>,
+    /// Only if what is in conflict now could not be looked for, and why. The write is done: do not repeat it, and ask
+    /// document_conflicts later
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub open_conflicts_unknown: Option<String>,
     /// After an increment: the counter
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<i64>,

@@ -5,16 +5,24 @@ use super::keys::check_writable;
 use super::problem::Problem;
 use super::read::{aside, deleted_at, etag};
 use super::results::Written;
-use crate::mcp::bounds::{ASIDE_BYTES, Ended, fill, shortened};
+use crate::format::key::Key;
+use crate::mcp::bounds::{ASIDE_BYTES, Disputed, Ended, fill, shortened};
 use crate::merge::MergeError;
-use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions};
+use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions, chain};
 use crate::store::log::Durability;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 type Result<T> = std::result::Result<T, Problem>;
 
 /// What stands in `if_match` for "there must be none".
 const ABSENT: &str = "absent";
+
+/// Of a condition that fails. A call that is sent again because its answer was lost finds its own version, and must not
+/// be applied to that.
+const IS_SO: &str = "it is already what this call would make of it, perhaps by this very call, if its answer was lost: \
+    do not apply your change again";
+const MAY_HAVE_COUNTED: &str = "if this call was sent before and had no answer, the version in between may be its own: \
+    look (document_history) before you count again, on the current version";
 
 /// One write: who makes it, and on which condition.
 pub(super) struct Write<'a> {
@@ -41,11 +49,17 @@ impl<'a> Write<'a> {
     }
 
     pub fn put(&self, asked: &Put) -> Result<Written> {
-        self.written(self.palace.put_with(self.key, &asked.value, &self.options)?)
+        self.put_value(&asked.value)
+    }
+
+    fn put_value(&self, value: &Map<String, Value>) -> Result<Written> {
+        let outcome = self.palace.put_with(self.key, value, &self.options);
+        Ok(self.written(outcome.map_err(|error| unless(error, |now| now == value))?))
     }
 
     pub fn patch(&self, asked: &Patch) -> Result<Written> {
-        self.written(self.palace.patch(self.key, &asked.patch, &self.options)?)
+        let outcome = self.palace.patch(self.key, &asked.patch, &self.options);
+        Ok(self.written(outcome.map_err(|error| unless(error, |now| is_so(now, &asked.patch)))?))
     }
 
     pub fn increment(&self, asked: &Increment) -> Result<Written> {
@@ -58,25 +72,30 @@ impl<'a> Write<'a> {
             count = value.pointer(&asked.path).and_then(Value::as_i64);
             Ok(())
         });
-        let written = self.written(outcome.map_err(|error| not_a_counter(error, &asked.path))?)?;
-        Ok(Written { count, ..written })
+        let outcome = outcome.map_err(|error| not_a_counter(error, &asked.path))?;
+        Ok(Written { count, ..self.written(outcome) })
     }
 
     pub fn delete(&self) -> Result<Written> {
-        if self.palace.get(self.key)?.is_none() && self.options.if_match.is_none() {
+        // One that was deleted before needs no deleting: whoever lost the first answer asks again.
+        if self.palace.get(self.key)?.is_none()
+            && self.options.if_match.is_none()
+            && !self.palace.has_history(&Key::new(self.key).map_err(Error::from)?)?
+        {
             return Err(Problem::no_document(self.key));
         }
-        self.written(self.palace.delete(self.key, &self.options)?)
+        Ok(self.written(self.palace.delete(self.key, &self.options)?))
     }
 
     pub fn restore(&self, asked: &Restore) -> Result<Written> {
         let version = etag(&asked.version)?;
         let then = self.palace.get_at(self.key, &version)?;
         let then = then.ok_or_else(|| deleted_at(self.key, &version))?;
-        self.written(self.palace.put_with(self.key, &then.value, &self.options)?)
+        self.put_value(&then.value)
     }
 
-    fn written(&self, outcome: Outcome) -> Result<Written> {
+    /// What to answer after the commit: whatever happens here is no error, or the caller would write again.
+    fn written(&self, outcome: Outcome) -> Written {
         let count = outcome.settled.len();
         let (conflicts, more) =
             fill(outcome.settled.into_iter().map(Ended::of), count, ASIDE_BYTES);
@@ -89,18 +108,44 @@ impl<'a> Write<'a> {
             conflicts,
             more_conflicts: more.then_some(left),
             open_conflicts: Vec::new(),
+            open_conflicts_unknown: None,
             count: None,
         };
         // Who names a base may have written beside somebody, and should hear of it at once. The look starts after
         // the write is acknowledged: of several that write at once, the last to look sees what all wrote.
-        if self.options.base.is_some()
-            && let Some(document) = self.palace.get(self.key)?
-        {
-            let whole = Value::Object(document.value);
-            written.open_conflicts = aside(document.conflicts, &whole).0;
+        if self.options.base.is_some() {
+            match self.open_conflicts() {
+                Ok(open) => written.open_conflicts = open,
+                Err(error) => {
+                    let why = format!(
+                        "the write is done, but this could not be looked for: {}",
+                        chain(&error)
+                    );
+                    written.open_conflicts_unknown = Some(why);
+                }
+            }
         }
-        Ok(written)
+        written
     }
+
+    fn open_conflicts(&self) -> std::result::Result<Vec<Disputed>, Error> {
+        let Some(document) = self.palace.get(self.key)? else { return Ok(Vec::new()) };
+        Ok(aside(document.conflicts, &Value::Object(document.value)).0)
+    }
+}
+
+/// What to tell of an error, with a look whether the call's work is done.
+fn unless(error: Error, done: impl Fn(&Map<String, Value>) -> bool) -> Problem {
+    Problem::of(error, |now| done(&now.value).then_some(IS_SO))
+}
+
+/// Whether a merge patch would change nothing.
+fn is_so(value: &Map<String, Value>, patch: &Map<String, Value>) -> bool {
+    patch.iter().all(|(key, wanted)| match (value.get(key), wanted) {
+        (there, Value::Null) => there.is_none(),
+        (Some(Value::Object(there)), Value::Object(patch)) => is_so(there, patch),
+        (there, wanted) => there == Some(wanted),
+    })
 }
 
 fn condition(text: &str) -> Result<Condition> {
@@ -135,6 +180,6 @@ fn not_a_counter(error: Error, path: &str) -> Problem {
              write the new number with document_put and if_match"
             ))
         }
-        error => error.into(),
+        error => Problem::of(error, |_| Some(MAY_HAVE_COUNTED)),
     }
 }

@@ -1,4 +1,6 @@
 //! The tools that write. Each is one commit, and answers once it is on disk.
+//!
+//! With `base` a call that is repeated adds its items and counts once more, so only the delete is idempotent.
 
 use super::answer::schema;
 use super::arguments::{Delete, Increment, Patch, Put, Restore};
@@ -19,7 +21,7 @@ impl Server {
         annotations(
             read_only_hint = false,
             destructive_hint = true,
-            idempotent_hint = true,
+            idempotent_hint = false,
             open_world_hint = false
         )
     )]
@@ -42,7 +44,7 @@ impl Server {
         annotations(
             read_only_hint = false,
             destructive_hint = true,
-            idempotent_hint = true,
+            idempotent_hint = false,
             open_world_hint = false
         )
     )]
@@ -111,7 +113,7 @@ impl Server {
         annotations(
             read_only_hint = false,
             destructive_hint = true,
-            idempotent_hint = true,
+            idempotent_hint = false,
             open_world_hint = false
         )
     )]

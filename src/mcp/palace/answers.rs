@@ -347,6 +347,8 @@ pub(super) struct Gone {
     #[serde(flatten)]
     pub kept: Kept,
     pub drawer_id: String,
+    /// True if it was deleted before
+    pub noop: bool,
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -20,7 +20,7 @@ pub(super) struct EntryWritten {
     pub agent: String,
     pub topic: String,
     pub wing: String,
-    pub timestamp: Option<String>,
+    pub timestamp: String,
     /// Always 1: texts are not cut up
     pub chunks: i64,
 }
@@ -85,17 +85,16 @@ impl Server {
             .on_drawers(&context, move |drawers| {
                 let (topic, wing) = (topic.as_deref(), wing.as_deref());
                 let entry = DiaryEntry::new(&agent_name, &entry, topic, wing)?;
-                drawers.get(&drawers.write_diary(&entry)?.id)
+                drawers.write_diary(&entry)
             })
             .await?;
-        let (agent, topic) = written.diary.unwrap_or_default();
         Ok(Json(EntryWritten {
             kept: Kept::new(written.etag, Vec::new()),
             entry_id: written.id,
-            agent,
-            topic,
-            wing: written.place.wing,
-            timestamp: written.filed_ms.map(readable),
+            agent: written.agent,
+            topic: written.topic,
+            wing: written.wing,
+            timestamp: readable(written.filed_ms),
             chunks: 1,
         }))
     }

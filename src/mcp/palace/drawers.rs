@@ -193,17 +193,13 @@ impl Server {
         context: RequestContext<RoleServer>,
     ) -> Result<Json<Gone>, String> {
         let DeleteDrawer { drawer_id, if_match } = arguments;
-        let (id, etag) = self
+        let (drawer_id, gone) = self
             .on_drawers(&context, move |drawers| {
-                if let Some(if_match) = if_match {
-                    let etag = drawers.delete_if(&drawer_id, &if_match)?;
-                    return Ok((drawer_id, etag));
-                }
-                let done = drawers.delete(std::slice::from_ref(&drawer_id))?;
-                done.deleted.into_iter().next().ok_or(MemoryError::NoDrawer { id: drawer_id })
+                let gone = drawers.delete_one(&drawer_id, if_match.as_deref())?;
+                Ok((drawer_id, gone))
             })
             .await?;
-        Ok(Json(Gone { kept: Kept::new(etag, Vec::new()), drawer_id: id }))
+        Ok(Json(Gone { kept: Kept::new(gone.etag, Vec::new()), drawer_id, noop: !gone.changed }))
     }
 
     /// Delete several drawers in one commit

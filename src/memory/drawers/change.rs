@@ -5,12 +5,11 @@
 //! and a change made at the same time brings it back whole. With `if_match`, nothing is written that was not made
 //! from what is there.
 
-use super::place::keys_of;
-use super::place::{Place, moved_key, name, parts};
-use super::{Drawer, Drawers, drawer_of, etag, file, no_drawer, place_of};
+use super::place::{Place, keys_of, moved_key, name, parts};
+use super::{Drawer, Drawers, drawer_of, etag, file, no_drawer, place_of, shown};
 use crate::format::key::Key;
 use crate::memory::{MemoryError, Result};
-use crate::merge::{Conflict, MergeError};
+use crate::merge::{Conflict, MergeError, View};
 use crate::palace::{Condition, Document, Draft, Error, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::cell::{Cell, RefCell};
@@ -96,6 +95,28 @@ pub struct Deleted {
     pub not_found: Vec<String>,
 }
 
+/// What [`Drawers::delete_one`] did.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+/// # let id = drawers.file(&[item])?.remove(0).id;
+/// let gone = drawers.delete_one(&id, None)?;
+/// assert!(gone.changed);
+/// assert_eq!(drawers.delete_one(&id, None)?.etag, gone.etag); // nothing was written
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeletedOne {
+    /// Its version as a deleted one.
+    pub etag: String,
+    /// False if it was deleted before.
+    pub changed: bool,
+}
+
 impl Drawers {
     /// Changes the text of a drawer, moves it, or both. Its id stays.
     ///
@@ -117,17 +138,16 @@ impl Drawers {
     /// [`MemoryError::NoDrawer`], [`MemoryError::EtagMismatch`], [`MemoryError::Argument`], or what the palace
     /// says; nothing was written then.
     pub fn update(&self, id: &str, change: Change<'_>) -> Result<Changed> {
-        let found = self.document(id)?.ok_or_else(|| no_drawer(id))?;
-        if found.value.contains_key("agent") {
+        let Document { key, value, .. } = self.document(id)?.ok_or_else(|| no_drawer(id))?;
+        if value.contains_key("agent") {
             let why = format!("{id} is an entry of a diary, which only grows: write another entry");
             return Err(MemoryError::argument("drawer_id", why));
         }
-        let key = found.key.clone();
-        let (patch, place) = patch(&place_of(&found), change)?;
+        let (patch, place) = patch(&place_of(&key, &value), change)?;
         let condition = change.if_match.map(condition).transpose()?;
-        let (gone, settled) = (Cell::new(false), RefCell::default());
+        let (gone, left) = (Cell::new(false), RefCell::default());
         let mut batch = self.palace.batch();
-        let write = |draft: &mut Draft<'_>| apply(draft, &patch, &gone, &settled);
+        let write = |draft: &mut Draft<'_>| apply(draft, &patch, &gone, &left);
         match condition {
             Some(condition) => batch.write_if(key.clone(), condition, write),
             None => batch.write(key.clone(), write),
@@ -139,14 +159,16 @@ impl Drawers {
         }
         let outcomes = match batch.commit(&self.options()) {
             Err(Error::Document { .. }) if gone.get() => return Err(no_drawer(id)),
-            Err(Error::EtagMismatch { current, .. }) => return Err(mismatch(id, current)),
+            Err(Error::EtagMismatch { current, .. }) => return Err(mismatch(id, current, &patch)),
             result => result?.outcomes,
         };
-        let Some(outcome) = outcomes.first() else { return Err(no_drawer(id)) };
-        // Not as it is now: who passes the version of this answer back has not seen what others wrote since.
-        let left = self.palace.get_at(key.as_str(), &outcome.etag)?.unwrap_or(found);
-        let settled = settled.into_inner();
-        Ok(Changed { drawer: drawer_of(left), changed: outcome.changed, settled })
+        // As this left it, and not as it is now: who passes the version of this answer back has not seen what others
+        // wrote since. And nothing is read after the commit: a call that has done its work must not fail.
+        let Some((outcome, (view, settled))) = outcomes.first().zip(left.into_inner()) else {
+            return Err(no_drawer(id));
+        };
+        let drawer = shown(&key, &outcome.etag, view);
+        Ok(Changed { drawer, changed: outcome.changed, settled })
     }
 
     /// Deletes drawers, all in one commit. What is not there needs no deleting.
@@ -168,42 +190,6 @@ impl Drawers {
     /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`], or what the palace says; nothing was
     /// written then.
     pub fn delete(&self, ids: &[String]) -> Result<Deleted> {
-        self.delete_on(ids, self.options())
-    }
-
-    /// Deletes a drawer if it is at this version, and gives the version that it has then.
-    ///
-    /// ```
-    /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
-    /// # use crdt_palace::palace::Palace;
-    /// # let dir = tempfile::tempdir()?;
-    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
-    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
-    /// let filed = drawers.file(&[item])?.remove(0);
-    /// let moved = drawers.update(&filed.id, Change { room: Some("history"), ..Change::default() })?;
-    /// assert!(drawers.delete_if(&filed.id, &filed.etag).is_err()); // somebody has changed it
-    /// drawers.delete_if(&filed.id, &moved.drawer.etag)?;
-    /// assert!(drawers.get(&filed.id).is_err());
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    ///
-    /// # Errors
-    /// [`MemoryError::NoDrawer`], [`MemoryError::EtagMismatch`], [`MemoryError::Argument`] if it is no etag, or what
-    /// the palace says; nothing was written then.
-    pub fn delete_if(&self, id: &str, if_match: &str) -> Result<String> {
-        let options = WriteOptions { if_match: Some(condition(if_match)?), ..self.options() };
-        match self.delete_on(&[id.to_owned()], options) {
-            Err(MemoryError::Palace(Error::EtagMismatch { current, .. })) => {
-                Err(mismatch(id, current))
-            }
-            done => {
-                let gone = done?.deleted.into_iter().next();
-                gone.map(|(_, etag)| etag).ok_or_else(|| no_drawer(id))
-            }
-        }
-    }
-
-    fn delete_on(&self, ids: &[String], options: WriteOptions) -> Result<Deleted> {
         let (mut result, mut keys) = (Deleted::default(), Vec::new());
         for id in distinct(ids)? {
             match self.document(id)? {
@@ -221,7 +207,7 @@ impl Drawers {
         for (key, _) in &keys {
             batch.write(key.clone(), delete);
         }
-        let outcomes = batch.commit(&options)?.outcomes;
+        let outcomes = batch.commit(&self.options())?.outcomes;
         for ((_, id), outcome) in keys.into_iter().zip(outcomes) {
             match outcome.changed {
                 true => result.deleted.push((id.clone(), outcome.etag.to_string())),
@@ -267,6 +253,55 @@ impl Drawers {
         Ok(())
     }
 
+    /// Deletes a drawer; with `if_match` only if it is at this version. One that was deleted before needs no deleting.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// let filed = drawers.file(&[item])?.remove(0);
+    /// let moved = drawers.update(&filed.id, Change { room: Some("history"), ..Change::default() })?;
+    /// assert!(drawers.delete_one(&filed.id, Some(&filed.etag)).is_err()); // somebody has changed it
+    /// let gone = drawers.delete_one(&filed.id, Some(&moved.drawer.etag))?;
+    /// assert!(gone.changed && drawers.get(&filed.id).is_err());
+    /// let again = drawers.delete_one(&filed.id, None)?;
+    /// assert_eq!((again.changed, again.etag), (false, gone.etag));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::NoDrawer`] if there never was one, or with `if_match` if there is none now,
+    /// [`MemoryError::EtagMismatch`], [`MemoryError::Argument`] if it is no etag, or what the palace says; nothing was
+    /// written then.
+    pub fn delete_one(&self, id: &str, if_match: Option<&str>) -> Result<DeletedOne> {
+        let if_match = if_match.map(condition).transpose()?;
+        let key = match self.document(id)? {
+            Some(document) => document.key,
+            None if if_match.is_some() => return Err(no_drawer(id)),
+            None => self.deleted_key(id)?.ok_or_else(|| no_drawer(id))?,
+        };
+        let options = WriteOptions { if_match, ..self.options() };
+        match self.palace.write(key.as_str(), &options, delete) {
+            Err(Error::EtagMismatch { current, .. }) => Err(mismatch(id, current, &Map::new())),
+            outcome => {
+                let outcome = outcome?;
+                Ok(DeletedOne { etag: outcome.etag.to_string(), changed: outcome.changed })
+            }
+        }
+    }
+
+    /// The key of a drawer that was there once.
+    fn deleted_key(&self, id: &str) -> Result<Option<Key>> {
+        for key in keys_of(id) {
+            if self.palace.has_history(&key)? {
+                return Ok(Some(key));
+            }
+        }
+        Ok(None)
+    }
+
     /// The drawers with these ids, in their order, and the ids that name none.
     ///
     /// ```
@@ -301,11 +336,11 @@ fn condition(if_match: &str) -> Result<Condition> {
 }
 
 /// Why a change on a condition was refused.
-fn mismatch(id: &str, current: Option<Box<Document>>) -> MemoryError {
-    match current {
-        Some(now) => MemoryError::EtagMismatch { id: id.to_owned(), etag: now.etag.to_string() },
-        None => no_drawer(id),
-    }
+fn mismatch(id: &str, current: Option<Box<Document>>, patch: &Map<String, Value>) -> MemoryError {
+    let Some(now) = current else { return no_drawer(id) };
+    let same = |(field, value): (&String, &Value)| now.value.get(field) == Some(value);
+    let is_so = !patch.is_empty() && patch.iter().all(same);
+    MemoryError::EtagMismatch { id: id.to_owned(), etag: now.etag.to_string(), is_so }
 }
 
 /// Each id once; two of them may stand for one drawer only if they are the same.
@@ -342,11 +377,12 @@ fn is_at(key: &Key, place: &Place) -> bool {
     parts(key).is_some_and(|(wing, room, _)| wing == place.wing && room == place.room)
 }
 
+/// Notes in `left` what the drawer is then, and what this settled.
 fn apply(
     draft: &mut Draft<'_>,
     patch: &Map<String, Value>,
     gone: &Cell<bool>,
-    settled: &RefCell<Vec<Conflict>>,
+    left: &RefCell<Option<(View, Vec<Conflict>)>>,
 ) -> Result<(), MergeError> {
     if !draft.exists() {
         gone.set(true);
@@ -354,8 +390,10 @@ fn apply(
     }
     let named =
         |conflict: &Conflict| patch.keys().any(|field| conflict.path == format!("/{field}"));
-    settled.replace(draft.view()?.conflicts.into_iter().filter(named).collect());
-    draft.patch(patch)
+    let settled = draft.view()?.conflicts.into_iter().filter(named).collect();
+    draft.patch(patch)?;
+    left.replace(Some((draft.view()?, settled)));
+    Ok(())
 }
 
 fn delete(draft: &mut Draft<'_>) -> Result<(), MergeError> {

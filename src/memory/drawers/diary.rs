@@ -46,6 +46,7 @@ pub struct DiaryEntry {
 /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
 /// let written = drawers.write_diary(&DiaryEntry::new("ada", "a quiet day", None, None)?)?;
 /// assert!(written.id.starts_with("diary_wing_ada_"));
+/// assert_eq!((written.wing.as_str(), written.topic.as_str()), ("wing_ada", "general"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +55,14 @@ pub struct EntryWritten {
     pub id: String,
     /// Its version.
     pub etag: String,
+    /// Whose diary it is in.
+    pub agent: String,
+    /// What it is about.
+    pub topic: String,
+    /// The wing that the diary is in.
+    pub wing: String,
+    /// When it was written: milliseconds since 1970, by the writer's clock.
+    pub filed_ms: i64,
 }
 
 /// The newest entries of a diary.
@@ -101,6 +110,12 @@ impl DiaryEntry {
             ("topic".to_owned(), json!(self.topic)),
             (FILINGS.to_owned(), Value::Array(vec![filing])),
         ])
+    }
+
+    fn written(&self, id: String, outcome: &Outcome, filed_ms: i64) -> EntryWritten {
+        let (agent, topic, wing) =
+            (self.agent.clone(), self.topic.clone(), self.place.wing.clone());
+        EntryWritten { id, etag: outcome.etag.to_string(), agent, topic, wing, filed_ms }
     }
 }
 
@@ -159,10 +174,8 @@ impl Drawers {
             Ok(())
         })?;
         let id = key.as_ref().and_then(drawer_id);
-        let written = id.zip(others.first());
-        let entry =
-            |(id, outcome): (String, &Outcome)| EntryWritten { id, etag: outcome.etag.to_string() };
-        Ok((filed, written.map(entry)))
+        let written = entry.zip(id).zip(others.first());
+        Ok((filed, written.map(|((entry, id), outcome)| entry.written(id, outcome, now))))
     }
 
     /// Unlike a drawer's, the key has something random in it: the same words twice are two entries.

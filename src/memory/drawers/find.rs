@@ -160,7 +160,7 @@ fn may_be_there(key: &Key, within: &Within, moved: &Moved) -> bool {
 }
 
 fn is_there(document: &Document, within: &Within, search: &Search<'_>) -> bool {
-    let place = place_of(document);
+    let place = place_of(&document.key, &document.value);
     let filed = filed_ms(&document.value);
     within.has(&place.wing, &place.room)
         && search.since_ms.is_none_or(|since| filed.is_some_and(|filed| filed >= since))

@@ -216,7 +216,8 @@ impl Drawers {
             let keys = self.palace.keys(MOVED, after.as_deref(), KEYS_MAX)?;
             for key in keys.iter().filter_map(moved_drawer) {
                 if let Some(document) = self.palace.get_unrefreshed(key.as_str())? {
-                    moved.insert(key, place_of(&document));
+                    let place = place_of(&key, &document.value);
+                    moved.insert(key, place);
                 }
             }
             match keys.last() {

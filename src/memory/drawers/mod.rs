@@ -25,7 +25,7 @@ mod find;
 mod list;
 mod place;
 
-pub use change::{Change, Changed, Deleted, IDS_MAX};
+pub use change::{Change, Changed, Deleted, DeletedOne, IDS_MAX};
 pub use diary::{DiaryEntry, DiaryPage, ENTRIES_MAX, EntryWritten};
 pub use duplicates::{Duplicate, similarity};
 pub use file::{Filed, FiledAs, Item};
@@ -39,7 +39,8 @@ pub(crate) use place::{is_move, is_of_wing, wing_of};
 
 use super::{MemoryError, Result};
 use crate::format::hash::Etag;
-use crate::merge::{Conflict, Written};
+use crate::format::key::Key;
+use crate::merge::{Conflict, View, Written};
 use crate::palace::{Document, Error, Palace, WriteOptions};
 use serde_json::{Map, Value};
 
@@ -198,9 +199,9 @@ fn text(value: &Map<String, Value>, field: &str) -> Option<String> {
 }
 
 /// Where a document says that its drawer is; its key, if it does not say so.
-fn place_of(document: &Document) -> Place {
-    let (wing, room, _) = place::parts(&document.key).unwrap_or_default();
-    let said = |field, key: &str| text(&document.value, field).unwrap_or_else(|| key.to_owned());
+fn place_of(key: &Key, value: &Map<String, Value>) -> Place {
+    let (wing, room, _) = place::parts(key).unwrap_or_default();
+    let said = |field, key: &str| text(value, field).unwrap_or_else(|| key.to_owned());
     Place { wing: said("wing", wing), room: said("room", room) }
 }
 
@@ -222,11 +223,16 @@ fn said(value: &Map<String, Value>, field: &str) -> Vec<String> {
 }
 
 fn drawer_of(document: Document) -> Drawer {
-    let place = place_of(&document);
     let Document { key, value, etag, conflicts, modified, .. } = document;
+    shown(&key, &etag, View { value, conflicts, modified, deleted: false })
+}
+
+/// The drawer under this key, as a view shows it.
+fn shown(key: &Key, etag: &Etag, view: View) -> Drawer {
+    let View { value, conflicts, modified, .. } = view;
     Drawer {
-        id: drawer_id(&key).unwrap_or_else(|| key.to_string()),
-        place,
+        id: drawer_id(key).unwrap_or_else(|| key.to_string()),
+        place: place_of(key, &value),
         content: text(&value, "content").unwrap_or_default(),
         filed_ms: filed_ms(&value),
         source_files: said(&value, "source_file"),

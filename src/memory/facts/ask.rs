@@ -257,6 +257,7 @@ impl Facts {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::facts::Triple;
     use crate::palace::Palace;
 
     #[test]
