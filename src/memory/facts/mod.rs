@@ -47,7 +47,7 @@ pub const PART_CHARS_MAX: usize = 500;
 /// let fact = facts.state(&works, Some("2024-01-01"), Some("2026-03-01"), None)?.fact;
 /// assert!(!fact.holds("2023-12-31") && fact.holds("2024-01-01"));
 /// assert!(!fact.is_over("2026-02-28") && fact.is_over("2026-03-01T00:00:00Z"));
-/// assert!(fact.position().starts_with("2024-01-01|")); // the cursor for what began later
+/// assert!(fact.position().starts_with("2024-01-01!")); // the cursor for what began later
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
