@@ -177,4 +177,23 @@ mod tests {
             assert_eq!(ours.shared.put_on_disk(&foundation).unwrap(), Some(carried), "{thread}");
         }
     }
+
+    #[test]
+    fn what_a_commit_in_the_log_builds_on_failing_leaves_its_outcome_unknown() {
+        let palace = open(&SimDisk::new(1));
+        let cause = || StoreError::Replaced { path: "/p".into() };
+        let source = Arc::new(cause());
+        let errors = [
+            cause(),
+            StoreError::NotWritten { source: source.clone() },
+            StoreError::OutcomeUnknown { source },
+        ];
+        for error in errors {
+            let told = palace.shared.outcome_unknown(Error::Store(error));
+            let Error::Store(StoreError::OutcomeUnknown { source }) = told else {
+                panic!("{told}")
+            };
+            assert_eq!(source.to_string(), cause().to_string());
+        }
+    }
 }

@@ -310,7 +310,13 @@ mod tests {
         fs.create(Path::new("/new/note")).unwrap();
         assert!(matches!(into(&[]), Err(Error::Exists { .. })), "somebody's file is in it");
         fs.remove(Path::new("/new/note")).unwrap();
-        assert_eq!(Some(into(&[]).unwrap().palace), id);
+        let done = into(&[]).unwrap();
+        assert_eq!((Some(done.palace), done.segments, done.unfinished), (id, 1, 0));
         assert!(matches!(into(&[]), Err(Error::Exists { .. })), "it is done");
+        for directory in ["/theirs", "/theirs/notes"] {
+            fs.create_dir(Path::new(directory)).unwrap();
+        }
+        let theirs = merge_into(fs.clone(), Path::new("/theirs"), &source, &BTreeSet::new());
+        assert!(matches!(theirs, Err(Error::Exists { .. })), "somebody's directory is in it");
     }
 }
