@@ -55,8 +55,7 @@ fn has_files(directory: &Path) -> bool {
 }
 
 fn to_be_made(place: &Path) -> Check {
-    let may = Access::WRITE_OK | Access::EXEC_OK;
-    match rustix::fs::accessat(CWD, place, may, AtFlags::EACCESS) {
+    match may_write_in(place) {
         Ok(()) => Check::ok("directory", "it is not there yet: the first write makes it"),
         Err(error) => Check::problem(
             "directory",
@@ -196,13 +195,18 @@ fn permissions(path: &Path) -> Check {
     }
 }
 
+/// Whether this user can make files in a directory: its mode alone does not say.
+fn may_write_in(directory: &Path) -> io::Result<()> {
+    let may = Access::WRITE_OK | Access::EXEC_OK;
+    Ok(rustix::fs::accessat(CWD, directory, may, AtFlags::EACCESS)?)
+}
+
 /// The first directory of the palace in which this user can make no file, whatever its mode says.
 fn refused(path: &Path) -> Option<(PathBuf, io::Error)> {
-    let may = Access::WRITE_OK | Access::EXEC_OK;
     let directories = DIRECTORIES.iter().map(|name| path.join(name)).filter(|path| path.is_dir());
     let asked = |directory: PathBuf| {
-        let error = rustix::fs::accessat(CWD, &directory, may, AtFlags::EACCESS).err()?;
-        Some((directory, error.into()))
+        let error = may_write_in(&directory).err()?;
+        Some((directory, error))
     };
     std::iter::once(path.to_owned()).chain(directories).find_map(asked)
 }
