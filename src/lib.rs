@@ -33,6 +33,9 @@ pub mod fs;
 pub mod memory;
 pub mod palace;
 
+#[doc(hidden)]
+pub mod sync;
+
 // The layers below, and the surfaces. They are public because the project's own tests, benches and
 // programs use them, and hidden because they are no interface: they change with any version. Types of
 // theirs that a program meets are in `palace`.

@@ -7,7 +7,7 @@
 mod support;
 
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::policy::BUSY_BYTES_DUE;
+use crdt_palace::palace::compact::policy::BUSY_BYTES_DUE;
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::Durability;

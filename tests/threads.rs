@@ -92,7 +92,7 @@ fn buffered_commits_are_synced_by_a_later_one() {
 fn a_compaction_that_was_due_is_started_by_a_later_commit() {
     let disk = SimDisk::new(2);
     let palace = open(&disk, true);
-    for n in 0..crdt_palace::palace::policy::SEGMENTS_DUE {
+    for n in 0..crdt_palace::palace::compact::policy::SEGMENTS_DUE {
         put(&palace, &format!("k{n}"), Durability::Durable);
         palace.seal().unwrap();
     }

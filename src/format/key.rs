@@ -2,6 +2,7 @@
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 /// The longest key, in bytes of UTF-8.
 pub const KEY_BYTES_MAX: usize = 512;
@@ -18,7 +19,7 @@ pub const KEY_BYTES_MAX: usize = 512;
 /// # Ok::<(), crdt_palace::palace::KeyError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(Box<str>);
+pub struct Key(Arc<str>);
 
 /// Why a text cannot be a key.
 ///

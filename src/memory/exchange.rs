@@ -10,7 +10,7 @@ use super::keys::{
 use super::{Entity, Memory, MemoryError, Relation, Result};
 use crate::format::key::Key;
 use crate::merge::MergeError;
-use crate::palace::keys::KEYS_MAX;
+use crate::palace::KEYS_MAX;
 use crate::palace::{Draft, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

@@ -33,7 +33,7 @@ pub use write::{DeletedEntities, DeletedObservations};
 pub(crate) use when::{milliseconds, readable};
 
 use crate::format::key::Key;
-use crate::palace::read::PAGE_MAX;
+use crate::palace::PAGE_MAX;
 use crate::palace::{Batch, Document, Outcome, Palace, WriteOptions};
 use keys::entity_key;
 use serde::{Deserialize, Serialize};

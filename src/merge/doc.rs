@@ -264,3 +264,15 @@ pub(super) fn change(
 ) -> Result<Option<Change>, MergeError> {
     caught(|| am.get_change_by_hash(hash))
 }
+
+impl Doc {
+    /// Estimates the bytes of memory that the document takes: Automerge keeps about this for each operation and name.
+    #[must_use]
+    pub fn memory(&self) -> usize {
+        const EMPTY: u64 = 4_096;
+        const OPERATION: u64 = 64;
+        let Extent { operations, references, names, bytes } = self.extent;
+        let held = EMPTY + OPERATION * (operations + references) + names + bytes;
+        usize::try_from(held).unwrap_or(usize::MAX)
+    }
+}

@@ -1,11 +1,11 @@
 //! What can go wrong with a palace, in words that say what to do.
 
-use super::Document;
 use crate::format::hash::Etag;
 use crate::format::id::SnapshotId;
 use crate::format::key::{Key, KeyError};
 use crate::fs::FsError;
 use crate::merge::MergeError;
+use crate::palace::view::document::Document;
 use crate::segment::SegmentError;
 use crate::snapshot::SnapshotError;
 use crate::store::StoreError;
@@ -103,6 +103,12 @@ pub enum Error {
         /// The document with two writes.
         key: Option<Key>,
     },
+    /// A closure that a write was given writes to the same palace.
+    #[error(
+        "this thread is in the middle of a write to the same palace; a closure that was given to a write may read, and \
+         must leave other writes, sync, seal, compact and close for afterwards"
+    )]
+    Nested,
     /// A snapshot that was just built does not hold what went into it. Nothing was retired.
     #[error("the new snapshot lacks {what}; it was not published, and nothing was changed")]
     Unverified {

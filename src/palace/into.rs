@@ -3,11 +3,12 @@
 //! Invariant: nothing in the sources is changed, and nothing that can be read in them is left out,
 //! except for the documents that the caller wants forgotten.
 
-use super::fold::fold;
-use super::inputs::{Inputs, Segment};
-use super::pace::Pace;
-use super::verify::{is_begun_copy, lost_snapshot};
-use super::{Error, Result};
+use super::check::verify::{is_begun_copy, lost_snapshot};
+use super::compact::build::fold;
+use super::compact::inputs::{Inputs, Segment};
+use super::compact::pace::Pace;
+use super::error::{Error, Result};
+use super::view::tail::entries;
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, SNAP, TMP};
 use crate::format::id::{PalaceId, SegmentId};
 use crate::format::key::Key;
@@ -213,7 +214,7 @@ impl Gathered {
             };
             let folded = self.inputs.snapshots.iter().try_fold(false, in_snapshot)?;
             let commits = self.inputs.segments.iter().flat_map(|segment| &segment.commits);
-            let mut entries = commits.flat_map(|commit| super::tail::entries(&commit.body));
+            let mut entries = commits.flat_map(|commit| entries(&commit.body));
             found += usize::from(folded || entries.any(|entry| entry.key == *key));
         }
         self.bytes += self.inputs.snapshots.iter().map(|s| s.length()).sum::<u64>();

@@ -182,6 +182,12 @@ impl Terms {
         self.0.iter().map(count).collect()
     }
 
+    /// Returns what to look for in a text of words that are joined by spaces and stand between two: `" word "`, or
+    /// `" wor"` for a beginning.
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|term| format!(" {}{}", term.word, if term.prefix { "" } else { " " }))
+    }
+
     /// The FTS5 expression. Each word is quoted and by the invariant above holds no quote.
     pub(super) fn to_match(&self) -> String {
         let mut expression = String::new();

@@ -12,10 +12,11 @@ use super::turn::{Queued, Turn};
 use crate::format::id::InstanceId;
 use crate::fs::FsError;
 use crate::segment::writer::Writer;
+use crate::sync::{Condvar, Lock, Locked, Rank};
 use bytes::Bytes;
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 /// When a commit counts as done.
 ///
@@ -104,7 +105,7 @@ pub struct Log {
     root: Arc<Root>,
     program: String,
     own: Arc<OwnSegments>,
-    inner: Mutex<Inner>,
+    inner: Lock<Inner>,
     /// Who waits for the present turn, and who for the next: by the number of the turn, odd or even. A
     /// turn that ends wakes all of the former and one of the latter, to lead; not everybody.
     turn: [Condvar; 2],
@@ -129,13 +130,13 @@ impl Log {
             failures: VecDeque::new(),
             lost: None,
         };
-        Log { root, program, own, inner: Mutex::new(inner), turn: Default::default() }
+        Log { root, program, own, inner: Lock::new(Rank::Log, inner), turn: Default::default() }
     }
 
     /// A thread that panicked elsewhere in this module's short critical sections leaves counters and
     /// queues that are still whole, so its poison is ignored.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_, Inner> {
+        self.inner.lock()
     }
 
     /// This process's writing identity, minted on the first call.
@@ -256,7 +257,7 @@ impl Log {
     }
 
     /// One turn of writing for everybody.
-    fn lead<'a>(&'a self, mut inner: MutexGuard<'a, Inner>) -> MutexGuard<'a, Inner> {
+    fn lead<'a>(&'a self, mut inner: Locked<'a, Inner>) -> Locked<'a, Inner> {
         // Nobody waits for an instance that does not exist.
         let Some(instance) = inner.instance else { return inner };
         let batch = inner.take_batch();
@@ -267,10 +268,10 @@ impl Log {
     /// Does something that nothing else may be done beside. The lock is not held while the disk works.
     fn take_turn<'a>(
         &'a self,
-        mut inner: MutexGuard<'a, Inner>,
+        mut inner: Locked<'a, Inner>,
         instance: InstanceId,
         work: impl FnOnce(&mut Turn<'_>) -> Result<(), StoreError>,
-    ) -> MutexGuard<'a, Inner> {
+    ) -> Locked<'a, Inner> {
         inner.leading = true;
         let mut turn = Turn {
             root: &self.root,
@@ -313,10 +314,10 @@ impl Log {
     }
 
     /// Sleeps until the end of the present turn, or, if `ahead` is 1, until then or the end of the next.
-    fn wait_for_turn<'a>(&self, inner: MutexGuard<'a, Inner>, ahead: u64) -> MutexGuard<'a, Inner> {
+    fn wait_for_turn<'a>(&self, inner: Locked<'a, Inner>, ahead: u64) -> Locked<'a, Inner> {
         let [even, odd] = &self.turn;
         let turn = if (inner.turns + ahead).is_multiple_of(2) { even } else { odd };
-        turn.wait(inner).unwrap_or_else(PoisonError::into_inner)
+        inner.wait(turn)
     }
 
     fn end_turn(&self, inner: &mut Inner) {

@@ -4,8 +4,8 @@
 use crate::format::id::{InstanceId, SegmentId};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Lock, Locked, Rank};
 
 /// Which of this process's commits stand in which of its segments.
 #[derive(Clone, Debug)]
@@ -23,16 +23,22 @@ pub struct OwnSegment {
 }
 
 /// The list of them.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OwnSegments {
-    list: Mutex<Vec<OwnSegment>>,
+    list: Lock<Vec<OwnSegment>>,
     given_up: AtomicU64,
+}
+
+impl Default for OwnSegments {
+    fn default() -> Self {
+        OwnSegments { list: Lock::new(Rank::OwnSegments, Vec::new()), given_up: AtomicU64::new(0) }
+    }
 }
 
 impl OwnSegments {
     /// Each critical section below leaves the list whole, so a poisoned lock is taken all the same.
-    fn lock(&self) -> MutexGuard<'_, Vec<OwnSegment>> {
-        self.list.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> Locked<'_, Vec<OwnSegment>> {
+        self.list.lock()
     }
 
     /// Adds a segment that is about to be created.

@@ -6,7 +6,7 @@ use crate::files::names;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::sim::{Call, SimDisk};
-use crdt_palace::palace::policy::{OVERDUE_BYTES, STEP_SEGMENT_BYTES};
+use crdt_palace::palace::compact::policy::{OVERDUE_BYTES, STEP_SEGMENT_BYTES};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use serde_json::json;
 use std::path::Path;

@@ -7,7 +7,7 @@ use super::find::SEARCHED;
 use super::place::parts;
 use super::{Drawer, Drawers, drawer_of, file};
 use crate::memory::{MemoryError, Result};
-use crate::palace::ranked::{Question, WORDS_MAX};
+use crate::palace::search::ranking::{Question, WORDS_MAX};
 use crate::snapshot::words;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

@@ -8,7 +8,7 @@ use super::{Drawer, Drawers, drawer_of, filed_ms, place_of};
 use crate::format::key::Key;
 use crate::memory::{MemoryError, Result};
 use crate::palace::Document;
-use crate::palace::ranked::{Question, Rank, Ranked};
+use crate::palace::search::ranking::{Question, Rank, Ranked};
 use crate::snapshot::words;
 
 /// The longest query, in characters.

@@ -9,7 +9,7 @@ use super::wing_of;
 use super::{Drawer, Drawers, drawer_of, place_of};
 use crate::format::key::Key;
 use crate::memory::{MemoryError, Result};
-use crate::palace::keys::KEYS_MAX;
+use crate::palace::KEYS_MAX;
 #[cfg(feature = "mcp")]
 use std::collections::BTreeSet;
 use std::collections::{BTreeMap, HashMap};

@@ -3,8 +3,8 @@
 use super::triple::folded;
 use super::{FACTS, Fact, Facts, MemoryError, Result, fact_of};
 use crate::memory::when::{moment, one_form, readable};
-use crate::palace::keys::KEYS_MAX;
-use crate::palace::ranked::Question;
+use crate::palace::KEYS_MAX;
+use crate::palace::search::ranking::Question;
 use crate::snapshot::words;
 use std::collections::BTreeSet;
 
