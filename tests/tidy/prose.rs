@@ -15,6 +15,13 @@ const OPENINGS_PERCENT: f64 = 3.0;
 /// Words in the longest sentence of a document.
 const SENTENCE_WORDS: usize = 35;
 
+/// What the project is, in the same words wherever it is described.
+const SELF_DESCRIPTION: &str = "a memory that many AI sessions share: every session starts its own server on the \
+                                same directory, and no acknowledged write is lost";
+
+/// Files that describe the project.
+const DESCRIBED_IN: [&str; 3] = ["README.md", "Cargo.toml", "docs/ARCHITECTURE.md"];
+
 /// The number of doc comments, and line and text of each that begins with one of the words above.
 fn doc_comments(text: &str) -> (usize, Vec<(usize, &str)>) {
     let (mut count, mut odd, mut inside) = (0, Vec::new(), "");
@@ -199,8 +206,23 @@ fn comments_inside_functions_are_found() {
     assert!(code > 5000 && comments > 50, "{comments} comments in {code} lines of functions");
 }
 
+/// Looks for the self-description in a text, without regard to line breaks, comment marks and the case of its first letter.
+fn describes_itself(text: &str) -> bool {
+    let words = text.split_whitespace().filter(|word| !["//!", "///"].contains(word));
+    words.collect::<Vec<_>>().join(" ").contains(&SELF_DESCRIPTION[1..])
+}
+
+#[test]
+fn the_self_description_is_the_same_everywhere() {
+    let text = |path: &&&str| fs::read_to_string(repository().join(path)).unwrap();
+    let other = DESCRIBED_IN.iter().filter(|path| !describes_itself(&text(path)));
+    report("files with another self-description", other.map(ToString::to_string).collect());
+}
+
 #[test]
 fn bad_prose_is_noticed() {
+    let comment = SELF_DESCRIPTION.replace("share: every", "share:\n/// every");
+    assert!(describes_itself(&comment) && !describes_itself(&SELF_DESCRIPTION.replace("AI", "")));
     let docs = "//! What.\n//! It goes on.\n\n/// Opens it.\n///\n/// Who waits.\nfn a() {}\n/// It's odd.\n/// A.";
     assert_eq!(doc_comments(docs), (3, vec![(1, "What."), (8, "It's odd.")]));
     let long = format!("{}end.", "word ".repeat(SENTENCE_WORDS));
