@@ -7,7 +7,7 @@ use crdt_palace::merge::MergeError;
 use crdt_palace::merge::automerge::{ROOT, transaction::Transactable};
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use serde_json::{Map, Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;

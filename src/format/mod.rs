@@ -6,6 +6,7 @@
 //! and no length is trusted before it was checked against its cap and the bytes that remain.
 //! Must not know: files, Automerge, the clock, randomness. `docs/FORMAT.md` says the same in prose.
 
+pub mod damage;
 pub mod filename;
 pub mod hash;
 pub mod header;

@@ -5,19 +5,8 @@
 //! a crash cut short or that is still under way. Either way the records after it still count. Zeros
 //! at the end are neither: they are room that the writer made for records to come.
 
-use super::record::{MAGIC, Record, RecordError, claimed_length, decode};
-use std::ops::Range;
-
-/// Bytes that belong to no record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Offsets in the file.
-    pub bytes: Range<u64>,
-    /// True if these bytes were once known to be on disk: then something was lost here.
-    pub damaged: bool,
-    /// What is wrong at its first byte.
-    pub reason: RecordError,
-}
+use super::damage::{Region, tell_damage};
+use super::record::{MAGIC, Record, claimed_length, decode};
 
 /// What [`scan`] found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -80,7 +69,7 @@ pub fn scan(bytes: &[u8], offset: u64) -> Scan<'_> {
             }
         }
     }
-    mark_damage(&mut found);
+    tell_damage(&mut found.regions, &found.records);
     found
 }
 
@@ -99,14 +88,6 @@ fn used(bytes: &[u8]) -> usize {
         end = start;
     }
     end
-}
-
-fn mark_damage(found: &mut Scan<'_>) {
-    for region in &mut found.regions {
-        let later = found.records.iter().rev().take_while(|r| r.offset >= region.bytes.end);
-        let synced = later.map(|r| r.synced_upto).max().unwrap_or(0);
-        region.damaged = region.bytes.start < synced;
-    }
 }
 
 /// The next position at or after `from` where a whole record stands.

@@ -6,13 +6,13 @@
 //! are published, synced and retired through here). A call does one thing; policy lives above.
 //! Must not know: what the files hold.
 
-pub mod class;
-pub mod names;
+pub mod fs_type;
+pub mod name_events;
 pub mod os;
 pub mod sim;
 pub(crate) mod stop;
 
-use names::NameEvents;
+use name_events::NameEvents;
 use std::io;
 use std::path::{Path, PathBuf};
 

@@ -3,7 +3,7 @@
 //! Invariant: nothing here follows a symbolic link to a data file, waits for a FIFO, or trusts the
 //! umask. Files are opened close-on-exec, so a lock dies with its process and not with its children.
 
-use super::names::NameEvents;
+use super::name_events::NameEvents;
 use super::{File, Fs, Host, Stat};
 use crate::format::id::from_hex;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, StatxFlags};

@@ -28,6 +28,7 @@ mod events;
 mod faults;
 mod image;
 mod process;
+mod shared;
 mod splitmix;
 mod state;
 #[cfg(test)]
@@ -36,11 +37,12 @@ mod tests;
 pub use events::{Event, Events};
 pub use faults::{Call, Failure};
 pub use process::SimFs;
+#[doc(hidden)]
+pub use splitmix::SplitMix;
 
 use faults::Faults;
-use splitmix::SplitMix;
+use shared::Shared;
 use state::State;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// A disk in memory, and the machine around it. All times are simulated; nothing ever waits.
 ///
@@ -260,26 +262,5 @@ impl SimDisk {
     /// Lets time pass. Besides, each reading of the clock lets one millisecond pass.
     pub fn advance(&self, ms: i64) {
         self.shared.state().clock_ms += ms;
-    }
-}
-
-/// The state that all handles of one disk share.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<State>>);
-
-impl Shared {
-    fn new(state: State) -> Self {
-        Self(Arc::new(Mutex::new(state)))
-    }
-
-    /// A test that panicked elsewhere does not spoil the disk: each call leaves it whole.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SimDisk") // the whole disk would drown any message
     }
 }

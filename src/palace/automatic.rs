@@ -7,7 +7,7 @@ use super::compact::{CompactOptions, CompactReport, compact};
 use super::pace::Pace;
 use super::{Error, policy};
 use crate::store::StoreError;
-use crate::store::follow::Backlog;
+use crate::store::rescan::Backlog;
 use crate::store::root::Root;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -29,15 +29,15 @@ impl State {
 
     /// How much of another process's segment is known to be on disk. One that is gone was synced before.
     pub fn synced_upto(&self, segment: SegmentId) -> u64 {
-        let readers = self.follower.segments().map(|followed| &followed.reader);
+        let readers = self.catalog.segments().map(|followed| &followed.reader);
         let found = readers.filter(|reader| reader.id() == segment);
-        found.map(|reader| reader.durability().synced_upto()).min().unwrap_or(u64::MAX)
+        found.map(|reader| reader.foreign_sync().synced_upto()).min().unwrap_or(u64::MAX)
     }
 
     /// The bodies of commits that one which builds on these documents must carry along, because they may
-    /// be in nothing that replaces the segment they were read from: see `Follower::certain_upto`.
+    /// be in nothing that replaces the segment they were read from: see `Catalog::preserved_upto`.
     pub fn to_carry<'a>(&'a self, keys: impl IntoIterator<Item = &'a Key>) -> Result<Vec<Bytes>> {
-        self.foreign_commits(keys, |segment| Ok(self.follower.certain_upto(segment)?))
+        self.foreign_commits(keys, |segment| Ok(self.catalog.preserved_upto(segment)?))
     }
 
     /// The bodies of the commits that changed these documents, stand behind what is sure of other processes' segments

@@ -17,9 +17,9 @@ use crate::format::record::Entry;
 use crate::fs::stop;
 use crate::merge::{Doc, MergeError, Stamp};
 use crate::store::StoreError;
-use crate::store::follow::Backlog;
+use crate::store::group_commit::{Durability, Ticket};
 use crate::store::lock::{self, Guard};
-use crate::store::log::{Durability, Ticket};
+use crate::store::rescan::Backlog;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -138,7 +138,7 @@ impl<'a> Batch<'a> {
                 None
             }
         };
-        stop::at!("commit.founded");
+        stop::at!("commit.dependencies_synced");
         palace.wait_for(made.ticket, options.durability)?;
         let founded = palace.wait_for(carried, options.durability);
         founded.map_err(|error| palace.shared.outcome_unknown(error))?;
@@ -230,11 +230,11 @@ impl Palace {
         let mut keys: BTreeSet<Key> = drafted.iter().map(|drafted| drafted.key.clone()).collect();
         let carried = state.to_carry(&keys)?;
         keys.extend(carried.iter().flat_map(entries).map(|entry| entry.key));
-        let segments = state.follower.unsynced(state.foreign_places(&keys));
+        let segments = state.catalog.unsynced(state.foreign_places(&keys));
         let foundation = Foundation { keys, segments };
         let outcomes = self.enqueue_all(state, instance, drafted, carried)?;
         let ticket = state.tail.last_own(instance, &foundation.keys);
-        Ok(Made { ticket, foundation, outcomes, backlog: state.follower.backlog() })
+        Ok(Made { ticket, foundation, outcomes, backlog: state.catalog.backlog() })
     }
 
     /// Makes one write. The document is taken out of the state, so that one with a change that does not
@@ -314,7 +314,7 @@ impl Palace {
 
 /// Where a snapshot cannot be read, nobody can say that a condition holds.
 fn check_readable(state: &State) -> Result<()> {
-    match state.follower.unreadable().next() {
+    match state.catalog.unreadable().next() {
         Some((snapshot, _)) => Err(Error::Unreadable { snapshot }),
         None => Ok(()),
     }

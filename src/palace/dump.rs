@@ -10,7 +10,7 @@ use crate::format::id::{InstanceId, SegmentId, SnapshotId};
 use crate::format::key::Key;
 use crate::merge::{ChangeInfo, Doc, MergeError, explain};
 use crate::snapshot::{LogRow, Snapshot};
-use crate::store::follow::{Follower, Found};
+use crate::store::rescan::{Catalog, FoundCommit};
 use serde::ser::{Error as _, Serialize, Serializer};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -161,10 +161,10 @@ impl Palace {
         &self,
         mut each: impl FnMut(DumpedCommit) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let mut follower = Follower::new(self.root().clone(), Arc::default());
-        let news = follower.rescan().map_err(Error::from)?;
-        self.shared.note_unreadable(&follower);
-        let snapshots = follower.snapshots();
+        let mut catalog = Catalog::new(self.root().clone(), Arc::default());
+        let news = catalog.rescan().map_err(Error::from)?;
+        self.shared.note_unreadable(&catalog);
+        let snapshots = catalog.snapshots();
         for snapshot in &snapshots {
             dump_snapshot(snapshot, &snapshots, &mut each)?;
         }
@@ -172,7 +172,7 @@ impl Palace {
     }
 }
 
-fn from_segment(found: &Found) -> DumpedCommit {
+fn from_segment(found: &FoundCommit) -> DumpedCommit {
     let changes: Vec<_> = entries(&found.commit.body)
         .map(|entry| match explain(&entry.change) {
             Ok(info) => DumpedChange {

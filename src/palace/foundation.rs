@@ -11,8 +11,8 @@ use crate::format::record::encode_commit;
 use crate::fs::stop;
 use crate::segment::reader::ForeignSync;
 use crate::store::StoreError;
-use crate::store::log::Ticket;
-use crate::store::seal::disclaim;
+use crate::store::group_commit::Ticket;
+use crate::store::seal::seal_failed;
 use bytes::Bytes;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, PoisonError};
@@ -46,10 +46,10 @@ impl Shared {
     pub(super) fn put_on_disk(&self, foundation: &Foundation) -> Result<Option<Ticket>> {
         let mut failed = false;
         for foreign in foundation.segments.values() {
-            let relied_upon = foreign.secure(self.root.fs()).unwrap_or_else(|error| {
+            let relied_upon = foreign.sync_while_owned(self.root.fs()).unwrap_or_else(|error| {
                 tracing::warn!(%error, "another process's segment cannot be synced");
-                if foreign.is_doubted()
-                    && let Err(error) = disclaim(&self.root, foreign.path())
+                if foreign.has_failed()
+                    && let Err(error) = seal_failed(&self.root, foreign.path())
                 {
                     // Then only this process knows; what it needs is written again all the same.
                     tracing::warn!(%error, "a segment that cannot be synced stays in its place");
@@ -127,7 +127,7 @@ mod tests {
     use super::super::{Options, Palace, WriteOptions};
     use super::*;
     use crate::fs::sim::{Call, Failure, SimDisk};
-    use crate::store::log::Durability;
+    use crate::store::group_commit::Durability;
 
     fn open(disk: &SimDisk) -> Palace {
         Options::default().fs(Arc::new(disk.process())).auto_compact(false).open("/p").unwrap()
@@ -145,7 +145,7 @@ mod tests {
         ours.put_with("own", &Default::default(), &buffered).unwrap();
         let state = ours.fresh().unwrap();
         let keys = BTreeSet::from([Key::new("k").unwrap()]);
-        let segments = state.follower.unsynced(state.foreign_places(&keys));
+        let segments = state.catalog.unsynced(state.foreign_places(&keys));
         drop(state);
         // Another thread gives the instance up, and the look for what it left fails.
         ours.shared.log.abandon(StoreError::Replaced { path: "/p".into() });
@@ -168,7 +168,7 @@ mod tests {
         let mut state = ours.fresh().unwrap();
         let instance = state.instance(&ours.shared.log).unwrap();
         let keys = BTreeSet::from([Key::new("k").unwrap()]);
-        let segments = state.follower.unsynced(state.foreign_places(&keys));
+        let segments = state.catalog.unsynced(state.foreign_places(&keys));
         drop(state);
         let foundation = Foundation { keys, segments };
         disk.fail_nth(Call::Sync, 1, Failure::Io);

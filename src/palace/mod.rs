@@ -59,13 +59,13 @@ pub use crate::merge::{
 pub use crate::segment::SegmentError;
 pub use crate::snapshot::SnapshotError;
 pub use crate::store::StoreError;
+pub use crate::store::group_commit::{BUFFERED_MS, Durability};
 pub use crate::store::lock::Holder;
-pub use crate::store::log::{BUFFERED_MS, Durability};
 pub use crate::store::seal::Left;
 
 use crate::format::filename::{self, SNAP};
-use crate::store::follow::{Backlog, Follower};
-use crate::store::log::Log;
+use crate::store::group_commit::Log;
+use crate::store::rescan::{Backlog, Catalog};
 use crate::store::root::Root;
 use automatic::Automatic;
 use foundation::Foundation;
@@ -355,12 +355,12 @@ impl Shared {
         self.notice_replacement(state)?;
         state.rescan()?;
         state.rescan = number;
-        self.note_unreadable(&state.follower);
+        self.note_unreadable(&state.catalog);
         Ok(())
     }
 
-    fn note_unreadable(&self, follower: &Follower) {
-        let names = follower.unreadable().map(|(id, _)| filename::snapshot(id));
+    fn note_unreadable(&self, catalog: &Catalog) {
+        let names = catalog.unreadable().map(|(id, _)| filename::snapshot(id));
         *self.unreadable.lock().unwrap_or_else(PoisonError::into_inner) =
             names.map(|name| self.root.file(SNAP, &name)).collect();
     }

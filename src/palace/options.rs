@@ -7,9 +7,9 @@ use super::state::State;
 use super::{Palace, Result, Shared};
 use crate::fs::Fs;
 use crate::fs::os::OsFs;
-use crate::store::follow::Follower;
-use crate::store::log::Log;
-use crate::store::own::OwnSegments;
+use crate::store::group_commit::Log;
+use crate::store::own_segments::OwnSegments;
+use crate::store::rescan::Catalog;
 use crate::store::root::Root;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize};
@@ -104,7 +104,7 @@ impl Options {
     pub fn open(self, path: impl AsRef<Path>) -> Result<Palace> {
         let root = Arc::new(Root::open(self.fs, path.as_ref(), self.read_only)?);
         let own = Arc::new(OwnSegments::default());
-        let follower = Follower::new(root.clone(), own.clone());
+        let catalog = Catalog::new(root.clone(), own.clone());
         let log = Log::new(root.clone(), own.clone(), self.program.clone());
         let automatic =
             self.auto_compact.then(|| Automatic::new(root.clone(), self.program.clone()));
@@ -113,7 +113,7 @@ impl Options {
             log,
             program: self.program,
             automatic,
-            state: Mutex::new(State::new(follower, own)),
+            state: Mutex::new(State::new(catalog, own)),
             rescans: AtomicU64::new(0),
             unreadable: Mutex::default(),
             committing: AtomicUsize::new(0),

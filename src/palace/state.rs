@@ -14,9 +14,9 @@ use crate::format::id::InstanceId;
 use crate::format::key::Key;
 use crate::merge::{Doc, MergeError, View};
 use crate::snapshot::{Row, Snapshot, ViewRow};
-use crate::store::follow::Follower;
-use crate::store::log::{Log, Ticket};
-use crate::store::own::OwnSegments;
+use crate::store::group_commit::{Log, Ticket};
+use crate::store::own_segments::OwnSegments;
+use crate::store::rescan::Catalog;
 use crate::store::root::Root;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap};
@@ -39,7 +39,7 @@ pub struct State {
     /// The number of the last rescan that succeeded, and that nothing was forgotten after; or else 0.
     pub rescan: u64,
     /// The directory as last seen.
-    pub follower: Follower,
+    pub catalog: Catalog,
     /// What is in no snapshot yet.
     pub tail: Tail,
     snapshots: Vec<Arc<Snapshot>>,
@@ -58,10 +58,10 @@ pub struct State {
 
 impl State {
     /// Knows nothing yet.
-    pub fn new(follower: Follower, own: Arc<OwnSegments>) -> Self {
+    pub fn new(catalog: Catalog, own: Arc<OwnSegments>) -> Self {
         State {
             rescan: 0,
-            follower,
+            catalog,
             tail: Tail::default(),
             snapshots: Vec::new(),
             snapshots_look: 0,
@@ -76,21 +76,21 @@ impl State {
 
     /// Forgets everything: the directory is another one now.
     pub fn start_over(&mut self, root: Arc<Root>) {
-        self.own.disown_all();
-        let follower = Follower::new(root, self.own.clone());
-        *self = State { rescan: self.rescan, ..State::new(follower, self.own.clone()) };
+        self.own.abandon_all();
+        let catalog = Catalog::new(root, self.own.clone());
+        *self = State { rescan: self.rescan, ..State::new(catalog, self.own.clone()) };
     }
 
     /// Looks at the directory.
     pub fn rescan(&mut self) -> Result<()> {
-        let news = self.follower.rescan()?;
+        let news = self.catalog.rescan()?;
         self.tail.begin_look();
         self.doubt = false;
         for found in news.commits {
             self.tail.add_found(found);
         }
         if news.snapshots {
-            self.snapshots = self.follower.snapshots();
+            self.snapshots = self.catalog.snapshots();
             self.snapshots_look = self.tail.look();
             self.apart = None;
             self.cache.clear();

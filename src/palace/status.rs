@@ -5,7 +5,7 @@ use super::{Palace, Result};
 use crate::format::filename::{self, OPEN, SEALED, SNAP, TRASH};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, class, is_irregular};
+use crate::fs::{At, fs_type, is_irregular};
 use crate::merge::explain;
 use crate::segment::reader::{Commit, Reader};
 use crate::store::lock::{Holder, compaction_holder};
@@ -237,8 +237,8 @@ impl Palace {
         Ok(Status {
             path: root.path().to_owned(),
             palace: root.palace(),
-            file_system: fs_type.map_or("none yet", class::name).to_owned(),
-            locks_trusted: fs_type.is_some_and(class::lock_trusted),
+            file_system: fs_type.map_or("none yet", fs_type::name).to_owned(),
+            locks_trusted: fs_type.is_some_and(fs_type::lock_trusted),
             read_only: root.read_only(),
             this_instance: self.shared.log.instance_if_any(),
             instances: live().filter_map(SegmentStatus::owner).collect(),
@@ -255,7 +255,7 @@ impl Palace {
         let state = self.fresh()?;
         let live: Vec<_> = state.snapshots().iter().map(|snapshot| snapshot.id()).collect();
         let mut found = Vec::new();
-        for snapshot in state.follower.all_snapshots() {
+        for snapshot in state.catalog.all_snapshots() {
             let meta = snapshot.meta();
             let path = self.root().file(SNAP, &filename::snapshot(meta.snapshot));
             let bytes = match self.root().fs().stat(&path) {

@@ -7,7 +7,7 @@ use crate::format::hash::Etag;
 use crate::format::key::Key;
 use crate::merge::automerge::{AutomergeError, transaction::Transaction};
 use crate::merge::{MergeError, Settled};
-use crate::store::log::Durability;
+use crate::store::group_commit::Durability;
 use serde_json::{Map, Value};
 
 /// On which condition a write happens.

@@ -1,10 +1,11 @@
 //! The reading end of a segment, live or sealed.
 
 use super::SegmentError;
+use crate::format::damage::Region;
 use crate::format::header::{Header, decode_footer};
 use crate::format::id::SegmentId;
 use crate::format::record::{Kind, Record, RecordError, SEGMENT_BYTES_MAX, decode_commit};
-use crate::format::scan::{Region, Scan, scan};
+use crate::format::scan::{Scan, scan};
 use crate::fs::{At, File, Fs, read_between};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -32,11 +33,11 @@ const WINDOW: usize = 4 << 10;
 const LARGER_WINDOW: usize = 20 << 10;
 
 /// What a look at the room found.
-enum Room {
+enum Padding {
     /// Nothing was written there.
     Empty,
     /// Everything that was.
-    News(Vec<Commit>),
+    Commits(Vec<Commit>),
     /// Something that is more than the window shows, or no record.
     Unclear,
 }
@@ -58,9 +59,9 @@ pub struct Reader {
     /// Everything before is known to be on disk.
     synced_upto: Arc<AtomicU64>,
     /// So its owner says; before it wrote on, it also found the segment in its place.
-    told_upto: u64,
+    owner_synced_upto: u64,
     /// A sync of it failed here.
-    doubted: Arc<AtomicBool>,
+    sync_failed: Arc<AtomicBool>,
     /// Offsets of commits that were given although an invalid region stands before them.
     given: HashSet<u64>,
     /// See [`Scan::passed`], as of the last read.
@@ -73,7 +74,7 @@ pub struct Reader {
     /// Commits before `valid_upto`, and all commits.
     commits_valid: u64,
     commits: u64,
-    settled: bool,
+    finished: bool,
 }
 
 impl Reader {
@@ -90,8 +91,8 @@ impl Reader {
             end: Arc::default(),
             length: 0,
             synced_upto: Arc::default(),
-            told_upto: 0,
-            doubted: Arc::default(),
+            owner_synced_upto: 0,
+            sync_failed: Arc::default(),
             given: HashSet::new(),
             passed: None,
             regions: Vec::new(),
@@ -99,7 +100,7 @@ impl Reader {
             beyond: None,
             commits_valid: 0,
             commits: 0,
-            settled: false,
+            finished: false,
         }
     }
 
@@ -111,54 +112,54 @@ impl Reader {
     /// # Errors
     /// [`SegmentError::Fs`] if the file cannot be read.
     pub fn read_new(&mut self) -> Result<Vec<Commit>, SegmentError> {
-        if self.settled {
+        if self.finished {
             return Ok(Vec::new());
         }
-        let room = if self.regions.is_empty() { self.read_room()? } else { Room::Unclear };
-        if let Room::News(commits) = room {
+        let padding = if self.regions.is_empty() { self.read_padding()? } else { Padding::Unclear };
+        if let Padding::Commits(commits) = padding {
             return Ok(commits);
         }
         let length = self.file.stat().at("look at", &self.path)?.len;
-        let nothing = matches!(room, Room::Empty) && length == self.length;
+        let nothing = matches!(padding, Padding::Empty) && length == self.length;
         if nothing { Ok(Vec::new()) } else { self.read_tail(length) }
     }
 
     /// Reads what was written into the room at the end. Its owner fills it from the front; most often
     /// with nothing, or little, since the last look.
-    fn read_room(&mut self) -> Result<Room, SegmentError> {
+    fn read_padding(&mut self) -> Result<Padding, SegmentError> {
         match self.read_window(&mut [0; WINDOW])? {
-            Room::Unclear => self.read_window(&mut vec![0; LARGER_WINDOW]),
+            Padding::Unclear => self.read_window(&mut vec![0; LARGER_WINDOW]),
             found => Ok(found),
         }
     }
 
-    fn read_window(&mut self, window: &mut [u8]) -> Result<Room, SegmentError> {
+    fn read_window(&mut self, window: &mut [u8]) -> Result<Padding, SegmentError> {
         let start = self.valid_upto;
         if start >= self.length.min(SEGMENT_BYTES_MAX) {
-            return Ok(Room::Empty);
+            return Ok(Padding::Empty);
         }
         let count = self.file.read_at(window, start).at("read", &self.path)?;
         let read = window.get(..count).unwrap_or_default();
         if read.first().is_none_or(|first| *first == 0) {
-            return Ok(Room::Empty);
+            return Ok(Padding::Empty);
         }
         let found = scan(read, start);
         // Otherwise more may follow, or the window cuts a record off.
         let whole = found.regions.is_empty() && found.end(start) < start + count as u64;
-        Ok(if whole { Room::News(self.take_all(start, found)) } else { Room::Unclear })
+        Ok(if whole { Padding::Commits(self.take_all(start, found)) } else { Padding::Unclear })
     }
 
     /// The last look at a segment that nobody appends to any more.
     ///
     /// # Errors
     /// [`SegmentError::Fs`] if the file cannot be read.
-    pub fn settle(&mut self) -> Result<Vec<Commit>, SegmentError> {
-        if self.settled {
+    pub fn read_final(&mut self) -> Result<Vec<Commit>, SegmentError> {
+        if self.finished {
             return Ok(Vec::new());
         }
         let length = self.file.stat().at("look at", &self.path)?.len;
         let commits = self.read_tail(length)?;
-        self.settled = true;
+        self.finished = true;
         Ok(commits)
     }
 
@@ -200,7 +201,7 @@ impl Reader {
         let mut commits = Vec::with_capacity(found.records.len());
         self.malformed.retain(|region| region.bytes.start < start);
         for record in &found.records {
-            self.told_upto = self.told_upto.max(record.synced_upto);
+            self.owner_synced_upto = self.owner_synced_upto.max(record.synced_upto);
             match self.take(record) {
                 Ok(commit) => commits.extend(commit),
                 Err(reason) => {
@@ -209,7 +210,7 @@ impl Reader {
                 }
             }
         }
-        self.synced_upto.fetch_max(self.told_upto, Ordering::Relaxed);
+        self.synced_upto.fetch_max(self.owner_synced_upto, Ordering::Relaxed);
         self.regions = found.regions;
         self.commits = self.commits_valid + commits.len() as u64;
         let valid = commits.iter().filter(|c| c.end <= self.valid_upto).count();
@@ -239,13 +240,13 @@ impl Reader {
 
     /// What it takes to put on disk what this segment holds, without this reader.
     #[must_use]
-    pub fn durability(&self) -> ForeignSync {
+    pub fn foreign_sync(&self) -> ForeignSync {
         ForeignSync {
             path: self.path.clone(),
             file: self.file.clone(),
             end: self.end.clone(),
             synced_upto: self.synced_upto.clone(),
-            doubted: self.doubted.clone(),
+            sync_failed: self.sync_failed.clone(),
         }
     }
 
@@ -267,10 +268,10 @@ impl Reader {
         super::has_name(fs, path, &identity)
     }
 
-    /// Whether its last look was taken: see [`Reader::settle`].
+    /// Whether its last look was taken: see [`Reader::read_final`].
     #[must_use]
-    pub fn settled(&self) -> bool {
-        self.settled
+    pub fn is_finished(&self) -> bool {
+        self.finished
     }
 
     /// The segment's id, from its name.
@@ -293,15 +294,15 @@ impl Reader {
 
     /// Whether its owner sealed it and every commit that its footer counts was read.
     #[must_use]
-    pub fn whole(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.footer == Some(self.commits) && self.regions().next().is_none()
     }
 
     /// Whoever folds the segment reads everything before, and the disk has it, whatever became of the segment: its
     /// owner wrote on in it, and does so only after it found that what it had put on disk before still had its name.
     #[must_use]
-    pub fn told_upto(&self) -> u64 {
-        self.told_upto
+    pub fn owner_synced_upto(&self) -> u64 {
+        self.owner_synced_upto
     }
 
     /// What of it is in no record, as of the last read: torn or damaged.
@@ -329,7 +330,7 @@ pub struct ForeignSync {
     file: Arc<dyn File>,
     end: Arc<AtomicU64>,
     synced_upto: Arc<AtomicU64>,
-    doubted: Arc<AtomicBool>,
+    sync_failed: Arc<AtomicBool>,
 }
 
 impl ForeignSync {
@@ -341,8 +342,8 @@ impl ForeignSync {
 
     /// Whether a sync of it failed here.
     #[must_use]
-    pub fn is_doubted(&self) -> bool {
-        self.doubted.load(Ordering::Relaxed)
+    pub fn has_failed(&self) -> bool {
+        self.sync_failed.load(Ordering::Relaxed)
     }
 
     /// Whether every byte before `upto` is known to be on disk.
@@ -374,13 +375,13 @@ impl ForeignSync {
     ///
     /// # Errors
     /// Nothing that depends on the segment may be acknowledged then, nor after `false`.
-    pub fn secure(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
-        if self.is_doubted() {
+    pub fn sync_while_owned(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
+        if self.has_failed() {
             return Ok(false);
         }
         // Not the length of the file: there may be room in it, for what is written after the sync.
         let read = self.end.load(Ordering::Relaxed);
-        self.sync().inspect_err(|_| self.doubted.store(true, Ordering::Relaxed))?;
+        self.sync().inspect_err(|_| self.sync_failed.store(true, Ordering::Relaxed))?;
         // Nobody but the owner ever takes this lock.
         let owned = match fs.open(&self.path) {
             Ok(file) => file.is_locked().at("ask for the lock of", &self.path)?,

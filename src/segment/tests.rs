@@ -103,13 +103,13 @@ fn a_sync_covers_what_was_read_before_it_and_nothing_later() {
     let (mut writer, mut reader) = (writer(&fs), reader(&fs));
     writer.append([(1, &body(10)[..])]).unwrap();
     let first = reader.read_new().unwrap().remove(0);
-    let durability = reader.durability();
+    let durability = reader.foreign_sync();
     assert!(!durability.covers(first.end));
-    assert!(durability.secure(&fs).unwrap());
+    assert!(durability.sync_while_owned(&fs).unwrap());
     assert!(durability.covers(first.end));
     writer.append([(2, &body(10)[..])]).unwrap();
     let second = reader.read_new().unwrap().remove(0);
-    assert!(!reader.durability().covers(second.end));
+    assert!(!reader.foreign_sync().covers(second.end));
 }
 
 /// A file that another program copies here, from a segment that a power cut made a hole in.
@@ -237,16 +237,16 @@ fn a_sealed_segment_is_whole_once_every_commit_was_read() {
         writer.append(bodies.iter().map(|(sequence, body)| (*sequence, &body[..]))).unwrap();
         reader.read_new().unwrap();
     }
-    assert!(!reader.whole(), "more may come");
+    assert!(!reader.is_complete(), "more may come");
     fs.create_dir(Path::new("/sealed")).unwrap();
     writer.seal(&fs, Path::new("/sealed"), 6).unwrap();
     let place = Path::new("/sealed").join(filename::segment(ID));
     assert!(!reader.has_name(&fs).unwrap());
     let mut reader = reader.moved_to(&place);
     assert!(reader.has_name(&fs).unwrap() && reader.path() == place);
-    assert!(!reader.settled());
-    assert!(reader.settle().unwrap().is_empty());
-    assert!(reader.settled() && reader.whole());
+    assert!(!reader.is_finished());
+    assert!(reader.read_final().unwrap().is_empty());
+    assert!(reader.is_finished() && reader.is_complete());
 
     // A copy in which a commit is not what was written.
     let mut bytes = read_from(&*fs.open(&place).unwrap(), 0).unwrap();
@@ -254,8 +254,8 @@ fn a_sealed_segment_is_whole_once_every_commit_was_read() {
     bytes[middle] ^= 0xff;
     fs.create(Path::new("/copy")).unwrap().write_at(&bytes, 0).unwrap();
     let mut copy = Reader::new(ID, Path::new("/copy"), fs.open(Path::new("/copy")).unwrap());
-    assert_eq!(copy.settle().unwrap().len(), 4);
-    assert!(!copy.whole());
+    assert_eq!(copy.read_final().unwrap().len(), 4);
+    assert!(!copy.is_complete());
 }
 
 #[test]
@@ -280,13 +280,13 @@ fn what_nobody_holds_any_more_is_not_relied_upon() {
     writer.append([(1, &body(10)[..])]).unwrap();
     let commit = reader.read_new().unwrap().remove(0);
     disk.fail_nth(Call::Open, 1, Failure::Io);
-    assert!(reader.durability().secure(&fs).is_err());
+    assert!(reader.foreign_sync().sync_while_owned(&fs).is_err());
     fs.rename(&path(), Path::new("/open/other")).unwrap();
-    assert!(!reader.durability().secure(&fs).unwrap(), "there is no such name");
+    assert!(!reader.foreign_sync().sync_while_owned(&fs).unwrap(), "there is no such name");
     fs.rename(Path::new("/open/other"), &path()).unwrap();
     drop(writer);
-    assert!(!reader.durability().secure(&fs).unwrap(), "nobody holds it");
-    assert!(!reader.durability().covers(commit.end));
+    assert!(!reader.foreign_sync().sync_while_owned(&fs).unwrap(), "nobody holds it");
+    assert!(!reader.foreign_sync().covers(commit.end));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 /// What file systems give space by.
 const BLOCK_BYTES: u64 = 4 << 10;
 /// The most room that is made at once.
-const ROOM_BYTES_MAX: u64 = 64 << 10;
+const PADDING_BYTES_MAX: u64 = 64 << 10;
 
 /// A segment that this process appends to. It holds the file's flock for as long as it lives: that
 /// is how others know that the segment is in use.
@@ -116,7 +116,7 @@ impl Writer {
             encode(&record, &mut bytes)?;
         }
         let end = self.end + bytes.len() as u64;
-        self.make_room(&mut bytes);
+        self.add_padding(&mut bytes);
         let written = self.file.write_at(&bytes, self.end).at("append to", &self.path)?;
         if written < bytes.len() {
             let path = self.path.clone();
@@ -129,10 +129,10 @@ impl Writer {
 
     /// Adds zeros to what is to be written, if it goes beyond the room that there is: about as many as
     /// the segment has bytes, so that a short one stays short.
-    fn make_room(&self, bytes: &mut Vec<u8>) {
+    fn add_padding(&self, bytes: &mut Vec<u8>) {
         let end = self.end + bytes.len() as u64;
         if end > self.length {
-            let length = (end + end.min(ROOM_BYTES_MAX)).next_multiple_of(BLOCK_BYTES);
+            let length = (end + end.min(PADDING_BYTES_MAX)).next_multiple_of(BLOCK_BYTES);
             bytes.resize((length - self.end) as usize, 0);
         }
     }

@@ -2,7 +2,7 @@
 
 use super::codec::{self, LogColumns, ViewColumns};
 use super::meta::{Stored, hex};
-use super::words::each_word;
+use super::tokenizer::each_word;
 use super::{LogRow, Meta, Row, SnapshotError, open, schema, verify};
 use crate::format::FORMAT_VERSION;
 use rusqlite::{Connection, OpenFlags, params};

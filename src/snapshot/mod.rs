@@ -12,27 +12,27 @@
 
 mod build;
 mod codec;
+mod commit_log;
 mod error;
-mod listing;
-mod log;
+mod key_listing;
 mod meta;
 mod open;
 mod read;
 mod schema;
+mod tokenizer;
 mod verify;
-mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use build::Builder;
 pub use error::SnapshotError;
-pub use listing::Listed;
+pub use key_listing::Listed;
 pub use meta::Meta;
 pub use open::Source;
 #[cfg(feature = "mcp")]
 pub(crate) use open::uri;
-pub use words::{Terms, WORD_CHARS_MAX, words};
+pub use tokenizer::{Terms, WORD_CHARS_MAX, words};
 
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::{InstanceId, SnapshotId};

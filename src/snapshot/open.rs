@@ -11,6 +11,7 @@ use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Mutex;
 
@@ -178,18 +179,8 @@ fn unusable(path: &Path) -> rusqlite::Error {
     rusqlite::Error::InvalidPath(path.to_owned())
 }
 
-#[cfg(unix)]
 fn path_bytes(path: &Path) -> rusqlite::Result<Vec<u8>> {
-    use std::os::unix::ffi::OsStrExt as _;
     let bytes = path.as_os_str().as_bytes();
     // An encoded zero would end the name early, and an empty name means a temporary database.
     if bytes.is_empty() || bytes.contains(&0) { Err(unusable(path)) } else { Ok(bytes.to_vec()) }
-}
-
-#[cfg(not(unix))]
-fn path_bytes(path: &Path) -> rusqlite::Result<Vec<u8>> {
-    let text = path.to_str().filter(|text| !text.is_empty() && !text.contains('\0'));
-    let text = text.ok_or_else(|| unusable(path))?.replace('\\', "/");
-    let root = if path.is_absolute() && !text.starts_with('/') { "/" } else { "" };
-    Ok(format!("{root}{text}").into_bytes())
 }

@@ -21,10 +21,10 @@ const SCAN: &str = "SELECT k.key, v.heads, v.absorbed, v.incomplete, v.proof, v.
 const MATCH: &str = "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rowid";
 
 /// Where a key is, or would be.
-enum Place {
+enum KeyPosition {
     At(i64),
     /// Behind the document of this number, 0 if before all. Proved.
-    Behind(i64),
+    After(i64),
 }
 
 impl Snapshot {
@@ -36,8 +36,8 @@ impl Snapshot {
     pub fn get(&self, key: &str) -> Result<Option<Row>, SnapshotError> {
         let connection = self.connection();
         match self.find(&connection, key)? {
-            Place::Behind(_) => Ok(None),
-            Place::At(number) => self.row(&connection, number, key).map(Some),
+            KeyPosition::After(_) => Ok(None),
+            KeyPosition::At(number) => self.row(&connection, number, key).map(Some),
         }
     }
 
@@ -49,8 +49,8 @@ impl Snapshot {
     pub fn get_view(&self, key: &str) -> Result<Option<ViewRow>, SnapshotError> {
         let connection = self.connection();
         match self.find(&connection, key)? {
-            Place::Behind(_) => Ok(None),
-            Place::At(number) => self.view(&connection, number, key).map(Some),
+            KeyPosition::After(_) => Ok(None),
+            KeyPosition::At(number) => self.view(&connection, number, key).map(Some),
         }
     }
 
@@ -61,8 +61,8 @@ impl Snapshot {
     pub fn contains(&self, key: &str) -> Result<bool, SnapshotError> {
         let connection = self.connection();
         match self.find(&connection, key)? {
-            Place::Behind(_) => Ok(false),
-            Place::At(number) => self.prove(&connection, number, key).map(|()| true),
+            KeyPosition::After(_) => Ok(false),
+            KeyPosition::At(number) => self.prove(&connection, number, key).map(|()| true),
         }
     }
 
@@ -181,15 +181,15 @@ impl Snapshot {
             _ => (prefix, true),
         };
         match self.find(connection, start)? {
-            Place::Behind(number) => Ok(number + 1),
-            Place::At(number) => {
+            KeyPosition::After(number) => Ok(number + 1),
+            KeyPosition::At(number) => {
                 self.prove(connection, number, start)?;
                 Ok(if inclusive { number } else { number + 1 })
             }
         }
     }
 
-    fn find(&self, connection: &Connection, key: &str) -> Result<Place, SnapshotError> {
+    fn find(&self, connection: &Connection, key: &str) -> Result<KeyPosition, SnapshotError> {
         let mut statement = self.sql(connection.prepare_cached(FIND))?;
         let mut found = self.sql(statement.query([key]))?;
         let Some(columns) = self.sql(found.next())? else {
@@ -198,7 +198,7 @@ impl Snapshot {
         let number = self.sql(columns.get(0))?;
         let before = self.sql(bytes(columns, 1))?;
         if before == key.as_bytes() {
-            return Ok(Place::At(number));
+            return Ok(KeyPosition::At(number));
         }
         self.behind(connection, number, key)
     }
@@ -210,13 +210,13 @@ impl Snapshot {
         connection: &Connection,
         number: i64,
         key: &str,
-    ) -> Result<Place, SnapshotError> {
+    ) -> Result<KeyPosition, SnapshotError> {
         let below = number == 0 || self.entry(connection, number)?.as_str() < key;
         let above = number == self.count() || {
             number < self.count() && self.entry(connection, number + 1)?.as_str() > key
         };
         if below && above {
-            return Ok(Place::Behind(number));
+            return Ok(KeyPosition::After(number));
         }
         Err(self.damaged(Some(key), "the order of its keys is broken"))
     }

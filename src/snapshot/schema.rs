@@ -24,7 +24,7 @@ pub(super) const DOCUMENTS: &str = "CREATE TABLE documents(number INTEGER PRIMAR
 pub(super) const LOG: &str = "CREATE TABLE log(instance BLOB NOT NULL, sequence INTEGER NOT NULL, \
      time_ms INTEGER NOT NULL, by TEXT NOT NULL, changes BLOB NOT NULL, proof BLOB NOT NULL, \
      PRIMARY KEY(instance, sequence)) WITHOUT ROWID";
-/// `ascii` splits at the spaces between our words and nowhere else; `words.rs` says why.
+/// `ascii` splits at the spaces between our words and nowhere else; `tokenizer.rs` says why.
 pub(super) const WORDS: &str = "CREATE VIRTUAL TABLE words USING fts5(text, content='', \
      detail='none', columnsize=0, tokenize='ascii')";
 

@@ -7,7 +7,7 @@
 use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{CAS, LOCK};
-use crate::fs::{At, File, class, read_between};
+use crate::fs::{At, File, fs_type, read_between};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -130,7 +130,7 @@ pub fn try_compaction(root: &Root, program: &str) -> Result<Option<Guard>, Store
 /// [`StoreError::Busy`] after that time, [`StoreError::LockUntrusted`] where a lock means nothing.
 pub fn conditional(root: &Root) -> Result<Guard, StoreError> {
     if !root.lock_trusted()? {
-        let fs_name = class::name(root.fs_type()?);
+        let fs_name = fs_type::name(root.fs_type()?);
         return Err(StoreError::LockUntrusted { path: root.path().to_owned(), fs_name });
     }
     let start = Instant::now();

@@ -5,18 +5,20 @@
 //! acknowledged change (docs/CONCURRENCY.md has the argument). Must not know: what a change is. Keys
 //! and bytes go through untouched, and Automerge is not imported below `merge`.
 
-pub mod follow;
-mod listings;
+mod directory_watch;
+pub mod group_commit;
 pub mod lock;
-pub mod log;
 mod mounted;
-pub mod own;
+pub mod own_segments;
+pub mod publish;
 pub mod purge;
+pub mod quarantine;
+pub mod rescan;
 pub mod retire;
 pub mod root;
 pub mod seal;
-mod turn;
-mod unreadable;
+mod unreadable_snapshots;
+mod write_batch;
 
 use crate::format::manifest::ManifestError;
 use crate::fs::FsError;

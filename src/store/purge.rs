@@ -5,7 +5,7 @@
 //! were ever appended. What live snapshots were made from goes last.
 
 use super::StoreError;
-use super::follow::open_snapshot;
+use super::rescan::open_snapshot;
 use super::root::Root;
 use crate::format::filename::{self, SNAP, TMP, TRASH};
 use crate::format::id::{SegmentId, SnapshotId};

@@ -7,7 +7,7 @@ use super::{StoreError, mounted};
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
-use crate::fs::{At, Fs, Stat, class, exists, read_between, stop};
+use crate::fs::{At, Fs, Stat, exists, fs_type, read_between, stop};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,7 +26,7 @@ const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 pub struct Root {
     fs: Arc<dyn Fs>,
     path: PathBuf,
-    known: Mutex<Known>,
+    known: Mutex<KnownManifest>,
     read_only: Option<&'static str>,
     /// Whether this process has seen to it that the directories and the manifest are on disk. That they
     /// are there is not enough: who made them may have died before it synced them.
@@ -34,17 +34,17 @@ pub struct Root {
 }
 
 /// Which file `palace.json` was, and when it was last modified.
-type Seen = (Stat, i64);
+type FileStamp = (Stat, i64);
 
 /// What is known of `palace.json`.
 #[derive(Clone, Copy, Debug, Default)]
-struct Known {
+struct KnownManifest {
     /// Which palace it says this is, or said.
     palace: Option<PalaceId>,
     /// The format that it names, if that is newer than ours and can be read all the same.
     newer: Option<u32>,
     /// Which file it is. It never changes, so another file, length or time means another palace.
-    file: Option<Seen>,
+    file: Option<FileStamp>,
     /// The device of the directory that it was in, also when that is forgotten.
     device: Option<u64>,
 }
@@ -80,15 +80,15 @@ impl Root {
     }
 
     /// What it says leaves this whole, so a poisoned lock is taken all the same.
-    fn known(&self) -> MutexGuard<'_, Known> {
+    fn known(&self) -> MutexGuard<'_, KnownManifest> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learn(&self, (manifest, file): (Manifest, Seen)) -> Result<PalaceId, StoreError> {
+    fn learn(&self, (manifest, file): (Manifest, FileStamp)) -> Result<PalaceId, StoreError> {
         let (palace, device) =
             (Some(manifest.palace), Some(mounted::device(&*self.fs, &self.path)?));
         let newer = manifest.is_newer().then_some(manifest.format);
-        *self.known() = Known { palace, newer, file: Some(file), device };
+        *self.known() = KnownManifest { palace, newer, file: Some(file), device };
         Ok(manifest.palace)
     }
 
@@ -98,7 +98,7 @@ impl Root {
 
     /// `None` if there is nothing here yet: no directory, or one with no more in it than what a creation
     /// that was cut off leaves.
-    fn find_manifest(&self) -> Result<Option<(Manifest, Seen)>, StoreError> {
+    fn find_manifest(&self) -> Result<Option<(Manifest, FileStamp)>, StoreError> {
         if let Some(read) = self.read_manifest()? {
             return Ok(Some(read));
         }
@@ -116,7 +116,7 @@ impl Root {
         }
     }
 
-    fn read_manifest(&self) -> Result<Option<(Manifest, Seen)>, StoreError> {
+    fn read_manifest(&self) -> Result<Option<(Manifest, FileStamp)>, StoreError> {
         let path = self.path.join(MANIFEST);
         // In this order: one that is replaced in between counts as replaced.
         let seen = self.fs.modified(&path).and_then(|seen| Ok((seen, self.fs.open(&path)?)));
@@ -147,7 +147,8 @@ impl Root {
         self.check_writable()?;
         self.still_there()?;
         let whole = DIRECTORIES.iter().all(|name| self.fs.stat(&self.path.join(name)).is_ok());
-        if let Known { palace: Some(palace), newer: None, file: Some(_), .. } = *self.known()
+        if let KnownManifest { palace: Some(palace), newer: None, file: Some(_), .. } =
+            *self.known()
             && whole
             && self.durable.load(Ordering::Relaxed)
         {
@@ -241,7 +242,7 @@ impl Root {
         }
     }
 
-    fn ensure_manifest(&self) -> Result<(Manifest, Seen), StoreError> {
+    fn ensure_manifest(&self) -> Result<(Manifest, FileStamp), StoreError> {
         if let Some(read) = self.read_manifest()? {
             // On disk before the directories beside it: those without it would be no palace.
             self.fs.sync_dir(&self.path).at("sync", &self.path)?;
@@ -315,7 +316,7 @@ impl Root {
     /// # Errors
     /// What the system says.
     pub fn lock_trusted(&self) -> Result<bool, StoreError> {
-        Ok(class::lock_trusted(self.fs_type()?))
+        Ok(fs_type::lock_trusted(self.fs_type()?))
     }
 
     /// The system calls that this palace goes through.

@@ -10,10 +10,20 @@ use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED};
 use crate::format::header::Header;
 use crate::format::id::SegmentId;
-use crate::fs::{At, Host, class, exists, is_irregular, stop};
+use crate::fs::{At, Host, exists, fs_type, is_irregular, stop};
 use crate::segment::reader::Reader;
+use crate::segment::writer::Writer;
 use std::io::ErrorKind;
 use std::path::Path;
+
+/// The size at which a segment is sealed by its owner and followed by a new one, in bytes: 1 MiB.
+pub const SEGMENT_BYTES: u64 = 1 << 20;
+
+/// Returns true if the owner has to seal this segment before it writes on.
+#[must_use]
+pub fn is_full(writer: &Writer) -> bool {
+    writer.end() >= SEGMENT_BYTES
+}
 
 /// Why a segment in `open/` is left there.
 ///
@@ -99,12 +109,12 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
 
 /// Moves a segment of this machine whose bytes the disk may have given up, because a write or a sync of it failed, to
 /// `sealed/`, without a footer. The kernel tells nobody who opens the file later; its place does: what was read from it
-/// is not certain ([`Follower::certain_upto`](super::follow::Follower::certain_upto)) and is carried along, and its owner
+/// is not certain ([`Catalog::preserved_upto`](super::rescan::Catalog::preserved_upto)) and is carried along, and its owner
 /// finds the name gone and writes again elsewhere.
 ///
 /// # Errors
 /// What the system says; then the segment stays where it is.
-pub fn disclaim(root: &Root, path: &Path) -> Result<(), StoreError> {
+pub fn seal_failed(root: &Root, path: &Path) -> Result<(), StoreError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let Some((name, id)) = name.and_then(|name| Some((name, filename::segment_in(name)?))) else {
         return Ok(());
@@ -135,16 +145,16 @@ fn rename(root: &Root, from: &Path, to: &Path) -> Result<bool, StoreError> {
 /// Whether a process of this machine wrote the segment. What another machine wrote, and whose end is missing, may be a
 /// copy under way. Containers often have no machine id: then the kernel's boot has to be the same.
 #[must_use]
-pub fn is_from(header: Option<&Header>, host: Host) -> bool {
+pub fn is_from_this_machine(header: Option<&Header>, host: Host) -> bool {
     let same = |theirs: [u8; 16], ours: [u8; 16]| theirs == ours && ours != [0; 16];
     header.is_some_and(|header| same(header.boot, host.boot) || same(header.machine, host.machine))
 }
 
 fn reason_to_leave(header: Option<&Header>, host: Host, trusted: bool) -> Option<Left> {
     let Some(header) = header else { return Some(Left::Headless) };
-    if !is_from(Some(header), host) {
+    if !is_from_this_machine(Some(header), host) {
         Some(Left::OtherMachine)
-    } else if !trusted || !class::lock_trusted(header.fs_type) {
+    } else if !trusted || !fs_type::lock_trusted(header.fs_type) {
         Some(Left::LockUntrusted)
     } else {
         None
@@ -159,7 +169,7 @@ mod tests {
     #[test]
     fn what_has_no_name_is_not_the_same_machine() {
         let (here, elsewhere, unknown) = ([1; 16], [2; 16], [0; 16]);
-        let is_from = |machine, boot, host| {
+        let is_from_this_machine = |machine, boot, host| {
             let header = Header {
                 segment: SegmentId([3; 16]),
                 instance: InstanceId([3; 16]),
@@ -171,15 +181,27 @@ mod tests {
                 pid: 0,
                 program: String::new(),
             };
-            is_from(Some(&header), host)
+            is_from_this_machine(Some(&header), host)
         };
         let host = Host { machine: here, boot: here };
-        assert!(is_from(here, elsewhere, host) && is_from(elsewhere, here, host));
-        assert!(!is_from(elsewhere, elsewhere, host) && !is_from(unknown, unknown, host));
+        assert!(
+            is_from_this_machine(here, elsewhere, host)
+                && is_from_this_machine(elsewhere, here, host)
+        );
+        assert!(
+            !is_from_this_machine(elsewhere, elsewhere, host)
+                && !is_from_this_machine(unknown, unknown, host)
+        );
         // Two containers without a machine id, on one machine and on two.
         let container = Host { machine: unknown, boot: here };
-        assert!(is_from(unknown, here, container) && !is_from(unknown, elsewhere, container));
-        assert!(!is_from(unknown, unknown, Host::default()));
-        assert!(!super::is_from(None, host), "a segment without a header is from nowhere");
+        assert!(
+            is_from_this_machine(unknown, here, container)
+                && !is_from_this_machine(unknown, elsewhere, container)
+        );
+        assert!(!is_from_this_machine(unknown, unknown, Host::default()));
+        assert!(
+            !super::is_from_this_machine(None, host),
+            "a segment without a header is from nowhere"
+        );
     }
 }

@@ -19,7 +19,7 @@ pub(super) type Ino = u64;
 const ROOT: Ino = 1;
 
 /// One entry of one directory: a place where a file can be.
-type Place = (Ino, String);
+type DirEntry = (Ino, String);
 
 /// The names in one directory.
 #[derive(Clone, Debug, Default)]
@@ -35,12 +35,12 @@ struct Names {
 #[derive(Clone, Debug)]
 struct NameChange {
     ino: Ino,
-    from: Option<Place>,
-    to: Option<Place>,
+    from: Option<DirEntry>,
+    to: Option<DirEntry>,
 }
 
 impl NameChange {
-    fn places(&self) -> impl Iterator<Item = &Place> {
+    fn places(&self) -> impl Iterator<Item = &DirEntry> {
         self.from.iter().chain(&self.to)
     }
 
@@ -58,7 +58,7 @@ impl NameChange {
 #[derive(Default)]
 struct Touched {
     inodes: BTreeSet<Ino>,
-    places: BTreeSet<Place>,
+    places: BTreeSet<DirEntry>,
 }
 
 impl Touched {
@@ -103,7 +103,7 @@ impl Image {
     }
 
     /// The directory that would hold `path`, and its last component.
-    fn place(&self, path: &Path) -> io::Result<Place> {
+    fn place(&self, path: &Path) -> io::Result<DirEntry> {
         let mut names = normal(path)?;
         let last = names.pop().ok_or(io::ErrorKind::InvalidInput)?;
         let dir = names.into_iter().try_fold(ROOT, |dir, name| self.entry(dir, name))?;
@@ -112,7 +112,7 @@ impl Image {
     }
 
     /// A place that holds nothing yet.
-    fn free_place(&self, path: &Path) -> io::Result<Place> {
+    fn free_place(&self, path: &Path) -> io::Result<DirEntry> {
         let (dir, name) = self.place(path)?;
         match self.entry(dir, &name) {
             Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),

@@ -3,11 +3,11 @@
 //! Owns: [`SimFs`] and its open files. Invariant: a killed process, and every process after a power cut,
 //! gets an error from each call, and its locks are free. Must not know: what survives a power cut.
 
-use super::Shared;
 use super::faults::Call;
 use super::image::Ino;
+use super::shared::Shared;
 use super::state::State;
-use crate::fs::names::NameEvents;
+use crate::fs::name_events::NameEvents;
 use crate::fs::{File, Fs, Host, Stat};
 use std::io;
 use std::path::{Path, PathBuf};

@@ -48,7 +48,7 @@ impl State {
         let mut chance = SplitMix::new(seed);
         let mut state = Self {
             image: Image::new(),
-            ids: SplitMix::new(chance.next()),
+            ids: SplitMix::new(chance.next_u64()),
             chance,
             faults: Faults::default(),
             clock_ms: EPOCH_MS,
@@ -68,7 +68,7 @@ impl State {
     }
 
     pub(super) fn random(&mut self) -> [u8; 16] {
-        let both = u128::from(self.ids.next()) | u128::from(self.ids.next()) << 64;
+        let both = u128::from(self.ids.next_u64()) | u128::from(self.ids.next_u64()) << 64;
         both.to_le_bytes()
     }
 

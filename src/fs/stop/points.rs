@@ -23,7 +23,7 @@ pub const POINTS: [&str; 46] = [
     "create.durable",
     "commit.queued",
     "commit.secured",
-    "commit.founded",
+    "commit.dependencies_synced",
     "append.begun",
     "append.written",
     "append.synced",

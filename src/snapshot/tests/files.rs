@@ -78,7 +78,6 @@ fn any_file_name_works() {
     assert_eq!(names_in(directory.path()).len(), odd.len(), "nothing but these was created");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_file_name_need_not_be_utf_8() {
     use std::os::unix::ffi::OsStrExt as _;
@@ -89,7 +88,6 @@ fn a_file_name_need_not_be_utf_8() {
     assert_eq!(names_in(directory.path()), [path.file_name().unwrap()]);
 }
 
-#[cfg(unix)]
 #[test]
 fn a_relative_path_works() {
     let (_directory, path) = built(&rows(3));
@@ -131,7 +129,6 @@ fn an_open_snapshot_can_be_moved_and_removed() {
     assert_eq!(snapshot.rows_after(None, 999).unwrap(), rows(300));
 }
 
-#[cfg(unix)]
 #[test]
 fn the_mode_of_an_empty_file_is_kept() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -186,7 +183,6 @@ fn what_is_no_regular_file_or_not_there_is_not_opened() {
 }
 
 /// Opening a pipe would wait for ever.
-#[cfg(target_os = "linux")]
 #[test]
 fn a_pipe_is_not_opened() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};

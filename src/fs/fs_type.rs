@@ -6,7 +6,7 @@
 /// Whether processes that share this file system can rely on flock. `fs_type` is `statfs.f_type`.
 ///
 /// ```
-/// use crdt_palace::fs::class::lock_trusted;
+/// use crdt_palace::fs::fs_type::lock_trusted;
 /// assert!(lock_trusted(0xEF53)); // ext4
 /// assert!(!lock_trusted(0x6969)); // NFS
 /// ```
@@ -28,7 +28,7 @@ pub fn lock_trusted(fs_type: u64) -> bool {
 /// The common name of a file system type, for messages.
 ///
 /// ```
-/// use crdt_palace::fs::class::name;
+/// use crdt_palace::fs::fs_type::name;
 /// assert_eq!(name(0x6969), "nfs");
 /// assert_eq!(name(1), "unknown");
 /// ```

@@ -5,10 +5,10 @@
 //! [`TRUST_MS`], so that whatever a file system may keep from the kernel is found by then. Only a process
 //! that looks very often asks the kernel: others would gain nothing, and a user has few inotify instances.
 
-use super::own::OwnSegments;
+use super::own_segments::OwnSegments;
 use super::root::Root;
 use crate::format::filename::{OPEN, SEALED, SNAP};
-use crate::fs::names::NameEvents;
+use crate::fs::name_events::NameEvents;
 
 /// So many rescans in a row ...
 const STREAK: u32 = 256;
@@ -21,25 +21,26 @@ const TRUST_MS: i64 = 1_000;
 
 /// What is known of the names in `open/`, `sealed/` and `snap/`.
 #[derive(Debug, Default)]
-pub struct Listings {
+pub struct DirectoryWatch {
     events: Option<NameEvents>,
     /// Whether the last rescan found all that there was.
     complete: bool,
     /// How many times this process had given up segments of its own: it finds them by a listing.
-    given_up: u64,
+    abandon_count: u64,
     streak: u32,
     looked_ms: i64,
     listed_ms: i64,
 }
 
-impl Listings {
+impl DirectoryWatch {
     /// Whether the names are the same as at the last rescan. Asked once, before each; the rescan says by
-    /// [`Listings::complete`] that it succeeded.
+    /// [`DirectoryWatch::confirm`] that it succeeded.
     pub fn unchanged(&mut self, root: &Root, own: &OwnSegments) -> bool {
         let now_ms = root.fs().now_ms();
         self.note_pace(now_ms);
-        let given_up = std::mem::replace(&mut self.given_up, own.given_up());
-        let complete = std::mem::replace(&mut self.complete, false) && given_up == self.given_up;
+        let abandon_count = std::mem::replace(&mut self.abandon_count, own.abandon_count());
+        let complete =
+            std::mem::replace(&mut self.complete, false) && abandon_count == self.abandon_count;
         let trusted = (0..TRUST_MS).contains(&(now_ms - self.listed_ms));
         // Asked first: what is told now is answered by the listing that follows.
         let quiet = self.is_quiet();
@@ -54,7 +55,7 @@ impl Listings {
     }
 
     /// The rescan that was begun has found everything.
-    pub fn complete(&mut self) {
+    pub fn confirm(&mut self) {
         self.complete = true;
     }
 
@@ -72,7 +73,7 @@ impl Listings {
             Some(Ok(any)) => !any,
             None => false,
             Some(Err(error)) => {
-                tracing::debug!(%error, "the kernel's news of names cannot be read");
+                tracing::debug!(%error, "the kernel's delta of names cannot be read");
                 self.events = None;
                 false
             }
@@ -90,7 +91,7 @@ fn begin(root: &Root) -> Option<NameEvents> {
     match root.fs().name_events(&directories) {
         Ok(events) => events,
         Err(error) => {
-            tracing::debug!(%error, "the kernel cannot be asked for news of names");
+            tracing::debug!(%error, "the kernel cannot be asked for delta of names");
             None
         }
     }

@@ -198,5 +198,5 @@ impl Terms {
 }
 
 #[cfg(test)]
-#[path = "words_tests.rs"]
+#[path = "tokenizer_tests.rs"]
 mod tests;

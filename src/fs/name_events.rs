@@ -14,7 +14,7 @@ use std::path::PathBuf;
 /// as Linux comes.
 ///
 /// ```
-/// use crdt_palace::fs::names::NameEvents;
+/// use crdt_palace::fs::name_events::NameEvents;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// let events = NameEvents::of(&[dir.path().to_owned()])?;

@@ -5,9 +5,9 @@
 //! not know: who waits for the commits (`log`).
 
 use super::StoreError;
-use super::own::OwnSegments;
+use super::own_segments::OwnSegments;
 use super::root::Root;
-use super::seal::disclaim;
+use super::seal::{is_full, seal_failed};
 use crate::format::filename::{OPEN, SEALED, TMP};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, SegmentId};
@@ -15,9 +15,6 @@ use crate::fs::{FsError, stop};
 use crate::segment::writer::Writer;
 use bytes::Bytes;
 use std::path::Path;
-
-/// A segment is sealed and followed by a new one when it has this many bytes.
-pub const SEGMENT_BYTES: u64 = 1 << 20;
 
 /// A turn is over when its segment has lost its name so many times. Each time is a segment more: where nothing
 /// keeps its name, a write would make them until the disk is full.
@@ -31,7 +28,7 @@ pub(super) struct Queued {
 }
 
 /// One turn of writing, away from the lock.
-pub(super) struct Turn<'a> {
+pub(super) struct BatchWriter<'a> {
     pub root: &'a Root,
     pub program: &'a str,
     pub instance: InstanceId,
@@ -46,10 +43,10 @@ pub(super) struct Turn<'a> {
     pub sync: bool,
 }
 
-impl Turn<'_> {
+impl BatchWriter<'_> {
     /// Writes `batch`.
     pub fn write(&mut self, batch: Vec<Queued>) -> Result<(), StoreError> {
-        if self.writer.as_ref().is_some_and(|writer| writer.end() >= SEGMENT_BYTES)
+        if self.writer.as_ref().is_some_and(is_full)
             && let Err(error) = self.seal()
         {
             // The commits in it are safe and somebody else will seal it.
@@ -85,8 +82,8 @@ impl Turn<'_> {
                     failures += 1;
                     tracing::warn!(%error, failures, "a write to a segment failed");
                     if let Some(writer) = &self.writer {
-                        self.own.disown(writer.id());
-                        self.let_go_of(writer.path());
+                        self.own.abandon(writer.id());
+                        self.seal_failed_at(writer.path());
                     }
                     if failures == 2 {
                         return Err(error);
@@ -107,9 +104,9 @@ impl Turn<'_> {
     }
 
     /// Tells others that nobody vouches for what is in a segment.
-    fn let_go_of(&self, path: &Path) {
+    fn seal_failed_at(&self, path: &Path) {
         // If that fails as well, whoever builds on it still finds that nobody holds it.
-        if let Err(error) = disclaim(self.root, path) {
+        if let Err(error) = seal_failed(self.root, path) {
             tracing::warn!(%error, "a segment that failed stays in its place");
         }
     }
@@ -121,7 +118,7 @@ impl Turn<'_> {
         let sealed = writer.seal(self.root.fs(), &self.root.path().join(SEALED), self.written);
         // A name that is gone is taken for somebody else's sealing; the whole directory may be gone.
         let sealed = sealed.map_err(StoreError::from).and_then(|()| self.root.still_there());
-        sealed.inspect_err(|_| self.let_go_of(&path))?;
+        sealed.inspect_err(|_| self.seal_failed_at(&path))?;
         self.own.sealed_at(id, bytes);
         // Sealing synced it, and every commit in it was found to have its name after it was written.
         self.unsynced.clear();
@@ -188,7 +185,7 @@ impl Turn<'_> {
         let created = Writer::create(self.root.fs(), &tmp, &open, &header);
         match &created {
             Ok(_) => self.own.named(segment),
-            Err(_) => self.own.disown(segment),
+            Err(_) => self.own.abandon(segment),
         }
         Ok(created?)
     }

@@ -26,7 +26,7 @@ pub struct OwnSegment {
 #[derive(Debug, Default)]
 pub struct OwnSegments {
     list: Mutex<Vec<OwnSegment>>,
-    given_up: AtomicU64,
+    abandon_count: AtomicU64,
 }
 
 impl OwnSegments {
@@ -86,30 +86,30 @@ impl OwnSegments {
     }
 
     /// Gives a segment up: a write to it failed, so what is in it is to be read like another's.
-    pub fn disown(&self, segment: SegmentId) {
+    pub fn abandon(&self, segment: SegmentId) {
         self.keep(|own| own.segment != segment);
     }
 
     /// Gives all segments up that are not sealed.
-    pub fn disown_unsealed(&self) {
+    pub fn abandon_unsealed(&self) {
         self.keep(|own| own.sealed_bytes.is_some());
     }
 
     /// Gives all segments up: they are not in this directory any more.
-    pub fn disown_all(&self) {
+    pub fn abandon_all(&self) {
         self.keep(|_| false);
     }
 
     fn keep(&self, wanted: impl Fn(&OwnSegment) -> bool) {
         self.lock().retain(wanted);
-        self.given_up.fetch_add(1, Ordering::SeqCst);
+        self.abandon_count.fetch_add(1, Ordering::SeqCst);
     }
 
     /// How many times segments were given up: from then on they are to be found in the directory, where
     /// their names stand unchanged.
     #[must_use]
-    pub fn given_up(&self) -> u64 {
-        self.given_up.load(Ordering::SeqCst)
+    pub fn abandon_count(&self) -> u64 {
+        self.abandon_count.load(Ordering::SeqCst)
     }
 
     /// Whether this process wrote it.
@@ -176,7 +176,7 @@ mod tests {
         };
         assert_eq!(*sequences, Some(2..=7));
         assert!(!own.contains(A) && own.contains(B) && own.sealed() == (1, 5));
-        assert_eq!(own.given_up(), 0);
+        assert_eq!(own.abandon_count(), 0);
     }
 
     /// The segment that they were in first may be folded without them: its pages were lost.
@@ -199,11 +199,11 @@ mod tests {
     fn what_is_given_up_is_counted() {
         let own = three();
         own.sealed_at(A, 10);
-        own.disown(C);
-        assert_eq!((own.contains(C), own.contains(B), own.given_up()), (false, true, 1));
-        own.disown_unsealed();
-        assert_eq!((own.contains(A), own.contains(B), own.given_up()), (true, false, 2));
-        own.disown_all();
-        assert_eq!((own.contains(A), own.given_up()), (false, 3));
+        own.abandon(C);
+        assert_eq!((own.contains(C), own.contains(B), own.abandon_count()), (false, true, 1));
+        own.abandon_unsealed();
+        assert_eq!((own.contains(A), own.contains(B), own.abandon_count()), (true, false, 2));
+        own.abandon_all();
+        assert_eq!((own.contains(A), own.abandon_count()), (false, 3));
     }
 }

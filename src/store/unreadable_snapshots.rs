@@ -13,7 +13,7 @@ const RETRY_MS: i64 = 1_000;
 
 /// See the module.
 #[derive(Debug, Default)]
-pub(super) struct Unreadable(BTreeMap<SnapshotId, Tried>);
+pub(super) struct UnreadableSnapshots(BTreeMap<SnapshotId, Tried>);
 
 #[derive(Debug)]
 struct Tried {
@@ -24,7 +24,7 @@ struct Tried {
     tried_ms: i64,
 }
 
-impl Unreadable {
+impl UnreadableSnapshots {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -74,8 +74,8 @@ mod tests {
 
     const FILE: (Stat, i64) = (Stat { dev: 1, ino: 2, len: 3 }, 4);
 
-    fn noted(ids: &[u8]) -> Unreadable {
-        let mut unreadable = Unreadable::default();
+    fn noted(ids: &[u8]) -> UnreadableSnapshots {
+        let mut unreadable = UnreadableSnapshots::default();
         for id in ids.iter().map(|id| SnapshotId([*id; 16])) {
             let error = SnapshotError::TooLarge { snapshot: id, what: "it" };
             unreadable.note(id, error, FILE, 10_000);
@@ -83,7 +83,7 @@ mod tests {
         unreadable
     }
 
-    fn ids(unreadable: &Unreadable) -> Vec<u8> {
+    fn ids(unreadable: &UnreadableSnapshots) -> Vec<u8> {
         unreadable.iter().map(|(id, _)| id.0[0]).collect()
     }
 

@@ -6,11 +6,11 @@
 //! that no name changed (`listings`).
 
 use super::StoreError;
-use super::listings::Listings;
-use super::own::OwnSegments;
+use super::directory_watch::DirectoryWatch;
+use super::own_segments::OwnSegments;
 use super::root::Root;
-use super::seal::is_from;
-use super::unreadable::Unreadable;
+use super::seal::is_from_this_machine;
+use super::unreadable_snapshots::UnreadableSnapshots;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
 use crate::fs::{At, is_irregular, read_from};
@@ -23,7 +23,7 @@ use std::sync::Arc;
 
 /// A commit that a rescan found.
 #[derive(Clone, Debug)]
-pub struct Found {
+pub struct FoundCommit {
     /// The segment that it stands in.
     pub segment: SegmentId,
     /// Who wrote it; `None` if the segment's header is damaged.
@@ -34,44 +34,44 @@ pub struct Found {
 
 /// What a rescan found.
 #[derive(Debug, Default)]
-pub struct News {
+pub struct RescanDelta {
     /// Commits not seen before.
-    pub commits: Vec<Found>,
+    pub commits: Vec<FoundCommit>,
     /// Segments whose commits are all in snapshots now: they were retired.
     pub folded: HashSet<SegmentId>,
     /// Whether the set of snapshots changed.
     pub snapshots: bool,
 }
 
-impl News {
+impl RescanDelta {
     fn add(&mut self, reader: &Reader, commits: Vec<Commit>) {
         let instance = reader.header().map(|header| header.instance);
-        let found = |commit| Found { segment: reader.id(), instance, commit };
+        let found = |commit| FoundCommit { segment: reader.id(), instance, commit };
         self.commits.extend(commits.into_iter().map(found));
     }
 }
 
 /// A segment and where it stands.
 #[derive(Debug)]
-pub struct Followed {
+pub struct TrackedSegment {
     /// Its reading end.
     pub reader: Reader,
     /// True once it stands in `sealed/`.
     pub sealed: bool,
 }
 
-impl Followed {
-    fn read_into(&mut self, news: &mut News, root: &Root) -> Result<(), StoreError> {
+impl TrackedSegment {
+    fn read_into(&mut self, delta: &mut RescanDelta, root: &Root) -> Result<(), StoreError> {
         // Noted before anything else can fail: a reader gives each commit once.
         let commits = self.reader.read_new()?;
-        news.add(&self.reader, commits);
+        delta.add(&self.reader, commits);
         let reader = &mut self.reader;
         if self.sealed
-            && !reader.settled()
-            && (reader.whole() || is_from(reader.header(), root.fs().host()))
+            && !reader.is_finished()
+            && (reader.is_complete() || is_from_this_machine(reader.header(), root.fs().host()))
         {
-            let commits = reader.settle()?;
-            news.add(reader, commits);
+            let commits = reader.read_final()?;
+            delta.add(reader, commits);
         }
         Ok(())
     }
@@ -90,36 +90,36 @@ pub struct Backlog {
 
 /// What is known of the directory.
 #[derive(Debug)]
-pub struct Follower {
+pub struct Catalog {
     root: Arc<Root>,
     /// By id, and whether it stands in `sealed/`. A palace that was copied while it was in use may have
     /// a segment in both directories, and the copy in `open/` may be the shorter one.
-    segments: HashMap<(SegmentId, bool), Followed>,
+    segments: HashMap<(SegmentId, bool), TrackedSegment>,
     own: Arc<OwnSegments>,
-    gone: HashSet<SegmentId>,
+    vanished: HashSet<SegmentId>,
     snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
-    unreadable: Unreadable,
+    unreadable: UnreadableSnapshots,
     /// What has the name of a segment and is no file, as it was found so far.
     irregular: BTreeSet<PathBuf>,
-    listings: Listings,
+    watch: DirectoryWatch,
     /// What was found and not given yet: readers give each commit once, also if the rest of a rescan fails.
-    found: News,
+    delta: RescanDelta,
 }
 
-impl Follower {
+impl Catalog {
     /// Knows nothing yet.
     #[must_use]
     pub fn new(root: Arc<Root>, own: Arc<OwnSegments>) -> Self {
-        Follower {
+        Catalog {
             root,
             segments: HashMap::new(),
             own,
-            gone: HashSet::new(),
+            vanished: HashSet::new(),
             snapshots: BTreeMap::new(),
-            unreadable: Unreadable::default(),
+            unreadable: UnreadableSnapshots::default(),
             irregular: BTreeSet::new(),
-            listings: Listings::default(),
-            found: News::default(),
+            watch: DirectoryWatch::default(),
+            delta: RescanDelta::default(),
         }
     }
 
@@ -127,78 +127,82 @@ impl Follower {
     ///
     /// # Errors
     /// What the system says. What was found before the failure is given by the next call that succeeds.
-    pub fn rescan(&mut self) -> Result<News, StoreError> {
-        if self.listings.unchanged(&self.root, &self.own) && self.unreadable.is_empty() {
-            self.look_at_known()?;
+    pub fn rescan(&mut self) -> Result<RescanDelta, StoreError> {
+        if self.watch.unchanged(&self.root, &self.own) && self.unreadable.is_empty() {
+            self.read_known_segments()?;
         } else {
-            self.look_around()?;
+            self.list_directories()?;
         }
-        self.listings.complete();
-        Ok(std::mem::take(&mut self.found))
+        self.watch.confirm();
+        Ok(std::mem::take(&mut self.delta))
     }
 
-    fn look_around(&mut self) -> Result<(), StoreError> {
+    fn list_directories(&mut self) -> Result<(), StoreError> {
         self.root.refresh()?;
         let own = self.own.all_named();
         let open = self.root.list(OPEN)?;
         let mut present = HashSet::with_capacity(open.len());
         for name in &open {
-            present.extend(self.look(OPEN, name)?);
+            present.extend(self.visit_segment(OPEN, name)?);
         }
         for name in &self.root.list(SEALED)? {
-            present.extend(self.look(SEALED, name)?);
+            present.extend(self.visit_segment(SEALED, name)?);
         }
         self.list_snapshots()?;
-        self.note_gone(&own, &present);
+        self.forget_retired(&own, &present);
         Ok(())
     }
 
     /// The names are the same: what is new stands in segments that are known.
-    fn look_at_known(&mut self) -> Result<(), StoreError> {
-        for followed in self.segments.values_mut() {
-            followed.read_into(&mut self.found, &self.root)?;
+    fn read_known_segments(&mut self) -> Result<(), StoreError> {
+        for tracked in self.segments.values_mut() {
+            tracked.read_into(&mut self.delta, &self.root)?;
         }
         Ok(())
     }
 
     /// Gives the id of the segment that has this name, if it is one.
-    fn look(&mut self, directory: &str, name: &str) -> Result<Option<SegmentId>, StoreError> {
+    fn visit_segment(
+        &mut self,
+        directory: &str,
+        name: &str,
+    ) -> Result<Option<SegmentId>, StoreError> {
         let Some(id) = filename::segment_in(name) else { return Ok(None) };
         if self.own.contains(id) {
             return Ok(Some(id));
         }
         let sealed = directory == SEALED;
-        if !self.is_followed(id, sealed)? {
-            self.follow(directory, name, id)?;
+        if !self.is_current(id, sealed)? {
+            self.track(directory, name, id)?;
         }
-        if let Some(followed) = self.segments.get_mut(&(id, sealed)) {
-            followed.read_into(&mut self.found, &self.root)?;
+        if let Some(tracked) = self.segments.get_mut(&(id, sealed)) {
+            tracked.read_into(&mut self.delta, &self.root)?;
         }
         Ok(Some(id))
     }
 
     /// Programs that keep copies alike put another file in the place of a segment that a machine somewhere
     /// else still appends to: that one is read from its beginning.
-    fn is_followed(&self, id: SegmentId, sealed: bool) -> Result<bool, StoreError> {
-        let Some(Followed { reader, .. }) = self.segments.get(&(id, sealed)) else {
+    fn is_current(&self, id: SegmentId, sealed: bool) -> Result<bool, StoreError> {
+        let Some(TrackedSegment { reader, .. }) = self.segments.get(&(id, sealed)) else {
             return Ok(false);
         };
-        Ok(reader.whole()
-            || is_from(reader.header(), self.root.fs().host())
+        Ok(reader.is_complete()
+            || is_from_this_machine(reader.header(), self.root.fs().host())
             || reader.has_name(self.root.fs())?)
     }
 
     /// Opens a segment, unless it moved on in the meantime: then it will be found where it moved to. One
-    /// that was sealed is followed on where it stands now, if it is the same file.
-    fn follow(&mut self, directory: &str, name: &str, id: SegmentId) -> Result<(), StoreError> {
+    /// that was sealed is tracked on where it stands now, if it is the same file.
+    fn track(&mut self, directory: &str, name: &str, id: SegmentId) -> Result<(), StoreError> {
         let sealed = directory == SEALED;
         let path = self.root.file(directory, name);
         let moved = match self.segments.get(&(id, false)) {
-            Some(Followed { reader, .. }) if sealed => reader.is_at(self.root.fs(), &path)?,
+            Some(TrackedSegment { reader, .. }) if sealed => reader.is_at(self.root.fs(), &path)?,
             _ => false,
         };
         let reader = match moved.then(|| self.segments.remove(&(id, false))).flatten() {
-            Some(Followed { reader, .. }) => reader.moved_to(&path),
+            Some(TrackedSegment { reader, .. }) => reader.moved_to(&path),
             None => match self.root.fs().open(&path) {
                 Ok(file) => Reader::new(id, &path, file),
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -209,7 +213,7 @@ impl Follower {
                 Err(error) => Err(error).at("open", &path)?,
             },
         };
-        self.segments.insert((id, sealed), Followed { reader, sealed });
+        self.segments.insert((id, sealed), TrackedSegment { reader, sealed });
         Ok(())
     }
 
@@ -230,10 +234,10 @@ impl Follower {
             let known = self.snapshots.len();
             self.snapshots.retain(|id, _| ids.contains(id));
             self.unreadable.retain(|id| ids.contains(id));
-            self.found.snapshots |= self.snapshots.len() < known;
+            self.delta.snapshots |= self.snapshots.len() < known;
             let mut vanished = false;
             for id in ids {
-                vanished |= !self.look_at_snapshot(id)?;
+                vanished |= !self.open_if_new(id)?;
             }
             if !vanished {
                 return Ok(());
@@ -242,7 +246,7 @@ impl Follower {
     }
 
     /// False if there is no such file any more.
-    fn look_at_snapshot(&mut self, id: SnapshotId) -> Result<bool, StoreError> {
+    fn open_if_new(&mut self, id: SnapshotId) -> Result<bool, StoreError> {
         if self.snapshots.contains_key(&id) {
             return Ok(true);
         }
@@ -260,7 +264,7 @@ impl Follower {
             Ok(snapshot) => {
                 self.unreadable.remove(id);
                 self.snapshots.insert(id, Arc::new(snapshot));
-                self.found.snapshots = true;
+                self.delta.snapshots = true;
                 return Ok(true);
             }
             Err(error) => error,
@@ -286,16 +290,16 @@ impl Follower {
     /// A segment in neither directory was retired, so a snapshot in the listing that came after holds
     /// all of it; unless some snapshot cannot be read. Then what is known of it is kept, if no other snapshot says
     /// that it holds it. It may be put back.
-    fn note_gone(&mut self, own: &[SegmentId], present: &HashSet<SegmentId>) {
+    fn forget_retired(&mut self, own: &[SegmentId], present: &HashSet<SegmentId>) {
         let known = self.segments.keys().map(|(id, _)| id).chain(own);
         let gone: Vec<_> = known.filter(|id| !present.contains(id)).copied().collect();
         self.segments.retain(|(id, _), _| present.contains(id));
-        self.gone.retain(|id| !present.contains(id));
-        self.gone.extend(gone);
+        self.vanished.retain(|id| !present.contains(id));
+        self.vanished.extend(gone);
         let readable = self.unreadable.is_empty();
         let is_held =
             |id: &SegmentId| self.snapshots.values().any(|s| s.meta().covers.contains(id));
-        self.found.folded.extend(self.gone.extract_if(|id| readable || is_held(id)));
+        self.delta.folded.extend(self.vanished.extract_if(|id| readable || is_held(id)));
     }
 
     /// What must be put on disk before a change that builds on these places may be acknowledged: each
@@ -308,8 +312,8 @@ impl Follower {
         let mut found = BTreeMap::new();
         for (segment, upto) in places {
             for place in [(segment, false), (segment, true)] {
-                let followed = self.segments.get(&place).map(|f| f.reader.durability());
-                if let Some(durability) = followed.filter(|durability| !durability.covers(upto)) {
+                let tracked = self.segments.get(&place).map(|f| f.reader.foreign_sync());
+                if let Some(durability) = tracked.filter(|durability| !durability.covers(upto)) {
                     found.insert(place, durability);
                 }
             }
@@ -320,23 +324,25 @@ impl Follower {
     /// How much of what was read from a segment is sure to be in whatever replaces it. All of it is if the segment
     /// still stands in `open/`, because it is read again after it is sealed, and if its owner sealed it. If somebody
     /// else did, the last write may have come after that and before our look: its writer will notice and write it
-    /// again, unless it dies first. What the owner wrote before that is sure: [`Reader::told_upto`].
+    /// again, unless it dies first. What the owner wrote before that is sure: [`Reader::owner_synced_upto`].
     ///
     /// # Errors
     /// What the system says.
-    pub fn certain_upto(&self, segment: SegmentId) -> Result<u64, StoreError> {
+    pub fn preserved_upto(&self, segment: SegmentId) -> Result<u64, StoreError> {
         let mut upto = None;
         for place in [(segment, false), (segment, true)] {
-            let Some(Followed { reader, sealed }) = self.segments.get(&place) else { continue };
-            let all = reader.whole() || (!sealed && reader.has_name(self.root.fs())?);
-            let sure = if all { u64::MAX } else { reader.told_upto() };
+            let Some(TrackedSegment { reader, sealed }) = self.segments.get(&place) else {
+                continue;
+            };
+            let all = reader.is_complete() || (!sealed && reader.has_name(self.root.fs())?);
+            let sure = if all { u64::MAX } else { reader.owner_synced_upto() };
             upto = Some(sure.min(upto.unwrap_or(u64::MAX)));
         }
         Ok(upto.unwrap_or(0))
     }
 
-    /// The segments that are followed.
-    pub fn segments(&self) -> impl Iterator<Item = &Followed> {
+    /// The segments that are tracked.
+    pub fn segments(&self) -> impl Iterator<Item = &TrackedSegment> {
         self.segments.values()
     }
 
@@ -370,15 +376,15 @@ impl Follower {
     }
 
     /// Gives the segments away.
-    pub fn into_segments(self) -> impl Iterator<Item = Followed> {
+    pub fn into_segments(self) -> impl Iterator<Item = TrackedSegment> {
         self.segments.into_values()
     }
 
     /// What is in no snapshot yet, without the segment that this process appends to.
     #[must_use]
     pub fn backlog(&self) -> Backlog {
-        let sealed = self.segments.values().filter(|followed| followed.sealed);
-        let sealed_bytes: u64 = sealed.map(|followed| followed.reader.length()).sum();
+        let sealed = self.segments.values().filter(|tracked| tracked.sealed);
+        let sealed_bytes: u64 = sealed.map(|tracked| tracked.reader.length()).sum();
         let (own_segments, own_bytes) = self.own.sealed();
         Backlog {
             segments: self.segments.len() + own_segments,
@@ -389,7 +395,7 @@ impl Follower {
 
     /// Which palace a segment says it belongs to, if that is not this one.
     #[must_use]
-    pub fn stranger(&self, reader: &Reader) -> Option<PalaceId> {
+    pub fn foreign_palace(&self, reader: &Reader) -> Option<PalaceId> {
         let theirs = reader.header()?.palace;
         (Some(theirs) != self.root.palace()).then_some(theirs)
     }

@@ -6,9 +6,9 @@
 //! up, since whether its last sequence numbers are taken is unknown.
 
 use super::StoreError;
-use super::own::OwnSegments;
+use super::own_segments::OwnSegments;
 use super::root::Root;
-use super::turn::{Queued, Turn};
+use super::write_batch::{BatchWriter, Queued};
 use crate::format::id::InstanceId;
 use crate::fs::FsError;
 use crate::segment::writer::Writer;
@@ -52,7 +52,7 @@ const TURN_BYTES: usize = 16 << 20;
 
 /// Of so many instances that were given up it is known how far they came: a program that tries again and again on
 /// a full disk gives up one each time. Who waits for a commit of an older one hears that its outcome is unknown.
-const FAILURES_MAX: usize = 256;
+const ABANDONED_MAX: usize = 256;
 
 const PANICKED: &str = "a thread panicked while it wrote";
 
@@ -67,7 +67,7 @@ pub struct Ticket {
 
 /// An instance that was given up, how far its commits are good, and why.
 #[derive(Debug)]
-struct Failure {
+struct AbandonedInstance {
     instance: InstanceId,
     written: u64,
     synced: u64,
@@ -93,7 +93,7 @@ struct Inner {
     /// The last commit that the present turn writes.
     in_turn: u64,
     /// The newest last.
-    failures: VecDeque<Failure>,
+    abandoned: VecDeque<AbandonedInstance>,
     /// Why buffered commits may be lost to a power cut, until somebody was told.
     lost: Option<Arc<StoreError>>,
 }
@@ -126,7 +126,7 @@ impl Log {
             leading: false,
             turns: 0,
             in_turn: 0,
-            failures: VecDeque::new(),
+            abandoned: VecDeque::new(),
             lost: None,
         };
         Log { root, program, own, inner: Mutex::new(inner), turn: Default::default() }
@@ -196,7 +196,7 @@ impl Log {
     #[must_use]
     pub fn written(&self, instance: InstanceId) -> u64 {
         let inner = self.lock();
-        inner.failure(instance).map_or(inner.written, |failure| failure.synced)
+        inner.abandoned(instance).map_or(inner.written, |failure| failure.synced)
     }
 
     /// Puts every commit written so far on disk.
@@ -233,12 +233,12 @@ impl Log {
         if inner.instance == Some(ticket.instance) {
             return Ok(reached(inner.written, inner.synced));
         }
-        match inner.failure(ticket.instance) {
+        match inner.abandoned(ticket.instance) {
             Some(failure) if reached(failure.written, failure.synced) => Ok(true),
-            Some(Failure { unknown: false, source, .. }) => {
+            Some(AbandonedInstance { unknown: false, source, .. }) => {
                 Err(StoreError::NotWritten { source: source.clone() })
             }
-            Some(Failure { source, .. }) => {
+            Some(AbandonedInstance { source, .. }) => {
                 Err(StoreError::OutcomeUnknown { source: source.clone() })
             }
             None => {
@@ -269,10 +269,10 @@ impl Log {
         &'a self,
         mut inner: MutexGuard<'a, Inner>,
         instance: InstanceId,
-        work: impl FnOnce(&mut Turn<'_>) -> Result<(), StoreError>,
+        work: impl FnOnce(&mut BatchWriter<'_>) -> Result<(), StoreError>,
     ) -> MutexGuard<'a, Inner> {
         inner.leading = true;
-        let mut turn = Turn {
+        let mut turn = BatchWriter {
             root: &self.root,
             program: &self.program,
             instance,
@@ -290,24 +290,24 @@ impl Log {
             Err(self.failed(PANICKED))
         });
         let mut inner = self.lock();
-        let Turn { writer, written, unsynced, touched, .. } = turn;
+        let BatchWriter { writer, written, unsynced, touched, .. } = turn;
         inner.written = written;
         // Also if it failed: a segment that was sealed before is on disk.
         inner.synced = unsynced.first().map_or(written, |first| first.sequence - 1);
         (inner.writer, inner.unsynced) = (writer, unsynced);
         if let Err(error) = outcome {
-            self.give_up(&mut inner, error, touched);
+            self.abandon_instance(&mut inner, error, touched);
         }
         inner.leading = false;
         self.end_turn(&mut inner);
         inner
     }
 
-    fn give_up(&self, inner: &mut Inner, error: StoreError, unknown: bool) {
+    fn abandon_instance(&self, inner: &mut Inner, error: StoreError, unknown: bool) {
         // Before anybody forgets what is not on disk, so that the next look finds it in the segments: whatever
         // became of them, they may hold it. Those that this process sealed hold nothing that is forgotten.
-        self.own.disown_unsealed();
-        inner.give_up(error, unknown);
+        self.own.abandon_unsealed();
+        inner.abandon(error, unknown);
         // Those of the next turn have failed too, and nobody would wake them.
         self.turn.iter().for_each(Condvar::notify_all);
     }
@@ -342,7 +342,7 @@ impl Log {
         inner.in_turn = inner.written;
         // What is said unless it comes to an end.
         let mut sealed = Err(self.failed(PANICKED));
-        let seal = |turn: &mut Turn<'_>| {
+        let seal = |turn: &mut BatchWriter<'_>| {
             sealed = turn.seal();
             Ok(())
         };
@@ -359,7 +359,7 @@ impl Log {
             inner = self.wait_for_turn(inner, 0);
         }
         if inner.instance.is_some() {
-            self.give_up(&mut inner, error, true);
+            self.abandon_instance(&mut inner, error, true);
         }
     }
 
@@ -377,8 +377,8 @@ impl Log {
 }
 
 impl Inner {
-    fn failure(&self, instance: InstanceId) -> Option<&Failure> {
-        self.failures.iter().find(|failure| failure.instance == instance)
+    fn abandoned(&self, instance: InstanceId) -> Option<&AbandonedInstance> {
+        self.abandoned.iter().find(|failure| failure.instance == instance)
     }
 
     /// What the next turn writes: a segment must not become longer than readers read.
@@ -395,22 +395,22 @@ impl Inner {
     }
 
     /// What was queued meanwhile may depend on what failed, so it fails too.
-    fn give_up(&mut self, error: StoreError, unknown: bool) {
+    fn abandon(&mut self, error: StoreError, unknown: bool) {
         let (written, synced) = (self.written, self.synced);
         let source = Arc::new(error);
         if written > synced {
             self.lost = Some(source.clone());
         }
-        let failure = self.instance.take().map(|instance| Failure {
+        let failure = self.instance.take().map(|instance| AbandonedInstance {
             instance,
             written,
             synced,
             unknown,
             source,
         });
-        self.failures.extend(failure);
-        if self.failures.len() > FAILURES_MAX {
-            self.failures.pop_front();
+        self.abandoned.extend(failure);
+        if self.abandoned.len() > ABANDONED_MAX {
+            self.abandoned.pop_front();
         }
         self.writer = None;
         self.queue.clear();
