@@ -1,4 +1,4 @@
-//! Torn or damaged: the verdict on bytes of a segment that are in no record.
+//! Tells torn bytes from damaged ones, among the bytes of a segment that are in no record.
 //!
 //! The rule (docs/FORMAT.md): an invalid region that lies below the `synced_upto` of a later record
 //! was once known to be on disk, so it is *damage*. Any other invalid region is *torn*: a write that
@@ -7,14 +7,14 @@
 use super::record::{Record, RecordError};
 use std::ops::Range;
 
-/// Bytes that belong to no record.
+/// A run of bytes that belong to no record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Region {
     /// Offsets in the file.
     pub bytes: Range<u64>,
-    /// True if these bytes were once known to be on disk: then something was lost here.
+    /// True if these bytes were on disk once: then data was lost here. False for a torn write.
     pub damaged: bool,
-    /// What is wrong at its first byte.
+    /// The problem at its first byte.
     pub reason: RecordError,
 }
 

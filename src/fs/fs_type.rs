@@ -1,9 +1,9 @@
-//! Where flock and a coherent directory can be trusted.
+//! File system types: their names, and an allow-list of those whose flock can be trusted.
 //!
-//! Source of the numbers: statfs(2). The list is an allow-list: on anything else (NFS, SMB, 9p, FUSE
-//! with Docker Desktop's VirtioFS, overlay of unknown layers) two processes may both get one lock.
+//! The numbers are those of statfs(2). On a file system that is not on the list (NFS, SMB, 9p, FUSE with
+//! Docker Desktop's VirtioFS, overlay of unknown layers), two processes may both get one lock.
 
-/// Whether processes that share this file system can rely on flock. `fs_type` is `statfs.f_type`.
+/// Returns true if processes that share this file system can rely on flock. `fs_type` is `statfs.f_type`.
 ///
 /// ```
 /// use crdt_palace::fs::fs_type::lock_trusted;
@@ -25,7 +25,7 @@ pub fn lock_trusted(fs_type: u64) -> bool {
     )
 }
 
-/// The common name of a file system type, for messages.
+/// Returns the common name of a file system type, for messages.
 ///
 /// ```
 /// use crdt_palace::fs::fs_type::name;

@@ -286,7 +286,7 @@ fn oldest_first(root: &Root) -> Result<Vec<(SealedFile, SegmentId)>> {
         let path = root.file(SEALED, &name);
         match root.fs().modified(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            seen => found.push((SealedFile { seen: seen.at("look at", &path)?, name }, id)),
+            seen => found.push((SealedFile { seen: seen.at("access", &path)?, name }, id)),
         }
     }
     let modified_ms = |file: &SealedFile| file.seen.1;
@@ -311,7 +311,7 @@ fn set_aside(root: &Root, path: PathBuf, name: &str, reason: String) -> Skipped 
 fn is_gone(root: &Root, path: &std::path::Path) -> Result<bool> {
     match root.fs().stat(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-        Err(error) => Ok(Err(error).at("look at", path)?),
+        Err(error) => Ok(Err(error).at("access", path)?),
         Ok(_) => Ok(false),
     }
 }

@@ -261,7 +261,7 @@ impl Palace {
             let bytes = match self.root().fs().stat(&path) {
                 Ok(stat) => stat.len,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => Err(error).at("look at", &path)?,
+                Err(error) => Err(error).at("access", &path)?,
             };
             found.push(SnapshotStatus {
                 snapshot: meta.snapshot,
@@ -330,7 +330,7 @@ fn segment(
     };
     let state = match directory {
         SEALED => "sealed",
-        _ if file.is_locked().at("ask for the lock of", &path)? => LIVE,
+        _ if file.is_locked().at("check the lock of", &path)? => LIVE,
         _ => "closed",
     };
     let mut reader = Reader::new(id, &path, file);

@@ -1,4 +1,4 @@
-//! Copies of damaged files, with a report, for people.
+//! Copies damaged files to `quarantine/`, with a report, for people.
 //!
 //! Invariant: the damaged file itself stays where it is.
 
@@ -10,26 +10,26 @@ use crate::fs::{At, exists, is_irregular, or_remove, read_from};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The longest file that is copied to `quarantine/`, in bytes: a damaged one may claim any length, and the
-/// disk is not to be filled with its zeros.
+/// The longest file that is copied to `quarantine/`, in bytes. A damaged file may claim any length, and
+/// its zeros must not fill the disk.
 pub const QUARANTINE_BYTES_MAX: u64 = 64 << 20;
 
-/// Copies a damaged file to `quarantine/`, with a report beside it. The file itself stays where it is.
-/// A file that was copied before is not copied again; of one that is very long, or none, there is only the
-/// report.
+/// Copies a damaged file to `quarantine/`, with a report beside it. A file that was copied before is not
+/// copied again. For a very long file, or one that is not regular, there is only the report.
 ///
 /// # Errors
-/// What the system says.
+/// An error of the operating system.
 pub fn quarantine(root: &Root, path: &Path, name: &str, report: &str) -> Result<(), StoreError> {
     let (copy, text) = (root.file(QUARANTINE, name), root.file(QUARANTINE, &format!("{name}.txt")));
-    if exists(root.fs(), &text).at("look for", &text)? {
+    // The report is written last: where it is, the copy is complete.
+    if exists(root.fs(), &text).at("access", &text)? {
         return Ok(());
     }
     match root.fs().open(path) {
         Err(error) if is_irregular(&error) => {}
         opened => {
             let file = opened.at("open", path)?;
-            if file.stat().at("look at", path)?.len <= QUARANTINE_BYTES_MAX {
+            if file.stat().at("access", path)?.len <= QUARANTINE_BYTES_MAX {
                 let content = read_from(&*file, 0).at("read", path)?;
                 place(root, &copy, &content)?;
             }
@@ -45,7 +45,7 @@ fn place(root: &Root, path: &Path, content: &[u8]) -> Result<(), StoreError> {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 Ok(root.fs().remove(&tmp).at("remove", &tmp)?)
             }
-            done => Ok(done.at("name", path)?),
+            done => Ok(done.at("create", path)?),
         }
     });
     or_remove(placed, root.fs(), &tmp)

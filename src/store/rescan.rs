@@ -1,9 +1,9 @@
-//! Rescan: what is new in the directory since the last look.
+//! Rescan: finds what is new in the palace's directories, and keeps the catalog of what is known of them.
 //!
-//! Invariant: the directories are listed in the direction in which data moves, `open/`, `sealed/`,
-//! `snap/`, opening files on the way, so that whatever was acknowledged before a rescan began is found
-//! by it in at least one of them. Nothing here writes or locks. A listing is spared only if the kernel says
-//! that no name changed (`listings`).
+//! Invariant: the directories are listed in the direction in which data moves: `open/`, `sealed/`,
+//! `snap/`. Files are opened on the way. So whatever was acknowledged before a rescan began is found by
+//! it in at least one of them. Nothing here writes or locks. A listing is skipped only if the kernel
+//! reports that no name changed (`directory_watch`).
 
 use super::StoreError;
 use super::directory_watch::DirectoryWatch;
@@ -21,25 +21,25 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A commit that a rescan found.
+/// A commit that a rescan found in a segment.
 #[derive(Clone, Debug)]
 pub struct FoundCommit {
-    /// The segment that it stands in.
+    /// The segment that holds it.
     pub segment: SegmentId,
-    /// Who wrote it; `None` if the segment's header is damaged.
+    /// The instance that wrote it; `None` if the segment's header is damaged.
     pub instance: Option<InstanceId>,
     /// The commit.
     pub commit: Commit,
 }
 
-/// What a rescan found.
+/// The result of a rescan: the difference from the one before.
 #[derive(Debug, Default)]
 pub struct RescanDelta {
-    /// Commits not seen before.
+    /// Commits that were not seen before.
     pub commits: Vec<FoundCommit>,
-    /// Segments whose commits are all in snapshots now: they were retired.
+    /// Segments that were retired, because snapshots hold all of their commits now.
     pub folded: HashSet<SegmentId>,
-    /// Whether the set of snapshots changed.
+    /// True if the set of snapshots changed.
     pub snapshots: bool,
 }
 
@@ -51,7 +51,7 @@ impl RescanDelta {
     }
 }
 
-/// A segment and where it stands.
+/// A segment of another process that this process reads.
 #[derive(Debug)]
 pub struct TrackedSegment {
     /// Its reading end.
@@ -62,10 +62,12 @@ pub struct TrackedSegment {
 
 impl TrackedSegment {
     fn read_into(&mut self, delta: &mut RescanDelta, root: &Root) -> Result<(), StoreError> {
-        // Noted before anything else can fail: a reader gives each commit once.
+        // Kept before anything else can fail: a reader returns each commit once.
         let commits = self.reader.read_new()?;
         delta.add(&self.reader, commits);
         let reader = &mut self.reader;
+        // Nothing is appended to a sealed segment. But one of another machine without its footer may be a
+        // copy under way, so that one is read again each time.
         if self.sealed
             && !reader.is_finished()
             && (reader.is_complete() || is_from_this_machine(reader.header(), root.fs().host()))
@@ -77,37 +79,37 @@ impl TrackedSegment {
     }
 }
 
-/// How much there is to fold.
+/// The amount that compaction has still to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Segments in `open/` (their owners may be dead) and `sealed/`.
     pub segments: usize,
-    /// Bytes in `sealed/`.
+    /// The bytes in `sealed/`.
     pub sealed_bytes: u64,
-    /// When the newest snapshot was made, in milliseconds since 1970, by its maker's clock.
+    /// The time at which the newest snapshot was made, in milliseconds since 1970, by its maker's clock.
     pub newest_ms: Option<i64>,
 }
 
-/// What is known of the directory.
+/// The segments and snapshots of a palace as this process knows them.
 #[derive(Debug)]
 pub struct Catalog {
     root: Arc<Root>,
-    /// By id, and whether it stands in `sealed/`. A palace that was copied while it was in use may have
-    /// a segment in both directories, and the copy in `open/` may be the shorter one.
+    /// By id, and whether it stands in `sealed/`. If a palace was copied while it was in use, a segment
+    /// may be in both directories, and the copy in `open/` may be the shorter one.
     segments: HashMap<(SegmentId, bool), TrackedSegment>,
     own: Arc<OwnSegments>,
     vanished: HashSet<SegmentId>,
     snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
     unreadable: UnreadableSnapshots,
-    /// What has the name of a segment and is no file, as it was found so far.
+    /// Paths with the name of a segment that are no regular files, as found so far.
     irregular: BTreeSet<PathBuf>,
     watch: DirectoryWatch,
-    /// What was found and not given yet: readers give each commit once, also if the rest of a rescan fails.
+    /// Found and not returned yet: readers return each commit once, also if the rest of a rescan fails.
     delta: RescanDelta,
 }
 
 impl Catalog {
-    /// Knows nothing yet.
+    /// Makes an empty catalog. Reads nothing yet.
     #[must_use]
     pub fn new(root: Arc<Root>, own: Arc<OwnSegments>) -> Self {
         Catalog {
@@ -123,11 +125,13 @@ impl Catalog {
         }
     }
 
-    /// Looks at the directory.
+    /// Reads what is new in the directory, and returns it.
     ///
     /// # Errors
-    /// What the system says. What was found before the failure is given by the next call that succeeds.
+    /// An error of the operating system. What was found before the failure is returned by the next call
+    /// that succeeds.
     pub fn rescan(&mut self) -> Result<RescanDelta, StoreError> {
+        // An unreadable snapshot may be worth another try, which only the listing makes.
         if self.watch.unchanged(&self.root, &self.own) && self.unreadable.is_empty() {
             self.read_known_segments()?;
         } else {
@@ -139,12 +143,15 @@ impl Catalog {
 
     fn list_directories(&mut self) -> Result<(), StoreError> {
         self.root.refresh()?;
+        // Before the listing: a segment that this process creates in between must not count as retired.
         let own = self.own.all_named();
         let open = self.root.list(OPEN)?;
         let mut present = HashSet::with_capacity(open.len());
         for name in &open {
             present.extend(self.visit_segment(OPEN, name)?);
         }
+        // `sealed/` after `open/`, and `snap/` last: files move in this direction only, so none is
+        // missed.
         for name in &self.root.list(SEALED)? {
             present.extend(self.visit_segment(SEALED, name)?);
         }
@@ -153,7 +160,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// The names are the same: what is new stands in segments that are known.
+    /// Reads the known segments only: no name changed, so anything new is in them.
     fn read_known_segments(&mut self) -> Result<(), StoreError> {
         for tracked in self.segments.values_mut() {
             tracked.read_into(&mut self.delta, &self.root)?;
@@ -161,13 +168,15 @@ impl Catalog {
         Ok(())
     }
 
-    /// Gives the id of the segment that has this name, if it is one.
+    /// Opens a segment if it is new, reads what is new in it, and returns its id; `None` if this is not
+    /// the name of one.
     fn visit_segment(
         &mut self,
         directory: &str,
         name: &str,
     ) -> Result<Option<SegmentId>, StoreError> {
         let Some(id) = filename::segment_in(name) else { return Ok(None) };
+        // This process knows the commits that it wrote.
         if self.own.contains(id) {
             return Ok(Some(id));
         }
@@ -181,8 +190,8 @@ impl Catalog {
         Ok(Some(id))
     }
 
-    /// Programs that keep copies alike put another file in the place of a segment that a machine somewhere
-    /// else still appends to: that one is read from its beginning.
+    /// Returns true if the file that is open is still the one with this name. A sync program may replace
+    /// a segment that another machine appends to by a newer copy, which is then read from its beginning.
     fn is_current(&self, id: SegmentId, sealed: bool) -> Result<bool, StoreError> {
         let Some(TrackedSegment { reader, .. }) = self.segments.get(&(id, sealed)) else {
             return Ok(false);
@@ -192,11 +201,12 @@ impl Catalog {
             || reader.has_name(self.root.fs())?)
     }
 
-    /// Opens a segment, unless it moved on in the meantime: then it will be found where it moved to. One
-    /// that was sealed is tracked on where it stands now, if it is the same file.
+    /// Opens a segment, unless it moved on in the meantime: then it will be found in the next directory.
+    /// The same file that moved from `open/` to `sealed/` keeps its reader.
     fn track(&mut self, directory: &str, name: &str, id: SegmentId) -> Result<(), StoreError> {
         let sealed = directory == SEALED;
         let path = self.root.file(directory, name);
+        // Sealing moves the file. A new reader would return all of its commits again.
         let moved = match self.segments.get(&(id, false)) {
             Some(TrackedSegment { reader, .. }) if sealed => reader.is_at(self.root.fs(), &path)?,
             _ => false,
@@ -217,15 +227,16 @@ impl Catalog {
         Ok(())
     }
 
-    /// No writer ever gave this name to such a thing, so nothing that was acknowledged can be in it.
+    /// Notes a path with the name of a segment that is no regular file. No writer made it, so nothing
+    /// acknowledged can be in it.
     fn note_irregular(&mut self, path: PathBuf, error: &std::io::Error) {
         if self.irregular.insert(path.clone()) {
-            tracing::warn!(path = %path.display(), %error, "a segment's name on what is none");
+            tracing::warn!(path = %path.display(), %error, "this has the name of a segment and is no regular file: it is not read");
         }
     }
 
-    /// A name that vanishes between listing and opening was superseded by one that may be missing in
-    /// this listing: list again.
+    /// Lists and opens snapshots. A name that vanishes in between was superseded by one that this listing
+    /// may lack, so it lists again.
     fn list_snapshots(&mut self) -> Result<(), StoreError> {
         loop {
             let names = self.root.list(SNAP)?;
@@ -245,7 +256,7 @@ impl Catalog {
         }
     }
 
-    /// False if there is no such file any more.
+    /// Opens a snapshot unless it is known. Returns false if the file is gone.
     fn open_if_new(&mut self, id: SnapshotId) -> Result<bool, StoreError> {
         if self.snapshots.contains_key(&id) {
             return Ok(true);
@@ -254,9 +265,10 @@ impl Catalog {
         let file = match self.root.fs().modified(&path) {
             Ok(file) => file,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
-            Err(error) => Err(error).at("look at", &path)?,
+            Err(error) => Err(error).at("access", &path)?,
         };
         let now_ms = self.root.fs().now_ms();
+        // Opening a damaged snapshot in every rescan would make all reads slow.
         if self.unreadable.was_tried(id, file, now_ms) {
             return Ok(true);
         }
@@ -274,7 +286,8 @@ impl Catalog {
             return Ok(false);
         }
         match error {
-            // The others can be read. A newer format has a newer palace.json: here it is a flipped bit.
+            // The other snapshots can be read. A newer format would come with a newer palace.json, so
+            // here it is a flipped bit.
             StoreError::Snapshot(error) if error.is_of_the_file() => {
                 if !self.unreadable.is_known(id, file) {
                     tracing::warn!(path = %path.display(), %error, "a snapshot cannot be read");
@@ -282,18 +295,19 @@ impl Catalog {
                 self.unreadable.note(id, error, file, now_ms);
                 Ok(true)
             }
-            // No file handle left, an I/O error: to read on would say that there are no such documents.
+            // No file handle left, or an I/O error: to read on would say that its documents do not exist.
             error => Err(error),
         }
     }
 
-    /// A segment in neither directory was retired, so a snapshot in the listing that came after holds
-    /// all of it; unless some snapshot cannot be read. Then what is known of it is kept, if no other snapshot says
-    /// that it holds it. It may be put back.
+    /// Forgets retired segments. A segment in neither directory was retired, so a snapshot in the listing
+    /// that came after holds all of it. But if some snapshot cannot be read, a segment is only forgotten
+    /// when another snapshot says that it holds it. The unreadable one may be put back.
     fn forget_retired(&mut self, own: &[SegmentId], present: &HashSet<SegmentId>) {
         let known = self.segments.keys().map(|(id, _)| id).chain(own);
         let gone: Vec<_> = known.filter(|id| !present.contains(id)).copied().collect();
         self.segments.retain(|(id, _), _| present.contains(id));
+        // A file may have been put back.
         self.vanished.retain(|id| !present.contains(id));
         self.vanished.extend(gone);
         let readable = self.unreadable.is_empty();
@@ -302,8 +316,8 @@ impl Catalog {
         self.delta.folded.extend(self.vanished.extract_if(|id| readable || is_held(id)));
     }
 
-    /// What must be put on disk before a change that builds on these places may be acknowledged: each
-    /// is a segment and the end of a commit in it. A segment that is gone was synced before the
+    /// Returns the syncs that a change needs before it may be acknowledged. It builds on `places`, each a
+    /// segment and the end of a commit in it. A retired segment needs none: it was synced before the
     /// snapshot that replaces it was published.
     pub fn unsynced(
         &self,
@@ -311,6 +325,7 @@ impl Catalog {
     ) -> BTreeMap<(SegmentId, bool), ForeignSync> {
         let mut found = BTreeMap::new();
         for (segment, upto) in places {
+            // Copies in both directories are two files, and each has to be synced.
             for place in [(segment, false), (segment, true)] {
                 let tracked = self.segments.get(&place).map(|f| f.reader.foreign_sync());
                 if let Some(durability) = tracked.filter(|durability| !durability.covers(upto)) {
@@ -321,13 +336,14 @@ impl Catalog {
         found
     }
 
-    /// How much of what was read from a segment is sure to be in whatever replaces it. All of it is if the segment
-    /// still stands in `open/`, because it is read again after it is sealed, and if its owner sealed it. If somebody
-    /// else did, the last write may have come after that and before our look: its writer will notice and write it
-    /// again, unless it dies first. What the owner wrote before that is sure: [`Reader::owner_synced_upto`].
+    /// Returns the offset up to which every commit that was read from a segment is preserved by whatever
+    /// replaces it. That is all of it if the segment still stands in `open/`, because it is read again
+    /// after it is sealed; and if its owner sealed it. If another process sealed it, the last write may
+    /// have come after that and before our read. Its writer will notice and write it again, unless it
+    /// dies first. What the owner vouches for is preserved in any case: [`Reader::owner_synced_upto`].
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the operating system.
     pub fn preserved_upto(&self, segment: SegmentId) -> Result<u64, StoreError> {
         let mut upto = None;
         for place in [(segment, false), (segment, true)] {
@@ -341,46 +357,48 @@ impl Catalog {
         Ok(upto.unwrap_or(0))
     }
 
-    /// The segments that are tracked.
+    /// Returns the tracked segments.
     pub fn segments(&self) -> impl Iterator<Item = &TrackedSegment> {
         self.segments.values()
     }
 
-    /// The snapshots that newer ones have not superseded, oldest first.
+    /// Returns the live snapshots, those that newer ones have not superseded, oldest first.
     #[must_use]
     pub fn snapshots(&self) -> Vec<Arc<Snapshot>> {
-        // What another palace's snapshot says of ours is not believed.
+        // A snapshot of another palace is not believed about ours.
         let ours = |s: &&Arc<Snapshot>| Some(s.meta().palace) == self.root.palace();
         let ours = self.snapshots.values().filter(ours);
         let superseded: HashSet<_> =
             ours.flat_map(|s| s.meta().supersedes.iter().copied()).collect();
         let live = self.snapshots.iter().filter(|(id, _)| !superseded.contains(id));
         let mut live: Vec<_> = live.map(|(_, snapshot)| snapshot.clone()).collect();
+        // By id where times are equal, so that all processes agree on the order.
         live.sort_by_key(|snapshot| (snapshot.meta().created_ms, snapshot.meta().snapshot));
         live
     }
 
-    /// All snapshots in `snap/` that can be read, superseded ones included.
+    /// Returns all readable snapshots in `snap/`, superseded ones included.
     pub fn all_snapshots(&self) -> impl Iterator<Item = &Arc<Snapshot>> {
         self.snapshots.values()
     }
 
-    /// Snapshots that cannot be read, and why.
+    /// Returns the snapshots that cannot be read, each with its error.
     pub fn unreadable(&self) -> impl Iterator<Item = (SnapshotId, &SnapshotError)> {
         self.unreadable.iter()
     }
 
-    /// What has the name of a segment and is a symbolic link, a directory, a pipe …: it is not read.
+    /// Returns the paths with the name of a segment that are symbolic links, directories, pipes …: they
+    /// are not read.
     pub fn irregular(&self) -> impl Iterator<Item = &Path> {
         self.irregular.iter().map(PathBuf::as_path)
     }
 
-    /// Gives the segments away.
+    /// Returns the tracked segments and gives up the rest.
     pub fn into_segments(self) -> impl Iterator<Item = TrackedSegment> {
         self.segments.into_values()
     }
 
-    /// What is in no snapshot yet, without the segment that this process appends to.
+    /// Returns what is in no snapshot yet, without the segment that this process appends to.
     #[must_use]
     pub fn backlog(&self) -> Backlog {
         let sealed = self.segments.values().filter(|tracked| tracked.sealed);
@@ -393,7 +411,7 @@ impl Catalog {
         }
     }
 
-    /// Which palace a segment says it belongs to, if that is not this one.
+    /// Returns the palace that a segment says it belongs to, if that is not this one.
     #[must_use]
     pub fn foreign_palace(&self, reader: &Reader) -> Option<PalaceId> {
         let theirs = reader.header()?.palace;
@@ -401,10 +419,10 @@ impl Catalog {
     }
 }
 
-/// Opens a snapshot: SQLite reads the file itself where it can, and gets its bytes where not.
+/// Opens a snapshot. SQLite reads the file itself where it can, and gets its bytes where it cannot.
 ///
 /// # Errors
-/// [`StoreError::Snapshot`] if it is not good, or what the system says.
+/// [`StoreError::Snapshot`] if it is damaged, or an error of the operating system.
 pub fn open_snapshot(root: &Root, path: &Path, id: SnapshotId) -> Result<Snapshot, StoreError> {
     if let Some(local) = root.fs().local_path(path) {
         return Ok(Snapshot::open(Source::Path(&local), id)?);

@@ -3,7 +3,7 @@
 use super::state::State;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// The state that all handles of one disk share.
+/// The state that all handles and processes of one disk share.
 #[derive(Clone)]
 pub(super) struct Shared(Arc<Mutex<State>>);
 
@@ -12,7 +12,7 @@ impl Shared {
         Self(Arc::new(Mutex::new(state)))
     }
 
-    /// A test that panicked elsewhere does not spoil the disk: each call leaves it whole.
+    /// Locks the state. Each call leaves it whole, so a panic of a test elsewhere does not spoil it.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! Files: odd names, files that are something else, and that nothing else appears beside one.
+//! Files with odd names, files of other kinds, and that no file appears beside a snapshot.
 
 use super::*;
 use rusqlite::Connection;
@@ -23,7 +23,7 @@ fn open_at(path: &Path) -> Result<Snapshot, SnapshotError> {
     Snapshot::open(Source::Path(path), ID)
 }
 
-/// The file of ten rows after `sql` was executed on it by something that minds no rules.
+/// Returns the file of ten rows after `sql` was executed on it, without regard for any rule.
 fn tampered(sql: &str) -> Result<Snapshot, SnapshotError> {
     let (_directory, path) = built(&rows(10));
     let connection = Connection::open(&path).unwrap();
@@ -141,7 +141,7 @@ fn the_mode_of_an_empty_file_is_kept() {
 }
 
 #[test]
-fn nothing_is_built_over_something() {
+fn build_over_existing_content_is_refused() {
     let (_directory, path) = built(&rows(3));
     let text = path.with_file_name("text");
     fs::write(&text, "some text").unwrap();
@@ -171,7 +171,7 @@ fn a_cut_or_lengthened_file_is_refused() {
 }
 
 #[test]
-fn what_is_no_regular_file_or_not_there_is_not_opened() {
+fn missing_or_irregular_snapshot_is_not_opened() {
     let directory = tempfile::tempdir().unwrap();
     let error = open_at(directory.path()).unwrap_err();
     assert!(matches!(error, SnapshotError::NotASnapshot { .. }), "{error}");
