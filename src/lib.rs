@@ -29,6 +29,13 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::let_underscore_must_use)
 )]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "crdt-palace runs on Linux only: it uses flock, inotify, statx and one-call directory listings as Linux \
+     defines them. On other systems, run it in a Linux container or virtual machine, with the palace on a disk \
+     of that machine."
+);
+
 pub mod fs;
 pub mod memory;
 pub mod palace;

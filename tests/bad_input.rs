@@ -7,7 +7,7 @@ use crdt_palace::merge::MergeError;
 use crdt_palace::merge::automerge::{ROOT, transaction::Transactable};
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use serde_json::{Map, Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
@@ -226,9 +226,9 @@ fn a_newer_or_damaged_manifest_is_told_apart_and_left_alone() {
     for (text, part) in [
         (
             newer.as_str(),
-            "is of format 2; this version is made for up to 1: please upgrade crdt-palace",
+            "has format 2, and this version reads formats up to 1; upgrade crdt-palace",
         ),
-        ("{\"format\":99,\"a\":[]}", "is of format 99"),
+        ("{\"format\":99,\"a\":[]}", "has format 99"),
         ("", "palace.json is damaged; restore it from a copy of the palace"),
         ("{\"format\":1}", "palace.json is damaged"),
         (&good[..good.len() / 2], "palace.json is damaged"),

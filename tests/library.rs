@@ -1,5 +1,6 @@
 //! The library as an embedding program uses it: on a real file system, through several handles.
 
+use crdt_palace::fs::sim::SplitMix;
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::feed::Cursor;
 use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
@@ -136,11 +137,8 @@ fn an_empty_document_is_a_document() {
 #[test]
 fn numbers_are_the_same_to_the_last_bit_after_a_compaction() {
     let dir = dir();
-    let mut bits = 0x9E37_79B9_7F4A_7C15_u64;
-    let numbers = (0..2_000).map(|_| {
-        bits = bits.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        f64::from_bits(bits)
-    });
+    let mut chance = SplitMix::new(1);
+    let numbers = (0..2_000).map(|_| f64::from_bits(chance.next_u64()));
     let named =
         [93.558_672_170_452_11, 100.0 * 1.1, 0.1 + 0.2, f64::from(0.1_f32), 5e-324, f64::MAX];
     let numbers: Vec<f64> = numbers.filter(|number| number.is_finite()).chain(named).collect();

@@ -4,8 +4,8 @@
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::store::follow::Follower;
-use crdt_palace::store::own::OwnSegments;
+use crdt_palace::store::own_segments::OwnSegments;
+use crdt_palace::store::rescan::Catalog;
 use crdt_palace::store::root::Root;
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -81,10 +81,10 @@ fn a_segment_that_this_process_gave_up_is_found_again() {
     let own = Arc::new(OwnSegments::default());
     own.add(segment, writer.status().unwrap().segments[0].instance.unwrap());
     own.named(segment);
-    let mut follower = Follower::new(root, own.clone());
-    look_until_it_listens(|| assert_eq!(follower.rescan().unwrap().commits.len(), 0));
-    own.disown(segment);
-    assert_eq!(follower.rescan().unwrap().commits.len(), 1);
+    let mut catalog = Catalog::new(root, own.clone());
+    look_until_it_listens(|| assert_eq!(catalog.rescan().unwrap().commits.len(), 0));
+    own.abandon(segment);
+    assert_eq!(catalog.rescan().unwrap().commits.len(), 1);
 }
 
 #[test]

@@ -10,7 +10,7 @@
 
 mod support;
 
-use crdt_palace::fs::names::NameEvents;
+use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::fs::{File, Fs, Host, Stat};
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};

@@ -10,7 +10,7 @@ use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::compact::policy::BUSY_BYTES_DUE;
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::json;
 use std::collections::BTreeSet;

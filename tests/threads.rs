@@ -5,7 +5,7 @@
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use std::path::Path;

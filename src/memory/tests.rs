@@ -1,6 +1,6 @@
 use super::*;
 use crate::palace::{Options, Palace};
-use crate::store::log::Durability;
+use crate::store::group_commit::Durability;
 use serde_json::json;
 
 fn open(dir: &tempfile::TempDir) -> Memory {

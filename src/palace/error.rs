@@ -209,13 +209,17 @@ mod tests {
     fn only_where_nothing_was_written_is_it_said_to_try_again() {
         let replaced = || StoreError::Replaced { path: "/p".into() };
         let busy = || StoreError::Busy { path: "/p/CAS".into(), holder: "pid 7".to_owned() };
-        for (error, says) in [(replaced(), "taken away"), (busy(), "held by somebody else (pid 7)")]
-        {
+        for (error, says) in [
+            (replaced(), "deleted, moved or replaced"),
+            (busy(), "locked by another process (pid 7)"),
+        ] {
             let refused = chain(&Error::Store(error));
             assert!(refused.contains(says) && refused.ends_with("; try again"), "{refused}");
         }
-        for (error, says) in [(replaced(), "taken away"), (busy(), "held by somebody else (pid 7)")]
-        {
+        for (error, says) in [
+            (replaced(), "deleted, moved or replaced"),
+            (busy(), "locked by another process (pid 7)"),
+        ] {
             let unknown = StoreError::OutcomeUnknown { source: Arc::new(error) };
             let told = chain(&Error::Store(unknown));
             assert!(told.contains(says) && told.contains("read before you repeat"), "{told}");

@@ -56,5 +56,5 @@ pub use crate::segment::SegmentError;
 pub use crate::snapshot::SnapshotError;
 pub use crate::store::StoreError;
 pub use crate::store::lock::Holder;
-pub use crate::store::log::{BUFFERED_MS, Durability};
+pub use crate::store::group_commit::{BUFFERED_MS, Durability};
 pub use crate::store::seal::Left;

@@ -2,7 +2,7 @@
 
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
-use crdt_palace::fs::names::NameEvents;
+use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::fs::{File, Fs, Host, Stat};
 use crdt_palace::palace::compact::{CompactOptions, Extent};

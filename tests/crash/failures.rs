@@ -11,7 +11,7 @@ use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions, chain};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex};

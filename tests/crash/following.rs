@@ -8,7 +8,7 @@ use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::fs::{File, Fs};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Document, Options, Palace, WriteOptions};
-use crdt_palace::store::follow::Follower;
+use crdt_palace::store::rescan::Catalog;
 use crdt_palace::store::root::Root;
 use serde_json::json;
 use std::path::{Path, PathBuf};
@@ -85,12 +85,12 @@ fn a_snapshot_that_cannot_be_asked_about_fails_the_look() {
     set(&owner, "k", 1);
     owner.compact(ALL).unwrap();
     drop(owner);
-    let mut follower = follower(&disk);
+    let mut catalog = catalog(&disk);
     (1..50).for_each(|nth| disk.fail_nth(Call::Stat, nth, Failure::Io));
-    assert!(follower.rescan().is_err());
+    assert!(catalog.rescan().is_err());
     disk.heal();
-    follower.rescan().unwrap();
-    assert_eq!(follower.all_snapshots().count(), 1);
+    catalog.rescan().unwrap();
+    assert_eq!(catalog.all_snapshots().count(), 1);
 }
 
 /// A copy of the snapshot that is under way, in the snapshot's place, and a handle that saw it.
@@ -160,9 +160,9 @@ fn what_is_taken_away_by_hand_is_not_shown_any_more() {
     assert_eq!((shown(&reader, "k"), shown(&reader, "tail")), (None, Some(2)));
 }
 
-fn follower(disk: &SimDisk) -> Follower {
+fn catalog(disk: &SimDisk) -> Catalog {
     let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), true).unwrap();
-    Follower::new(Arc::new(root), Arc::default())
+    Catalog::new(Arc::new(root), Arc::default())
 }
 
 /// Who reads for months must not keep what others have long folded.
@@ -170,19 +170,19 @@ fn follower(disk: &SimDisk) -> Follower {
 fn segments_that_others_folded_are_let_go_of() {
     let disk = SimDisk::new(1);
     let writer = filled(&disk);
-    let mut follower = follower(&disk);
+    let mut catalog = catalog(&disk);
     for n in 0..3 {
         set(&writer, "k", n);
-        let news = follower.rescan().unwrap();
+        let news = catalog.rescan().unwrap();
         assert_eq!((news.commits.is_empty(), news.folded.len()), (false, 0));
         let segment = news.commits[0].segment;
-        assert_eq!(follower.segments().map(|s| s.reader.id()).collect::<Vec<_>>(), [segment]);
+        assert_eq!(catalog.segments().map(|s| s.reader.id()).collect::<Vec<_>>(), [segment]);
         writer.compact(CompactOptions::default()).unwrap();
-        let news = follower.rescan().unwrap();
+        let news = catalog.rescan().unwrap();
         assert!(news.commits.is_empty() && news.snapshots);
         assert_eq!(news.folded.into_iter().collect::<Vec<_>>(), [segment]);
-        assert_eq!((follower.segments().count(), follower.backlog().segments), (0, 0));
-        let news = follower.rescan().unwrap();
+        assert_eq!((catalog.segments().count(), catalog.backlog().segments), (0, 0));
+        let news = catalog.rescan().unwrap();
         assert!(!news.snapshots && news.folded.is_empty(), "nothing is new: {news:?}");
     }
 }
@@ -194,15 +194,15 @@ fn segments_that_others_folded_are_let_go_of_beside_a_snapshot_that_cannot_be_re
     let writer = filled(&disk);
     let bad = Path::new(PALACE).join("snap").join(format!("{}.snap", "0".repeat(32)));
     disk.process().create(&bad).unwrap().write_at(b"no snapshot", 0).unwrap();
-    let mut follower = follower(&disk);
+    let mut catalog = catalog(&disk);
     for n in 0..2 {
         set(&writer, "k", n);
-        let segment = follower.rescan().unwrap().commits[0].segment;
+        let segment = catalog.rescan().unwrap().commits[0].segment;
         writer.compact(CompactOptions::default()).unwrap();
-        let news = follower.rescan().unwrap();
+        let news = catalog.rescan().unwrap();
         assert_eq!(news.folded.into_iter().collect::<Vec<_>>(), [segment]);
-        assert_eq!((follower.segments().count(), follower.unreadable().count()), (0, 1));
-        assert!(follower.rescan().unwrap().folded.is_empty(), "each is told once");
+        assert_eq!((catalog.segments().count(), catalog.unreadable().count()), (0, 1));
+        assert!(catalog.rescan().unwrap().folded.is_empty(), "each is told once");
         assert_eq!(shown(&writer, "k"), Some(n));
     }
 }
@@ -217,11 +217,11 @@ fn a_segment_of_another_palace_is_told_apart() {
     let name = elsewhere.process().list(&open).unwrap().remove(0);
     let bytes = bytes(&elsewhere, &open.join(&name));
     disk.process().create(&open.join(&name)).unwrap().write_at(&bytes, 0).unwrap();
-    let mut follower = follower(&disk);
-    follower.rescan().unwrap();
+    let mut catalog = catalog(&disk);
+    catalog.rescan().unwrap();
     let found: Vec<_> =
-        follower.segments().filter_map(|segment| follower.stranger(&segment.reader)).collect();
-    assert_eq!(follower.segments().count(), 2);
+        catalog.segments().filter_map(|segment| catalog.foreign_palace(&segment.reader)).collect();
+    assert_eq!(catalog.segments().count(), 2);
     assert_eq!(found, [stranger.status().unwrap().palace.unwrap()]);
 }
 

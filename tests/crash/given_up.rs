@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::{Error, Palace, WriteOptions, chain};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::{Durability, Log, Ticket};
+use crdt_palace::store::group_commit::{Durability, Log, Ticket};
 use crdt_palace::store::root::Root;
 use serde_json::{Value, json};
 use std::path::Path;

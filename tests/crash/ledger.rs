@@ -6,7 +6,7 @@ use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::ChangeInfo;
 use crdt_palace::palace::verify::Severity;
 use crdt_palace::palace::{Document, Options, Palace};
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;

@@ -13,7 +13,7 @@ use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Draft, Error, Options, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;

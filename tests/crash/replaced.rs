@@ -11,7 +11,7 @@ use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::{Durability, Log};
+use crdt_palace::store::group_commit::{Durability, Log};
 use crdt_palace::store::root::Root;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;

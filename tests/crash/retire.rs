@@ -10,9 +10,13 @@ use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Left, WriteOptions};
 use crdt_palace::store::purge::{TMP_MS, left_behind};
-use crdt_palace::store::retire::{quarantine, retire, retire_unchanged, secure};
 use crdt_palace::store::root::Root;
-use crdt_palace::store::seal::{disclaim, seal_dead};
+use crdt_palace::store::seal::{seal_dead, seal_failed};
+use crdt_palace::store::{
+    publish::verify_and_sync,
+    quarantine::quarantine,
+    retire::{retire, retire_unchanged},
+};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,10 +70,10 @@ fn a_segment_that_failed_is_moved_away_once() {
     let sealed = count(&disk, "sealed");
     let path = inside("open").join(name);
     disk.fail_nth(Call::Open, 1, Failure::Io);
-    assert!(disclaim(&root, &path).is_err());
+    assert!(seal_failed(&root, &path).is_err());
     assert_eq!((count(&disk, "open"), count(&disk, "sealed")), (1, sealed));
     for _ in 0..2 {
-        disclaim(&root, &path).unwrap();
+        seal_failed(&root, &path).unwrap();
         assert_eq!((count(&disk, "open"), count(&disk, "sealed")), (0, sealed + 1));
     }
 }
@@ -81,8 +85,8 @@ fn what_cannot_be_looked_at_just_now_is_not_gone() {
     let path = write(&disk, "snap/x", b"x");
     let seen = disk.process().modified(&path).unwrap();
     disk.fail_nth(Call::Stat, 1, Failure::Io);
-    assert!(secure(&root, none).is_err());
-    assert!(!secure(&root, none).unwrap(), "it is gone");
+    assert!(verify_and_sync(&root, none).is_err());
+    assert!(!verify_and_sync(&root, none).unwrap(), "it is gone");
     let retired = || (count(&disk, "snap"), count(&disk, "trash"));
     let before = retired();
     disk.fail_nth(Call::Stat, 1, Failure::Io);
@@ -111,7 +115,7 @@ fn a_segment_that_failed_stays_where_it_cannot_be_moved() {
         if untrusted {
             disk.set_fs_type(NFS);
         }
-        disclaim(&root, &inside("open").join(&names[0])).unwrap();
+        seal_failed(&root, &inside("open").join(&names[0])).unwrap();
         assert_eq!(disk.process().list(&inside("open")).unwrap(), names, "there: {there}");
         let copies = disk.process().list(&inside("sealed")).unwrap();
         assert_eq!(copies.contains(&names[0]), there);

@@ -8,7 +8,7 @@ use crdt_palace::fs::Fs;
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::WriteOptions;
-use crdt_palace::store::log::{Durability, Log};
+use crdt_palace::store::group_commit::{Durability, Log};
 use crdt_palace::store::root::Root;
 use serde_json::json;
 use std::path::Path;

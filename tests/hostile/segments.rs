@@ -61,7 +61,7 @@ fn a_file_of_a_terabyte_that_is_not_there_is_told_and_not_read() {
         std::fs::write(&path, if headed { made.header() } else { Vec::new() }).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
         let outcome = works_with(&made.path);
-        outcome.tells("a segment has at most 67108864 bytes; what follows is not read");
+        outcome.tells("a segment has at most 67108864 bytes; the rest of the file is not read");
         assert!(outcome.skipped[0].contains("what follows is not read"), "{:?}", outcome.skipped);
         assert!(outcome.memory < MEMORY, "{} MiB", outcome.memory);
         assert!(path.exists() && made::blocks(&path) < 1 << 20);
@@ -172,6 +172,6 @@ fn a_newer_record_is_left_where_it_is() {
     let path = made.segment("sealed");
     std::fs::write(&path, &bytes).unwrap();
     let outcome = works_with(&made.path);
-    outcome.tells("the record is of format 2; this build reads up to 1");
+    outcome.tells("the record has format 2, and this version reads formats up to 1");
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
 }

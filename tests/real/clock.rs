@@ -1,7 +1,7 @@
 //! The real file system with a clock that goes ahead by a fixed time, as on a machine whose clock was set:
 //! a compactor with such a clock retires at once what others may not touch for a minute, or for a day.
 
-use crdt_palace::fs::names::NameEvents;
+use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::fs::{File, Fs, Host, Stat};
 use std::io::Result;

@@ -2,6 +2,7 @@
 //! that can be compared.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+use crdt_palace::fs::sim::SplitMix;
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
 use crdt_palace::palace::verify::Verification;
 use crdt_palace::palace::{Document, Error, Options, Palace};
@@ -113,23 +114,21 @@ pub fn seeds(default: u64) -> impl Iterator<Item = u64> {
     start..start + count
 }
 
-/// A sequence of numbers that a seed decides (SplitMix64).
-pub struct Dice(u64);
+/// A sequence of random numbers that a seed decides.
+pub struct Dice(SplitMix);
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
-        Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        // Neighbouring seeds start far apart.
+        Dice(SplitMix::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
 
     pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.roll() % bound as u64).unwrap()
+        self.0.below(bound)
     }
 
     pub fn chance(&mut self, one_in: usize) -> bool {

@@ -4,7 +4,7 @@ use super::{Check, Verdict};
 use crate::cli::print::bytes;
 use crate::format::filename::{DIRECTORIES, MANIFEST};
 use crate::fs::os::OsFs;
-use crate::fs::{Fs, class};
+use crate::fs::{Fs, fs_type};
 use rustix::fs::{Access, AtFlags, CWD};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -221,14 +221,14 @@ pub(super) fn file_system(place: &Path) -> Check {
         Ok(fs_type) => fs_type,
         Err(error) => return Check::unknown(CHECK, &error),
     };
-    let name = class::name(fs_type);
+    let name = fs_type::name(fs_type);
     match name {
         "tmpfs" | "ramfs" => Check::note(
             CHECK,
             format!("{name}: in memory, and gone with the next boot"),
             "say a --palace DIR on a disk, if it is to last",
         ),
-        _ if class::lock_trusted(fs_type) => {
+        _ if fs_type::lock_trusted(fs_type) => {
             Check::ok(CHECK, format!("{name}: local, and locks can be trusted"))
         }
         "overlay" => Check::note(

@@ -32,7 +32,7 @@ impl Found {
                 }
                 path.to_owned()
             }
-            found => found.at("look at", path)?,
+            found => found.at("access", path)?,
         };
         let content = content(&path)?;
         Ok(Found { path, content })

@@ -450,7 +450,7 @@ fn the_longest_place_and_a_full_drawer_are_filed_and_read() {
 fn what_an_answer_rests_on_is_on_disk_with_it() {
     use crate::fs::sim::SimDisk;
     use crate::palace::{Palace, WriteOptions};
-    use crate::store::log::Durability;
+    use crate::store::group_commit::Durability;
     use std::sync::Arc;
 
     let disk = SimDisk::new(1);

@@ -4,7 +4,7 @@ use super::*;
 use crate::fs::sim::{Call, Event, Failure, SimDisk};
 use crate::palace::Options;
 use crate::store::StoreError;
-use crate::store::log::Durability;
+use crate::store::group_commit::Durability;
 use std::sync::Arc;
 
 fn on(disk: &SimDisk) -> Facts {

@@ -3,7 +3,7 @@
 use crate::format::filename::{self, OPEN, SEALED, SNAP, TRASH};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, class, is_irregular};
+use crate::fs::{At, fs_type, is_irregular};
 use crate::merge::explain;
 use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
@@ -238,8 +238,8 @@ impl Palace {
         Ok(Status {
             path: root.path().to_owned(),
             palace: root.palace(),
-            file_system: fs_type.map_or("none yet", class::name).to_owned(),
-            locks_trusted: fs_type.is_some_and(class::lock_trusted),
+            file_system: fs_type.map_or("none yet", fs_type::name).to_owned(),
+            locks_trusted: fs_type.is_some_and(fs_type::lock_trusted),
             read_only: root.read_only(),
             this_instance: self.shared.log.instance_if_any(),
             instances: live().filter_map(SegmentStatus::owner).collect(),
@@ -254,7 +254,7 @@ impl Palace {
 
     fn snapshot_status(&self) -> Result<Vec<SnapshotStatus>> {
         let live: Vec<_> = self.fresh()?.snapshots().iter().map(|s| s.id()).collect();
-        let all: Vec<_> = self.shared.directory().follower.all_snapshots().cloned().collect();
+        let all: Vec<_> = self.shared.directory().catalog.all_snapshots().cloned().collect();
         let mut found = Vec::new();
         for snapshot in all {
             let meta = snapshot.meta();
@@ -262,7 +262,7 @@ impl Palace {
             let bytes = match self.root().fs().stat(&path) {
                 Ok(stat) => stat.len,
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                Err(error) => Err(error).at("look at", &path)?,
+                Err(error) => Err(error).at("access", &path)?,
             };
             found.push(SnapshotStatus {
                 snapshot: meta.snapshot,
@@ -331,7 +331,7 @@ fn segment(
     };
     let state = match directory {
         SEALED => "sealed",
-        _ if file.is_locked().at("ask for the lock of", &path)? => LIVE,
+        _ if file.is_locked().at("check the lock of", &path)? => LIVE,
         _ => "closed",
     };
     let mut reader = Reader::new(id, &path, file);

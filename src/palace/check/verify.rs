@@ -8,7 +8,7 @@ use crate::format::filename::{OPEN, SEALED, SNAP};
 use crate::format::hash::ChangeHash;
 use crate::format::key::Key;
 use crate::format::record::RecordError;
-use crate::format::scan::Region;
+use crate::format::damage::Region;
 use crate::merge::{Doc, MergeError};
 use crate::palace::error::{Error, Result, chain};
 use crate::palace::handle::shared::Palace;
@@ -16,7 +16,7 @@ use crate::palace::view::rows::{check_row, doc_of_rows, rows};
 use crate::palace::view::tail::Tail;
 use crate::segment::reader::Reader;
 use crate::snapshot::Snapshot;
-use crate::store::follow::{Follower, open_snapshot};
+use crate::store::rescan::{Catalog, open_snapshot};
 use crate::store::root::Root;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -158,25 +158,25 @@ impl Palace {
 }
 
 fn verify(root: &Arc<Root>) -> Result<Verification> {
-    let mut follower = Follower::new(root.clone(), Arc::default());
-    let news = follower.rescan()?;
+    let mut catalog = Catalog::new(root.clone(), Arc::default());
+    let news = catalog.rescan()?;
     let mut found = Verification::default();
-    for followed in follower.segments() {
+    for followed in catalog.segments() {
         found.segments += 1;
-        check_segment(&follower, &followed.reader, &mut found);
+        check_segment(&catalog, &followed.reader, &mut found);
     }
-    check_names(root, &follower, &mut found)?;
-    for path in follower.irregular() {
+    check_names(root, &catalog, &mut found)?;
+    for path in catalog.irregular() {
         let what = "a symbolic link, or no file at all, has the name of a segment; it is not read";
         found.note(path.to_owned(), None, Severity::Problem, what.to_owned());
     }
-    for (id, error) in follower.unreadable() {
+    for (id, error) in catalog.unreadable() {
         let path = root.file(SNAP, &filename::snapshot(id));
         found.note(path, None, Severity::Problem, error.to_string());
     }
     let mut tail = Tail::default();
     news.commits.into_iter().for_each(|commit| tail.add_found(commit));
-    let snapshots = follower.snapshots();
+    let snapshots = catalog.snapshots();
     let mut suspects: BTreeSet<Key> = tail.keys("", None).cloned().collect();
     for snapshot in &snapshots {
         found.snapshots += 1;
@@ -189,7 +189,7 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
         missing.extend((!hashes.is_empty()).then_some((key, hashes)));
     }
     if !missing.is_empty() {
-        check_missing(&mut follower, tail, missing, &mut found)?;
+        check_missing(&mut catalog, tail, missing, &mut found)?;
     }
     Ok(found)
 }
@@ -197,13 +197,13 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
 /// What a change waits for may have been written where the first look had been before, but before the change: then
 /// another look finds it.
 fn check_missing(
-    follower: &mut Follower,
+    catalog: &mut Catalog,
     mut tail: Tail,
     missing: Vec<(Key, Vec<ChangeHash>)>,
     found: &mut Verification,
 ) -> Result<()> {
-    follower.rescan()?.commits.into_iter().for_each(|commit| tail.add_found(commit));
-    let snapshots = follower.snapshots();
+    catalog.rescan()?.commits.into_iter().for_each(|commit| tail.add_found(commit));
+    let snapshots = catalog.snapshots();
     for (key, mut missing) in missing {
         // What is wrong with it was reported after the first look.
         let Some(doc) = load(&key, &snapshots, &tail, |_| {})? else { continue };
@@ -220,7 +220,7 @@ fn check_missing(
 }
 
 /// Files that have no name of ours: nobody reads them.
-fn check_names(root: &Root, follower: &Follower, found: &mut Verification) -> Result<()> {
+fn check_names(root: &Root, catalog: &Catalog, found: &mut Verification) -> Result<()> {
     for directory in [OPEN, SEALED, SNAP] {
         for name in root.list(directory)? {
             let ours = match directory {
@@ -229,7 +229,7 @@ fn check_names(root: &Root, follower: &Follower, found: &mut Verification) -> Re
             };
             if !ours {
                 let path = root.file(directory, &name);
-                let (severity, what) = strange_file(root, follower, directory, &path, &name);
+                let (severity, what) = strange_file(root, catalog, directory, &path, &name);
                 found.note(path, None, severity, what);
             }
         }
@@ -241,7 +241,7 @@ fn check_names(root: &Root, follower: &Follower, found: &mut Verification) -> Re
 /// something that was acknowledged.
 fn strange_file(
     root: &Root,
-    follower: &Follower,
+    catalog: &Catalog,
     directory: &str,
     path: &Path,
     name: &str,
@@ -252,7 +252,7 @@ fn strange_file(
         return (Severity::Note, what);
     };
     let known = |s: &Arc<Snapshot>| s.id() == id || s.meta().supersedes.contains(&id);
-    if follower.all_snapshots().any(known) {
+    if catalog.all_snapshots().any(known) {
         let what = format!("a renamed copy of snapshot {id}, which is here; it is not read");
         return (Severity::Note, what);
     }
@@ -272,11 +272,11 @@ fn strange_file(
 ///
 /// # Errors
 /// What the system says.
-pub(in crate::palace) fn lost_snapshot(root: &Root, follower: &Follower) -> Result<Option<PathBuf>> {
+pub(in crate::palace) fn lost_snapshot(root: &Root, catalog: &Catalog) -> Result<Option<PathBuf>> {
     for name in root.list(SNAP)? {
         let path = root.file(SNAP, &name);
         if filename::parse_snapshot(&name).is_none()
-            && strange_file(root, follower, SNAP, &path, &name).0 == Severity::Problem
+            && strange_file(root, catalog, SNAP, &path, &name).0 == Severity::Problem
         {
             return Ok(Some(path));
         }
@@ -293,7 +293,7 @@ pub(in crate::palace) fn is_begun_copy(reader: &Reader) -> bool {
     renamed && (reader.length() == 0 || reader.regions().any(cut))
 }
 
-fn check_segment(follower: &Follower, reader: &Reader, found: &mut Verification) {
+fn check_segment(catalog: &Catalog, reader: &Reader, found: &mut Verification) {
     let path = || reader.path().to_owned();
     if is_begun_copy(reader) {
         let what = "the beginning of a copy of a segment, renamed: nothing of it can be read";
@@ -327,7 +327,7 @@ fn check_segment(follower: &Follower, reader: &Reader, found: &mut Verification)
         );
         found.note(path(), None, Severity::Note, what);
     }
-    if let Some(palace) = follower.stranger(reader) {
+    if let Some(palace) = catalog.foreign_palace(reader) {
         let what =
             format!("this segment belongs to palace {palace}; it is read, and never retired");
         found.note(path(), None, Severity::Note, what);

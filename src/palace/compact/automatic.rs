@@ -10,7 +10,7 @@ use super::steps::compact;
 use crate::palace::background::background;
 use crate::palace::error::Error;
 use crate::store::StoreError;
-use crate::store::follow::Backlog;
+use crate::store::rescan::Backlog;
 use crate::store::root::Root;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

@@ -16,8 +16,8 @@ use crate::fs::{At, or_remove, stop};
 use crate::palace::error::{Error, Result};
 use crate::palace::view::divergent;
 use crate::snapshot::{Builder, LogRow, Meta, Snapshot, SnapshotError};
-use crate::store::follow::open_snapshot;
-use crate::store::retire;
+use crate::store::publish;
+use crate::store::open_snapshot::open_snapshot;
 use crate::store::root::Root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -49,7 +49,7 @@ pub fn fold(
     for segment in &inputs.segments {
         // What is retired because a snapshot holds it must not have been in the page cache only:
         // others may have been promised that it is on disk.
-        segment.reader.durability().sync()?;
+        segment.reader.foreign_sync().sync()?;
     }
     stop::at!("fold.inputs");
     let mut supersedes: Vec<_> = inputs.snapshots.iter().map(|snapshot| snapshot.id()).collect();
@@ -112,7 +112,7 @@ fn build(
         Some(_) => {
             let meta = builder.finish()?;
             stop::at!("fold.built");
-            retire::sync_tmp(root, &name)?;
+            publish::sync_tmp(root, &name)?;
             stop::at!("fold.synced");
             meta
         }

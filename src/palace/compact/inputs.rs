@@ -13,10 +13,10 @@ use crate::palace::view::rows::check_row;
 use crate::palace::view::tail::entries;
 use crate::segment::reader::{Commit, Reader};
 use crate::snapshot::{Meta, Snapshot};
-use crate::store::follow::open_snapshot;
+use crate::store::open_snapshot::open_snapshot;
 use crate::store::root::Root;
-use crate::store::seal::is_from;
-use crate::store::{StoreError, retire};
+use crate::store::seal::is_from_this_machine;
+use crate::store::{StoreError, publish, quarantine, retire};
 use std::collections::HashSet;
 use std::io::ErrorKind;
 use std::path::PathBuf;
@@ -213,7 +213,7 @@ impl Inputs {
         }
         old.retain(|id| held.contains(id));
         if !old.is_empty() {
-            retire::sync_snap(root)?;
+            publish::sync_snap(root)?;
             stop::at!("retire.names");
         }
         for id in &old {
@@ -255,7 +255,7 @@ impl Inputs {
         id: SnapshotId,
         skipped: &mut Vec<Skipped>,
     ) -> Result<bool> {
-        match retire::secure(root, id) {
+        match publish::verify_and_sync(root, id) {
             Err(StoreError::Snapshot(error)) if error.is_of_the_file() => {
                 self.leave_out(root, &HashSet::from([id]), &error.to_string(), skipped);
                 Ok(false)
@@ -287,7 +287,7 @@ fn oldest_first(root: &Root) -> Result<Vec<(SealedFile, SegmentId)>> {
         let path = root.file(SEALED, &name);
         match root.fs().modified(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            seen => found.push((SealedFile { seen: seen.at("look at", &path)?, name }, id)),
+            seen => found.push((SealedFile { seen: seen.at("access", &path)?, name }, id)),
         }
     }
     let modified_ms = |file: &SealedFile| file.seen.1;
@@ -300,7 +300,7 @@ fn oldest_first(root: &Root) -> Result<Vec<(SealedFile, SegmentId)>> {
 /// A damaged input stays where it is, and a copy of it goes to `quarantine/`, for a person to look at. That the disk has
 /// no room for the copy must not keep the others from being folded.
 fn set_aside(root: &Root, path: PathBuf, name: &str, reason: String) -> Skipped {
-    match retire::quarantine(root, &path, name, &reason) {
+    match quarantine::quarantine(root, &path, name, &reason) {
         Ok(()) => Skipped { path, reason },
         Err(error) => {
             let why = chain(&error);
@@ -312,7 +312,7 @@ fn set_aside(root: &Root, path: PathBuf, name: &str, reason: String) -> Skipped 
 fn is_gone(root: &Root, path: &std::path::Path) -> Result<bool> {
     match root.fs().stat(path) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-        Err(error) => Ok(Err(error).at("look at", path)?),
+        Err(error) => Ok(Err(error).at("access", path)?),
         Ok(_) => Ok(false),
     }
 }
@@ -344,7 +344,7 @@ fn read_segment(
         Err(error) => Err(error).at("open", &path)?,
     };
     let mut reader = Reader::new(id, &path, file);
-    let commits = reader.settle()?;
+    let commits = reader.read_final()?;
     if let Some(region) = reader.damage().next() {
         let reason = format!("bytes {:?}: {}", region.bytes, region.reason);
         skipped.push(set_aside(root, path, name, reason));
@@ -357,7 +357,10 @@ fn read_segment(
     };
     let reason = if header.palace != palace {
         format!("it belongs to palace {}", header.palace)
-    } else if !adopt && !reader.whole() && !is_from(Some(&header), root.fs().host()) {
+    } else if !adopt
+        && !reader.is_complete()
+        && !is_from_this_machine(Some(&header), root.fs().host())
+    {
         "another machine wrote it and its end is missing: if it is not being copied, say --adopt"
             .to_owned()
     } else {

@@ -7,7 +7,7 @@
 //! `crdt-compact`, run by a person, makes one of all.
 
 use crate::format::id::SnapshotId;
-use crate::store::follow::Backlog;
+use crate::store::rescan::Backlog;
 
 /// This many segments are due for compaction, whatever their size.
 pub const SEGMENTS_DUE: usize = 64;

@@ -15,7 +15,7 @@ use crate::palace::error::Result;
 use crate::store::purge::{purge_tmp, purge_trash};
 use crate::store::root::Root;
 use crate::store::seal::seal_dead;
-use crate::store::{StoreError, lock, retire};
+use crate::store::{StoreError, lock, publish, retire};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
 
@@ -94,7 +94,7 @@ fn compact_locked(
 /// Gives the snapshot its name, durably, and only then retires the segments. The snapshots that it
 /// supersedes are retired by a later compaction: see [`SUPERSEDED_MS`].
 fn publish(root: &Root, inputs: &Inputs, folded: &Folded) -> Result<()> {
-    retire::publish(root, folded.meta.snapshot)?;
+    publish::publish(root, folded.meta.snapshot)?;
     for SealedFile { name, seen } in &inputs.sealed {
         // What somebody copied over it since it was read is folded by the next compaction.
         retire::retire_unchanged(root, SEALED, name, *seen)?;

@@ -8,9 +8,9 @@ use crate::fs::os::OsFs;
 use crate::palace::compact::automatic::Automatic;
 use crate::palace::error::Result;
 use crate::palace::view::directory::Directory;
-use crate::store::follow::Follower;
-use crate::store::log::Log;
-use crate::store::own::OwnSegments;
+use crate::store::rescan::Catalog;
+use crate::store::group_commit::Log;
+use crate::store::own_segments::OwnSegments;
 use crate::store::root::Root;
 use std::path::Path;
 use std::sync::Arc;
@@ -104,11 +104,11 @@ impl Options {
     pub fn open(self, path: impl AsRef<Path>) -> Result<Palace> {
         let root = Arc::new(Root::open(self.fs, path.as_ref(), self.read_only)?);
         let own = Arc::new(OwnSegments::default());
-        let follower = Follower::new(root.clone(), own.clone());
+        let catalog = Catalog::new(root.clone(), own.clone());
         let log = Log::new(root.clone(), own.clone(), self.program.clone());
         let automatic =
             self.auto_compact.then(|| Automatic::new(root.clone(), self.program.clone()));
-        let directory = Directory::new(follower, own, Arc::default());
+        let directory = Directory::new(catalog, own, Arc::default());
         let shared = Shared::new(root, log, self.program, automatic, directory);
         Ok(Palace { shared: Arc::new(shared) })
     }

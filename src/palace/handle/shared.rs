@@ -12,8 +12,8 @@ use crate::palace::error::Result;
 use crate::palace::view::directory::Directory;
 use crate::palace::view::view::View;
 use crate::store::StoreError;
-use crate::store::follow::Follower;
-use crate::store::log::Log;
+use crate::store::rescan::Catalog;
+use crate::store::group_commit::Log;
 use crate::store::root::Root;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Lock, Locked, Rank};
@@ -236,13 +236,13 @@ impl Shared {
         self.notice_replacement(directory)?;
         directory.rescan()?;
         directory.rescan = number;
-        self.note_unreadable(&directory.follower);
+        self.note_unreadable(&directory.catalog);
         Ok(())
     }
 
     /// Remembers which snapshots a rescan could not read.
-    pub fn note_unreadable(&self, follower: &Follower) {
-        let names = follower.unreadable().map(|(id, _)| filename::snapshot(id));
+    pub fn note_unreadable(&self, catalog: &Catalog) {
+        let names = catalog.unreadable().map(|(id, _)| filename::snapshot(id));
         *self.unreadable.lock() = names.map(|name| self.root.file(SNAP, &name)).collect();
     }
 

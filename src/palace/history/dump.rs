@@ -11,7 +11,7 @@ use crate::palace::handle::shared::Palace;
 use crate::palace::view::rows::{doc_of_rows, rows};
 use crate::palace::view::tail::entries;
 use crate::snapshot::{LogRow, Snapshot};
-use crate::store::follow::{Follower, Found};
+use crate::store::rescan::{Catalog, FoundCommit};
 use serde::ser::{Error as _, Serialize, Serializer};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -162,10 +162,10 @@ impl Palace {
         &self,
         mut each: impl FnMut(DumpedCommit) -> std::result::Result<(), E>,
     ) -> std::result::Result<(), E> {
-        let mut follower = Follower::new(self.root().clone(), Arc::default());
-        let news = follower.rescan().map_err(Error::from)?;
-        self.shared.note_unreadable(&follower);
-        let snapshots = follower.snapshots();
+        let mut catalog = Catalog::new(self.root().clone(), Arc::default());
+        let news = catalog.rescan().map_err(Error::from)?;
+        self.shared.note_unreadable(&catalog);
+        let snapshots = catalog.snapshots();
         for snapshot in &snapshots {
             dump_snapshot(snapshot, &snapshots, &mut each)?;
         }
@@ -173,7 +173,7 @@ impl Palace {
     }
 }
 
-fn from_segment(found: &Found) -> DumpedCommit {
+fn from_segment(found: &FoundCommit) -> DumpedCommit {
     let changes: Vec<_> = entries(&found.commit.body)
         .map(|entry| match explain(&entry.change) {
             Ok(info) => DumpedChange {

@@ -10,9 +10,9 @@ use crate::format::id::InstanceId;
 use crate::format::key::Key;
 use crate::merge::Doc;
 use crate::palace::error::Result;
-use crate::store::follow::Follower;
-use crate::store::log::{Log, Ticket};
-use crate::store::own::OwnSegments;
+use crate::store::rescan::Catalog;
+use crate::store::group_commit::{Log, Ticket};
+use crate::store::own_segments::OwnSegments;
 use crate::store::root::Root;
 use bytes::Bytes;
 use std::sync::Arc;
@@ -25,7 +25,7 @@ pub struct Directory {
     /// that no reader takes a view before the next.
     pub rescan: u64,
     /// The files, as far as they were read.
-    pub follower: Follower,
+    pub catalog: Catalog,
     /// Commits that are in no snapshot.
     pub tail: Tail,
     own: Arc<OwnSegments>,
@@ -41,10 +41,10 @@ pub struct Directory {
 
 impl Directory {
     /// Knows nothing yet.
-    pub fn new(follower: Follower, own: Arc<OwnSegments>, loaded: Arc<LoadedDocuments>) -> Self {
+    pub fn new(catalog: Catalog, own: Arc<OwnSegments>, loaded: Arc<LoadedDocuments>) -> Self {
         Directory {
             rescan: 0,
-            follower,
+            catalog,
             tail: Tail::default(),
             own,
             instance: None,
@@ -58,10 +58,10 @@ impl Directory {
 
     /// Forgets everything: another directory is there now.
     pub fn start_over(&mut self, root: Arc<Root>) {
-        self.own.disown_all();
-        let follower = Follower::new(root, self.own.clone());
+        self.own.abandon_all();
+        let catalog = Catalog::new(root, self.own.clone());
         let (rescan, generation) = (self.rescan, self.generation);
-        *self = Directory::new(follower, self.own.clone(), self.loaded.clone());
+        *self = Directory::new(catalog, self.own.clone(), self.loaded.clone());
         (self.rescan, self.generation) = (rescan, generation);
         self.begin_generation();
     }
@@ -71,14 +71,14 @@ impl Directory {
     /// # Errors
     /// What the system says. The next rescan gives what this one had found.
     pub fn rescan(&mut self) -> Result<()> {
-        let news = self.follower.rescan()?;
+        let news = self.catalog.rescan()?;
         self.view = None;
         self.tail.begin_rescan();
         for found in news.commits {
             self.tail.add_found(found);
         }
         if news.snapshots {
-            let live = self.follower.snapshots();
+            let live = self.catalog.snapshots();
             self.snapshots = Arc::new(Snapshots::new(live, self.tail.rescan()));
             self.begin_generation();
         }
@@ -95,7 +95,7 @@ impl Directory {
         let made = || View {
             tail: self.tail.clone(),
             snapshots: self.snapshots.clone(),
-            unreadable: self.follower.unreadable().next().map(|(id, _)| id),
+            unreadable: self.catalog.unreadable().next().map(|(id, _)| id),
             generation: self.generation,
             loaded: self.loaded.clone(),
             shown_bytes: self.shown_bytes.clone(),

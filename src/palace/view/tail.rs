@@ -10,9 +10,9 @@ use super::shown::Slot;
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::key::Key;
 use crate::format::record::{Entry, decode_commit};
-use crate::store::follow::Found;
-use crate::store::log::Ticket;
-use crate::store::own::OwnSegment;
+use crate::store::rescan::FoundCommit;
+use crate::store::group_commit::Ticket;
+use crate::store::own_segments::OwnSegment;
 use bytes::Bytes;
 use rpds::{RedBlackTreeMapSync, VectorSync};
 use std::collections::HashSet;
@@ -104,8 +104,8 @@ impl Tail {
     }
 
     /// Adds a commit that a rescan found.
-    pub fn add_found(&mut self, found: Found) {
-        let Found { segment, instance, commit } = found;
+    pub fn add_found(&mut self, found: FoundCommit) {
+        let FoundCommit { segment, instance, commit } = found;
         let origin = Origin::Segment(segment, commit.end);
         self.add(TailCommit { origin, instance, sequence: commit.sequence, body: commit.body });
     }

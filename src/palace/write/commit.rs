@@ -20,9 +20,9 @@ use crate::palace::view::directory::Directory;
 use crate::palace::view::tail::entries;
 use crate::palace::view::view::View;
 use crate::store::StoreError;
-use crate::store::follow::Backlog;
+use crate::store::rescan::Backlog;
 use crate::store::lock::{self, Guard};
-use crate::store::log::{Durability, Ticket};
+use crate::store::group_commit::{Durability, Ticket};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
 use bytes::Bytes;
@@ -142,7 +142,7 @@ impl<'a> Batch<'a> {
                 None
             }
         };
-        stop::at!("commit.founded");
+        stop::at!("commit.dependencies_synced");
         palace.wait_for(made.ticket, options.durability)?;
         let waited = palace.wait_for(rescued, options.durability);
         waited.map_err(|error| palace.shared.outcome_unknown(error))?;
@@ -294,9 +294,9 @@ impl Shared {
         generation: u64,
     ) -> Result<Made> {
         let mut keys: BTreeSet<Key> = drafted.iter().map(|drafted| drafted.key.clone()).collect();
-        let rescued = to_rescue(&directory.tail, &directory.follower, &keys)?;
+        let rescued = to_rescue(&directory.tail, &directory.catalog, &keys)?;
         keys.extend(rescued.iter().flat_map(entries).map(|entry| entry.key));
-        let segments = directory.follower.unsynced(foreign_places(&directory.tail, &keys));
+        let segments = directory.catalog.unsynced(foreign_places(&directory.tail, &keys));
         let dependencies = UnsyncedDependencies { keys, segments };
         let (mut made, mut outcomes, mut docs, mut last) = (vec![], vec![], vec![], vec![]);
         for drafted in drafted {
@@ -319,7 +319,7 @@ impl Shared {
             directory.keep(key, doc, generation, applied);
         }
         let ticket = directory.tail.last_own(instance, &dependencies.keys);
-        let backlog = directory.follower.backlog();
+        let backlog = directory.catalog.backlog();
         Ok(Made { ticket, dependencies, outcomes, backlog })
     }
 

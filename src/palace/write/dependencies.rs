@@ -12,8 +12,8 @@ use crate::palace::error::{Error, Result};
 use crate::palace::handle::shared::Shared;
 use crate::palace::handle::unsynced::UnsyncedDependencies;
 use crate::store::StoreError;
-use crate::store::log::Ticket;
-use crate::store::seal::disclaim;
+use crate::store::group_commit::Ticket;
+use crate::store::seal::seal_failed;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -27,10 +27,10 @@ impl Shared {
     pub fn put_on_disk(&self, dependencies: &UnsyncedDependencies) -> Result<Option<Ticket>> {
         let mut failed = false;
         for foreign in dependencies.segments.values() {
-            let relied_upon = foreign.secure(self.root.fs()).unwrap_or_else(|error| {
+            let relied_upon = foreign.sync_while_owned(self.root.fs()).unwrap_or_else(|error| {
                 tracing::warn!(%error, "another process's segment cannot be synced");
-                if foreign.is_doubted()
-                    && let Err(error) = disclaim(&self.root, foreign.path())
+                if foreign.has_failed()
+                    && let Err(error) = seal_failed(&self.root, foreign.path())
                 {
                     // Then only this process knows; what it needs is written again all the same.
                     tracing::warn!(%error, "a segment that cannot be synced stays in its place");
@@ -50,7 +50,7 @@ impl Shared {
         let _writer = self.writer.lock()?;
         let mut directory = self.directory();
         let instance = self.instance(&mut directory)?;
-        let synced = |segment| Ok(synced_upto(&directory.follower, segment));
+        let synced = |segment| Ok(synced_upto(&directory.catalog, segment));
         let found = foreign_commits(&directory.tail, keys, synced)?;
         for entries in unwritten(&directory.tail, &found) {
             let body = Bytes::from(encode_commit(&entries));
@@ -109,13 +109,13 @@ mod tests {
     use super::super::rescue::foreign_places;
     use super::*;
     use crate::fs::sim::{Call, Failure, SimDisk};
-    use crate::store::log::Durability;
+    use crate::store::group_commit::Durability;
 
     /// The dependencies of a commit that changes `k`.
     fn of_key(palace: &Palace) -> UnsyncedDependencies {
         let directory = palace.shared.directory();
         let keys = BTreeSet::from([Key::new("k").unwrap()]);
-        let segments = directory.follower.unsynced(foreign_places(&directory.tail, &keys));
+        let segments = directory.catalog.unsynced(foreign_places(&directory.tail, &keys));
         UnsyncedDependencies { keys, segments }
     }
 

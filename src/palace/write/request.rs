@@ -3,7 +3,7 @@
 use crate::format::hash::Etag;
 use crate::format::key::Key;
 use crate::merge::Settled;
-use crate::store::log::Durability;
+use crate::store::group_commit::Durability;
 
 /// On which condition a write happens.
 ///

@@ -10,7 +10,7 @@ use crate::format::record::{BODY_BYTES_MAX, Entry, RecordError, encode_commit};
 use crate::palace::error::Result;
 use crate::palace::view::tail::{Origin, Tail, TailCommit, entries};
 use crate::store::StoreError;
-use crate::store::follow::Follower;
+use crate::store::rescan::Catalog;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
@@ -27,19 +27,19 @@ pub fn foreign_places(tail: &Tail, keys: &BTreeSet<Key>) -> HashMap<SegmentId, u
 }
 
 /// Returns how much of another process's segment is known to be on disk. A segment that is gone was synced before.
-pub fn synced_upto(follower: &Follower, segment: SegmentId) -> u64 {
-    let readers = follower.segments().map(|followed| &followed.reader);
+pub fn synced_upto(catalog: &Catalog, segment: SegmentId) -> u64 {
+    let readers = catalog.segments().map(|followed| &followed.reader);
     let found = readers.filter(|reader| reader.id() == segment);
-    found.map(|reader| reader.durability().synced_upto()).min().unwrap_or(u64::MAX)
+    found.map(|reader| reader.foreign_sync().synced_upto()).min().unwrap_or(u64::MAX)
 }
 
 /// Returns the bodies of the commits that a commit of these documents must rescue, because nothing may hold them that
-/// replaces the segment they were read from: see `Follower::certain_upto`.
+/// replaces the segment they were read from: see `Catalog::preserved_upto`.
 ///
 /// # Errors
 /// What the system says.
-pub fn to_rescue(tail: &Tail, follower: &Follower, keys: &BTreeSet<Key>) -> Result<Vec<Bytes>> {
-    foreign_commits(tail, keys, |segment| Ok(follower.certain_upto(segment)?))
+pub fn to_rescue(tail: &Tail, catalog: &Catalog, keys: &BTreeSet<Key>) -> Result<Vec<Bytes>> {
+    foreign_commits(tail, keys, |segment| Ok(catalog.preserved_upto(segment)?))
 }
 
 /// Returns the bodies of the commits that changed these documents, stand behind what is durable of other processes'

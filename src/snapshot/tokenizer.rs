@@ -1,17 +1,15 @@
-//! Words of a text, and the terms that are looked up among them.
+//! The tokenizer: splits texts into words, and matches terms with them.
 //!
-//! Owns: what a word is. Snapshots feed the words of a document to their index, and whoever holds
-//! documents in memory asks [`Terms::accept`]; both cut texts here, so where a document lives cannot
-//! change whether it matches.
-//! Invariant: a word is not empty and holds no space, quote or ASCII capital. FTS5's `ascii`
-//! tokenizer, which splits at every ASCII character that is no letter or digit, therefore splits
-//! words joined by spaces exactly at those spaces.
-//! Must not know: files, SQLite, documents.
+//! Owns: the definition of a word. Snapshots index the words of a document, and code that holds documents
+//! in memory asks [`Terms::accept`]. Both split texts here, so where a document is stored cannot change
+//! whether it matches. Invariant: a word is not empty and holds no space, quote or ASCII capital. FTS5's
+//! `ascii` tokenizer splits at every ASCII character that is no letter or digit. So it splits words
+//! joined by spaces exactly at those spaces. Must not know: files, SQLite, documents.
 
-/// The longest word, in characters; the rest of a longer one is not looked at.
+/// The longest word, in characters. The rest of a longer one is ignored.
 pub const WORD_CHARS_MAX: usize = 64;
 
-/// The words of `text`, in order and with repetitions.
+/// Returns the words of `text`, in order and with repetitions.
 ///
 /// A word is a run of Unicode letters and digits in lower case. An ideograph, a kana or a hangul
 /// syllable is a word by itself, because those scripts put no spaces between words. Combining
@@ -32,7 +30,7 @@ pub fn words(text: &str) -> Vec<String> {
 pub(super) fn each_word(text: &str, mut take: impl FnMut(&str)) {
     let mut word = Word::default();
     for character in text.chars() {
-        // Most text, and no ASCII character is ignored or stands alone.
+        // Most text is ASCII, and no ASCII character is ignored or stands alone.
         if character.is_ascii() {
             match character.is_ascii_alphanumeric() {
                 true => word.push_lower(character.to_ascii_lowercase()),
@@ -44,6 +42,7 @@ pub(super) fn each_word(text: &str, mut take: impl FnMut(&str)) {
             continue;
         }
         let stands_alone = stands_alone(character);
+        // An ideograph ends the word before it, as a space does.
         if stands_alone || !character.is_alphanumeric() {
             word.end(&mut take);
         }
@@ -65,9 +64,9 @@ struct Word {
 
 impl Word {
     fn push(&mut self, lower: char) {
-        // Lower-casing İ yields an `i` and a combining dot.
+        // The lower case of İ is an `i` and a combining dot.
         if !is_ignored(lower) {
-            // A sigma ends a word in another form than it has inside.
+            // A sigma has another form at the end of a word than inside.
             self.push_lower(if lower == 'ς' { 'σ' } else { lower });
         }
     }
@@ -88,7 +87,7 @@ impl Word {
     }
 }
 
-/// Combining accents, variation selectors, soft hyphens and joiners.
+/// Returns true for combining accents, variation selectors, soft hyphens and joiners.
 fn is_ignored(character: char) -> bool {
     matches!(character,
         '\u{300}'..='\u{36f}' | '\u{1ab0}'..='\u{1aff}' | '\u{1dc0}'..='\u{1dff}'
@@ -117,8 +116,8 @@ impl Term {
     }
 }
 
-/// What a document must hold to be a candidate: every one of these words, or, for a prefix, a word
-/// that begins like it.
+/// Search terms. A document is a candidate if it has every one of these words, or, for a prefix, a word
+/// that begins with it.
 ///
 /// ```
 /// use crdt_palace::snapshot::{Terms, words};
@@ -130,14 +129,14 @@ impl Term {
 pub struct Terms(Vec<Term>);
 
 impl Terms {
-    /// Adds all words of `text`, each to be found as it is.
+    /// Adds all words of `text` as whole words.
     #[must_use]
     pub fn whole(mut self, text: &str) -> Self {
         self.extend(text);
         self
     }
 
-    /// Adds all words of `text`, of which the last may be the beginning of a longer word.
+    /// Adds all words of `text`, the last one as a prefix.
     #[must_use]
     pub fn prefix(mut self, text: &str) -> Self {
         let before = self.0.len();
@@ -154,7 +153,7 @@ impl Terms {
         each_word(text, |word| self.0.push(Term { word: word.to_owned(), prefix: false }));
     }
 
-    /// Each of them by itself, without repetitions.
+    /// Returns each term by itself, without repetitions.
     pub fn each(&self) -> impl Iterator<Item = Terms> {
         let first =
             |n: usize, term: &Term| self.0.iter().position(|other| other == term) == Some(n);
@@ -162,20 +161,20 @@ impl Terms {
         distinct.map(|(_, term)| Terms(vec![term.clone()]))
     }
 
-    /// Whether there is nothing to look for. Such terms accept no document.
+    /// Returns true if there is no term. Such terms accept no document.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Whether a document with these [`words`] is a candidate.
+    /// Returns true if a document with these [`words`] is a candidate.
     #[must_use]
     pub fn accept(&self, words: &[String]) -> bool {
         let found = |term: &Term| words.iter().any(|word| term.accepts(word));
         !self.is_empty() && self.0.iter().all(found)
     }
 
-    /// How often each term is met in a document with these [`words`], in the order of the terms.
+    /// Counts each term in a document with these [`words`], in the order of the terms.
     #[must_use]
     pub fn counts(&self, words: &[String]) -> Vec<usize> {
         let count = |term: &Term| words.iter().filter(|word| term.accepts(word)).count();
@@ -188,7 +187,7 @@ impl Terms {
         self.0.iter().map(|term| format!(" {}{}", term.word, if term.prefix { "" } else { " " }))
     }
 
-    /// The FTS5 expression. Each word is quoted and by the invariant above holds no quote.
+    /// Returns the FTS5 expression. Each word is quoted, and by the invariant above holds no quote.
     pub(super) fn to_match(&self) -> String {
         let mut expression = String::new();
         for term in &self.0 {
@@ -204,5 +203,5 @@ impl Terms {
 }
 
 #[cfg(test)]
-#[path = "words_tests.rs"]
+#[path = "tokenizer_tests.rs"]
 mod tests;

@@ -1,4 +1,4 @@
-//! Reading the log of commits.
+//! Reads the log of commits in a snapshot.
 
 use super::codec::{self, Check, LogColumns};
 use super::read::bytes;
@@ -14,10 +14,11 @@ const LAST: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM 
      WHERE instance < ?1 ORDER BY instance DESC, sequence DESC LIMIT 1";
 
 impl Snapshot {
-    /// The commits of `instance` with a sequence number above `sequence`, in order, at most `limit`.
+    /// Returns the commits of `instance` with a sequence number above `sequence`, in order, at most
+    /// `limit`.
     ///
     /// # Errors
-    /// As [`Snapshot::get`]. Damage that hides whole commits is only found by [`Snapshot::verify`].
+    /// As [`Snapshot::get`]. Only [`Snapshot::verify`] finds damage that hides whole commits.
     pub fn log_after(
         &self,
         instance: InstanceId,
@@ -27,8 +28,8 @@ impl Snapshot {
         self.log_rows(NEXT, (instance.0, bounded(sequence), bounded(limit)))
     }
 
-    /// All commits, by instance and sequence number: at most `limit` of those behind `after`.
-    /// [`Meta::commits`](super::Meta::commits) says how many there are.
+    /// Returns a page of all commits, by instance and sequence number: at most `limit` of those after
+    /// `after`. [`Meta::commits`](super::Meta::commits) is their number.
     ///
     /// # Errors
     /// As [`Snapshot::log_after`].
@@ -44,14 +45,14 @@ impl Snapshot {
         self.log_rows(PAGE, (instance, sequence, bounded(limit)))
     }
 
-    /// The instances that made commits, each with the highest sequence number, in descending order
-    /// of their ids.
+    /// Returns the instances that made commits, each with its highest sequence number, in descending
+    /// order of their ids.
     ///
     /// # Errors
     /// As [`Snapshot::log_after`].
     pub fn log_instances(&self) -> Result<Vec<(InstanceId, u64)>, SnapshotError> {
-        // Longer than every instance, so behind all of them. One descent an instance is far less
-        // than reading the whole log.
+        // A blob that is longer than every instance sorts after all of them. One descent for each
+        // instance is far less than reading the whole log.
         let mut below = vec![u8::MAX; 17];
         let mut instances = Vec::new();
         while let Some(row) = self.log_rows(LAST, [&below])?.pop() {
@@ -89,7 +90,7 @@ impl Snapshot {
     }
 }
 
-/// SQLite's integers end at 2⁶³ − 1; so do the numbers that the builder accepts.
+/// Limits a number to SQLite's largest integer, 2⁶³ − 1. The builder accepts no larger ones.
 fn bounded(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }

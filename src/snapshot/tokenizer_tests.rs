@@ -29,7 +29,7 @@ fn a_long_word_is_cut_after_64_characters() {
 }
 
 #[test]
-fn terms_must_all_be_there_and_only_the_last_of_a_prefix_is_open() {
+fn all_terms_must_match_and_only_the_last_as_prefix() {
     let there = words("the night watch");
     assert!(Terms::default().prefix("night wat").accept(&there));
     assert!(!Terms::default().prefix("nig watch").accept(&there));
@@ -41,7 +41,7 @@ fn terms_must_all_be_there_and_only_the_last_of_a_prefix_is_open() {
 }
 
 #[test]
-fn what_looks_like_a_query_is_quoted_words() {
+fn query_syntax_in_a_search_is_plain_words() {
     let terms = Terms::default().whole("a\" OR b* NEAR(c)").prefix("d:e");
     assert_eq!(terms.to_match(), r#""a" AND "or" AND "b" AND "near" AND "c" AND "d" AND "e"*"#);
 }

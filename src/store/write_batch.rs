@@ -1,13 +1,13 @@
-//! One turn of writing: a batch of commits goes into this instance's segment, whatever happens to it.
+//! Writes one batch of commits to this instance's segment, and again to a new one if that fails.
 //!
 //! Invariant: commits count only in a segment that still had its name after they were written. A segment
-//! is never touched again after a failed write or sync: the same bytes go into a new one, once. Must
-//! not know: who waits for the commits (`log`).
+//! is never used again after a failed write or sync: the same bytes go into a new one, once. Must not
+//! know: the threads that wait for the commits (`group_commit`).
 
 use super::StoreError;
-use super::own::OwnSegments;
+use super::own_segments::OwnSegments;
 use super::root::Root;
-use super::seal::disclaim;
+use super::seal::{is_full, seal_failed};
 use crate::format::filename::{OPEN, SEALED, TMP};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, SegmentId};
@@ -16,49 +16,46 @@ use crate::segment::writer::Writer;
 use bytes::Bytes;
 use std::path::Path;
 
-/// A segment is sealed and followed by a new one when it has this many bytes.
-pub const SEGMENT_BYTES: u64 = 1 << 20;
-
-/// A turn is over when its segment has lost its name so many times. Each time is a segment more: where nothing
-/// keeps its name, a write would make them until the disk is full.
+/// The number of times that a segment may lose its name during one batch. Each time costs a new segment.
+/// If something removes every name, a write would make segments until the disk is full.
 const LOST_AT_MOST: u32 = 8;
 
-/// A commit that waits to be written, or to be put on disk.
+/// A commit that waits to be written, or to be synced.
 #[derive(Clone, Debug)]
 pub(super) struct Queued {
     pub sequence: u64,
     pub body: Bytes,
 }
 
-/// One turn of writing, away from the lock.
-pub(super) struct Turn<'a> {
+/// The writer of one batch. It works without the log's lock.
+pub(super) struct BatchWriter<'a> {
     pub root: &'a Root,
     pub program: &'a str,
     pub instance: InstanceId,
     pub writer: Option<Writer>,
-    /// The last commit that is written and named.
+    /// The last commit that is in a segment which had its name afterwards.
     pub written: u64,
-    /// Written since the last good sync: what a new segment must start with.
+    /// Commits since the last successful sync. A new segment must start with them.
     pub unsynced: Vec<Queued>,
     pub own: &'a OwnSegments,
-    /// Whether something was written, or may have been.
+    /// True if something was written, or may have been.
     pub touched: bool,
     pub sync: bool,
 }
 
-impl Turn<'_> {
-    /// Writes `batch`.
+impl BatchWriter<'_> {
+    /// Writes `batch`, and seals the segment before if it is full.
     pub fn write(&mut self, batch: Vec<Queued>) -> Result<(), StoreError> {
-        if self.writer.as_ref().is_some_and(|writer| writer.end() >= SEGMENT_BYTES)
+        if self.writer.as_ref().is_some_and(is_full)
             && let Err(error) = self.seal()
         {
-            // The commits in it are safe and somebody else will seal it.
-            tracing::warn!(%error, "a full segment could not be sealed");
+            // The commits in it are on disk, and the next compactor will seal it.
+            tracing::warn!(%error, "a full segment could not be sealed: the next compaction seals it");
         }
         let known = self.unsynced.len();
         self.touched = known > 0;
         self.unsynced.extend(batch);
-        // Otherwise all that there was to do was to put on disk what has just been sealed.
+        // Without commits, all there was to do was to sync what has just been sealed.
         if let Some(last) = self.unsynced.last().map(|queued| queued.sequence) {
             self.insist(if self.writer.is_some() { known } else { 0 })?;
             self.written = last;
@@ -66,15 +63,15 @@ impl Turn<'_> {
         Ok(())
     }
 
-    /// Writes `unsynced` from index `from` on, and all of it again, elsewhere, if that does not count.
+    /// Writes `unsynced` from index `from` on; if that does not count, writes all of it to a new segment.
     fn insist(&mut self, from: usize) -> Result<(), StoreError> {
         let mut outcome = self.attempt(from);
         let (mut failures, mut lost) = (0, 0);
         loop {
             match outcome {
                 Ok(true) => return Ok(()),
-                // Sealed under us. That is no failure, and can happen again while this process is
-                // stopped between two steps.
+                // Another process sealed the segment. That is no failure, and can happen again while this
+                // process is stopped between two steps.
                 Ok(false) => {
                     lost += 1;
                     if lost == LOST_AT_MOST {
@@ -85,8 +82,8 @@ impl Turn<'_> {
                     failures += 1;
                     tracing::warn!(%error, failures, "a write to a segment failed");
                     if let Some(writer) = &self.writer {
-                        self.own.disown(writer.id());
-                        self.let_go_of(writer.path());
+                        self.own.abandon(writer.id());
+                        self.seal_failed_at(writer.path());
                     }
                     if failures == 2 {
                         return Err(error);
@@ -100,36 +97,37 @@ impl Turn<'_> {
 
     fn nameless(&self) -> StoreError {
         let source = std::io::Error::other(
-            "each new one lost its name: something moves the files there, or a file that is renamed counts as \
-             another one on this file system",
+            "each new one lost its name: another program moves files there, or this file system gives renamed \
+             files a new identity; stop that program, or move the palace to a local disk",
         );
         FsError { action: "keep a segment in", path: self.root.path().join(OPEN), source }.into()
     }
 
-    /// Tells others that nobody vouches for what is in a segment.
-    fn let_go_of(&self, path: &Path) {
-        // If that fails as well, whoever builds on it still finds that nobody holds it.
-        if let Err(error) = disclaim(self.root, path) {
-            tracing::warn!(%error, "a segment that failed stays in its place");
+    /// Moves a failed segment out of `open/`, which tells other processes that its last commits may be
+    /// lost.
+    fn seal_failed_at(&self, path: &Path) {
+        // If that fails as well, processes that build on it still find that its flock is free.
+        if let Err(error) = seal_failed(self.root, path) {
+            tracing::warn!(%error, "a failed segment could not be moved to sealed/");
         }
     }
 
-    /// Moves the segment to `sealed/`, with its footer and on disk; the next commit starts a new one.
+    /// Moves the segment to `sealed/`, synced and with its footer. The next commit starts a new one.
     pub fn seal(&mut self) -> Result<(), StoreError> {
         let Some(writer) = self.writer.take() else { return Ok(()) };
         let (id, path, bytes) = (writer.id(), writer.path().to_owned(), writer.end());
         let sealed = writer.seal(self.root.fs(), &self.root.path().join(SEALED), self.written);
-        // A name that is gone is taken for somebody else's sealing; the whole directory may be gone.
+        // If the name is gone, another process probably sealed it. But the whole directory may be gone.
         let sealed = sealed.map_err(StoreError::from).and_then(|()| self.root.still_there());
-        sealed.inspect_err(|_| self.let_go_of(&path))?;
+        sealed.inspect_err(|_| self.seal_failed_at(&path))?;
         self.own.sealed_at(id, bytes);
         // Sealing synced it, and every commit in it was found to have its name after it was written.
         self.unsynced.clear();
         Ok(())
     }
 
-    /// Writes `unsynced` from index `from` on and says whether it counts. False: the segment was
-    /// sealed under us, and may have been read before.
+    /// Writes `unsynced` from index `from` on. Returns false if that does not count: another process
+    /// sealed the segment, and a compactor may have read it before.
     fn attempt(&mut self, from: usize) -> Result<bool, StoreError> {
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
@@ -154,10 +152,11 @@ impl Turn<'_> {
             return Ok(false);
         }
         stop::at!("append.named");
-        // It may have its name in another directory than the one that the commits build on.
+        // It may have its name in a directory other than the one that the commits build on.
         self.root.still_there()?;
         stop::at!("append.there");
-        // Only now: what was written after the segment lost its name is in no snapshot that replaces it.
+        // Only now: commits that were written after the segment lost its name are in no snapshot that
+        // replaces it.
         let items = self.unsynced.get(from..).unwrap_or_default();
         if let (Some(first), Some(last)) = (items.first(), items.last()) {
             self.own.wrote(id, first.sequence..=last.sequence);
@@ -188,7 +187,7 @@ impl Turn<'_> {
         let created = Writer::create(self.root.fs(), &tmp, &open, &header);
         match &created {
             Ok(_) => self.own.named(segment),
-            Err(_) => self.own.disown(segment),
+            Err(_) => self.own.abandon(segment),
         }
         Ok(created?)
     }

@@ -1,30 +1,30 @@
-//! Snapshots that could not be opened, and when one is worth another try.
+//! Snapshots that could not be opened, and the times to try them again.
 //!
-//! Invariant: what has changed is tried at once, whatever was found before.
+//! Invariant: a file that has changed is tried at once.
 
 use crate::format::id::SnapshotId;
 use crate::fs::Stat;
 use crate::snapshot::SnapshotError;
 use std::collections::BTreeMap;
 
-/// What has not changed is tried again after this time, in milliseconds: the clock of a file need not tell of each
-/// change.
+/// The time after which an unchanged file is tried again, in milliseconds. The clock of a file may be too
+/// coarse to tell of each change.
 const RETRY_MS: i64 = 1_000;
 
-/// See the module.
+/// The snapshots that could not be opened, each with its error.
 #[derive(Debug, Default)]
-pub(super) struct Unreadable(BTreeMap<SnapshotId, Tried>);
+pub(super) struct UnreadableSnapshots(BTreeMap<SnapshotId, Tried>);
 
 #[derive(Debug)]
 struct Tried {
     error: SnapshotError,
-    /// Which file it was, and when that was last modified. Asked before it was opened: what changes while it is
-    /// being opened is tried again.
+    /// The identity and time of modification of the file. Asked before it was opened, so that a file
+    /// which changes while it is being opened is tried again.
     file: (Stat, i64),
     tried_ms: i64,
 }
 
-impl Unreadable {
+impl UnreadableSnapshots {
     pub(super) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -51,17 +51,17 @@ impl Unreadable {
         self.0.insert(id, Tried { error, file, tried_ms });
     }
 
-    /// When this very file was tried last.
+    /// Returns the time at which this very file was tried last.
     fn tried_ms(&self, id: SnapshotId, file: (Stat, i64)) -> Option<i64> {
         self.0.get(&id).filter(|tried| tried.file == file).map(|tried| tried.tried_ms)
     }
 
-    /// Whether this very file was tried before. It is tried again and again, and told once.
+    /// Returns true if this very file was tried before. It is tried again and again, and reported once.
     pub(super) fn is_known(&self, id: SnapshotId, file: (Stat, i64)) -> bool {
         self.tried_ms(id, file).is_some()
     }
 
-    /// Whether this very file was tried a moment ago.
+    /// Returns true if this very file was tried a moment ago.
     pub(super) fn was_tried(&self, id: SnapshotId, file: (Stat, i64), now_ms: i64) -> bool {
         let since = self.tried_ms(id, file).map(|tried_ms| now_ms.saturating_sub(tried_ms));
         since.is_some_and(|since| (0..RETRY_MS).contains(&since))
@@ -74,8 +74,8 @@ mod tests {
 
     const FILE: (Stat, i64) = (Stat { dev: 1, ino: 2, len: 3 }, 4);
 
-    fn noted(ids: &[u8]) -> Unreadable {
-        let mut unreadable = Unreadable::default();
+    fn noted(ids: &[u8]) -> UnreadableSnapshots {
+        let mut unreadable = UnreadableSnapshots::default();
         for id in ids.iter().map(|id| SnapshotId([*id; 16])) {
             let error = SnapshotError::TooLarge { snapshot: id, what: "it" };
             unreadable.note(id, error, FILE, 10_000);
@@ -83,12 +83,12 @@ mod tests {
         unreadable
     }
 
-    fn ids(unreadable: &Unreadable) -> Vec<u8> {
+    fn ids(unreadable: &UnreadableSnapshots) -> Vec<u8> {
         unreadable.iter().map(|(id, _)| id.0[0]).collect()
     }
 
     #[test]
-    fn what_is_gone_or_can_be_read_is_forgotten() {
+    fn readable_or_removed_snapshot_is_forgotten() {
         let mut unreadable = noted(&[1, 2, 3]);
         unreadable.retain(|id| id.0[0] != 2);
         assert_eq!(ids(&unreadable), [1, 3]);
@@ -98,9 +98,9 @@ mod tests {
         assert!(unreadable.is_empty());
     }
 
-    /// A clock that was set back must not keep anybody from trying for as long.
+    /// A clock that was set back must not stop the tries for as long.
     #[test]
-    fn the_same_file_is_tried_once_a_second() {
+    fn unchanged_unreadable_file_is_tried_once_a_second() {
         let unreadable = noted(&[1]);
         let tried = |id, file, now_ms| unreadable.was_tried(SnapshotId([id; 16]), file, now_ms);
         assert!(tried(1, FILE, 10_000) && tried(1, FILE, 10_999));

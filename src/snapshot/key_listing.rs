@@ -1,4 +1,4 @@
-//! Which documents there are, without what they show.
+//! Lists the documents of a snapshot without their content.
 //!
 //! Invariant: as everywhere in a snapshot, a row that is not what was written is an error. So the view is
 //! read and checked too, but not decoded.
@@ -12,22 +12,22 @@ const LIST: &str = "SELECT k.number, k.key, v.heads, v.absorbed, v.incomplete, v
      FROM keys k CROSS JOIN views v ON v.number = k.number \
      WHERE k.number >= ?1 ORDER BY k.number LIMIT ?2";
 
-/// A document and whether its row shows anything.
+/// A document of a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
     /// Its key.
     pub key: Key,
-    /// Whether what the row shows is an empty document, which a deleted one is.
+    /// True if the row shows an empty document, as that of a deleted one does.
     pub empty: bool,
 }
 
-/// How a view of an empty document begins: its fields come first, and there is none.
+/// The beginning of the view of an empty document: its fields come first, and there are none.
 const EMPTY: &[u8] = br#"{"value":{}"#;
 
 impl Snapshot {
-    /// The documents whose keys begin with `prefix`, in the byte order of their keys: at most `limit`,
-    /// behind `after`. Fewer than `limit` means that there are no more. Several times cheaper than
-    /// [`Snapshot::scan`].
+    /// Lists the documents whose keys begin with `prefix`, in the byte order of their keys: at most
+    /// `limit`, after `after`. Fewer than `limit` means that there are no more. Several times cheaper
+    /// than [`Snapshot::scan`].
     ///
     /// # Errors
     /// As [`Snapshot::get`].
@@ -50,6 +50,7 @@ impl Snapshot {
             let (incomplete, proof): (bool, Check) =
                 (self.sql(columns.get(4))?, self.sql(columns.get(5))?);
             let stored = ViewColumns { number, key, heads, absorbed, incomplete, view };
+            // A gap in the numbers is a lost row.
             if number != expected || stored.check() != proof {
                 let name = std::str::from_utf8(key).ok();
                 return Err(self.damaged(name, "the check of its view does not fit"));
@@ -63,6 +64,7 @@ impl Snapshot {
             });
             expected += 1;
         }
+        // The table ended before the number of documents in the metadata.
         match found.len() < limit && expected <= self.count() {
             true => Err(self.damaged(None, "keys are missing")),
             false => Ok(found),

@@ -1,13 +1,13 @@
-//! The segments that this process wrote: shared by its log, which adds to them, and its rescans, which
-//! leave them out, since what is in them is known already.
+//! The segments that this process wrote. The log adds to them; rescans leave them out, since their
+//! commits are known already.
 
 use crate::format::id::{InstanceId, SegmentId};
-use std::collections::HashSet;
-use std::ops::RangeInclusive;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Lock, Locked, Rank};
+use std::collections::HashSet;
+use std::ops::RangeInclusive;
 
-/// Which of this process's commits stand in which of its segments.
+/// One segment of this process, and the commits in it.
 #[derive(Clone, Debug)]
 pub struct OwnSegment {
     /// The segment.
@@ -16,27 +16,28 @@ pub struct OwnSegment {
     pub instance: InstanceId,
     /// The commits that count as written to it; `None` before the first.
     pub sequences: Option<RangeInclusive<u64>>,
-    /// False until it stands in `open/`.
+    /// True once it stands in `open/`.
     pub named: bool,
     /// Its length, once it is sealed.
     pub sealed_bytes: Option<u64>,
 }
 
-/// The list of them.
+/// The list of this process's segments.
 #[derive(Debug)]
 pub struct OwnSegments {
     list: Lock<Vec<OwnSegment>>,
-    given_up: AtomicU64,
+    abandon_count: AtomicU64,
 }
 
 impl Default for OwnSegments {
     fn default() -> Self {
-        OwnSegments { list: Lock::new(Rank::OwnSegments, Vec::new()), given_up: AtomicU64::new(0) }
+        let list = Lock::new(Rank::OwnSegments, Vec::new());
+        OwnSegments { list, abandon_count: AtomicU64::new(0) }
     }
 }
 
 impl OwnSegments {
-    /// Each critical section below leaves the list whole, so a poisoned lock is taken all the same.
+    /// Locks the list. Each critical section leaves it whole, so the poison of a panic is ignored.
     fn lock(&self) -> Locked<'_, Vec<OwnSegment>> {
         self.list.lock()
     }
@@ -58,17 +59,17 @@ impl OwnSegments {
         }
     }
 
-    /// Notes that it stands in `open/`.
+    /// Notes that a segment stands in `open/`.
     pub fn named(&self, segment: SegmentId) {
         self.change(segment, |own| own.named = true);
     }
 
-    /// Notes that it was sealed with this length.
+    /// Notes that a segment was sealed with this length.
     pub fn sealed_at(&self, segment: SegmentId, bytes: u64) {
         self.change(segment, |own| own.sealed_bytes = Some(bytes));
     }
 
-    /// How many of them are sealed and not folded yet, and how many bytes they have.
+    /// Returns the number and the bytes of segments that are sealed and not compacted yet.
     #[must_use]
     pub fn sealed(&self) -> (usize, u64) {
         let own = self.lock();
@@ -76,12 +77,13 @@ impl OwnSegments {
         sealed.fold((0, 0), |(n, sum), bytes| (n + 1, sum + bytes))
     }
 
-    /// Notes that these commits count: the segment had its name after they were written to it. Where they were written
-    /// before they count no more: what is in there is not known to be read.
+    /// Notes that these commits count: the segment had its name after they were written to it. They do
+    /// not count any more where they were written before, because no compactor may have read them there.
     pub fn wrote(&self, segment: SegmentId, sequences: RangeInclusive<u64>) {
         let mut own = self.lock();
         let written = own.iter().find(|own| own.segment == segment);
         let Some(instance) = written.map(|own| own.instance) else { return };
+        // A commit counts in one segment only: the last that it was written to.
         for own in own.iter_mut().filter(|own| own.instance == instance) {
             let before = own.sequences.take();
             own.sequences = match own.segment == segment {
@@ -91,46 +93,47 @@ impl OwnSegments {
         }
     }
 
-    /// Gives a segment up: a write to it failed, so what is in it is to be read like another's.
-    pub fn disown(&self, segment: SegmentId) {
+    /// Abandons a segment after a failed write, so that it is read like another process's.
+    pub fn abandon(&self, segment: SegmentId) {
         self.keep(|own| own.segment != segment);
     }
 
-    /// Gives all segments up that are not sealed.
-    pub fn disown_unsealed(&self) {
+    /// Abandons all segments that are not sealed.
+    pub fn abandon_unsealed(&self) {
         self.keep(|own| own.sealed_bytes.is_some());
     }
 
-    /// Gives all segments up: they are not in this directory any more.
-    pub fn disown_all(&self) {
+    /// Abandons all segments: they are not in this directory any more.
+    pub fn abandon_all(&self) {
         self.keep(|_| false);
     }
 
     fn keep(&self, wanted: impl Fn(&OwnSegment) -> bool) {
         self.lock().retain(wanted);
-        self.given_up.fetch_add(1, Ordering::SeqCst);
+        // After the list has changed: a rescan that sees the new count must see the new list.
+        self.abandon_count.fetch_add(1, Ordering::SeqCst);
     }
 
-    /// How many times segments were given up: from then on they are to be found in the directory, where
-    /// their names stand unchanged.
+    /// Returns how many times segments were abandoned. Each time, the next rescan has to list the
+    /// directory to find them, though no name changed.
     #[must_use]
-    pub fn given_up(&self) -> u64 {
-        self.given_up.load(Ordering::SeqCst)
+    pub fn abandon_count(&self) -> u64 {
+        self.abandon_count.load(Ordering::SeqCst)
     }
 
-    /// Whether this process wrote it.
+    /// Returns true if this process wrote it.
     #[must_use]
     pub fn contains(&self, segment: SegmentId) -> bool {
         self.lock().iter().any(|own| own.segment == segment)
     }
 
-    /// Those that stand, or stood, in `open/`.
+    /// Returns the segments that stand, or stood, in `open/`.
     #[must_use]
     pub fn all_named(&self) -> Vec<SegmentId> {
         self.lock().iter().filter(|own| own.named).map(|own| own.segment).collect()
     }
 
-    /// Takes out the segments that were folded, and gives them.
+    /// Removes the segments that were compacted, and returns them.
     pub fn take_folded(&self, folded: &HashSet<SegmentId>) -> Vec<OwnSegment> {
         self.lock().extract_if(.., |own| folded.contains(&own.segment)).collect()
     }
@@ -141,7 +144,7 @@ fn joined(before: Option<RangeInclusive<u64>>, more: &RangeInclusive<u64>) -> Ra
     *before.start().min(more.start())..=*before.end().max(more.end())
 }
 
-/// What of these numbers is less than that one.
+/// Returns the part of these numbers that is below `end`.
 fn beginning(numbers: RangeInclusive<u64>, end: u64) -> Option<RangeInclusive<u64>> {
     let last = end.checked_sub(1)?.min(*numbers.end());
     (*numbers.start() <= last).then(|| *numbers.start()..=last)
@@ -182,12 +185,12 @@ mod tests {
         };
         assert_eq!(*sequences, Some(2..=7));
         assert!(!own.contains(A) && own.contains(B) && own.sealed() == (1, 5));
-        assert_eq!(own.given_up(), 0);
+        assert_eq!(own.abandon_count(), 0);
     }
 
-    /// The segment that they were in first may be folded without them: its pages were lost.
+    /// The segment that they were in first may be compacted without them, if its pages were lost.
     #[test]
-    fn what_is_written_again_counts_where_it_was_written_last() {
+    fn rewritten_commits_count_in_their_last_segment() {
         let own = three();
         let other = SegmentId([5; 16]);
         own.add(other, InstanceId([9; 16]));
@@ -202,14 +205,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_given_up_is_counted() {
+    fn abandoning_segments_is_counted() {
         let own = three();
         own.sealed_at(A, 10);
-        own.disown(C);
-        assert_eq!((own.contains(C), own.contains(B), own.given_up()), (false, true, 1));
-        own.disown_unsealed();
-        assert_eq!((own.contains(A), own.contains(B), own.given_up()), (true, false, 2));
-        own.disown_all();
-        assert_eq!((own.contains(A), own.given_up()), (false, 3));
+        own.abandon(C);
+        assert_eq!((own.contains(C), own.contains(B), own.abandon_count()), (false, true, 1));
+        own.abandon_unsealed();
+        assert_eq!((own.contains(A), own.contains(B), own.abandon_count()), (true, false, 2));
+        own.abandon_all();
+        assert_eq!((own.contains(A), own.abandon_count()), (false, 3));
     }
 }

@@ -1,12 +1,12 @@
-//! Where flock and a coherent directory can be trusted.
+//! File system types: their names, and an allow-list of those whose flock can be trusted.
 //!
-//! Source of the numbers: statfs(2). The list is an allow-list: on anything else (NFS, SMB, 9p, FUSE
-//! with Docker Desktop's VirtioFS, overlay of unknown layers) two processes may both get one lock.
+//! The numbers are those of statfs(2). On a file system that is not on the list (NFS, SMB, 9p, FUSE with
+//! Docker Desktop's VirtioFS, overlay of unknown layers), two processes may both get one lock.
 
-/// Whether processes that share this file system can rely on flock. `fs_type` is `statfs.f_type`.
+/// Returns true if processes that share this file system can rely on flock. `fs_type` is `statfs.f_type`.
 ///
 /// ```
-/// use crdt_palace::fs::class::lock_trusted;
+/// use crdt_palace::fs::fs_type::lock_trusted;
 /// assert!(lock_trusted(0xEF53)); // ext4
 /// assert!(!lock_trusted(0x6969)); // NFS
 /// ```
@@ -25,10 +25,10 @@ pub fn lock_trusted(fs_type: u64) -> bool {
     )
 }
 
-/// The common name of a file system type, for messages.
+/// Returns the common name of a file system type, for messages.
 ///
 /// ```
-/// use crdt_palace::fs::class::name;
+/// use crdt_palace::fs::fs_type::name;
 /// assert_eq!(name(0x6969), "nfs");
 /// assert_eq!(name(1), "unknown");
 /// ```

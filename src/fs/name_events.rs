@@ -1,8 +1,8 @@
-//! Whether names in some directories changed, as the kernel tells it (inotify).
+//! Changes of names in directories, as the kernel reports them (inotify).
 //!
-//! Invariant: a name that was given, moved or taken away by a system call that returned before
+//! Invariant: every name that was added, moved or removed by a system call that returned before
 //! [`NameEvents::take`] was called is reported by it. The kernel queues the event within that call, and
-//! says so itself if a queue was too full. What other machines do on a shared disk is not reported.
+//! reports an overflow of the queue. Changes that other machines make on a shared disk are not reported.
 
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
@@ -10,11 +10,11 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 
-/// A queue of what happened to names. It is one of the user's inotify instances, of which there are 128
-/// as Linux comes.
+/// A queue of changes of names. It is one of the user's inotify instances, of which Linux allows 128 by
+/// default.
 ///
 /// ```
-/// use crdt_palace::fs::names::NameEvents;
+/// use crdt_palace::fs::name_events::NameEvents;
 ///
 /// # let dir = tempfile::tempdir()?;
 /// let events = NameEvents::of(&[dir.path().to_owned()])?;
@@ -28,10 +28,11 @@ use std::path::PathBuf;
 pub struct NameEvents(OwnedFd);
 
 impl NameEvents {
-    /// Begins with these directories.
+    /// Begins to watch these directories.
     ///
     /// # Errors
-    /// The operating system's: `NotFound`, or that the user has no more instances or watches.
+    /// An error of the operating system: `NotFound`, or the user has no inotify instances or watches
+    /// left.
     pub fn of(directories: &[PathBuf]) -> io::Result<NameEvents> {
         let queue = inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK)?;
         let names = WatchFlags::CREATE | WatchFlags::DELETE | WatchFlags::MOVE;
@@ -42,15 +43,16 @@ impl NameEvents {
         Ok(NameEvents(queue))
     }
 
-    /// True if something happened since the last call, or may have.
+    /// Returns true if a name changed since the last call, or may have changed.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     pub fn take(&self) -> io::Result<bool> {
         let mut events = [0; 4096];
         let mut any = false;
         loop {
             match rustix::io::read(&self.0, &mut events) {
+                // The events themselves do not matter: the caller lists the directories.
                 Ok(_) => any = true,
                 Err(Errno::AGAIN) => return Ok(any),
                 Err(Errno::INTR) => {}
@@ -66,7 +68,7 @@ mod tests {
     use std::fs;
 
     #[test]
-    fn whatever_happens_to_a_name_is_told_once() {
+    fn every_change_of_a_name_is_reported_once() {
         let dir = tempfile::tempdir().unwrap();
         let [open, sealed, tmp] = ["open", "sealed", "tmp"].map(|name| dir.path().join(name));
         for path in [&open, &sealed, &tmp] {
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queue_that_overflows_says_so() {
+    fn overflowing_inotify_queue_reports_a_change() {
         let dir = tempfile::tempdir().unwrap();
         let events = NameEvents::of(&[dir.path().to_owned()]).unwrap();
         let most = fs::read_to_string("/proc/sys/fs/inotify/max_queued_events").unwrap();

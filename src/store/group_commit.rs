@@ -1,14 +1,15 @@
-//! The writing end of a palace: commits go into this instance's own segment, in order, many at a time.
+//! Group commit: threads queue commits, and the first that waits writes all of them to this instance's
+//! segment.
 //!
-//! Invariant: [`Log::wait`] says yes only after the commit's bytes are in a segment that still had its
-//! name after they were written, and, if asked for, on disk. A segment is never touched again after a
-//! failed write or sync; the same bytes go into a new one. If that fails too, the instance id is given
-//! up, since whether its last sequence numbers are taken is unknown.
+//! Invariant: [`Log::wait`] succeeds only after the commit's bytes are in a segment that still had its
+//! name after they were written, and, if asked for, on disk. A segment is never used again after a failed
+//! write or sync; the same bytes go into a new one. If that fails too, the instance is abandoned: it is
+//! unknown whether its last sequence numbers are taken. Must not know: files (`write_batch`).
 
 use super::StoreError;
-use super::own::OwnSegments;
+use super::own_segments::OwnSegments;
 use super::root::Root;
-use super::turn::{Queued, Turn};
+use super::write_batch::{BatchWriter, Queued};
 use crate::format::id::InstanceId;
 use crate::fs::FsError;
 use crate::segment::writer::Writer;
@@ -18,7 +19,7 @@ use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-/// When a commit counts as done.
+/// The point at which a commit counts as done.
 ///
 /// ```
 /// use crdt_palace::palace::{Durability, WriteOptions};
@@ -39,40 +40,41 @@ pub enum Durability {
     /// On disk: it survives a power cut.
     #[default]
     Durable,
-    /// With the operating system: it survives the end of this process, also by SIGKILL, and reaches
+    /// In the operating system's cache: it survives the end of this process, also by SIGKILL, and reaches
     /// the disk within [`BUFFERED_MS`].
     Buffered,
 }
 
-/// How long a buffered commit may wait for its sync, in milliseconds.
+/// The longest time until a buffered commit is synced, in milliseconds.
 pub const BUFFERED_MS: u64 = 1_000;
 
-/// A turn of writing ends with the commit that makes it this long, in bytes. So no segment, not even one that
-/// starts with what another could not keep, comes near to `SEGMENT_BYTES_MAX`.
+/// The size at which a batch ends, in bytes. So no segment comes near to `SEGMENT_BYTES_MAX`, not even
+/// one that starts with the commits of an abandoned one.
 const TURN_BYTES: usize = 16 << 20;
 
-/// Of so many instances that were given up it is known how far they came: a program that tries again and again on
-/// a full disk gives up one each time. Who waits for a commit of an older one hears that its outcome is unknown.
-const FAILURES_MAX: usize = 256;
+/// The number of abandoned instances whose progress is remembered. A program that tries again and again
+/// on a full disk abandons one each time. A caller that waits for a commit of an older one gets an
+/// unknown outcome.
+const ABANDONED_MAX: usize = 256;
 
 const PANICKED: &str = "a thread panicked while it wrote";
 
-/// A place in this instance's log.
+/// The position of a commit in this process's log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Ticket {
     /// The instance that the commit belongs to.
     pub instance: InstanceId,
-    /// Its running number.
+    /// Its sequence number.
     pub sequence: u64,
 }
 
-/// An instance that was given up, how far its commits are good, and why.
+/// An abandoned instance: how far its commits are written and synced, and the cause.
 #[derive(Debug)]
-struct Failure {
+struct AbandonedInstance {
     instance: InstanceId,
     written: u64,
     synced: u64,
-    /// Whether something may have been written.
+    /// True if some later commits may have been written.
     unknown: bool,
     source: Arc<StoreError>,
 }
@@ -83,36 +85,37 @@ struct Inner {
     writer: Option<Writer>,
     next: u64,
     queue: Vec<Queued>,
-    /// Written and named, not yet known to be on disk.
+    /// Written to a segment that had its name, and not known to be on disk yet.
     unsynced: Vec<Queued>,
     written: u64,
     synced: u64,
     sync_wanted: bool,
     leading: bool,
-    /// How many turns of writing there were.
+    /// The number of turns so far. In a turn, one thread, the leader, writes a batch for all.
     turns: u64,
     /// The last commit that the present turn writes.
     in_turn: u64,
     /// The newest last.
-    failures: VecDeque<Failure>,
-    /// Why buffered commits may be lost to a power cut, until somebody was told.
+    abandoned: VecDeque<AbandonedInstance>,
+    /// The failure because of which buffered commits may be lost to a power cut, until it is reported.
     lost: Option<Arc<StoreError>>,
 }
 
-/// The log of this process. Shared by its threads.
+/// The log of this process, shared by its threads.
 #[derive(Debug)]
 pub struct Log {
     root: Arc<Root>,
     program: String,
     own: Arc<OwnSegments>,
     inner: Lock<Inner>,
-    /// Who waits for the present turn, and who for the next: by the number of the turn, odd or even. A
-    /// turn that ends wakes all of the former and one of the latter, to lead; not everybody.
+    /// Threads that wait for the present turn and for the next, by whether the number of the turn is even
+    /// or odd. A turn that ends wakes all of the former, and one of the latter to lead. The others sleep
+    /// on.
     turn: [Condvar; 2],
 }
 
 impl Log {
-    /// A log without an instance: the first commit mints one.
+    /// Makes a log without an instance: the first commit makes one.
     #[must_use]
     pub fn new(root: Arc<Root>, own: Arc<OwnSegments>, program: String) -> Self {
         let inner = Inner {
@@ -127,22 +130,22 @@ impl Log {
             leading: false,
             turns: 0,
             in_turn: 0,
-            failures: VecDeque::new(),
+            abandoned: VecDeque::new(),
             lost: None,
         };
         Log { root, program, own, inner: Lock::new(Rank::Log, inner), turn: Default::default() }
     }
 
-    /// A thread that panicked elsewhere in this module's short critical sections leaves counters and
-    /// queues that are still whole, so its poison is ignored.
+    /// Locks the state. The critical sections are short and leave counters and queues whole, so the
+    /// poison of a panic is ignored.
     fn lock(&self) -> Locked<'_, Inner> {
         self.inner.lock()
     }
 
-    /// This process's writing identity, minted on the first call.
+    /// Returns the writing identity of this process. The first call makes it.
     ///
     /// # Errors
-    /// If no randomness can be had.
+    /// An error of the operating system: no random bits can be had.
     pub fn instance(&self) -> Result<InstanceId, StoreError> {
         let mut inner = self.lock();
         if let Some(instance) = inner.instance {
@@ -153,16 +156,17 @@ impl Log {
         Ok(instance)
     }
 
-    /// This process's writing identity, if it has written.
+    /// Returns the writing identity of this process, if it has written.
     #[must_use]
     pub fn instance_if_any(&self) -> Option<InstanceId> {
         self.lock().instance
     }
 
-    /// Gives a commit of `instance` its place. Nothing is written yet; call [`Log::wait`]. `None` if
-    /// that instance was given up in the meantime: what the commit builds on may be lost.
+    /// Queues a commit of `instance`. Nothing is written yet; call [`Log::wait`]. Returns `None` if that
+    /// instance was abandoned in the meantime: commits that this one builds on may be lost.
     pub fn enqueue(&self, instance: InstanceId, body: Bytes) -> Option<Ticket> {
         let mut inner = self.lock();
+        // The caller built the commit for an instance that was abandoned since.
         if inner.instance != Some(instance) {
             return None;
         }
@@ -172,15 +176,17 @@ impl Log {
         Some(Ticket { instance, sequence })
     }
 
-    /// Waits until a commit is done. Whoever waits first writes for all that are queued by then.
+    /// Waits until a commit is done. The first thread that waits writes for all that are queued by then.
     ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`], or [`StoreError::NotWritten`].
     pub fn wait(&self, ticket: Ticket, durability: Durability) -> Result<(), StoreError> {
         let mut inner = self.lock();
         while !self.is_done(&inner, ticket, durability)? {
+            // One durable commit makes its whole batch durable: a sync covers the file.
             inner.sync_wanted |= durability == Durability::Durable;
             inner = if inner.leading {
+                // A commit that the present turn does not write waits for the next one.
                 let later = ticket.sequence > inner.in_turn;
                 self.wait_for_turn(inner, u64::from(later))
             } else {
@@ -190,17 +196,17 @@ impl Log {
         Ok(())
     }
 
-    /// How far the commits of `instance` can be built on. Of one that was given up, what it had not
-    /// put on disk may be lost, whether or not it counted as buffered; as much of it as is in the
-    /// segment is read from there, like another process's. To be asked of the present instance and of the one
-    /// before it: of one that was given up long ago nothing is known.
+    /// Returns the sequence number up to which commits of `instance` can be built on. Of an abandoned
+    /// instance, commits that were not on disk may be lost, also those that counted as buffered. If they
+    /// are in the segment, they are read from there, like another process's. To be asked of the present
+    /// instance and of the one before it: nothing is known of those that were abandoned long ago.
     #[must_use]
     pub fn written(&self, instance: InstanceId) -> u64 {
         let inner = self.lock();
-        inner.failure(instance).map_or(inner.written, |failure| failure.synced)
+        inner.abandoned(instance).map_or(inner.written, |failure| failure.synced)
     }
 
-    /// Puts every commit written so far on disk.
+    /// Syncs every commit written so far.
     ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
@@ -208,14 +214,14 @@ impl Log {
         self.last().map_or(Ok(()), |last| self.wait(last, Durability::Durable))
     }
 
-    /// The last place that this process's instance has given away; `None` if it has not written.
+    /// Returns the position of the last commit that was queued; `None` if this process has not written.
     #[must_use]
     pub fn last(&self) -> Option<Ticket> {
         let inner = self.lock();
         inner.instance.map(|instance| Ticket { instance, sequence: inner.next - 1 })
     }
 
-    /// Whether commits wait for their sync.
+    /// Returns true if commits wait for their sync.
     #[must_use]
     pub fn has_unsynced(&self) -> bool {
         !self.lock().unsynced.is_empty()
@@ -234,12 +240,12 @@ impl Log {
         if inner.instance == Some(ticket.instance) {
             return Ok(reached(inner.written, inner.synced));
         }
-        match inner.failure(ticket.instance) {
+        match inner.abandoned(ticket.instance) {
             Some(failure) if reached(failure.written, failure.synced) => Ok(true),
-            Some(Failure { unknown: false, source, .. }) => {
+            Some(AbandonedInstance { unknown: false, source, .. }) => {
                 Err(StoreError::NotWritten { source: source.clone() })
             }
-            Some(Failure { source, .. }) => {
+            Some(AbandonedInstance { source, .. }) => {
                 Err(StoreError::OutcomeUnknown { source: source.clone() })
             }
             None => {
@@ -249,31 +255,32 @@ impl Log {
         }
     }
 
-    /// That nothing can be written here, for another reason than one that the system gives.
+    /// Makes the error that nothing can be written here, for a cause that is not the system's.
     #[must_use]
     pub fn failed(&self, why: &'static str) -> StoreError {
         let (path, source) = (self.root.path().to_owned(), std::io::Error::other(why));
         FsError { action: "write to", path, source }.into()
     }
 
-    /// One turn of writing for everybody.
+    /// Writes one batch for all threads.
     fn lead<'a>(&'a self, mut inner: Locked<'a, Inner>) -> Locked<'a, Inner> {
-        // Nobody waits for an instance that does not exist.
+        // No commit waits for an instance that does not exist.
         let Some(instance) = inner.instance else { return inner };
         let batch = inner.take_batch();
         inner.in_turn = batch.last().map_or(inner.written, |queued| queued.sequence);
         self.take_turn(inner, instance, |turn| turn.write(batch))
     }
 
-    /// Does something that nothing else may be done beside. The lock is not held while the disk works.
+    /// Runs `work` as the leader, of which there is one at a time. The lock is not held while the disk
+    /// works.
     fn take_turn<'a>(
         &'a self,
         mut inner: Locked<'a, Inner>,
         instance: InstanceId,
-        work: impl FnOnce(&mut Turn<'_>) -> Result<(), StoreError>,
+        work: impl FnOnce(&mut BatchWriter<'_>) -> Result<(), StoreError>,
     ) -> Locked<'a, Inner> {
         inner.leading = true;
-        let mut turn = Turn {
+        let mut turn = BatchWriter {
             root: &self.root,
             program: &self.program,
             instance,
@@ -284,32 +291,34 @@ impl Log {
             touched: false,
             sync: std::mem::take(&mut inner.sync_wanted),
         };
+        // Other threads queue commits while this one writes.
         drop(inner);
-        // A panic is a bug, but whoever waits for this turn must not wait for ever.
+        // A panic is a bug, but the threads that wait for this turn must not wait for ever.
         let outcome = catch_unwind(AssertUnwindSafe(|| work(&mut turn))).unwrap_or_else(|_| {
             turn.touched = true;
             Err(self.failed(PANICKED))
         });
         let mut inner = self.lock();
-        let Turn { writer, written, unsynced, touched, .. } = turn;
+        let BatchWriter { writer, written, unsynced, touched, .. } = turn;
         inner.written = written;
-        // Also if it failed: a segment that was sealed before is on disk.
+        // Also after a failure: a segment that was sealed before is on disk.
         inner.synced = unsynced.first().map_or(written, |first| first.sequence - 1);
         (inner.writer, inner.unsynced) = (writer, unsynced);
         if let Err(error) = outcome {
-            self.give_up(&mut inner, error, touched);
+            self.abandon_instance(&mut inner, error, touched);
         }
+        // Only now, when the state is whole again: the next leader may start at once.
         inner.leading = false;
         self.end_turn(&mut inner);
         inner
     }
 
-    fn give_up(&self, inner: &mut Inner, error: StoreError, unknown: bool) {
-        // Before anybody forgets what is not on disk, so that the next look finds it in the segments: whatever
-        // became of them, they may hold it. Those that this process sealed hold nothing that is forgotten.
-        self.own.disown_unsealed();
-        inner.give_up(error, unknown);
-        // Those of the next turn have failed too, and nobody would wake them.
+    fn abandon_instance(&self, inner: &mut Inner, error: StoreError, unknown: bool) {
+        // First, so that a rescan reads the abandoned segments, whatever became of them, before their
+        // commits are forgotten here. Sealed segments are on disk and stay known.
+        self.own.abandon_unsealed();
+        inner.abandon(error, unknown);
+        // Commits of the next turn have failed too, and no leader would wake their threads.
         self.turn.iter().for_each(Condvar::notify_all);
     }
 
@@ -328,22 +337,24 @@ impl Log {
         next.notify_one();
     }
 
-    /// Seals this instance's segment; the next commit starts a new one.
+    /// Seals this instance's segment. The next commit starts a new one.
     ///
     /// # Errors
-    /// [`StoreError::OutcomeUnknown`] if a commit could not be put on disk; what the system says if
-    /// only the sealing failed: then another process will do it.
+    /// [`StoreError::OutcomeUnknown`] if a commit could not be synced. An error of the operating system
+    /// if only the sealing failed: then a compactor will seal the segment.
     pub fn seal(&self) -> Result<(), StoreError> {
         self.sync()?;
         let mut inner = self.lock();
+        // The leader has the writer, so there is nothing to seal until it is back.
         while inner.leading {
             inner = self.wait_for_turn(inner, 0);
         }
         let (Some(instance), Some(_)) = (inner.instance, &inner.writer) else { return Ok(()) };
+        // This turn writes no commit, so threads that wait for one must wait for the next.
         inner.in_turn = inner.written;
-        // What is said unless it comes to an end.
+        // The result if `work` does not come to its end.
         let mut sealed = Err(self.failed(PANICKED));
-        let seal = |turn: &mut Turn<'_>| {
+        let seal = |turn: &mut BatchWriter<'_>| {
             sealed = turn.seal();
             Ok(())
         };
@@ -351,21 +362,21 @@ impl Log {
         sealed
     }
 
-    /// Gives the instance up: the directory that it wrote to is not there any more. Commits that are not
-    /// on disk fail, and the next one belongs to a new instance, since the numbers of this one are taken
-    /// in files that may come back.
+    /// Abandons the instance, because the directory that it wrote to is gone. Commits that are not on
+    /// disk fail. The next one belongs to a new instance, since the sequence numbers of this one are
+    /// taken in files that may come back.
     pub fn abandon(&self, error: StoreError) {
         let mut inner = self.lock();
         while inner.leading {
             inner = self.wait_for_turn(inner, 0);
         }
         if inner.instance.is_some() {
-            self.give_up(&mut inner, error, true);
+            self.abandon_instance(&mut inner, error, true);
         }
     }
 
-    /// Whether commits that counted as buffered may be lost to a power cut, because the disk failed
-    /// before they were on it. Said once.
+    /// Fails if buffered commits may be lost to a power cut, because the disk failed before they were
+    /// synced. Reports each such failure once.
     ///
     /// # Errors
     /// [`StoreError::OutcomeUnknown`].
@@ -378,11 +389,12 @@ impl Log {
 }
 
 impl Inner {
-    fn failure(&self, instance: InstanceId) -> Option<&Failure> {
-        self.failures.iter().find(|failure| failure.instance == instance)
+    fn abandoned(&self, instance: InstanceId) -> Option<&AbandonedInstance> {
+        self.abandoned.iter().find(|failure| failure.instance == instance)
     }
 
-    /// What the next turn writes: a segment must not become longer than readers read.
+    /// Takes the commits for the next turn off the queue. Their size is limited, because readers read a
+    /// limited part of a segment.
     fn take_batch(&mut self) -> Vec<Queued> {
         let mut bytes = 0;
         let fits = |queued: &&Queued| {
@@ -395,27 +407,30 @@ impl Inner {
         std::mem::replace(&mut self.queue, later)
     }
 
-    /// What was queued meanwhile may depend on what failed, so it fails too.
-    fn give_up(&mut self, error: StoreError, unknown: bool) {
+    /// Forgets the instance. Commits that were queued meanwhile may depend on those that failed, so they
+    /// fail too.
+    fn abandon(&mut self, error: StoreError, unknown: bool) {
         let (written, synced) = (self.written, self.synced);
         let source = Arc::new(error);
+        // Their callers got a success already, so the loss has to be reported by a later call.
         if written > synced {
             self.lost = Some(source.clone());
         }
-        let failure = self.instance.take().map(|instance| Failure {
+        let failure = self.instance.take().map(|instance| AbandonedInstance {
             instance,
             written,
             synced,
             unknown,
             source,
         });
-        self.failures.extend(failure);
-        if self.failures.len() > FAILURES_MAX {
-            self.failures.pop_front();
+        self.abandoned.extend(failure);
+        if self.abandoned.len() > ABANDONED_MAX {
+            self.abandoned.pop_front();
         }
         self.writer = None;
         self.queue.clear();
         self.unsynced.clear();
+        // The next instance counts from 1.
         (self.next, self.written, self.synced, self.in_turn) = (1, 0, 0, 0);
     }
 }
