@@ -2,6 +2,7 @@
 //! that it loads and then cannot give the changes of.
 
 use super::error::MergeError;
+use automerge::{Automerge, Change};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// What `ask` gives, or what its panic said. If that changed a document on its way, the document is lost.
@@ -11,4 +12,18 @@ pub(super) fn caught<T>(ask: impl FnOnce() -> T) -> Result<T, MergeError> {
         let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
         MergeError::Panicked { why: text.unwrap_or_default() }
     })
+}
+
+/// One applied change; `None` if it is none.
+pub(super) fn change(
+    am: &Automerge,
+    hash: &automerge::ChangeHash,
+) -> Result<Option<Change>, MergeError> {
+    caught(|| am.get_change_by_hash(hash))
+}
+
+/// Decodes the operations of a chunk that was checked when it came in.
+pub(super) fn decode(bytes: &[u8]) -> Result<Change, MergeError> {
+    caught(|| Change::try_from(bytes))?
+        .map_err(|error| MergeError::Refused { why: error.to_string() })
 }

@@ -5,8 +5,7 @@
 //! are counted here from the changes themselves, once each. It costs a walk over the changes since
 //! the counters were created, and is needed for such fields only.
 
-use super::caught::caught;
-use super::doc::change;
+use super::caught::{caught, change};
 use super::error::MergeError;
 use automerge::legacy::{OpId, OpType};
 use automerge::{Automerge, Change, ChangeHash, ObjId};

@@ -1,10 +1,10 @@
 //! One raw change in words, for dumps.
 
-use super::caught::caught;
+use super::caught::{caught, decode};
+use super::change_info::ChangeInfo;
 use super::chunk::Chunk;
-use super::doc::{ChangeInfo, hashes};
 use super::error::MergeError;
-use super::intake::decode;
+use super::hashes::hashes;
 use super::message::Message;
 use crate::format::hash::ChangeHash;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};

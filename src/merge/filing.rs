@@ -9,7 +9,7 @@ use super::error::MergeError;
 use super::first::encode;
 use super::limits::check_value;
 use super::message::ChangeKind;
-use super::write::{NewChange, Stamp};
+use super::new_change::{NewChange, Stamp};
 use crate::format::key::Key;
 use serde_json::{Map, Value as Json};
 

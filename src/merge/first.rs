@@ -4,11 +4,12 @@
 //! not read again by it. To make a document only to throw it away took ten times as long as to write the
 //! operations down. Invariant: byte for byte the change that a transaction on an empty document makes.
 
+use super::chunk::OPERATIONS_MAX;
 use super::error::MergeError;
 use super::limits::check_value;
 use super::message::ChangeKind;
+use super::new_change::{NewChange, Stamp};
 use super::plan::scalar;
-use super::write::{NewChange, Stamp};
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType, SortedVec};
 use automerge::{ActorId, Change, ExpandedChange, ObjType};
 use serde_json::{Map, Value as Json};
@@ -33,7 +34,7 @@ pub(super) fn encode(
 ) -> Result<NewChange, MergeError> {
     let actor_id = ActorId::from(actor);
     let operations = operations(&actor_id, value);
-    let (count, limit) = (operations.len() as u64, super::OPERATIONS_MAX);
+    let (count, limit) = (operations.len() as u64, OPERATIONS_MAX);
     if count > limit {
         return Err(MergeError::TooMany { what: "operations", count, limit });
     }

@@ -1,8 +1,8 @@
 //! Taking in changes from outside: in any order, repeated, damaged or hostile.
 
-use super::caught::caught;
-use super::chunk::Chunk;
-use super::doc::Doc;
+use super::caught::{caught, decode};
+use super::chunk::{Chunk, hash_of};
+use super::doc::{Doc, Waiting};
 use super::error::MergeError;
 use super::extent::{Extent, READ};
 use super::lineage::Lineage;
@@ -10,15 +10,6 @@ use super::shape::Objects;
 use crate::format::hash::ChangeHash;
 use automerge::{Automerge, Change};
 use std::collections::{HashMap, HashSet};
-
-/// A change that waits for one it depends on.
-#[derive(Debug, Clone)]
-pub(super) struct Waiting {
-    pub bytes: Vec<u8>,
-    pub deps: Vec<ChangeHash>,
-    pub actor: Vec<u8>,
-    pub extent: Extent,
-}
 
 /// What became of the changes given to [`Doc::apply`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -65,26 +56,6 @@ impl Doc {
         applied.rejected.is_empty().then_some(self)
     }
 
-    /// Adds raw changes and saves the result. The document that comes back was made from the saved
-    /// bytes, as [`Doc::load`] would. `None` if anything was refused on the way: [`Doc::apply`] tells
-    /// what. A document of a single change is saved as that change: it has been shown to load, and
-    /// most documents are such.
-    pub fn apply_and_save<'a>(
-        self,
-        changes: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Option<(Self, Vec<u8>)> {
-        let changes: Vec<&[u8]> = changes.into_iter().collect();
-        let blank = self.heads().is_empty() && self.waiting.is_empty();
-        let doc = self.apply_or_lose(changes.iter().copied())?;
-        if let (true, true, [only]) = (blank, doc.waiting.is_empty(), changes.as_slice()) {
-            return Some((doc, only.to_vec()));
-        }
-        let saved = doc.save();
-        let loaded = Doc::load(&saved).ok()?;
-        let same = loaded.heads() == doc.heads();
-        same.then_some((Doc { waiting: doc.waiting, ..loaded }, saved))
-    }
-
     fn take_in<'a>(
         &mut self,
         changes: impl IntoIterator<Item = &'a [u8]>,
@@ -99,7 +70,7 @@ impl Doc {
                     let waiting = || Waiting { bytes, deps, actor, extent };
                     self.waiting.entry(hash).or_insert_with(waiting);
                 }
-                Err(error) => applied.rejected.push((super::hash_of(bytes).ok(), error)),
+                Err(error) => applied.rejected.push((hash_of(bytes).ok(), error)),
             }
         }
         self.apply_ready(safety, &mut applied);
@@ -114,23 +85,6 @@ impl Doc {
         let added = caught(|| self.am.get_changes_added(&other.am))?;
         let waiting = other.waiting.values().map(|waiting| waiting.bytes.as_slice());
         Ok(self.apply(added.iter().map(Change::raw_bytes).chain(waiting)))
-    }
-
-    /// The changes that wait for a dependency, by hash.
-    pub fn waiting(&self) -> impl Iterator<Item = (&ChangeHash, &[u8])> {
-        self.waiting.iter().map(|(hash, waiting)| (hash, waiting.bytes.as_slice()))
-    }
-
-    /// The changes that are waited for and that nobody has brought yet, in ascending order.
-    #[must_use]
-    pub fn missing(&self) -> Vec<ChangeHash> {
-        let deps = self.waiting.values().flat_map(|waiting| &waiting.deps);
-        let unknown =
-            |hash: &&ChangeHash| !self.waiting.contains_key(*hash) && !self.contains(hash);
-        let mut missing: Vec<ChangeHash> = deps.filter(unknown).copied().collect();
-        missing.sort_unstable();
-        missing.dedup();
-        missing
     }
 
     fn apply_ready(&mut self, safety: Safety, applied: &mut Applied) {
@@ -283,10 +237,4 @@ fn gives_back<'a>(
     let given: HashMap<_, _> =
         given.iter().map(|given| (given.hash(), given.raw_bytes())).collect();
     changes.all(|change| given.get(&change.hash()).is_some_and(|g| *g == change.raw_bytes()))
-}
-
-/// Decodes the operations of a chunk that was checked when it came in.
-pub(super) fn decode(bytes: &[u8]) -> Result<Change, MergeError> {
-    caught(|| Change::try_from(bytes))?
-        .map_err(|error| MergeError::Refused { why: error.to_string() })
 }

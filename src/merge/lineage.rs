@@ -3,8 +3,8 @@
 //! Automerge also takes one that does not, gives it back byte for byte and saves it, and then cannot load what it
 //! saved: it works out there where a change begins from where those before it end. So such a change is refused here.
 
-use super::doc::{hashes, native};
 use super::error::MergeError;
+use super::hashes::{hashes, native};
 use crate::format::hash::ChangeHash;
 use automerge::{ActorId, Automerge, Change};
 use std::collections::{BinaryHeap, HashMap, HashSet};

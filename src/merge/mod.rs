@@ -23,6 +23,7 @@
 //! name. Times are milliseconds since 1970.
 
 mod caught;
+mod change_info;
 mod chunk;
 mod columns;
 mod commit;
@@ -33,17 +34,21 @@ mod explain;
 mod extent;
 mod filing;
 mod first;
+mod hashes;
 mod intake;
 mod limits;
 mod lineage;
 mod list_diff;
 mod message;
+mod new_change;
 mod path;
 mod plan;
 mod read;
+mod saved;
 mod settle;
 mod shape;
 mod stamp;
+mod transaction;
 mod view;
 mod write;
 
@@ -51,8 +56,9 @@ mod write;
 mod tests;
 
 pub use automerge;
+pub use change_info::ChangeInfo;
 pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
-pub use doc::{ChangeInfo, Doc};
+pub use doc::Doc;
 pub use error::MergeError;
 pub use explain::explain;
 pub use extent::{
@@ -63,6 +69,6 @@ pub use intake::Applied;
 pub use limits::{NESTING_MAX, VALUE_BYTES_MAX};
 pub use lineage::{COUNTER_AHEAD_MAX, COUNTER_MAX};
 pub use message::{ChangeKind, Written};
+pub use new_change::{NewChange, Stamp};
 pub use stamp::stamp_of;
 pub use view::{Candidate, Conflict, Settled, View};
-pub use write::{NewChange, Stamp};

@@ -5,11 +5,12 @@
 
 use super::doc::Doc;
 use super::error::MergeError;
+use super::hashes::Hashes;
 use super::limits::{NESTING_MAX, check_nesting, check_size};
+use super::new_change::{NewChange, Stamp};
 use super::plan::{Plan, Step, hydrated};
 use super::read::{Found, Item, Kind, Reader, Sorted};
 use super::view::pointer;
-use super::write::{Hashes, NewChange, Stamp};
 use crate::format::hash::Heads;
 use automerge::{ObjId, ROOT, ReadDoc, ScalarValue, hydrate};
 use serde_json::Value as Json;

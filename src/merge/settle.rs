@@ -6,12 +6,14 @@
 //! offer it for scalars alone. So the change is made on a copy, its delete operations are added to
 //! the decoded change, and the result is applied like one from outside.
 
-use super::commit::{begin, check_operations, run};
-use super::doc::{Doc, change};
+use super::caught::change;
+use super::doc::Doc;
 use super::error::MergeError;
+use super::hashes::Hashes;
 use super::message::ChangeKind;
+use super::new_change::{NewChange, Stamp};
 use super::plan::Step;
-use super::write::{NewChange, Stamp};
+use super::transaction::{begin, check_operations, run};
 use automerge::legacy::{ElementId, Key, Op, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{Automerge, Change, ExpandedChange, ObjId, ROOT};
@@ -27,7 +29,7 @@ impl Doc {
     pub(super) fn settle(
         &mut self,
         stamp: &Stamp<'_>,
-        base: Option<&[automerge::ChangeHash]>,
+        base: Option<&Hashes>,
         steps: &[Step],
         settled: &[Step],
     ) -> Result<NewChange, MergeError> {
@@ -53,7 +55,7 @@ impl Doc {
     fn change_on_a_copy(
         &self,
         stamp: &Stamp<'_>,
-        base: Option<&[automerge::ChangeHash]>,
+        base: Option<&Hashes>,
         steps: &[Step],
     ) -> Result<ExpandedChange, MergeError> {
         let mut copy = self.am.clone();

@@ -1,8 +1,11 @@
 //! A document as people and programs read it: a JSON value, and what is in conflict.
 
+use super::doc::Doc;
+use super::error::MergeError;
+use super::hashes::Hashes;
 use super::message::Written;
-use super::read::{MapNode, Node, Slot};
-use crate::format::hash::ChangeHash;
+use super::read::{MapNode, Node, Reader, Slot};
+use crate::format::hash::{ChangeHash, Heads};
 use automerge::{Automerge, ObjId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -116,6 +119,47 @@ pub struct Settled {
     pub values: Vec<Candidate>,
 }
 
+impl Doc {
+    /// The document as it is now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.render(&self.am.get_heads(), None)
+    }
+
+    /// The document as it was at `heads`.
+    ///
+    /// # Errors
+    /// [`MergeError::UnknownVersion`] if one of them is not a change of this document.
+    pub fn view_at(&self, heads: &Heads) -> Result<View, MergeError> {
+        let heads = self.known(heads)?;
+        Ok(self.render(&heads, Some(&heads)))
+    }
+
+    fn render(&self, at: &Hashes, heads: Option<&Hashes>) -> View {
+        let modified = self.modified_at(at);
+        if self.deleted_at(at) {
+            return View {
+                value: Default::default(),
+                conflicts: Vec::new(),
+                deleted: true,
+                modified,
+            };
+        }
+        let mut rendering = Rendering::new(&self.am);
+        let value = rendering.map(Reader { am: &self.am, heads }.root());
+        View { value, conflicts: rendering.conflicts, deleted: false, modified }
+    }
+
+    fn modified_at(&self, heads: &Hashes) -> Option<Written> {
+        let written = |hash| Some(Written::new(&self.am.get_change_meta_by_hash(hash)?));
+        heads.iter().filter_map(written).max_by_key(|written| (written.time_ms, written.change))
+    }
+
+    pub(super) fn root(&self, base: Option<&Hashes>) -> MapNode {
+        Reader { am: &self.am, heads: base }.root()
+    }
+}
+
 impl View {
     /// The values in conflict here that `after` does not have any more, neither shown nor in conflict. In
     /// between, places in lists may have moved.
@@ -166,18 +210,18 @@ fn pointed<'a>(value: &'a Map<String, Json>, path: &str) -> Option<&'a Json> {
 }
 
 /// Turns the tree into JSON and collects the conflicts on the way.
-pub(super) struct Rendering<'a> {
+struct Rendering<'a> {
     am: &'a Automerge,
     path: Vec<String>,
-    pub conflicts: Vec<Conflict>,
+    conflicts: Vec<Conflict>,
 }
 
 impl<'a> Rendering<'a> {
-    pub fn new(am: &'a Automerge) -> Self {
+    fn new(am: &'a Automerge) -> Self {
         Rendering { am, path: Vec::new(), conflicts: Vec::new() }
     }
 
-    pub fn map(&mut self, map: MapNode) -> Map<String, Json> {
+    fn map(&mut self, map: MapNode) -> Map<String, Json> {
         let field = |(key, slot)| (String::clone(&key), self.slot(key, slot));
         map.fields.into_iter().map(field).collect()
     }
