@@ -1,7 +1,7 @@
 //! One change, as history and dumps show it.
 
+use super::change_message::{ChangeKind, Message};
 use super::hashes::hashes;
-use super::message::{ChangeKind, Message};
 use crate::format::hash::ChangeHash;
 use automerge::ChangeMetadata;
 

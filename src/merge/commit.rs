@@ -1,11 +1,12 @@
 //! From a plan to a change.
 
+use super::change_message::ChangeKind;
 use super::doc::Doc;
 use super::error::MergeError;
 use super::hashes::Hashes;
-use super::message::ChangeKind;
+use super::json_values::hydrated_map;
 use super::new_change::{NewChange, Stamp};
-use super::plan::{Plan, Step, hydrated_map};
+use super::plan::{Plan, Step};
 use super::transaction::{no_change, run};
 use serde_json::{Map, Value as Json};
 
@@ -20,14 +21,14 @@ impl Doc {
     ) -> Result<Option<NewChange>, MergeError> {
         // At an earlier version the plan cannot see what came since.
         let before = (plan.meets_conflict || base.is_some()).then(|| self.view());
-        let mut change = self.carry_out(stamp, base, plan)?;
+        let mut change = self.execute(stamp, base, plan)?;
         if let (Some(before), Some(change)) = (before, &mut change) {
-            change.settled = before.settled_in(&self.view());
+            change.settled = before.settled_by(&self.view());
         }
         Ok(change)
     }
 
-    fn carry_out(
+    fn execute(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,

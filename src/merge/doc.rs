@@ -1,22 +1,22 @@
 //! One document: the changes it consists of, and questions about them.
 
-use super::caught::{caught, change};
 use super::change_info::ChangeInfo;
+use super::change_message::{ChangeKind, Message};
 use super::error::MergeError;
-use super::extent::Extent;
 use super::hashes::{Hashes, hashes, native};
-use super::message::{ChangeKind, Message};
+use super::panic_guard::{catch_panic, change_by_hash};
+use super::size_bounds::DocSize;
 use crate::format::hash::{ChangeHash, Etag, Heads};
 use automerge::Automerge;
 use std::collections::BTreeMap;
 
 /// A change that waits for one it depends on.
 #[derive(Debug, Clone)]
-pub(super) struct Waiting {
+pub(super) struct PendingChange {
     pub bytes: Vec<u8>,
     pub deps: Vec<ChangeHash>,
     pub actor: Vec<u8>,
-    pub extent: Extent,
+    pub size: DocSize,
 }
 
 /// A set of changes, and the document they make. Changes whose dependencies are missing wait in it
@@ -26,8 +26,8 @@ pub struct Doc {
     /// In a box because it has some thousand bytes even when it is empty, and documents are moved a lot.
     pub(super) am: Box<Automerge>,
     /// Of what is applied.
-    pub(super) extent: Extent,
-    pub(super) waiting: BTreeMap<ChangeHash, Waiting>,
+    pub(super) size: DocSize,
+    pub(super) pending: BTreeMap<ChangeHash, PendingChange>,
 }
 
 impl Doc {
@@ -43,7 +43,7 @@ impl Doc {
         Heads::new(hashes(&self.am.get_heads()))
     }
 
-    /// Whether the change is applied (not merely waiting).
+    /// Whether the change is applied (not merely pending).
     #[must_use]
     pub fn contains(&self, hash: &ChangeHash) -> bool {
         self.am.get_change_meta_by_hash(&native(hash)).is_some()
@@ -73,7 +73,10 @@ impl Doc {
     }
 
     /// The heads in Automerge's type, after checking that they are applied.
-    pub(super) fn known(&self, heads: &Heads) -> Result<Vec<automerge::ChangeHash>, MergeError> {
+    pub(super) fn native_heads(
+        &self,
+        heads: &Heads,
+    ) -> Result<Vec<automerge::ChangeHash>, MergeError> {
         match heads.hashes().iter().find(|hash| !self.contains(hash)) {
             Some(hash) => Err(MergeError::UnknownVersion { hash: *hash }),
             None => Ok(heads.hashes().iter().map(native).collect()),
@@ -107,7 +110,7 @@ impl Doc {
     /// # Errors
     /// [`MergeError::Panicked`] if the document was forged so that it does not hold what it says.
     pub fn change_bytes(&self, hash: &ChangeHash) -> Result<Option<Vec<u8>>, MergeError> {
-        let change = change(&self.am, &native(hash))?;
+        let change = change_by_hash(&self.am, &native(hash))?;
         Ok(change.map(|change| change.raw_bytes().to_vec()))
     }
 
@@ -116,21 +119,21 @@ impl Doc {
     /// # Errors
     /// As [`Doc::change_bytes`].
     pub fn changes(&self) -> Result<Vec<(ChangeHash, Vec<u8>)>, MergeError> {
-        let changes = caught(|| self.am.get_changes(&[]))?;
+        let changes = catch_panic(|| self.am.get_changes(&[]))?;
         Ok(changes.iter().map(|c| (ChangeHash(c.hash().0), c.raw_bytes().to_vec())).collect())
     }
 
     /// The changes that wait for a dependency, by hash.
-    pub fn waiting(&self) -> impl Iterator<Item = (&ChangeHash, &[u8])> {
-        self.waiting.iter().map(|(hash, waiting)| (hash, waiting.bytes.as_slice()))
+    pub fn pending(&self) -> impl Iterator<Item = (&ChangeHash, &[u8])> {
+        self.pending.iter().map(|(hash, pending)| (hash, pending.bytes.as_slice()))
     }
 
     /// The changes that are waited for and that nobody has brought yet, in ascending order.
     #[must_use]
-    pub fn missing(&self) -> Vec<ChangeHash> {
-        let deps = self.waiting.values().flat_map(|waiting| &waiting.deps);
+    pub fn missing_dependencies(&self) -> Vec<ChangeHash> {
+        let deps = self.pending.values().flat_map(|pending| &pending.deps);
         let unknown =
-            |hash: &&ChangeHash| !self.waiting.contains_key(*hash) && !self.contains(hash);
+            |hash: &&ChangeHash| !self.pending.contains_key(*hash) && !self.contains(hash);
         let mut missing: Vec<ChangeHash> = deps.filter(unknown).copied().collect();
         missing.sort_unstable();
         missing.dedup();
@@ -138,12 +141,12 @@ impl Doc {
     }
 
     /// `None` where `base` is absent or the present version.
-    pub(super) fn base(
+    pub(super) fn base_heads(
         &self,
         base: Option<&Heads>,
     ) -> Result<Option<Vec<automerge::ChangeHash>>, MergeError> {
         match base {
-            Some(base) if *base != self.heads() => self.known(base).map(Some),
+            Some(base) if *base != self.heads() => self.native_heads(base).map(Some),
             _ => Ok(None),
         }
     }

@@ -1,9 +1,9 @@
 //! A change that was just made, and the stamp that it carries.
 
+use super::change_message::{ChangeKind, Message};
 use super::chunk::Chunk;
 use super::error::MergeError;
-use super::extent::Extent;
-use super::message::{ChangeKind, Message};
+use super::size_bounds::DocSize;
 use super::view::Settled;
 use crate::format::hash::ChangeHash;
 use automerge::transaction::CommitOptions;
@@ -12,7 +12,7 @@ use automerge::transaction::CommitOptions;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp<'a> {
     /// The instance that writes. Only one process may ever use it, and every change that it made to
-    /// a document must be in the [`Doc`] (applied or waiting) that it writes with.
+    /// a document must be in the [`Doc`] (applied or pending) that it writes with.
     pub actor: [u8; 16],
     /// Milliseconds since 1970.
     pub time_ms: i64,
@@ -33,10 +33,10 @@ pub struct NewChange {
 
 impl NewChange {
     /// Refuses what readers would refuse: nothing may be acknowledged that nobody else ever sees.
-    pub(super) fn new(change: &automerge::Change) -> Result<(Self, Extent), MergeError> {
+    pub(super) fn new(change: &automerge::Change) -> Result<(Self, DocSize), MergeError> {
         let bytes = change.raw_bytes().to_vec();
-        let Chunk { hash, extent, .. } = Chunk::parse(&bytes)?;
-        Ok((NewChange { hash, bytes, settled: Vec::new() }, extent))
+        let Chunk { hash, size, .. } = Chunk::parse(&bytes)?;
+        Ok((NewChange { hash, bytes, settled: Vec::new() }, size))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Documents as bytes: saved, loaded, and applied and saved in one go.
 
-use super::caught::caught;
 use super::chunk::{check_document, says_change};
 use super::doc::Doc;
 use super::error::MergeError;
+use super::panic_guard::catch_panic;
 use automerge::{Automerge, ReadDoc, SaveOptions};
 use std::collections::BTreeMap;
 
@@ -24,19 +24,19 @@ impl Doc {
                 return Err(error);
             }
             let waits = || not("a change that depends on another".to_owned());
-            return doc.waiting.is_empty().then_some(doc).ok_or_else(waits);
+            return doc.pending.is_empty().then_some(doc).ok_or_else(waits);
         }
-        let extent = check_document(saved).map_err(|error| not(error.to_string()))?;
-        let loaded = caught(|| Automerge::load(saved))?;
+        let size = check_document(saved).map_err(|error| not(error.to_string()))?;
+        let loaded = catch_panic(|| Automerge::load(saved))?;
         let am = loaded.map_err(|error| not(error.to_string()))?;
         if !am.get_missing_deps(&[]).is_empty() {
             return Err(not("changes without their dependencies follow it".to_owned()));
         }
-        Ok(Doc { am: Box::new(am), extent, waiting: BTreeMap::new() })
+        Ok(Doc { am: Box::new(am), size, pending: BTreeMap::new() })
     }
 
-    /// All applied changes as one Automerge document chunk, not compressed. Waiting changes are not
-    /// in it: keep [`Doc::waiting`] beside it. Equal documents may have different bytes; compare
+    /// All applied changes as one Automerge document chunk, not compressed. PendingChange changes are not
+    /// in it: keep [`Doc::pending`] beside it. Equal documents may have different bytes; compare
     /// heads.
     #[must_use]
     pub fn save(&self) -> Vec<u8> {
@@ -52,14 +52,14 @@ impl Doc {
         changes: impl IntoIterator<Item = &'a [u8]>,
     ) -> Option<(Self, Vec<u8>)> {
         let changes: Vec<&[u8]> = changes.into_iter().collect();
-        let blank = self.heads().is_empty() && self.waiting.is_empty();
-        let doc = self.apply_or_lose(changes.iter().copied())?;
-        if let (true, true, [only]) = (blank, doc.waiting.is_empty(), changes.as_slice()) {
+        let blank = self.heads().is_empty() && self.pending.is_empty();
+        let doc = self.apply_without_copy(changes.iter().copied())?;
+        if let (true, true, [only]) = (blank, doc.pending.is_empty(), changes.as_slice()) {
             return Some((doc, only.to_vec()));
         }
         let saved = doc.save();
         let loaded = Doc::load(&saved).ok()?;
         let same = loaded.heads() == doc.heads();
-        same.then_some((Doc { waiting: doc.waiting, ..loaded }, saved))
+        same.then_some((Doc { pending: doc.pending, ..loaded }, saved))
     }
 }

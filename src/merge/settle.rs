@@ -6,12 +6,12 @@
 //! offer it for scalars alone. So the change is made on a copy, its delete operations are added to
 //! the decoded change, and the result is applied like one from outside.
 
-use super::caught::change;
+use super::change_message::ChangeKind;
 use super::doc::Doc;
 use super::error::MergeError;
 use super::hashes::Hashes;
-use super::message::ChangeKind;
 use super::new_change::{NewChange, Stamp};
+use super::panic_guard::change_by_hash;
 use super::plan::Step;
 use super::transaction::{begin, check_operations, run};
 use automerge::legacy::{ElementId, Key, Op, OpId, OpType};
@@ -33,8 +33,8 @@ impl Doc {
         steps: &[Step],
         settled: &[Step],
     ) -> Result<NewChange, MergeError> {
-        self.prepare(stamp, base)?;
-        self.check_room()?;
+        self.choose_actor(stamp, base)?;
+        self.check_writable()?;
         let mut writers = HashMap::new();
         let losers = settled.iter().filter_map(|step| match step {
             Step::Settle { loser } => Some(delete_of(&self.am, &mut writers, loser)),
@@ -45,9 +45,9 @@ impl Doc {
         change.operations.pop();
         change.operations.extend(losers);
         let change = Change::from(change);
-        let (made, extent) = NewChange::new(&change)?;
+        let (made, size) = NewChange::new(&change)?;
         self.apply_to_copy(std::iter::once(&change))?;
-        self.extent += extent;
+        self.size += size;
         Ok(made)
     }
 
@@ -68,7 +68,7 @@ impl Doc {
             tx.put(ROOT, PLACEHOLDER, stamp.time_ms.wrapping_add(1))?;
         }
         let (hash, _) = tx.commit_with(stamp.options(ChangeKind::Edit));
-        let made = change(&copy, &hash.ok_or_else(vanished)?)?;
+        let made = change_by_hash(&copy, &hash.ok_or_else(vanished)?)?;
         Ok(made.ok_or_else(vanished)?.decode())
     }
 }
@@ -84,7 +84,7 @@ fn delete_of(
     let writer = match writers.entry(am.hash_for_opid(loser).ok_or_else(vanished)?) {
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(new) => {
-            let writer = change(am, new.key())?.ok_or_else(vanished)?;
+            let writer = change_by_hash(am, new.key())?.ok_or_else(vanished)?;
             new.insert(writer.decode())
         }
     };

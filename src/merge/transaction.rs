@@ -1,16 +1,16 @@
 //! One Automerge transaction: the actor it is made by, the room there is for it, and the change that it leaves.
 
-use super::caught::change;
+use super::ancestry::check_counter;
+use super::change_message::ChangeKind;
 use super::chunk::OPERATIONS_MAX;
 use super::doc::Doc;
 use super::error::MergeError;
-use super::extent::WRITTEN;
 use super::hashes::Hashes;
-use super::lineage::check_counter;
-use super::message::ChangeKind;
 use super::new_change::{NewChange, Stamp};
+use super::panic_guard::change_by_hash;
 use super::plan::Step;
-use super::shape::Objects;
+use super::size_bounds::WRITABLE;
+use super::well_formed::Objects;
 use automerge::transaction::{Transactable, Transaction};
 use automerge::{ActorId, Automerge, PatchLog};
 use std::collections::BTreeSet;
@@ -22,8 +22,8 @@ impl Doc {
         base: Option<&Hashes>,
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, MergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
-        self.prepare(stamp, base)?;
-        self.check_room()?;
+        self.choose_actor(stamp, base)?;
+        self.check_writable()?;
         let mut tx = begin(&mut self.am, base)?;
         let result = f(&mut tx)?;
         check_operations(&tx)?;
@@ -39,22 +39,22 @@ impl Doc {
         stamp: &Stamp<'_>,
         kind: ChangeKind,
     ) -> Result<NewChange, MergeError> {
-        self.prepare(stamp, None)?;
+        self.choose_actor(stamp, None)?;
         let hash = self.am.empty_commit(stamp.options(kind));
         self.made(&hash)
     }
 
     /// What Automerge just made of this document.
     fn made(&mut self, hash: &automerge::ChangeHash) -> Result<NewChange, MergeError> {
-        let change = change(&self.am, hash)?.ok_or_else(no_change)?;
+        let change = change_by_hash(&self.am, hash)?.ok_or_else(no_change)?;
         Objects::of(&self.am).check(&change)?;
-        let (made, extent) = NewChange::new(&change)?;
-        self.extent += extent;
+        let (made, size) = NewChange::new(&change)?;
+        self.size += size;
         Ok(made)
     }
 
     /// Sets the actor, after checking that its operations will have counters within bounds.
-    pub(super) fn prepare(
+    pub(super) fn choose_actor(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
@@ -72,8 +72,8 @@ impl Doc {
     }
 
     /// Whether the history may hold more.
-    pub(super) fn check_room(&self) -> Result<(), MergeError> {
-        self.extent.check(&WRITTEN)
+    pub(super) fn check_writable(&self) -> Result<(), MergeError> {
+        self.size.check(&WRITABLE)
     }
 
     /// The stamp's actor, unless it has a change that the new one will not build on: numbers of one
@@ -84,8 +84,8 @@ impl Doc {
     fn free_actor(&self, stamp: &Stamp<'_>, base: Option<&Hashes>) -> ActorId {
         let since = base.map(|base| self.am.get_changes_meta(base)).unwrap_or_default();
         let since = since.iter().map(|meta| meta.actor.to_bytes());
-        let waiting = self.waiting.values().map(|waiting| waiting.actor.as_slice());
-        let taken: BTreeSet<&[u8]> = since.chain(waiting).collect();
+        let pending = self.pending.values().map(|pending| pending.actor.as_slice());
+        let taken: BTreeSet<&[u8]> = since.chain(pending).collect();
         let derived = (1..u32::MAX).map(|n| [&stamp.actor[..], &n.to_be_bytes()].concat());
         let mut candidates = std::iter::once(stamp.actor.to_vec()).chain(derived);
         let free = candidates.find(|actor| !taken.contains(actor.as_slice()));

@@ -1,13 +1,13 @@
 //! Making changes: the difference between what a document shows and what it shall show.
 
-use super::caught::change;
+use super::change_message::ChangeKind;
 use super::doc::Doc;
 use super::error::MergeError;
 use super::hashes::native;
-use super::limits::check_value;
-use super::message::ChangeKind;
 use super::new_change::{NewChange, Stamp};
+use super::panic_guard::change_by_hash;
 use super::plan::{Plan, without_nulls};
+use super::value_limits::check_value;
 use crate::format::hash::Heads;
 use automerge::transaction::Transaction;
 use automerge::{AutomergeError, ReadDoc};
@@ -34,7 +34,7 @@ impl Doc {
         value: &Map<String, Json>,
     ) -> Result<Option<NewChange>, MergeError> {
         check_value(value)?;
-        let base = self.base(base)?;
+        let base = self.base_heads(base)?;
         if base.is_none() && self.am.stats().num_ops == 0 && !value.is_empty() {
             return self.first_write(stamp, value).map(Some);
         }
@@ -56,7 +56,7 @@ impl Doc {
         patch: &Map<String, Json>,
     ) -> Result<Option<NewChange>, MergeError> {
         check_value(patch)?;
-        let base = self.base(base)?;
+        let base = self.base_heads(base)?;
         let root = self.root(base.as_deref());
         let mut plan = Plan::default();
         if self.hidden_at(base.as_deref()) {
@@ -81,20 +81,20 @@ impl Doc {
         base: Option<&Heads>,
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
-        let base = self.base(base)?;
+        let base = self.base_heads(base)?;
         let before = self.heads();
         let (result, mut change) = self.transact(stamp, base.as_deref(), |tx| Ok(f(tx)?))?;
         if let Some(change) = &mut change
             && self.overwrites_several(change)?
         {
-            change.settled = self.view_at(&before)?.settled_in(&self.view());
+            change.settled = self.view_at(&before)?.settled_by(&self.view());
         }
         Ok((result, change))
     }
 
     /// Whether an operation of this change takes the place of several values at once.
     fn overwrites_several(&self, made: &NewChange) -> Result<bool, MergeError> {
-        let made = change(&self.am, &native(&made.hash))?;
+        let made = change_by_hash(&self.am, &native(&made.hash))?;
         let operations = made.map(|made| made.decode().operations).unwrap_or_default();
         Ok(operations.iter().any(|operation| operation.pred.len() > 1))
     }

@@ -256,7 +256,7 @@ impl Palace {
         let base = resolve_base(doc.as_ref(), &key, options.base.as_ref())?;
         let name = || self.shared.root.random();
         // Queued changes of this very actor may be among those that wait, and would collide.
-        let waits = doc.as_ref().is_some_and(|doc| doc.waiting().next().is_some());
+        let waits = doc.as_ref().is_some_and(|doc| doc.pending().next().is_some());
         let actor =
             if waits { name()? } else { state.author(instance).of(&key, doc.as_ref(), name)? };
         let by = options.by.as_deref().unwrap_or(&self.shared.program);

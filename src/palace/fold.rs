@@ -193,7 +193,7 @@ pub fn stamped(body: &Bytes) -> Vec<(Entry<Bytes>, Option<Written>)> {
     let entries = super::tail::entries(body);
     entries
         .map(|entry| {
-            let stamp = merge::stamp_of(&entry.change).ok();
+            let stamp = merge::author_of(&entry.change).ok();
             (entry, stamp)
         })
         .collect()

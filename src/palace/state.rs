@@ -172,7 +172,7 @@ impl State {
         let changes = self.tail.changes(key.as_str());
         if let Some(Loaded { doc, applied, .. }) = self.cache.remove(key) {
             let new = changes.get(applied..).unwrap_or_default();
-            if let Some(doc) = doc.apply_or_lose(new.iter().map(|change| &change.bytes[..])) {
+            if let Some(doc) = doc.apply_without_copy(new.iter().map(|change| &change.bytes[..])) {
                 return Ok(Some(doc));
             }
         }
@@ -253,7 +253,7 @@ impl State {
     /// The look that found the first of the changes that wait.
     fn waits_since(&self, doc: &Doc, key: &Key) -> Option<u64> {
         let mut looks: HashMap<&[u8], Option<u64>> =
-            doc.waiting().map(|(_, bytes)| (bytes, None)).collect();
+            doc.pending().map(|(_, bytes)| (bytes, None)).collect();
         if looks.is_empty() {
             return None;
         }

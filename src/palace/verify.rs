@@ -206,10 +206,10 @@ fn check_missing(
     for (key, mut missing) in missing {
         // What is wrong with it was reported after the first look.
         let Some(doc) = load(&key, &snapshots, &tail, |_| {})? else { continue };
-        let still = doc.missing();
+        let still = doc.missing_dependencies();
         missing.retain(|hash| still.contains(hash));
         if !missing.is_empty() {
-            let waiting = doc.waiting().count();
+            let waiting = doc.pending().count();
             let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
             let what = format!("{key}: {waiting} change(s) wait for {}", names.join(", "));
             found.document(&key, missing, what);
