@@ -7,7 +7,7 @@ use crdt_palace::format::id::{InstanceId, PalaceId, SegmentId};
 use crdt_palace::format::key::Key;
 use crdt_palace::format::record::{Entry, Kind, Record, decode_commit, encode, encode_commit};
 use crdt_palace::format::scan::scan;
-use crdt_palace::merge::{Doc, Stamp, stamp_of};
+use crdt_palace::merge::{Doc, Stamp, author_of};
 
 const PAGE: &str = include_str!("../docs/FORMAT.md");
 
@@ -77,7 +77,7 @@ fn the_example_decodes_to_what_the_page_says_and_encodes_to_the_same_bytes() {
     assert_eq!(entries[0].key, key());
 
     let change = entries[0].change;
-    let written = stamp_of(change).unwrap();
+    let written = author_of(change).unwrap();
     assert_eq!((written.by.as_str(), written.time_ms), ("example", 1_790_000_000_001));
     let mut doc = Doc::new();
     assert!(doc.apply([change]).rejected.is_empty());

@@ -6,7 +6,7 @@
 
 use super::columns::{Bytes, Limits, measure, specs};
 use super::error::MergeError;
-use super::extent::{Extent, READ};
+use super::size_bounds::{DocSize, READABLE};
 use crate::format::hash::ChangeHash;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
@@ -37,9 +37,9 @@ const CHANGE_LIMITS: Limits = Limits {
 /// What a saved document may hold: what readers take in change by change, together. Marks that it was saved with are
 /// Automerge's to judge.
 const DOCUMENT_LIMITS: Limits = Limits {
-    operations: READ.operations,
-    references: READ.references,
-    names: READ.names,
+    operations: READABLE.operations,
+    references: READABLE.references,
+    names: READABLE.names,
     marks: u64::MAX,
 };
 
@@ -52,7 +52,7 @@ pub(super) struct Chunk<'a> {
     pub time_ms: i64,
     /// See [`super::message`]; empty if there is none.
     pub message: &'a str,
-    pub extent: Extent,
+    pub size: DocSize,
 }
 
 /// Whether these bytes say that they are a change, and not a document.
@@ -121,7 +121,7 @@ impl<'a> Chunk<'a> {
             for _ in 0..rest.unsigned()? {
                 rest.prefixed()?;
             }
-            Some(Chunk { hash, deps, actor, time_ms, message, extent: Extent::default() })
+            Some(Chunk { hash, deps, actor, time_ms, message, size: DocSize::default() })
         };
         let chunk = head().ok_or(cut)?;
         if chunk.time_ms.unsigned_abs() >= TIME_MAX {
@@ -132,8 +132,8 @@ impl<'a> Chunk<'a> {
         }
         let cut = MergeError::NotAChange { why: "its columns are cut short" };
         let columns = specs(&mut rest).and_then(|specs| rest.columns(specs)).ok_or(cut)?;
-        let extent = measure(columns, &CHANGE_LIMITS)?;
-        Ok(Chunk { extent: Extent { bytes: change.len() as u64, ..extent }, ..chunk })
+        let size = measure(columns, &CHANGE_LIMITS)?;
+        Ok(Chunk { size: DocSize { bytes: change.len() as u64, ..size }, ..chunk })
     }
 }
 
@@ -151,7 +151,7 @@ fn deps(rest: &mut Bytes<'_>) -> Option<Vec<ChangeHash>> {
 
 /// Checks that these bytes are one whole saved document with a right checksum, not deflated, and that it
 /// does not expand to more than readers take. Gives what it expands to.
-pub(super) fn check_document(saved: &[u8]) -> Result<Extent, MergeError> {
+pub(super) fn check_document(saved: &[u8]) -> Result<DocSize, MergeError> {
     let (_, body) = split(saved, DOCUMENT)?;
     let mut rest = Bytes(body);
     let mut read = || {
@@ -166,6 +166,6 @@ pub(super) fn check_document(saved: &[u8]) -> Result<Extent, MergeError> {
     let cut = MergeError::NotAChange { why: "it is cut short or not right" };
     let (changes, operations) = read().ok_or(cut)?;
     measure(changes, &DOCUMENT_LIMITS)?;
-    let extent = measure(operations, &DOCUMENT_LIMITS)?;
-    Ok(Extent { bytes: saved.len() as u64, ..extent })
+    let size = measure(operations, &DOCUMENT_LIMITS)?;
+    Ok(DocSize { bytes: saved.len() as u64, ..size })
 }

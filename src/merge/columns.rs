@@ -4,7 +4,7 @@
 //! encoded, so a few bytes can stand for any number of rows.
 
 use super::error::MergeError;
-use super::extent::Extent;
+use super::size_bounds::DocSize;
 
 const DEFLATED: u64 = 1 << 3;
 const ACTIONS: u64 = 4 << 4 | 2;
@@ -34,13 +34,13 @@ pub(super) fn specs(rest: &mut Bytes<'_>) -> Option<Vec<(u64, usize)>> {
 }
 
 /// What the columns expand to, after checking that it is not too much.
-pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<Extent, MergeError> {
+pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<DocSize, MergeError> {
     let cut = MergeError::NotAChange { why: "its columns are cut short" };
     let mut operations = Total::new("operations", limits.operations);
     let mut references = Total::new("overwritten values", limits.references);
     let mut names = Total::new("bytes of field names", limits.names);
     let mut marks = Total::new("marks of text", limits.marks);
-    let mut extent = Extent::default();
+    let mut size = DocSize::default();
     for (name, bytes) in columns {
         if name & DEFLATED != 0 {
             return Err(MergeError::NotAChange { why: "a column of it is deflated" });
@@ -50,7 +50,7 @@ pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<Ext
             _ if name == ACTIONS => {
                 let stays = |action| u64::from(action != DELETE);
                 let is_mark = |action| u64::from(action == MARK);
-                let add = |n| extent.operations.checked_add(n).map(|sum| extent.operations = sum);
+                let add = |n| size.operations.checked_add(n).map(|sum| size.operations = sum);
                 runs(bytes, |b| b.unsigned().map(|_| 1), 1, |n| operations.add(n))
                     .and_then(|()| runs(bytes, |b| b.unsigned().map(stays), 1, add))
                     .and_then(|()| runs(bytes, |b| b.unsigned().map(is_mark), 0, |n| marks.add(n)))
@@ -67,7 +67,7 @@ pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<Ext
         }
         whole.ok_or(cut.clone())?;
     }
-    Ok(Extent { references: references.count, names: names.count, ..extent })
+    Ok(DocSize { references: references.count, names: names.count, ..size })
 }
 
 /// Walks a column of booleans: the lengths of runs of one and the other.

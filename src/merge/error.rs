@@ -73,7 +73,7 @@ pub enum MergeError {
     },
     /// An operation does not fit the object that it is for.
     #[error("operation {counter} of the change is none that Automerge makes: {why}")]
-    Misshapen {
+    MalformedOperation {
         /// The operation's counter.
         counter: u64,
         /// What is wrong with it.

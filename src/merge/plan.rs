@@ -4,8 +4,9 @@
 //! is in conflict the conflict is settled, also where the shown value already is the stated one. A
 //! `put` states the whole document, a `patch` the fields that it names.
 
+use super::json_values::hydrated;
 use super::list_diff;
-use super::read::{ListNode, Loser, MapNode, Node, Slot};
+use super::tree::{ListNode, Loser, MapNode, Node, Slot};
 use automerge::{ObjId, Prop, ScalarValue, hydrate};
 use serde_json::{Map, Number, Value as Json};
 
@@ -55,12 +56,12 @@ pub(super) struct Plan {
 }
 
 /// A field of a map (one object for each part) or an element of a list (one object).
-struct Place<'a> {
+struct Target<'a> {
     parts: &'a [ObjId],
     prop: Prop,
 }
 
-impl Place<'_> {
+impl Target<'_> {
     fn part(&self, part: usize) -> Option<ObjId> {
         self.parts.get(part).cloned()
     }
@@ -70,10 +71,10 @@ impl Plan {
     /// Make the map show `wanted`, nothing more and nothing less.
     pub fn put(&mut self, map: &MapNode, wanted: &Map<String, Json>) {
         for (key, slot) in &map.fields {
-            let place = Place { parts: &map.parts, prop: key.as_str().into() };
+            let target = Target { parts: &map.parts, prop: key.as_str().into() };
             match wanted.get(key) {
-                Some(value) => self.state(slot, &place, value),
-                None => self.remove(slot, &place),
+                Some(value) => self.set(slot, &target, value),
+                None => self.remove(slot, &target),
             }
         }
         for (key, value) in wanted.iter().filter(|(key, _)| field(map, key).is_none()) {
@@ -84,17 +85,17 @@ impl Plan {
     /// Merge `patch` into the map (RFC 7396).
     pub fn patch(&mut self, map: &MapNode, patch: &Map<String, Json>) {
         for (key, value) in patch {
-            let place = Place { parts: &map.parts, prop: key.as_str().into() };
+            let target = Target { parts: &map.parts, prop: key.as_str().into() };
             match (field(map, key), value) {
                 (None, Json::Null) => {}
                 (None, value) => self.add(map, key, &without_nulls(value)),
-                (Some(slot), Json::Null) => self.remove(slot, &place),
+                (Some(slot), Json::Null) => self.remove(slot, &target),
                 (Some(Slot { shown: Node::Map(inner), losers, .. }), Json::Object(patch)) => {
                     self.meets_conflict |= !losers.is_empty();
                     self.patch(inner, patch);
                     self.settle(losers.iter());
                 }
-                (Some(slot), value) => self.state(slot, &place, &without_nulls(value)),
+                (Some(slot), value) => self.set(slot, &target, &without_nulls(value)),
             }
         }
     }
@@ -118,7 +119,7 @@ impl Plan {
         });
     }
 
-    fn state(&mut self, slot: &Slot, place: &Place<'_>, value: &Json) {
+    fn set(&mut self, slot: &Slot, target: &Target<'_>, value: &Json) {
         self.meets_conflict |= !slot.losers.is_empty();
         match (&slot.shown, value) {
             (Node::Map(map), Json::Object(wanted)) => self.put(map, wanted),
@@ -129,42 +130,42 @@ impl Plan {
                 }
             }
             (Node::Counter(now), Json::Number(to)) if distance(*now, to).is_some() => {
-                return self.count(slot, place, distance(*now, to).unwrap_or(0));
+                return self.count(slot, target, distance(*now, to).unwrap_or(0));
             }
             (Node::Json(now), wanted) if now == wanted => {}
-            _ => return self.replace(slot, place, value),
+            _ => return self.replace(slot, target, value),
         }
         self.settle(slot.losers.iter());
     }
 
     /// An increment overwrites what is in conflict with the counter in the same object.
-    fn count(&mut self, slot: &Slot, place: &Place<'_>, by: i64) {
+    fn count(&mut self, slot: &Slot, target: &Target<'_>, by: i64) {
         if by == 0 {
             return self.settle(slot.losers.iter());
         }
-        if let Some(obj) = place.part(slot.part) {
-            self.steps.push(Step::Increment { obj, prop: place.prop.clone(), by });
+        if let Some(obj) = target.part(slot.part) {
+            self.steps.push(Step::Increment { obj, prop: target.prop.clone(), by });
         }
         self.settle(slot.losers.iter().filter(|loser| loser.part != slot.part));
     }
 
     /// Writing one object's field overwrites all its values; other parts lose theirs.
-    fn replace(&mut self, slot: &Slot, place: &Place<'_>, value: &Json) {
+    fn replace(&mut self, slot: &Slot, target: &Target<'_>, value: &Json) {
         self.meets_conflict |= slot.in_conflict();
-        if let Some(obj) = place.part(slot.part) {
-            self.write(obj, place.prop.clone(), value);
+        if let Some(obj) = target.part(slot.part) {
+            self.write(obj, target.prop.clone(), value);
         }
-        self.remove_from(slot.also_in.iter(), place);
+        self.remove_from(slot.also_in.iter(), target);
     }
 
-    fn remove(&mut self, slot: &Slot, place: &Place<'_>) {
+    fn remove(&mut self, slot: &Slot, target: &Target<'_>) {
         self.meets_conflict |= slot.in_conflict();
-        self.remove_from(slot.also_in.iter().chain([&slot.part]), place);
+        self.remove_from(slot.also_in.iter().chain([&slot.part]), target);
     }
 
-    fn remove_from<'a>(&mut self, parts: impl Iterator<Item = &'a usize>, place: &Place<'_>) {
-        let objects = parts.filter_map(|part| place.part(*part));
-        self.steps.extend(objects.map(|obj| Step::Delete { obj, prop: place.prop.clone() }));
+    fn remove_from<'a>(&mut self, parts: impl Iterator<Item = &'a usize>, target: &Target<'_>) {
+        let objects = parts.filter_map(|part| target.part(*part));
+        self.steps.extend(objects.map(|obj| Step::Delete { obj, prop: target.prop.clone() }));
     }
 
     fn settle<'a>(&mut self, losers: impl Iterator<Item = &'a Loser>) {
@@ -194,10 +195,10 @@ impl Plan {
         }
         for (n, item) in old.iter().enumerate().rev() {
             let parts = list.parts.get(item.part..=item.part).unwrap_or_default();
-            let place = Place { parts, prop: item.index.into() };
+            let target = Target { parts, prop: item.index.into() };
             match wanted.get(n) {
-                Some(value) => self.state(&item.slot, &place, value),
-                None => self.remove(&item.slot, &place),
+                Some(value) => self.set(&item.slot, &target, value),
+                None => self.remove(&item.slot, &target),
             }
         }
     }
@@ -233,36 +234,4 @@ pub(super) fn without_nulls(value: &Json) -> Json {
     let Json::Object(map) = value else { return value.clone() };
     let fields = map.iter().filter(|(_, value)| !value.is_null());
     Json::Object(fields.map(|(key, value)| (key.clone(), without_nulls(value))).collect())
-}
-
-/// JSON as Automerge values: strings whole, numbers as narrow as they are.
-pub(super) fn hydrated(value: &Json) -> hydrate::Value {
-    match value {
-        Json::Array(items) => items.iter().map(hydrated).collect::<Vec<_>>().into(),
-        Json::Object(fields) => hydrate::Value::Map(hydrated_map(fields)),
-        value => hydrate::Value::Scalar(scalar(value)),
-    }
-}
-
-/// A value that is neither a list nor a map; those have none of their own.
-pub(super) fn scalar(value: &Json) -> ScalarValue {
-    match value {
-        Json::Null | Json::Array(_) | Json::Object(_) => ScalarValue::Null,
-        Json::Bool(b) => ScalarValue::Boolean(*b),
-        Json::String(s) => ScalarValue::Str(s.as_str().into()),
-        Json::Number(n) => number(n),
-    }
-}
-
-pub(super) fn hydrated_map(fields: &Map<String, Json>) -> hydrate::Map {
-    let fields = fields.iter().map(|(key, value)| (key.clone(), hydrated(value)));
-    fields.collect::<std::collections::HashMap<_, _>>().into()
-}
-
-fn number(number: &Number) -> ScalarValue {
-    match (number.as_i64(), number.as_u64()) {
-        (Some(n), _) => ScalarValue::Int(n),
-        (None, Some(n)) => ScalarValue::Uint(n),
-        (None, None) => ScalarValue::F64(number.as_f64().unwrap_or(f64::NAN)),
-    }
 }

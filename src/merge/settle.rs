@@ -6,12 +6,14 @@
 //! offer it for scalars alone. So the change is made on a copy, its delete operations are added to
 //! the decoded change, and the result is applied like one from outside.
 
-use super::commit::{begin, check_operations, run};
-use super::doc::{Doc, change};
+use super::change_message::ChangeKind;
+use super::doc::Doc;
 use super::error::MergeError;
-use super::message::ChangeKind;
+use super::hashes::Hashes;
+use super::new_change::{NewChange, Stamp};
+use super::panic_guard::change_by_hash;
 use super::plan::Step;
-use super::write::{NewChange, Stamp};
+use super::transaction::{begin, check_operations, run};
 use automerge::legacy::{ElementId, Key, Op, OpId, OpType};
 use automerge::transaction::Transactable;
 use automerge::{Automerge, Change, ExpandedChange, ObjId, ROOT};
@@ -27,12 +29,12 @@ impl Doc {
     pub(super) fn settle(
         &mut self,
         stamp: &Stamp<'_>,
-        base: Option<&[automerge::ChangeHash]>,
+        base: Option<&Hashes>,
         steps: &[Step],
         settled: &[Step],
     ) -> Result<NewChange, MergeError> {
-        self.prepare(stamp, base)?;
-        self.check_room()?;
+        self.choose_actor(stamp, base)?;
+        self.check_writable()?;
         let mut writers = HashMap::new();
         let losers = settled.iter().filter_map(|step| match step {
             Step::Settle { loser } => Some(delete_of(&self.am, &mut writers, loser)),
@@ -43,9 +45,9 @@ impl Doc {
         change.operations.pop();
         change.operations.extend(losers);
         let change = Change::from(change);
-        let (made, extent) = NewChange::new(&change)?;
+        let (made, size) = NewChange::new(&change)?;
         self.apply_to_copy(std::iter::once(&change))?;
-        self.extent += extent;
+        self.size += size;
         Ok(made)
     }
 
@@ -53,7 +55,7 @@ impl Doc {
     fn change_on_a_copy(
         &self,
         stamp: &Stamp<'_>,
-        base: Option<&[automerge::ChangeHash]>,
+        base: Option<&Hashes>,
         steps: &[Step],
     ) -> Result<ExpandedChange, MergeError> {
         let mut copy = self.am.clone();
@@ -66,7 +68,7 @@ impl Doc {
             tx.put(ROOT, PLACEHOLDER, stamp.time_ms.wrapping_add(1))?;
         }
         let (hash, _) = tx.commit_with(stamp.options(ChangeKind::Edit));
-        let made = change(&copy, &hash.ok_or_else(vanished)?)?;
+        let made = change_by_hash(&copy, &hash.ok_or_else(vanished)?)?;
         Ok(made.ok_or_else(vanished)?.decode())
     }
 }
@@ -82,7 +84,7 @@ fn delete_of(
     let writer = match writers.entry(am.hash_for_opid(loser).ok_or_else(vanished)?) {
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(new) => {
-            let writer = change(am, new.key())?.ok_or_else(vanished)?;
+            let writer = change_by_hash(am, new.key())?.ok_or_else(vanished)?;
             new.insert(writer.decode())
         }
     };

@@ -1,15 +1,15 @@
 //! The rules of the layer, each by name; the traps of Automerge that it works around; hostile
 //! changes; and convergence over random histories.
 
+mod automerge_traps;
 mod conflicts;
 mod convergence;
 mod deletes;
-mod extents;
-mod first;
+mod first_change;
 mod hostile;
 mod lists;
-mod traps;
-mod unions;
+mod merged_values;
+mod size_bounds;
 mod writes;
 
 use super::{Doc, NewChange, Stamp, View};
@@ -46,11 +46,11 @@ pub(super) fn sync(a: &mut Doc, b: &mut Doc) {
     assert_eq!(b.merge(a).unwrap().rejected, []);
     assert_eq!(a.heads(), b.heads());
     assert_eq!(a.view(), b.view());
-    assert_eq!(a.extent, b.extent);
-    assert_eq!(a.extent.operations, a.am.stats().num_ops);
-    let saved = Doc::load(&a.save()).unwrap().extent;
-    assert_eq!((saved.operations, saved.references), (a.extent.operations, a.extent.references));
-    assert!(saved.names <= a.extent.names, "{saved:?}, {:?}", a.extent);
+    assert_eq!(a.size, b.size);
+    assert_eq!(a.size.operations, a.am.stats().num_ops);
+    let saved = Doc::load(&a.save()).unwrap().size;
+    assert_eq!((saved.operations, saved.references), (a.size.operations, a.size.references));
+    assert!(saved.names <= a.size.names, "{saved:?}, {:?}", a.size);
 }
 
 /// The conflicts as `(path, losing values)`.

@@ -1,8 +1,11 @@
 //! A document as people and programs read it: a JSON value, and what is in conflict.
 
-use super::message::Written;
-use super::read::{MapNode, Node, Slot};
-use crate::format::hash::ChangeHash;
+use super::change_message::Written;
+use super::doc::Doc;
+use super::error::MergeError;
+use super::hashes::Hashes;
+use super::tree::{MapNode, Node, Slot, TreeReader};
+use crate::format::hash::{ChangeHash, Heads};
 use automerge::{Automerge, ObjId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
@@ -116,21 +119,64 @@ pub struct Settled {
     pub values: Vec<Candidate>,
 }
 
+impl Doc {
+    /// The document as it is now.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.render(&self.am.get_heads(), None)
+    }
+
+    /// The document as it was at `heads`.
+    ///
+    /// # Errors
+    /// [`MergeError::UnknownVersion`] if one of them is not a change of this document.
+    pub fn view_at(&self, heads: &Heads) -> Result<View, MergeError> {
+        let heads = self.native_heads(heads)?;
+        Ok(self.render(&heads, Some(&heads)))
+    }
+
+    fn render(&self, at: &Hashes, heads: Option<&Hashes>) -> View {
+        let modified = self.modified_at(at);
+        if self.deleted_at(at) {
+            return View {
+                value: Default::default(),
+                conflicts: Vec::new(),
+                deleted: true,
+                modified,
+            };
+        }
+        let mut rendering = Renderer::new(&self.am);
+        let value = rendering.map(TreeReader { am: &self.am, heads }.root());
+        View { value, conflicts: rendering.conflicts, deleted: false, modified }
+    }
+
+    fn modified_at(&self, heads: &Hashes) -> Option<Written> {
+        let written = |hash| Some(Written::new(&self.am.get_change_meta_by_hash(hash)?));
+        heads.iter().filter_map(written).max_by_key(|written| (written.time_ms, written.change))
+    }
+
+    pub(super) fn root(&self, base: Option<&Hashes>) -> MapNode {
+        TreeReader { am: &self.am, heads: base }.root()
+    }
+}
+
 impl View {
     /// The values in conflict here that `after` does not have any more, neither shown nor in conflict. In
     /// between, places in lists may have moved.
-    pub(super) fn settled_in(&self, after: &View) -> Vec<Settled> {
+    pub(super) fn settled_by(&self, after: &View) -> Vec<Settled> {
         if self.conflicts.is_empty() {
             return Vec::new();
         }
         let mut left: HashMap<String, Vec<Candidate>> = HashMap::new();
         for conflict in &after.conflicts {
-            let here = left.entry(place(&after.value, &conflict.path)).or_default();
+            let here = left.entry(without_indexes(&after.value, &conflict.path)).or_default();
             here.extend(after.candidates(conflict));
         }
         let settled = |conflict: &Conflict| {
-            let left = left.get(&place(&self.value, &conflict.path)).map_or(&[][..], Vec::as_slice);
-            let shown = pointed(&after.value, &conflict.path);
+            let left = left
+                .get(&without_indexes(&self.value, &conflict.path))
+                .map_or(&[][..], Vec::as_slice);
+            let shown = value_at(&after.value, &conflict.path);
             let gone = |one: &Candidate| !left.contains(one) && shown != Some(&one.value);
             let values: Vec<_> = self.candidates(conflict).filter(gone).collect();
             (!values.is_empty()).then(|| Settled { path: conflict.path.clone(), values })
@@ -140,18 +186,18 @@ impl View {
 
     /// All values of a conflict, the shown one first.
     fn candidates<'a>(&'a self, conflict: &'a Conflict) -> impl Iterator<Item = Candidate> + 'a {
-        let shown = pointed(&self.value, &conflict.path).cloned();
+        let shown = value_at(&self.value, &conflict.path).cloned();
         let shown = shown.map(|value| Candidate { value, written: conflict.shown.clone() });
         shown.into_iter().chain(conflict.others.iter().cloned())
     }
 }
 
 /// A JSON pointer, but for where in lists it leads.
-fn place(value: &Map<String, Json>, path: &str) -> String {
+fn without_indexes(value: &Map<String, Json>, path: &str) -> String {
     let (mut place, mut end) = (String::new(), 0);
     for step in path.split('/').skip(1) {
         let in_list =
-            pointed(value, path.get(..end).unwrap_or_default()).is_some_and(Json::is_array);
+            value_at(value, path.get(..end).unwrap_or_default()).is_some_and(Json::is_array);
         place.extend(["/", if in_list { "#" } else { step }]);
         end += 1 + step.len();
     }
@@ -166,18 +212,18 @@ fn pointed<'a>(value: &'a Map<String, Json>, path: &str) -> Option<&'a Json> {
 }
 
 /// Turns the tree into JSON and collects the conflicts on the way.
-pub(super) struct Rendering<'a> {
+struct Renderer<'a> {
     am: &'a Automerge,
     path: Vec<String>,
-    pub conflicts: Vec<Conflict>,
+    conflicts: Vec<Conflict>,
 }
 
-impl<'a> Rendering<'a> {
-    pub fn new(am: &'a Automerge) -> Self {
-        Rendering { am, path: Vec::new(), conflicts: Vec::new() }
+impl<'a> Renderer<'a> {
+    fn new(am: &'a Automerge) -> Self {
+        Renderer { am, path: Vec::new(), conflicts: Vec::new() }
     }
 
-    pub fn map(&mut self, map: MapNode) -> Map<String, Json> {
+    fn map(&mut self, map: MapNode) -> Map<String, Json> {
         let field = |(key, slot)| (String::clone(&key), self.slot(key, slot));
         map.fields.into_iter().map(field).collect()
     }

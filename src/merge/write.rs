@@ -1,66 +1,17 @@
 //! Making changes: the difference between what a document shows and what it shall show.
 
-use super::chunk::Chunk;
-use super::doc::{Doc, change, native};
+use super::change_message::ChangeKind;
+use super::doc::Doc;
 use super::error::MergeError;
-use super::extent::Extent;
-use super::limits::check_value;
-use super::message::{ChangeKind, Message};
+use super::hashes::native;
+use super::new_change::{NewChange, Stamp};
+use super::panic_guard::change_by_hash;
 use super::plan::{Plan, without_nulls};
-use super::read::{MapNode, Reader};
-use super::view::Settled;
-use crate::format::hash::{ChangeHash, Heads};
-use automerge::transaction::{CommitOptions, Transaction};
+use super::value_limits::check_value;
+use crate::format::hash::Heads;
+use automerge::transaction::Transaction;
 use automerge::{AutomergeError, ReadDoc};
 use serde_json::{Map, Value as Json};
-
-pub(super) type Hashes = [automerge::ChangeHash];
-
-/// Who writes, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp<'a> {
-    /// The instance that writes. Only one process may ever use it, and every change that it made to
-    /// a document must be in the [`Doc`] (applied or waiting) that it writes with.
-    pub actor: [u8; 16],
-    /// Milliseconds since 1970.
-    pub time_ms: i64,
-    /// Free text, such as `claude-code/2.1 (crdt-palace 0.1.0)`.
-    pub by: &'a str,
-}
-
-/// A change that was just made and is part of the document already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewChange {
-    /// Its name.
-    pub hash: ChangeHash,
-    /// The uncompressed chunk: what a segment keeps.
-    pub bytes: Vec<u8>,
-    /// What was in conflict before it, and is not any more.
-    pub settled: Vec<Settled>,
-}
-
-impl NewChange {
-    /// Refuses what readers would refuse: nothing may be acknowledged that nobody else ever sees.
-    pub(super) fn new(change: &automerge::Change) -> Result<(Self, Extent), MergeError> {
-        let bytes = change.raw_bytes().to_vec();
-        let Chunk { hash, extent, .. } = Chunk::parse(&bytes)?;
-        Ok((NewChange { hash, bytes, settled: Vec::new() }, extent))
-    }
-}
-
-impl Stamp<'_> {
-    pub(super) fn message(&self, kind: ChangeKind) -> Option<String> {
-        Message::new(self.by, kind).encode()
-    }
-
-    pub(super) fn options(&self, kind: ChangeKind) -> CommitOptions {
-        let options = CommitOptions::default().with_time(self.time_ms);
-        match self.message(kind) {
-            Some(message) => options.with_message(message),
-            None => options,
-        }
-    }
-}
 
 impl Doc {
     /// Makes the document `value`: what differs is written, nothing else. `None` if nothing differs.
@@ -83,7 +34,7 @@ impl Doc {
         value: &Map<String, Json>,
     ) -> Result<Option<NewChange>, MergeError> {
         check_value(value)?;
-        let base = self.base(base)?;
+        let base = self.base_heads(base)?;
         if base.is_none() && self.am.stats().num_ops == 0 && !value.is_empty() {
             return self.first_write(stamp, value).map(Some);
         }
@@ -105,7 +56,7 @@ impl Doc {
         patch: &Map<String, Json>,
     ) -> Result<Option<NewChange>, MergeError> {
         check_value(patch)?;
-        let base = self.base(base)?;
+        let base = self.base_heads(base)?;
         let root = self.root(base.as_deref());
         let mut plan = Plan::default();
         if self.hidden_at(base.as_deref()) {
@@ -130,20 +81,20 @@ impl Doc {
         base: Option<&Heads>,
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
-        let base = self.base(base)?;
+        let base = self.base_heads(base)?;
         let before = self.heads();
         let (result, mut change) = self.transact(stamp, base.as_deref(), |tx| Ok(f(tx)?))?;
         if let Some(change) = &mut change
             && self.overwrites_several(change)?
         {
-            change.settled = self.view_at(&before)?.settled_in(&self.view());
+            change.settled = self.view_at(&before)?.settled_by(&self.view());
         }
         Ok((result, change))
     }
 
     /// Whether an operation of this change takes the place of several values at once.
     fn overwrites_several(&self, made: &NewChange) -> Result<bool, MergeError> {
-        let made = change(&self.am, &native(&made.hash))?;
+        let made = change_by_hash(&self.am, &native(&made.hash))?;
         let operations = made.map(|made| made.decode().operations).unwrap_or_default();
         Ok(operations.iter().any(|operation| operation.pred.len() > 1))
     }
@@ -158,24 +109,5 @@ impl Doc {
             return Ok(None);
         }
         self.empty_change(stamp, ChangeKind::Delete).map(Some)
-    }
-
-    /// `None` where `base` is absent or the present version.
-    pub(super) fn base(
-        &self,
-        base: Option<&Heads>,
-    ) -> Result<Option<Vec<automerge::ChangeHash>>, MergeError> {
-        match base {
-            Some(base) if *base != self.heads() => self.known(base).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    pub(super) fn root(&self, base: Option<&Hashes>) -> MapNode {
-        Reader { am: &self.am, heads: base }.root()
-    }
-
-    pub(super) fn hidden_at(&self, base: Option<&Hashes>) -> bool {
-        base.map_or_else(|| self.is_deleted(), |base| self.deleted_at(base))
     }
 }

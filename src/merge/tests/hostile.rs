@@ -73,13 +73,13 @@ fn puts(start_op: u64, count: i64, name: &str) -> Vec<u8> {
 
 /// The only error that applying these bytes gives.
 fn refused(doc: &mut Doc, bytes: &[u8]) -> MergeError {
-    assert!(doc.clone().apply_or_lose([bytes]).is_none());
+    assert!(doc.clone().apply_without_copy([bytes]).is_none());
     assert!(doc.clone().apply_and_save([bytes]).is_none());
     let before = (doc.heads(), doc.view());
     let mut applied = doc.apply([bytes]);
     assert_eq!((applied.new, applied.rejected.len()), (0, 1), "{:?}", doc.view());
     assert_eq!((doc.heads(), doc.view()), before);
-    assert_eq!(doc.waiting().count(), 0);
+    assert_eq!(doc.pending().count(), 0);
     applied.rejected.remove(0).1
 }
 
@@ -131,7 +131,7 @@ fn a_flipped_bit_anywhere_is_refused() {
 }
 
 #[test]
-fn only_plain_change_chunks_are_taken() {
+fn chunks_other_than_plain_changes_are_refused() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"x": "y".repeat(500)}));
     let hash = doc.heads().hashes()[0];
@@ -165,7 +165,7 @@ fn run_lengths_are_bounded_before_anything_is_decoded() {
 }
 
 #[test]
-fn a_counter_that_runs_ahead_is_refused() {
+fn an_operation_counter_too_far_ahead_is_refused() {
     let mut doc = Doc::new();
     for start in [1_000_002, u64::from(u32::MAX), 1 << 40, u64::MAX] {
         let error = refused(&mut doc, &puts(start, 1, "x"));
@@ -182,7 +182,7 @@ fn a_counter_that_runs_ahead_is_refused() {
 }
 
 #[test]
-fn one_bad_change_does_not_keep_the_others_out() {
+fn a_bad_change_in_a_batch_does_not_block_the_others() {
     let mut good = Doc::new();
     let mut changes: Vec<Vec<u8>> =
         (0..20).map(|n| put(&mut good, 'a', json!({"x": n, "y": [n]})).bytes).collect();
@@ -206,13 +206,13 @@ fn one_bad_change_does_not_keep_the_others_out() {
     for (hash, _) in good.changes().unwrap() {
         assert!(doc.contains(&hash));
     }
-    assert_eq!(doc.waiting().count(), 0);
+    assert_eq!(doc.pending().count(), 0);
     // What it did take, it can save and load.
     assert_eq!(Doc::load(&doc.save()).unwrap().view(), doc.view());
 }
 
 #[test]
-fn the_second_change_with_a_number_is_refused_and_the_rest_applied() {
+fn a_repeated_sequence_number_is_refused_alone() {
     let one = expanded(5, 1, 1, &[], vec![put_op("x", 1)]);
     let two = expanded(5, 1, 1, &[], vec![put_op("x", 2)]);
     let after = |change: &Change| {
@@ -230,7 +230,7 @@ fn the_second_change_with_a_number_is_refused_and_the_rest_applied() {
     let error = MergeError::DuplicateSequence { actor, sequence: 1 };
     assert_eq!(applied.rejected, [(Some(hash_of(two.raw_bytes()).unwrap()), error)]);
     assert_eq!(value(&doc), json!({"x": 1, "y": 1, "z": 1}));
-    assert_eq!(doc.missing(), [hash_of(two.raw_bytes()).unwrap()]);
+    assert_eq!(doc.missing_dependencies(), [hash_of(two.raw_bytes()).unwrap()]);
     // In one batch: one of them gets in, the same one whatever the order.
     let pair = [one.raw_bytes(), two.raw_bytes()];
     let (mut a, mut b) = (Doc::new(), Doc::new());
@@ -239,7 +239,7 @@ fn the_second_change_with_a_number_is_refused_and_the_rest_applied() {
 }
 
 #[test]
-fn a_change_that_could_not_be_given_back_is_refused() {
+fn a_change_in_noncanonical_encoding_is_refused() {
     // The same operations as Automerge would write, with its runs split.
     let canonical = puts(1, 2, "x");
     assert_eq!(Doc::new().apply([canonical.as_slice()]).new, 1);
@@ -332,8 +332,7 @@ fn operations_that_do_not_fit_their_object_are_refused() {
             let seq = if actor == 7 { 2 } else { 1 };
             let change = expanded(actor, seq, 5, &[dep], vec![op.clone()]);
             let error = refused(&mut doc, change.raw_bytes());
-            let told =
-                matches!(&error, MergeError::Misshapen { counter: 5, why } if why.contains(what));
+            let told = matches!(&error, MergeError::MalformedOperation { counter: 5, why } if why.contains(what));
             assert!(told, "case {n} of actor {actor}: {error}");
         }
     }
@@ -350,7 +349,7 @@ fn operations_that_do_not_fit_their_object_are_refused() {
 }
 
 #[test]
-fn what_readers_would_refuse_is_an_error_for_who_writes_it() {
+fn an_edit_that_readers_would_refuse_is_an_error() {
     let (mut doc, _) = shapes();
     let before = doc.view();
     let stamp = Stamp { actor: [1; 16], time_ms: 0, by: "" };
@@ -360,11 +359,17 @@ fn what_readers_would_refuse_is_an_error_for_who_writes_it() {
             tx.put(&text, 0, "X")
         })
     };
-    assert!(matches!(set(&mut doc.clone()), Err(MergeError::Misshapen { counter: 5, .. })));
+    assert!(matches!(
+        set(&mut doc.clone()),
+        Err(MergeError::MalformedOperation { counter: 5, .. })
+    ));
     let table = |doc: &mut Doc| {
         doc.edit(&stamp, None, |tx| tx.put_object(ROOT, "t", ObjType::Table).map(drop))
     };
-    assert!(matches!(table(&mut doc.clone()), Err(MergeError::Misshapen { counter: 5, .. })));
+    assert!(matches!(
+        table(&mut doc.clone()),
+        Err(MergeError::MalformedOperation { counter: 5, .. })
+    ));
     let splice = |doc: &mut Doc| {
         doc.edit(&stamp, None, |tx| {
             let (_, text) = tx.get(ROOT, "text")?.unwrap();
@@ -376,7 +381,7 @@ fn what_readers_would_refuse_is_an_error_for_who_writes_it() {
 }
 
 #[test]
-fn a_time_that_nobody_can_keep_is_refused() {
+fn a_time_out_of_range_is_refused() {
     let at = |time| {
         let mut change = ExpandedChange::from(&expanded(7, 1, 1, &[], vec![put_op("x", 1)]));
         (change.time, change.hash) = (time, None);
@@ -403,7 +408,7 @@ fn a_dependency_named_twice_is_refused() {
 }
 
 #[test]
-fn nesting_without_end_is_read_to_a_depth() {
+fn deep_nesting_is_read_to_a_limit() {
     let make = |n: u64| {
         let actor = ActorId::from([3; 16]);
         let obj = if n == 0 { ObjectId::Root } else { ObjectId::Id(OpId(n, actor)) };
@@ -415,11 +420,11 @@ fn nesting_without_end_is_read_to_a_depth() {
     assert_eq!(doc.apply([deep.raw_bytes()]).new, 1);
     let text = serde_json::to_string(&doc.view()).unwrap();
     assert_eq!(serde_json::from_str::<View>(&text).unwrap(), doc.view());
-    assert_eq!(text.matches("{\"d\":").count(), crate::merge::read::READ_DEPTH_MAX + 1);
+    assert_eq!(text.matches("{\"d\":").count(), crate::merge::tree::READ_DEPTH_MAX + 1);
 }
 
 #[test]
-fn random_bytes_in_a_sound_frame_do_no_harm() {
+fn random_bytes_in_a_valid_frame_do_no_harm() {
     let mut state = 0x1234_5678_9abc_def0u64;
     let mut random = || {
         state ^= state << 13;
@@ -452,7 +457,7 @@ fn random_bytes_in_a_sound_frame_do_no_harm() {
 }
 
 #[test]
-fn automerge_alone_holds_the_bomb() {
+fn plain_automerge_expands_the_bomb() {
     let bomb = puts(1, 1_000_000, "x");
     assert_eq!(Change::try_from(bomb.as_slice()).unwrap().len(), 1_000_000);
 }
@@ -460,7 +465,7 @@ fn automerge_alone_holds_the_bomb() {
 /// Automerge takes a change that starts to count among the operations of those that it builds on, or that has no
 /// operations and starts later; it gives it back byte for byte, saves it, and cannot load what it saved.
 #[test]
-fn a_change_counts_on_from_those_it_builds_on() {
+fn a_change_with_a_misplaced_counter_is_refused() {
     let mut whole = Doc::new();
     put(&mut whole, 'a', json!({"x": 1, "y": [1, 2]}));
     let all: Vec<_> = whole.heads().hashes().to_vec();
@@ -487,7 +492,7 @@ fn a_change_counts_on_from_those_it_builds_on() {
 
 /// The same is true of a change that does not build on the one that its actor made before.
 #[test]
-fn a_change_builds_on_the_one_that_its_actor_made_before() {
+fn a_change_not_built_on_its_actors_last_is_refused() {
     let one = expanded(9, 1, 1, &[], vec![put_op("a", 1)]);
     let first = hash_of(one.raw_bytes()).unwrap();
     let alone = expanded(9, 2, 3, &[], vec![put_op("b", 1)]);

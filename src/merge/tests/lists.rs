@@ -30,7 +30,7 @@ fn an_insertion_in_the_middle_is_one_operation() {
 }
 
 #[test]
-fn appending_and_removing_touch_only_those_elements() {
+fn append_and_remove_touch_only_their_elements() {
     let (mut a, mut b) = (Doc::new(), Doc::new());
     a.append(&by('a'), &["observations"], &[json!("likes tea"), json!("old")]).unwrap().unwrap();
     b.append(&by('b'), &["observations"], &[json!("old"), json!("has a cat")]).unwrap().unwrap();
@@ -57,7 +57,7 @@ fn appending_and_removing_touch_only_those_elements() {
 }
 
 #[test]
-fn what_stays_is_the_longest_common_part() {
+fn list_diff_keeps_the_longest_common_part() {
     let list = |text: &str| text.chars().map(|c| json!(c.to_string())).collect::<Vec<_>>();
     assert_eq!(kept(&list("abcdef"), &list("abXdefY")).len(), 5);
     assert_eq!(kept(&list("abcdef"), &list("fabcde")).len(), 5);
@@ -75,7 +75,7 @@ proptest! {
     #![proptest_config(super::convergence::config(300))]
 
     #[test]
-    fn any_list_becomes_any_other(old in small_list(), new in small_list(), newer in small_list()) {
+    fn any_list_can_be_replaced_by_any_other(old in small_list(), new in small_list(), newer in small_list()) {
         let pairs = kept(&old, &new);
         prop_assert!(pairs.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 < w[1].1));
         prop_assert!(pairs.iter().all(|(a, b)| old[*a] == new[*b]));

@@ -185,7 +185,7 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
     let mut missing = Vec::new();
     for key in suspects {
         let doc = check_document(&key, &snapshots, &tail, &mut found)?;
-        let hashes = doc.as_ref().map(Doc::missing).unwrap_or_default();
+        let hashes = doc.as_ref().map(Doc::missing_dependencies).unwrap_or_default();
         missing.extend((!hashes.is_empty()).then_some((key, hashes)));
     }
     if !missing.is_empty() {
@@ -207,10 +207,10 @@ fn check_missing(
     for (key, mut missing) in missing {
         // What is wrong with it was reported after the first look.
         let Some(doc) = load(&key, &snapshots, &tail, |_| {})? else { continue };
-        let still = doc.missing();
+        let still = doc.missing_dependencies();
         missing.retain(|hash| still.contains(hash));
         if !missing.is_empty() {
-            let waiting = doc.waiting().count();
+            let waiting = doc.pending().count();
             let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
             let what = format!("{key}: {waiting} change(s) wait for {}", names.join(", "));
             found.document(&key, missing, what);

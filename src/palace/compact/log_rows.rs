@@ -12,7 +12,7 @@ pub fn stamped(body: &Bytes) -> Vec<(Entry<Bytes>, Option<Written>)> {
     let entries = entries(body);
     entries
         .map(|entry| {
-            let stamp = merge::stamp_of(&entry.change).ok();
+            let stamp = merge::author_of(&entry.change).ok();
             (entry, stamp)
         })
         .collect()

@@ -48,7 +48,7 @@ fn row_of(key: Key, found: &[Row], new: &[Incoming], merged: Merged) -> Result<(
     let text = text_of(&view.value);
     let view =
         serde_json::to_string(&view).map_err(|source| Error::View { key: key.clone(), source })?;
-    let mut waiting: Vec<_> = merged.doc.waiting().map(|(_, change)| change.to_vec()).collect();
+    let mut waiting: Vec<_> = merged.doc.pending().map(|(_, change)| change.to_vec()).collect();
     waiting.extend(merged.refused);
     let heads = merged.doc.heads();
     let row = Row { key, document: merged.saved, heads, view, waiting, absorbed };
@@ -125,7 +125,7 @@ fn changes_beyond(doc: &Doc, found: &[Row], key: &Key) -> Result<Vec<Vec<u8>>> {
 }
 
 fn refused(doc: &Doc, given: Vec<&[u8]>) -> Vec<Vec<u8>> {
-    let waiting: HashSet<ChangeHash> = doc.waiting().map(|(hash, _)| *hash).collect();
+    let waiting: HashSet<ChangeHash> = doc.pending().map(|(hash, _)| *hash).collect();
     let refused = |change: &&[u8]| match merge::hash_of(change) {
         Ok(hash) => !doc.contains(&hash) && !waiting.contains(&hash),
         Err(_) => true,

@@ -242,7 +242,7 @@ fn from_document(
         docs.insert(key.clone(), doc_of_rows(&rows(all, &key)?, &key)?);
     }
     let bytes = docs.get(&key).map_or(Ok::<_, MergeError>(None), |doc| {
-        let waiting = || doc.waiting().find(|(h, _)| **h == hash).map(|(_, bytes)| bytes.to_vec());
+        let waiting = || doc.pending().find(|(h, _)| **h == hash).map(|(_, bytes)| bytes.to_vec());
         Ok(doc.change_bytes(&hash)?.or_else(waiting))
     });
     let explained = match bytes {

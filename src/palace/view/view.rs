@@ -88,7 +88,7 @@ impl View {
         let changes = self.tail.changes(key.as_str());
         if let Some((doc, applied)) = self.loaded.take(key, self.generation, changes.len()) {
             let new = changes.get(applied..).unwrap_or_default();
-            if let Some(doc) = doc.apply_or_lose(new.iter().map(|change| &change.bytes[..])) {
+            if let Some(doc) = doc.apply_without_copy(new.iter().map(|change| &change.bytes[..])) {
                 return Ok(Some(doc));
             }
         }
@@ -214,7 +214,7 @@ impl View {
     /// Returns the rescan that found the first of the pending changes.
     fn pending_since(&self, doc: &Doc, key: &Key) -> Option<u64> {
         let mut found: HashMap<&[u8], Option<u64>> =
-            doc.waiting().map(|(_, bytes)| (bytes, None)).collect();
+            doc.pending().map(|(_, bytes)| (bytes, None)).collect();
         if found.is_empty() {
             return None;
         }

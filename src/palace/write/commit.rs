@@ -261,7 +261,7 @@ impl Shared {
         let base = resolve_base(doc.as_ref(), &key, options.base.as_ref())?;
         let name = || self.root.random();
         // Queued changes of this very actor may be among the pending ones, and would collide.
-        let pending = doc.as_ref().is_some_and(|doc| doc.waiting().next().is_some());
+        let pending = doc.as_ref().is_some_and(|doc| doc.pending().next().is_some());
         let actor =
             if pending { name()? } else { writer.author(instance).of(&key, doc.as_ref(), name)? };
         let by = options.by.as_deref().unwrap_or(&self.program);

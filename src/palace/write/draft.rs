@@ -290,7 +290,7 @@ impl<'a> Draft<'a> {
         if self.exists() {
             return Ok(());
         }
-        let first = Doc::first_filing(key, value)?;
+        let first = Doc::content_derived_change(key, value)?;
         let doc = self.doc()?;
         let known = doc.contains(&first.hash);
         if !known
@@ -299,7 +299,7 @@ impl<'a> Draft<'a> {
             return Err(error);
         }
         self.changes.extend((!known).then_some(first));
-        self.change(|doc, stamp, _| doc.note_filing(stamp).map(Some))
+        self.change(|doc, stamp, _| doc.record_filing(stamp).map(Some))
     }
 
     fn change(

@@ -1,24 +1,15 @@
 //! Taking in changes from outside: in any order, repeated, damaged or hostile.
 
-use super::caught::caught;
-use super::chunk::Chunk;
-use super::doc::Doc;
+use super::ancestry::Ancestry;
+use super::chunk::{Chunk, hash_of};
+use super::doc::{Doc, PendingChange};
 use super::error::MergeError;
-use super::extent::{Extent, READ};
-use super::lineage::Lineage;
-use super::shape::Objects;
+use super::panic_guard::{catch_panic, decode_change};
+use super::size_bounds::{DocSize, READABLE};
+use super::well_formed::Objects;
 use crate::format::hash::ChangeHash;
 use automerge::{Automerge, Change};
 use std::collections::{HashMap, HashSet};
-
-/// A change that waits for one it depends on.
-#[derive(Debug, Clone)]
-pub(super) struct Waiting {
-    pub bytes: Vec<u8>,
-    pub deps: Vec<ChangeHash>,
-    pub actor: Vec<u8>,
-    pub extent: Extent,
-}
 
 /// What became of the changes given to [`Doc::apply`].
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -33,7 +24,7 @@ pub struct Applied {
 
 /// What is done about a batch that Automerge cannot digest.
 #[derive(Debug, Clone, Copy)]
-enum Safety {
+enum ApplyTo {
     /// The document outlives it.
     Copy,
     /// It is noticed, and the document is lost.
@@ -41,68 +32,48 @@ enum Safety {
 }
 
 #[derive(Clone)]
-struct Ready {
+struct ReadyChange {
     hash: ChangeHash,
     change: Change,
-    extent: Extent,
+    size: DocSize,
 }
 
 impl Doc {
     /// Adds raw changes, in any order and however often. One that cannot be taken is reported and
     /// does not keep the others out; one whose dependencies are missing waits.
     pub fn apply<'a>(&mut self, changes: impl IntoIterator<Item = &'a [u8]>) -> Applied {
-        self.take_in(changes, Safety::Copy)
+        self.apply_with(changes, ApplyTo::Copy)
     }
 
     /// As [`Doc::apply`], without the copy that it makes of the document to fall back on: that takes
     /// long if the document has a long history. `None` if a change was refused; the document is lost
     /// then, and has to be loaded again and given to [`Doc::apply`].
-    pub fn apply_or_lose<'a>(
+    pub fn apply_without_copy<'a>(
         mut self,
         changes: impl IntoIterator<Item = &'a [u8]>,
     ) -> Option<Self> {
-        let applied = self.take_in(changes, Safety::None);
+        let applied = self.apply_with(changes, ApplyTo::Original);
         applied.rejected.is_empty().then_some(self)
     }
 
-    /// Adds raw changes and saves the result. The document that comes back was made from the saved
-    /// bytes, as [`Doc::load`] would. `None` if anything was refused on the way: [`Doc::apply`] tells
-    /// what. A document of a single change is saved as that change: it has been shown to load, and
-    /// most documents are such.
-    pub fn apply_and_save<'a>(
-        self,
-        changes: impl IntoIterator<Item = &'a [u8]>,
-    ) -> Option<(Self, Vec<u8>)> {
-        let changes: Vec<&[u8]> = changes.into_iter().collect();
-        let blank = self.heads().is_empty() && self.waiting.is_empty();
-        let doc = self.apply_or_lose(changes.iter().copied())?;
-        if let (true, true, [only]) = (blank, doc.waiting.is_empty(), changes.as_slice()) {
-            return Some((doc, only.to_vec()));
-        }
-        let saved = doc.save();
-        let loaded = Doc::load(&saved).ok()?;
-        let same = loaded.heads() == doc.heads();
-        same.then_some((Doc { waiting: doc.waiting, ..loaded }, saved))
-    }
-
-    fn take_in<'a>(
+    fn apply_with<'a>(
         &mut self,
         changes: impl IntoIterator<Item = &'a [u8]>,
-        safety: Safety,
+        target: ApplyTo,
     ) -> Applied {
         let mut applied = Applied::default();
         for bytes in changes {
             match Chunk::parse(bytes) {
                 Ok(chunk) if self.contains(&chunk.hash) => {}
-                Ok(Chunk { hash, deps, actor, extent, .. }) => {
+                Ok(Chunk { hash, deps, actor, size, .. }) => {
                     let (bytes, actor) = (bytes.to_vec(), actor.to_vec());
-                    let waiting = || Waiting { bytes, deps, actor, extent };
-                    self.waiting.entry(hash).or_insert_with(waiting);
+                    let pending = || PendingChange { bytes, deps, actor, size };
+                    self.pending.entry(hash).or_insert_with(pending);
                 }
-                Err(error) => applied.rejected.push((super::hash_of(bytes).ok(), error)),
+                Err(error) => applied.rejected.push((hash_of(bytes).ok(), error)),
             }
         }
-        self.apply_ready(safety, &mut applied);
+        self.apply_ready(target, &mut applied);
         applied
     }
 
@@ -111,55 +82,38 @@ impl Doc {
     /// # Errors
     /// [`MergeError::Panicked`] if `other` was forged so that it does not hold what it says; nothing is changed then.
     pub fn merge(&mut self, other: &Doc) -> Result<Applied, MergeError> {
-        let added = caught(|| self.am.get_changes_added(&other.am))?;
-        let waiting = other.waiting.values().map(|waiting| waiting.bytes.as_slice());
-        Ok(self.apply(added.iter().map(Change::raw_bytes).chain(waiting)))
+        let added = catch_panic(|| self.am.get_changes_added(&other.am))?;
+        let pending = other.pending.values().map(|pending| pending.bytes.as_slice());
+        Ok(self.apply(added.iter().map(Change::raw_bytes).chain(pending)))
     }
 
-    /// The changes that wait for a dependency, by hash.
-    pub fn waiting(&self) -> impl Iterator<Item = (&ChangeHash, &[u8])> {
-        self.waiting.iter().map(|(hash, waiting)| (hash, waiting.bytes.as_slice()))
-    }
-
-    /// The changes that are waited for and that nobody has brought yet, in ascending order.
-    #[must_use]
-    pub fn missing(&self) -> Vec<ChangeHash> {
-        let deps = self.waiting.values().flat_map(|waiting| &waiting.deps);
-        let unknown =
-            |hash: &&ChangeHash| !self.waiting.contains_key(*hash) && !self.contains(hash);
-        let mut missing: Vec<ChangeHash> = deps.filter(unknown).copied().collect();
-        missing.sort_unstable();
-        missing.dedup();
-        missing
-    }
-
-    fn apply_ready(&mut self, safety: Safety, applied: &mut Applied) {
-        let (mut batch, mut all) = (Vec::new(), self.extent);
+    fn apply_ready(&mut self, target: ApplyTo, applied: &mut Applied) {
+        let (mut batch, mut all) = (Vec::new(), self.size);
         for hash in self.in_causal_order() {
-            let Some(Waiting { bytes, extent, .. }) = self.waiting.get(&hash) else { continue };
-            let (extent, mut with) = (*extent, all);
-            with += extent;
-            match with.check(&READ).and_then(|()| decode(bytes)) {
+            let Some(PendingChange { bytes, size, .. }) = self.pending.get(&hash) else { continue };
+            let (size, mut with) = (*size, all);
+            with += size;
+            match with.check(&READABLE).and_then(|()| decode_change(bytes)) {
                 Ok(change) => {
                     all = with;
-                    batch.push(Ready { hash, change, extent });
+                    batch.push(ReadyChange { hash, change, size });
                 }
                 Err(error) => {
-                    self.waiting.remove(&hash);
+                    self.pending.remove(&hash);
                     applied.rejected.push((Some(hash), error));
                 }
             }
         }
-        self.apply_batch(&batch, safety, applied);
+        self.apply_batch(&batch, target, applied);
     }
 
-    /// The waiting changes that nothing is missing for, each after those it depends on.
+    /// The pending changes that nothing is missing for, each after those it depends on.
     fn in_causal_order(&self) -> Vec<ChangeHash> {
         let mut dependents: HashMap<ChangeHash, Vec<ChangeHash>> = HashMap::new();
         let mut unmet: HashMap<ChangeHash, usize> = HashMap::new();
         let mut ready = Vec::new();
-        for (hash, waiting) in &self.waiting {
-            let open: HashSet<_> = waiting.deps.iter().filter(|dep| !self.contains(dep)).collect();
+        for (hash, pending) in &self.pending {
+            let open: HashSet<_> = pending.deps.iter().filter(|dep| !self.contains(dep)).collect();
             if open.is_empty() {
                 ready.push(*hash);
             }
@@ -183,30 +137,31 @@ impl Doc {
     }
 
     /// Applies a batch in causal order. If Automerge refuses it, its halves are tried, so that only
-    /// the culprits are left out; what depends on them goes on waiting.
-    fn apply_batch(&mut self, batch: &[Ready], safety: Safety, applied: &mut Applied) {
+    /// the culprits are left out; what depends on them goes on pending.
+    fn apply_batch(&mut self, batch: &[ReadyChange], target: ApplyTo, applied: &mut Applied) {
         let fitting = self.fitting(batch, applied);
         if fitting.is_empty() {
             return;
         }
-        match self.try_batch(&fitting, safety) {
+        match self.try_batch(&fitting, target) {
             Ok(()) => {
                 applied.new += fitting.len();
                 for ready in fitting {
-                    self.waiting.remove(&ready.hash);
-                    self.extent += ready.extent;
+                    self.pending.remove(&ready.hash);
+                    self.size += ready.size;
                 }
             }
-            Err(error) => match (fitting.as_slice(), safety) {
-                ([only], _) | ([only, ..], Safety::None) => {
-                    self.waiting.remove(&only.hash);
+            Err(error) => match (fitting.as_slice(), target) {
+                ([only], _) | ([only, ..], ApplyTo::Original) => {
+                    self.pending.remove(&only.hash);
                     applied.rejected.push((Some(only.hash), error));
                 }
                 _ => {
                     let (first, second) = fitting.split_at(fitting.len() / 2);
-                    let owned = |half: &[&Ready]| half.iter().copied().cloned().collect::<Vec<_>>();
-                    self.apply_batch(&owned(first), safety, applied);
-                    self.apply_batch(&owned(second), safety, applied);
+                    let owned =
+                        |half: &[&ReadyChange]| half.iter().copied().cloned().collect::<Vec<_>>();
+                    self.apply_batch(&owned(first), target, applied);
+                    self.apply_batch(&owned(second), target, applied);
                 }
             },
         }
@@ -214,19 +169,23 @@ impl Doc {
 
     /// Those of a batch whose dependencies are here (or earlier in the batch), that go on from them, and whose operations
     /// fit.
-    fn fitting<'a>(&mut self, batch: &'a [Ready], applied: &mut Applied) -> Vec<&'a Ready> {
-        let (mut lineage, mut objects) = (Lineage::of(&self.am), Objects::of(&self.am));
+    fn fitting<'a>(
+        &mut self,
+        batch: &'a [ReadyChange],
+        applied: &mut Applied,
+    ) -> Vec<&'a ReadyChange> {
+        let (mut ancestry, mut objects) = (Ancestry::of(&self.am), Objects::of(&self.am));
         let mut fitting = Vec::new();
         for ready in batch {
-            let goes_on = lineage.check(&ready.change);
+            let goes_on = ancestry.check(&ready.change);
             match goes_on.map(|goes_on| goes_on.and_then(|()| objects.check(&ready.change))) {
                 None => {}
                 Some(Ok(())) => {
-                    lineage.add(ready.hash, &ready.change);
+                    ancestry.add(ready.hash, &ready.change);
                     fitting.push(ready);
                 }
                 Some(Err(error)) => {
-                    self.waiting.remove(&ready.hash);
+                    self.pending.remove(&ready.hash);
                     applied.rejected.push((Some(ready.hash), error));
                 }
             }
@@ -234,11 +193,11 @@ impl Doc {
         fitting
     }
 
-    fn try_batch(&mut self, batch: &[&Ready], safety: Safety) -> Result<(), MergeError> {
+    fn try_batch(&mut self, batch: &[&ReadyChange], target: ApplyTo) -> Result<(), MergeError> {
         let changes = batch.iter().map(|ready| &ready.change);
-        match safety {
-            Safety::Copy => self.apply_to_copy(changes),
-            Safety::None => apply_to(&mut self.am, changes),
+        match target {
+            ApplyTo::Copy => self.apply_to_copy(changes),
+            ApplyTo::Original => apply_to(&mut self.am, changes),
         }
     }
 
@@ -264,10 +223,10 @@ fn apply_to<'a>(
     changes: impl Iterator<Item = &'a Change> + Clone,
 ) -> Result<(), MergeError> {
     let before = am.get_heads();
-    caught(|| am.apply_changes(changes.clone().cloned()))??;
+    catch_panic(|| am.apply_changes(changes.clone().cloned()))??;
     // Automerge keeps operations, not bytes. It encodes a change anew whenever it is asked for it,
     // and panics if that gives another hash: such a document could be neither read nor saved.
-    match caught(|| gives_back(am, &before, changes)) {
+    match catch_panic(|| gives_back(am, &before, changes)) {
         Ok(true) => Ok(()),
         Ok(false) | Err(_) => Err(MergeError::NotCanonical),
     }
@@ -283,10 +242,4 @@ fn gives_back<'a>(
     let given: HashMap<_, _> =
         given.iter().map(|given| (given.hash(), given.raw_bytes())).collect();
     changes.all(|change| given.get(&change.hash()).is_some_and(|g| *g == change.raw_bytes()))
-}
-
-/// Decodes the operations of a chunk that was checked when it came in.
-pub(super) fn decode(bytes: &[u8]) -> Result<Change, MergeError> {
-    caught(|| Change::try_from(bytes))?
-        .map_err(|error| MergeError::Refused { why: error.to_string() })
 }

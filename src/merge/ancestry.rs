@@ -3,8 +3,8 @@
 //! Automerge also takes one that does not, gives it back byte for byte and saves it, and then cannot load what it
 //! saved: it works out there where a change begins from where those before it end. So such a change is refused here.
 
-use super::doc::{hashes, native};
 use super::error::MergeError;
+use super::hashes::{hashes, native};
 use crate::format::hash::ChangeHash;
 use automerge::{ActorId, Automerge, Change};
 use std::collections::{BinaryHeap, HashMap, HashSet};
@@ -16,7 +16,7 @@ pub const COUNTER_AHEAD_MAX: u64 = 1_000_000;
 pub const COUNTER_MAX: u64 = 1 << 31;
 
 /// A change that others may build on.
-struct Known {
+struct Ancestor {
     actor: ActorId,
     sequence: u64,
     end: u64,
@@ -24,14 +24,14 @@ struct Known {
 }
 
 /// What there is to build on: a document, and changes that are to be added to it.
-pub(super) struct Lineage<'a> {
+pub(super) struct Ancestry<'a> {
     am: &'a Automerge,
     added: HashMap<ChangeHash, &'a Change>,
 }
 
-impl<'a> Lineage<'a> {
+impl<'a> Ancestry<'a> {
     pub(super) fn of(am: &'a Automerge) -> Self {
-        Lineage { am, added: HashMap::new() }
+        Ancestry { am, added: HashMap::new() }
     }
 
     /// Lets others build on it.
@@ -39,9 +39,9 @@ impl<'a> Lineage<'a> {
         self.added.insert(hash, change);
     }
 
-    fn known(&self, hash: &ChangeHash) -> Option<Known> {
+    fn ancestor(&self, hash: &ChangeHash) -> Option<Ancestor> {
         if let Some(change) = self.added.get(hash) {
-            return Some(Known {
+            return Some(Ancestor {
                 actor: change.actor_id().clone(),
                 sequence: change.seq(),
                 end: (change.start_op().get() + change.len() as u64).saturating_sub(1),
@@ -49,7 +49,7 @@ impl<'a> Lineage<'a> {
             });
         }
         let meta = self.am.get_change_meta_by_hash(&native(hash))?;
-        Some(Known {
+        Some(Ancestor {
             actor: meta.actor.into_owned(),
             sequence: meta.seq,
             end: meta.max_op,
@@ -60,11 +60,11 @@ impl<'a> Lineage<'a> {
     /// `None` if something that it builds on is missing.
     pub(super) fn check(&self, change: &Change) -> Option<Result<(), MergeError>> {
         let deps: Option<Vec<_>> =
-            hashes(change.deps()).iter().map(|dep| Some((*dep, self.known(dep)?))).collect();
+            hashes(change.deps()).iter().map(|dep| Some((*dep, self.ancestor(dep)?))).collect();
         let deps = deps?;
         let before = deps.iter().map(|(_, dep)| dep.end).max().unwrap_or(0);
         let counted = check_counter(before, change.start_op().get(), change.len() as u64);
-        Some(counted.and_then(|()| match self.has_its_own(change, deps) {
+        Some(counted.and_then(|()| match self.builds_on_own_last(change, deps) {
             true => Ok(()),
             false => Err(MergeError::SequenceGap {
                 actor: change.actor_id().to_hex_string(),
@@ -75,7 +75,7 @@ impl<'a> Lineage<'a> {
 
     /// Whether what the same actor made before is among what it builds on. Those that end last are looked at first: of
     /// a history, only what came after the one that is looked for.
-    fn has_its_own(&self, change: &Change, deps: Vec<(ChangeHash, Known)>) -> bool {
+    fn builds_on_own_last(&self, change: &Change, deps: Vec<(ChangeHash, Ancestor)>) -> bool {
         let (actor, before) = match change.seq() {
             0 => return false,
             1 => return true,
@@ -95,7 +95,7 @@ impl<'a> Lineage<'a> {
             }
             for dep in found.deps {
                 if seen.insert(dep)
-                    && let Some(one) = self.known(&dep)
+                    && let Some(one) = self.ancestor(&dep)
                 {
                     next.push((one.end, dep));
                     known.insert(dep, one);

@@ -4,6 +4,8 @@
 //! is left out, and the default of both is no message. A message that is not such JSON was written
 //! by a program that knows nothing of this: it is taken for the writer's name.
 
+use super::chunk::Chunk;
+use super::error::MergeError;
 use crate::format::hash::ChangeHash;
 use automerge::ChangeMetadata;
 use serde::{Deserialize, Serialize};
@@ -114,4 +116,14 @@ impl Written {
             change: ChangeHash(meta.hash.0),
         }
     }
+}
+
+/// Who made a change, when, and its hash. Verifies as [`super::hash_of`] does.
+///
+/// # Errors
+/// If `change` is not one whole type-1 chunk, its checksum is wrong, or it expands beyond its bounds.
+pub fn author_of(change: &[u8]) -> Result<Written, MergeError> {
+    let Chunk { hash, time_ms, message, .. } = Chunk::parse(change)?;
+    let message = Message::parse((!message.is_empty()).then_some(message));
+    Ok(Written { by: message.by.into_owned(), time_ms, change: hash })
 }

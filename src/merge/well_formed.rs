@@ -4,8 +4,8 @@
 //! nothing of that map that sorts behind it; and it takes a value in the place of a text's character, and then refuses
 //! what others wrote at the same time, or not, depending on which it is given first. So such changes are refused here.
 
-use super::caught::caught;
 use super::error::MergeError;
+use super::panic_guard::catch_panic;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Automerge, Change, ObjId, ObjType, ReadDoc};
 use std::collections::HashMap;
@@ -24,14 +24,14 @@ impl<'a> Objects<'a> {
     /// Checks a change, and lets those after it use the objects that it makes.
     pub(super) fn check(&mut self, change: &Change) -> Result<(), MergeError> {
         let (actor, start) = (change.actor_id(), change.start_op().get());
-        let operations = caught(|| change.decode())?.operations;
+        let operations = catch_panic(|| change.decode())?.operations;
         for (counter, operation) in (start..).zip(&operations) {
             let kind = self.kind(&operation.obj);
             let checked = kind.ok_or("it is for an object that nobody has made");
             checked
                 .and_then(|kind| fits(operation, kind))
                 .and_then(|()| comes_after(operation, counter, start, actor))
-                .map_err(|why| MergeError::Misshapen { counter, why })?;
+                .map_err(|why| MergeError::MalformedOperation { counter, why })?;
             if let OpType::Make(kind) = operation.action {
                 self.made.insert(OpId::new(counter, actor), kind);
             }

@@ -4,11 +4,12 @@
 //! not read again by it. To make a document only to throw it away took ten times as long as to write the
 //! operations down. Invariant: byte for byte the change that a transaction on an empty document makes.
 
+use super::change_message::ChangeKind;
+use super::chunk::OPERATIONS_MAX;
 use super::error::MergeError;
-use super::limits::check_value;
-use super::message::ChangeKind;
-use super::plan::scalar;
-use super::write::{NewChange, Stamp};
+use super::json_values::scalar;
+use super::new_change::{NewChange, Stamp};
+use super::value_limits::check_value;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType, SortedVec};
 use automerge::{ActorId, Change, ExpandedChange, ObjType};
 use serde_json::{Map, Value as Json};
@@ -33,7 +34,7 @@ pub(super) fn encode(
 ) -> Result<NewChange, MergeError> {
     let actor_id = ActorId::from(actor);
     let operations = operations(&actor_id, value);
-    let (count, limit) = (operations.len() as u64, super::OPERATIONS_MAX);
+    let (count, limit) = (operations.len() as u64, OPERATIONS_MAX);
     if count > limit {
         return Err(MergeError::TooMany { what: "operations", count, limit });
     }
@@ -54,7 +55,7 @@ pub(super) fn encode(
 
 /// Level by level, the fields of a map by their names, as Automerge's own batches do.
 fn operations(actor: &ActorId, value: &Map<String, Json>) -> Vec<Op> {
-    let mut made = Made { actor, operations: Vec::new(), containers: VecDeque::new() };
+    let mut made = Encoder { actor, operations: Vec::new(), containers: VecDeque::new() };
     made.fields(&ObjectId::Root, value);
     while let Some((object, value)) = made.containers.pop_front() {
         match value {
@@ -66,14 +67,14 @@ fn operations(actor: &ActorId, value: &Map<String, Json>) -> Vec<Op> {
     made.operations
 }
 
-struct Made<'a> {
+struct Encoder<'a> {
     actor: &'a ActorId,
     operations: Vec<Op>,
     /// Maps and lists that exist and are not filled yet.
     containers: VecDeque<(ObjectId, &'a Json)>,
 }
 
-impl<'a> Made<'a> {
+impl<'a> Encoder<'a> {
     fn fields(&mut self, object: &ObjectId, fields: &'a Map<String, Json>) {
         let mut fields: Vec<_> = fields.iter().collect();
         fields.sort_unstable_by_key(|(name, _)| *name);

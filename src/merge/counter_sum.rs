@@ -5,9 +5,8 @@
 //! are counted here from the changes themselves, once each. It costs a walk over the changes since
 //! the counters were created, and is needed for such fields only.
 
-use super::caught::caught;
-use super::doc::change;
 use super::error::MergeError;
+use super::panic_guard::{catch_panic, change_by_hash};
 use automerge::legacy::{OpId, OpType};
 use automerge::{Automerge, Change, ChangeHash, ObjId};
 use std::collections::{HashMap, HashSet};
@@ -24,11 +23,11 @@ pub(super) fn sum(
     let counters: HashSet<OpId> = ids.iter().filter_map(|id| op_id(id)).collect();
     let created: Vec<ChangeHash> = ids.iter().filter_map(|id| am.hash_for_opid(id)).collect();
     // None of the counters is an ancestor of another, so that this is each change once.
-    let since = caught(|| am.get_changes(&created))?;
+    let since = catch_panic(|| am.get_changes(&created))?;
     let mut changes: HashMap<ChangeHash, Change> =
         since.into_iter().map(|change| (change.hash(), change)).collect();
     for hash in &created {
-        changes.extend(change(am, hash)?.map(|change| (*hash, change)));
+        changes.extend(change_by_hash(am, hash)?.map(|change| (*hash, change)));
     }
     let visible: Vec<&Change> = match heads {
         None => changes.values().collect(),

@@ -3,7 +3,7 @@ use crate::merge::{MergeError, explain};
 use serde_json::json;
 
 /// `m` and `l` created by both, with fields of their own.
-fn united() -> (Doc, Doc) {
+fn merged() -> (Doc, Doc) {
     let (mut a, mut b) = (Doc::new(), Doc::new());
     put(&mut a, 'a', json!({"m": {"a": 1, "both": 1, "deep": {"a": 1}}, "l": ["a1", "a2"]}));
     put(&mut b, 'b', json!({"m": {"b": 2, "both": 1, "deep": {"b": 2}}, "l": ["b1", "b2"]}));
@@ -12,8 +12,8 @@ fn united() -> (Doc, Doc) {
 }
 
 #[test]
-fn maps_and_lists_created_twice_are_shown_united() {
-    let (a, _) = united();
+fn maps_and_lists_created_twice_are_shown_merged() {
+    let (a, _) = merged();
     let m = json!({"a": 1, "b": 2, "both": 1, "deep": {"a": 1, "b": 2}});
     assert_eq!(value(&a), json!({"m": m, "l": ["a1", "a2", "b1", "b2"]}));
     assert_eq!(conflicts(&a), []);
@@ -22,8 +22,8 @@ fn maps_and_lists_created_twice_are_shown_united() {
 }
 
 #[test]
-fn entries_are_edited_where_they_live_and_new_ones_go_to_the_winner() {
-    let (mut a, _) = united();
+fn entries_are_edited_in_their_part_and_added_to_the_winner() {
+    let (mut a, _) = merged();
     let change = patch(&mut a, 'c', json!({"m": {"a": 10, "b": 20, "new": 30, "deep": {"a": 5}}}));
     let ops = explain(&change.bytes).unwrap().ops;
     assert_eq!(ops.len(), 4, "{ops:?}");
@@ -35,8 +35,8 @@ fn entries_are_edited_where_they_live_and_new_ones_go_to_the_winner() {
 }
 
 #[test]
-fn editing_a_united_map_keeps_concurrent_work_in_all_its_parts() {
-    let (mut a, mut b) = united();
+fn editing_a_merged_map_keeps_concurrent_edits_in_all_parts() {
+    let (mut a, mut b) = merged();
     patch(&mut a, 'a', json!({"m": {"both": 7, "x": 1}}));
     patch(&mut b, 'b', json!({"m": {"a": 8, "y": 1}}));
     sync(&mut a, &mut b);
@@ -46,7 +46,7 @@ fn editing_a_united_map_keeps_concurrent_work_in_all_its_parts() {
 
 #[test]
 fn removing_a_field_removes_it_from_every_part() {
-    let (mut a, _) = united();
+    let (mut a, _) = merged();
     patch(&mut a, 'c', json!({"m": {"both": null}}));
     assert_eq!(value(&a)["m"], json!({"a": 1, "b": 2, "deep": {"a": 1, "b": 2}}));
     patch(&mut a, 'c', json!({"m": null}));
@@ -54,7 +54,7 @@ fn removing_a_field_removes_it_from_every_part() {
 }
 
 #[test]
-fn a_united_field_can_be_replaced_and_its_conflicts_settled() {
+fn replacing_a_merged_field_settles_its_conflicts() {
     let (mut a, mut b) = (Doc::new(), Doc::new());
     put(&mut a, 'a', json!({"m": {"x": 1}}));
     put(&mut b, 'b', json!({"m": {"x": 2}}));
@@ -70,8 +70,8 @@ fn a_united_field_can_be_replaced_and_its_conflicts_settled() {
 }
 
 #[test]
-fn united_lists_are_edited_where_each_element_lives() {
-    let (mut a, mut b) = united();
+fn merged_lists_are_edited_in_the_part_of_each_element() {
+    let (mut a, mut b) = merged();
     let change = patch(&mut a, 'c', json!({"l": ["a1", "a2", "mid", "b1", "b2", "end"]}));
     assert_eq!(explain(&change.bytes).unwrap().operations, 2);
     patch(&mut b, 'd', json!({"l": ["first", "a1", "b1", "B2"]}));
@@ -80,14 +80,14 @@ fn united_lists_are_edited_where_each_element_lives() {
 }
 
 #[test]
-fn a_put_of_what_a_united_document_shows_changes_nothing() {
-    let (mut a, _) = united();
+fn putting_what_a_merged_document_shows_changes_nothing() {
+    let (mut a, _) = merged();
     let shown = a.view().value;
     assert_eq!(a.put(&by('c'), None, &shown).unwrap(), None);
 }
 
 #[test]
-fn counters_created_twice_add_up_and_every_increment_counts_once() {
+fn counters_created_twice_count_each_increment_once() {
     let (mut a, mut b) = (Doc::new(), Doc::new());
     a.increment(&by('a'), None, &["votes"], 3).unwrap().unwrap();
     b.increment(&by('b'), None, &["votes"], 4).unwrap().unwrap();
@@ -111,7 +111,7 @@ fn counters_created_twice_add_up_and_every_increment_counts_once() {
 }
 
 #[test]
-fn counters_inside_maps_created_twice_add_up_too() {
+fn counters_in_maps_created_twice_add_up() {
     let (mut a, mut b) = (Doc::new(), Doc::new());
     a.increment(&by('a'), None, &["stats", "votes"], 3).unwrap().unwrap();
     b.increment(&by('b'), None, &["stats", "votes"], 4).unwrap().unwrap();
@@ -127,7 +127,7 @@ fn counters_inside_maps_created_twice_add_up_too() {
 }
 
 #[test]
-fn an_increment_creates_what_is_missing_and_refuses_what_is_no_counter() {
+fn an_increment_creates_its_path_and_refuses_other_types() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"n": 5, "m": {}}));
     doc.increment(&by('a'), None, &["m", "x", "y"], -2).unwrap().unwrap();
@@ -143,7 +143,7 @@ fn an_increment_creates_what_is_missing_and_refuses_what_is_no_counter() {
 }
 
 #[test]
-fn a_counter_against_a_string_is_a_conflict_that_a_number_settles() {
+fn a_number_settles_a_counter_against_a_string() {
     let (mut a, mut b) = (Doc::new(), Doc::new());
     put(&mut a, 'a', json!({"n": "text"}));
     b.increment(&by('b'), None, &["n"], 4).unwrap().unwrap();

@@ -16,13 +16,13 @@ proptest! {
     #![proptest_config(config(500))]
 
     #[test]
-    fn it_is_byte_for_byte_what_a_transaction_makes(content in document()) {
+    fn first_change_equals_that_of_a_transaction(content in document()) {
         assert_same(&map(content));
     }
 }
 
 #[test]
-fn also_for_every_kind_of_value_and_for_many() {
+fn first_change_encodes_every_kind_of_value() {
     assert_same(&map(json!({})));
     let numbers =
         json!({"i": i64::MIN, "u": u64::MAX, "f": 1e300, "z": -0.0, "n": null, "b": true});
@@ -35,7 +35,7 @@ fn also_for_every_kind_of_value_and_for_many() {
 }
 
 #[test]
-fn and_it_is_refused_for_the_same_reasons() {
+fn first_change_refuses_what_put_refuses() {
     let refused = |value: Json| {
         let value = map(value);
         let error = first_change(&by('a'), &value).unwrap_err();
@@ -64,7 +64,7 @@ fn a_document_of_one_change_is_saved_as_that_change() {
     // One that depends on another is no document by itself.
     let (waits, saved) = Doc::new().apply_and_save([&second.bytes[..]]).unwrap();
     assert_eq!(
-        (waits.waiting().count(), Doc::load(&saved).unwrap().heads()),
+        (waits.pending().count(), Doc::load(&saved).unwrap().heads()),
         (1, Heads::default())
     );
     let error = Doc::load(&second.bytes).unwrap_err();

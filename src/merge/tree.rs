@@ -1,4 +1,4 @@
-//! What a document shows: one tree, in which the same map or list created twice is united.
+//! What a document shows: one tree, in which the same map or list created twice is merged.
 //!
 //! Automerge keeps every value that was written to a field at the same time and shows the one with
 //! the greatest operation id. Where that one is a map (a list, a counter), this reading joins all
@@ -6,10 +6,7 @@
 //! object each entry lives, so that [`super::plan`] can edit it there.
 
 use super::counter;
-use automerge::{
-    Automerge, ChangeHash, ObjId, ObjType, Prop, ROOT, ReadDoc, ScalarValue, ScalarValueRef, Value,
-    ValueRef,
-};
+use automerge::{Automerge, ChangeHash, ObjId, Prop, ROOT, ReadDoc, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
@@ -61,7 +58,7 @@ pub(super) struct Slot {
     pub losers: Vec<Loser>,
 }
 
-/// A value that was written at the same time as the shown one, differs from it and is not united
+/// A value that was written at the same time as the shown one, differs from it and is not merged
 /// with it.
 #[derive(Debug)]
 pub(super) struct Loser {
@@ -72,146 +69,83 @@ pub(super) struct Loser {
 
 /// One value that Automerge keeps for a field.
 #[derive(Debug, Clone)]
-pub(super) struct Found {
+pub(super) struct StoredValue {
     pub part: usize,
     pub id: ObjId,
-    pub kind: Kind,
-}
-
-#[derive(Debug, Clone, PartialEq)]
-pub(super) enum Kind {
-    Map,
-    List,
-    Text,
-    Counter(i64),
-    Json(Json),
-}
-
-impl Kind {
-    fn object(kind: ObjType) -> Self {
-        match kind {
-            ObjType::Map | ObjType::Table => Kind::Map,
-            ObjType::List => Kind::List,
-            ObjType::Text => Kind::Text,
-        }
-    }
-
-    fn of_ref(value: ValueRef<'_>) -> Self {
-        match value {
-            ValueRef::Object(kind) => Kind::object(kind),
-            ValueRef::Scalar(ScalarValueRef::Counter(n)) => Kind::Counter(n),
-            ValueRef::Scalar(ScalarValueRef::Str(s)) => Kind::Json(Json::String(s.into_owned())),
-            ValueRef::Scalar(scalar) => Kind::of(ScalarValue::from(scalar)),
-        }
-    }
-
-    fn of(scalar: ScalarValue) -> Self {
-        Kind::Json(match scalar {
-            ScalarValue::Counter(n) => return Kind::Counter((&n).into()),
-            ScalarValue::Str(s) => Json::String(s.into()),
-            ScalarValue::Int(n) | ScalarValue::Timestamp(n) => Json::from(n),
-            ScalarValue::Uint(n) => Json::from(n),
-            ScalarValue::F64(n) => Json::from(n),
-            ScalarValue::Boolean(b) => Json::Bool(b),
-            ScalarValue::Null => Json::Null,
-            // JSON has no bytes. Their hex digits say what is there, and writing the same digits
-            // back leaves the bytes alone.
-            ScalarValue::Bytes(bytes) | ScalarValue::Unknown { bytes, .. } => {
-                Json::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-            }
-        })
-    }
-
-    fn unites_with(&self, other: &Kind) -> bool {
-        matches!(
-            (self, other),
-            (Kind::Map, Kind::Map)
-                | (Kind::List, Kind::List)
-                | (Kind::Counter(_), Kind::Counter(_))
-        )
-    }
-
-    /// What to call it in an error.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Kind::Map => "a map",
-            Kind::List => "a list",
-            Kind::Text => "a text",
-            Kind::Counter(_) => "a counter",
-            Kind::Json(Json::String(_)) => "a string",
-            Kind::Json(Json::Number(_)) => "a number",
-            Kind::Json(Json::Bool(_)) => "true or false",
-            Kind::Json(_) => "null",
-        }
-    }
+    pub kind: ValueKind,
 }
 
 /// Everything that was found for one field, sorted into what is shown and what is not.
 #[derive(Debug)]
-pub(super) struct Sorted {
-    pub winner: Found,
-    /// The winner and what is united with it, in the order of operation ids.
-    pub united: Vec<Found>,
-    /// Neither united with the winner nor equal to it.
-    pub losers: Vec<Found>,
+pub(super) struct RankedValues {
+    pub winner: StoredValue,
+    /// The winner and what is merged with it, in the order of operation ids.
+    pub merged: Vec<StoredValue>,
+    /// Neither merged with the winner nor equal to it.
+    pub losers: Vec<StoredValue>,
     also_in: Vec<usize>,
 }
 
-impl Sorted {
-    fn new(mut found: Vec<Found>) -> Option<Self> {
+impl RankedValues {
+    fn new(mut found: Vec<StoredValue>) -> Option<Self> {
         found.sort_by(|a, b| a.id.cmp(&b.id));
         let winner = found.last()?.clone();
         let mut also_in: Vec<usize> = found.iter().map(|f| f.part).collect();
         also_in.sort_unstable();
         also_in.dedup();
         also_in.retain(|part| *part != winner.part);
-        let (united, mut losers): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|f| f.id == winner.id || f.kind.unites_with(&winner.kind));
-        losers.retain(|loser| !matches!(loser.kind, Kind::Json(_)) || loser.kind != winner.kind);
-        Some(Sorted { winner, united, losers, also_in })
+        let (merged, mut losers): (Vec<_>, Vec<_>) =
+            found.into_iter().partition(|f| f.id == winner.id || f.kind.merges_with(&winner.kind));
+        losers
+            .retain(|loser| !matches!(loser.kind, ValueKind::Json(_)) || loser.kind != winner.kind);
+        Some(RankedValues { winner, merged, losers, also_in })
     }
 }
 
 /// Reads a document at its present heads, or at earlier ones.
 #[derive(Clone, Copy)]
-pub(super) struct Reader<'a> {
+pub(super) struct TreeReader<'a> {
     pub am: &'a Automerge,
     pub heads: Option<&'a [ChangeHash]>,
 }
 
-impl Reader<'_> {
+impl TreeReader<'_> {
     pub fn root(&self) -> MapNode {
         self.map(vec![ROOT], 0)
     }
 
-    /// The field `key` of the united map `parts`, without what is nested in it.
-    pub fn field(&self, parts: &[ObjId], key: &str) -> Option<Sorted> {
+    /// The field `key` of the merged map `parts`, without what is nested in it.
+    pub fn field(&self, parts: &[ObjId], key: &str) -> Option<RankedValues> {
         let all = parts.iter().enumerate().flat_map(|(n, part)| self.all(part, key.into(), n));
-        Sorted::new(all.collect())
+        RankedValues::new(all.collect())
     }
 
     fn map(&self, parts: Vec<ObjId>, depth: usize) -> MapNode {
         let fields = match parts.as_slice() {
             [only] => self
-                .found_in_map(only, 0)
+                .values_in_map(only, 0)
                 .map(|(key, found)| (key, self.slot(found, depth)))
                 .collect(),
-            _ => self.united_fields(&parts, depth),
+            _ => self.merged_fields(&parts, depth),
         };
         MapNode { parts, fields: drop_empty(fields) }
     }
 
-    fn united_fields(&self, parts: &[ObjId], depth: usize) -> Vec<(String, Option<Slot>)> {
-        let mut fields: BTreeMap<String, Vec<Found>> = BTreeMap::new();
+    fn merged_fields(&self, parts: &[ObjId], depth: usize) -> Vec<(String, Option<Slot>)> {
+        let mut fields: BTreeMap<String, Vec<StoredValue>> = BTreeMap::new();
         for (n, part) in parts.iter().enumerate() {
-            for (key, found) in self.found_in_map(part, n) {
+            for (key, found) in self.values_in_map(part, n) {
                 fields.entry(key).or_default().extend(found);
             }
         }
         fields.into_iter().map(|(key, found)| (key, self.slot(found, depth))).collect()
     }
 
-    fn found_in_map(&self, map: &ObjId, part: usize) -> impl Iterator<Item = (String, Vec<Found>)> {
+    fn values_in_map(
+        &self,
+        map: &ObjId,
+        part: usize,
+    ) -> impl Iterator<Item = (String, Vec<StoredValue>)> {
         let range = match self.heads {
             None => self.am.map_range(map, ..),
             Some(heads) => self.am.map_range_at(map, .., heads),
@@ -221,7 +155,7 @@ impl Reader<'_> {
             let found = if item.conflict {
                 self.all(map, key.as_str().into(), part)
             } else {
-                vec![Found { part, id: item.id(), kind: Kind::of_ref(item.value) }]
+                vec![StoredValue { part, id: item.id(), kind: ValueKind::of_ref(item.value) }]
             };
             (key, found)
         })
@@ -239,7 +173,11 @@ impl Reader<'_> {
                 let found = if item.conflict {
                     self.all(list, index.into(), 0)
                 } else {
-                    vec![Found { part: 0, id: item.id(), kind: Kind::of_ref(item.value) }]
+                    vec![StoredValue {
+                        part: 0,
+                        id: item.id(),
+                        kind: ValueKind::of_ref(item.value),
+                    }]
                 };
                 items.extend(self.slot(found, depth).map(|slot| Item { part, index, slot }));
             }
@@ -248,7 +186,7 @@ impl Reader<'_> {
     }
 
     /// Every value that Automerge keeps for one field of one object.
-    fn all(&self, obj: &ObjId, prop: Prop, part: usize) -> Vec<Found> {
+    fn all(&self, obj: &ObjId, prop: Prop, part: usize) -> Vec<StoredValue> {
         let values = match self.heads {
             None => self.am.get_all(obj, prop),
             Some(heads) => self.am.get_all_at(obj, prop, heads),
@@ -257,26 +195,26 @@ impl Reader<'_> {
         let values = values.unwrap_or_default();
         let found = |(value, id): (Value<'_>, ObjId)| {
             let kind = match value {
-                Value::Object(kind) => Kind::object(kind),
-                Value::Scalar(scalar) => Kind::of(scalar.into_owned()),
+                Value::Object(kind) => ValueKind::object(kind),
+                Value::Scalar(scalar) => ValueKind::of(scalar.into_owned()),
             };
-            Found { part, id, kind }
+            StoredValue { part, id, kind }
         };
         values.into_iter().map(found).collect()
     }
 
-    fn slot(&self, mut found: Vec<Found>, depth: usize) -> Option<Slot> {
+    fn slot(&self, mut found: Vec<StoredValue>, depth: usize) -> Option<Slot> {
         if found.len() == 1 {
-            let Found { part, id, kind } = found.pop()?;
+            let StoredValue { part, id, kind } = found.pop()?;
             let shown = self.node(kind, vec![id.clone()], depth + 1);
             return Some(Slot { shown, id, part, also_in: Vec::new(), losers: Vec::new() });
         }
-        let Sorted { winner, united, losers, also_in } = Sorted::new(found)?;
+        let RankedValues { winner, merged, losers, also_in } = RankedValues::new(found)?;
         let shown = match winner.kind {
-            Kind::Counter(_) => Node::Counter(self.sum(&united)),
-            kind => self.node(kind, united.into_iter().map(|f| f.id).collect(), depth + 1),
+            ValueKind::Counter(_) => Node::Counter(self.sum(&merged)),
+            kind => self.node(kind, merged.into_iter().map(|f| f.id).collect(), depth + 1),
         };
-        let loser = |Found { part, id, kind }: Found| {
+        let loser = |StoredValue { part, id, kind }: StoredValue| {
             let node = self.node(kind, vec![id.clone()], depth + 1);
             Loser { node, id, part }
         };
@@ -284,16 +222,16 @@ impl Reader<'_> {
         Some(Slot { shown, id: winner.id, part: winner.part, also_in, losers })
     }
 
-    fn node(&self, kind: Kind, ids: Vec<ObjId>, depth: usize) -> Node {
+    fn node(&self, kind: ValueKind, ids: Vec<ObjId>, depth: usize) -> Node {
         if depth > READ_DEPTH_MAX {
             return Node::Json(Json::Null);
         }
         match kind {
-            Kind::Map => Node::Map(self.map(ids, depth)),
-            Kind::List => Node::List(self.list(ids, depth)),
-            Kind::Text => self.text(ids),
-            Kind::Counter(n) => Node::Counter(n),
-            Kind::Json(value) => Node::Json(value),
+            ValueKind::Map => Node::Map(self.map(ids, depth)),
+            ValueKind::List => Node::List(self.list(ids, depth)),
+            ValueKind::Text => self.text(ids),
+            ValueKind::Counter(n) => Node::Counter(n),
+            ValueKind::Json(value) => Node::Json(value),
         }
     }
 
@@ -310,18 +248,18 @@ impl Reader<'_> {
 
     /// The counters of one field, added up. Where one object has several, Automerge applies every
     /// later increment to each of them, so they cannot simply be added.
-    pub fn sum(&self, united: &[Found]) -> i64 {
-        let mut by_part: BTreeMap<usize, Vec<&Found>> = BTreeMap::new();
-        for found in united {
+    pub fn sum(&self, merged: &[StoredValue]) -> i64 {
+        let mut by_part: BTreeMap<usize, Vec<&StoredValue>> = BTreeMap::new();
+        for found in merged {
             by_part.entry(found.part).or_default().push(found);
         }
         by_part.into_values().map(|one| self.sum_of(&one)).fold(0, i64::wrapping_add)
     }
 
     /// The counters of one object.
-    fn sum_of(&self, counters: &[&Found]) -> i64 {
+    fn sum_of(&self, counters: &[&StoredValue]) -> i64 {
         let counts = counters.iter().map(|found| match found.kind {
-            Kind::Counter(n) => n,
+            ValueKind::Counter(n) => n,
             _ => 0,
         });
         let added = counts.fold(0, i64::wrapping_add);

@@ -19,7 +19,7 @@ pub const HISTORY_BYTES_MAX: u64 = 400 << 20;
 
 /// What a change or a history holds.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Extent {
+pub(super) struct DocSize {
     /// Without deletions.
     pub operations: u64,
     /// To overwritten and deleted operations.
@@ -31,7 +31,7 @@ pub(super) struct Extent {
 }
 
 /// What may be written to.
-pub(super) const WRITTEN: Extent = Extent {
+pub(super) const WRITABLE: DocSize = DocSize {
     operations: HISTORY_OPERATIONS_MAX,
     references: HISTORY_REFERENCES_MAX,
     names: HISTORY_NAME_BYTES_MAX,
@@ -39,16 +39,16 @@ pub(super) const WRITTEN: Extent = Extent {
 };
 
 /// What may be read.
-pub(super) const READ: Extent = Extent {
+pub(super) const READABLE: DocSize = DocSize {
     operations: 2 * HISTORY_OPERATIONS_MAX,
     references: 2 * HISTORY_REFERENCES_MAX,
     names: 2 * HISTORY_NAME_BYTES_MAX,
     bytes: 2 * HISTORY_BYTES_MAX,
 };
 
-impl Extent {
-    /// Checks that a history of this extent has no more of anything than `limit`.
-    pub fn check(&self, limit: &Extent) -> Result<(), MergeError> {
+impl DocSize {
+    /// Checks that a history of this size has no more of anything than `limit`.
+    pub fn check(&self, limit: &DocSize) -> Result<(), MergeError> {
         let parts = [
             ("operations", self.operations, limit.operations),
             ("overwritten values", self.references, limit.references),
@@ -62,8 +62,8 @@ impl Extent {
     }
 }
 
-impl AddAssign for Extent {
-    fn add_assign(&mut self, more: Extent) {
+impl AddAssign for DocSize {
+    fn add_assign(&mut self, more: DocSize) {
         self.operations = self.operations.saturating_add(more.operations);
         self.references = self.references.saturating_add(more.references);
         self.names = self.names.saturating_add(more.names);

@@ -64,7 +64,7 @@ fn an_increment_counts_once_for_each_counter_in_conflict() {
 }
 
 #[test]
-fn of_two_maps_made_at_the_same_time_one_is_hidden() {
+fn one_of_two_concurrent_maps_is_hidden() {
     let mut a = doc(1);
     let mut b = doc(2);
     for (doc, key) in [(&mut a, "from a"), (&mut b, "from b")] {
@@ -80,7 +80,7 @@ fn of_two_maps_made_at_the_same_time_one_is_hidden() {
 }
 
 #[test]
-fn loading_incrementally_drops_good_data_and_says_ok() {
+fn load_incremental_drops_good_changes_and_returns_ok() {
     let mut source = doc(1);
     let saved = {
         set(&mut source, "x", 0);
@@ -96,7 +96,7 @@ fn loading_incrementally_drops_good_data_and_says_ok() {
 }
 
 #[test]
-fn a_transaction_at_old_heads_overlooks_changes_without_operations() {
+fn a_transaction_at_old_heads_overlooks_empty_changes() {
     let mut doc = doc(1);
     let first = set(&mut doc, "x", 1).hash();
     let empty = doc.empty_commit(Default::default());
@@ -109,7 +109,7 @@ fn a_transaction_at_old_heads_overlooks_changes_without_operations() {
 }
 
 #[test]
-fn the_end_of_a_mark_without_a_beginning_is_taken_and_saved_and_not_loaded() {
+fn an_unpaired_mark_end_is_saved_but_not_loaded() {
     let op = |action, obj, key, insert| Op { action, obj, key, insert, pred: vec![].into() };
     let make = op(OpType::Make(ObjType::Text), ObjectId::Root, Key::Map("t".into()), false);
     let made = OpId::new(1, &ActorId::from([1; 16]));

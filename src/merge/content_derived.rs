@@ -4,12 +4,12 @@
 //! the key and the content, it has no time and no writer. Who filed it, and when, is a second change
 //! without operations.
 
+use super::change_message::ChangeKind;
 use super::doc::Doc;
 use super::error::MergeError;
-use super::first::encode;
-use super::limits::check_value;
-use super::message::ChangeKind;
-use super::write::{NewChange, Stamp};
+use super::first_change::encode;
+use super::new_change::{NewChange, Stamp};
+use super::value_limits::check_value;
 use crate::format::key::Key;
 use serde_json::{Map, Value as Json};
 
@@ -22,7 +22,10 @@ impl Doc {
     ///
     /// # Errors
     /// If the value is over its bounds, as in [`Doc::put`].
-    pub fn first_filing(key: &Key, value: &Map<String, Json>) -> Result<NewChange, MergeError> {
+    pub fn content_derived_change(
+        key: &Key,
+        value: &Map<String, Json>,
+    ) -> Result<NewChange, MergeError> {
         check_value(value)?;
         encode(actor(key, value), 0, None, value)
     }
@@ -32,7 +35,7 @@ impl Doc {
     ///
     /// # Errors
     /// [`MergeError::CounterTooFar`] at the end of the counters.
-    pub fn note_filing(&mut self, stamp: &Stamp<'_>) -> Result<NewChange, MergeError> {
+    pub fn record_filing(&mut self, stamp: &Stamp<'_>) -> Result<NewChange, MergeError> {
         self.empty_change(stamp, ChangeKind::Filed)
     }
 }

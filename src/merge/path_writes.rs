@@ -5,11 +5,13 @@
 
 use super::doc::Doc;
 use super::error::MergeError;
-use super::limits::{NESTING_MAX, check_nesting, check_size};
-use super::plan::{Plan, Step, hydrated};
-use super::read::{Found, Item, Kind, Reader, Sorted};
+use super::hashes::Hashes;
+use super::json_values::{ValueKind, hydrated};
+use super::new_change::{NewChange, Stamp};
+use super::plan::{Plan, Step};
+use super::tree::{Item, RankedValues, StoredValue, TreeReader};
+use super::value_limits::{NESTING_MAX, check_nesting, check_size};
 use super::view::pointer;
-use super::write::{Hashes, NewChange, Stamp};
 use crate::format::hash::Heads;
 use automerge::{ObjId, ROOT, ReadDoc, ScalarValue, hydrate};
 use serde_json::Value as Json;
@@ -30,10 +32,10 @@ impl Doc {
         path: &[&str],
         by: i64,
     ) -> Result<Option<NewChange>, MergeError> {
-        let base = self.base(base)?;
+        let base = self.base_heads(base)?;
         let new = hydrate::Value::Scalar(ScalarValue::counter(by));
         let plan = self.at_path(base.as_deref(), path, new, |parts, key, found| {
-            if !matches!(found.winner.kind, Kind::Counter(_)) {
+            if !matches!(found.winner.kind, ValueKind::Counter(_)) {
                 return Err((found.winner.kind.name(), "a counter"));
             }
             let obj = parts.get(found.winner.part).cloned().unwrap_or(ROOT);
@@ -83,7 +85,7 @@ impl Doc {
         if self.is_deleted() {
             return Ok(None);
         }
-        let reader = Reader { am: &self.am, heads: None };
+        let reader = TreeReader { am: &self.am, heads: None };
         let mut plan = Plan::default();
         if let Some((_, found)) = self.find(None, path)? {
             let parts = list_parts(&found).map_err(|types| wrong_type(path, types))?;
@@ -100,15 +102,15 @@ impl Doc {
         if plan.steps.is_empty() { Ok(None) } else { self.commit(stamp, None, plan) }
     }
 
-    /// The united map that the last step of `path` is a field of, and that field, if it is there.
+    /// The merged map that the last step of `path` is a field of, and that field, if it is there.
     fn find(
         &self,
         base: Option<&Hashes>,
         path: &[&str],
-    ) -> Result<Option<(Vec<ObjId>, Sorted)>, MergeError> {
+    ) -> Result<Option<(Vec<ObjId>, RankedValues)>, MergeError> {
         match self.descend(base, path)? {
             (parts, [key]) => {
-                let field = Reader { am: &self.am, heads: base }.field(&parts, key);
+                let field = TreeReader { am: &self.am, heads: base }.field(&parts, key);
                 Ok(field.map(|found| (parts, found)))
             }
             _ => Ok(None),
@@ -121,14 +123,14 @@ impl Doc {
         base: Option<&Hashes>,
         path: &'p [&'k str],
     ) -> Result<(Vec<ObjId>, &'p [&'k str]), MergeError> {
-        let reader = Reader { am: &self.am, heads: base };
+        let reader = TreeReader { am: &self.am, heads: base };
         let mut parts = vec![ROOT];
         let mut rest = path;
         while let [key, deeper @ ..] = rest {
             let found = if deeper.is_empty() { None } else { reader.field(&parts, key) };
             match found {
-                Some(found) if found.winner.kind == Kind::Map => {
-                    parts = ids(&found.united);
+                Some(found) if found.winner.kind == ValueKind::Map => {
+                    parts = ids(&found.merged);
                     rest = deeper;
                 }
                 Some(found) => {
@@ -149,7 +151,7 @@ impl Doc {
         base: Option<&Hashes>,
         path: &[&str],
         new: hydrate::Value,
-        change: impl FnOnce(&[ObjId], &str, Sorted) -> Result<Vec<Step>, Types>,
+        change: impl FnOnce(&[ObjId], &str, RankedValues) -> Result<Vec<Step>, Types>,
     ) -> Result<Plan, MergeError> {
         if path.len() > NESTING_MAX {
             return Err(MergeError::TooDeep { limit: NESTING_MAX });
@@ -179,13 +181,13 @@ impl Doc {
     }
 }
 
-fn ids(found: &[Found]) -> Vec<ObjId> {
+fn ids(found: &[StoredValue]) -> Vec<ObjId> {
     found.iter().map(|found| found.id.clone()).collect()
 }
 
-fn list_parts(found: &Sorted) -> Result<Vec<ObjId>, Types> {
+fn list_parts(found: &RankedValues) -> Result<Vec<ObjId>, Types> {
     match &found.winner.kind {
-        Kind::List => Ok(ids(&found.united)),
+        ValueKind::List => Ok(ids(&found.merged)),
         other => Err((other.name(), "a list")),
     }
 }
