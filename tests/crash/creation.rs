@@ -1,6 +1,6 @@
 //! Making a palace, and opening one, on a disk where one call fails: it is told, or it is done.
 
-use crate::between::Plan;
+use crate::between_calls::Plan;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::Fs;

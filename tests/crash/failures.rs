@@ -2,7 +2,7 @@
 //! promised is not.
 
 use crate::background::{SYNC, runs, until};
-use crate::between::{Interrupted, Plan};
+use crate::between_calls::{Interrupted, Plan};
 use crate::files::names;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;

@@ -1,6 +1,6 @@
 //! The two locks: who holds one is told, and who waits for the other gets it.
 
-use crate::between::Plan;
+use crate::between_calls::Plan;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;
 use crdt_palace::fs::Fs;

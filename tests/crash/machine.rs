@@ -3,7 +3,7 @@
 //! Processes act one after the other, and also inside one another's system calls: before a call of one,
 //! another does something as a whole. All on one thread, so that a world replays exactly.
 
-use crate::between::Plan;
+use crate::between_calls::Plan;
 use crate::chance::Chance;
 use crate::ledger::{Effect, Fate, Ledger, PALACE, content, object};
 use crate::steps::{Act, Edit, SLOTS, Step, Weather, last_writes};

@@ -30,31 +30,31 @@
 //! That a commit carries along changes of a segment sealed by others takes three processes inside one
 //! another's calls at two certain moments, which chance may never find; the model in tests/model shows it.
 
-mod absent;
+mod abandoned_instance;
+mod absent_files;
 mod background;
-mod between;
-mod carried;
+mod background_compaction;
+mod between_calls;
 mod chance;
-mod copies;
+mod compaction_report;
+mod copied_files;
+mod copied_snapshot;
 mod creation;
 mod damage;
-mod due;
+mod failed_reads;
 mod failures;
 mod files;
-mod following;
-mod given_up;
+mod group_commit;
 mod ledger;
 mod locks;
-mod looks;
 mod machine;
 mod purge;
 mod refusals;
 mod replaced;
-mod report;
+mod rescan;
+mod rescued_commits;
 mod retire;
 mod script;
-mod sharing;
 mod shrink;
 mod steps;
-mod successor;
 mod worlds;

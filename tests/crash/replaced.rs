@@ -1,6 +1,6 @@
 //! A palace that is deleted and made again by another process while this one runs.
 
-use crate::between::{Plan, before_each_look};
+use crate::between_calls::{Plan, before_each_look};
 use crate::files::{ALL, bytes, names};
 use crate::ledger::{PALACE, object};
 use crate::machine::open;

@@ -1,6 +1,6 @@
 //! Each step of taking something away, while another process does the same or the disk fails.
 
-use crate::between::{Plan, before_each_look};
+use crate::between_calls::{Plan, before_each_look};
 use crate::files::bytes;
 use crate::ledger::{PALACE, object};
 use crate::machine::open;

@@ -1,0 +1,104 @@
+//! No thread can be had for a while: what runs in the background is started by a later commit.
+//!
+//! The test binary runs itself again, as a process that takes the room for another stack away from itself.
+
+use crdt_palace::fs::Fs;
+use crdt_palace::fs::sim::SimDisk;
+use crdt_palace::palace::{Options, Palace, WriteOptions};
+use crdt_palace::store::log::Durability;
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use serde_json::json;
+use std::path::Path;
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const ROLE: &str = "CRDT_PALACE_TEST_WITHOUT_THREADS";
+
+#[test]
+fn child() {
+    match std::env::var(ROLE).as_deref() {
+        Ok("sync") => buffered_commits_are_synced_by_a_later_one(),
+        Ok("compact") => a_compaction_that_was_due_is_started_by_a_later_commit(),
+        _ => {}
+    }
+}
+
+#[test]
+fn what_could_not_be_started_is_started_by_a_later_commit() {
+    for role in ["sync", "compact"] {
+        let child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "no_threads::child", "--test-threads=1", "--nocapture"])
+            .env(ROLE, role)
+            .output()
+            .unwrap();
+        let (out, err) =
+            (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
+        assert!(child.status.success(), "{role}: {out}\n{err}");
+        assert!(out.contains("without a thread"), "{role}: the child did nothing: {out}");
+    }
+}
+
+/// Runs something while there is no room for the stack of another thread.
+fn without_threads(run: impl FnOnce()) {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmSize:")).unwrap();
+    let used: u64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+    let before = getrlimit(Resource::As);
+    // In KiB. A stack has 2048.
+    setrlimit(Resource::As, Rlimit { current: Some((used + 1024) << 10), ..before }).unwrap();
+    let thread = std::thread::Builder::new().spawn(|| ());
+    run();
+    setrlimit(Resource::As, before).unwrap();
+    assert!(thread.is_err(), "there was room for a thread");
+    println!("without a thread");
+}
+
+/// The limit is for a run that has gone wrong.
+fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
+        std::thread::yield_now();
+    }
+}
+
+fn put(palace: &Palace, key: &str, durability: Durability) {
+    let value = json!({"n": 1});
+    let options = WriteOptions { durability, ..WriteOptions::default() };
+    palace.put_with(key, value.as_object().unwrap(), &options).unwrap();
+}
+
+fn open(disk: &SimDisk, auto_compact: bool) -> Palace {
+    let fs = Arc::new(disk.process());
+    Options::default().fs(fs).auto_compact(auto_compact).open("/p").unwrap()
+}
+
+fn buffered_commits_are_synced_by_a_later_one() {
+    let disk = SimDisk::new(1);
+    let palace = open(&disk, false);
+    put(&palace, "first", Durability::Durable);
+    without_threads(|| put(&palace, "a", Durability::Buffered));
+    put(&palace, "b", Durability::Buffered);
+    let survives = |seed| {
+        let fork = disk.fork();
+        fork.power_cut(seed);
+        let palace = open(&fork, false);
+        ["a", "b"].iter().all(|key| palace.get(key).unwrap().is_some())
+    };
+    until("nobody syncs what is buffered", || (0..8).all(survives));
+}
+
+fn a_compaction_that_was_due_is_started_by_a_later_commit() {
+    let disk = SimDisk::new(2);
+    let palace = open(&disk, true);
+    for n in 0..crdt_palace::palace::policy::SEGMENTS_DUE {
+        put(&palace, &format!("k{n}"), Durability::Durable);
+        palace.seal().unwrap();
+    }
+    let snapshots = || disk.process().list(Path::new("/p/snap")).unwrap().len();
+    without_threads(|| put(&palace, "due", Durability::Durable));
+    assert_eq!(snapshots(), 0, "it was started too early for this test");
+    put(&palace, "later", Durability::Durable);
+    until("nobody compacts", || snapshots() > 0);
+}

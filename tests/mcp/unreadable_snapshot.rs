@@ -1,0 +1,76 @@
+//! A snapshot that cannot be read: a model must not take what is missing for what never was.
+
+use crate::client::{COMPACT, Client, LOG, eras, run, stdout};
+use rmcp::model::CallToolRequestParams;
+use serde_json::{Value, json};
+use std::fs;
+
+/// The texts of an answer.
+async fn texts(client: &Client, tool: &'static str, arguments: &Value) -> Vec<String> {
+    let params =
+        CallToolRequestParams::new(tool).with_arguments(arguments.as_object().unwrap().clone());
+    let result = client.0.call_tool(params).await.unwrap();
+    let content = serde_json::to_value(&result.content).unwrap();
+    let texts = content.as_array().unwrap().iter();
+    texts.map(|block| block["text"].as_str().unwrap().to_owned()).collect()
+}
+
+/// A tool set, a tool of it that writes this text, and one that lists it.
+fn sets(text: &str) -> [(&'static str, &'static str, Value, &'static str); 3] {
+    let entity = json!({"name": text, "entityType": "thing", "observations": [text]});
+    let drawer = json!({"wing": "w", "room": "r", "content": text});
+    [
+        ("memory", "create_entities", json!({"entities": [entity]}), "read_graph"),
+        ("palace", "palace_add_drawer", drawer, "palace_list_drawers"),
+        (
+            "documents",
+            "document_put",
+            json!({"key": text, "value": {"text": text}}),
+            "document_list",
+        ),
+    ]
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_told_with_every_answer() {
+    for (n, era) in (0..3).zip(eras().into_iter().cycle()) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("palace");
+        let [(set, write, before, list), (_, _, after, _)] =
+            [&sets("before")[n], &sets("after")[n]];
+        let (set, palace) = (["--tools", *set], path.to_str().unwrap());
+        let client = Client::start_with(&path, era.clone(), &set).await;
+        assert_eq!(texts(&client, write, before).await.len(), 1);
+        client.close().await;
+        stdout(&run(COMPACT, &[palace]));
+        let snapshot = fs::read_dir(path.join("snap")).unwrap().next().unwrap().unwrap().path();
+        let good = fs::read(&snapshot).unwrap();
+        fs::write(&snapshot, &good[..good.len() / 2]).unwrap();
+
+        let client = Client::start_with(&path, era, &set).await;
+        for (tool, arguments, shown) in [
+            (*list, &json!({}), Some(false)),
+            (write, after, None),
+            (*list, &json!({}), Some(true)),
+        ] {
+            let texts = texts(&client, tool, arguments).await;
+            assert_eq!(texts.len(), 2, "{tool}: {texts:?}");
+            assert!(
+                texts[1].starts_with("WARNING") && texts[1].contains(snapshot.to_str().unwrap()),
+                "{texts:?}"
+            );
+            assert!(texts[1].contains(&format!("crdt-log verify '{palace}'")), "{texts:?}");
+            assert!(!texts[0].contains("before"), "{texts:?}");
+            if let Some(shown) = shown {
+                assert_eq!(texts[0].contains("after"), shown, "{texts:?}");
+            }
+        }
+        assert!(stdout(&run(LOG, &["status", palace])).contains("UNREADABLE"));
+
+        fs::write(&snapshot, good).unwrap();
+        let texts = texts(&client, list, &json!({})).await;
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].contains("before") && texts[0].contains("after"), "{texts:?}");
+        client.close().await;
+    }
+}
