@@ -1,6 +1,6 @@
 //! The commands, through the real binaries.
 
-use crate::client::{COMPACT, LOG, PALACE, run, stderr, stdout};
+use crate::client::{COMPACT, LOG, PALACE, code, run, stderr, stdout};
 use crdt_palace::memory::{Entity, Memory, Relation};
 use crdt_palace::palace::{Options, Palace};
 use serde_json::{Map, Value, json};
@@ -23,10 +23,6 @@ fn palace(dir: &TempDir, name: &str, more: &[Entity]) -> String {
     memory.create_relations(&[relation]).unwrap();
     memory.create_entities(more).unwrap();
     path.to_str().unwrap().to_owned()
-}
-
-fn code(output: &Output) -> Option<i32> {
-    output.status.code()
 }
 
 fn json_lines(output: &Output) -> Vec<Value> {

@@ -1,6 +1,6 @@
 //! `crdt-palace install`, through the real binary, with a home directory of its own.
 
-use crate::client::{PALACE, stderr};
+use crate::client::{PALACE, code, stderr};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -30,10 +30,6 @@ fn command(home: &TempDir, arguments: &[&str]) -> Command {
     }
     command.env("HOME", home.path()).current_dir(home.path()).arg("install").args(arguments);
     command
-}
-
-fn code(output: &Output) -> Option<i32> {
-    output.status.code()
 }
 
 /// Every file under the home directory and what is in it; of a link, where it leads.

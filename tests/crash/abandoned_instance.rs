@@ -1,9 +1,7 @@
 //! An instance that is given up: what it had promised is still read and done, and what it had not is told.
 
 use crate::between_calls::{Plan, seal_all};
-use crate::files::names;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, names, open, set_with, shown};
 use bytes::Bytes;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::{Error, Palace, WriteOptions, chain};
@@ -18,11 +16,7 @@ const CUTS: u64 = 8;
 
 fn set(palace: &Palace, key: &str, value: Value, durability: Durability) -> Result<(), Error> {
     let options = WriteOptions { durability, ..WriteOptions::default() };
-    palace.patch(key, &object(value), &options).map(drop)
-}
-
-fn shown(palace: &Palace, key: &str) -> Option<(Value, bool)> {
-    palace.get(key).unwrap().map(|found| (Value::Object(found.value), found.incomplete))
+    set_with(palace, key, value, &options)
 }
 
 /// The process itself, one that starts now, and one that starts after a power cut all see this.

@@ -1,25 +1,14 @@
 //! Files that are away for a while: a person moved them, or they cannot be read.
 
-use crate::files::{ALL, at, names};
-use crate::ledger::object;
+use crate::files::{ALL, at, only, set};
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::SimDisk;
-use crdt_palace::palace::{Palace, WriteOptions};
+use crdt_palace::palace::Palace;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
-
-fn set(palace: &Palace, key: &str, value: Value) {
-    palace.patch(key, &object(value), &WriteOptions::default()).unwrap();
-}
+use std::path::Path;
 
 fn shown(palace: &Palace, key: &str) -> Value {
     palace.get(key).unwrap().map_or(Value::Null, |document| Value::Object(document.value))
-}
-
-/// The only file in this directory.
-fn only(disk: &SimDisk, directory: &str) -> PathBuf {
-    let [name] = &names(disk, directory)[..] else { panic!("not one file in {directory}") };
-    Path::new(directory).join(name)
 }
 
 /// A process that wrote a document, and writes it again while the snapshot that holds it is away: Automerge would

@@ -1,23 +1,18 @@
 //! Compaction in the background: it begins when it is due and not before, goes on until nothing is left, and ends.
 
-use crate::background::{COMPACTION, runs, until};
+use crate::background::{COMPACTION, runs};
 use crate::between_calls::Plan;
-use crate::files::names;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, automatic, names, open};
+use crate::support::{object, until};
 use crdt_palace::fs::sim::{Call, SimDisk};
 use crdt_palace::palace::policy::{OVERDUE_BYTES, STEP_SEGMENT_BYTES};
-use crdt_palace::palace::{Options, Palace, WriteOptions};
+use crdt_palace::palace::{Palace, WriteOptions};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 const HALF: usize = 500_000;
-
-fn automatic(disk: &SimDisk) -> Palace {
-    Options::default().fs(Arc::new(disk.process())).open(PALACE).unwrap()
-}
 
 fn set(palace: &Palace, key: &str, bytes: usize) {
     let text = "x".repeat(bytes);
@@ -35,7 +30,7 @@ fn everything_is_folded_once_it_is_due_and_then_it_ends() {
         set(&writer, &format!("b{n}"), HALF);
         writer.seal().unwrap();
     }
-    let palace = automatic(&disk);
+    let palace = automatic(disk.process());
     set(&palace, "last", 1);
     // What the last commit stands in is in use; the thread ends by itself, with the palace open.
     until("nothing is left", || palace.status().unwrap().segments.len() == 1);
@@ -59,7 +54,7 @@ fn who_closes_waits_for_the_step_that_is_under_way() {
     let disk = SimDisk::new(3);
     let writer = open(disk.process()).unwrap();
     add(&writer, "a", STEP_SEGMENT_BYTES);
-    let palace = automatic(&disk);
+    let palace = automatic(disk.process());
     set(&palace, "last", 1);
     drop(palace);
     assert!(!writer.status().unwrap().snapshots.is_empty());
@@ -77,7 +72,7 @@ fn add(writer: &Palace, kind: &str, bytes: u64) {
 
 fn watched(disk: &SimDisk) -> (Palace, Plan) {
     let (fs, plan) = Plan::new(disk.process());
-    (Options::default().fs(Arc::new(fs)).open(PALACE).unwrap(), plan)
+    (automatic(fs), plan)
 }
 
 /// On a machine whose processors are all busy a thread of low priority gets next to nothing: found by an hour of
@@ -122,7 +117,7 @@ fn what_becomes_overdue_while_it_is_folded_does_not_wait_any_longer() {
 #[test]
 fn what_is_not_due_is_left_alone() {
     let disk = SimDisk::new(3);
-    let palace = automatic(&disk);
+    let palace = automatic(disk.process());
     for n in 0..30 {
         set(&palace, "k", n);
         palace.seal().unwrap();

@@ -1,12 +1,12 @@
 //! Something happens between two system calls of a process: each pair of them in turn.
 
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, open, options};
+use crate::support::object;
 use crdt_palace::fs::names::NameEvents;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::fs::{File, Fs, Host, Stat};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::{Error, Options, Palace, StoreError, WriteOptions};
+use crdt_palace::palace::{Error, Palace, StoreError, WriteOptions};
 use serde_json::json;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -370,7 +370,7 @@ fn a_palace_that_is_made_while_it_is_opened_is_opened() {
             let (interrupted, plan) = Plan::new(disk.process());
             let other = disk.process();
             plan.before(n, None, move || assert!(set(&open(other).unwrap(), "first")));
-            let options = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
+            let options = options(interrupted);
             let opened = if read_only { options.read_only() } else { options }.open(PALACE);
             let happened = plan.end();
             match opened {

@@ -1,15 +1,15 @@
 //! What a compaction and an offline merge say that they did, and how long superseded snapshots stay.
 
 use crate::between_calls::Plan;
-use crate::files::{ALL, DUE, at, bytes, names};
-use crate::ledger::object;
+use crate::files::{ALL, DUE, at, bytes, names, options, set_number};
+use crate::support::object;
 use crdt_palace::format::key::Key;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::compact::{CompactOptions, CompactReport};
 use crdt_palace::palace::into::merge_into;
 use crdt_palace::palace::status::Status;
-use crdt_palace::palace::{Error, Options, Palace, WriteOptions};
+use crdt_palace::palace::{Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -22,10 +22,6 @@ const SUPERSEDED_MS: i64 = 60_000;
 
 const DRY: CompactOptions = CompactOptions { dry_run: true, ..ALL };
 
-fn set(palace: &Palace, key: &str, n: u64) {
-    palace.patch(key, &object(json!({"n": n})), &WriteOptions::default()).unwrap();
-}
-
 fn length(status: &Status) -> u64 {
     status.segments.iter().map(|s| s.bytes).sum::<u64>()
         + status.snapshots.iter().map(|s| s.bytes).sum::<u64>()
@@ -34,7 +30,7 @@ fn length(status: &Status) -> u64 {
 /// Two segments and a snapshot: three commits, of four changes to three documents.
 fn filled(disk: &SimDisk, path: &str) -> Palace {
     let palace = at(disk, path);
-    set(&palace, "a", 1);
+    set_number(&palace, "a", 1);
     palace.compact(ALL).unwrap();
     for n in 2..4 {
         let mut batch = palace.batch();
@@ -78,8 +74,7 @@ fn a_compaction_says_how_long_it_held_the_lock() {
     let disk = SimDisk::new(1);
     filled(&disk, "/p");
     let (interrupted, plan) = Plan::new(disk.process());
-    let options = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
-    let palace = options.open("/p").unwrap();
+    let palace = options(interrupted).open("/p").unwrap();
     // The new snapshot is given its name under the lock.
     plan.before(1, Some(Call::Rename), || std::thread::sleep(WHILE));
     let report = palace.compact(ALL).unwrap();
@@ -340,7 +335,7 @@ fn a_compaction_blames_the_snapshot_that_is_damaged_and_no_other() {
         }
         assert_eq!(hit.len(), 1, "it is in one of them");
         let palace = at(&disk, "/p");
-        set(&palace, "three", 3);
+        set_number(&palace, "three", 3);
         let report = palace.compact(ALL).unwrap();
         let skipped: Vec<_> = report.skipped.iter().map(|skipped| &skipped.path).collect();
         assert_eq!(skipped, [&hit[0]], "{report:?}");
@@ -357,8 +352,7 @@ fn an_input_that_vanishes_is_no_damage() {
             let disk = SimDisk::new(1);
             drop(filled(&disk, "/p"));
             let (interrupted, plan) = Plan::new(disk.process());
-            let options = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
-            let palace = options.open("/p").unwrap();
+            let palace = options(interrupted).open("/p").unwrap();
             let fs = disk.process();
             plan.before(nth, None, move || {
                 let path = Path::new("/p").join(directory);

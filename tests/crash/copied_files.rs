@@ -1,8 +1,8 @@
 //! Files that a person copied, renamed, or that another program wrote: what is in them counts, and what
 //! nobody can use yet is kept.
 
-use crate::files::{ALL, DUE, at, bytes, names};
-use crate::ledger::object;
+use crate::files::{ALL, DUE, at, bytes, names, options, set, shown};
+use crate::support::object;
 use crdt_palace::format::filename::{parse_segment, parse_snapshot, segment};
 use crdt_palace::format::header::Header;
 use crdt_palace::format::id::{InstanceId, PalaceId, SegmentId};
@@ -13,22 +13,11 @@ use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::merge::{Doc, Stamp};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::verify::{Finding, Severity};
-use crdt_palace::palace::{Options, Palace, WriteOptions};
 use crdt_palace::segment::writer::Writer;
 use crdt_palace::snapshot::{Snapshot, Source};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
-
-fn set(palace: &Palace, key: &str, value: Value) {
-    palace.patch(key, &object(value), &WriteOptions::default()).unwrap();
-}
-
-fn shown(palace: &Palace, key: &str) -> Option<(Value, bool)> {
-    let found = palace.get(key).unwrap();
-    found.map(|document| (Value::Object(document.value), document.incomplete))
-}
 
 /// Copies files of some of a palace's directories into another palace, which is made if need be.
 fn copy(disk: &SimDisk, from: &str, to: &str, directories: &[&str]) {
@@ -62,7 +51,7 @@ fn copy_between(
 }
 
 fn findings(disk: &SimDisk, path: &str) -> Vec<Finding> {
-    let options = Options::default().fs(Arc::new(disk.process())).read_only();
+    let options = options(disk.process()).read_only();
     options.open(path).unwrap().verify().unwrap().findings
 }
 

@@ -2,19 +2,18 @@
 //! here: what is here is given up only once the other was read as a whole and is on disk.
 
 use crate::between_calls::Plan;
-use crate::files::{ALL, DUE, at, bytes, names};
-use crate::ledger::object;
+use crate::files::{ALL, DUE, at, bytes, names, options};
+use crate::support::object;
 use crdt_palace::format::filename::parse_snapshot;
 use crdt_palace::format::id::SnapshotId;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
+use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::CompactReport;
-use crdt_palace::palace::{Options, Palace};
 use crdt_palace::snapshot::{Builder, Meta, Snapshot, Source};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 /// Longer than a superseded snapshot stays for the sake of readers.
 const MINUTES_MS: i64 = 120_000;
@@ -161,8 +160,7 @@ fn nothing_is_retired_for_a_successor_that_is_copied_once_more() {
     let (here, brought, content) = superseded_by_a_copy(&disk);
     write(&disk, &brought, &content);
     let (interrupted, plan) = Plan::new(disk.process());
-    let palace = Options::default().fs(Arc::new(interrupted)).auto_compact(false);
-    let palace = palace.open("/p").unwrap();
+    let palace = options(interrupted).open("/p").unwrap();
     let other = disk.fork();
     let half = content[..content.len() / 2].to_vec();
     let (fs, path) = (disk.process(), brought.clone());

@@ -1,11 +1,10 @@
 //! Making a palace, and opening one, on a disk where one call fails: it is told, or it is done.
 
 use crate::between_calls::Plan;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, automatic, open};
+use crate::support::object;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
-use crdt_palace::palace::Options;
 use crdt_palace::store::StoreError;
 use crdt_palace::store::root::Root;
 use serde_json::json;
@@ -69,7 +68,7 @@ fn two_that_make_a_palace_at_once_make_one() {
     for nth in 1.. {
         let disk = SimDisk::new(nth);
         let (interrupted, plan) = Plan::new(disk.process());
-        let palace = Options::default().fs(Arc::new(interrupted)).open(PALACE).unwrap();
+        let palace = automatic(interrupted);
         let other = disk.process();
         plan.before(nth, None, move || {
             open(other).unwrap().put("theirs", &object(json!({"n": 2}))).unwrap();

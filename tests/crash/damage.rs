@@ -1,10 +1,10 @@
 //! Files that are cut off or hold a flipped byte, as the whole library meets them.
 
 use crate::chance::Chance;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, only, open};
+use crate::support::object;
 use crdt_palace::format::scan::scan;
-use crdt_palace::fs::sim::{SimDisk, SimFs};
+use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::{CompactOptions, Extent};
@@ -25,13 +25,6 @@ fn shows(palace: &Palace, n: u64) -> Result<bool, crdt_palace::palace::Error> {
         assert_eq!(document.value, object(value), "a wrong value is served");
     }
     Ok(found.is_some())
-}
-
-fn only_file(fs: &SimFs, directory: &str) -> PathBuf {
-    let directory = Path::new(PALACE).join(directory);
-    let names = fs.list(&directory).unwrap();
-    assert_eq!(names.len(), 1, "{names:?}");
-    directory.join(&names[0])
 }
 
 /// The same disk with other bytes in a file.
@@ -56,7 +49,7 @@ fn one_segment() -> (SimDisk, PathBuf, Vec<u8>) {
     fs.kill();
     drop(palace);
     let fs = disk.process();
-    let path = only_file(&fs, "open");
+    let path = only(&disk, &format!("{PALACE}/open"));
     let bytes = read_from(&*fs.open(&path).unwrap(), 0).unwrap();
     (disk, path, bytes)
 }
@@ -129,7 +122,7 @@ fn two_snapshots() -> (SimDisk, PathBuf, Vec<u8>) {
     let palace = open(fs.clone()).unwrap();
     (0..DOCUMENTS).for_each(|n| put(&palace, n));
     palace.compact(CompactOptions::default()).unwrap();
-    let path = only_file(&fs, "snap");
+    let path = only(&disk, &format!("{PALACE}/snap"));
     put(&palace, DOCUMENTS);
     palace.compact(CompactOptions::default()).unwrap();
     assert_eq!(fs.list(path.parent().unwrap()).unwrap().len(), 2);

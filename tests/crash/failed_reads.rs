@@ -3,8 +3,8 @@
 //! What cannot be looked at is not "not there". A read fails or tells the truth, a write is refused or
 //! kept, a compaction takes nothing away, and the next try finds everything.
 
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, open};
+use crate::support::object;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::compact::{CompactOptions, Extent};

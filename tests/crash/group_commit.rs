@@ -1,8 +1,8 @@
 //! What many calls at once cost the disk.
 
 use crate::between_calls::Plan;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, open};
+use crate::support::object;
 use bytes::Bytes;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::os::OsFs;

@@ -1,8 +1,8 @@
 //! The two locks: who holds one is told, and who waits for the other gets it.
 
 use crate::between_calls::Plan;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, open};
+use crate::support::object;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::Error;

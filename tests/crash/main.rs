@@ -57,4 +57,6 @@ mod retire;
 mod script;
 mod shrink;
 mod steps;
+#[path = "../support/mod.rs"]
+mod support;
 mod worlds;

@@ -1,7 +1,7 @@
 //! What goes from `trash/`, and when: after a day, or earlier to make room, if a live snapshot holds it.
 
 use crate::files::{ALL, at, bytes, names};
-use crate::ledger::object;
+use crate::support::object;
 use crdt_palace::format::filename::{parse_snapshot, parse_trash};
 use crdt_palace::format::id::{PalaceId, SegmentId, SnapshotId};
 use crdt_palace::fs::Fs;

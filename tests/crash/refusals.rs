@@ -1,7 +1,7 @@
 //! What a writer or a compactor is told when the machine does not do its part, and that it is the truth.
 
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, open};
+use crate::support::object;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};

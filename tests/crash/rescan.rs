@@ -1,22 +1,17 @@
 //! What a handle that is open learns of the directory, and what it spares itself.
 
 use crate::between_calls::Plan;
-use crate::files::{ALL, bytes, names};
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{ALL, PALACE, automatic, bytes, only, open, set_number};
+use crate::support::object;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::fs::{File, Fs};
 use crdt_palace::palace::compact::CompactOptions;
-use crdt_palace::palace::{Document, Options, Palace, WriteOptions};
+use crdt_palace::palace::{Document, Palace, WriteOptions};
 use crdt_palace::store::follow::Follower;
 use crdt_palace::store::root::Root;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-fn set(palace: &Palace, key: &str, n: u64) {
-    palace.patch(key, &object(json!({"n": n})), &WriteOptions::default()).unwrap();
-}
 
 fn shown(palace: &Palace, key: &str) -> Option<u64> {
     palace.get(key).unwrap().map(|found| found.value["n"].as_u64().unwrap())
@@ -25,17 +20,10 @@ fn shown(palace: &Palace, key: &str) -> Option<u64> {
 /// One snapshot, and a segment that its owner still has.
 fn filled(disk: &SimDisk) -> Palace {
     let palace = open(disk.process()).unwrap();
-    set(&palace, "k", 1);
+    set_number(&palace, "k", 1);
     palace.compact(CompactOptions::default()).unwrap();
-    set(&palace, "tail", 2);
+    set_number(&palace, "tail", 2);
     palace
-}
-
-fn snapshot(disk: &SimDisk) -> PathBuf {
-    let directory = Path::new(PALACE).join("snap");
-    let names = names(disk, directory.to_str().unwrap());
-    assert_eq!(names.len(), 1);
-    directory.join(&names[0])
 }
 
 #[test]
@@ -43,7 +31,7 @@ fn a_look_that_finds_nothing_new_opens_nothing() {
     let disk = SimDisk::new(1);
     let _owner = filled(&disk);
     let (interrupted, plan) = Plan::new(disk.process());
-    let reader = Options::default().fs(Arc::new(interrupted)).open(PALACE).unwrap();
+    let reader = automatic(interrupted);
     assert_eq!((shown(&reader, "k"), shown(&reader, "tail")), (Some(1), Some(2)));
     plan.before(1, Some(Call::Open), || ());
     assert_eq!((shown(&reader, "k"), shown(&reader, "tail")), (Some(1), Some(2)));
@@ -58,11 +46,11 @@ fn a_snapshot_that_vanishes_while_it_is_looked_at_is_followed_by_its_successor()
         let disk = SimDisk::new(1);
         let owner = filled(&disk);
         let (interrupted, plan) = Plan::new(disk.process());
-        let reader = Options::default().fs(Arc::new(interrupted)).open(PALACE).unwrap();
+        let reader = automatic(interrupted);
         let (compactor, disk) = (open(disk.process()).unwrap(), disk);
         plan.before(nth, None, move || {
             for _ in 0..2 {
-                set(&owner, "other", 3);
+                set_number(&owner, "other", 3);
                 owner.seal().unwrap();
                 compactor.compact(ALL).unwrap();
                 disk.advance(3_600_000);
@@ -82,7 +70,7 @@ fn a_snapshot_that_vanishes_while_it_is_looked_at_is_followed_by_its_successor()
 fn a_snapshot_that_cannot_be_asked_about_fails_the_look() {
     let disk = SimDisk::new(1);
     let owner = open(disk.process()).unwrap();
-    set(&owner, "k", 1);
+    set_number(&owner, "k", 1);
     owner.compact(ALL).unwrap();
     drop(owner);
     let mut follower = follower(&disk);
@@ -103,13 +91,13 @@ struct HalfCopied {
 }
 
 fn half_copied(disk: &SimDisk) -> HalfCopied {
-    let (fs, path) = (disk.process(), snapshot(disk));
+    let (fs, path) = (disk.process(), only(disk, &format!("{PALACE}/snap")));
     let bytes = bytes(disk, &path);
     fs.remove(&path).unwrap();
     let file = fs.create(&path).unwrap();
     file.write_at(&bytes[..bytes.len() / 2], 0).unwrap();
     let (interrupted, plan) = Plan::new(disk.process());
-    let reader = Options::default().fs(Arc::new(interrupted)).open(PALACE).unwrap();
+    let reader = automatic(interrupted);
     assert_eq!((shown(&reader, "k"), shown(&reader, "tail")), (None, Some(2)));
     HalfCopied { bytes, path, file, reader, plan }
 }
@@ -156,7 +144,7 @@ fn what_is_taken_away_by_hand_is_not_shown_any_more() {
     let _owner = filled(&disk);
     let reader = open(disk.process()).unwrap();
     assert_eq!(shown(&reader, "k"), Some(1));
-    disk.process().remove(&snapshot(&disk)).unwrap();
+    disk.process().remove(&only(&disk, &format!("{PALACE}/snap"))).unwrap();
     assert_eq!((shown(&reader, "k"), shown(&reader, "tail")), (None, Some(2)));
 }
 
@@ -172,7 +160,7 @@ fn segments_that_others_folded_are_let_go_of() {
     let writer = filled(&disk);
     let mut follower = follower(&disk);
     for n in 0..3 {
-        set(&writer, "k", n);
+        set_number(&writer, "k", n);
         let news = follower.rescan().unwrap();
         assert_eq!((news.commits.is_empty(), news.folded.len()), (false, 0));
         let segment = news.commits[0].segment;
@@ -196,7 +184,7 @@ fn segments_that_others_folded_are_let_go_of_beside_a_snapshot_that_cannot_be_re
     disk.process().create(&bad).unwrap().write_at(b"no snapshot", 0).unwrap();
     let mut follower = follower(&disk);
     for n in 0..2 {
-        set(&writer, "k", n);
+        set_number(&writer, "k", n);
         let segment = follower.rescan().unwrap().commits[0].segment;
         writer.compact(CompactOptions::default()).unwrap();
         let news = follower.rescan().unwrap();
@@ -256,7 +244,7 @@ fn a_look_that_writes_overlap_makes_no_document_incomplete() {
             // Two have a segment already.
             (0..2).for_each(|n| write(n, format!("before{n}")));
             let (interrupted, plan) = Plan::new(disk.process());
-            let reader = Options::default().fs(Arc::new(interrupted)).open(PALACE).unwrap();
+            let reader = automatic(interrupted);
             if *follows {
                 reader.get("x").unwrap();
             }

@@ -1,14 +1,12 @@
 //! What a commit carries along of others: enough, and no more.
 
-use crate::background;
 use crate::between_calls::Plan;
-use crate::files::{bytes, names};
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, bytes, names, open};
+use crate::support::object;
 use crdt_palace::format::record::{Kind, decode_commit};
 use crdt_palace::format::scan::scan;
 use crdt_palace::fs::sim::{Call, SimDisk};
-use crdt_palace::palace::{Durability, Key, Options, Palace, WriteOptions};
+use crdt_palace::palace::{Durability, Key, Palace, WriteOptions};
 use crdt_palace::store::root::Root;
 use crdt_palace::store::seal::seal_dead;
 use serde_json::json;
@@ -100,7 +98,7 @@ fn what_is_carried_from_process_to_process_is_carried_once() {
 #[test]
 fn what_every_buffered_commit_builds_on_is_put_on_disk_in_the_end() {
     let disk = SimDisk::new(1);
-    let handle = |fs| Options::default().fs(Arc::new(fs)).auto_compact(false).open(PALACE).unwrap();
+    let handle = |fs| open(fs).unwrap();
     let quick = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
     for key in ["a", "b"] {
         // Killed, as it were, before its sync.
@@ -119,7 +117,7 @@ fn what_every_buffered_commit_builds_on_is_put_on_disk_in_the_end() {
     plan.before(1, Some(Call::Sync), move || drop(other.patch("b", &patch, &then).unwrap()));
     palace.patch("a", &ours, &quick).unwrap();
     let whole = json!({"theirs": 1, "ours": 2});
-    background::until("all is on disk", || {
+    crate::support::until("all is on disk", || {
         (0..10).all(|seed| {
             let fork = disk.fork();
             fork.power_cut(seed);

@@ -1,9 +1,8 @@
 //! Each step of taking something away, while another process does the same or the disk fails.
 
 use crate::between_calls::{Plan, before_each_look};
-use crate::files::bytes;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, bytes, open};
+use crate::support::object;
 use crdt_palace::format::id::SnapshotId;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};

@@ -1,7 +1,8 @@
 //! One short script, cut off at every single operation.
 
+use crate::files::open;
 use crate::ledger::Ledger;
-use crate::machine::{Machine, open};
+use crate::machine::Machine;
 use crate::steps::{Act, Step, Weather};
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::compact::Extent;

@@ -93,7 +93,7 @@ fn a_lock_that_is_no_file_of_ours_is_not_written_to() {
         let palace = manual(&made.path);
         let error = palace.compact(Default::default()).unwrap_err();
         assert!(error.to_string().contains("LOCK"), "{kind}: {error}");
-        crate::child::looks_good(&palace);
+        crate::good::looks_good(&palace);
         palace.put("good/new", &made::value()).unwrap();
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "ten years of work");
     }

@@ -4,6 +4,7 @@
 mod bomb;
 mod changes;
 mod child;
+mod good;
 mod irregular;
 mod made;
 mod segments;

@@ -2,12 +2,11 @@
 //! stored before is lost or hidden.
 
 use crate::support::{
-    assert_no_problem, chain, compact_all, dir, documents, files, manual, names, object,
-    verification,
+    assert_no_problem, compact_all, dir, documents, files, manual, names, object, verification,
 };
 use crdt_palace::merge::MergeError;
 use crdt_palace::merge::automerge::{ROOT, transaction::Transactable};
-use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
+use crdt_palace::palace::{Condition, Error, Palace, WriteOptions, chain};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::log::Durability;
 use serde_json::{Map, Value, json};

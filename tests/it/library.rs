@@ -1,21 +1,10 @@
 //! The library as an embedding program uses it: on a real file system, through several handles.
 
+use crate::support::{dir, manual, object};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::feed::Cursor;
-use crdt_palace::palace::{Condition, Error, Options, Palace, WriteOptions};
-use serde_json::{Map, Value, json};
-
-fn object(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
-}
-
-fn manual(path: &std::path::Path) -> Palace {
-    Options::default().auto_compact(false).open(path).unwrap()
-}
-
-fn dir() -> tempfile::TempDir {
-    tempfile::tempdir().unwrap()
-}
+use crdt_palace::palace::{Condition, Error, WriteOptions};
+use serde_json::{Value, json};
 
 #[test]
 fn opening_leaves_no_trace_and_the_first_write_creates() {

@@ -8,8 +8,7 @@ mod golden;
 mod library;
 mod merge_rules;
 mod merged_copies;
-mod no_handles;
-mod no_threads;
 mod processes;
+mod scarce_resources;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,185 +1,25 @@
 //! Many real processes on one real directory: killed, stopped, sealed under, racing compactions.
 //!
-//! The test binary runs itself again: the test `child` does nothing unless an environment variable
-//! gives it a role. Parent and children wait for each other through pipes only. A child says that a
-//! write was acknowledged after it was; the parent remembers that, and looks for it in every later load.
+//! Parent and children wait for each other through pipes only. A child says that a write was acknowledged after it
+//! was; the parent remembers that, and looks for it in every later load.
 
 use crate::support::{
-    Dice, assert_no_problem, compact_all, dir, documents, manual, names, object, seeds,
+    Dice, assert_no_problem, child, compact_all, dir, documents, manual, names, seeds,
 };
-use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::Palace;
 use crdt_palace::palace::policy::BUSY_BYTES_DUE;
-use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
-use crdt_palace::store::StoreError;
-use crdt_palace::store::log::Durability;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-
-const ROLE: &str = "CRDT_PALACE_TEST_ROLE";
-const PATH: &str = "CRDT_PALACE_TEST_PATH";
-const NAME: &str = "CRDT_PALACE_TEST_NAME";
-const COUNT: &str = "CRDT_PALACE_TEST_COUNT";
+use std::process::{Child, ChildStdin, ChildStdout, Stdio};
 
 /// How much a visitor writes.
 const VISIT_BYTES: usize = 300_000;
 
 /// How many calls a writing process has in flight.
 const THREADS: usize = 20;
-
-// The children's side.
-
-#[test]
-fn child() {
-    let Ok(role) = std::env::var(ROLE) else { return };
-    let text = |name| std::env::var(name).unwrap();
-    let path = text(PATH);
-    let count = text(COUNT).parse().unwrap();
-    match role.as_str() {
-        "write" => write(Path::new(&path), &text(NAME), count),
-        "compact" => compact(Path::new(&path)),
-        "increment" => increment(Path::new(&path), count),
-        "create" => create(Path::new(&path), &text(NAME)),
-        "visit" => visit(Path::new(&path), &text(NAME)),
-        other => panic!("there is no role {other}"),
-    }
-}
-
-fn say(text: &str) {
-    // The line before may be one that the test harness left unfinished.
-    let line = format!("\n@{text}\n");
-    std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
-    std::io::stdout().lock().flush().unwrap();
-}
-
-/// What the parent says next; `None` once it has closed the pipe.
-fn hear() -> Option<String> {
-    let mut line = String::new();
-    (std::io::stdin().read_line(&mut line).unwrap() > 0).then(|| line.trim().to_owned())
-}
-
-fn ready() {
-    say("ready");
-    assert_eq!(hear().as_deref(), Some("go"));
-}
-
-/// Opens as a program does: with compaction in the background.
-fn write(path: &Path, name: &str, count: usize) {
-    let palace = Palace::open(path).unwrap();
-    ready();
-    std::thread::scope(|scope| {
-        for thread in 0..THREADS {
-            let palace = &palace;
-            scope.spawn(move || {
-                for n in 0..count {
-                    write_one(palace, &format!("{name}-{thread}-{n}"), thread, n);
-                }
-            });
-        }
-    });
-    // The handle still knows everything that it wrote, whatever happened to its files.
-    let mine = documents(&palace).into_keys().filter(|k| k.starts_with(&format!("own/{name}-")));
-    say(&format!("mine {}", mine.count()));
-}
-
-fn write_one(palace: &Palace, id: &str, thread: usize, n: usize) {
-    let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
-    let durable = WriteOptions::default();
-    let kind = match n % 4 {
-        0 => {
-            palace.put(&format!("own/{id}"), &object(json!({"id": id, "n": n}))).unwrap();
-            "own"
-        }
-        1 => {
-            let key = format!("shared/{}", thread % 5);
-            palace.patch(&key, &object(json!({id: n})), &durable).unwrap();
-            "field"
-        }
-        2 => {
-            palace.increment("counter", &["n"], 1, &durable).unwrap();
-            "count"
-        }
-        _ => {
-            let mut batch = palace.batch();
-            for end in ["left", "right"] {
-                let key = format!("pair/{id}/{end}").parse_key();
-                batch.write(key, |draft| draft.put(&object(json!({"id": id}))));
-            }
-            batch.commit(&buffered).unwrap();
-            "pair"
-        }
-    };
-    say(&format!("ack {kind} {id}"));
-}
-
-trait ParseKey {
-    fn parse_key(&self) -> crdt_palace::format::key::Key;
-}
-
-impl ParseKey for String {
-    fn parse_key(&self) -> crdt_palace::format::key::Key {
-        crdt_palace::format::key::Key::new(self).unwrap()
-    }
-}
-
-/// Compacts each time the parent says so. The lock file is taken away before, so that two compactors
-/// really work at once, as they do where flock lies.
-fn compact(path: &Path) {
-    let palace = manual(path);
-    say("ready");
-    while let Some(extent) = hear() {
-        if let Err(error) = std::fs::remove_file(path.join("LOCK")) {
-            assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
-        }
-        let extent = if extent == "all" { Extent::All } else { Extent::Due };
-        match palace.compact(CompactOptions { extent, ..CompactOptions::default() }) {
-            Ok(_) | Err(Error::Store(StoreError::Busy { .. })) => say("compacted"),
-            Err(error) => panic!("{}", crate::support::chain(&error)),
-        }
-    }
-}
-
-fn increment(path: &Path, count: usize) {
-    let palace = Palace::open(path).unwrap();
-    ready();
-    let mut done = 0;
-    while done < count {
-        let found = palace.get("number").unwrap();
-        let n = found.as_ref().map_or(0, |document| document.value["n"].as_i64().unwrap());
-        let condition = found.map_or(Condition::Absent, |found| Condition::Match(found.etag));
-        let options = WriteOptions { if_match: Some(condition), ..WriteOptions::default() };
-        match palace.put_with("number", &object(json!({"n": n + 1})), &options) {
-            Ok(_) => {
-                done += 1;
-                say(&format!("ack number {}", n + 1));
-            }
-            Err(Error::EtagMismatch { .. } | Error::Store(StoreError::Busy { .. })) => {}
-            Err(error) => panic!("{}", crate::support::chain(&error)),
-        }
-    }
-}
-
-fn create(path: &Path, name: &str) {
-    let palace = Palace::open(path).unwrap();
-    ready();
-    palace.put(&format!("own/{name}"), &object(json!({"id": name, "n": 0}))).unwrap();
-    say(&format!("ack own {name}"));
-    say(&format!("id {}", palace.status().unwrap().palace.unwrap()));
-}
-
-/// A program that opens, writes once, and ends.
-fn visit(path: &Path, name: &str) {
-    let palace = Palace::open(path).unwrap();
-    ready();
-    let text = "x".repeat(VISIT_BYTES);
-    palace.put(&format!("own/{name}"), &object(json!({"id": name, "text": text}))).unwrap();
-    say(&format!("ack own {name}"));
-}
-
-// The parent's side.
 
 struct Process {
     child: Child,
@@ -190,13 +30,11 @@ struct Process {
 }
 
 impl Process {
-    fn start(role: &str, path: &Path, name: &str, count: usize) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "processes::child", "--nocapture"])
-            .env(ROLE, role)
-            .env(PATH, path)
-            .env(NAME, name)
-            .env(COUNT, count.to_string())
+    /// Starts a child (tests/programs/writers.rs), and returns when it is ready.
+    fn start(role: &str, path: &Path, arguments: &[&str]) -> Self {
+        let mut child = child(role)
+            .arg(path)
+            .args(arguments)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -204,23 +42,24 @@ impl Process {
         let (input, output) = (child.stdin.take(), BufReader::new(child.stdout.take().unwrap()));
         let mut process =
             Process { child, input, output, acknowledged: Vec::new(), said: Vec::new() };
-        assert_eq!(process.hear().as_deref(), Some("ready"), "{role} {name}");
+        assert_eq!(process.hear().as_deref(), Some("ready"), "{role} {arguments:?}");
         process
+    }
+
+    fn writer(path: &Path, name: &str, writes: usize) -> Self {
+        Self::start("write", path, &[name, &THREADS.to_string(), &writes.to_string()])
     }
 
     /// The next line that was said; `None` when the child is gone. A line that was cut off is none.
     fn hear(&mut self) -> Option<String> {
-        loop {
-            let mut line = String::new();
-            self.output.read_line(&mut line).unwrap();
-            let whole = line.strip_suffix('\n')?;
-            let Some(said) = whole.strip_prefix('@') else { continue };
-            match said.strip_prefix("ack ") {
-                Some(ack) => self.acknowledged.push(ack.to_owned()),
-                None => self.said.push(said.to_owned()),
-            }
-            return Some(said.to_owned());
+        let mut line = String::new();
+        self.output.read_line(&mut line).unwrap();
+        let said = line.strip_suffix('\n')?;
+        match said.strip_prefix("ack ") {
+            Some(ack) => self.acknowledged.push(ack.to_owned()),
+            None => self.said.push(said.to_owned()),
         }
+        Some(said.to_owned())
     }
 
     fn tell(&mut self, text: &str) {
@@ -330,7 +169,7 @@ struct Compactors([Process; 2]);
 
 impl Compactors {
     fn start(path: &Path) -> Self {
-        Compactors(["c0", "c1"].map(|name| Process::start("compact", path, name, 0)))
+        Compactors([(); 2].map(|()| Process::start("compact", path, &[])))
     }
 
     fn tell(&mut self, extent: &str) {
@@ -361,7 +200,7 @@ fn kill_some(writers: usize, writes: usize, seed: u64) {
         .map(|n| {
             let total = THREADS * writes;
             let kill_at = (!dice.chance(3)).then(|| dice.below(total));
-            (Process::start("write", &path, &format!("w{n}"), writes), kill_at)
+            (Process::writer(&path, &format!("w{n}"), writes), kill_at)
         })
         .collect();
     let killed = started.iter().filter(|(_, kill_at)| kill_at.is_some()).count();
@@ -415,7 +254,7 @@ fn seal_under(seed: u64) {
     let follower = manual(&path);
     let mut dice = Dice::new(seed);
     let mut compactors = Compactors::start(&path);
-    let mut writer = Process::start("write", &path, "w", 40);
+    let mut writer = Process::writer(&path, "w", 40);
     writer.tell("go");
     let mut stops = 0;
     loop {
@@ -455,8 +294,7 @@ fn a_writer_whose_segment_is_sealed_and_folded_under_it_loses_nothing() {
 fn conditional_writers_never_both_win() {
     let dir = dir();
     let path = dir.path().join("palace");
-    let mut writers: Vec<_> =
-        (0..8).map(|n| Process::start("increment", &path, &format!("w{n}"), 25)).collect();
+    let mut writers: Vec<_> = (0..8).map(|_| Process::start("increment", &path, &["25"])).collect();
     writers.iter_mut().for_each(|writer| writer.tell("go"));
     let acknowledged: Vec<_> =
         writers.into_iter().flat_map(|writer| writer.finish(false)).collect();
@@ -474,7 +312,7 @@ fn processes_that_write_first_at_the_same_moment_make_one_palace() {
         let dir = dir();
         let path = dir.path().join("deep/in/palace");
         let mut writers: Vec<_> =
-            (0..8).map(|n| Process::start("create", &path, &format!("w{n}"), 0)).collect();
+            (0..8).map(|n| Process::start("create", &path, &[&format!("w{n}")])).collect();
         writers.iter_mut().for_each(|writer| writer.tell("go"));
         let mut ids = BTreeSet::new();
         let mut acknowledged = Vec::new();
@@ -498,7 +336,8 @@ fn a_palace_that_only_programs_of_a_moment_write_is_compacted() {
     let path = dir.path().join("palace");
     let mut acknowledged = Vec::new();
     for n in 0..30 {
-        let mut visitor = Process::start("visit", &path, &n.to_string(), 0);
+        let mut visitor =
+            Process::start("visit", &path, &[&n.to_string(), &VISIT_BYTES.to_string()]);
         visitor.tell("go");
         acknowledged.extend(visitor.finish(false));
     }

@@ -1,27 +1,18 @@
 //! The tool set `documents`, as clients of both protocol eras meet it.
 
-use crate::client::{Client, PALACE, eras};
-use rmcp::model::{CallToolRequestParams, ClientCapabilities, ClientConfig, Implementation};
-use rmcp::service::{ClientLifecycleMode, ClientServiceExt};
-use rmcp::transport::TokioChildProcess;
+use crate::client::{Client, eras, texts};
+use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
 use std::path::Path;
 
 async fn start(palace: &Path, name: &str, era: ClientLifecycleMode) -> Client {
-    let mut command = tokio::process::Command::new(PALACE);
-    command.args(["serve", "--tools", "documents", "--palace"]).arg(palace);
-    let config = ClientConfig::new(ClientCapabilities::default(), Implementation::new(name, "1"));
-    let child = TokioChildProcess::new(command).unwrap();
-    Client(config.serve_with_lifecycle(child, era).await.unwrap())
+    Client::start_named(name, palace, era, &["--tools", "documents"]).await
 }
 
 /// What is structured in the answer, or in the error. It must be what the text says.
 async fn call(client: &Client, tool: &'static str, arguments: Value) -> Result<Value, Value> {
-    let arguments = arguments.as_object().unwrap().clone();
-    let params = CallToolRequestParams::new(tool).with_arguments(arguments);
-    let result = client.0.call_tool(params).await.unwrap();
-    let content = serde_json::to_value(&result.content).unwrap();
-    let text = content[0]["text"].as_str().unwrap();
+    let result = client.result(tool, arguments).await;
+    let text = texts(&result).swap_remove(0);
     assert!(text.len() <= 100_000, "{tool}: {} bytes", text.len());
     if result.is_error == Some(true) {
         let Some(structured) = result.structured_content else { return Err(json!(text)) };
@@ -29,7 +20,7 @@ async fn call(client: &Client, tool: &'static str, arguments: Value) -> Result<V
         return Err(structured);
     }
     let structured = result.structured_content.unwrap();
-    assert_eq!(serde_json::from_str::<Value>(text).unwrap(), structured);
+    assert_eq!(serde_json::from_str::<Value>(&text).unwrap(), structured);
     Ok(structured)
 }
 

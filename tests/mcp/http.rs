@@ -3,6 +3,7 @@
 mod wire;
 
 use crate::client::{LOG, PALACE, run, stdout};
+use crate::support::names;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::io::{BufReader, Write};
@@ -16,8 +17,8 @@ fn increment(by: i64) -> Value {
     json!({"key": "n", "path": "/n", "by": by})
 }
 
-fn names(palace: &Path, directory: &str) -> usize {
-    std::fs::read_dir(palace.join(directory)).map_or(0, Iterator::count)
+fn count(palace: &Path, directory: &str) -> usize {
+    names(palace, directory).len()
 }
 
 #[tokio::test]
@@ -190,7 +191,7 @@ fn sigterm_has_what_was_asked_answered_and_the_segment_sealed() {
         stream.get_mut().write_all(body.as_bytes()).unwrap();
         assert_eq!(result(&Answer::read(stream))["durable"], true);
         assert_eq!(server.wait().code(), Some(0));
-        assert_eq!((names(&path, "open"), names(&path, "sealed")), (0, 1));
+        assert_eq!((count(&path, "open"), count(&path, "sealed")), (0, 1));
         let dump = stdout(&run(LOG, &["dump", path.to_str().unwrap()]));
         assert!(dump.contains("c/1"), "{dump}");
     }

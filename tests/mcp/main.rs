@@ -9,4 +9,6 @@ mod palace_tools;
 mod resources;
 mod server;
 mod shutdown;
+#[path = "../support/mod.rs"]
+mod support;
 mod unreadable_snapshot;

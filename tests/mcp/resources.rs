@@ -1,54 +1,23 @@
 //! What can be read and subscribed to by URI, and who is told of changes: several servers on one palace.
 
-use crate::client::{Client, PALACE, eras};
+use crate::client::{Client, Listener, eras, soon, transport};
+use rmcp::ServiceExt;
 use rmcp::model::{
-    CallToolRequestParams, ClientCapabilities, ClientConfig, ErrorCode, ErrorData, Implementation,
-    PaginatedRequestParams, ReadResourceRequestParams, ResourceUpdatedNotificationParam,
+    ErrorCode, ErrorData, PaginatedRequestParams, ReadResourceRequestParams,
     SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
 };
-use rmcp::service::{
-    ClientLifecycleMode, ClientServiceExt, NotificationContext, Peer, RoleClient, RunningService,
-    ServiceError,
-};
-use rmcp::transport::TokioChildProcess;
-use rmcp::{ClientHandler, ServiceExt};
+use rmcp::service::{ClientLifecycleMode, Peer, RoleClient, RunningService, ServiceError};
 use serde_json::{Value, json};
 use std::path::Path;
-use std::time::Duration;
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 const GRAPH: &str = "memory://knowledge-graph";
 const STATUS: &str = "palace://status";
 const PLAN: &str = "palace://document/notes%2Fplan";
 const OTHER: &str = "palace://document/notes%2Fother";
 
-fn server(palace: &Path, tools: &str) -> TokioChildProcess {
-    let mut command = tokio::process::Command::new(PALACE);
-    command.args(["serve", "--tools", tools, "--palace"]).arg(palace);
-    TokioChildProcess::new(command).unwrap()
-}
-
 async fn start(palace: &Path, tools: &str, era: ClientLifecycleMode) -> Client {
-    let name = Implementation::new("test-client", "1");
-    let config = ClientConfig::new(ClientCapabilities::default(), name);
-    Client(config.serve_with_lifecycle(server(palace, tools), era).await.unwrap())
-}
-
-/// A client that hears notices: URIs, and "list" for the list.
-struct Listener(UnboundedSender<String>);
-
-impl ClientHandler for Listener {
-    async fn on_resource_updated(
-        &self,
-        notice: ResourceUpdatedNotificationParam,
-        _: NotificationContext<RoleClient>,
-    ) {
-        self.0.send(notice.uri).unwrap();
-    }
-
-    async fn on_resource_list_changed(&self, _: NotificationContext<RoleClient>) {
-        self.0.send("list".to_owned()).unwrap();
-    }
+    Client::start_with(palace, era, &["--tools", tools]).await
 }
 
 /// A client of an era before 2026-07-28, and what it hears.
@@ -63,20 +32,11 @@ async fn listener_with(
     tools: &str,
 ) -> (RunningService<RoleClient, Listener>, UnboundedReceiver<String>) {
     let (sender, heard) = unbounded_channel();
-    (Listener(sender).serve(server(palace, tools)).await.unwrap(), heard)
-}
-
-/// Waits for a minute at most, which is a failure.
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), what).await.unwrap()
+    (Listener(sender).serve(transport(palace, &["--tools", tools])).await.unwrap(), heard)
 }
 
 async fn call(client: &Client, tool: &'static str, arguments: Value) -> Value {
-    let arguments = arguments.as_object().unwrap().clone();
-    let params = CallToolRequestParams::new(tool).with_arguments(arguments);
-    let result = client.0.call_tool(params).await.unwrap();
-    assert_ne!(result.is_error, Some(true), "{result:?}");
-    result.structured_content.unwrap()
+    client.call(tool, arguments).await.unwrap()
 }
 
 async fn put(client: &Client, key: &str, n: u32) {

@@ -1,18 +1,15 @@
 //! The server as clients of both protocol eras meet it.
 
-use crate::client::{Client, PALACE, eras, observations};
-use rmcp::model::{
-    ResourceUpdatedNotificationParam, SubscribeRequestParams, SubscriptionFilter,
-    UnsubscribeRequestParams,
-};
-use rmcp::service::{NotificationContext, RoleClient};
-use rmcp::transport::TokioChildProcess;
-use rmcp::{ClientHandler, ServiceExt};
+use crate::client::{Client, Listener, eras, observations, serve, soon, texts, transport};
+use crate::support::names;
+use rmcp::ServiceExt;
+use rmcp::model::{SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams};
 use serde_json::{Value, json};
 use std::io::{BufRead, Write};
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
-use std::time::Duration;
+
+const MEMORY: [&str; 2] = ["--tools", "memory"];
 
 #[tokio::test]
 async fn the_nine_tools_answer_as_the_reference_does_in_both_eras() {
@@ -88,10 +85,7 @@ async fn the_text_of_an_answer_is_the_references_to_the_byte() {
         ("delete_relations", json!({"relations": itself}), "Relations deleted successfully"),
     ];
     for (tool, arguments, expected) in calls {
-        let arguments = arguments.as_object().unwrap().clone();
-        let params = rmcp::model::CallToolRequestParams::new(tool).with_arguments(arguments);
-        let content = serde_json::to_value(client.0.call_tool(params).await.unwrap().content);
-        assert_eq!(content.unwrap()[0]["text"], expected, "{tool}");
+        assert_eq!(texts(&client.result(tool, arguments).await), [expected], "{tool}");
     }
     client.close().await;
 }
@@ -184,9 +178,7 @@ async fn bad_calls_are_told_what_is_wrong_and_write_nothing() {
 
 /// What a call wrote, which the reference's structures have no place for.
 async fn written(client: &Client, tool: &'static str, arguments: Value) -> Value {
-    let arguments = arguments.as_object().unwrap().clone();
-    let params = rmcp::model::CallToolRequestParams::new(tool).with_arguments(arguments);
-    let result = serde_json::to_value(client.0.call_tool(params).await.unwrap()).unwrap();
+    let result = serde_json::to_value(client.result(tool, arguments).await).unwrap();
     assert_ne!(result["isError"], true, "{result}");
     result["_meta"]["crdt-palace/write"].clone()
 }
@@ -253,7 +245,7 @@ async fn history_names_the_client_in_both_eras() {
     let palace = crdt_palace::palace::Palace::open_read_only(&path).unwrap();
     let commits = palace.changes_since(&Default::default(), 10).unwrap().commits;
     let by: Vec<&str> = commits.iter().map(|commit| commit.by.as_str()).collect();
-    assert_eq!(by, ["test-client/1.2", "test-client/1.2"]);
+    assert_eq!(by, ["test-client/1", "test-client/1.2"]);
 }
 
 #[tokio::test]
@@ -274,24 +266,6 @@ async fn the_graph_is_a_resource_too() {
     client.close().await;
 }
 
-/// A client that hears notices.
-struct Listener(tokio::sync::mpsc::UnboundedSender<String>);
-
-impl ClientHandler for Listener {
-    async fn on_resource_updated(
-        &self,
-        notice: ResourceUpdatedNotificationParam,
-        _: NotificationContext<RoleClient>,
-    ) {
-        self.0.send(notice.uri).unwrap();
-    }
-}
-
-/// Waits for a minute at most, which is a failure.
-async fn soon<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(60), what).await.unwrap()
-}
-
 fn one_entity(name: &str) -> Value {
     json!({"entities": [{"name": name, "entityType": "t", "observations": []}]})
 }
@@ -303,10 +277,7 @@ async fn a_subscriber_is_told_of_what_another_server_writes() {
     let path = dir.path().join("palace");
     let writer = Client::start(&path).await;
     let (sender, mut heard) = tokio::sync::mpsc::unbounded_channel();
-    let mut command = tokio::process::Command::new(PALACE);
-    command.args(["serve", "--tools", "memory", "--palace"]).arg(&path);
-    let child = TokioChildProcess::new(command).unwrap();
-    let subscriber = Listener(sender).serve(child).await.unwrap();
+    let subscriber = Listener(sender).serve(transport(&path, &MEMORY)).await.unwrap();
     let uri = "memory://knowledge-graph";
     subscriber.subscribe(SubscribeRequestParams::new(uri)).await.unwrap();
     for name in ["first", "second"] {
@@ -349,8 +320,7 @@ async fn a_listener_of_the_new_era_is_told_too() {
 
 /// A server with these bytes on its standard input, to its end.
 fn served(palace: &Path, input: &[u8], set: impl FnOnce(&mut Command)) -> Output {
-    let mut command = Command::new(PALACE);
-    command.args(["serve", "--tools", "memory", "--palace"]).arg(palace);
+    let mut command = serve(palace, &MEMORY);
     command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
     set(&mut command);
     let mut child = command.spawn().unwrap();
@@ -424,9 +394,7 @@ fn a_listener_that_hangs_up_does_not_keep_its_server() {
             "io.modelcontextprotocol/clientInfo": {"name": "raw", "version": "1"},
         },
     }});
-    let mut child = Command::new(PALACE)
-        .args(["serve", "--tools", "memory", "--palace"])
-        .arg(dir.path().join("palace"))
+    let mut child = serve(&dir.path().join("palace"), &MEMORY)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -484,9 +452,7 @@ fn standard_output_carries_the_protocol_and_nothing_else() {
 async fn a_terminated_server_seals_its_segment_and_exits_with_0() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
-    let mut child = tokio::process::Command::new(PALACE)
-        .args(["serve", "--tools", "memory", "--palace"])
-        .arg(&path)
+    let mut child = tokio::process::Command::from(serve(&path, &MEMORY))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -499,7 +465,7 @@ async fn a_terminated_server_seals_its_segment_and_exits_with_0() {
     };
     let entity = json!({"name": "e", "entityType": "t", "observations": ["x"]});
     client.call("create_entities", json!({"entities": [entity]})).await.unwrap();
-    let files = |directory: &str| std::fs::read_dir(path.join(directory)).unwrap().count();
+    let files = |directory: &str| names(&path, directory).len();
     assert_eq!((files("open"), files("sealed")), (1, 0));
     let pid = rustix::process::Pid::from_raw(child.id().unwrap() as i32).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();

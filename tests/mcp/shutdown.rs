@@ -5,7 +5,7 @@
 //! `pthread_detach` that ends the process.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
-use crate::client::PALACE;
+use crate::client::serve;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
@@ -44,8 +44,7 @@ struct Server {
 
 impl Server {
     fn start(dir: &Path, options: &[&str]) -> Self {
-        let mut command = Command::new(PALACE);
-        command.arg("serve").args(options).arg("--palace").arg(dir.join("palace"));
+        let mut command = serve(&dir.join("palace"), options);
         command.env("LD_PRELOAD", shim(dir));
         let (input, output, errors) = (Stdio::piped(), Stdio::piped(), Stdio::piped());
         let mut process = command.stdin(input).stdout(output).stderr(errors).spawn().unwrap();

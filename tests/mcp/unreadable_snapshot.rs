@@ -1,19 +1,8 @@
 //! A snapshot that cannot be read: a model must not take what is missing for what never was.
 
-use crate::client::{COMPACT, Client, LOG, eras, run, stdout};
-use rmcp::model::CallToolRequestParams;
+use crate::client::{COMPACT, Client, LOG, eras, run, stdout, texts};
 use serde_json::{Value, json};
 use std::fs;
-
-/// The texts of an answer.
-async fn texts(client: &Client, tool: &'static str, arguments: &Value) -> Vec<String> {
-    let params =
-        CallToolRequestParams::new(tool).with_arguments(arguments.as_object().unwrap().clone());
-    let result = client.0.call_tool(params).await.unwrap();
-    let content = serde_json::to_value(&result.content).unwrap();
-    let texts = content.as_array().unwrap().iter();
-    texts.map(|block| block["text"].as_str().unwrap().to_owned()).collect()
-}
 
 /// A tool set, a tool of it that writes this text, and one that lists it.
 fn sets(text: &str) -> [(&'static str, &'static str, Value, &'static str); 3] {
@@ -40,7 +29,7 @@ async fn what_cannot_be_read_is_told_with_every_answer() {
             [&sets("before")[n], &sets("after")[n]];
         let (set, palace) = (["--tools", *set], path.to_str().unwrap());
         let client = Client::start_with(&path, era.clone(), &set).await;
-        assert_eq!(texts(&client, write, before).await.len(), 1);
+        assert_eq!(texts(&client.result(write, before.clone()).await).len(), 1);
         client.close().await;
         stdout(&run(COMPACT, &[palace]));
         let snapshot = fs::read_dir(path.join("snap")).unwrap().next().unwrap().unwrap().path();
@@ -53,7 +42,7 @@ async fn what_cannot_be_read_is_told_with_every_answer() {
             (write, after, None),
             (*list, &json!({}), Some(true)),
         ] {
-            let texts = texts(&client, tool, arguments).await;
+            let texts = texts(&client.result(tool, arguments.clone()).await);
             assert_eq!(texts.len(), 2, "{tool}: {texts:?}");
             assert!(
                 texts[1].starts_with("WARNING") && texts[1].contains(snapshot.to_str().unwrap()),
@@ -68,7 +57,7 @@ async fn what_cannot_be_read_is_told_with_every_answer() {
         assert!(stdout(&run(LOG, &["status", palace])).contains("UNREADABLE"));
 
         fs::write(&snapshot, good).unwrap();
-        let texts = texts(&client, list, &json!({})).await;
+        let texts = texts(&client.result(list, json!({})).await);
         assert_eq!(texts.len(), 1, "{texts:?}");
         assert!(texts[0].contains("before") && texts[0].contains("after"), "{texts:?}");
         client.close().await;

@@ -4,10 +4,10 @@
 //! in the end everybody is killed at once, and a fresh process compares what is there with what was
 //! acknowledged.
 
+use super::job::{Job, Role};
 use super::number;
 use super::process::{Ledger, Process, check, tell};
 use super::support::{Dice, dir, seeds};
-use super::worker::{Job, Role};
 use rustix::process::Signal;
 use std::path::Path;
 use std::time::Duration;

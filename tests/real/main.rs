@@ -1,16 +1,14 @@
 //! Many real processes on a real file system, and what becomes of a palace when they are killed, stopped,
 //! and cut off from their disk. docs/RELIABILITY.md has the commands of the long forms.
 //!
-//! The test binary runs itself again: the test `child` does nothing unless the environment has a job for
-//! it. Nothing here depends on how fast anything is; the pauses only spread the moments at which it happens.
+//! Their program is tests/programs/worker.rs. Nothing here depends on how fast anything is; the pauses only spread the moments at which it happens.
 
 mod acks;
-mod clock;
 mod cuts;
+mod job;
 mod kills;
 mod process;
 mod soak;
-mod worker;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -32,11 +30,6 @@ fn the_default_build_has_no_stop_points() {
         let found: Vec<_> = points::POINTS.into_iter().filter(|point| has(point)).collect();
         assert!(found.is_empty() && !has(points::VARIABLE), "{program} has {found:?}");
     }
-}
-
-#[test]
-fn child() {
-    worker::run();
 }
 
 /// The number that a variable of the environment has, for the long forms.

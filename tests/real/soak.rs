@@ -5,10 +5,10 @@
 //! more than a few times what was written, and the one that stayed has not grown.
 
 use super::acks;
+use super::job::{Job, Role};
 use super::number;
 use super::process::{Ledger, Process, check, tell};
 use super::support::{Dice, dir, seeds};
-use super::worker::{Job, Role};
 use crdt_palace::format::filename::parse_snapshot;
 use crdt_palace::format::key::Key;
 use crdt_palace::merge::automerge::Automerge;

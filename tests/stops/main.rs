@@ -5,35 +5,28 @@
 
 #[path = "../real/acks.rs"]
 mod acks;
-#[path = "../real/clock.rs"]
-mod clock;
+#[path = "../real/job.rs"]
+mod job;
 #[path = "../../src/fs/stop/points.rs"]
 mod points;
 #[path = "../real/process.rs"]
 mod process;
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../real/worker.rs"]
-mod worker;
 
+use job::{Job, Role};
 use points::{POINTS, VARIABLE};
 use process::{Ledger, Process, check};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{compact_all, dir, manual, names};
-use worker::{Job, Role};
 
 const LOG: &str = env!("CARGO_BIN_EXE_crdt-log");
 /// More than a superseded snapshot stays.
 const MINUTES_MS: i64 = 90_000;
 /// More than anything stays in `trash/`, or is left alone in `tmp/`.
 const DAYS_MS: i64 = 2 * 24 * 60 * 60 * 1000;
-
-#[test]
-fn child() {
-    worker::run();
-}
 
 /// A palace, and what was acknowledged in it.
 struct World {

@@ -1,12 +1,12 @@
 //! HTTP/1.1 by hand, as the tests need it: one request a connection, and every byte under their control.
 
+use crate::client::serve;
 use serde_json::{Value, json};
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 
-const PALACE: &str = env!("CARGO_BIN_EXE_crdt-palace");
 pub const NEW_ERA: &str = "2026-07-28";
 
 /// A server over HTTP on a port of its own. Killed when dropped.
@@ -17,9 +17,8 @@ pub struct Server {
 }
 
 pub fn command(palace: &Path, address: &str, token: Option<&str>) -> Command {
-    let mut command = Command::new(PALACE);
-    command.args(["serve", "--tools", "palace,memory,documents", "--http", address, "--palace"]);
-    command.arg(palace).env_remove("CRDT_PALACE_TOKEN").stdin(Stdio::null());
+    let mut command = serve(palace, &["--tools", "palace,memory,documents", "--http", address]);
+    command.env_remove("CRDT_PALACE_TOKEN").stdin(Stdio::null());
     command.envs(token.map(|token| ("CRDT_PALACE_TOKEN", token)));
     command
 }

@@ -1,78 +1,22 @@
-//! The children's side: what one process does that writes, reads, compacts or checks.
+//! One process that writes, reads, compacts or checks: the child of tests/real and tests/stops.
 //!
 //! A child says that a write was acknowledged after the call returned, on its standard output, and works
 //! until its standard input ends, or for as many writes as its job says.
 
-use super::acks::{self, Expected, content, text};
-use super::clock::ClockAhead;
-use super::support::{Dice, chain, compact_all, documents};
+use crate::acks::{self, Expected, content, text};
+use crate::clock::ClockAhead;
+use crate::job::{Job, PENDING, Role};
+use crate::support::{Dice, compact_all, documents};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::verify::Severity;
 use crdt_palace::palace::{
     Condition, Draft, Durability, Error, Key, MergeError, Options, Palace, Result, StoreError,
-    WriteOptions,
+    WriteOptions, chain,
 };
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::io::Write;
-use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
-
-/// Holds the [`Job`] of a child.
-pub const JOB: &str = "CRDT_PALACE_TEST_JOB";
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Role {
-    #[default]
-    Write,
-    Read,
-    Compact,
-    /// Compares once, compacts everything, and compares again.
-    Check,
-}
-
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub struct Job {
-    pub role: Role,
-    pub palace: PathBuf,
-    /// What was acknowledged so far: see [`acks`].
-    pub acks: PathBuf,
-    /// Nobody else's: ids of documents begin with it.
-    pub name: String,
-    pub seed: u64,
-    /// How many threads write.
-    pub threads: usize,
-    /// How often each does, or how often a compactor compacts; without it, until the standard input ends.
-    pub writes: Option<u64>,
-    /// The longest pause between two of them.
-    pub pause_us: u64,
-    /// How far its clock goes ahead.
-    pub ahead_ms: i64,
-    /// Whether a background compaction may start.
-    pub auto_compact: bool,
-    /// A write counts as acknowledged when it would survive a power cut.
-    pub durable: bool,
-    /// Asks for that with every write.
-    pub never_buffered: bool,
-    /// The disk may fail: then it says so and ends.
-    pub may_fail: bool,
-    /// Makes no conditional writes: whoever stands still in one lets others wait for two seconds.
-    pub unconditional: bool,
-    /// Seals its segment after one in so many writes.
-    pub seal_one_in: Option<usize>,
-    /// Removes `LOCK` before it compacts, so that compactors really work at once, as where flock lies.
-    pub lying_lock: bool,
-    /// On how many documents of each kind all of them write; without it, on four.
-    pub spread: Option<usize>,
-    /// How many writes may be there that nobody acknowledged.
-    pub uncertain: u64,
-    /// Changes may wait for ones that nobody acknowledged and that a power cut took.
-    pub holes: bool,
-}
-
-/// How many writes wait for a sync at most.
-pub const PENDING: usize = 16;
 
 /// What the parent has said so far: see [`listen`].
 static TOLD: (Mutex<Told>, Condvar) = (Mutex::new(Told { lines: 0, ended: false }), Condvar::new());
@@ -83,12 +27,11 @@ struct Told {
     ended: bool,
 }
 
-/// Does what the environment asks for; nothing if this process is no child.
-pub fn run() {
-    let Ok(text) = std::env::var(JOB) else { return };
+/// Does a [`Job`], given as JSON.
+pub fn run(job: &str) {
     // Also one that stands still must not outlive a test that is killed.
     rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
-    let job: Job = serde_json::from_str(&text).unwrap();
+    let job: Job = serde_json::from_str(job).unwrap();
     std::thread::spawn(listen);
     let done = match job.role {
         Role::Write => write(&job),
@@ -128,10 +71,8 @@ fn ended() -> bool {
 }
 
 fn say(text: &str) {
-    // The line before may be one that the test harness left unfinished. In one write, so that a kill
-    // leaves all of it or nothing.
-    let line = format!("\n@{text}\n");
-    std::io::stdout().lock().write_all(line.as_bytes()).unwrap();
+    // In one write, so that a kill leaves all of the line or nothing.
+    std::io::stdout().lock().write_all(format!("{text}\n").as_bytes()).unwrap();
 }
 
 /// Whether there is more to do after `done` times.

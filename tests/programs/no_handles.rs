@@ -1,39 +1,13 @@
-//! No file handle can be had for a while: what cannot be opened just now is neither absent nor damaged.
-//!
-//! The test binary runs itself again, as a process that takes the room for more handles away from itself.
+//! A process that takes the last file handles away from itself: the child of tests/it/scarce_resources.rs.
 
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Error, Options, Palace};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 const KEYS: [&str; 3] = ["k", "l", "m"];
 const DUE: CompactOptions = CompactOptions { extent: Extent::Due, adopt: false, dry_run: false };
-const ROLE: &str = "CRDT_PALACE_TEST_WITHOUT_HANDLES";
-
-#[test]
-fn child() {
-    if std::env::var_os(ROLE).is_some() {
-        reads_are_right_or_fail();
-        compactions_suspect_nobody();
-        println!("without handles");
-    }
-}
-
-#[test]
-fn what_cannot_be_opened_just_now_is_neither_absent_nor_damaged() {
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "no_handles::child", "--test-threads=1", "--nocapture"])
-        .env(ROLE, "1")
-        .output()
-        .unwrap();
-    let (out, err) =
-        (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
-    assert!(child.status.success(), "{out}\n{err}");
-    assert!(out.contains("without handles"), "the child did nothing: {out}");
-}
 
 fn try_open(path: &Path) -> Result<Palace, Error> {
     Options::default().auto_compact(false).open(path)
@@ -58,19 +32,17 @@ fn with_spare_handles<T>(spare: usize, run: impl FnOnce() -> T) -> T {
     result
 }
 
-/// A snapshot for each key: while they are used each takes a handle.
-fn filled() -> (tempfile::TempDir, PathBuf) {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("palace");
+/// Makes a snapshot for each key: while they are used each takes a handle.
+fn fill(path: &Path) {
     for key in KEYS {
-        put(&open(&path), key, 0);
-        open(&path).compact(DUE).unwrap();
+        put(&open(path), key, 0);
+        open(path).compact(DUE).unwrap();
     }
-    (dir, path)
 }
 
-fn reads_are_right_or_fail() {
-    let (_dir, path) = filled();
+pub fn reads_are_right_or_fail(dir: &Path) {
+    let path = dir.join("palace");
+    fill(&path);
     let mut failed = 0;
     for spare in 0..12 {
         let opened = with_spare_handles(spare, || {
@@ -92,10 +64,11 @@ fn reads_are_right_or_fail() {
     assert!((3..30).contains(&failed), "{failed} failed");
 }
 
-fn compactions_suspect_nobody() {
+pub fn compactions_skip_nothing(dir: &Path) {
     let mut failed = 0;
     for spare in 0..20 {
-        let (_dir, path) = filled();
+        let path = dir.join(spare.to_string());
+        fill(&path);
         put(&open(&path), "k", 1);
         let compact = || try_open(&path)?.compact(DUE);
         match with_spare_handles(spare, compact) {

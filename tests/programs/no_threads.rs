@@ -1,7 +1,6 @@
-//! No thread can be had for a while: what runs in the background is started by a later commit.
-//!
-//! The test binary runs itself again, as a process that takes the room for another stack away from itself.
+//! A process that takes the room for another stack away from itself: the child of tests/it/scarce_resources.rs.
 
+use crate::support::until;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
@@ -9,35 +8,7 @@ use crdt_palace::store::log::Durability;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use serde_json::json;
 use std::path::Path;
-use std::process::Command;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-const ROLE: &str = "CRDT_PALACE_TEST_WITHOUT_THREADS";
-
-#[test]
-fn child() {
-    match std::env::var(ROLE).as_deref() {
-        Ok("sync") => buffered_commits_are_synced_by_a_later_one(),
-        Ok("compact") => a_compaction_that_was_due_is_started_by_a_later_commit(),
-        _ => {}
-    }
-}
-
-#[test]
-fn what_could_not_be_started_is_started_by_a_later_commit() {
-    for role in ["sync", "compact"] {
-        let child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "no_threads::child", "--test-threads=1", "--nocapture"])
-            .env(ROLE, role)
-            .output()
-            .unwrap();
-        let (out, err) =
-            (String::from_utf8_lossy(&child.stdout), String::from_utf8_lossy(&child.stderr));
-        assert!(child.status.success(), "{role}: {out}\n{err}");
-        assert!(out.contains("without a thread"), "{role}: the child did nothing: {out}");
-    }
-}
 
 /// Runs something while there is no room for the stack of another thread.
 fn without_threads(run: impl FnOnce()) {
@@ -51,16 +22,6 @@ fn without_threads(run: impl FnOnce()) {
     run();
     setrlimit(Resource::As, before).unwrap();
     assert!(thread.is_err(), "there was room for a thread");
-    println!("without a thread");
-}
-
-/// The limit is for a run that has gone wrong.
-fn until(what: &str, mut holds: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !holds() {
-        assert!(start.elapsed() < Duration::from_secs(30), "{what}");
-        std::thread::yield_now();
-    }
 }
 
 fn put(palace: &Palace, key: &str, durability: Durability) {
@@ -74,7 +35,7 @@ fn open(disk: &SimDisk, auto_compact: bool) -> Palace {
     Options::default().fs(fs).auto_compact(auto_compact).open("/p").unwrap()
 }
 
-fn buffered_commits_are_synced_by_a_later_one() {
+pub fn a_later_commit_starts_the_sync() {
     let disk = SimDisk::new(1);
     let palace = open(&disk, false);
     put(&palace, "first", Durability::Durable);
@@ -86,10 +47,10 @@ fn buffered_commits_are_synced_by_a_later_one() {
         let palace = open(&fork, false);
         ["a", "b"].iter().all(|key| palace.get(key).unwrap().is_some())
     };
-    until("nobody syncs what is buffered", || (0..8).all(survives));
+    until("a thread syncs what is buffered", || (0..8).all(survives));
 }
 
-fn a_compaction_that_was_due_is_started_by_a_later_commit() {
+pub fn a_later_commit_starts_the_compaction() {
     let disk = SimDisk::new(2);
     let palace = open(&disk, true);
     for n in 0..crdt_palace::palace::policy::SEGMENTS_DUE {
@@ -100,5 +61,5 @@ fn a_compaction_that_was_due_is_started_by_a_later_commit() {
     without_threads(|| put(&palace, "due", Durability::Durable));
     assert_eq!(snapshots(), 0, "it was started too early for this test");
     put(&palace, "later", Durability::Durable);
-    until("nobody compacts", || snapshots() > 0);
+    until("a thread compacts", || snapshots() > 0);
 }
