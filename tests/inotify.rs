@@ -1,5 +1,7 @@
-//! A process that looks very often does not list the directories each time: it asks the kernel whether
-//! names changed. It must miss nothing all the same.
+//! A process that reads very often does not list the directories each time: inotify tells it of new names. It
+//! must miss nothing all the same.
+//!
+//! A binary of its own, because the tests count the inotify queues of their process.
 
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::palace::Palace;
@@ -36,7 +38,7 @@ fn document(n: u64) -> Map<String, Value> {
 }
 
 #[test]
-fn whatever_another_process_does_is_seen_by_the_next_look() {
+fn frequent_readers_see_every_change_of_another_process() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
@@ -69,7 +71,7 @@ fn whatever_another_process_does_is_seen_by_the_next_look() {
 }
 
 #[test]
-fn a_segment_that_this_process_gave_up_is_found_again() {
+fn disowned_segments_are_found_by_the_next_rescan() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
@@ -88,7 +90,7 @@ fn a_segment_that_this_process_gave_up_is_found_again() {
 }
 
 #[test]
-fn who_looks_now_and_then_takes_no_inotify_instance() {
+fn occasional_readers_use_no_inotify_instance() {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = tempfile::tempdir().unwrap();
     let palace = Palace::open(dir.path().join("palace")).unwrap();

@@ -1,4 +1,4 @@
-//! The commands, through the real binaries.
+//! The commands, run as programs.
 
 use crate::client::{COMPACT, LOG, PALACE, code, run, stderr, stdout};
 use crdt_palace::memory::{Entity, Memory, Relation};
@@ -51,7 +51,7 @@ fn help_has_examples_and_versions_are_printed() {
 }
 
 #[test]
-fn dump_shows_every_commit_with_all_that_is_known_about_it() {
+fn dump_shows_every_commit_with_all_its_facts() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     for _ in 0..2 {
@@ -93,7 +93,7 @@ fn dump_shows_every_commit_with_all_that_is_known_about_it() {
 }
 
 #[test]
-fn stored_text_cannot_steer_the_terminal() {
+fn stored_text_cannot_control_the_terminal() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[entity("evil", &["\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}"])]);
     let output = run(LOG, &["dump", &path]);
@@ -103,7 +103,7 @@ fn stored_text_cannot_steer_the_terminal() {
 }
 
 #[test]
-fn a_reader_that_has_seen_enough_ends_the_dump_quietly() {
+fn dump_ends_quietly_when_its_reader_hangs_up() {
     let dir = tempfile::tempdir().unwrap();
     let many: Vec<Entity> =
         (0..2_000).map(|n| entity(&format!("e{n}"), &["a text of some length"])).collect();
@@ -128,7 +128,7 @@ fn hung_up() -> Stdio {
 }
 
 #[test]
-fn a_reader_that_hung_up_is_no_failure_and_no_panic() {
+fn closed_stdout_is_neither_a_failure_nor_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     let commands: [(&str, &[&str]); 8] = [
@@ -150,7 +150,7 @@ fn a_reader_that_hung_up_is_no_failure_and_no_panic() {
 }
 
 #[test]
-fn a_message_that_nobody_takes_changes_no_exit_code() {
+fn closed_stderr_changes_no_exit_code() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     let (good, bad) = (dir.path().join("good"), dir.path().join("bad"));
@@ -174,7 +174,7 @@ fn a_message_that_nobody_takes_changes_no_exit_code() {
 
 /// Whatever is logged, and whoever should read it.
 #[test]
-fn a_log_that_nobody_takes_is_no_panic() {
+fn logging_to_closed_stderr_does_not_panic() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
@@ -191,7 +191,7 @@ fn a_log_that_nobody_takes_is_no_panic() {
 
 /// Files that somebody relies on, from scripts that look at the exit code only.
 #[test]
-fn what_is_found_is_in_the_exit_code_also_of_a_reader_that_hung_up() {
+fn exit_codes_tell_findings_even_when_stdout_is_closed() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
@@ -215,7 +215,7 @@ fn what_is_found_is_in_the_exit_code_also_of_a_reader_that_hung_up() {
 }
 
 #[test]
-fn a_merge_does_not_pass_over_files_that_cannot_be_read() {
+fn merges_refuse_files_that_cannot_be_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     let into = dir.path().join("into");
@@ -244,7 +244,7 @@ fn a_merge_does_not_pass_over_files_that_cannot_be_read() {
 }
 
 #[test]
-fn an_export_names_what_is_not_part_of_it() {
+fn exports_name_the_documents_they_leave_out() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     let export = || run(PALACE, &["export", "--palace", &path]);
@@ -291,7 +291,7 @@ fn verify_tells_damage_from_a_torn_tail() {
 }
 
 #[test]
-fn stats_count_what_is_there_also_after_compaction() {
+fn stats_count_documents_before_and_after_compaction() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     let before = json_lines(&run(LOG, &["stats", "--json", &path])).remove(0);
@@ -308,7 +308,7 @@ fn stats_count_what_is_there_also_after_compaction() {
 }
 
 #[test]
-fn compact_folds_everything_and_says_so() {
+fn compact_program_compacts_everything_and_reports_it() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     palace(&dir, "p", &[entity("c", &[])]);
@@ -333,7 +333,7 @@ fn compact_folds_everything_and_says_so() {
 }
 
 #[test]
-fn a_compaction_that_is_under_way_is_not_disturbed() {
+fn running_compactions_are_not_disturbed() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     stdout(&run(COMPACT, &[&path]));
@@ -348,7 +348,7 @@ fn a_compaction_that_is_under_way_is_not_disturbed() {
 }
 
 #[test]
-fn copies_merge_into_a_new_palace_and_one_document_can_be_left_out() {
+fn copies_merge_into_a_new_palace_without_forgotten_keys() {
     let dir = tempfile::tempdir().unwrap();
     let one = palace(&dir, "one", &[entity("c", &["secret"])]);
     let two = palace(&dir, "two", &[entity("d", &[])]);
@@ -375,7 +375,7 @@ fn copies_merge_into_a_new_palace_and_one_document_can_be_left_out() {
 }
 
 #[test]
-fn exit_codes_say_what_kind_of_trouble_it_is() {
+fn exit_codes_tell_kinds_of_errors_apart() {
     let dir = tempfile::tempdir().unwrap();
     let (none, text) = (dir.path().join("none"), dir.path().join("text"));
     let file = text.join("diary.txt");
@@ -419,7 +419,7 @@ fn exit_codes_say_what_kind_of_trouble_it_is() {
 }
 
 #[test]
-fn import_and_export_are_each_others_inverse() {
+fn exported_graphs_import_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("memory.jsonl");
     let lines = [
@@ -451,7 +451,7 @@ fn import_and_export_are_each_others_inverse() {
 }
 
 #[test]
-fn the_default_palace_follows_the_environment() {
+fn default_palace_path_follows_the_environment() {
     let dir = tempfile::tempdir().unwrap();
     let home = dir.path().join("home");
     let expected = home.join(".local/share/crdt-palace");
@@ -472,7 +472,7 @@ fn the_default_palace_follows_the_environment() {
 }
 
 #[test]
-fn status_shows_who_is_there() {
+fn status_shows_live_processes() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     let live = Palace::open(&path).unwrap();
@@ -489,7 +489,7 @@ fn status_shows_who_is_there() {
 
 /// As many processes leave where they are killed and locks say nothing.
 #[test]
-fn more_segments_than_files_may_be_open_are_read_and_folded() {
+fn more_segments_than_open_files_allowed_are_read_and_compacted() {
     let dir = TempDir::new().unwrap();
     let path = dir.path().join("palace");
     for n in 0..100 {
@@ -509,7 +509,7 @@ fn more_segments_than_files_may_be_open_are_read_and_folded() {
 }
 
 #[test]
-fn an_export_that_lacks_what_cannot_be_read_says_so() {
+fn exports_report_documents_that_cannot_be_read() {
     let dir = TempDir::new().unwrap();
     let path = palace(&dir, "palace", &[]);
     assert_eq!(code(&run(COMPACT, &[&path])), Some(0));

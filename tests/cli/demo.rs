@@ -1,11 +1,11 @@
-//! A small demo, to its end.
+//! `crdt-palace demo`: a small one to its end, and one that is killed.
 
 use crate::client::{LOG, PALACE, run, stdout};
 use std::io::Read;
 use std::process::{Command, Stdio};
 
 #[test]
-fn nothing_is_lost_and_the_palace_stays() {
+fn demo_loses_nothing_and_keeps_its_palace() {
     let dir = tempfile::tempdir().unwrap();
     let output = Command::new(PALACE)
         .args(["demo", "--instances", "3", "--calls", "20"])
@@ -28,7 +28,7 @@ fn nothing_is_lost_and_the_palace_stays() {
 }
 
 #[test]
-fn a_folder_of_texts_is_stored_instead() {
+fn demo_stores_the_texts_of_a_folder() {
     let dir = tempfile::tempdir().unwrap();
     let folder = dir.path().join("texts");
     std::fs::create_dir(&folder).unwrap();
@@ -50,7 +50,7 @@ fn a_folder_of_texts_is_stored_instead() {
 }
 
 #[test]
-fn a_demo_that_is_killed_leaves_no_server_and_a_sound_palace() {
+fn killed_demos_leave_no_server_and_a_sound_palace() {
     let dir = tempfile::tempdir().unwrap();
     let mut demo = Command::new(PALACE)
         .args(["demo", "--calls", "100000"])

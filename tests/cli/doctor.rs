@@ -1,4 +1,4 @@
-//! `crdt-palace doctor`, through the real binary.
+//! `crdt-palace doctor`, run as a program.
 
 use crate::client::{COMPACT, PALACE, run, stdout};
 use crdt_palace::palace::Palace;
@@ -66,7 +66,7 @@ fn set_mode(path: &Path, mode: u32) {
 }
 
 #[test]
-fn a_healthy_palace_has_no_problems_and_stays_as_it_is() {
+fn healthy_palaces_have_no_problems_and_stay_unchanged() {
     let dir = tempfile::tempdir().unwrap();
     let (path, open) = palace(&dir);
     let before = everything(dir.path());
@@ -104,7 +104,7 @@ fn a_healthy_palace_has_no_problems_and_stays_as_it_is() {
 }
 
 #[test]
-fn a_palace_that_is_not_there_yet_is_none_the_worse_and_is_not_made() {
+fn missing_palaces_are_no_problem_and_are_not_created() {
     let dir = tempfile::tempdir().unwrap();
     let (code, checks) = doctor(&dir.path().join("not/yet"));
     assert_eq!(code, Some(0));
@@ -117,7 +117,7 @@ fn a_palace_that_is_not_there_yet_is_none_the_worse_and_is_not_made() {
 }
 
 #[test]
-fn what_cannot_be_a_palace_is_a_problem() {
+fn paths_that_cannot_be_a_palace_are_problems() {
     let dir = tempfile::tempdir().unwrap();
     let (file, link) = (dir.path().join("text.txt"), dir.path().join("link"));
     fs::write(&file, "not a palace").unwrap();
@@ -137,7 +137,7 @@ fn what_cannot_be_a_palace_is_a_problem() {
 }
 
 #[test]
-fn wrong_permissions_are_seen_with_the_command_that_mends_them() {
+fn wrong_permissions_are_reported_with_the_repair_command() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _open) = palace(&dir);
     let mend = |change: &str| format!("chmod -R {change} '{}'", path.display());
@@ -166,7 +166,7 @@ fn wrong_permissions_are_seen_with_the_command_that_mends_them() {
 }
 
 #[test]
-fn a_palace_without_its_manifest_is_not_taken_for_none() {
+fn palaces_without_a_manifest_are_not_taken_for_missing() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _open) = palace(&dir);
     fs::remove_file(path.join("palace.json")).unwrap();
@@ -177,7 +177,7 @@ fn a_palace_without_its_manifest_is_not_taken_for_none() {
 }
 
 #[test]
-fn what_cannot_be_written_to_is_seen_whatever_its_mode() {
+fn unwritable_directories_are_problems_whatever_their_mode() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _open) = palace(&dir);
     let mount = |options: &[&str]| Command::new("mount").args(options).arg(&path).output().unwrap();
@@ -201,7 +201,7 @@ fn what_cannot_be_written_to_is_seen_whatever_its_mode() {
 }
 
 #[test]
-fn a_newer_format_and_a_damaged_manifest_are_told_apart() {
+fn doctor_tells_a_newer_format_from_a_damaged_manifest() {
     let dir = tempfile::tempdir().unwrap();
     let (path, open) = palace(&dir);
     drop(open);
@@ -218,7 +218,7 @@ fn a_newer_format_and_a_damaged_manifest_are_told_apart() {
 }
 
 #[test]
-fn damage_is_seen_at_a_glance() {
+fn doctor_reports_damage() {
     let dir = tempfile::tempdir().unwrap();
     let (path, open) = palace(&dir);
     open.seal().unwrap();
@@ -254,7 +254,7 @@ fn damage_is_seen_at_a_glance() {
 }
 
 #[test]
-fn leftovers_and_clocks_are_notes() {
+fn doctor_reports_leftovers_and_clocks_as_notes() {
     let dir = tempfile::tempdir().unwrap();
     let (path, open) = palace(&dir);
     drop(open);

@@ -1,7 +1,7 @@
 //! Palaces of MemPalace, made by its own tools (tests/fixtures/mempalace/make.py), through `crdt-palace import`.
 
 use crate::client::{Client, LOG, PALACE, run, stderr, stdout};
-use crate::support::documents;
+use crate::support::{documents, files};
 use crdt_palace::memory::drawers::{Change, Drawers};
 use crdt_palace::palace::Palace;
 use rmcp::service::ClientLifecycleMode;
@@ -23,34 +23,9 @@ fn expected(version: &str) -> Value {
 
 /// A copy that a test may change.
 fn copy(version: &str, to: &Path) -> PathBuf {
-    let (from, to) = (fixture(version), to.join(version));
-    std::fs::create_dir_all(to.join("palace")).unwrap();
-    for name in files(&from) {
-        std::fs::copy(from.join(&name), to.join(&name)).unwrap();
-    }
+    let to = to.join(version);
+    crate::support::copy(&fixture(version), &to);
     to
-}
-
-fn files(under: &Path) -> Vec<String> {
-    snapshot(under).into_keys().collect()
-}
-
-/// The files of a directory and their bytes.
-fn snapshot(under: &Path) -> BTreeMap<String, Vec<u8>> {
-    let (mut found, mut todo) = (BTreeMap::new(), vec![under.to_owned()]);
-    while let Some(directory) = todo.pop() {
-        for entry in std::fs::read_dir(directory).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => todo.push(path),
-                false => {
-                    let name = path.strip_prefix(under).unwrap().to_str().unwrap().to_owned();
-                    found.insert(name, std::fs::read(path).unwrap());
-                }
-            }
-        }
-    }
-    found
 }
 
 /// In the zone that the fixtures were made in.
@@ -71,10 +46,10 @@ fn import_in(zone: &str, from: &Path, palace: &Path) -> Output {
 
 /// Imports without a problem, and gives what is said.
 fn imported(from: &Path, palace: &Path) -> String {
-    let before = snapshot(from);
+    let before = files(from);
     let output = import(from, palace);
     assert_eq!(stdout(&output), "");
-    assert!(before == snapshot(from), "the source was changed: {:?}", files(from));
+    assert!(before == files(from), "the source was changed: {:?}", files(from).keys());
     stderr(&output)
 }
 
@@ -136,7 +111,7 @@ fn add_triple(graph: &Connection, id: &str, subject: &str, from: Option<&str>, t
 }
 
 #[test]
-fn every_drawer_of_mempalace_is_imported_with_all_that_is_known_of_it() {
+fn mempalace_drawers_are_imported_with_all_their_metadata() {
     for version in VERSIONS {
         let (dir, expected) = (crate::support::dir(), expected(version));
         let palace = dir.path().join("palace");
@@ -207,7 +182,7 @@ fn key_of_entry(document: &Value, id: &str) -> String {
 }
 
 #[tokio::test]
-async fn what_was_imported_is_there_for_clients() {
+async fn imported_drawers_are_visible_to_clients() {
     for version in VERSIONS {
         let (dir, expected) = (crate::support::dir(), expected(version));
         let palace = dir.path().join("palace");
@@ -292,7 +267,7 @@ async fn check_facts(client: &Client, version: &str) {
 }
 
 #[test]
-fn what_is_known_of_a_fact_is_kept() {
+fn imported_facts_keep_their_metadata() {
     let (dir, expected) = (crate::support::dir(), expected("3.11.0"));
     let palace = dir.path().join("palace");
     imported(&fixture("3.11.0"), &palace);
@@ -313,7 +288,7 @@ fn what_is_known_of_a_fact_is_kept() {
 }
 
 #[test]
-fn importing_again_adds_what_is_new_and_nothing_else() {
+fn repeated_imports_add_only_new_items() {
     let dir = crate::support::dir();
     let (source, palace) = (copy("3.11.0", dir.path()), dir.path().join("p"));
     let drawers = expected("3.11.0")["drawers"].as_array().unwrap().len();
@@ -344,7 +319,7 @@ fn importing_again_adds_what_is_new_and_nothing_else() {
 }
 
 #[test]
-fn what_was_changed_here_stays_changed() {
+fn repeated_imports_keep_local_changes() {
     let dir = crate::support::dir();
     let palace = dir.path().join("p");
     imported(&fixture("3.11.0"), &palace);
@@ -368,7 +343,7 @@ fn what_was_changed_here_stays_changed() {
 }
 
 #[test]
-fn times_without_an_offset_are_of_this_machines_zone() {
+fn imported_times_without_an_offset_are_local() {
     let dir = crate::support::dir();
     let (source, palace) = (copy("3.11.0", dir.path()), dir.path().join("p"));
     add_drawer(&chroma(&source), "drawer_late_notes_1", "A late note.");
@@ -381,7 +356,7 @@ fn times_without_an_offset_are_of_this_machines_zone() {
 }
 
 #[test]
-fn a_fact_names_the_drawer_that_it_comes_from_by_the_id_that_it_has_now() {
+fn imported_facts_name_their_drawer_by_its_new_id() {
     let dir = crate::support::dir();
     let (source, palace) = (copy("3.11.0", dir.path()), dir.path().join("p"));
     let graph = graph(&source);
@@ -404,7 +379,7 @@ fn a_fact_names_the_drawer_that_it_comes_from_by_the_id_that_it_has_now() {
 /// In both databases, with a write-ahead log: while somebody has it open, after a crash without and with the
 /// log's index, and after it was closed.
 #[test]
-fn a_write_ahead_log_is_read_and_left_as_it_is() {
+fn write_ahead_logs_are_imported_and_left_unchanged() {
     let dir = crate::support::dir();
     let live = copy("3.11.0", dir.path());
     let (chroma, graph) = (chroma(&live), graph(&live));
@@ -421,10 +396,7 @@ fn a_write_ahead_log_is_read_and_left_as_it_is() {
         );
     }
     let crashed = dir.path().join("crashed");
-    for (name, bytes) in snapshot(&live) {
-        std::fs::create_dir_all(crashed.join("palace")).unwrap();
-        std::fs::write(crashed.join(name), bytes).unwrap();
-    }
+    crate::support::copy(&live, &crashed);
     let check = |from: &Path, to: &str| {
         let palace = dir.path().join(to);
         let said = imported(from, &palace);
@@ -446,7 +418,7 @@ fn a_write_ahead_log_is_read_and_left_as_it_is() {
 }
 
 #[test]
-fn a_journal_that_a_crash_left_is_rolled_back_in_a_copy() {
+fn hot_journals_are_rolled_back_in_a_copy() {
     let dir = crate::support::dir();
     let live = copy("3.11.0", dir.path());
     let chroma = chroma(&live);
@@ -454,10 +426,7 @@ fn a_journal_that_a_crash_left_is_rolled_back_in_a_copy() {
     let spoil = "UPDATE embedding_metadata SET string_value = 'spoilt' || string_value WHERE key = 'chroma:document'";
     chroma.execute(spoil, []).unwrap();
     let crashed = dir.path().join("crashed");
-    for (name, bytes) in snapshot(&live) {
-        std::fs::create_dir_all(crashed.join("palace")).unwrap();
-        std::fs::write(crashed.join(name), bytes).unwrap();
-    }
+    crate::support::copy(&live, &crashed);
     let main = std::fs::read(crashed.join("palace/chroma.sqlite3")).unwrap();
     assert!(
         main.windows(8).any(|part| part == b"spoiltWe"),
@@ -475,7 +444,7 @@ fn a_journal_that_a_crash_left_is_rolled_back_in_a_copy() {
 }
 
 #[test]
-fn bad_rows_are_named_and_the_good_ones_imported() {
+fn bad_rows_are_named_and_good_rows_imported() {
     let dir = crate::support::dir();
     let (source, palace) = (copy("3.11.0", dir.path()), dir.path().join("p"));
     let (chroma, graph) = (chroma(&source), graph(&source));
@@ -499,10 +468,10 @@ fn bad_rows_are_named_and_the_good_ones_imported() {
     add_triple(&graph, "t_backwards", "a", Some("2026-02-01"), Some("2026-01-01"));
     add_triple(&graph, "t_some_day", "a", Some("some day"), None);
     drop((chroma, graph));
-    let before = snapshot(&source);
+    let before = files(&source);
     let output = import(&source, &palace);
     assert_eq!(output.status.code(), Some(1));
-    assert!(before == snapshot(&source));
+    assert!(before == files(&source));
     let said = stderr(&output);
     for (id, why) in [
         ("drawer_without_text", "no text"),
@@ -523,7 +492,7 @@ fn bad_rows_are_named_and_the_good_ones_imported() {
 }
 
 #[test]
-fn what_is_no_palace_of_mempalace_is_refused_in_words() {
+fn sources_that_are_no_mempalace_are_refused_with_a_reason() {
     let dir = crate::support::dir();
     let palace = dir.path().join("p");
     let refused = |from: &Path, words: &[&str]| {
@@ -554,7 +523,7 @@ fn what_is_no_palace_of_mempalace_is_refused_in_words() {
 }
 
 #[test]
-fn what_was_imported_is_told_also_if_it_cannot_be_folded() {
+fn imports_are_reported_even_if_compaction_fails() {
     let dir = tempfile::tempdir().unwrap();
     let palace = dir.path().join("palace");
     Palace::open(&palace).unwrap().put("a", &serde_json::Map::new()).unwrap();

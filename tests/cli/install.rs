@@ -1,4 +1,4 @@
-//! `crdt-palace install`, through the real binary, with a home directory of its own.
+//! `crdt-palace install`, run as a program with a home directory of its own.
 
 use crate::client::{PALACE, code, stderr};
 use serde_json::{Value, json};
@@ -67,7 +67,7 @@ fn backups(path: &Path) -> Vec<PathBuf> {
 }
 
 #[test]
-fn each_client_finds_the_server_where_it_looks() {
+fn install_writes_the_entry_where_each_client_reads_it() {
     for (client, file, list) in FILES {
         let home = home();
         let output = install(&home, &["--client", client]);
@@ -89,7 +89,7 @@ fn each_client_finds_the_server_where_it_looks() {
 }
 
 #[test]
-fn clients_that_keep_their_settings_elsewhere_are_followed_there() {
+fn install_follows_settings_kept_elsewhere() {
     let home = home();
     let elsewhere = home.path().join("elsewhere");
     for (client, file) in [
@@ -110,7 +110,7 @@ const OTHERS: &str = "{\n    \"numStartups\": 12,\n    \"big\": 1.50e3,\n    \"z
     \"alpha\": \"\\u00fc\"\n}\n";
 
 #[test]
-fn everything_else_stays_byte_for_byte_and_a_backup_is_kept() {
+fn install_keeps_all_other_bytes_and_a_backup() {
     let home = home();
     let path = home.path().join(".claude.json");
     write(&path, OTHERS);
@@ -145,7 +145,7 @@ fn everything_else_stays_byte_for_byte_and_a_backup_is_kept() {
 }
 
 #[test]
-fn the_same_again_writes_nothing() {
+fn repeated_installs_write_nothing() {
     for (client, file, list) in FILES {
         let home = home();
         install(&home, &["--client", client]);
@@ -168,7 +168,7 @@ fn the_same_again_writes_nothing() {
 }
 
 #[test]
-fn another_entry_of_that_name_is_replaced_only_on_request() {
+fn install_replaces_a_different_entry_only_on_request() {
     let home = home();
     let path = home.path().join(".cursor/mcp.json");
     let other = "{\"mcpServers\": {\"crdt-palace\": {\"url\": \"http://x/\\u001b\"}, \"b\": {}}}";
@@ -195,7 +195,7 @@ fn another_entry_of_that_name_is_replaced_only_on_request() {
 }
 
 #[test]
-fn print_writes_nothing() {
+fn install_print_writes_nothing() {
     for (client, file, list) in FILES {
         let home = home();
         write(&home.path().join(file), "not even JSON");
@@ -210,7 +210,7 @@ fn print_writes_nothing() {
 }
 
 #[test]
-fn what_is_not_plain_json_is_left_alone_and_said_what_to_paste() {
+fn files_that_are_not_plain_json_are_left_alone_with_advice() {
     let texts: [&[u8]; 4] = [
         b"{\n  // my servers\n  \"servers\": {}\n}\n",
         b"{\"servers\": {},}",
@@ -232,7 +232,7 @@ fn what_is_not_plain_json_is_left_alone_and_said_what_to_paste() {
 }
 
 #[test]
-fn a_link_stays_a_link() {
+fn install_keeps_symbolic_links() {
     let home = home();
     let (link, file) = (home.path().join(".claude.json"), home.path().join("dotfiles/claude.json"));
     write(&file, "{\n  \"a\": 1\n}\n");
@@ -251,7 +251,7 @@ fn a_link_stays_a_link() {
 }
 
 #[test]
-fn what_cannot_be_meant_is_refused() {
+fn invalid_install_arguments_are_refused() {
     let home = home();
     for arguments in [
         &["--client", "emacs"][..],

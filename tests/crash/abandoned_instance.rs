@@ -1,4 +1,4 @@
-//! An instance that is given up: what it had promised is still read and done, and what it had not is told.
+//! An abandoned instance: its promised commits are still read and durable, and its lost commits are reported.
 
 use crate::between_calls::{Plan, seal_all};
 use crate::files::{PALACE, names, open, set_with, shown};
@@ -63,7 +63,7 @@ fn is_refused(result: &Result<(), StoreError>) -> bool {
 }
 
 #[test]
-fn what_was_sealed_is_kept_when_the_next_segment_cannot_be_made() {
+fn sealed_commits_are_kept_when_no_new_segment_can_be_created() {
     let disk = SimDisk::new(1);
     let (palace, text) = full_segment(&disk);
     fill(&disk);
@@ -77,7 +77,7 @@ fn what_was_sealed_is_kept_when_the_next_segment_cannot_be_made() {
 }
 
 #[test]
-fn a_commit_in_a_segment_that_was_sealed_is_durable_whatever_follows() {
+fn commits_in_sealed_segments_stay_durable() {
     let disk = SimDisk::new(2);
     let log = log(&disk);
     let sealed = enqueue(&log, 2 << 20);
@@ -93,7 +93,7 @@ fn a_commit_in_a_segment_that_was_sealed_is_durable_whatever_follows() {
 }
 
 #[test]
-fn a_sync_makes_no_segment_for_nothing() {
+fn syncs_without_commits_create_no_segment() {
     let disk = SimDisk::new(3);
     let log = log(&disk);
     let full = enqueue(&log, 2 << 20);
@@ -110,7 +110,7 @@ fn a_sync_makes_no_segment_for_nothing() {
 
 /// Where it stands they are not known to be on disk, so that they are written again by whoever builds on them.
 #[test]
-fn what_cannot_be_sealed_is_read_where_it_stands() {
+fn segments_that_cannot_be_sealed_are_read_where_they_are() {
     let fails: [&[(Call, u64)]; 4] = [
         &[(Call::Write, 1)],
         &[(Call::Sync, 1)],
@@ -138,7 +138,7 @@ fn what_cannot_be_sealed_is_read_where_it_stands() {
 }
 
 #[test]
-fn what_somebody_sealed_under_us_is_read_where_it_stands() {
+fn segments_sealed_by_another_process_are_read_where_they_are() {
     let disk = SimDisk::new(5);
     let (interrupted, plan) = Plan::new(disk.process());
     let palace = open(interrupted).unwrap();
@@ -158,7 +158,7 @@ fn what_somebody_sealed_under_us_is_read_where_it_stands() {
 
 /// Found by review: a client that tries again and again on a full disk gives up an instance each time.
 #[test]
-fn of_what_was_given_up_long_ago_nothing_is_known() {
+fn long_abandoned_instances_are_forgotten() {
     let disk = SimDisk::new(6);
     let log = log(&disk);
     let durable = enqueue(&log, 1);
@@ -183,7 +183,7 @@ fn of_what_was_given_up_long_ago_nothing_is_known() {
 /// Found by review: on a file system where a renamed file counts as another one, a commit made segments until
 /// the disk was full.
 #[test]
-fn a_segment_that_always_loses_its_name_is_an_error() {
+fn segments_that_always_lose_their_name_are_an_error() {
     let disk = SimDisk::new(7);
     let (interrupted, plan) = Plan::new(disk.process());
     let palace = open(interrupted).unwrap();

@@ -1,4 +1,4 @@
-//! Files that are away for a while: a person moved them, or they cannot be read.
+//! Files that are absent for a while: a person moved them, or they cannot be read.
 
 use crate::files::{ALL, at, only, set};
 use crdt_palace::fs::Fs;
@@ -14,7 +14,7 @@ fn shown(palace: &Palace, key: &str) -> Value {
 /// A process that wrote a document, and writes it again while the snapshot that holds it is away: Automerge would
 /// number the second change as the first, and whoever sees both would refuse one of them for ever.
 #[test]
-fn who_does_not_see_its_own_change_hides_nothing_when_it_is_back() {
+fn writers_that_miss_their_own_change_hide_nothing_later() {
     for folded in [false, true] {
         let disk = SimDisk::new(1);
         let palace = at(&disk, "/p");
@@ -46,7 +46,7 @@ fn who_does_not_see_its_own_change_hides_nothing_when_it_is_back() {
 /// While a snapshot cannot be read nobody knows what it holds, so what a process knew of a segment that is gone
 /// stays; and once more, if the segment is put back.
 #[test]
-fn a_segment_that_is_put_back_counts() {
+fn segments_that_are_put_back_count_again() {
     let disk = SimDisk::new(1);
     let (writer, reader) = (at(&disk, "/p"), at(&disk, "/p"));
     set(&writer, "first", json!({"n": 1}));

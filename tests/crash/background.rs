@@ -1,4 +1,4 @@
-//! What a palace does on threads of its own, by their names.
+//! The background threads of a palace, by their names.
 
 /// The thread that compacts.
 pub const COMPACTION: &str = "palace-compact";

@@ -20,7 +20,7 @@ fn set(palace: &Palace, key: &str, bytes: usize) {
 }
 
 #[test]
-fn everything_is_folded_once_it_is_due_and_then_it_ends() {
+fn background_compaction_compacts_everything_due_and_ends() {
     let disk = SimDisk::new(3);
     let writer = open(disk.process()).unwrap();
     // More than two steps of it, in segments of others.
@@ -50,7 +50,7 @@ fn everything_is_folded_once_it_is_due_and_then_it_ends() {
 
 /// Or a palace that only programs of a moment write would never be compacted.
 #[test]
-fn who_closes_waits_for_the_step_that_is_under_way() {
+fn closing_waits_for_the_running_compaction_step() {
     let disk = SimDisk::new(3);
     let writer = open(disk.process()).unwrap();
     add(&writer, "a", STEP_SEGMENT_BYTES);
@@ -78,7 +78,7 @@ fn watched(disk: &SimDisk) -> (Palace, Plan) {
 /// On a machine whose processors are all busy a thread of low priority gets next to nothing: found by an hour of
 /// fifty instances, each of which held everything that nobody came to fold.
 #[test]
-fn what_is_overdue_does_not_wait_for_everything_else() {
+fn overdue_compactions_do_not_yield_to_writers() {
     for (bytes, gives_way) in [(2 << 20, true), (OVERDUE_BYTES, false)] {
         let disk = SimDisk::new(3);
         add(&open(disk.process()).unwrap(), "a", bytes);
@@ -90,7 +90,7 @@ fn what_is_overdue_does_not_wait_for_everything_else() {
 }
 
 #[test]
-fn what_becomes_overdue_while_it_is_folded_does_not_wait_any_longer() {
+fn compactions_that_become_overdue_stop_yielding() {
     let disk = SimDisk::new(3);
     let writer = open(disk.process()).unwrap();
     let (palace, plan) = watched(&disk);
@@ -115,7 +115,7 @@ fn what_becomes_overdue_while_it_is_folded_does_not_wait_any_longer() {
 }
 
 #[test]
-fn what_is_not_due_is_left_alone() {
+fn segments_that_are_not_due_are_left_alone() {
     let disk = SimDisk::new(3);
     let palace = automatic(disk.process());
     for n in 0..30 {
@@ -128,7 +128,7 @@ fn what_is_not_due_is_left_alone() {
 }
 
 #[test]
-fn one_that_is_told_not_to_compact_does_not() {
+fn auto_compact_off_compacts_nothing() {
     let disk = SimDisk::new(3);
     let palace = open(disk.process()).unwrap();
     for n in 0..4 {

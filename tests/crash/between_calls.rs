@@ -1,4 +1,4 @@
-//! Something happens between two system calls of a process: each pair of them in turn.
+//! Interrupts a process between two of its system calls, each pair of calls in turn.
 
 use crate::files::{PALACE, open, options};
 use crate::support::object;
@@ -340,7 +340,7 @@ fn interrupt(seed: u64, compacts: bool, n: u64, what: u32) -> bool {
 }
 
 #[test]
-fn whatever_happens_between_two_calls_of_a_writer_or_a_compactor() {
+fn writers_and_compactors_survive_a_change_before_any_call() {
     for compacts in [false, true] {
         let write = [WRITE, COMPACT | WRITE, WRITE | KILL];
         let sealed = [SEAL | COMPACT, SEAL | WRITE, SEAL | COMPACT | WRITE | KILL];
@@ -362,7 +362,7 @@ fn whatever_happens_between_two_calls_of_a_writer_or_a_compactor() {
 /// Found by real processes that were started at the same moment: one that opened the directory just when
 /// another made the palace was told that it is none.
 #[test]
-fn a_palace_that_is_made_while_it_is_opened_is_opened() {
+fn palaces_created_during_an_open_are_opened() {
     for read_only in [false, true] {
         let mut n = 1;
         loop {
@@ -375,7 +375,8 @@ fn a_palace_that_is_made_while_it_is_opened_is_opened() {
             let happened = plan.end();
             match opened {
                 Ok(palace) if happened => {
-                    assert!(palace.get("shared").unwrap().is_some(), "before call {n}");
+                    let found = palace.get("shared").unwrap().unwrap();
+                    assert_eq!(found.value["first"], true, "before call {n}");
                 }
                 Ok(_) => assert!(!read_only),
                 // It was not there when it was looked for.

@@ -1,4 +1,4 @@
-//! What a compaction and an offline merge say that they did, and how long superseded snapshots stay.
+//! Reports of compactions and offline merges, and how long superseded snapshots stay.
 
 use crate::between_calls::Plan;
 use crate::files::{ALL, DUE, at, bytes, names, options, set_number};
@@ -49,7 +49,7 @@ fn counts(report: &CompactReport) -> [u64; 5] {
 }
 
 #[test]
-fn a_compaction_says_what_it_did_and_a_dry_run_what_it_would_do() {
+fn compactions_report_what_they_did_and_dry_runs_predict_it() {
     let disk = SimDisk::new(1);
     let palace = filled(&disk, "/p");
     let before = length(&palace.status().unwrap());
@@ -69,7 +69,7 @@ fn a_compaction_says_what_it_did_and_a_dry_run_what_it_would_do() {
 }
 
 #[test]
-fn a_compaction_says_how_long_it_held_the_lock() {
+fn compactions_report_how_long_they_held_the_lock() {
     const WHILE: Duration = Duration::from_millis(20);
     let disk = SimDisk::new(1);
     filled(&disk, "/p");
@@ -84,7 +84,7 @@ fn a_compaction_says_how_long_it_held_the_lock() {
 }
 
 #[test]
-fn a_superseded_snapshot_stays_for_a_minute_and_not_longer() {
+fn superseded_snapshots_stay_for_one_minute() {
     let disk = SimDisk::new(1);
     let palace = filled(&disk, "/p");
     palace.compact(ALL).unwrap();
@@ -98,7 +98,7 @@ fn a_superseded_snapshot_stays_for_a_minute_and_not_longer() {
 
 /// Its name may not be on disk yet, and what it supersedes may be all there is after a power cut.
 #[test]
-fn nothing_is_retired_before_the_name_of_its_successor_is_on_disk() {
+fn nothing_is_retired_before_its_successor_is_durable() {
     let disk = SimDisk::new(1);
     let palace = filled(&disk, "/p");
     palace.compact(ALL).unwrap();
@@ -142,7 +142,7 @@ fn live_bytes(status: &Status) -> u64 {
 }
 
 #[test]
-fn a_merge_says_what_it_did() {
+fn offline_merges_report_their_numbers() {
     let disk = SimDisk::new(1);
     filled(&disk, "/p");
     filled(&disk, "/q").compact(ALL).unwrap();
@@ -170,7 +170,7 @@ fn damage(disk: &SimDisk, directory: &str, offset: usize) -> PathBuf {
 }
 
 #[test]
-fn a_merge_of_what_cannot_be_read_whole_is_refused() {
+fn offline_merges_of_damaged_files_are_refused() {
     for (directory, offset) in [("/p/sealed", 300), ("/p/snap", 20)] {
         let disk = SimDisk::new(1);
         filled(&disk, "/p");
@@ -185,7 +185,7 @@ fn a_merge_of_what_cannot_be_read_whole_is_refused() {
 
 /// What stays, and why: `quarantine/` has a copy, and the rest is folded.
 #[test]
-fn a_compaction_folds_the_rest_of_what_it_cannot_read_whole() {
+fn compactions_compact_the_rest_beside_a_damaged_file() {
     for (directory, offset) in [("/p/sealed", 300), ("/p/snap", 20)] {
         let disk = SimDisk::new(1);
         let palace = filled(&disk, "/p");
@@ -202,7 +202,7 @@ fn a_compaction_folds_the_rest_of_what_it_cannot_read_whole() {
 
 /// Each attempt would fill it further, and nothing would ever be taken away.
 #[test]
-fn a_disk_without_room_for_a_copy_of_what_is_damaged_keeps_nothing_else_from_being_folded() {
+fn full_quarantine_keeps_no_other_file_from_being_compacted() {
     let disk = SimDisk::new(1);
     drop(filled(&disk, "/p"));
     let damaged = damage(&disk, "/p/sealed", 300);
@@ -229,7 +229,7 @@ const HOUR_MS: i64 = 60 * 60 * 1_000;
 const MARGIN_MS: i64 = 10_000;
 
 #[test]
-fn what_was_retired_is_there_for_a_day() {
+fn retired_files_stay_in_trash_for_a_day() {
     let disk = SimDisk::new(1);
     let palace = filled(&disk, "/p");
     palace.compact(ALL).unwrap();
@@ -247,7 +247,7 @@ fn what_was_retired_is_there_for_a_day() {
 }
 
 #[test]
-fn what_a_crash_left_in_tmp_goes_after_an_hour_and_what_is_in_use_stays() {
+fn leftovers_in_tmp_are_purged_after_an_hour_unless_in_use() {
     let disk = SimDisk::new(1);
     let palace = filled(&disk, "/p");
     palace.compact(ALL).unwrap();
@@ -267,7 +267,7 @@ fn what_a_crash_left_in_tmp_goes_after_an_hour_and_what_is_in_use_stays() {
 
 /// A failure to take something away is told, and what is gone already is no failure.
 #[test]
-fn a_purge_that_fails_says_so() {
+fn failed_purges_are_reported() {
     let disk = SimDisk::new(1);
     let palace = filled(&disk, "/p");
     palace.compact(ALL).unwrap();
@@ -292,7 +292,7 @@ fn a_purge_that_fails_says_so() {
 }
 
 #[test]
-fn a_segment_that_cannot_be_looked_at_just_now_is_not_passed_over() {
+fn segments_that_cannot_be_opened_for_now_are_not_skipped() {
     let mut failed = 0;
     for nth in 1..40 {
         let disk = SimDisk::new(1);
@@ -308,7 +308,7 @@ fn a_segment_that_cannot_be_looked_at_just_now_is_not_passed_over() {
 
 /// A snapshot that is damaged inside, beside a good one of the same kind: only the former is left out.
 #[test]
-fn a_compaction_blames_the_snapshot_that_is_damaged_and_no_other() {
+fn compactions_blame_only_the_damaged_snapshot() {
     for damaged in ["one", "two"] {
         let disk = SimDisk::new(1);
         let palace = at(&disk, "/p");
@@ -345,7 +345,7 @@ fn a_compaction_blames_the_snapshot_that_is_damaged_and_no_other() {
 
 /// Where locks lie, another compactor can take an input away before it is opened.
 #[test]
-fn an_input_that_vanishes_is_no_damage() {
+fn compaction_inputs_that_vanish_are_not_damage() {
     for (directory, busy_expected) in [("snap", true), ("sealed", false)] {
         let mut busy = 0;
         for nth in 1.. {
@@ -377,7 +377,7 @@ fn an_input_that_vanishes_is_no_damage() {
 }
 
 #[test]
-fn an_input_that_cannot_be_opened_just_now_is_not_left_out() {
+fn compaction_inputs_that_cannot_be_opened_are_not_left_out() {
     let mut failed = 0;
     for nth in 1..40 {
         let disk = SimDisk::new(1);

@@ -1,5 +1,5 @@
-//! Files that a person copied, renamed, or that another program wrote: what is in them counts, and what
-//! nobody can use yet is kept.
+//! Files that a person copied or renamed, or that another program wrote: their content counts, and unusable
+//! content is kept.
 
 use crate::files::{ALL, DUE, at, bytes, names, options, set, shown};
 use crate::support::object;
@@ -92,7 +92,7 @@ fn waits_in_one_and_stands_in_another(waiting_first: bool) {
 }
 
 #[test]
-fn a_row_whose_changes_wait_is_never_passed_over() {
+fn snapshot_rows_with_pending_changes_are_never_skipped() {
     waits_in_one_and_stands_in_another(true);
     waits_in_one_and_stands_in_another(false);
 }
@@ -146,7 +146,7 @@ fn changes(actor: u8, values: &[Value]) -> Vec<Vec<u8>> {
 }
 
 #[test]
-fn compaction_keeps_what_waits_and_what_is_refused_as_it_came() {
+fn compaction_keeps_pending_and_refused_changes_unaltered() {
     let disk = SimDisk::new(2);
     let palace = at(&disk, "/p");
     set(&palace, "k", json!({"own": 1}));
@@ -186,7 +186,7 @@ fn compaction_keeps_what_waits_and_what_is_refused_as_it_came() {
 /// A row is complete by itself, also where the document's first changes are in a snapshot that stays: whoever
 /// reads it need not look elsewhere, and nothing waits in it.
 #[test]
-fn a_new_row_takes_in_what_stands_in_snapshots_that_stay() {
+fn new_rows_include_changes_of_remaining_snapshots() {
     let disk = SimDisk::new(1);
     let palace = at(&disk, "/p");
     set(&palace, "k", json!({"n": 1}));
@@ -211,7 +211,7 @@ fn a_new_row_takes_in_what_stands_in_snapshots_that_stay() {
 
 /// Else the oldest one would be live again once the one between them is gone.
 #[test]
-fn a_snapshot_supersedes_what_those_superseded_that_it_is_made_from() {
+fn snapshots_supersede_what_their_inputs_superseded() {
     let disk = SimDisk::new(1);
     let (palace, mut appended) = (at(&disk, "/p"), 0);
     for n in 0..3 {
@@ -253,7 +253,7 @@ fn assert_told(disk: &SimDisk) {
 }
 
 #[test]
-fn a_renamed_segment_is_read_told_and_folded() {
+fn renamed_segments_are_read_reported_and_compacted() {
     let disk = SimDisk::new(3);
     let palace = at(&disk, "/p");
     set(&palace, "k", json!({"n": 1}));
@@ -273,7 +273,7 @@ fn a_renamed_segment_is_read_told_and_folded() {
 
 /// As a sync program leaves it that found another version of the file while it was copying.
 #[test]
-fn the_renamed_beginning_of_a_copy_is_told_and_is_no_damage() {
+fn renamed_partial_copies_are_reported_and_not_damage() {
     let disk = SimDisk::new(3);
     let palace = at(&disk, "/p");
     set(&palace, "k", json!({"n": 1}));
@@ -310,7 +310,7 @@ fn the_renamed_beginning_of_a_copy_is_told_and_is_no_damage() {
 }
 
 #[test]
-fn a_segment_that_is_renamed_under_its_writer_loses_nothing() {
+fn segments_renamed_under_their_writer_lose_nothing() {
     for to in ["/p/open", "/p/sealed"] {
         let disk = SimDisk::new(4);
         let (palace, other) = (at(&disk, "/p"), at(&disk, "/p"));
@@ -337,7 +337,7 @@ fn a_segment_that_is_renamed_under_its_writer_loses_nothing() {
 /// As a program that keeps two machines alike does it: the longer file takes the place of the shorter one,
 /// which a handle still has open.
 #[test]
-fn a_copy_of_an_open_segment_that_is_replaced_by_a_longer_one_is_read_on() {
+fn copied_open_segments_are_read_on_when_a_longer_copy_arrives() {
     let (there, here) = (SimDisk::new(5), SimDisk::new(6));
     let writer = at(&there, "/p");
     set(&writer, "k", json!({"n": 1}));
@@ -355,7 +355,7 @@ fn a_copy_of_an_open_segment_that_is_replaced_by_a_longer_one_is_read_on() {
 }
 
 #[test]
-fn what_another_machine_has_not_ended_is_folded_when_a_person_says_so() {
+fn unended_segments_of_other_machines_compact_with_adopt() {
     let (there, here) = (SimDisk::new(5), SimDisk::new(6));
     set(&at(&there, "/p"), "k", json!({"n": 1}));
     let writer = at(&there, "/p");
@@ -366,7 +366,7 @@ fn what_another_machine_has_not_ended_is_folded_when_a_person_says_so() {
     let path = Path::new("/p/sealed").join(&name);
     here.process().create(&path).unwrap().write_at(&content, 0).unwrap();
     let palace = at(&here, "/p");
-    assert!(shown(&palace, "l").is_some(), "it is read");
+    assert_eq!(shown(&palace, "l"), Some((json!({"n": 1}), false)));
     let report = palace.compact(ALL).unwrap();
     let [skipped] = &report.skipped[..] else { panic!("{report:?}") };
     assert!(skipped.path == path && skipped.reason.contains("--adopt"), "{skipped:?}");

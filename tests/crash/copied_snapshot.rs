@@ -1,5 +1,5 @@
-//! A snapshot that somebody brought in, from a copy of the palace, and that says that it takes the place of one that is
-//! here: what is here is given up only once the other was read as a whole and is on disk.
+//! A snapshot copied in from a copy of the palace that claims to supersede a local one. The local snapshot is
+//! retired only after the copy was read as a whole and is durable.
 
 use crate::between_calls::Plan;
 use crate::files::{ALL, DUE, at, bytes, names, options};
@@ -91,7 +91,7 @@ fn told(report: &CompactReport) -> Vec<&PathBuf> {
 
 /// As a tool leaves it that gives the copy its length first.
 #[test]
-fn nothing_is_retired_for_a_successor_that_is_half_a_copy() {
+fn half_copied_successors_retire_nothing() {
     let disk = SimDisk::new(1);
     let (here, brought, content) = superseded_by_a_copy(&disk);
     let mut tried = 0;
@@ -127,7 +127,7 @@ fn nothing_is_retired_for_a_successor_that_is_half_a_copy() {
 
 /// The copy is whole, and nobody has synced it.
 #[test]
-fn a_power_cut_takes_no_successor_that_something_was_retired_for() {
+fn power_cuts_lose_no_successor_that_retired_something() {
     let disk = SimDisk::new(1);
     let (here, brought, content) = superseded_by_a_copy(&disk);
     write(&disk, &brought, &content);
@@ -144,7 +144,7 @@ fn a_power_cut_takes_no_successor_that_something_was_retired_for() {
 }
 
 #[test]
-fn nothing_is_retired_for_a_successor_that_cannot_be_synced() {
+fn successors_that_cannot_be_synced_retire_nothing() {
     let disk = SimDisk::new(1);
     let (here, brought, content) = superseded_by_a_copy(&disk);
     write(&disk, &brought, &content);
@@ -155,7 +155,7 @@ fn nothing_is_retired_for_a_successor_that_cannot_be_synced() {
 
 /// What was read is not what is there when it is synced.
 #[test]
-fn nothing_is_retired_for_a_successor_that_is_copied_once_more() {
+fn successors_that_are_copied_again_retire_nothing() {
     let disk = SimDisk::new(1);
     let (here, brought, content) = superseded_by_a_copy(&disk);
     write(&disk, &brought, &content);
@@ -176,7 +176,7 @@ fn nothing_is_retired_for_a_successor_that_is_copied_once_more() {
 
 /// The live one was made from a snapshot that was made from ours, and knows nothing of ours.
 #[test]
-fn the_live_snapshot_is_what_the_whole_chain_is_retired_for() {
+fn whole_chains_are_retired_for_the_live_snapshot() {
     for whole in [true, false] {
         let disk = SimDisk::new(1);
         let (here, between, _) = superseded_by_a_copy(&disk);
@@ -210,7 +210,7 @@ fn the_live_snapshot_is_what_the_whole_chain_is_retired_for() {
 
 /// No program of ours makes such. Neither can be read, and both are kept.
 #[test]
-fn two_snapshots_that_say_they_replace_each_other_stay() {
+fn snapshots_that_supersede_each_other_both_stay() {
     let disk = SimDisk::new(1);
     let palace = palace(&disk, "/p").status().unwrap().palace.unwrap();
     let ids = [SnapshotId([1; 16]), SnapshotId([2; 16])];

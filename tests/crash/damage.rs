@@ -1,4 +1,4 @@
-//! Files that are cut off or hold a flipped byte, as the whole library meets them.
+//! Truncated files and flipped bytes, as the whole library meets them.
 
 use crate::chance::Chance;
 use crate::files::{PALACE, only, open};
@@ -62,7 +62,7 @@ fn in_all_of_it(bytes: &[u8]) -> impl Iterator<Item = usize> {
 }
 
 #[test]
-fn a_segment_cut_at_every_byte_serves_what_stands_before_the_cut() {
+fn segments_cut_at_any_byte_serve_the_commits_before_the_cut() {
     let (disk, path, bytes) = one_segment();
     let ends: Vec<u64> = scan(&bytes, 0).records.iter().map(|record| record.end()).collect();
     for cut in in_all_of_it(&bytes) {
@@ -83,7 +83,7 @@ fn a_segment_cut_at_every_byte_serves_what_stands_before_the_cut() {
 }
 
 #[test]
-fn a_segment_flipped_at_every_byte_loses_one_record_and_says_so() {
+fn segments_with_any_flipped_byte_lose_one_record_and_report_it() {
     let (disk, path, bytes) = one_segment();
     let records: Vec<_> = scan(&bytes, 0).records.iter().map(|r| r.offset..r.end()).collect();
     for at in in_all_of_it(&bytes) {
@@ -111,8 +111,8 @@ fn a_segment_flipped_at_every_byte_loses_one_record_and_says_so() {
 
 fn compact(disk: &SimDisk, at: usize) {
     let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
-    let report = open(disk.process()).unwrap().compact(all);
-    assert!(report.is_ok(), "at {at}: {report:?}");
+    let done = open(disk.process()).unwrap().compact(all);
+    done.unwrap_or_else(|error| panic!("at {at}: {error}"));
 }
 
 /// Two snapshots, the first one to be damaged, and a tail.
@@ -153,7 +153,7 @@ fn check_snapshot(disk: &SimDisk, what: &str) {
 }
 
 #[test]
-fn a_snapshot_that_is_cut_off_is_told_and_harms_nothing_else() {
+fn truncated_snapshots_are_reported_and_harm_nothing_else() {
     let (disk, path, bytes) = two_snapshots();
     let mut chance = Chance::new(3);
     let pages = (0..bytes.len()).step_by(4096);
@@ -164,7 +164,7 @@ fn a_snapshot_that_is_cut_off_is_told_and_harms_nothing_else() {
 }
 
 #[test]
-fn a_snapshot_with_a_flipped_byte_is_told_and_harms_nothing_else() {
+fn snapshots_with_a_flipped_byte_are_reported_and_contained() {
     let (disk, path, bytes) = two_snapshots();
     let mut chance = Chance::new(4);
     let pages: Vec<_> =

@@ -1,7 +1,7 @@
-//! One call that only looks (open, read, list, stat) fails: each of them in turn, as EIO and as EMFILE.
+//! One call that only reads (open, read, list, stat) fails: each of them in turn, as EIO and as EMFILE.
 //!
-//! What cannot be looked at is not "not there". A read fails or tells the truth, a write is refused or
-//! kept, a compaction takes nothing away, and the next try finds everything.
+//! A file that cannot be read is not absent. A read fails or tells the truth, a write is refused or kept, a
+//! compaction removes nothing, and the next try finds everything.
 
 use crate::files::{PALACE, open};
 use crate::support::object;
@@ -123,7 +123,7 @@ fn each_look(least: usize, run: impl Fn(Call, u64, Failure) -> bool) {
 }
 
 #[test]
-fn a_look_that_fails_fails_the_read_and_never_hides_a_document() {
+fn failed_calls_fail_the_read_and_never_hide_a_document() {
     for place in PLACES {
         each_look(10, |call, nth, failure| {
             let (disk, _, _writer, other, fields) = world(place);
@@ -144,7 +144,7 @@ fn a_look_that_fails_fails_the_read_and_never_hides_a_document() {
 }
 
 #[test]
-fn a_look_that_fails_refuses_a_write_or_leaves_it_whole() {
+fn failed_calls_refuse_a_write_or_leave_it_whole() {
     for place in PLACES {
         each_look(10, |call, nth, failure| {
             let (disk, _, _writer, other, mut fields) = world(place);
@@ -172,7 +172,7 @@ fn a_look_that_fails_refuses_a_write_or_leaves_it_whole() {
 }
 
 #[test]
-fn a_look_that_fails_never_makes_a_document_absent_to_a_condition() {
+fn failed_calls_never_make_a_document_absent_to_a_condition() {
     let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
     for place in PLACES {
         each_look(80, |call, nth, failure| {
@@ -188,7 +188,7 @@ fn a_look_that_fails_never_makes_a_document_absent_to_a_condition() {
 }
 
 #[test]
-fn a_look_that_fails_never_makes_a_compaction_lose_or_suspect_anything() {
+fn failed_calls_never_make_a_compaction_lose_or_quarantine() {
     for place in PLACES {
         each_look(10, |call, nth, failure| {
             let (disk, fs, writer, other, fields) = world(place);

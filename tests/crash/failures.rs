@@ -1,5 +1,4 @@
-//! Failures at the moments when they hurt most: what was promised by then is kept, and what cannot be
-//! promised is not.
+//! Failures at the moments when they hurt most: promises made before are kept, and no new promise is made.
 
 use crate::background::{SYNC, runs};
 use crate::between_calls::Plan;
@@ -41,7 +40,7 @@ fn is_unknown(result: &Result<(), Error>) -> bool {
 }
 
 #[test]
-fn lost_buffered_commits_are_reported_once_and_not_built_on() {
+fn lost_buffered_commits_are_reported_once_and_not_used() {
     for seed in 0..CUTS {
         let disk = SimDisk::new(seed);
         let palace = open(disk.process()).unwrap();
@@ -65,7 +64,7 @@ fn lost_buffered_commits_are_reported_once_and_not_built_on() {
 }
 
 #[test]
-fn a_sync_that_fails_says_so_once() {
+fn failed_syncs_are_reported_once() {
     let disk = SimDisk::new(1);
     let palace = open(disk.process()).unwrap();
     set(&palace, "other", json!({"n": 0}));
@@ -77,7 +76,7 @@ fn a_sync_that_fails_says_so_once() {
 }
 
 #[test]
-fn a_sync_reaches_all_that_buffered_commits_build_on() {
+fn syncs_reach_every_dependency_of_buffered_commits() {
     let disk = SimDisk::new(1);
     let owners = [open(disk.process()).unwrap(), open(disk.process()).unwrap()];
     for (owner, key) in owners.iter().zip(["k", "l"]) {
@@ -94,7 +93,7 @@ fn a_sync_reaches_all_that_buffered_commits_build_on() {
 }
 
 #[test]
-fn buffered_commits_reach_the_disk_by_themselves() {
+fn buffered_commits_become_durable_by_themselves() {
     let disk = SimDisk::new(1);
     let palace = open(disk.process()).unwrap();
     set(&palace, "k", json!({"n": 0}));
@@ -110,7 +109,7 @@ fn buffered_commits_reach_the_disk_by_themselves() {
 }
 
 #[test]
-fn a_commit_in_which_nothing_differs_is_as_durable_as_it_says() {
+fn commits_without_changes_are_as_durable_as_requested() {
     let disk = SimDisk::new(2);
     let (one, other) = (open(disk.process()).unwrap(), open(disk.process()).unwrap());
     set(&one, "own", json!({"n": 0}));
@@ -146,7 +145,7 @@ fn unreliable_foundation(seed: u64) -> (Arc<SimDisk>, Palace, Plan) {
 }
 
 #[test]
-fn a_commit_waits_for_what_it_carries_along() {
+fn commits_wait_for_the_commits_they_rescue() {
     let (disk, palace, plan) = unreliable_foundation(3);
     // Another thread writes for all that are queued, before what is carried along is among them.
     let thread = palace.clone();
@@ -176,7 +175,7 @@ fn failed_sync_of_another_s(seed: u64, told: bool) -> (SimDisk, Palace, Palace) 
 }
 
 #[test]
-fn another_s_segment_is_not_relied_upon_after_a_failed_sync_however_often_it_is_synced_again() {
+fn segments_of_others_are_not_trusted_after_a_failed_sync() {
     for told in [true, false] {
         let (disk, _one, other) = failed_sync_of_another_s(8, told);
         set(&other, "k", json!({"m": 1}));
@@ -187,7 +186,7 @@ fn another_s_segment_is_not_relied_upon_after_a_failed_sync_however_often_it_is_
 
 /// The kernel tells a failed sync to those who have the file open, once: who opens it later hears yes.
 #[test]
-fn who_opens_a_segment_after_somebody_else_s_sync_of_it_failed_does_not_rely_on_it() {
+fn segments_are_not_trusted_after_another_process_failed_a_sync() {
     let (disk, one, _other) = failed_sync_of_another_s(9, true);
     let later = open(disk.process()).unwrap();
     set(&later, "k", json!({"m": 1}));
@@ -225,7 +224,7 @@ fn lost_batch(seed: u64, told: bool) -> (Arc<SimDisk>, Palace, Plan) {
 
 /// Found by seed 2013365 of `seeded_faults`.
 #[test]
-fn a_commit_that_is_carried_along_is_carried_whole_with_what_it_builds_on() {
+fn rescued_commits_are_whole_and_include_their_dependencies() {
     for told in [true, false] {
         let (disk, other, _) = lost_batch(10, told);
         set(&other, "a", json!({"m": 1}));
@@ -236,7 +235,7 @@ fn a_commit_that_is_carried_along_is_carried_whole_with_what_it_builds_on() {
 
 /// Found by seed 2000334 of `seeded_faults`.
 #[test]
-fn a_power_cut_never_keeps_a_commit_without_what_it_carries_along() {
+fn power_cuts_keep_no_commit_without_the_commits_it_rescues() {
     let (disk, other, plan) = lost_batch(11, true);
     let (kept, written) = (Arc::new(Mutex::new(None)), disk.clone());
     let keep = kept.clone();
@@ -257,7 +256,7 @@ fn a_power_cut_never_keeps_a_commit_without_what_it_carries_along() {
 }
 
 #[test]
-fn a_full_segment_that_cannot_be_sealed_is_let_go_of_for_all_to_see() {
+fn full_segments_that_cannot_be_sealed_are_disowned_visibly() {
     let disk = SimDisk::new(12);
     let palace = open(disk.process()).unwrap();
     let text = "x".repeat(600_000);
@@ -273,7 +272,7 @@ fn a_full_segment_that_cannot_be_sealed_is_let_go_of_for_all_to_see() {
 }
 
 #[test]
-fn what_was_carried_along_is_seen_by_who_carried_it() {
+fn rescued_commits_are_visible_to_their_rescuer() {
     let disk = SimDisk::new(7);
     let first = disk.process();
     let (dead, palace) = (open(first.clone()).unwrap(), open(disk.process()).unwrap());
@@ -292,7 +291,7 @@ fn what_was_carried_along_is_seen_by_who_carried_it() {
 }
 
 #[test]
-fn a_commit_that_failed_is_not_saved_by_what_it_carries_along() {
+fn failed_commits_are_not_saved_by_the_commits_they_rescue() {
     let (disk, palace, plan) = unreliable_foundation(4);
     let (thread, other) = (palace.clone(), disk.clone());
     let fail = move || {
@@ -309,7 +308,7 @@ fn a_commit_that_failed_is_not_saved_by_what_it_carries_along() {
 }
 
 #[test]
-fn a_palace_that_somebody_else_made_meanwhile_is_left_alone() {
+fn palaces_of_another_user_created_meanwhile_are_left_alone() {
     let disk = SimDisk::new(5);
     let owner = disk.process();
     owner.create_dir(Path::new("/home")).unwrap();
@@ -330,7 +329,7 @@ fn a_palace_that_somebody_else_made_meanwhile_is_left_alone() {
 }
 
 #[test]
-fn a_panic_while_writing_is_an_error_for_all_who_wait() {
+fn panics_during_a_write_are_errors_for_all_waiting_threads() {
     // Each call of a write panics in turn, as a bug in the middle of it would.
     for nth in 1.. {
         let disk = SimDisk::new(6);
@@ -360,7 +359,7 @@ fn a_panic_while_writing_is_an_error_for_all_who_wait() {
 }
 
 #[test]
-fn a_panic_while_compacting_does_not_end_compacting() {
+fn panics_during_a_compaction_do_not_end_compaction() {
     let disk = SimDisk::new(7);
     let (interrupted, plan) = Plan::new(disk.process());
     let palace = automatic(interrupted);
@@ -394,7 +393,7 @@ fn a_panic_while_compacting_does_not_end_compacting() {
 }
 
 #[test]
-fn the_first_write_under_a_new_instance_is_on_disk_when_it_is_acknowledged() {
+fn first_writes_of_a_new_instance_are_durable_when_acknowledged() {
     let disk = SimDisk::new(1);
     let palace = open(disk.process()).unwrap();
     // The numbers of the instance that is given up are higher than those of the one after it.

@@ -1,4 +1,4 @@
-//! Palaces on the simulated disk: to open one, write into it, read it, compact it, and look at its files.
+//! Palaces on the simulated disk: opening, writing, reading and compacting them, and their files.
 
 use crate::support::object;
 use crdt_palace::fs::sim::SimDisk;

@@ -1,4 +1,4 @@
-//! What many calls at once cost the disk.
+//! Group commit: the appends and syncs that concurrent calls cost.
 
 use crate::between_calls::Plan;
 use crate::files::{PALACE, open};
@@ -35,7 +35,7 @@ fn commits_in_flight_share_one_append_and_one_sync() {
 }
 
 #[test]
-fn what_its_owner_sealed_need_not_be_synced_by_who_builds_on_it() {
+fn sealed_dependencies_need_no_sync_by_dependents() {
     let disk = SimDisk::new(1);
     let owner = open(disk.process()).unwrap();
     let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
@@ -54,7 +54,7 @@ fn what_its_owner_sealed_need_not_be_synced_by_who_builds_on_it() {
 /// Who waits sleeps until the end of a turn of somebody else. One who is not woken would sleep for ever, if
 /// nobody comes after it: so there are many short rounds.
 #[test]
-fn nobody_who_waits_for_another_s_turn_is_forgotten() {
+fn waiters_for_another_turn_are_all_woken() {
     let dir = tempfile::tempdir().unwrap();
     // Real syncs take long enough for others to come meanwhile.
     let root = Root::open(Arc::new(OsFs), &dir.path().join("palace"), false).unwrap();
@@ -120,17 +120,17 @@ fn all_come_to_their_end(in_turn: u32, later: u32) {
 
 /// One of those who sleep until the end of a turn was written by it, the other has to lead the next.
 #[test]
-fn who_is_done_is_not_woken_in_the_place_of_who_must_go_on() {
+fn finished_waiters_do_not_take_the_wake_up_of_others() {
     all_come_to_their_end(1, 1);
 }
 
 #[test]
-fn the_end_of_a_turn_wakes_all_whose_commits_are_in_it() {
+fn end_of_a_turn_wakes_every_waiter_of_its_commits() {
     all_come_to_their_end(3, 0);
 }
 
 #[test]
-fn what_was_on_disk_before_a_failure_is_done() {
+fn commits_durable_before_a_failure_succeed() {
     let disk = SimDisk::new(1);
     let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), false).unwrap();
     let log = Log::new(Arc::new(root), Arc::default(), "test".to_owned());
@@ -159,7 +159,7 @@ fn what_was_on_disk_before_a_failure_is_done() {
 
 /// Readers read a segment up to a limit, so a turn that writes for many ends before it.
 #[test]
-fn however_much_is_written_at_once_no_segment_becomes_too_long() {
+fn segments_stay_bounded_however_much_is_queued() {
     const MIB: usize = 1 << 20;
     let disk = SimDisk::new(1);
     let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), false).unwrap();

@@ -1,4 +1,4 @@
-//! The list of what was promised, and the comparison of a palace with it.
+//! The list of acknowledged writes, and the comparison of a palace with it.
 
 use crate::files::{PALACE, options};
 use crate::steps::Edit;

@@ -90,7 +90,7 @@ fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOption
 }
 
 #[test]
-fn a_palace_that_is_replaced_during_a_write_keeps_what_is_acknowledged() {
+fn palaces_replaced_during_a_write_keep_acknowledged_commits() {
     let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
     let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
     for options in [WriteOptions::default(), buffered, absent] {
@@ -112,7 +112,7 @@ fn a_palace_that_is_replaced_during_a_write_keeps_what_is_acknowledged() {
 
 /// What is written into the mount point would be out of sight once the disk is back.
 #[test]
-fn a_palace_whose_device_is_gone_is_neither_empty_nor_made_again() {
+fn palaces_on_a_missing_device_are_not_empty_nor_recreated() {
     let disk = SimDisk::new(1);
     let (interrupted, plan) = Plan::new(disk.process());
     let palace = open(interrupted).unwrap();
@@ -131,7 +131,7 @@ fn a_palace_whose_device_is_gone_is_neither_empty_nor_made_again() {
 }
 
 #[test]
-fn a_device_that_cannot_be_asked_for_is_not_another() {
+fn devices_that_cannot_be_queried_count_as_the_same() {
     let disk = SimDisk::new(1);
     let (interrupted, plan) = Plan::new(disk.process());
     let root = Root::open(Arc::new(interrupted), Path::new(PALACE), false).unwrap();
@@ -200,7 +200,7 @@ fn moved_before(nth: u64, call: Call, disk: &SimDisk, copy: &Copied, value: &Val
 
 /// What the compaction made is not in the copy, so what it was made from must stay there.
 #[test]
-fn a_compaction_takes_nothing_away_from_a_copy_that_is_put_in_the_place_of_the_palace() {
+fn compactions_remove_nothing_from_a_copy_put_in_place() {
     const TWO_DAYS_MS: i64 = 2 * 24 * 60 * 60 * 1_000;
     let disk = SimDisk::new(1);
     let palace = open(disk.process()).unwrap();
@@ -225,7 +225,7 @@ fn a_compaction_takes_nothing_away_from_a_copy_that_is_put_in_the_place_of_the_p
 
 /// Its bytes are on disk then, and nobody finds them.
 #[test]
-fn a_segment_that_is_sealed_where_the_palace_was_replaced_makes_nothing_durable() {
+fn seals_in_a_replaced_palace_make_nothing_durable() {
     let disk = SimDisk::new(1);
     let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), false).unwrap();
     let log = Log::new(Arc::new(root), Arc::default(), "test".to_owned());

@@ -1,4 +1,4 @@
-//! What a handle that is open learns of the directory, and what it spares itself.
+//! Rescans of an open handle: the changes they find, and the files they do not open.
 
 use crate::between_calls::Plan;
 use crate::files::{ALL, PALACE, automatic, bytes, only, open, set_number};
@@ -27,7 +27,7 @@ fn filled(disk: &SimDisk) -> Palace {
 }
 
 #[test]
-fn a_look_that_finds_nothing_new_opens_nothing() {
+fn rescans_that_find_nothing_new_open_no_file() {
     let disk = SimDisk::new(1);
     let _owner = filled(&disk);
     let (interrupted, plan) = Plan::new(disk.process());
@@ -40,7 +40,7 @@ fn a_look_that_finds_nothing_new_opens_nothing() {
 
 /// The listing named it, and when it is to be opened it has gone: its successor is in the next listing.
 #[test]
-fn a_snapshot_that_vanishes_while_it_is_looked_at_is_followed_by_its_successor() {
+fn snapshots_that_vanish_during_a_rescan_are_followed() {
     let mut happened = 0;
     for nth in 1.. {
         let disk = SimDisk::new(1);
@@ -67,7 +67,7 @@ fn a_snapshot_that_vanishes_while_it_is_looked_at_is_followed_by_its_successor()
 
 /// Rather than to be taken for one that is gone.
 #[test]
-fn a_snapshot_that_cannot_be_asked_about_fails_the_look() {
+fn snapshots_whose_stat_fails_fail_the_rescan() {
     let disk = SimDisk::new(1);
     let owner = open(disk.process()).unwrap();
     set_number(&owner, "k", 1);
@@ -103,7 +103,7 @@ fn half_copied(disk: &SimDisk) -> HalfCopied {
 }
 
 #[test]
-fn a_snapshot_that_arrives_in_pieces_is_read_once_it_is_whole() {
+fn snapshots_arriving_in_pieces_are_read_once_whole() {
     let disk = SimDisk::new(1);
     let _owner = filled(&disk);
     let HalfCopied { bytes, file, reader, .. } = half_copied(&disk);
@@ -113,7 +113,7 @@ fn a_snapshot_that_arrives_in_pieces_is_read_once_it_is_whole() {
 
 /// As sync programs do: the file is made under another name.
 #[test]
-fn a_half_copied_snapshot_that_is_replaced_by_the_whole_one_is_read_at_once() {
+fn half_copied_snapshots_are_read_as_soon_as_replaced() {
     let disk = SimDisk::new(1);
     let _owner = filled(&disk);
     let HalfCopied { bytes, path, reader, .. } = half_copied(&disk);
@@ -125,7 +125,7 @@ fn a_half_copied_snapshot_that_is_replaced_by_the_whole_one_is_read_at_once() {
 
 /// The clock of a file need not tell of each change, so it is not tried once only.
 #[test]
-fn a_snapshot_that_cannot_be_read_is_not_tried_at_every_look_but_again_after_a_second() {
+fn unreadable_snapshots_are_retried_after_a_second() {
     let disk = SimDisk::new(1);
     let _owner = filled(&disk);
     let HalfCopied { reader, plan, .. } = half_copied(&disk);
@@ -139,7 +139,7 @@ fn a_snapshot_that_cannot_be_read_is_not_tried_at_every_look_but_again_after_a_s
 }
 
 #[test]
-fn what_is_taken_away_by_hand_is_not_shown_any_more() {
+fn documents_of_files_removed_by_hand_are_not_shown() {
     let disk = SimDisk::new(1);
     let _owner = filled(&disk);
     let reader = open(disk.process()).unwrap();
@@ -155,7 +155,7 @@ fn follower(disk: &SimDisk) -> Follower {
 
 /// Who reads for months must not keep what others have long folded.
 #[test]
-fn segments_that_others_folded_are_let_go_of() {
+fn segments_compacted_by_other_processes_are_released() {
     let disk = SimDisk::new(1);
     let writer = filled(&disk);
     let mut follower = follower(&disk);
@@ -177,7 +177,7 @@ fn segments_that_others_folded_are_let_go_of() {
 
 /// Or they would grow, and call what they hold overdue, until somebody repairs a file.
 #[test]
-fn segments_that_others_folded_are_let_go_of_beside_a_snapshot_that_cannot_be_read() {
+fn segments_are_released_beside_an_unreadable_snapshot() {
     let disk = SimDisk::new(1);
     let writer = filled(&disk);
     let bad = Path::new(PALACE).join("snap").join(format!("{}.snap", "0".repeat(32)));
@@ -196,7 +196,7 @@ fn segments_that_others_folded_are_let_go_of_beside_a_snapshot_that_cannot_be_re
 }
 
 #[test]
-fn a_segment_of_another_palace_is_told_apart() {
+fn segments_of_another_palace_are_told_apart() {
     let disk = SimDisk::new(1);
     let _owner = filled(&disk);
     let elsewhere = SimDisk::new(2);
@@ -229,7 +229,7 @@ fn read(palace: &Palace, how: &str) -> Option<Document> {
 
 /// A change in a segment that is read late builds on one in a segment that was read early.
 #[test]
-fn a_look_that_writes_overlap_makes_no_document_incomplete() {
+fn rescans_that_overlap_writes_leave_no_document_incomplete() {
     for (how, follows) in
         ["get", "scan", "search", "verify"].map(|how| [(how, false), (how, true)]).as_flattened()
     {

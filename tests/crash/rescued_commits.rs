@@ -1,4 +1,4 @@
-//! What a commit carries along of others: enough, and no more.
+//! Commits rescued by another process: all that are needed, and no more.
 
 use crate::between_calls::Plan;
 use crate::files::{PALACE, bytes, names, open};
@@ -76,7 +76,7 @@ fn killed_one_after_the_other(disk: &SimDisk, count: u64, writes: u64, sealed: b
 
 /// The others were found in their place before their owner wrote on.
 #[test]
-fn of_a_process_that_was_killed_only_the_last_write_is_carried_along() {
+fn only_the_last_write_of_a_killed_process_is_rescued() {
     for sealed in [true, false] {
         let written = killed_one_after_the_other(&SimDisk::new(1), 4, 5, sealed);
         assert_eq!(written, [10, 12, 12, 12], "sealed {sealed}");
@@ -85,7 +85,7 @@ fn of_a_process_that_was_killed_only_the_last_write_is_carried_along() {
 
 /// Each is killed before it can write on, so that its successor has to carry along all that it carried.
 #[test]
-fn what_is_carried_from_process_to_process_is_carried_once() {
+fn commits_are_rescued_only_once_along_a_chain_of_processes() {
     for sealed in [true, false] {
         let written = killed_one_after_the_other(&SimDisk::new(2), 10, 1, sealed);
         let each: Vec<_> = (1..=10).map(|n| 2 * n).collect();
@@ -96,7 +96,7 @@ fn what_is_carried_from_process_to_process_is_carried_once() {
 /// Written while the thread that syncs puts on disk what an earlier one builds on: then its own record is synced with
 /// the earlier one's, and only what it builds on is left.
 #[test]
-fn what_every_buffered_commit_builds_on_is_put_on_disk_in_the_end() {
+fn dependencies_of_buffered_commits_become_durable() {
     let disk = SimDisk::new(1);
     let handle = |fs| open(fs).unwrap();
     let quick = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };

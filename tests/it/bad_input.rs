@@ -1,5 +1,5 @@
-//! Bad input and bad circumstances: the error says what is wrong and what to do, and nothing that was
-//! stored before is lost or hidden.
+//! Bad input and bad circumstances: the error says what is wrong and what to do, and no stored document is
+//! lost or hidden.
 
 use crate::support::{
     assert_no_problem, compact_all, dir, documents, files, manual, names, object, verification,
@@ -36,7 +36,7 @@ fn assert_untouched(palace: &Palace, keys: &[&str], context: &str) {
 }
 
 #[test]
-fn keys_that_cannot_be_one_are_refused_everywhere() {
+fn invalid_keys_are_refused_by_every_call() {
     let dir = dir();
     let palace = with_a_document(dir.path());
     let long = "é".repeat(257);
@@ -75,7 +75,7 @@ fn nested(depth: usize) -> Value {
 }
 
 #[test]
-fn values_beyond_the_limits_are_refused_and_leave_nothing_behind() {
+fn values_beyond_the_limits_are_refused_and_leave_no_trace() {
     let dir = dir();
     let palace = with_a_document(dir.path());
     let many: Vec<u32> = vec![1; 100_001];
@@ -118,7 +118,7 @@ fn values_beyond_the_limits_are_refused_and_leave_nothing_behind() {
 
 /// Whether readers take a change shows when it is made, and then it is in the document that the closure works on.
 #[test]
-fn a_write_that_goes_on_after_a_change_that_nobody_would_take_is_refused() {
+fn writes_on_top_of_an_unacceptable_change_are_refused() {
     let dir = dir();
     let palace = with_a_document(dir.path());
     let name = "n".repeat(200);
@@ -140,7 +140,7 @@ fn a_write_that_goes_on_after_a_change_that_nobody_would_take_is_refused() {
 }
 
 #[test]
-fn a_commit_larger_than_a_record_is_refused_whole() {
+fn commits_larger_than_a_record_are_refused_whole() {
     let dir = dir();
     let palace = with_a_document(dir.path());
     // Texts that do not repeat, so that no compression makes them small.
@@ -160,7 +160,7 @@ fn a_commit_larger_than_a_record_is_refused_whole() {
 }
 
 #[test]
-fn paths_and_types_that_do_not_fit_are_named() {
+fn errors_name_the_path_and_type_that_do_not_fit() {
     let dir = dir();
     let palace = with_a_document(dir.path());
     palace.put("d", &object(json!({"s": "text", "m": {"x": 1}}))).unwrap();
@@ -189,7 +189,7 @@ fn paths_and_types_that_do_not_fit_are_named() {
 }
 
 #[test]
-fn what_is_not_a_palace_is_left_alone() {
+fn directories_that_are_no_palace_are_left_alone() {
     let dir = dir();
     let full = dir.path().join("full");
     std::fs::create_dir(&full).unwrap();
@@ -214,7 +214,7 @@ fn what_is_not_a_palace_is_left_alone() {
 }
 
 #[test]
-fn a_newer_or_damaged_manifest_is_told_apart_and_left_alone() {
+fn newer_and_damaged_manifests_are_told_apart_and_left_alone() {
     let dir = dir();
     drop(with_a_document(dir.path()));
     let manifest = dir.path().join("palace.json");
@@ -253,7 +253,7 @@ fn is_root() -> bool {
 }
 
 #[test]
-fn somebody_elses_palace_is_read_and_not_written() {
+fn palaces_of_another_user_are_read_and_not_written() {
     if !is_root() {
         println!("skipped: only root can give a directory to somebody else");
         return;
@@ -317,7 +317,7 @@ impl Drop for SmallDisk {
 
 /// What was written into the empty directory would be out of sight once the disk is back.
 #[test]
-fn a_palace_whose_file_system_is_gone_is_not_made_again_in_the_mount_point() {
+fn unmounted_palaces_are_not_created_in_the_mount_point() {
     let Some(disk) = SmallDisk::mount() else {
         println!("skipped: no small file system can be mounted here");
         return;
@@ -333,7 +333,7 @@ fn a_palace_whose_file_system_is_gone_is_not_made_again_in_the_mount_point() {
     let path = point.path().join("palace");
     let writer = with_a_document(&path);
     let (idle, reader) = (manual(&path), Palace::open_read_only(&path).unwrap());
-    assert!(reader.get("kept").unwrap().is_some());
+    assert_eq!(reader.get("kept").unwrap().unwrap().value["text"], "stays");
     unmount();
     for palace in [&writer, &idle, &reader] {
         for _ in 0..2 {
@@ -348,10 +348,10 @@ fn a_palace_whose_file_system_is_gone_is_not_made_again_in_the_mount_point() {
     assert_eq!(std::fs::read_dir(point.path()).unwrap().count(), 0, "nothing was made there");
     mount();
     for palace in [&writer, &idle, &reader] {
-        assert!(palace.get("kept").unwrap().is_some());
+        assert_eq!(palace.get("kept").unwrap().unwrap().value["text"], "stays");
     }
     writer.put("after", &object(json!({"v": 1}))).unwrap();
-    assert!(reader.get("after").unwrap().is_some());
+    assert_eq!(reader.get("after").unwrap().unwrap().value["v"], 1);
     drop((writer, idle, reader));
     unmount();
 }
@@ -361,7 +361,7 @@ fn run_ok(command: &mut Command) -> bool {
 }
 
 #[test]
-fn a_full_disk_refuses_writes_and_keeps_what_there_was() {
+fn full_disks_refuse_writes_and_keep_stored_documents() {
     let Some(disk) = SmallDisk::mount() else {
         println!("skipped: no small file system can be mounted here");
         return;
@@ -422,7 +422,7 @@ fn a_full_disk_refuses_writes_and_keeps_what_there_was() {
 }
 
 #[test]
-fn a_directory_that_vanishes_under_a_process_is_made_again() {
+fn directories_deleted_under_a_process_are_created_again() {
     let dir = dir();
     let path = dir.path().join("deep/palace");
     let palace = with_a_document(&path);
@@ -456,7 +456,7 @@ fn in_its_place(path: &Path, key: &str) -> Palace {
 }
 
 #[test]
-fn a_palace_that_another_made_in_its_place_gets_the_next_writes() {
+fn palaces_recreated_by_another_process_get_the_next_writes() {
     let absent = WriteOptions { if_match: Some(Condition::Absent), ..options() };
     let buffered = WriteOptions { durability: Durability::Buffered, ..options() };
     for how in [options(), buffered, absent] {

@@ -1,5 +1,5 @@
-//! The state of a palace is the union of its files: which of them hold a change, how often, in which
-//! order and in which directory makes no difference to anything that can be asked.
+//! The state of a palace is the union of its files. Which files hold a change, how often, in which order and
+//! in which directory makes no difference to any answer.
 
 use crate::support::{
     Dice, assert_no_problem, compact_all, copy, dir, documents, files, manual, names, object, seeds,
@@ -308,6 +308,6 @@ fn assert_same(palace: &Palace, expected: &Answers, context: &str) {
 }
 
 #[test]
-fn any_files_that_hold_everything_answer_alike() {
+fn any_set_of_files_with_all_changes_answers_alike() {
     seeds(8).for_each(any_cover_answers_alike);
 }

@@ -1,6 +1,6 @@
 //! The programs of `examples/` that several processes run at once: real processes, some of them killed.
 //!
-//! What is waited for is a state, with a deadline that only a failure reaches.
+//! The tests wait for a state, with a deadline that only a failure reaches.
 
 use crate::support::{assert_no_problem, copy, dir, documents, files};
 use crdt_palace::palace::Palace;
@@ -115,7 +115,7 @@ fn assert_indexed(palace: &Path, folder: &Path) {
 }
 
 #[test]
-fn the_part_of_a_killed_indexer_is_done_by_the_others() {
+fn work_of_a_killed_indexer_is_done_by_the_others() {
     let dir = dir();
     let (palace, folder) = (dir.path().join("palace"), dir.path().join("code"));
     code_base(&folder);
@@ -150,7 +150,7 @@ fn the_part_of_a_killed_indexer_is_done_by_the_others() {
 /// One that is stopped says nothing, ends nothing and never dies. If anything waited for it, for whatever
 /// time, it would be for a claim; there is none.
 #[test]
-fn nobody_waits_for_an_indexer_that_stands_still() {
+fn no_indexer_waits_for_a_stopped_one() {
     let dir = dir();
     let (palace, folder) = (dir.path().join("palace"), dir.path().join("code"));
     code_base(&folder);
@@ -183,7 +183,7 @@ fn nobody_waits_for_an_indexer_that_stands_still() {
 }
 
 #[test]
-fn an_index_follows_what_changes_and_goes() {
+fn index_follows_changed_renamed_and_deleted_files() {
     let dir = dir();
     let (palace, folder) = (dir.path().join("palace"), dir.path().join("code"));
     copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("docs"), &folder.join("docs"));
@@ -241,7 +241,7 @@ fn write(folder: &Path, name: &str, text: &str) {
 }
 
 #[test]
-fn two_watchers_leave_one_entry_for_each_document() {
+fn two_watchers_leave_one_entry_per_file() {
     let dir = dir();
     let (palace, folder) = (dir.path().join("palace"), dir.path().join("notes"));
     write(&folder, "before.md", "there before anybody watched");
@@ -282,7 +282,7 @@ fn two_watchers_leave_one_entry_for_each_document() {
 
 /// What a slow watcher writes over the entry of a changed file, and does not live to put right, the others do.
 #[test]
-fn an_entry_that_a_dead_watcher_left_stale_is_put_right() {
+fn stale_entries_of_a_dead_watcher_are_corrected() {
     let dir = dir();
     let (palace, folder) = (dir.path().join("palace"), dir.path().join("notes"));
     write(&folder, "a.md", "what it says now");

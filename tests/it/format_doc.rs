@@ -61,7 +61,7 @@ fn segment(change: &[u8]) -> Vec<u8> {
 }
 
 #[test]
-fn the_example_decodes_to_what_the_page_says_and_encodes_to_the_same_bytes() {
+fn format_page_example_decodes_and_encodes_to_the_same_bytes() {
     let bytes = example();
     let found = scan(&bytes, 0);
     assert!(found.regions.is_empty());
@@ -90,21 +90,22 @@ fn the_example_decodes_to_what_the_page_says_and_encodes_to_the_same_bytes() {
 }
 
 #[test]
-fn the_page_is_of_the_version_that_is_written() {
+fn format_page_names_the_version_that_is_written() {
     assert!(PAGE.starts_with(&format!("# The format of a palace, version {FORMAT_VERSION}\n")));
 }
 
-/// Prints the example anew: `cargo test --test it format_doc -- --ignored --nocapture`.
+/// Shows the lines that belong on the page, if they are others.
 #[test]
-#[ignore = "prints; checks nothing"]
-fn print_the_example() {
+fn format_page_shows_the_bytes_that_a_writer_writes_now() {
     let mut doc = Doc::new();
     let stamp = Stamp { actor: header().instance.0, time_ms: 1_790_000_000_001, by: "example" };
     let value = serde_json::json!({"done": false});
     let change = doc.put(&stamp, None, value.as_object().unwrap()).unwrap().unwrap();
-    println!("etag {}", doc.heads().etag());
-    for (n, line) in segment(&change.bytes).chunks(16).enumerate() {
+    let bytes = segment(&change.bytes);
+    let line = |(n, line): (usize, &[u8])| {
         let digits: Vec<String> = line.iter().map(|byte| format!("{byte:02x}")).collect();
-        println!("{:04x} {}", n * 16, digits.join(" "));
-    }
+        format!("{:04x} {}\n", n * 16, digits.join(" "))
+    };
+    let lines: String = bytes.chunks(16).enumerate().map(line).collect();
+    assert!(bytes == example(), "etag {}\n{lines}", doc.heads().etag());
 }

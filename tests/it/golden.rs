@@ -2,8 +2,8 @@
 //! later version, exactly as the `expected.json` beside them says.
 //!
 //! The files were written by versions that introduced something: `v1` the format; `v1-single` documents
-//! that are stored as their only change, and `beside` in the meta table. `CRDT_PALACE_REGENERATE=NAME` writes
-//! a directory of this name, for the next of them; none is ever written anew.
+//! that are stored as their only change, and `beside` in the meta table. No fixture is ever written anew. This
+//! writes the next one: `CRDT_PALACE_REGENERATE=NAME cargo test --test it write_the_next_fixture -- --ignored`.
 
 use crate::support::{files, object, verification};
 use crdt_palace::palace::compact::CompactOptions;
@@ -42,7 +42,7 @@ fn what_is_read(palace: &Palace) -> Value {
 }
 
 #[test]
-fn a_palace_of_format_1_reads_as_it_did_and_reading_leaves_no_trace() {
+fn format_1_palaces_read_as_before_without_a_trace() {
     for name in FIXTURES {
         let path = fixture(name).join("palace");
         let before = files(&path);
@@ -56,7 +56,7 @@ fn a_palace_of_format_1_reads_as_it_did_and_reading_leaves_no_trace() {
 }
 
 #[test]
-fn what_is_missing_from_it_is_named() {
+fn format_1_palaces_name_their_missing_changes() {
     for name in FIXTURES {
         let found = verification(&fixture(name).join("palace"));
         let problems: Vec<_> = found.findings.iter().filter(|f| !f.missing.is_empty()).collect();
@@ -72,7 +72,7 @@ fn copy_of(name: &str) -> tempfile::TempDir {
 }
 
 #[test]
-fn it_can_be_written_on_and_keeps_its_history() {
+fn format_1_palaces_can_be_written_and_keep_their_history() {
     for name in FIXTURES {
         let copy = copy_of(name);
         let palace = handle(copy.path(), "a later version");
@@ -117,7 +117,7 @@ fn it_can_be_written_on_and_keeps_its_history() {
 
 /// What comes after this version may say that this version may read it.
 #[test]
-fn a_newer_palace_is_read_if_it_says_so_and_never_written() {
+fn newer_palaces_are_read_if_they_allow_it_and_never_written() {
     for name in FIXTURES {
         let copy = copy_of(name);
         let manifest = copy.path().join("palace.json");
@@ -147,7 +147,7 @@ fn a_newer_palace_is_read_if_it_says_so_and_never_written() {
 }
 
 #[test]
-fn it_can_be_compacted_and_reads_the_same() {
+fn format_1_palaces_read_the_same_after_compaction() {
     for name in FIXTURES {
         let copy = copy_of(name);
         let palace = handle(copy.path(), "a later version");
@@ -160,8 +160,9 @@ fn it_can_be_compacted_and_reads_the_same() {
 }
 
 #[test]
-fn regenerate() {
-    let Ok(name) = std::env::var("CRDT_PALACE_REGENERATE") else { return };
+#[ignore = "writes the next fixture, and checks nothing"]
+fn write_the_next_fixture() {
+    let name = std::env::var("CRDT_PALACE_REGENERATE").expect("the name of the new fixture");
     let fixture = fixture(&name);
     assert!(!fixture.exists(), "{name} is there already");
     let work = tempfile::tempdir().unwrap();

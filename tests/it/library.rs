@@ -7,7 +7,7 @@ use crdt_palace::palace::{Condition, Error, WriteOptions};
 use serde_json::{Value, json};
 
 #[test]
-fn opening_leaves_no_trace_and_the_first_write_creates() {
+fn opening_leaves_no_trace_and_the_first_write_creates_a_palace() {
     let dir = dir();
     let path = dir.path().join("a/b/palace");
     let palace = manual(&path);
@@ -20,7 +20,7 @@ fn opening_leaves_no_trace_and_the_first_write_creates() {
 }
 
 #[test]
-fn handles_see_one_another_at_once_before_and_after_compaction() {
+fn handles_see_each_others_writes_at_once() {
     let dir = dir();
     let (a, b) = (manual(dir.path()), manual(dir.path()));
     for n in 0..50 {
@@ -47,7 +47,7 @@ fn handles_see_one_another_at_once_before_and_after_compaction() {
 }
 
 #[test]
-fn a_feed_that_was_cut_off_says_that_there_is_more() {
+fn feeds_cut_at_the_limit_report_that_there_is_more() {
     let dir = dir();
     let palace = manual(dir.path());
     for n in 0..3 {
@@ -64,7 +64,7 @@ fn a_feed_that_was_cut_off_says_that_there_is_more() {
 }
 
 #[test]
-fn a_condition_that_does_not_hold_tells_what_is_there() {
+fn failed_conditions_return_the_current_document() {
     let dir = dir();
     let palace = manual(dir.path());
     let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
@@ -75,7 +75,8 @@ fn a_condition_that_does_not_hold_tells_what_is_there() {
     let matching =
         WriteOptions { if_match: Some(Condition::Match(first.etag)), ..WriteOptions::default() };
     palace.put_with("k", &object(json!({"v": 2})), &matching).unwrap();
-    assert!(palace.put_with("k", &object(json!({"v": 3})), &matching).is_err());
+    let refused = palace.put_with("k", &object(json!({"v": 3})), &matching).unwrap_err();
+    assert!(matches!(refused, Error::EtagMismatch { .. }), "{refused}");
     assert_eq!(palace.get("k").unwrap().unwrap().value["v"], 2);
 }
 
@@ -83,7 +84,7 @@ fn a_condition_that_does_not_hold_tells_what_is_there() {
 /// has read that, and builds on it, must not depend on it. (`mutant_no_dependency_check` of
 /// tests/model/main.rs is the argument.)
 #[test]
-fn a_change_that_came_after_its_segment_was_sealed_is_carried_along() {
+fn changes_written_after_a_foreign_seal_are_rescued() {
     let dir = dir();
     let (a, b) = (manual(dir.path()), manual(dir.path()));
     a.put("warm", &object(json!({"n": 0}))).unwrap();
@@ -102,14 +103,15 @@ fn a_change_that_came_after_its_segment_was_sealed_is_carried_along() {
 }
 
 #[test]
-fn an_empty_document_is_a_document() {
+fn empty_documents_exist() {
     let dir = dir();
     let palace = manual(dir.path());
     let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
     let put = palace.put_with("put", &object(json!({})), &absent).unwrap();
     let patched = palace.patch("patched", &object(json!({"f": null})), &absent).unwrap();
     assert!(put.changed && patched.changed);
-    assert!(palace.put_with("put", &object(json!({"v": 1})), &absent).is_err());
+    let refused = palace.put_with("put", &object(json!({"v": 1})), &absent).unwrap_err();
+    assert!(matches!(refused, Error::EtagMismatch { .. }), "{refused}");
     for palace in [&palace, &manual(dir.path())] {
         let found = palace.get("put").unwrap().unwrap();
         assert_eq!((found.value, found.etag), (object(json!({})), put.etag.clone()));
@@ -123,7 +125,7 @@ fn an_empty_document_is_a_document() {
 /// A snapshot keeps what a document shows as text, and clients send text. serde_json reads one number in ten not quite as
 /// it was written, unless its feature `float_roundtrip` is on.
 #[test]
-fn numbers_are_the_same_to_the_last_bit_after_a_compaction() {
+fn numbers_keep_every_bit_through_a_compaction() {
     let dir = dir();
     let mut bits = 0x9E37_79B9_7F4A_7C15_u64;
     let numbers = (0..2_000).map(|_| {

@@ -155,7 +155,7 @@ fn play(setup: Option<Value>, ann: Work<'_>, bob: Work<'_>, check: &dyn Fn(&Pala
 }
 
 #[test]
-fn different_fields_and_different_documents_are_both_kept() {
+fn different_fields_and_documents_are_both_kept() {
     let ann = |palace: &Palace, options: &WriteOptions| {
         patch(palace, json!({"title": "Ann's", "nested": {"a": 1}}), options);
         palace.put("only/ann", &object(json!({"n": 1}))).unwrap();
@@ -173,7 +173,7 @@ fn different_fields_and_different_documents_are_both_kept() {
 }
 
 #[test]
-fn one_of_two_values_is_shown_and_the_other_listed_until_it_is_settled() {
+fn concurrent_values_are_shown_and_listed_until_resolved() {
     let ann =
         |palace: &Palace, options: &WriteOptions| patch(palace, json!({"title": "A"}), options);
     let bob =
@@ -220,7 +220,7 @@ fn one_of_two_values_is_shown_and_the_other_listed_until_it_is_settled() {
 }
 
 #[test]
-fn a_write_tells_of_the_conflicts_that_it_settles_and_of_no_others() {
+fn writes_report_exactly_the_conflicts_they_resolve() {
     let set = |who: &'static str| {
         move |palace: &Palace, options: &WriteOptions| {
             let list = json!([{"in": who}, "x"]);
@@ -263,7 +263,7 @@ fn a_write_tells_of_the_conflicts_that_it_settles_and_of_no_others() {
 }
 
 #[test]
-fn a_write_that_names_its_base_settles_only_what_it_has_seen() {
+fn writes_with_a_base_resolve_only_conflicts_they_saw() {
     let dir = dir();
     let palace = manual(dir.path());
     let at = |base: &crdt_palace::palace::Outcome| WriteOptions {
@@ -276,14 +276,15 @@ fn a_write_that_names_its_base_settles_only_what_it_has_seen() {
     assert!(six.settled.is_empty() && seven.settled.is_empty());
     assert_eq!(read(&palace).conflicts[0].others.len(), 1);
     // Deleted by somebody who knew nothing of that: the edits win, and nothing is hidden.
+    let before = read(&palace).value;
     let deleted = palace.delete(KEY, &at(&first)).unwrap();
-    assert!(!deleted.changed && palace.get(KEY).unwrap().is_some());
+    assert_eq!((deleted.changed, read(&palace).value), (false, before));
     let now = palace.delete(KEY, &at(&seven)).unwrap();
     assert!(now.changed && now.settled.is_empty() && palace.get(KEY).unwrap().is_none());
 }
 
 #[test]
-fn a_map_and_a_list_that_both_made_are_united() {
+fn maps_and_lists_created_by_both_writers_are_merged() {
     let ann = |palace: &Palace, options: &WriteOptions| {
         patch(palace, json!({"map": {"a": 1, "deep": {"a": 1}}, "list": ["a"]}), options);
     };
@@ -313,7 +314,7 @@ fn a_map_and_a_list_that_both_made_are_united() {
 }
 
 #[test]
-fn a_map_against_a_scalar_is_a_conflict() {
+fn map_against_scalar_is_a_conflict() {
     let ann =
         |palace: &Palace, options: &WriteOptions| patch(palace, json!({"f": {"a": 1}}), options);
     let bob = |palace: &Palace, options: &WriteOptions| patch(palace, json!({"f": 7}), options);
@@ -330,7 +331,7 @@ fn a_map_against_a_scalar_is_a_conflict() {
 }
 
 #[test]
-fn counters_add_up_even_if_both_made_them() {
+fn counters_created_by_both_writers_add_up() {
     let count = |n: i64| {
         move |palace: &Palace, options: &WriteOptions| {
             palace.increment(KEY, &["n"], n, options).unwrap();
@@ -351,7 +352,7 @@ fn counters_add_up_even_if_both_made_them() {
 }
 
 #[test]
-fn a_counter_that_both_have_adds_up() {
+fn increments_of_a_shared_counter_add_up() {
     let mut copies = Copies::make(
         &|both| drop(both.increment(KEY, &["n"], 100, &by("both")).unwrap()),
         &|ann| drop(ann.increment(KEY, &["n"], 3, &by("ann")).unwrap()),
@@ -363,7 +364,7 @@ fn a_counter_that_both_have_adds_up() {
 }
 
 #[test]
-fn insertions_into_a_list_are_all_kept() {
+fn concurrent_list_insertions_are_all_kept() {
     let ann = |palace: &Palace, options: &WriteOptions| {
         append(palace, &["l"], "a1", options);
         append(palace, &["l"], "a2", options);
@@ -390,7 +391,7 @@ fn insertions_into_a_list_are_all_kept() {
 }
 
 #[test]
-fn an_edit_wins_against_a_deletion_and_brings_the_whole_document_back() {
+fn edits_win_over_deletion_and_restore_the_whole_document() {
     let ann = |palace: &Palace, options: &WriteOptions| {
         palace.delete(KEY, options).unwrap();
         assert_eq!(palace.get(KEY).unwrap(), None);
@@ -408,7 +409,7 @@ fn an_edit_wins_against_a_deletion_and_brings_the_whole_document_back() {
 }
 
 #[test]
-fn what_both_deleted_stays_deleted_until_it_is_put_again() {
+fn documents_deleted_by_both_writers_stay_deleted_until_put() {
     let delete = |palace: &Palace, options: &WriteOptions| {
         let options = WriteOptions { base: None, ..options.clone() };
         palace.delete(KEY, &options).unwrap();
@@ -424,7 +425,7 @@ fn what_both_deleted_stays_deleted_until_it_is_put_again() {
 }
 
 #[test]
-fn the_same_content_filed_twice_is_one_document_without_conflicts() {
+fn equal_content_filed_twice_is_one_document() {
     let key = Key::new(KEY).unwrap();
     let value = object(json!({"text": "the same", "tags": ["a", "b"]}));
     let file = |palace: &Palace, options: &WriteOptions| {
@@ -453,7 +454,7 @@ fn the_same_content_filed_twice_is_one_document_without_conflicts() {
 }
 
 #[test]
-fn a_version_is_sixteen_digits_a_head_and_a_place_in_history() {
+fn etags_have_16_digits_per_head_and_find_their_version() {
     let ann = |palace: &Palace| patch(palace, json!({"title": "A"}), &by("ann"));
     let bob = |palace: &Palace| patch(palace, json!({"body": "B"}), &by("bob"));
     let setup = |palace: &Palace| put(palace, json!({"title": "t", "body": "b"}), &by("both"));
@@ -485,12 +486,13 @@ fn a_version_is_sixteen_digits_a_head_and_a_place_in_history() {
             "notes/plan has no version 0123456789abcdef; `history` lists the versions it has"
         );
         let options = WriteOptions { base: Some(unknown), ..WriteOptions::default() };
-        assert!(palace.put_with(KEY, &object(json!({})), &options).is_err(), "{how}");
+        let error = palace.put_with(KEY, &object(json!({})), &options).unwrap_err();
+        assert!(matches!(error, Error::NoSuchVersion { .. }), "{how}: {error}");
     }
 }
 
 #[test]
-fn a_condition_is_about_the_version_that_is_there() {
+fn conditions_compare_with_the_current_version() {
     let dir = dir();
     let (a, b) = (manual(dir.path()), manual(dir.path()));
     put(&a, json!({"v": 1}), &absent());
@@ -514,7 +516,7 @@ fn a_condition_is_about_the_version_that_is_there() {
 }
 
 #[test]
-fn a_batch_happens_whole_or_not_at_all() {
+fn batches_are_applied_whole_or_not_at_all() {
     let dir = dir();
     let (a, b) = (manual(dir.path()), manual(dir.path()));
     put(&a, json!({"v": 1}), &WriteOptions::default());

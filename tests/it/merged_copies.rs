@@ -382,7 +382,7 @@ fn merge(seed: u64) {
 }
 
 #[test]
-fn whatever_was_acknowledged_in_either_copy_is_read_in_both() {
+fn merged_copies_show_all_acknowledged_writes() {
     for seed in seeds(20) {
         let result = catch_unwind(AssertUnwindSafe(|| merge(seed)));
         if let Err(panic) = result {

@@ -115,7 +115,8 @@ fn assert_kept(palace: &Palace, acknowledged: &[String], uncertain: usize, conte
                 let thread: usize = id.split('-').nth(1).unwrap().parse().unwrap();
                 let document = found.get(&format!("shared/{}", thread % 5));
                 let field = document.and_then(|document| document.value.get(id));
-                assert!(field.is_some(), "{}", lacks());
+                let n: usize = id.rsplit('-').next().unwrap().parse().unwrap();
+                assert_eq!(field, Some(&json!(n)), "{}", lacks());
             }
             "count" => counted += 1,
             "pair" => {
@@ -286,7 +287,7 @@ fn seal_under(seed: u64) {
 }
 
 #[test]
-fn a_writer_whose_segment_is_sealed_and_folded_under_it_loses_nothing() {
+fn writers_whose_segment_is_sealed_and_compacted_lose_nothing() {
     seeds(3).for_each(seal_under);
 }
 
@@ -307,7 +308,7 @@ fn conditional_writers_never_both_win() {
 }
 
 #[test]
-fn processes_that_write_first_at_the_same_moment_make_one_palace() {
+fn simultaneous_first_writes_create_one_palace() {
     for round in 0..5 {
         let dir = dir();
         let path = dir.path().join("deep/in/palace");
@@ -331,7 +332,7 @@ fn processes_that_write_first_at_the_same_moment_make_one_palace() {
 
 /// Each finds the same compaction due, begins it, and is at its own end before the compaction is.
 #[test]
-fn a_palace_that_only_programs_of_a_moment_write_is_compacted() {
+fn palaces_written_only_by_short_processes_are_compacted() {
     let dir = dir();
     let path = dir.path().join("palace");
     let mut acknowledged = Vec::new();

@@ -204,7 +204,7 @@ async fn a_shared_counter_is_exact_with_increments_and_no_retry() {
 }
 
 #[tokio::test]
-async fn edits_with_the_same_base_are_all_kept_as_a_conflict() {
+async fn edits_with_the_same_base_are_kept_as_a_conflict() {
     let dir = tempfile::tempdir().unwrap();
     let servers = servers(&dir.path().join("palace")).await;
     let value = json!({"n": 5, "other": 1});
@@ -258,7 +258,7 @@ async fn edits_with_the_same_base_are_all_kept_as_a_conflict() {
 }
 
 #[tokio::test]
-async fn a_delete_from_an_old_base_leaves_what_others_wrote_since() {
+async fn deletes_from_an_old_base_keep_later_writes() {
     let dir = tempfile::tempdir().unwrap();
     let client = start(&dir.path().join("palace"), "ann", eras()[0].clone()).await;
     let base = done(&client, "document_put", json!({"key": "k", "value": {"n": 1}})).await;
@@ -271,7 +271,7 @@ async fn a_delete_from_an_old_base_leaves_what_others_wrote_since() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_said_and_nothing_is_written() {
+async fn wrong_document_calls_are_explained_and_write_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let client = start(&dir.path().join("palace"), "ann", eras()[1].clone()).await;
     let first =
@@ -349,7 +349,7 @@ async fn what_is_wrong_is_said_and_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn results_are_bounded_and_go_on_where_they_stopped() {
+async fn document_results_are_bounded_and_continue_by_cursor() {
     let dir = tempfile::tempdir().unwrap();
     let client = start(&dir.path().join("palace"), "ann", eras()[0].clone()).await;
     let long = json!({"text": "\"é\n".repeat(100_000), "short": 1});
@@ -407,7 +407,7 @@ async fn refused_with(client: &Client, put: Value) -> Value {
 }
 
 #[tokio::test]
-async fn listings_and_searches_page_through_what_is_theirs() {
+async fn document_listings_and_searches_page_within_their_prefix() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let palace = crdt_palace::palace::Palace::open(&path).unwrap();

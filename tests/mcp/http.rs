@@ -1,4 +1,4 @@
-//! The server over HTTP: who may come in, several clients at once, who is here, and a clean end.
+//! The server over HTTP: access, several clients at once, the health report, and a clean end.
 
 mod wire;
 
@@ -22,7 +22,7 @@ fn count(palace: &Path, directory: &str) -> usize {
 }
 
 #[tokio::test]
-async fn clients_of_both_eras_and_a_server_on_stdio_share_a_palace() {
+async fn http_clients_of_both_eras_share_a_palace_with_stdio() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let server = Server::start(&path, None);
@@ -50,7 +50,7 @@ async fn clients_of_both_eras_and_a_server_on_stdio_share_a_palace() {
 }
 
 #[test]
-fn what_one_client_writes_is_news_to_the_others_of_the_same_server() {
+fn http_clients_hear_of_writes_by_clients_of_the_same_server() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("palace"), None);
     let (ann, bob) =
@@ -70,7 +70,7 @@ fn what_one_client_writes_is_news_to_the_others_of_the_same_server() {
 }
 
 #[test]
-fn strange_hosts_and_origins_are_refused_on_every_path() {
+fn foreign_hosts_and_origins_are_refused_on_every_path() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("palace"), None);
     let bad = [("Host", "evil.example"), ("Origin", "https://evil.example"), ("Origin", "null")];
@@ -87,7 +87,7 @@ fn strange_hosts_and_origins_are_refused_on_every_path() {
 }
 
 #[test]
-fn a_token_is_asked_for_on_every_path() {
+fn tokens_are_required_on_every_path() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("palace"), Some(TOKEN));
     for wrong in [&[][..], &[("Authorization", "Bearer 0123456789abcdeF")]] {
@@ -103,7 +103,7 @@ fn a_token_is_asked_for_on_every_path() {
 }
 
 #[test]
-fn beyond_loopback_it_does_not_start_without_a_token() {
+fn http_beyond_loopback_does_not_start_without_a_token() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     for (address, token) in [("0.0.0.0:0", None), ("0", Some("short")), ("nonsense", None)] {
@@ -118,7 +118,7 @@ fn beyond_loopback_it_does_not_start_without_a_token() {
 }
 
 #[test]
-fn health_tells_who_writes_and_not_who_was_killed() {
+fn health_lists_live_writers_and_not_killed_ones() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let (server, other) = (Server::start(&path, None), Server::start(&path, None));
@@ -161,7 +161,7 @@ fn health_tells_who_writes_and_not_who_was_killed() {
 }
 
 #[test]
-fn what_is_too_large_is_refused() {
+fn oversized_requests_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("palace"), None);
     let large = json!({"jsonrpc": "2.0", "id": 1, "method": "x".repeat(17 << 20)}).to_string();
@@ -169,7 +169,7 @@ fn what_is_too_large_is_refused() {
 }
 
 #[test]
-fn sigterm_has_what_was_asked_answered_and_the_segment_sealed() {
+fn sigterm_answers_open_calls_and_seals_the_segment() {
     for signal in [Signal::TERM, Signal::INT] {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("palace");
@@ -198,7 +198,7 @@ fn sigterm_has_what_was_asked_answered_and_the_segment_sealed() {
 }
 
 #[test]
-fn a_second_signal_does_not_wait() {
+fn second_signal_ends_the_server_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("palace"), None);
     let expect = [("Content-Length", "9"), ("Expect", "100-continue")];
@@ -212,7 +212,7 @@ fn a_second_signal_does_not_wait() {
 }
 
 #[test]
-fn a_server_that_only_listens_leaves_no_file_and_says_nothing_on_standard_output() {
+fn idle_http_servers_leave_no_file_and_print_nothing_on_stdout() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let mut child = command(&path, "0", None);

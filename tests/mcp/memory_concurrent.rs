@@ -1,4 +1,4 @@
-//! What loses writes elsewhere: many calls in flight, in one server and in several.
+//! Many calls in flight, in one server and in several: the load that loses writes elsewhere.
 
 use crate::client::{Client, observations};
 use serde_json::json;
@@ -67,7 +67,7 @@ async fn twenty_calls_over_eight_servers_are_all_kept() {
 }
 
 #[tokio::test]
-async fn eight_servers_add_to_one_entity_and_what_is_the_same_is_there_once() {
+async fn eight_servers_adding_to_one_entity_keep_equal_texts_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let all = servers(&path, 8).await;
@@ -103,7 +103,7 @@ async fn eight_servers_add_to_one_entity_and_what_is_the_same_is_there_once() {
 }
 
 #[tokio::test]
-async fn what_one_server_acknowledged_the_other_sees_at_once() {
+async fn acknowledged_writes_are_visible_to_other_servers_at_once() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let all = servers(&path, 2).await;

@@ -54,7 +54,7 @@ async fn file(client: &Client, wing: &str, room: &str, content: &str) -> String 
 }
 
 #[tokio::test]
-async fn the_tools_are_listed_alike_in_both_eras_with_all_that_clients_want_to_know() {
+async fn palace_tools_are_listed_alike_in_both_eras() {
     let dir = tempfile::tempdir().unwrap();
     for era in eras() {
         let client = Client::start_with(&dir.path().join("palace"), era, &[]).await;
@@ -79,7 +79,7 @@ async fn the_tools_are_listed_alike_in_both_eras_with_all_that_clients_want_to_k
 }
 
 #[tokio::test]
-async fn the_prefix_can_be_chosen_within_what_a_name_may_be() {
+async fn tool_prefix_can_be_any_valid_name() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let options = ["--tool-prefix", "mempalace_", "--tools", "palace,memory,palace"];
@@ -102,7 +102,7 @@ async fn the_prefix_can_be_chosen_within_what_a_name_may_be() {
 }
 
 #[tokio::test]
-async fn drawers_are_filed_read_changed_and_deleted() {
+async fn drawers_can_be_added_read_updated_and_deleted() {
     let dir = tempfile::tempdir().unwrap();
     let client = start(&dir.path().join("palace")).await;
     let text = "We sign tokens with Ed25519 since the March review.";
@@ -155,7 +155,7 @@ async fn drawers_are_filed_read_changed_and_deleted() {
 }
 
 #[tokio::test]
-async fn counts_search_and_duplicates_tell_what_there_is() {
+async fn counts_searches_and_duplicate_checks_agree() {
     let dir = tempfile::tempdir().unwrap();
     let client = start(&dir.path().join("palace")).await;
     let key = file(&client, "atlas", "auth", "We sign tokens with an Ed25519 key.").await;
@@ -210,7 +210,7 @@ async fn counts_search_and_duplicates_tell_what_there_is() {
 }
 
 #[tokio::test]
-async fn a_change_made_from_an_old_text_is_refused_if_it_says_so() {
+async fn updates_with_a_stale_if_match_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let (ann, bob) = (start(&path).await, start(&path).await);
@@ -259,7 +259,7 @@ async fn a_change_made_from_an_old_text_is_refused_if_it_says_so() {
 }
 
 #[tokio::test]
-async fn the_parts_of_a_long_text_are_of_one_version() {
+async fn parts_of_a_long_text_are_of_one_version() {
     let dir = tempfile::tempdir().unwrap();
     let client = start(&dir.path().join("palace")).await;
     let long = "ö".repeat(60_000);
@@ -294,7 +294,7 @@ async fn the_parts_of_a_long_text_are_of_one_version() {
 }
 
 #[tokio::test]
-async fn every_text_that_was_written_at_once_can_be_read_as_a_whole() {
+async fn concurrently_written_texts_can_each_be_read_whole() {
     use crdt_palace::palace::{Palace, WriteOptions};
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
@@ -332,7 +332,7 @@ async fn every_text_that_was_written_at_once_can_be_read_as_a_whole() {
 }
 
 #[tokio::test]
-async fn a_checkpoint_is_one_commit_and_leaves_out_what_is_there() {
+async fn checkpoints_are_one_commit_and_skip_duplicates() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let client = start(&path).await;
@@ -368,7 +368,7 @@ async fn a_checkpoint_is_one_commit_and_leaves_out_what_is_there() {
 }
 
 #[tokio::test]
-async fn facts_are_stated_ended_superseded_and_asked_for() {
+async fn facts_can_be_asserted_ended_replaced_and_queried() {
     let dir = tempfile::tempdir().unwrap();
     let client = start(&dir.path().join("palace")).await;
     let works = |object: &str| json!({"subject": "Ada", "predicate": "works_at", "object": object});
@@ -413,7 +413,7 @@ async fn facts_are_stated_ended_superseded_and_asked_for() {
 }
 
 #[tokio::test]
-async fn changes_since_tells_what_others_wrote_and_goes_on_after_a_restart() {
+async fn changes_since_reports_other_writers_across_restarts() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let (mine, other) = (start(&path).await, start(&path).await);
@@ -452,7 +452,7 @@ async fn changes_since_tells_what_others_wrote_and_goes_on_after_a_restart() {
 }
 
 #[tokio::test]
-async fn two_servers_file_the_same_and_end_the_same_at_once() {
+async fn two_servers_filing_and_ending_the_same_agree() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let servers = [start(&path).await, start(&path).await];
@@ -491,7 +491,7 @@ async fn two_servers_file_the_same_and_end_the_same_at_once() {
 }
 
 #[tokio::test]
-async fn bad_arguments_are_told_what_is_wrong_and_write_nothing() {
+async fn bad_palace_arguments_are_explained_and_write_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let client = start(&path).await;
@@ -536,7 +536,7 @@ async fn bad_arguments_are_told_what_is_wrong_and_write_nothing() {
 }
 
 #[tokio::test]
-async fn no_result_is_longer_than_a_model_can_take_and_nothing_is_out_of_reach() {
+async fn palace_results_are_bounded_and_everything_stays_reachable() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let client = start(&path).await;
@@ -627,7 +627,7 @@ fn fits(value: &Value, schema: &Value, root: &Value) -> Result<(), String> {
 }
 
 #[tokio::test]
-async fn results_are_as_their_schemas_say() {
+async fn palace_results_match_their_schemas() {
     let dir = tempfile::tempdir().unwrap();
     let client = start(&dir.path().join("palace")).await;
     let id = file(&client, "w", "r", "some words in a drawer").await;

@@ -1,4 +1,4 @@
-//! What can be read and subscribed to by URI, and who is told of changes: several servers on one palace.
+//! Resources: reading and subscribing by URI, and notices of changes, with several servers on one palace.
 
 use crate::client::{Client, Listener, eras, soon, transport};
 use rmcp::ServiceExt;
@@ -54,7 +54,7 @@ async fn read(peer: &Peer<RoleClient>, uri: &str) -> Value {
 }
 
 #[tokio::test]
-async fn resources_are_those_of_the_tool_sets() {
+async fn resources_match_the_tool_sets() {
     let dir = tempfile::tempdir().unwrap();
     for era in eras() {
         for (tools, fixed, templates, list_changes) in [
@@ -154,7 +154,7 @@ async fn documents_are_listed_page_by_page_and_read_by_uri() {
 
 #[tokio::test]
 #[expect(deprecated, reason = "clients of eras before 2026-07-28 ask in this way")]
-async fn a_subscriber_is_told_of_another_process_and_of_what_it_asked_for_only() {
+async fn subscribers_hear_only_of_their_uris() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let writer = start(&path, "documents", eras()[1].clone()).await;
@@ -195,7 +195,7 @@ async fn a_subscriber_is_told_of_another_process_and_of_what_it_asked_for_only()
 }
 
 #[tokio::test]
-async fn a_listener_of_the_new_era_is_told_of_each_uri_by_its_name() {
+async fn listeners_of_the_new_era_hear_of_each_uri_by_name() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let [old, new] = eras();
@@ -231,7 +231,7 @@ async fn a_listener_of_the_new_era_is_told_of_each_uri_by_its_name() {
 }
 
 #[tokio::test]
-async fn who_has_looked_at_the_list_is_told_when_it_changes() {
+async fn clients_that_read_the_list_hear_of_its_changes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let writer = start(&path, "documents", eras()[1].clone()).await;
@@ -299,7 +299,7 @@ async fn wings_are_listed_page_by_page_before_the_documents() {
 }
 
 #[tokio::test]
-async fn who_has_looked_at_the_list_is_told_of_a_wing_that_comes_or_goes() {
+async fn clients_that_read_the_list_hear_of_added_and_removed_wings() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let writer = start(&path, "palace", eras()[1].clone()).await;

@@ -12,7 +12,7 @@ use std::process::{Command, Output, Stdio};
 const MEMORY: [&str; 2] = ["--tools", "memory"];
 
 #[tokio::test]
-async fn the_nine_tools_answer_as_the_reference_does_in_both_eras() {
+async fn memory_tools_answer_as_the_reference_in_both_eras() {
     for era in eras() {
         let dir = tempfile::tempdir().unwrap();
         let client = Client::start_as(&dir.path().join("palace"), era).await;
@@ -58,7 +58,7 @@ async fn the_nine_tools_answer_as_the_reference_does_in_both_eras() {
 
 /// Recorded from the reference server, version 2026.8.31.
 #[tokio::test]
-async fn the_text_of_an_answer_is_the_references_to_the_byte() {
+async fn memory_tool_texts_equal_the_reference_byte_for_byte() {
     let dir = tempfile::tempdir().unwrap();
     let client = Client::start(&dir.path().join("palace")).await;
     let entity =
@@ -91,7 +91,7 @@ async fn the_text_of_an_answer_is_the_references_to_the_byte() {
 }
 
 #[tokio::test]
-async fn tools_are_described_as_the_reference_describes_them() {
+async fn memory_tools_are_described_as_in_the_reference() {
     let dir = tempfile::tempdir().unwrap();
     let client = Client::start(&dir.path().join("palace")).await;
     let tools = client.0.list_all_tools().await.unwrap();
@@ -131,7 +131,7 @@ async fn tools_are_described_as_the_reference_describes_them() {
 }
 
 #[tokio::test]
-async fn bad_calls_are_told_what_is_wrong_and_write_nothing() {
+async fn bad_memory_calls_are_explained_and_write_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     for era in eras() {
@@ -184,7 +184,7 @@ async fn written(client: &Client, tool: &'static str, arguments: Value) -> Value
 }
 
 #[tokio::test]
-async fn a_write_says_beside_its_result_what_it_did() {
+async fn writes_report_their_effect_in_meta() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let palace = crdt_palace::palace::Palace::open(&path).unwrap();
@@ -249,7 +249,7 @@ async fn history_names_the_client_in_both_eras() {
 }
 
 #[tokio::test]
-async fn the_graph_is_a_resource_too() {
+async fn graph_is_readable_as_a_resource() {
     let dir = tempfile::tempdir().unwrap();
     let client = Client::start(&dir.path().join("palace")).await;
     let entity = json!({"name": "e", "entityType": "t", "observations": ["x"]});
@@ -272,7 +272,7 @@ fn one_entity(name: &str) -> Value {
 
 #[tokio::test]
 #[expect(deprecated, reason = "clients of eras before 2026-07-28 ask in this way")]
-async fn a_subscriber_is_told_of_what_another_server_writes() {
+async fn graph_subscribers_hear_of_writes_by_another_server() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let writer = Client::start(&path).await;
@@ -296,7 +296,7 @@ async fn a_subscriber_is_told_of_what_another_server_writes() {
 }
 
 #[tokio::test]
-async fn a_listener_of_the_new_era_is_told_too() {
+async fn graph_listeners_of_the_new_era_hear_of_writes() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let [old, new] = eras();
@@ -308,11 +308,15 @@ async fn a_listener_of_the_new_era_is_told_too() {
     let mut subscription = listener.0.peer().listen(asked).await.unwrap();
     let granted = subscription.acknowledged().resource_subscriptions.clone();
     assert_eq!(granted, Some(vec![uri.to_owned()]));
-    // The first notice comes at once, whatever happens; the others because somebody wrote.
-    assert!(soon(subscription.next()).await.unwrap().is_some());
+    let mut next = async || {
+        let notice = soon(subscription.next()).await.unwrap().unwrap();
+        serde_json::to_value(notice).unwrap()["params"]["uri"].clone()
+    };
+    // The first notice comes at once, whatever happens; the others after each write.
+    assert_eq!(next().await, uri);
     for name in ["first", "second"] {
         writer.call("create_entities", one_entity(name)).await.unwrap();
-        assert!(soon(subscription.next()).await.unwrap().is_some());
+        assert_eq!(next().await, uri);
     }
     listener.close().await;
     writer.close().await;
@@ -341,7 +345,7 @@ const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","param
 "#;
 
 #[test]
-fn a_client_that_errs_or_goes_away_is_no_news_for_the_log() {
+fn client_errors_and_hang_ups_are_not_logged() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let wrong = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"none"}}"#;
@@ -365,7 +369,7 @@ fn a_client_that_errs_or_goes_away_is_no_news_for_the_log() {
 
 /// The protocol's library drops it: nothing in it can be read, not even whose answer it would be.
 #[test]
-fn a_message_that_cannot_be_read_gets_no_answer_and_ends_nothing() {
+fn unreadable_messages_get_no_answer_and_end_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let call = |id: u32, depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
@@ -384,7 +388,7 @@ fn a_message_that_cannot_be_read_gets_no_answer_and_ends_nothing() {
 
 /// It is a call that runs for ever, and calls that run are waited for.
 #[test]
-fn a_listener_that_hangs_up_does_not_keep_its_server() {
+fn listeners_that_hang_up_do_not_keep_the_server() {
     let dir = tempfile::tempdir().unwrap();
     let listen = json!({"jsonrpc": "2.0", "id": 1, "method": "subscriptions/listen", "params": {
         "notifications": {"resourceSubscriptions": ["memory://knowledge-graph"]},
@@ -416,7 +420,7 @@ fn a_listener_that_hangs_up_does_not_keep_its_server() {
 }
 
 #[test]
-fn a_probe_that_hangs_up_leaves_no_trace() {
+fn probes_that_hang_up_leave_no_trace() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     assert_eq!(session(&path, b""), (Some(0), String::new()));
@@ -424,7 +428,7 @@ fn a_probe_that_hangs_up_leaves_no_trace() {
 }
 
 #[test]
-fn standard_output_carries_the_protocol_and_nothing_else() {
+fn stdout_carries_only_the_protocol() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let entity = json!({"name": "e", "entityType": "t", "observations": ["x"]});
@@ -449,7 +453,7 @@ fn standard_output_carries_the_protocol_and_nothing_else() {
 }
 
 #[tokio::test]
-async fn a_terminated_server_seals_its_segment_and_exits_with_0() {
+async fn terminated_servers_seal_their_segment_and_exit_with_0() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let mut child = tokio::process::Command::from(serve(&path, &MEMORY))

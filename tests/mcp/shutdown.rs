@@ -1,8 +1,8 @@
-//! The end of a server: no thread is let go of while it ends.
+//! The end of a server detaches no thread.
 //!
-//! glibc's `pthread_detach` looks at the thread once more after it has marked it, and a thread that ends in between
-//! takes its memory along: the server died of that, after it had answered everything. The server runs here with a
-//! `pthread_detach` that ends the process.
+//! glibc's `pthread_detach` reads the thread once more after it has marked it, and a thread that ends in
+//! between frees that memory: the server crashed there, after it had answered everything. Here the server
+//! runs with a `pthread_detach` that aborts the process.
 #![cfg(all(target_os = "linux", target_env = "gnu"))]
 
 use crate::client::serve;
@@ -103,7 +103,7 @@ impl Server {
 }
 
 #[test]
-fn a_server_whose_input_ends_detaches_no_thread() {
+fn servers_whose_input_ends_detach_no_thread() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::start(dir.path(), &["--tools", "documents"]);
     server.write();
@@ -112,7 +112,7 @@ fn a_server_whose_input_ends_detaches_no_thread() {
 }
 
 #[test]
-fn a_server_that_is_told_to_end_while_it_reads_its_input_detaches_no_thread() {
+fn terminated_servers_that_read_input_detach_no_thread() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::start(dir.path(), &["--tools", "documents"]);
     server.write();
@@ -121,7 +121,7 @@ fn a_server_that_is_told_to_end_while_it_reads_its_input_detaches_no_thread() {
 }
 
 #[test]
-fn a_server_over_http_detaches_no_thread() {
+fn http_servers_detach_no_thread() {
     let dir = tempfile::tempdir().unwrap();
     let mut server = Server::start(dir.path(), &["--http", "127.0.0.1:0"]);
     let mut line = String::new();

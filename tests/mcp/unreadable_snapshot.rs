@@ -1,4 +1,5 @@
-//! A snapshot that cannot be read: a model must not take what is missing for what never was.
+//! A snapshot that cannot be read: every answer warns, so that a model does not take missing documents for
+//! absent ones.
 
 use crate::client::{COMPACT, Client, LOG, eras, run, stdout, texts};
 use serde_json::{Value, json};
@@ -21,7 +22,7 @@ fn sets(text: &str) -> [(&'static str, &'static str, Value, &'static str); 3] {
 }
 
 #[tokio::test]
-async fn what_cannot_be_read_is_told_with_every_answer() {
+async fn every_answer_warns_of_an_unreadable_snapshot() {
     for (n, era) in (0..3).zip(eras().into_iter().cycle()) {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("palace");

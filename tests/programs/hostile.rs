@@ -1,4 +1,4 @@
-//! What a program does with a palace that holds harmful files, with little memory and time: the child of tests/hostile.
+//! A program that uses a palace with hostile files, with little memory and time: the child of tests/hostile.
 
 use crate::good::{GOOD, looks_good, value};
 use crate::support::{compact_all, manual, verification};

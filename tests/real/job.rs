@@ -1,4 +1,4 @@
-//! What a child of these tests (tests/programs/worker.rs) is told to do.
+//! The job of a child of these tests (tests/programs/worker.rs).
 
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;

@@ -177,7 +177,7 @@ fn round(seed: u64, kills: u64) -> Tally {
 }
 
 #[test]
-fn processes_killed_and_stopped_at_random_lose_nothing_acknowledged() {
+fn killed_and_stopped_processes_lose_nothing_acknowledged() {
     let (mut all, mut rounds) = (Tally::default(), 0);
     let wanted = number("CRDT_PALACE_KILLS").unwrap_or(40);
     let start = std::time::Instant::now();

@@ -1,7 +1,8 @@
-//! Many real processes on a real file system, and what becomes of a palace when they are killed, stopped,
-//! and cut off from their disk. docs/RELIABILITY.md has the commands of the long forms.
+//! Many real processes on a real file system, killed, stopped, and cut off from their disk.
+//! docs/RELIABILITY.md has the commands of the long forms.
 //!
-//! Their program is tests/programs/worker.rs. Nothing here depends on how fast anything is; the pauses only spread the moments at which it happens.
+//! Their program is tests/programs/worker.rs. No result depends on speed; the pauses only spread the moments
+//! at which things happen.
 
 mod acks;
 mod cuts;
@@ -20,7 +21,7 @@ mod points;
 /// That the names would be found if they were there is shown in tests/stops/main.rs.
 #[cfg(all(feature = "cli", not(feature = "stop-points")))]
 #[test]
-fn the_default_build_has_no_stop_points() {
+fn default_build_has_no_stop_points() {
     // A build without the server has the compactor only.
     let server = option_env!("CARGO_BIN_EXE_crdt-palace");
     for program in [env!("CARGO_BIN_EXE_crdt-compact")].into_iter().chain(server) {

@@ -191,7 +191,7 @@ fn assert_bounded(samples: &[Held], context: &str) {
 }
 
 #[test]
-fn instances_that_come_go_and_die_agree_and_leak_nothing() {
+fn instances_that_start_end_and_die_agree_and_leak_nothing() {
     let minutes = number("CRDT_PALACE_SOAK_MINUTES");
     let time = minutes.map_or(Duration::from_secs(8), |minutes| Duration::from_secs(60 * minutes));
     let instances = if minutes.is_some() { 50 } else { 6 };

@@ -1,5 +1,5 @@
-//! What several of the integration tests need: handles, seeds, and a palace's content as one value
-//! that can be compared.
+//! Helpers that several test binaries share: handles, seeds, the child program, and the content of a palace
+//! as one value that can be compared.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
