@@ -162,7 +162,7 @@ impl Doc {
     pub fn memory(&self) -> usize {
         const EMPTY: u64 = 4_096;
         const OPERATION: u64 = 64;
-        let Extent { operations, references, names, bytes } = self.extent;
+        let DocSize { operations, references, names, bytes } = self.size;
         let held = EMPTY + OPERATION * (operations + references) + names + bytes;
         usize::try_from(held).unwrap_or(usize::MAX)
     }

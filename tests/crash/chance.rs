@@ -1,4 +1,4 @@
-//! What chance decides in a run: all of it follows from the seed.
+//! Random choices in a run: all of them follow from the seed.
 
 use crdt_palace::fs::sim::SplitMix;
 

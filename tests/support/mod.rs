@@ -1,5 +1,5 @@
-//! What several of the integration tests need: handles, seeds, and a palace's content as one value
-//! that can be compared.
+//! Helpers that several test binaries share: handles, seeds, the child program, and the content of a palace
+//! as one value that can be compared.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
 use crdt_palace::fs::sim::SplitMix;
@@ -10,6 +10,8 @@ use crdt_palace::store::StoreError;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// The fields of a JSON object.
 pub fn object(value: Value) -> Map<String, Value> {
@@ -21,8 +23,20 @@ pub fn manual(path: &Path) -> Palace {
     Options::default().auto_compact(false).open(path).unwrap()
 }
 
+/// A directory that is removed when it is dropped.
+// The child program has no development dependencies.
+#[cfg(test)]
 pub fn dir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
+}
+
+/// The child program, tests/programs/child.rs, in a role.
+pub fn child(role: &str) -> Command {
+    // Cargo names it to the tests, and not to the program itself, which has this module too.
+    let program = option_env!("CARGO_BIN_EXE_crdt-palace-test-child").unwrap();
+    let mut command = Command::new(program);
+    command.arg(role);
+    command
 }
 
 /// Every document, deleted ones left out, page by page.
@@ -98,10 +112,13 @@ pub fn files(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// An error with everything that led to it, as a program shows it.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// Waits until something holds. The limit is for a run that has gone wrong.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never happens that {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The seeds to try: `default` of them, or as many as `CRDT_PALACE_SEEDS` says; from
