@@ -4,7 +4,7 @@
 //! other. Debug builds check it at every lock; `docs/CONCURRENCY.md` lists the ranks and what each lock guards.
 //!
 //! With the feature `shuttle` the locks are those of the crate of that name. Its scheduler then decides which thread
-//! goes on at every lock, and replays each decision from a seed: see `tests/shuttle`.
+//! goes on at every lock, and replays each decision from a seed: see `tests/interleavings/main.rs`.
 
 #[cfg(not(feature = "shuttle"))]
 pub use std::sync::{Condvar, atomic};
@@ -35,6 +35,64 @@ pub fn current_thread() -> ThreadId {
     #[cfg(feature = "shuttle")]
     let thread = shuttle::thread::current();
     thread.id()
+}
+
+/// Lets another thread go on, under the scheduler of `shuttle`. The simulated disk calls it before every system call, so
+/// that a rescan and a compaction interleave at each of their steps.
+pub fn yield_point() {
+    #[cfg(feature = "shuttle")]
+    shuttle::thread::yield_now();
+}
+
+/// A rule of the protocol between threads that a test may switch off, to see that it then fails. Constant in normal
+/// builds.
+#[cfg(not(feature = "shuttle"))]
+macro_rules! mutant {
+    ($mutant:ident) => {
+        false
+    };
+}
+
+#[cfg(feature = "shuttle")]
+macro_rules! mutant {
+    ($mutant:ident) => {
+        $crate::sync::mutants::is_active($crate::sync::mutants::Mutant::$mutant)
+    };
+}
+
+pub(crate) use mutant;
+
+#[cfg(feature = "shuttle")]
+pub mod mutants {
+    //! The mutants of the protocol between threads.
+
+    use std::sync::atomic::{AtomicU8, Ordering};
+
+    /// A rule that is left out.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[repr(u8)]
+    pub enum Mutant {
+        /// A reader takes its view, and the rescan comes after.
+        ViewBeforeRescan = 1,
+        /// A thread makes a change under the writer's lock, and queues it after letting go.
+        CommitQueuedOutsideTheLock = 2,
+        /// Commits of an abandoned instance leave the tail, and the next view does not wait for the rescan that finds
+        /// them in their segments.
+        ViewBeforeAbandonedSegments = 3,
+    }
+
+    static ACTIVE: AtomicU8 = AtomicU8::new(0);
+
+    /// Leaves out one rule from now on, or none.
+    pub fn activate(mutant: Option<Mutant>) {
+        ACTIVE.store(mutant.map_or(0, |mutant| mutant as u8), Ordering::SeqCst);
+    }
+
+    /// Returns true while this rule is left out.
+    #[must_use]
+    pub fn is_active(mutant: Mutant) -> bool {
+        ACTIVE.load(Ordering::SeqCst) == mutant as u8
+    }
 }
 
 /// Place of a lock in the order in which a thread may take several.

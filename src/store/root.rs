@@ -94,7 +94,8 @@ impl Root {
     }
 
     fn check_mounted(&self) -> Result<(), StoreError> {
-        mounted::check(&*self.fs, &self.path, self.known().device)
+        let device = self.known().device;
+        mounted::check(&*self.fs, &self.path, device)
     }
 
     /// Reads the manifest. Returns `None` if there is no palace yet: no directory, or one with only what
@@ -156,7 +157,9 @@ impl Root {
         {
             return Ok(palace);
         }
-        if self.known().file.is_none() && self.read_manifest()?.is_none() {
+        // No lock is held while the disk works.
+        let unknown = self.known().file.is_none();
+        if unknown && self.read_manifest()?.is_none() {
             self.check_mounted()?;
         }
         // Another process, of another user, may have created it in the meantime.

@@ -14,6 +14,7 @@ impl Shared {
 
     /// Locks the state. Each call leaves it whole, so a panic of a test elsewhere does not spoil it.
     pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        crate::sync::yield_point();
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

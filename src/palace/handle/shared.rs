@@ -16,7 +16,7 @@ use crate::store::rescan::Catalog;
 use crate::store::group_commit::Log;
 use crate::store::root::Root;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{Lock, Locked, Rank};
+use crate::sync::{Lock, Locked, Rank, mutant};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -195,6 +195,11 @@ impl Shared {
     /// Returns a view of a rescan that began after `begun` others. One rescan serves all callers that were waiting for
     /// the directory when it began.
     pub fn view_since(&self, begun: u64) -> Result<Arc<View>> {
+        if mutant!(ViewBeforeRescan) {
+            let early = self.directory().view();
+            drop(self.rescanned_since(begun)?);
+            return Ok(early);
+        }
         let mut directory = self.rescanned_since(begun)?;
         Ok(directory.view())
     }

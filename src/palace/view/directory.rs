@@ -14,6 +14,7 @@ use crate::store::rescan::Catalog;
 use crate::store::group_commit::{Log, Ticket};
 use crate::store::own_segments::OwnSegments;
 use crate::store::root::Root;
+use crate::sync::mutant;
 use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
@@ -133,7 +134,9 @@ impl Directory {
         };
         self.tail.drop_unwritten(before, log.written(before));
         self.begin_generation();
-        self.rescan = 0;
+        if !mutant!(ViewBeforeAbandonedSegments) {
+            self.rescan = 0;
+        }
         true
     }
 

@@ -25,6 +25,7 @@ use crate::store::lock::{self, Guard};
 use crate::store::group_commit::{Durability, Ticket};
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::mutant;
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -234,15 +235,19 @@ impl Shared {
             guard.still_there(&self.root)?;
             check_readable(&view)?;
         }
-        let writer = &mut *guard.writer;
+        let writer = &mut guard.writer;
         let draft = |write| self.draft(&view, writer, instance, write, options);
         let drafted = writes.into_iter().map(draft).collect::<Result<Vec<_>>>()?;
         let generation = view.generation;
         // Without a view that shares it, the tail is changed in place.
         drop(view);
+        if mutant!(CommitQueuedOutsideTheLock) {
+            drop(guard);
+            guard = self.writer.lock()?;
+        }
         let mut directory = self.directory();
         directory.forget_view();
-        self.add(&mut directory, writer, instance, drafted, generation)
+        self.add(&mut directory, &mut guard.writer, instance, drafted, generation)
     }
 
     /// Makes one write. The document is taken out of those that are loaded, so that one with a change that does not
