@@ -97,7 +97,7 @@ fn alone(test: impl FnOnce()) {
 
 /// Two threads of one process and one of another write one document; readers of both compare; compactions go on.
 fn writers_readers_and_compactions() {
-    let disk = SimDisk::new(thread_rng().r#gen());
+    let disk = Arc::new(SimDisk::new(thread_rng().r#gen()));
     let (here, there) = (open(&disk), open(&disk));
     let ledger = Arc::new(Ledger::default());
     ledger.increment(&here, "k", Durability::Durable);
@@ -138,7 +138,7 @@ fn writers_readers_and_compactions() {
 /// A write fails twice while other threads write and read: the instance is abandoned, and what it had written stays
 /// visible to every read.
 fn an_instance_is_abandoned() {
-    let disk = SimDisk::new(thread_rng().r#gen());
+    let disk = Arc::new(SimDisk::new(thread_rng().r#gen()));
     let palace = open(&disk);
     let (kept, lost) = (Arc::new(Ledger::default()), Arc::new(Ledger::default()));
     kept.increment(&palace, "kept", Durability::Durable);
@@ -169,7 +169,7 @@ fn an_instance_is_abandoned() {
 
 /// Another palace is put in the place of this one while threads write and read.
 fn the_palace_is_replaced() {
-    let disk = SimDisk::new(thread_rng().r#gen());
+    let disk = Arc::new(SimDisk::new(thread_rng().r#gen()));
     let palace = open(&disk);
     palace.increment("old", &["n"], 1, &WriteOptions::default()).unwrap();
     let new = Arc::new(Ledger::default());
