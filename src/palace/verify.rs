@@ -184,7 +184,7 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
     let mut missing = Vec::new();
     for key in suspects {
         let doc = check_document(&key, &snapshots, &tail, &mut found)?;
-        let hashes = doc.as_ref().map(Doc::missing).unwrap_or_default();
+        let hashes = doc.as_ref().map(Doc::missing_dependencies).unwrap_or_default();
         missing.extend((!hashes.is_empty()).then_some((key, hashes)));
     }
     if !missing.is_empty() {

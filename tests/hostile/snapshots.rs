@@ -231,7 +231,7 @@ fn a_saved_document_without_its_changes_is_told_and_does_not_stop_compaction() {
     let (document, heads) = without_its_changes();
     made.add_snapshot(&[row("theirs", document, heads)]);
     let outcome = works_around(&made.path);
-    outcome.tells("Automerge could not digest these bytes");
+    outcome.tells("Automerge panicked over these bytes");
     assert_eq!(outcome.skipped.len(), 1, "{:?}", outcome.skipped);
     assert!(made.snapshot().exists(), "what cannot be read is not retired");
     let told = manual(&made.path).get("theirs").unwrap_err().to_string();
