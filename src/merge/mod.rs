@@ -39,6 +39,7 @@
 
 mod ancestry;
 mod apply;
+pub mod automerge;
 mod change_info;
 mod change_message;
 mod chunk;
@@ -74,7 +75,6 @@ mod tests;
 
 pub use ancestry::{COUNTER_AHEAD_MAX, COUNTER_MAX};
 pub use apply::Applied;
-pub use automerge;
 pub use change_info::ChangeInfo;
 pub use change_message::{ChangeKind, Written, author_of};
 pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
