@@ -1,7 +1,8 @@
-//! Whether a change goes on from those that it builds on, as every change does that Automerge makes.
+//! Checks that a change goes on from those that it builds on, as every change does that Automerge makes.
 //!
-//! Automerge also takes one that does not, gives it back byte for byte and saves it, and then cannot load what it
-//! saved: it works out there where a change begins from where those before it end. So such a change is refused here.
+//! Trap: Automerge also accepts a change that does not. It returns such a change byte for byte and saves it, but
+//! cannot load what it saved: on loading it computes where a change begins from where those before it end. So
+//! such a change is refused here.
 
 use super::error::MergeError;
 use super::hashes::{hashes, native};
@@ -9,32 +10,35 @@ use crate::format::hash::ChangeHash;
 use automerge::{ActorId, Automerge, Change};
 use std::collections::{BinaryHeap, HashMap, HashSet};
 
-/// How far a change may start to count above the changes it builds on. Honest writers get there only
-/// if that many operations were made at the same time.
+/// Maximum distance between the start of a change's counter and the end of those that it builds on.
+///
+/// An honest writer leaves such a gap only if that many operations were made concurrently.
 pub const COUNTER_AHEAD_MAX: u64 = 1_000_000;
-/// Where operation counters end. Automerge holds them in 32 bits.
+/// End of the operation counters. Automerge holds them in 32 bits.
 pub const COUNTER_MAX: u64 = 1 << 31;
 
 /// A change that others may build on.
 struct Ancestor {
     actor: ActorId,
     sequence: u64,
+    /// Counter of its last operation.
     end: u64,
     deps: Vec<ChangeHash>,
 }
 
-/// What there is to build on: a document, and changes that are to be added to it.
+/// The changes that there are to build on: those of a document, and those of a batch that is to be added to it.
 pub(super) struct Ancestry<'a> {
     am: &'a Automerge,
     added: HashMap<ChangeHash, &'a Change>,
 }
 
 impl<'a> Ancestry<'a> {
+    /// Starts with the changes of a document.
     pub(super) fn of(am: &'a Automerge) -> Self {
         Ancestry { am, added: HashMap::new() }
     }
 
-    /// Lets others build on it.
+    /// Adds a change of the batch, so that later ones may build on it.
     pub(super) fn add(&mut self, hash: ChangeHash, change: &'a Change) {
         self.added.insert(hash, change);
     }
@@ -57,7 +61,9 @@ impl<'a> Ancestry<'a> {
         })
     }
 
-    /// `None` if something that it builds on is missing.
+    /// Checks the operation counter and the sequence number of a change.
+    ///
+    /// Returns `None` if a change that it builds on is missing.
     pub(super) fn check(&self, change: &Change) -> Option<Result<(), MergeError>> {
         let deps: Option<Vec<_>> =
             hashes(change.deps()).iter().map(|dep| Some((*dep, self.ancestor(dep)?))).collect();
@@ -73,8 +79,10 @@ impl<'a> Ancestry<'a> {
         }))
     }
 
-    /// Whether what the same actor made before is among what it builds on. Those that end last are looked at first: of
-    /// a history, only what came after the one that is looked for.
+    /// Returns true if the previous change of the same actor is an ancestor of `change`.
+    ///
+    /// Visits ancestors in the order of where they end, the last first. So of a long history it visits only what
+    /// came after the change that it looks for.
     fn builds_on_own_last(&self, change: &Change, deps: Vec<(ChangeHash, Ancestor)>) -> bool {
         let (actor, before) = match change.seq() {
             0 => return false,
@@ -90,6 +98,8 @@ impl<'a> Ancestry<'a> {
             if found.actor == *actor && found.sequence == before {
                 return true;
             }
+            // Another number of this actor. If it is a lower one, the wanted change would build on it and end
+            // no earlier. So only changes that end just here are still of interest.
             if found.actor == *actor {
                 floor = end;
             }
@@ -106,12 +116,15 @@ impl<'a> Ancestry<'a> {
     }
 }
 
-/// The counter bounds, for foreign changes and for those that are about to be made.
+/// Checks where the operation counter of a change starts, for foreign changes and for those about to be made.
 pub(super) fn check_counter(before: u64, start: u64, operations: u64) -> Result<(), MergeError> {
+    // A saved document does not tell where a change without operations starts: on loading, Automerge takes the
+    // very next counter.
     let goes_on = if operations == 0 { start == before + 1 } else { start > before };
     if !goes_on {
         return Err(MergeError::CounterMisplaced { start, before });
     }
+    // A single change that starts at the end of the counters would leave no room for any other writer.
     let too_far = start > before.saturating_add(COUNTER_AHEAD_MAX);
     if too_far || start.saturating_add(operations) > COUNTER_MAX {
         return Err(MergeError::CounterTooFar { start, before });

@@ -1,11 +1,11 @@
-//! One change, as history and dumps show it.
+//! One change, as a history or a dump lists it.
 
 use super::change_message::{ChangeKind, Message};
 use super::hashes::hashes;
 use crate::format::hash::ChangeHash;
 use automerge::ChangeMetadata;
 
-/// One change, as history and dumps show it.
+/// One change, as a history or a dump lists it.
 ///
 /// ```
 /// use crdt_palace::palace::WriteOptions;
@@ -23,32 +23,34 @@ use automerge::ChangeMetadata;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct ChangeInfo {
-    /// Its name.
+    /// Hash of the change: its name.
     pub hash: ChangeHash,
-    /// Who made it: the 16 bytes of an instance, in hex, or those and a suffix (see
-    /// [`Doc::put`]).
+    /// Actor that made the change, in hex: the 16 bytes of an instance. Four more follow where the instance could
+    /// not go on with its own numbers, such as in a write at an earlier version.
     pub actor: String,
-    /// The how-many-eth change of this actor in this document, from 1.
+    /// Sequence number of the change for its actor in this document, from 1.
     pub sequence: u64,
-    /// The counter of its first operation.
+    /// Counter of its first operation.
     pub start_op: u64,
-    /// Milliseconds since 1970; 0 for a first change that does not depend on who makes it.
+    /// Milliseconds since 1970; 0 for a first change that is derived from its content.
     pub time_ms: i64,
-    /// The writer, as it calls itself; may be empty.
+    /// Name of the writer; may be empty.
     pub by: String,
-    /// What it means.
+    /// Meaning of the change.
     pub kind: ChangeKind,
-    /// The changes it builds on.
+    /// Hashes of the changes that it builds on.
     pub deps: Vec<ChangeHash>,
-    /// How many operations it has.
+    /// Number of its operations.
     pub operations: u64,
-    /// The operations in words; a history leaves them out, a dump has them.
+    /// Operations in words. A dump has them; a history leaves them out.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ops: Vec<String>,
 }
 
 impl ChangeInfo {
+    /// Describes an applied change without decoding its operations.
     pub(super) fn new(meta: &ChangeMetadata<'_>) -> Self {
         let message = Message::parse(meta.message.as_deref());
         ChangeInfo {
@@ -60,6 +62,7 @@ impl ChangeInfo {
             by: message.by.into_owned(),
             kind: message.kind,
             deps: hashes(&meta.deps),
+            // A change without operations has a `max_op` below its `start_op`.
             operations: (meta.max_op + 1).saturating_sub(meta.start_op),
             ops: Vec::new(),
         }

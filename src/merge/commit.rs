@@ -1,4 +1,4 @@
-//! From a plan to a change.
+//! Turns a plan into a change.
 
 use super::change_message::ChangeKind;
 use super::doc::Doc;
@@ -7,19 +7,21 @@ use super::hashes::Hashes;
 use super::json_values::hydrated_map;
 use super::new_change::{NewChange, Stamp};
 use super::plan::{Plan, Step};
-use super::transaction::{no_change, run};
+use super::transaction::{no_change, run_steps};
+use automerge::transaction::Transactable;
 use serde_json::{Map, Value as Json};
 
 impl Doc {
-    /// Makes the change that a plan describes. If it describes none and the document is deleted or
-    /// not there, an empty change brings it into being.
+    /// Makes the change that a plan describes. Returns `None` if the plan is empty and the document is shown already.
+    ///
+    /// If the plan is empty and the document is deleted or has no change, an empty change makes it appear.
     pub(super) fn commit(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
         plan: Plan,
     ) -> Result<Option<NewChange>, MergeError> {
-        // At an earlier version the plan cannot see what came since.
+        // A plan at an earlier version cannot see the conflicts that came since, so the views tell what was settled.
         let before = (plan.meets_conflict || base.is_some()).then(|| self.view());
         let mut change = self.execute(stamp, base, plan)?;
         if let (Some(before), Some(change)) = (before, &mut change) {
@@ -28,20 +30,21 @@ impl Doc {
         Ok(change)
     }
 
+    /// Carries out the steps of a plan in one change.
     fn execute(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
         plan: Plan,
     ) -> Result<Option<NewChange>, MergeError> {
-        // What is written must be there afterwards, even if there is nothing in it.
+        // A document that was written must exist afterwards, even if its value is empty.
         let appear = self.hidden_at(base) || self.am.get_heads().is_empty();
-        let (settled, steps): (Vec<_>, Vec<_>) =
+        let (settling, steps): (Vec<_>, Vec<_>) =
             plan.steps.into_iter().partition(|step| matches!(step, Step::Settle { .. }));
-        let change = match (steps.is_empty(), settled.is_empty()) {
+        let change = match (steps.is_empty(), settling.is_empty()) {
             (true, true) => None,
-            (false, true) => self.transact(stamp, base, |tx| run(tx, &steps))?.1,
-            (_, false) => Some(self.settle(stamp, base, &steps, &settled)?),
+            (false, true) => self.transact(stamp, base, |tx| run_steps(tx, &steps))?.1,
+            (_, false) => Some(self.settle(stamp, base, &steps, &settling)?),
         };
         match change {
             None if appear => self.empty_change(stamp, ChangeKind::Edit).map(Some),
@@ -49,15 +52,14 @@ impl Doc {
         }
     }
 
-    /// The first content of a document goes in as one batch, which is faster than field by field.
+    /// Writes the first content of a document as one batch, which takes half as long as field by field.
     pub(super) fn first_write(
         &mut self,
         stamp: &Stamp<'_>,
         value: &Map<String, Json>,
     ) -> Result<NewChange, MergeError> {
         let value = hydrated_map(value);
-        let (_, change) =
-            self.transact(stamp, None, |tx| Ok(tx.init_root_from_hydrate(&value)?))?;
+        let (_, change) = self.transact(stamp, None, |tx| tx.init_root_from_hydrate(&value))?;
         change.ok_or_else(no_change)
     }
 }

@@ -1,8 +1,8 @@
-//! Filing the same content twice makes one document, not a conflict.
+//! The first change of a document that is derived from its content: filing the same content twice makes one document,
+//! not a conflict.
 //!
-//! The first change of such a document is byte-identical whoever makes it: its actor is derived from
-//! the key and the content, it has no time and no writer. Who filed it, and when, is a second change
-//! without operations.
+//! Every process makes the same first change, byte for byte: its actor is derived from the key and the content, and it
+//! has no time and no writer. A second change without operations records who filed the content, and when.
 
 use super::change_message::ChangeKind;
 use super::doc::Doc;
@@ -13,15 +13,16 @@ use super::value_limits::check_value;
 use crate::format::key::Key;
 use serde_json::{Map, Value as Json};
 
-/// Changes when Automerge's encoding of the same operations would: another actor then keeps the two
-/// encodings from claiming the same (actor, sequence number).
+/// First text of the hash that makes the actor. It must change with Automerge's encoding of operations.
+///
+/// Otherwise two versions of this program would make two different changes with one actor and sequence number.
 const DOMAIN: &str = "crdt-palace first change, encoder automerge 0.12";
 
 impl Doc {
-    /// A first change that depends on nothing but `key` and `value`.
+    /// Returns the first change that is derived from `key` and `value` alone.
     ///
     /// # Errors
-    /// If the value is over its bounds, as in [`Doc::put`].
+    /// [`MergeError::TooLarge`], [`MergeError::TooDeep`] or [`MergeError::TooMany`] if the value is over its limits.
     pub fn content_derived_change(
         key: &Key,
         value: &Map<String, Json>,
@@ -30,18 +31,19 @@ impl Doc {
         encode(actor(key, value), 0, None, value)
     }
 
-    /// Records who filed the content, and when: a change without operations. Brings a deleted
-    /// document back.
+    /// Records the writer and the time of a filing in a change without operations. Brings a deleted document back.
     ///
     /// # Errors
-    /// [`MergeError::CounterTooFar`] at the end of the counters.
+    /// [`MergeError::CounterTooFar`] at the end of the operation counters.
     pub fn record_filing(&mut self, stamp: &Stamp<'_>) -> Result<NewChange, MergeError> {
         self.empty_change(stamp, ChangeKind::Filed)
     }
 }
 
-/// The content is part of it: should two values ever be filed under one key, they are two actors'
-/// changes and merge; as two first changes of one actor, one of them would be refused for ever.
+/// Derives the actor from the key and the content.
+///
+/// If two contents are ever filed under one key, they are changes of two actors and merge. As two first changes of one
+/// actor, one of them would be refused for ever.
 fn actor(key: &Key, value: &Map<String, Json>) -> [u8; 16] {
     let mut hasher = blake3::Hasher::new();
     for text in [DOMAIN, key.as_str()] {
@@ -53,12 +55,13 @@ fn actor(key: &Key, value: &Map<String, Json>) -> [u8; 16] {
     actor
 }
 
+/// Hashes a text with its length before it, so that no two lists of texts give the same bytes.
 fn hash_text(hasher: &mut blake3::Hasher, text: &str) {
     hasher.update(&(text.len() as u64).to_le_bytes());
     hasher.update(text.as_bytes());
 }
 
-/// Maps are hashed by the order of their keys: the JSON library may keep another one.
+/// Hashes a map in the order of its keys: the JSON library may keep another one.
 fn hash_map(hasher: &mut blake3::Hasher, map: &Map<String, Json>) {
     let mut fields: Vec<_> = map.iter().collect();
     fields.sort_unstable_by_key(|(key, _)| *key);

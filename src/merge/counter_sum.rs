@@ -1,9 +1,9 @@
-//! The sum of counters that were created for one field at the same time.
+//! The sum of counters that were created concurrently for one field.
 //!
-//! Made apart, 3 and 4 are two counters. An increment made once both are known names both as its
-//! predecessors, and Automerge adds it to each: 3, 4 and then +10 would read 27. So the increments
-//! are counted here from the changes themselves, once each. It costs a walk over the changes since
-//! the counters were created, and is needed for such fields only.
+//! Trap: two processes create a counter with 3 and with 4. A later increment names both counters as its predecessors,
+//! and Automerge adds it to each: 3, 4 and then +10 would read 27. So the increments are counted here from the
+//! changes themselves, once each. That costs a walk over the changes since the counters were created, and is done
+//! for such fields only.
 
 use super::error::MergeError;
 use super::panic_guard::{catch_panic, change_by_hash};
@@ -11,10 +11,10 @@ use automerge::legacy::{OpId, OpType};
 use automerge::{Automerge, Change, ChangeHash, ObjId};
 use std::collections::{HashMap, HashSet};
 
-/// What the counters `ids`, which are visible at `heads` (now, if `None`), add up to.
+/// Returns the sum of the counters `ids`, which are visible at `heads` (at the present ones if `None`).
 ///
 /// # Errors
-/// [`MergeError::Panicked`] if the document was forged so that it does not hold what it says.
+/// [`MergeError::Panicked`] if the document was forged and does not hold the changes that it lists.
 pub(super) fn sum(
     am: &Automerge,
     heads: Option<&[ChangeHash]>,
@@ -22,7 +22,8 @@ pub(super) fn sum(
 ) -> Result<i64, MergeError> {
     let counters: HashSet<OpId> = ids.iter().filter_map(|id| op_id(id)).collect();
     let created: Vec<ChangeHash> = ids.iter().filter_map(|id| am.hash_for_opid(id)).collect();
-    // None of the counters is an ancestor of another, so that this is each change once.
+    // None of the creating changes is an ancestor of another. So the changes since all of them, and they
+    // themselves, are all that touch the counters, each once.
     let since = catch_panic(|| am.get_changes(&created))?;
     let mut changes: HashMap<ChangeHash, Change> =
         since.into_iter().map(|change| (change.hash(), change)).collect();
@@ -44,6 +45,7 @@ fn op_id(id: &ObjId) -> Option<OpId> {
     }
 }
 
+/// Returns those of `changes` that `heads` are or build on.
 fn ancestors<'a>(
     heads: &[ChangeHash],
     changes: &'a HashMap<ChangeHash, Change>,
@@ -60,12 +62,13 @@ fn ancestors<'a>(
     found
 }
 
+/// Returns what a change adds to the counters: the value that it creates one with, and its increments.
 fn added_by(change: &Change, counters: &HashSet<OpId>) -> i64 {
     let change = change.decode();
     let value = |(op, counter): (&automerge::legacy::Op, u64)| match &op.action {
         OpType::Increment(by) if op.pred.iter().any(|id| counters.contains(id)) => *by,
-        OpType::Put(first) if counters.contains(&OpId(counter, change.actor_id.clone())) => {
-            first.as_i64().unwrap_or(0)
+        OpType::Put(initial) if counters.contains(&OpId(counter, change.actor_id.clone())) => {
+            initial.as_i64().unwrap_or(0)
         }
         _ => 0,
     };

@@ -1,4 +1,7 @@
-//! One document: the changes it consists of, and questions about them.
+//! One document: the set of its changes, and questions about their graph.
+//!
+//! How changes are added (`apply`), how a document is saved (`saved`), shown (`view`) and written (`write`) is
+//! implemented above this file.
 
 use super::change_info::ChangeInfo;
 use super::change_message::{ChangeKind, Message};
@@ -10,7 +13,7 @@ use crate::format::hash::{ChangeHash, Etag, Heads};
 use automerge::Automerge;
 use std::collections::BTreeMap;
 
-/// A change that waits for one it depends on.
+/// A raw change whose dependencies are not all applied.
 #[derive(Debug, Clone)]
 pub(super) struct PendingChange {
     pub bytes: Vec<u8>,
@@ -19,50 +22,58 @@ pub(super) struct PendingChange {
     pub size: DocSize,
 }
 
-/// A set of changes, and the document they make. Changes whose dependencies are missing wait in it
-/// and are shown nowhere until those arrive.
+/// A set of changes, and the document that they make.
+///
+/// A change whose dependencies are missing is pending: it is kept here, shows in no read, and is applied when
+/// they come.
 #[derive(Debug, Clone, Default)]
 pub struct Doc {
-    /// In a box because it has some thousand bytes even when it is empty, and documents are moved a lot.
+    /// Applied changes. Boxed because even an empty `Automerge` has thousands of bytes, and documents are moved a lot.
     pub(super) am: Box<Automerge>,
-    /// Of what is applied.
+    /// Size of the applied changes.
     pub(super) size: DocSize,
+    /// Pending changes.
+    ///
+    /// Trap: they must not go into Automerge's own queue. A local commit removes all queued changes of its actor,
+    /// and those that depend on them, without an error.
     pub(super) pending: BTreeMap<ChangeHash, PendingChange>,
 }
 
 impl Doc {
-    /// A document without any change.
+    /// Creates a document without any change.
     #[must_use]
     pub fn new() -> Self {
         Doc::default()
     }
 
-    /// The changes that no other applied change depends on.
+    /// Returns the heads: the applied changes that no other applied change depends on.
     #[must_use]
     pub fn heads(&self) -> Heads {
         Heads::new(hashes(&self.am.get_heads()))
     }
 
-    /// Whether the change is applied (not merely pending).
+    /// Returns true if the change is applied. A pending change is not.
     #[must_use]
     pub fn contains(&self, hash: &ChangeHash) -> bool {
         self.am.get_change_meta_by_hash(&native(hash)).is_some()
     }
 
-    /// Whether all changes of a version are applied.
+    /// Returns true if all changes of a version are applied.
     #[must_use]
     pub fn contains_all(&self, heads: &Heads) -> bool {
         heads.hashes().iter().all(|hash| self.contains(hash))
     }
 
-    /// Whether the document is deleted: it has changes, and every head is a delete. An edit made at
-    /// the same time as a delete therefore wins.
+    /// Returns true if the document has changes and every head is a delete.
+    ///
+    /// So an edit that is concurrent with a delete wins: its change is a head, too.
     #[must_use]
     pub fn is_deleted(&self) -> bool {
         self.deleted_at(&self.am.get_heads())
     }
 
-    pub(super) fn deleted_at(&self, heads: &[automerge::ChangeHash]) -> bool {
+    /// Returns true if a version is deleted.
+    pub(super) fn deleted_at(&self, heads: &Hashes) -> bool {
         !heads.is_empty() && heads.iter().all(|head| self.is_delete(head))
     }
 
@@ -72,7 +83,15 @@ impl Doc {
         kind == Some(ChangeKind::Delete)
     }
 
-    /// The heads in Automerge's type, after checking that they are applied.
+    /// Returns true if the version `base`, or the present one if `None`, is deleted.
+    pub(super) fn hidden_at(&self, base: Option<&Hashes>) -> bool {
+        base.map_or_else(|| self.is_deleted(), |base| self.deleted_at(base))
+    }
+
+    /// Converts heads to Automerge's type.
+    ///
+    /// # Errors
+    /// [`MergeError::UnknownVersion`] if one of them is not applied.
     pub(super) fn native_heads(
         &self,
         heads: &Heads,
@@ -83,8 +102,24 @@ impl Doc {
         }
     }
 
-    /// The version that an etag names, present or past. `None` if one of its parts names no change
-    /// of this document, or more than one.
+    /// Converts the version that a write builds on. Returns `None` if that is the present one.
+    ///
+    /// # Errors
+    /// As [`Doc::native_heads`].
+    pub(super) fn base_heads(
+        &self,
+        base: Option<&Heads>,
+    ) -> Result<Option<Vec<automerge::ChangeHash>>, MergeError> {
+        match base {
+            Some(base) if *base != self.heads() => self.native_heads(base).map(Some),
+            // Reads and transactions without heads take a faster way than those at the present ones.
+            _ => Ok(None),
+        }
+    }
+
+    /// Returns the version that an etag names, present or past.
+    ///
+    /// Returns `None` if a part of the etag names no change of this document, or more than one.
     #[must_use]
     pub fn resolve(&self, etag: &Etag) -> Option<Heads> {
         let now = self.heads();
@@ -99,22 +134,22 @@ impl Doc {
         (named.hashes().len() == etag.len() && named.etag() == *etag).then_some(named)
     }
 
-    /// All applied changes, each after those that it depends on. Without their operations.
+    /// Lists all applied changes without their operations, each after those that it depends on.
     #[must_use]
     pub fn history(&self) -> Vec<ChangeInfo> {
         self.am.get_changes_meta(&[]).iter().map(ChangeInfo::new).collect()
     }
 
-    /// The raw bytes of one applied change; `None` if it is none.
+    /// Returns the raw bytes of one applied change, or `None` if no such change is applied.
     ///
     /// # Errors
-    /// [`MergeError::Panicked`] if the document was forged so that it does not hold what it says.
+    /// [`MergeError::Panicked`] if the document was forged and does not hold the changes that it lists.
     pub fn change_bytes(&self, hash: &ChangeHash) -> Result<Option<Vec<u8>>, MergeError> {
         let change = change_by_hash(&self.am, &native(hash))?;
         Ok(change.map(|change| change.raw_bytes().to_vec()))
     }
 
-    /// All applied changes, each after those that it depends on.
+    /// Returns all applied changes as raw bytes, each after those that it depends on.
     ///
     /// # Errors
     /// As [`Doc::change_bytes`].
@@ -123,12 +158,12 @@ impl Doc {
         Ok(changes.iter().map(|c| (ChangeHash(c.hash().0), c.raw_bytes().to_vec())).collect())
     }
 
-    /// The changes that wait for a dependency, by hash.
+    /// Iterates over the pending changes as raw bytes, in the order of their hashes.
     pub fn pending(&self) -> impl Iterator<Item = (&ChangeHash, &[u8])> {
         self.pending.iter().map(|(hash, pending)| (hash, pending.bytes.as_slice()))
     }
 
-    /// The changes that are waited for and that nobody has brought yet, in ascending order.
+    /// Lists the changes that pending ones depend on and that were not given to this document, in ascending order.
     #[must_use]
     pub fn missing_dependencies(&self) -> Vec<ChangeHash> {
         let deps = self.pending.values().flat_map(|pending| &pending.deps);
@@ -138,21 +173,6 @@ impl Doc {
         missing.sort_unstable();
         missing.dedup();
         missing
-    }
-
-    /// `None` where `base` is absent or the present version.
-    pub(super) fn base_heads(
-        &self,
-        base: Option<&Heads>,
-    ) -> Result<Option<Vec<automerge::ChangeHash>>, MergeError> {
-        match base {
-            Some(base) if *base != self.heads() => self.native_heads(base).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    pub(super) fn hidden_at(&self, base: Option<&Hashes>) -> bool {
-        base.map_or_else(|| self.is_deleted(), |base| self.deleted_at(base))
     }
 }
 

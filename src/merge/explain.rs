@@ -1,4 +1,4 @@
-//! One raw change in words, for dumps.
+//! Describes one raw change in words, for dumps.
 
 use super::change_info::ChangeInfo;
 use super::change_message::Message;
@@ -10,16 +10,20 @@ use crate::format::hash::ChangeHash;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, ObjType};
 
-/// Decodes one raw change without its document. Elements and nested objects are named by the
-/// operation that made them, `counter@` and the first eight digits of its actor.
+/// Decodes one raw change without its document.
+///
+/// Elements and nested objects are named by the operation that made them: its counter, `@`, and the first eight digits
+/// of its actor.
 ///
 /// # Errors
-/// If the bytes are no sound change within the bounds of [`super::Doc::apply`].
+/// [`MergeError::NotAChange`], [`MergeError::Checksum`] or [`MergeError::TooMany`] if the bytes are not a valid change
+/// within its bounds; [`MergeError::Refused`] or [`MergeError::Panicked`] if Automerge cannot decode it.
 pub fn explain(change: &[u8]) -> Result<ChangeInfo, MergeError> {
+    // Before Automerge decodes it: the checksum, and how many operations it expands to.
     Chunk::parse(change)?;
     let change = decode_change(change)?;
     let message = Message::parse(change.message());
-    // An operation may refer to an actor that the change does not list.
+    // Trap: Automerge panics if an operation refers to an actor that the change does not list.
     let ops = catch_panic(|| change.decode().operations.iter().map(words).collect())?;
     Ok(ChangeInfo {
         hash: ChangeHash(change.hash().0),
@@ -35,6 +39,7 @@ pub fn explain(change: &[u8]) -> Result<ChangeInfo, MergeError> {
     })
 }
 
+/// Describes one operation.
 fn words(op: &Op) -> String {
     let location = location(op);
     match &op.action {
@@ -49,6 +54,7 @@ fn words(op: &Op) -> String {
     }
 }
 
+/// Names the field or element that an operation changes, and the object that it is in.
 fn location(op: &Op) -> String {
     let key = match &op.key {
         Key::Map(key) => key.to_string(),

@@ -1,8 +1,8 @@
-//! The first change of a document, made without the document.
+//! Encodes the first change of a document without making the document.
 //!
-//! A segment keeps the change, not the document, and most documents are written once by a process and
-//! not read again by it. To make a document only to throw it away took ten times as long as to write the
-//! operations down. Invariant: byte for byte the change that a transaction on an empty document makes.
+//! A segment keeps the change, not the document, and most documents are written once by a process and not read again
+//! by it. Making a document only to drop it took ten times as long as listing the operations. Invariant: the
+//! change is byte for byte the one that a transaction on an empty document makes.
 
 use super::change_message::ChangeKind;
 use super::chunk::OPERATIONS_MAX;
@@ -16,16 +16,16 @@ use serde_json::{Map, Value as Json};
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 
-/// The change that [`Doc::put`](super::Doc::put) would make on a document without any.
+/// Returns the change that [`Doc::put`](super::Doc::put) would make in a document without changes.
 ///
 /// # Errors
-/// As there.
+/// As [`Doc::put`](super::Doc::put).
 pub fn first_change(stamp: &Stamp<'_>, value: &Map<String, Json>) -> Result<NewChange, MergeError> {
     check_value(value)?;
     encode(stamp.actor, stamp.time_ms, stamp.message(ChangeKind::Edit), value)
 }
 
-/// The change of this actor, with this time and message, that makes this content.
+/// Returns the change with this actor, time and message that makes this content.
 pub(super) fn encode(
     actor: [u8; 16],
     time_ms: i64,
@@ -53,24 +53,25 @@ pub(super) fn encode(
     NewChange::new(&change).map(|(made, _)| made)
 }
 
-/// Level by level, the fields of a map by their names, as Automerge's own batches do.
+/// Lists the operations in the order of Automerge's own batches: level by level, the fields of a map by their names.
 fn operations(actor: &ActorId, value: &Map<String, Json>) -> Vec<Op> {
-    let mut made = Encoder { actor, operations: Vec::new(), containers: VecDeque::new() };
-    made.fields(&ObjectId::Root, value);
-    while let Some((object, value)) = made.containers.pop_front() {
+    let mut encoder = Encoder { actor, operations: Vec::new(), containers: VecDeque::new() };
+    encoder.fields(&ObjectId::Root, value);
+    while let Some((object, value)) = encoder.containers.pop_front() {
         match value {
-            Json::Object(fields) => made.fields(&object, fields),
-            Json::Array(items) => made.items(&object, items),
+            Json::Object(fields) => encoder.fields(&object, fields),
+            Json::Array(items) => encoder.items(&object, items),
             _ => {}
         }
     }
-    made.operations
+    encoder.operations
 }
 
+/// The operations so far, and what is still to be written.
 struct Encoder<'a> {
     actor: &'a ActorId,
     operations: Vec<Op>,
-    /// Maps and lists that exist and are not filled yet.
+    /// Maps and lists that an operation has made and that are not filled yet.
     containers: VecDeque<(ObjectId, &'a Json)>,
 }
 
@@ -85,12 +86,15 @@ impl<'a> Encoder<'a> {
 
     fn items(&mut self, object: &ObjectId, items: &'a [Json]) {
         let mut before = ElementId::Head;
+        // Each element is inserted behind the one before it.
         for value in items {
             before = ElementId::Id(self.add(object, Key::Seq(before), true, value));
         }
     }
 
+    /// Adds the operation that writes one value. Returns the id of the operation.
     fn add(&mut self, object: &ObjectId, key: Key, insert: bool, value: &'a Json) -> OpId {
+        // Operations are counted from 1, so an id follows from the place in the list.
         let id = OpId::new(self.operations.len() as u64 + 1, self.actor);
         let made = match value {
             Json::Object(_) => Some(ObjType::Map),

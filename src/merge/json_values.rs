@@ -1,8 +1,9 @@
-//! JSON as Automerge's values, and Automerge's values as JSON.
+//! Converts JSON to Automerge's values and back.
 
 use automerge::{ObjType, ScalarValue, ScalarValueRef, ValueRef, hydrate};
 use serde_json::{Map, Number, Value as Json};
 
+/// Kind of a value that Automerge keeps, with its content if that is not an object.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) enum ValueKind {
     Map,
@@ -13,6 +14,7 @@ pub(super) enum ValueKind {
 }
 
 impl ValueKind {
+    /// Converts the type of an object. A table is read as a map; nothing here makes one.
     pub fn object(kind: ObjType) -> Self {
         match kind {
             ObjType::Map | ObjType::Table => ValueKind::Map,
@@ -21,6 +23,7 @@ impl ValueKind {
         }
     }
 
+    /// Converts a borrowed value, as ranges of maps and lists return it.
     pub fn of_ref(value: ValueRef<'_>) -> Self {
         match value {
             ValueRef::Object(kind) => ValueKind::object(kind),
@@ -32,6 +35,7 @@ impl ValueKind {
         }
     }
 
+    /// Converts an owned scalar.
     pub fn of(scalar: ScalarValue) -> Self {
         ValueKind::Json(match scalar {
             ScalarValue::Counter(n) => return ValueKind::Counter((&n).into()),
@@ -41,14 +45,15 @@ impl ValueKind {
             ScalarValue::F64(n) => Json::from(n),
             ScalarValue::Boolean(b) => Json::Bool(b),
             ScalarValue::Null => Json::Null,
-            // JSON has no bytes. Their hex digits say what is there, and writing the same digits
-            // back leaves the bytes alone.
+            // JSON has no bytes, so their hex digits are shown. Writing the same digits back compares as
+            // equal, and so leaves the bytes alone.
             ScalarValue::Bytes(bytes) | ScalarValue::Unknown { bytes, .. } => {
                 Json::String(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
             }
         })
     }
 
+    /// Returns true if values of both kinds in one field are shown as one value.
     pub fn merges_with(&self, other: &ValueKind) -> bool {
         matches!(
             (self, other),
@@ -58,7 +63,7 @@ impl ValueKind {
         )
     }
 
-    /// What to call it in an error.
+    /// Returns its name for an error.
     pub fn name(&self) -> &'static str {
         match self {
             ValueKind::Map => "a map",
@@ -73,7 +78,10 @@ impl ValueKind {
     }
 }
 
-/// JSON as Automerge values: strings whole, numbers as narrow as they are.
+/// Converts JSON to Automerge's values.
+///
+/// Strings become scalars, not texts: a text has an operation for each character and takes 50 times as long to
+/// load.
 pub(super) fn hydrated(value: &Json) -> hydrate::Value {
     match value {
         Json::Array(items) => items.iter().map(hydrated).collect::<Vec<_>>().into(),
@@ -82,7 +90,7 @@ pub(super) fn hydrated(value: &Json) -> hydrate::Value {
     }
 }
 
-/// A value that is neither a list nor a map; those have none of their own.
+/// Converts a value that is neither a list nor a map. For those it returns `Null`: they are objects.
 pub(super) fn scalar(value: &Json) -> ScalarValue {
     match value {
         Json::Null | Json::Array(_) | Json::Object(_) => ScalarValue::Null,
@@ -92,11 +100,13 @@ pub(super) fn scalar(value: &Json) -> ScalarValue {
     }
 }
 
+/// Converts the fields of a map to Automerge's values.
 pub(super) fn hydrated_map(fields: &Map<String, Json>) -> hydrate::Map {
     let fields = fields.iter().map(|(key, value)| (key.clone(), hydrated(value)));
     fields.collect::<std::collections::HashMap<_, _>>().into()
 }
 
+/// Keeps the type of a number: 1 and 1.0 are different values.
 fn number(number: &Number) -> ScalarValue {
     match (number.as_i64(), number.as_u64()) {
         (Some(n), _) => ScalarValue::Int(n),

@@ -1,4 +1,4 @@
-//! A change that was just made, and the stamp that it carries.
+//! A change that was just made, and the stamp that it was made with.
 
 use super::change_message::{ChangeKind, Message};
 use super::chunk::Chunk;
@@ -8,31 +8,34 @@ use super::view::Settled;
 use crate::format::hash::ChangeHash;
 use automerge::transaction::CommitOptions;
 
-/// Who writes, and when.
+/// Actor, time and writer's name of a change that is about to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Stamp<'a> {
-    /// The instance that writes. Only one process may ever use it, and every change that it made to
-    /// a document must be in the [`Doc`] (applied or pending) that it writes with.
+    /// Id of the instance that writes.
+    ///
+    /// Only one process may ever use it. Every change that it has made to a document must be in the
+    /// [`Doc`](super::Doc) that it writes with, applied or pending: otherwise it would repeat a sequence number.
     pub actor: [u8; 16],
     /// Milliseconds since 1970.
     pub time_ms: i64,
-    /// Free text, such as `claude-code/2.1 (crdt-palace 0.1.0)`.
+    /// Name of the writer, such as `claude-code/2.1 (crdt-palace 0.1.0)`.
     pub by: &'a str,
 }
 
 /// A change that was just made and is part of the document already.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewChange {
-    /// Its name.
+    /// Hash of the change: its name.
     pub hash: ChangeHash,
-    /// The uncompressed chunk: what a segment keeps.
+    /// Uncompressed chunk, as a segment keeps it.
     pub bytes: Vec<u8>,
-    /// What was in conflict before it, and is not any more.
+    /// Conflicts that it settled.
     pub settled: Vec<Settled>,
 }
 
 impl NewChange {
-    /// Refuses what readers would refuse: nothing may be acknowledged that nobody else ever sees.
+    /// Returns the change and its size. Refuses what readers would refuse, so that nothing is acknowledged that no other
+    /// process ever sees.
     pub(super) fn new(change: &automerge::Change) -> Result<(Self, DocSize), MergeError> {
         let bytes = change.raw_bytes().to_vec();
         let Chunk { hash, size, .. } = Chunk::parse(&bytes)?;
@@ -41,10 +44,12 @@ impl NewChange {
 }
 
 impl Stamp<'_> {
+    /// Returns the message of a change of this kind.
     pub(super) fn message(&self, kind: ChangeKind) -> Option<String> {
         Message::new(self.by, kind).encode()
     }
 
+    /// Returns the options of a commit. Without a time, Automerge would write 0.
     pub(super) fn options(&self, kind: ChangeKind) -> CommitOptions {
         let options = CommitOptions::default().with_time(self.time_ms);
         match self.message(kind) {

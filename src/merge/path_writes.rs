@@ -1,30 +1,31 @@
-//! Writes to one field: counters and the elements of lists.
+//! Writes to the field at one path: counters and the elements of lists.
 //!
-//! They go down to the field and read nothing else, so that their cost does not follow the size of
-//! the document.
+//! They read the fields along the path and nothing else, so their cost does not grow with the document.
 
 use super::doc::Doc;
 use super::error::MergeError;
 use super::hashes::Hashes;
+use super::json_pointer::pointer;
 use super::json_values::{ValueKind, hydrated};
 use super::new_change::{NewChange, Stamp};
 use super::plan::{Plan, Step};
-use super::tree::{Item, RankedValues, StoredValue, TreeReader};
+use super::tree::Item;
+use super::tree_reader::{RankedValues, StoredValue, TreeReader};
 use super::value_limits::{NESTING_MAX, check_nesting, check_size};
-use super::view::pointer;
 use crate::format::hash::Heads;
 use automerge::{ObjId, ROOT, ReadDoc, ScalarValue, hydrate};
 use serde_json::Value as Json;
 
-/// What was found and what was wanted, for [`MergeError::WrongType`].
+/// Type that was found and type that was wanted, for [`MergeError::WrongType`].
 type Types = (&'static str, &'static str);
 
 impl Doc {
-    /// Adds `by` to the counter at `path`, and creates it, with the maps around it, if it is not
-    /// there. `None` if there is one and `by` is 0.
+    /// Adds `by` to the counter at `path`. Creates the counter and the maps around it if they are not there.
+    ///
+    /// Returns `None` if the counter is there and `by` is 0.
     ///
     /// # Errors
-    /// [`MergeError::WrongType`] if something else is there, and as [`Doc::put`].
+    /// [`MergeError::WrongType`] if something else is there; otherwise as [`Doc::put`].
     pub fn increment(
         &mut self,
         stamp: &Stamp<'_>,
@@ -45,11 +46,12 @@ impl Doc {
         self.commit(stamp, base.as_deref(), plan)
     }
 
-    /// Adds elements to the end of the list at `path`, and creates it, with the maps around it, if
-    /// it is not there. `None` if `values` is empty.
+    /// Adds elements to the end of the list at `path`. Creates the list and the maps around it if they are not there.
+    ///
+    /// Returns `None` if `values` is empty.
     ///
     /// # Errors
-    /// [`MergeError::WrongType`] if something else is there, and as [`Doc::put`].
+    /// [`MergeError::WrongType`] if something else is there; otherwise as [`Doc::put`].
     pub fn append(
         &mut self,
         stamp: &Stamp<'_>,
@@ -64,6 +66,7 @@ impl Doc {
         check_size(&whole)?;
         let am = &self.am;
         let plan = self.at_path(None, path, hydrated(&whole), |_, _, found| {
+            // The last part is the winner, and its end is the end of the whole list.
             let list = list_parts(&found)?.into_iter().next_back().unwrap_or(ROOT);
             let index = am.length(&list);
             Ok(vec![Step::Insert { list, index, values: values.iter().map(hydrated).collect() }])
@@ -71,8 +74,9 @@ impl Doc {
         self.commit(stamp, None, plan)
     }
 
-    /// Removes the elements that `unwanted` names from the list at `path`, and touches no other.
-    /// `None` if there is none of them, or no list.
+    /// Removes the elements for which `unwanted` returns true from the list at `path`, and touches no other.
+    ///
+    /// Returns `None` if there is no such element, or no list.
     ///
     /// # Errors
     /// [`MergeError::WrongType`] if something else is there.
@@ -95,6 +99,7 @@ impl Doc {
                 let obj = list.parts.get(item.part)?.clone();
                 Some(Step::Delete { obj, prop: item.index.into() })
             };
+            // From the end: a removal moves the positions behind it.
             let gone: Vec<&Item> = list.items.iter().rev().filter(gone).collect();
             plan.meets_conflict = gone.iter().any(|item| item.slot.in_conflict());
             plan.steps.extend(gone.into_iter().filter_map(delete));
@@ -102,7 +107,7 @@ impl Doc {
         if plan.steps.is_empty() { Ok(None) } else { self.commit(stamp, None, plan) }
     }
 
-    /// The merged map that the last step of `path` is a field of, and that field, if it is there.
+    /// Finds the field at `path`, and the parts of the map that it is in. Returns `None` if it is not there.
     fn find(
         &self,
         base: Option<&Hashes>,
@@ -117,7 +122,7 @@ impl Doc {
         }
     }
 
-    /// Goes down `path` as far as there are maps; returns the last one and what is left of the path.
+    /// Goes down `path` as far as there are maps. Returns the parts of the last map, and the rest of the path.
     fn descend<'p, 'k>(
         &self,
         base: Option<&Hashes>,
@@ -144,8 +149,9 @@ impl Doc {
         Err(MergeError::EmptyPath)
     }
 
-    /// Plans a write to the field at `path`: `change` says how if it is there, otherwise it is
-    /// created with `new`. In a deleted document nothing is there.
+    /// Plans a write to the field at `path`: the steps of `change` if the field is there, its creation with `new` if not.
+    ///
+    /// In a deleted document no field is there.
     fn at_path(
         &self,
         base: Option<&Hashes>,
@@ -153,13 +159,15 @@ impl Doc {
         new: hydrate::Value,
         change: impl FnOnce(&[ObjId], &str, RankedValues) -> Result<Vec<Step>, Types>,
     ) -> Result<Plan, MergeError> {
+        // The maps along the path are nested as deep as a written value may be.
         if path.len() > NESTING_MAX {
             return Err(MergeError::TooDeep { limit: NESTING_MAX });
         }
         let mut plan = Plan::default();
         let hidden = self.hidden_at(base);
+        // The write brings the document back, but not its hidden content.
         if hidden {
-            plan.clear(&self.root(base));
+            plan.clear(&self.tree(base));
         } else if let Some((parts, found)) = self.find(base, path)? {
             let key = path.last().copied().unwrap_or_default();
             plan.meets_conflict = !found.losers.is_empty();

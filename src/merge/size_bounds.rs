@@ -1,36 +1,38 @@
-//! How much a change adds to a history, and how much a history may hold.
+//! Bounds of the history of a document, for writers and for readers.
 //!
-//! Invariant: what a writer may add, every reader takes, and what readers take can be saved and loaded again. All of
-//! them measure alike: what counts is what Automerge holds and saves, which is not the number of operations. It keeps a
-//! deletion as a reference of what it deletes.
+//! Invariant: what a writer may add, every reader accepts; and what a reader accepts can be saved and loaded again.
+//! So all of them measure alike. They measure what Automerge holds and saves, which is not the number of operations:
+//! Automerge keeps a deletion as a reference to the operation that it deletes.
 
 use super::error::MergeError;
 use std::ops::AddAssign;
 
-/// The most operations in the whole history of a document that is written to, without deletions. Readers take twice as
-/// many, and twice as much of everything else, for what was written at the same time.
+/// Maximum of operations, without deletions, in the whole history of a document that is still written to.
+///
+/// Readers accept twice this number, and twice of every other bound below, because several processes may each
+/// write up to the bound at the same time.
 pub const HISTORY_OPERATIONS_MAX: u64 = 2_000_000;
-/// The most references to overwritten and deleted operations in such a history.
+/// Maximum of references to overwritten and deleted operations in such a history.
 pub const HISTORY_REFERENCES_MAX: u64 = 2_000_000;
-/// The most bytes of field names in such a history, as often as they are named.
+/// Maximum of bytes of field names in such a history; a name counts as often as it occurs.
 pub const HISTORY_NAME_BYTES_MAX: u64 = 512 << 20;
-/// The most bytes of all changes in such a history. What readers take of it fits into a row of a snapshot.
+/// Maximum of bytes of all changes in such a history. Twice of it still fits into a row of a snapshot.
 pub const HISTORY_BYTES_MAX: u64 = 400 << 20;
 
-/// What a change or a history holds.
+/// Size of a change or of a document's whole history.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct DocSize {
-    /// Without deletions.
+    /// Number of operations without deletions.
     pub operations: u64,
-    /// To overwritten and deleted operations.
+    /// Number of references to overwritten and deleted operations.
     pub references: u64,
     /// Bytes of field names.
     pub names: u64,
-    /// Bytes.
+    /// Bytes of the raw changes.
     pub bytes: u64,
 }
 
-/// What may be written to.
+/// Largest history to which a writer may add operations.
 pub(super) const WRITABLE: DocSize = DocSize {
     operations: HISTORY_OPERATIONS_MAX,
     references: HISTORY_REFERENCES_MAX,
@@ -38,7 +40,7 @@ pub(super) const WRITABLE: DocSize = DocSize {
     bytes: HISTORY_BYTES_MAX,
 };
 
-/// What may be read.
+/// Largest history that a reader accepts.
 pub(super) const READABLE: DocSize = DocSize {
     operations: 2 * HISTORY_OPERATIONS_MAX,
     references: 2 * HISTORY_REFERENCES_MAX,
@@ -47,7 +49,7 @@ pub(super) const READABLE: DocSize = DocSize {
 };
 
 impl DocSize {
-    /// Checks that a history of this size has no more of anything than `limit`.
+    /// Checks that a history of this size exceeds `limit` in nothing.
     pub fn check(&self, limit: &DocSize) -> Result<(), MergeError> {
         let parts = [
             ("operations", self.operations, limit.operations),
@@ -64,6 +66,7 @@ impl DocSize {
 
 impl AddAssign for DocSize {
     fn add_assign(&mut self, more: DocSize) {
+        // Saturating: sizes come from files, and a sum that wraps around would pass every check.
         self.operations = self.operations.saturating_add(more.operations);
         self.references = self.references.saturating_add(more.references);
         self.names = self.names.saturating_add(more.names);

@@ -1,4 +1,4 @@
-//! One Automerge transaction: the actor it is made by, the room there is for it, and the change that it leaves.
+//! Runs one Automerge transaction: chooses its actor, checks its bounds, and returns the change that it makes.
 
 use super::ancestry::check_counter;
 use super::change_message::ChangeKind;
@@ -12,28 +12,34 @@ use super::plan::Step;
 use super::size_bounds::WRITABLE;
 use super::well_formed::Objects;
 use automerge::transaction::{Transactable, Transaction};
-use automerge::{ActorId, Automerge, PatchLog};
+use automerge::{ActorId, Automerge, AutomergeError, PatchLog};
 use std::collections::BTreeSet;
 
 impl Doc {
+    /// Runs `f` in a transaction and commits it. The change is `None` if `f` did nothing.
+    ///
+    /// If `f` fails or does too much, the transaction is rolled back. An error after the commit leaves the change in this
+    /// document: the caller must drop it.
     pub(super) fn transact<T>(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
-        f: impl FnOnce(&mut Transaction<'_>) -> Result<T, MergeError>,
+        f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
         self.choose_actor(stamp, base)?;
         self.check_writable()?;
         let mut tx = begin(&mut self.am, base)?;
-        let result = f(&mut tx)?;
+        // A transaction that is dropped without a commit rolls back.
+        let result = f(&mut tx).map_err(MergeError::refused)?;
         check_operations(&tx)?;
         let (hash, _) = tx.commit_with(stamp.options(ChangeKind::Edit));
         let change = hash.map(|hash| self.made(&hash)).transpose()?;
         Ok((result, change))
     }
 
-    /// A change without operations, on top of all others. A history that is too long for more operations has
-    /// room for it: every document can be deleted.
+    /// Makes a change without operations on top of all others.
+    ///
+    /// The bounds of the history are not checked, so that every document can be deleted.
     pub(super) fn empty_change(
         &mut self,
         stamp: &Stamp<'_>,
@@ -44,7 +50,10 @@ impl Doc {
         self.made(&hash)
     }
 
-    /// What Automerge just made of this document.
+    /// Returns the change that Automerge has just committed, after the checks that every reader will make.
+    ///
+    /// Trap: a transaction can make operations that Automerge cannot apply elsewhere, such as setting a character of a
+    /// text. No such change may be acknowledged.
     fn made(&mut self, hash: &automerge::ChangeHash) -> Result<NewChange, MergeError> {
         let change = change_by_hash(&self.am, hash)?.ok_or_else(no_change)?;
         Objects::of(&self.am).check(&change)?;
@@ -53,7 +62,7 @@ impl Doc {
         Ok(made)
     }
 
-    /// Sets the actor, after checking that its operations will have counters within bounds.
+    /// Sets the actor of the next change, after checking that the change will have operation counters within bounds.
     pub(super) fn choose_actor(
         &mut self,
         stamp: &Stamp<'_>,
@@ -65,22 +74,23 @@ impl Doc {
             metas.map(|meta| meta.max_op).max().unwrap_or(0)
         };
         let now = end(&heads);
+        // Automerge counts on from all changes that it has, also in a transaction at an earlier version.
         check_counter(base.map_or(now, end), now + 1, OPERATIONS_MAX)?;
         let actor = self.free_actor(stamp, base);
         self.am.set_actor(actor);
         Ok(())
     }
 
-    /// Whether the history may hold more.
+    /// Checks that the history has room for more operations.
     pub(super) fn check_writable(&self) -> Result<(), MergeError> {
         self.size.check(&WRITABLE)
     }
 
-    /// The stamp's actor, unless it has a change that the new one will not build on: numbers of one
-    /// actor must follow each other. Then a derived actor, the first that has none.
+    /// Returns the stamp's actor, or a derived one if the stamp's actor has a change that the new one will not build on.
     ///
-    /// Automerge would derive one too, but looks at operations only: it overlooks changes that have
-    /// none, and those that wait here.
+    /// Trap: the changes of one actor must build on each other, or one of two with the same number is refused for ever.
+    /// Automerge would derive an actor too, but looks at operations only: it overlooks changes that have none, and
+    /// pending ones, which it does not know.
     fn free_actor(&self, stamp: &Stamp<'_>, base: Option<&Hashes>) -> ActorId {
         let since = base.map(|base| self.am.get_changes_meta(base)).unwrap_or_default();
         let since = since.iter().map(|meta| meta.actor.to_bytes());
@@ -93,7 +103,7 @@ impl Doc {
     }
 }
 
-/// Opens a transaction at `base`, or on top of everything.
+/// Opens a transaction at `base`, or on top of all changes if `None`.
 pub(super) fn begin<'a>(
     am: &'a mut Automerge,
     base: Option<&Hashes>,
@@ -106,8 +116,8 @@ pub(super) fn begin<'a>(
     }
 }
 
-/// Carries out all steps but those that settle.
-pub(super) fn run(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), MergeError> {
+/// Carries out all steps but those that settle a conflict.
+pub(super) fn run_steps(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), AutomergeError> {
     for step in steps {
         match step {
             Step::Put { obj, prop, value } => tx.put(obj, prop.clone(), value.clone())?,
@@ -120,12 +130,14 @@ pub(super) fn run(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), MergeE
             Step::Delete { obj, prop } => tx.delete(obj, prop.clone())?,
             Step::Increment { obj, prop, by } => tx.increment(obj, prop.clone(), *by)?,
             Step::Rewrite { text, to } => tx.update_text(text, to)?,
+            // No call of a transaction does that: see `settle`.
             Step::Settle { .. } => {}
         }
     }
     Ok(())
 }
 
+/// Checks the number of operations before they are committed: afterwards it would be too late.
 pub(super) fn check_operations(tx: &Transaction<'_>) -> Result<(), MergeError> {
     let (count, limit) = (tx.pending_ops() as u64, OPERATIONS_MAX);
     if count > limit {
@@ -134,6 +146,7 @@ pub(super) fn check_operations(tx: &Transaction<'_>) -> Result<(), MergeError> {
     Ok(())
 }
 
+/// Returns the error for a commit whose change cannot be found.
 pub(super) fn no_change() -> MergeError {
-    MergeError::Refused { why: "it does not give back the change that it just made".to_owned() }
+    MergeError::Refused { why: "it does not return the change that it has just made".to_owned() }
 }

@@ -1,8 +1,9 @@
-//! Whether the operations of a change are such as Automerge makes: each fits the object that it is for.
+//! Checks that the operations of a change are such as Automerge makes: each fits the object that it changes.
 //!
-//! Automerge asks that in debug builds only. In others it takes the element of a list in a map, and from then on shows
-//! nothing of that map that sorts behind it; and it takes a value in the place of a text's character, and then refuses
-//! what others wrote at the same time, or not, depending on which it is given first. So such changes are refused here.
+//! Trap: Automerge asserts this in debug builds only. A release build accepts the element of a list in a map, and from
+//! then on shows nothing of that map that sorts behind it. It also accepts a value in the place of a text's
+//! character, and then refuses concurrent changes or not, depending on which comes first. So such changes are
+//! refused here.
 
 use super::error::MergeError;
 use super::panic_guard::catch_panic;
@@ -10,27 +11,29 @@ use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, Automerge, Change, ObjId, ObjType, ReadDoc};
 use std::collections::HashMap;
 
-/// The objects of a document, and of changes that are to be added to it.
+/// The objects of a document, and those of a batch of changes that is to be added to it.
 pub(super) struct Objects<'a> {
     am: &'a Automerge,
+    /// Objects that the batch makes, by the operation that makes them.
     made: HashMap<OpId, ObjType>,
 }
 
 impl<'a> Objects<'a> {
+    /// Starts with the objects of a document.
     pub(super) fn of(am: &'a Automerge) -> Self {
         Objects { am, made: HashMap::new() }
     }
 
-    /// Checks a change, and lets those after it use the objects that it makes.
+    /// Checks a change, and adds the objects that it makes for the changes after it.
     pub(super) fn check(&mut self, change: &Change) -> Result<(), MergeError> {
         let (actor, start) = (change.actor_id(), change.start_op().get());
         let operations = catch_panic(|| change.decode())?.operations;
         for (counter, operation) in (start..).zip(&operations) {
             let kind = self.kind(&operation.obj);
-            let checked = kind.ok_or("it is for an object that nobody has made");
+            let checked = kind.ok_or("its object does not exist");
             checked
-                .and_then(|kind| fits(operation, kind))
-                .and_then(|()| comes_after(operation, counter, start, actor))
+                .and_then(|kind| check_fit(operation, kind))
+                .and_then(|()| check_order(operation, counter, start, actor))
                 .map_err(|why| MergeError::MalformedOperation { counter, why })?;
             if let OpType::Make(kind) = operation.action {
                 self.made.insert(OpId::new(counter, actor), kind);
@@ -44,52 +47,55 @@ impl<'a> Objects<'a> {
         if let Some(kind) = self.made.get(id) {
             return Some(*kind);
         }
-        // The last is a hint, and a wrong one does no harm.
+        // The last argument is a hint where Automerge looks first. A wrong one does no harm.
         self.am.object_type(ObjId::Id(id.counter(), id.actor().clone(), 0)).ok()
     }
 }
 
-type Fits = Result<(), &'static str>;
+/// The error is what is wrong with the operation.
+type Fit = Result<(), &'static str>;
 
-fn fits(operation: &Op, object: ObjType) -> Fits {
+/// Checks that the key, the action and the predecessors of an operation fit the type of its object.
+fn check_fit(operation: &Op, object: ObjType) -> Fit {
     if operation.action == OpType::Make(ObjType::Table) {
         return Err("it makes a table, which nothing can be written to");
     }
     match (object, &operation.key, operation.insert) {
         (ObjType::Map, Key::Map(_), false) => Ok(()),
-        (ObjType::Map, ..) => Err("it is for a map and names no field"),
-        (ObjType::List | ObjType::Text, Key::Seq(_), true) => fits_in(operation),
-        (ObjType::List, Key::Seq(ElementId::Id(_)), false) => takes_a_place(operation),
+        (ObjType::Map, ..) => Err("it changes a map and names no field"),
+        (ObjType::List | ObjType::Text, Key::Seq(_), true) => check_insertion(operation),
+        (ObjType::List, Key::Seq(ElementId::Id(_)), false) => check_overwrite(operation),
         (ObjType::Text, Key::Seq(ElementId::Id(_)), false) => match operation.action {
-            OpType::Delete => takes_a_place(operation),
-            _ => Err("it is for a character of a text: those are inserted and deleted, not set"),
+            OpType::Delete => check_overwrite(operation),
+            _ => Err("it sets a character of a text: insert and delete characters instead"),
         },
         (ObjType::List | ObjType::Text, ..) => {
-            Err("it is for a list or a text and names no element")
+            Err("it changes a list or a text and names no element")
         }
-        (ObjType::Table, ..) => Err("it is for a table, which nothing can be written to"),
+        (ObjType::Table, ..) => Err("it changes a table, which nothing can be written to"),
     }
 }
 
-/// An insertion: of a value, in the place of none.
-fn fits_in(operation: &Op) -> Fits {
+/// Checks that an insertion inserts a value and overwrites none.
+fn check_insertion(operation: &Op) -> Fit {
     match (&operation.action, operation.pred.is_empty()) {
         (OpType::Put(_) | OpType::Make(_), true) => Ok(()),
         (_, true) => Err("it inserts no value"),
-        (_, false) => Err("it inserts in the place of another value"),
+        (_, false) => Err("it is an insertion and overwrites a value"),
     }
 }
 
-fn takes_a_place(operation: &Op) -> Fits {
+/// Checks that an operation on an element overwrites a value.
+fn check_overwrite(operation: &Op) -> Fit {
     match operation.pred.is_empty() {
         false => Ok(()),
-        true => Err("it is for an element and takes the place of no value"),
+        true => Err("it changes an element and overwrites no value of it"),
     }
 }
 
-/// Whether everything that the operation names was made before it: by one that counts lower, and if that is of the
-/// same change, by its actor.
-fn comes_after(operation: &Op, counter: u64, start: u64, actor: &ActorId) -> Fits {
+/// Checks that everything the operation names was made before it: it has a lower counter, and if the counter is
+/// one of the same change, the same actor.
+fn check_order(operation: &Op, counter: u64, start: u64, actor: &ActorId) -> Fit {
     let object = match &operation.obj {
         ObjectId::Id(id) => Some(id),
         ObjectId::Root => None,

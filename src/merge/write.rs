@@ -1,4 +1,4 @@
-//! Making changes: the difference between what a document shows and what it shall show.
+//! Writes to a whole document: put, patch, edit and delete.
 
 use super::change_message::ChangeKind;
 use super::doc::Doc;
@@ -14,19 +14,19 @@ use automerge::{AutomergeError, ReadDoc};
 use serde_json::{Map, Value as Json};
 
 impl Doc {
-    /// Makes the document `value`: what differs is written, nothing else. `None` if nothing differs.
+    /// Makes the document show `value`: writes what differs, and nothing else. Returns `None` if nothing differs.
     ///
-    /// It states the whole document, so every field in conflict is settled, also where the shown
-    /// value is the one that is put. A deleted document comes back; its hidden content is what
-    /// `value` is compared with. A number over a counter is an increment by the difference.
+    /// Every conflict in the document is settled, even if the shown value is the one that is put. A deleted document comes
+    /// back, and `value` is compared with its hidden content. A number over a counter becomes an increment by the
+    /// difference.
     ///
-    /// With a `base`, the change is made at that version and is concurrent with everything since.
-    /// If the stamp's actor has written since, an actor of its own is used for it: the 16 bytes and
-    /// a suffix of four.
+    /// With a `base`, the change is made at that version and is concurrent with everything since. If the stamp's actor
+    /// has written since, the change gets a derived actor: the 16 bytes and a suffix of four.
     ///
     /// # Errors
-    /// If the value is over [`VALUE_BYTES_MAX`](super::VALUE_BYTES_MAX) or
-    /// [`NESTING_MAX`](super::NESTING_MAX), or `base` is not of this document.
+    /// [`MergeError::TooLarge`] or [`MergeError::TooDeep`] if the value is over its limits,
+    /// [`MergeError::TooMany`] over 100,000 operations, and [`MergeError::UnknownVersion`] if `base` is not a version
+    /// of this document.
     pub fn put(
         &mut self,
         stamp: &Stamp<'_>,
@@ -35,17 +35,20 @@ impl Doc {
     ) -> Result<Option<NewChange>, MergeError> {
         check_value(value)?;
         let base = self.base_heads(base)?;
+        // A history without operations shows nothing, so nothing has to be compared.
         if base.is_none() && self.am.stats().num_ops == 0 && !value.is_empty() {
             return self.first_write(stamp, value).map(Some);
         }
         let mut plan = Plan::default();
-        plan.put(&self.root(base.as_deref()), value);
+        plan.put(&self.tree(base.as_deref()), value);
         self.commit(stamp, base.as_deref(), plan)
     }
 
-    /// Merges `patch` into the document as RFC 7396 says: `null` removes a field, a map is merged,
-    /// anything else replaces. The fields that it names are settled if they are in conflict, also
-    /// with the shown value. `None` if nothing differs. A deleted document counts as an empty one.
+    /// Merges `patch` into the document as RFC 7396 says: `null` removes a field, a map is merged, anything else
+    /// replaces. Returns `None` if nothing differs.
+    ///
+    /// Conflicts in the fields that it names are settled, even if the shown value is the one that is named. A deleted
+    /// document counts as an empty one.
     ///
     /// # Errors
     /// As [`Doc::put`].
@@ -57,8 +60,9 @@ impl Doc {
     ) -> Result<Option<NewChange>, MergeError> {
         check_value(patch)?;
         let base = self.base_heads(base)?;
-        let root = self.root(base.as_deref());
+        let root = self.tree(base.as_deref());
         let mut plan = Plan::default();
+        // The hidden content of a deleted document must not come back with the patch, so `put` removes it.
         if self.hidden_at(base.as_deref()) {
             if let Json::Object(value) = without_nulls(&Json::Object(patch.clone())) {
                 plan.put(&root, &value);
@@ -69,12 +73,16 @@ impl Doc {
         self.commit(stamp, base.as_deref(), plan)
     }
 
-    /// Hands an Automerge transaction to `f`, for what `put` and `patch` cannot say (texts that
-    /// several people edit, list positions, counters). Whatever `f` did is undone if it fails. The
-    /// change is `None` if it did nothing. A deleted document shows its hidden content to `f`.
+    /// Passes an Automerge transaction to `f`, for what `put` and `patch` cannot express: texts that several people edit,
+    /// positions in lists, counters.
+    ///
+    /// If `f` fails, whatever it did is undone. The change is `None` if `f` did nothing. A deleted document shows `f` its
+    /// hidden content.
     ///
     /// # Errors
-    /// Those of `f`, and [`MergeError::TooMany`] over 100,000 operations.
+    /// [`MergeError::Refused`] if `f` fails, [`MergeError::TooMany`] over 100,000 operations, and
+    /// [`MergeError::MalformedOperation`] for an operation that readers would refuse. After the latter the change is
+    /// in this document all the same, because an Automerge commit cannot be taken back: drop the document.
     pub fn edit<T>(
         &mut self,
         stamp: &Stamp<'_>,
@@ -83,7 +91,8 @@ impl Doc {
     ) -> Result<(T, Option<NewChange>), MergeError> {
         let base = self.base_heads(base)?;
         let before = self.heads();
-        let (result, mut change) = self.transact(stamp, base.as_deref(), |tx| Ok(f(tx)?))?;
+        let (result, mut change) = self.transact(stamp, base.as_deref(), f)?;
+        // Views of large documents take long, and only an operation over several values can settle a conflict.
         if let Some(change) = &mut change
             && self.overwrites_several(change)?
         {
@@ -92,22 +101,24 @@ impl Doc {
         Ok((result, change))
     }
 
-    /// Whether an operation of this change takes the place of several values at once.
+    /// Returns true if an operation of this change overwrites several values at once.
     fn overwrites_several(&self, made: &NewChange) -> Result<bool, MergeError> {
         let made = change_by_hash(&self.am, &native(&made.hash))?;
         let operations = made.map(|made| made.decode().operations).unwrap_or_default();
         Ok(operations.iter().any(|operation| operation.pred.len() > 1))
     }
 
-    /// Deletes the document: it stops to be shown, and comes back whole with the next edit, also
-    /// with one that is made at the same time. `None` if it is deleted already, or empty.
+    /// Deletes the document: hides it until the next edit brings it back whole. A concurrent edit does so too.
+    ///
+    /// Returns `None` if it is deleted already, or has no change.
     ///
     /// # Errors
-    /// [`MergeError::CounterTooFar`] at the end of the counters.
+    /// [`MergeError::CounterTooFar`] at the end of the operation counters.
     pub fn delete(&mut self, stamp: &Stamp<'_>) -> Result<Option<NewChange>, MergeError> {
         if self.heads().is_empty() || self.is_deleted() {
             return Ok(None);
         }
+        // Not Automerge's own deletes: with those, a concurrent edit would bring back only the field that it wrote.
         self.empty_change(stamp, ChangeKind::Delete).map(Some)
     }
 }

@@ -1,5 +1,5 @@
-//! What plain Automerge 0.12 does, and why this layer does not leave it alone. If one of these tests
-//! fails after an update, a work-around can go.
+//! Traps of plain Automerge 0.12 that this layer works around. If one of these tests fails after an update, a
+//! work-around can go.
 
 use automerge::legacy::{Key, ObjectId, Op, OpId, OpType};
 use automerge::transaction::Transactable;

@@ -90,7 +90,7 @@ fn settling_a_map_against_a_scalar_does_not_recreate_it() {
         sync(&mut a, &mut b);
         assert_eq!(value(&a), json!({"x": right}));
         assert_eq!(conflicts(&a), [("/x".to_owned(), vec![left])]);
-        // Somebody adds to the shown value (if it is a map) while it is settled.
+        // A concurrent write adds to the shown value, if it is a map.
         if right.is_object() {
             patch(&mut b, 'd', json!({"x": {"late": true}}));
         }

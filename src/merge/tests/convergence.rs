@@ -1,4 +1,4 @@
-//! Random histories: whatever three replicas do, and however their changes travel, they agree.
+//! Random histories: three replicas agree, whatever they do and however their changes travel.
 
 use super::*;
 use crate::merge::hash_of;
@@ -7,7 +7,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::json;
 
-/// A fixed seed unless `PROPTEST_RNG_SEED` says otherwise, and no files.
+/// Fixes the seed unless `PROPTEST_RNG_SEED` is set, and writes no files.
 pub(super) fn config(cases: u32) -> Config {
     Config { cases, failure_persistence: None, rng_seed: seed(), ..Config::default() }
 }
@@ -28,7 +28,7 @@ enum Act {
     Delete,
     Refile,
     Settle,
-    /// Bring all changes of another replica, in this one's own way.
+    /// Apply all changes of another replica, in one of four ways.
     Pull {
         from: usize,
         how: usize,
@@ -114,7 +114,7 @@ fn perform(docs: &mut [Doc; 3], who: usize, act: &Act) {
         Act::Put(value) => {
             let written = doc.put(&stamp, None, &map(value.clone())).unwrap();
             assert_eq!(Json::Object(doc.view().value), *value);
-            assert_eq!(doc.view().conflicts, [], "a put states the whole document");
+            assert_eq!(doc.view().conflicts, [], "a put settles every conflict");
             assert!(!doc.is_deleted() || value == &json!({}));
             assert_eq!(doc.put(&stamp, None, &map(value.clone())).unwrap(), None);
             written
@@ -215,7 +215,7 @@ proptest! {
         for hash in doc.missing_dependencies() {
             prop_assert!(later.iter().any(|((other, _), _)| *other == hash));
         }
-        // Saved without the pending ones, which travel beside it.
+        // The pending changes are not saved with the document: they travel beside it.
         let mut copy = Doc::load(&doc.save()).unwrap();
         prop_assert_eq!(copy.apply(doc.pending().map(|(_, bytes)| bytes)).rejected, vec![]);
         prop_assert_eq!(copy.merge(&doc).unwrap().new, 0);

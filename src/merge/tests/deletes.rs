@@ -91,7 +91,7 @@ fn writes_at_a_base_before_or_at_a_delete_restore_it() {
     assert_eq!(value(&doc), json!({"z": 1, "w": 1}));
 }
 
-/// No document is in the way for ever: a deletion has no operations, so there is room for it.
+/// A deletion has no operations, so it needs no room in the history.
 #[test]
 fn a_document_with_a_full_history_can_be_deleted() {
     let mut doc = Doc::new();

@@ -1,4 +1,4 @@
-//! The change made without a document is the one that a transaction makes.
+//! The change that is encoded without a document equals the one that a transaction makes.
 
 use super::convergence::{config, document};
 use super::*;

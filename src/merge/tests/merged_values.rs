@@ -2,8 +2,8 @@ use super::*;
 use crate::merge::{MergeError, explain};
 use serde_json::json;
 
-/// `m` and `l` created by both, with fields of their own.
-fn merged() -> (Doc, Doc) {
+/// Returns two documents in which both writers created `m` and `l`, each with content of its own.
+fn created_twice() -> (Doc, Doc) {
     let (mut a, mut b) = (Doc::new(), Doc::new());
     put(&mut a, 'a', json!({"m": {"a": 1, "both": 1, "deep": {"a": 1}}, "l": ["a1", "a2"]}));
     put(&mut b, 'b', json!({"m": {"b": 2, "both": 1, "deep": {"b": 2}}, "l": ["b1", "b2"]}));
@@ -13,7 +13,7 @@ fn merged() -> (Doc, Doc) {
 
 #[test]
 fn maps_and_lists_created_twice_are_shown_merged() {
-    let (a, _) = merged();
+    let (a, _) = created_twice();
     let m = json!({"a": 1, "b": 2, "both": 1, "deep": {"a": 1, "b": 2}});
     assert_eq!(value(&a), json!({"m": m, "l": ["a1", "a2", "b1", "b2"]}));
     assert_eq!(conflicts(&a), []);
@@ -23,7 +23,7 @@ fn maps_and_lists_created_twice_are_shown_merged() {
 
 #[test]
 fn entries_are_edited_in_their_part_and_added_to_the_winner() {
-    let (mut a, _) = merged();
+    let (mut a, _) = created_twice();
     let change = patch(&mut a, 'c', json!({"m": {"a": 10, "b": 20, "new": 30, "deep": {"a": 5}}}));
     let ops = explain(&change.bytes).unwrap().ops;
     assert_eq!(ops.len(), 4, "{ops:?}");
@@ -36,7 +36,7 @@ fn entries_are_edited_in_their_part_and_added_to_the_winner() {
 
 #[test]
 fn editing_a_merged_map_keeps_concurrent_edits_in_all_parts() {
-    let (mut a, mut b) = merged();
+    let (mut a, mut b) = created_twice();
     patch(&mut a, 'a', json!({"m": {"both": 7, "x": 1}}));
     patch(&mut b, 'b', json!({"m": {"a": 8, "y": 1}}));
     sync(&mut a, &mut b);
@@ -46,7 +46,7 @@ fn editing_a_merged_map_keeps_concurrent_edits_in_all_parts() {
 
 #[test]
 fn removing_a_field_removes_it_from_every_part() {
-    let (mut a, _) = merged();
+    let (mut a, _) = created_twice();
     patch(&mut a, 'c', json!({"m": {"both": null}}));
     assert_eq!(value(&a)["m"], json!({"a": 1, "b": 2, "deep": {"a": 1, "b": 2}}));
     patch(&mut a, 'c', json!({"m": null}));
@@ -71,7 +71,7 @@ fn replacing_a_merged_field_settles_its_conflicts() {
 
 #[test]
 fn merged_lists_are_edited_in_the_part_of_each_element() {
-    let (mut a, mut b) = merged();
+    let (mut a, mut b) = created_twice();
     let change = patch(&mut a, 'c', json!({"l": ["a1", "a2", "mid", "b1", "b2", "end"]}));
     assert_eq!(explain(&change.bytes).unwrap().operations, 2);
     patch(&mut b, 'd', json!({"l": ["first", "a1", "b1", "B2"]}));
@@ -81,7 +81,7 @@ fn merged_lists_are_edited_in_the_part_of_each_element() {
 
 #[test]
 fn putting_what_a_merged_document_shows_changes_nothing() {
-    let (mut a, _) = merged();
+    let (mut a, _) = created_twice();
     let shown = a.view().value;
     assert_eq!(a.put(&by('c'), None, &shown).unwrap(), None);
 }

@@ -8,14 +8,14 @@ use serde_json::json;
 
 type Part = fn(&mut DocSize) -> &mut u64;
 
-/// A writer that counted what a reader does not, or the other way round, acknowledged what nobody else saw.
+/// A writer that measures less than a reader would acknowledge changes that no other process ever sees.
 #[test]
 fn writers_readers_and_saved_documents_measure_alike() {
     let (mut doc, mut other) = twins(json!({"list": [1, 2, 3], "n": 1}));
     doc.increment(&by('a'), None, &["count"], 7).unwrap().unwrap();
     other.increment(&by('b'), None, &["count"], 7).unwrap().unwrap();
     sync(&mut doc, &mut other);
-    // Of both counters at once.
+    // One increment of both counters.
     doc.increment(&by('a'), None, &["count"], 1).unwrap().unwrap();
     put(&mut doc, 'a', json!({"list": [], "n": 2, "count": 15}));
     sync(&mut doc, &mut other);
@@ -52,7 +52,7 @@ fn history_limits_hold_for_writers_and_readers() {
         assert_eq!(error, too_long(limit + 1, limit));
         doc.clone().delete(&by('a')).unwrap().unwrap();
 
-        // Readers take what several add at the same time, each within the bounds.
+        // Readers accept what several writers add concurrently, each within its bounds.
         let mut more = doc.clone();
         *part(&mut more.size) = limit;
         let change = put(&mut more, 'b', json!({"longer": [1, 2, 3], "n": null}));
@@ -68,7 +68,6 @@ fn history_limits_hold_for_writers_and_readers() {
     assert_eq!(sum, READABLE);
 }
 
-/// What one change has too much of does not count for those after it.
 #[test]
 fn a_refused_change_does_not_count_against_the_limits() {
     let mut doc = Doc::new();

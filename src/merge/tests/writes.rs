@@ -157,7 +157,7 @@ fn writes_at_old_versions_never_repeat_a_sequence_number() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"x": 1}));
     let base = doc.heads();
-    // Without operations: Automerge's own check for concurrency does not see it.
+    // The delete has no operations: Automerge's own choice of an actor overlooks it.
     doc.delete(&by('a')).unwrap().unwrap();
     for n in 0..3 {
         doc.put(&by('a'), Some(&base), &map(json!({"x": 10 + n}))).unwrap().unwrap();
@@ -174,7 +174,7 @@ fn writes_at_old_versions_never_repeat_a_sequence_number() {
         assert_eq!(copy.apply([bytes.as_slice()]).rejected, []);
     }
     assert_eq!((copy.heads(), copy.view()), (doc.heads(), doc.view()));
-    // Every number follows the one before it in the same line of descent.
+    // The next number follows the last one of the same actor.
     let next = put(&mut doc, 'a', json!({"x": 99}));
     assert_eq!(explain(&next.bytes).unwrap().sequence, 3);
 }
@@ -286,7 +286,7 @@ fn a_saved_document_loads_unchanged() {
     assert_eq!(Doc::load(&Doc::new().save()).unwrap().heads(), Heads::default());
 }
 
-/// What is acknowledged must be seen by all.
+/// A change that is acknowledged must be visible to every process.
 #[test]
 fn a_change_that_readers_would_refuse_is_not_made() {
     let (name, mut doc) = ("n".repeat(200), Doc::new());
