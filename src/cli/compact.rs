@@ -1,7 +1,7 @@
 //! `crdt-compact`: fold a palace's files, or merge palaces into a new one.
 
+use super::exit::{Exit, Failure, after, finish};
 use super::print::{bytes, count, json, shown, stdout, tell};
-use super::report::{Exit, Failure, after, finish};
 use crate::format::key::Key;
 use crate::fs::os::OsFs;
 use crate::palace::compact::{CompactOptions, CompactReport, Extent};

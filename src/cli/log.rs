@@ -1,7 +1,7 @@
 //! `crdt-log`: look into a palace, read-only.
 
+use super::exit::{Exit, Failure, after, finish, lacking};
 use super::print::{bytes, count, json, shown, stdout, time};
-use super::report::{Exit, Failure, after, finish, lacking};
 use super::status::status;
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;

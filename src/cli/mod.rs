@@ -1,7 +1,7 @@
 //! The command-line tools: parse, call, print.
 //!
 //! Invariants: data goes to standard output, everything else to standard error; exit codes are those
-//! of [`report::Exit`]; text that somebody stored reaches a terminal only with its control characters
+//! of [`exit::Exit`]; text that somebody stored reaches a terminal only with its control characters
 //! escaped; a reader that goes away (`| head`) ends a command quietly.
 
 pub mod compact;
@@ -9,6 +9,7 @@ pub mod compact;
 mod demo;
 #[cfg(feature = "mcp")]
 mod doctor;
+pub mod exit;
 #[cfg(feature = "mcp")]
 mod import;
 #[cfg(feature = "mcp")]
@@ -17,7 +18,6 @@ pub mod log;
 #[cfg(feature = "mcp")]
 pub mod palace;
 mod print;
-pub mod report;
 #[cfg(feature = "mcp")]
 mod serve;
 mod status;

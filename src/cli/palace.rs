@@ -1,7 +1,7 @@
 //! `crdt-palace`: the server, import and export, status, install, doctor, demo.
 
+use super::exit::{Exit, Failure, after, finish, lacking};
 use super::print::{count, stdout, tell};
-use super::report::{Exit, Failure, after, finish, lacking};
 use super::{demo, doctor, import, install, serve, status};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
 use crate::memory::Memory;

@@ -59,7 +59,7 @@ pub(super) fn bytes(bytes: u64) -> String {
 pub(super) fn json(
     out: &mut impl Write,
     value: &impl Serialize,
-) -> Result<(), super::report::Failure> {
+) -> Result<(), super::exit::Failure> {
     let mut object = Map::from_iter([("schema".to_owned(), Value::from(1))]);
     match serde_json::to_value(value)? {
         Value::Object(fields) => object.extend(fields),

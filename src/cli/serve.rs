@@ -1,7 +1,7 @@
 //! `crdt-palace serve`: on standard input and output, or over HTTP.
 
+use super::exit::{Exit, Failure};
 use super::print::tell;
-use super::report::{Exit, Failure};
 use crate::mcp::{Address, Http, Offer};
 use crate::palace::Options;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! `crdt-palace status` and `crdt-log status`: who has the palace open, and what it consists of.
 
+use super::exit::{Exit, Failure};
 use super::print::{bytes, json, shown, stdout, time};
-use super::report::{Exit, Failure};
 use crate::palace::Palace;
 use crate::palace::status::Status;
 use std::io::{self, Write};

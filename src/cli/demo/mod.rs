@@ -7,8 +7,8 @@
 mod drive;
 mod texts;
 
+use super::exit::{Exit, Failure};
 use super::print::{shown, stdout};
-use super::report::{Exit, Failure};
 use crate::memory::{Graph, Memory};
 use crate::palace::Palace;
 use crate::palace::chain;

@@ -4,12 +4,12 @@
 //! a finding too, never a silence.
 
 mod content;
+mod directory;
 mod machine;
-mod place;
 
+use super::exit::{Exit, Failure, after};
 use super::palace::At;
 use super::print::{json, shown, stdout};
-use super::report::{Exit, Failure, after};
 use crate::palace::{Error, Options, StoreError, chain};
 use clap::Args;
 use serde::Serialize;
@@ -91,14 +91,18 @@ impl Doctor {
 }
 
 fn checks(path: &Path) -> Vec<Check> {
-    let place = place::nearest(path);
-    let directory = place::directory(path, &place);
+    let place = directory::nearest(path);
+    let directory = directory::directory(path, &place);
     let usable = directory.verdict != Verdict::Problem;
     let mut found = vec![directory];
     if path.is_dir() {
-        found.extend(place::access(path));
+        found.extend(directory::access(path));
     }
-    found.extend([place::file_system(&place), place::space(&place), machine::events(&place)]);
+    found.extend([
+        directory::file_system(&place),
+        directory::space(&place),
+        machine::events(&place),
+    ]);
     if usable {
         // A compaction would write.
         match Options::default().auto_compact(false).open(path) {

@@ -6,8 +6,8 @@ mod source;
 
 pub use source::ImportError;
 
+use super::exit::{Exit, Failure};
 use super::print::{count, shown, tell};
-use super::report::{Exit, Failure};
 use crate::memory::{ImportReport, Memory, MemoryError, mempalace};
 use crate::palace::{Options, Palace};
 use indicatif::{ProgressBar, ProgressStyle};

@@ -3,7 +3,7 @@
 //! Invariant: nothing is written to a directory of MemPalace, not even the files that SQLite keeps beside a
 //! database with a write-ahead log.
 
-use super::super::report::Failure;
+use super::super::exit::Failure;
 use crate::memory::mempalace::{Access, Database};
 use serde_json::Value;
 use std::fs::{self, File};

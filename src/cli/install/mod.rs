@@ -6,9 +6,9 @@
 mod file;
 mod splice;
 
+use super::exit::{Exit, Failure};
 use super::palace::{At, Tools};
 use super::print::{shown, stdout, tell};
-use super::report::{Exit, Failure};
 use crate::fs::{At as _, FsError};
 use crate::mcp::Prefix;
 use clap::{Args, ValueEnum};

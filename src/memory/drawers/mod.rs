@@ -15,13 +15,13 @@
 //! * `moved/<wing>/<room>/<end>` says that the drawer whose key ends like this is elsewhere by now. Where, the
 //!   drawer itself says. So the rooms of all drawers are known from keys, and from the few that were moved.
 
-#[cfg(feature = "mcp")]
-pub(in crate::memory) mod carry;
 mod change;
 mod diary;
 mod duplicates;
 mod file;
 mod find;
+#[cfg(feature = "mcp")]
+pub(in crate::memory) mod import;
 mod list;
 mod place;
 

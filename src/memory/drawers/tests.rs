@@ -160,16 +160,16 @@ fn a_drawer_that_was_taken_over_is_found_behind_others_of_the_same_text() {
         drawers.update(id, Change { content: Some(content), ..Change::default() }).unwrap();
     };
     let carry = || {
-        let what = carry::What::Drawer(item("w", "r", "the text"));
+        let what = import::What::Drawer(item("w", "r", "the text"));
         let (id, known) = ("old".to_owned(), Map::new());
-        drawers.carry(&[carry::Carried { id, what, filed_ms: None, known }]).unwrap().remove(0)
+        drawers.carry(&[import::Carried { id, what, filed_ms: None, known }]).unwrap().remove(0)
     };
     let first = file(&drawers, "w", "r", "the text").id;
     change(&first, "another");
-    let carry::Became::New(second) = carry() else { panic!("it is new here") };
+    let import::Became::New(second) = carry() else { panic!("it is new here") };
     assert_ne!(first, second);
     change(&second, "edited here");
-    let there = carry::Became::There(second.clone());
+    let there = import::Became::There(second.clone());
     change(&first, "the text");
     assert_eq!(carry(), there, "noted there, although this is its text");
     drawers.delete(std::slice::from_ref(&first)).unwrap();
@@ -177,7 +177,7 @@ fn a_drawer_that_was_taken_over_is_found_behind_others_of_the_same_text() {
     assert_eq!(drawers.get(&second).unwrap().content, "edited here");
     assert_eq!(counted(&drawers), [count("w", "r", 1)]);
     drawers.delete(std::slice::from_ref(&second)).unwrap();
-    assert_eq!(carry(), carry::Became::New(first), "what was deleted here comes back");
+    assert_eq!(carry(), import::Became::New(first), "what was deleted here comes back");
 }
 
 #[test]

@@ -14,9 +14,9 @@
 //! system has a `from`: the `id` that the fact had there, and what else was known of it.
 
 mod ask;
-#[cfg(feature = "mcp")]
-pub(in crate::memory) mod carry;
 mod ending;
+#[cfg(feature = "mcp")]
+pub(in crate::memory) mod import;
 mod state;
 mod triple;
 

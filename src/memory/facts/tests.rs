@@ -221,8 +221,8 @@ fn midnight_and_the_date_are_one_moment() {
 
 /// A fact as another system knows it.
 #[cfg(feature = "mcp")]
-fn carried(valid_from: &str, valid_to: Option<&str>) -> [carry::Carried; 1] {
-    [carry::Carried {
+fn carried(valid_from: &str, valid_to: Option<&str>) -> [import::Carried; 1] {
+    [import::Carried {
         id: "t_old".to_owned(),
         triple: triple("Acme"),
         valid_from: Some(valid_from.to_owned()),
@@ -247,12 +247,12 @@ fn a_fact_that_was_taken_over_keeps_its_own_time_beside_one_that_was_stated() {
             facts.palace.patch(key.as_str(), &patch, &WriteOptions::default()).unwrap();
         }
         let at = |as_of| facts.about(&Asked { as_of: Some(as_of), ..about("ada") }).unwrap().total;
-        assert_eq!(facts.carry(&carried("2020-01-01", None)).unwrap(), [carry::Became::New]);
+        assert_eq!(facts.carry(&carried("2020-01-01", None)).unwrap(), [import::Became::New]);
         assert_eq!((at("2019-01-01"), at("2021-01-01")), (0, 1), "noted there: {noted_there}");
         let ended = carried("2020-01-01", Some("2023-01-01"));
-        assert_eq!(facts.carry(&ended).unwrap(), [carry::Became::New]);
+        assert_eq!(facts.carry(&ended).unwrap(), [import::Became::New]);
         assert_eq!((at("2021-01-01"), at("2024-01-01"), at("2026-06-01")), (1, 0, 1));
-        assert_eq!(facts.carry(&ended).unwrap(), [carry::Became::There]);
+        assert_eq!(facts.carry(&ended).unwrap(), [import::Became::There]);
         assert_eq!(facts.count().unwrap(), 2);
     }
     // The very period that was stated here gets one source more.

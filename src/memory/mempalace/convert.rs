@@ -4,9 +4,9 @@
 
 use super::chroma::Text;
 use super::graph;
-use crate::memory::drawers::carry::{Carried, What, is_diary};
+use crate::memory::drawers::import::{Carried, What, is_diary};
 use crate::memory::drawers::{DiaryEntry, Item, NAME_CHARS_MAX, Place};
-use crate::memory::facts::carry as facts;
+use crate::memory::facts::import as facts;
 use crate::memory::facts::{Source, Triple};
 use crate::memory::when::{local_milliseconds, moment};
 use jiff::tz::TimeZone;

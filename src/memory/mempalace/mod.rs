@@ -13,9 +13,9 @@ pub use sqlite::{Access, Database};
 
 use super::Result;
 use super::drawers::Drawers;
-use super::drawers::carry::Became as DrawerBecame;
+use super::drawers::import::Became as DrawerBecame;
 use super::facts::Facts;
-use super::facts::carry::Became as FactBecame;
+use super::facts::import::Became as FactBecame;
 use crate::palace::compact::{CompactOptions, Extent};
 use crate::palace::{Error, Palace, chain};
 use crate::store::StoreError;
@@ -157,7 +157,7 @@ fn import_drawers(
 }
 
 fn count_drawers(
-    group: &[super::drawers::carry::Carried],
+    group: &[super::drawers::import::Carried],
     became: Vec<DrawerBecame>,
     report: &mut Report,
     ids: &mut Ids,
