@@ -89,7 +89,7 @@ fn a_healthy_palace_has_no_problems_and_stays_as_it_is() {
         "space",
     ];
     assert_eq!(names, all);
-    expect(&checks["permissions"], "ok", "this user alone");
+    expect(&checks["permissions"], "ok", "only this user");
     expect(&checks["format"], "ok", &open.status().unwrap().palace.unwrap().to_string());
     expect(&checks["instances"], "ok", &format!("1 instance running: pid {} ", std::process::id()));
     let text = stdout(&run(PALACE, &["doctor", "--palace", path.to_str().unwrap()]));
@@ -100,7 +100,7 @@ fn a_healthy_palace_has_no_problems_and_stays_as_it_is() {
     drop(open);
     stdout(&run(COMPACT, &[path.to_str().unwrap()]));
     let (code, checks) = doctor(&path);
-    expect(&checks["instances"], "ok", "nobody");
+    expect(&checks["instances"], "ok", "no process that has written is running");
     expect(&checks["damage"], "ok", "0 segments and 1 snapshot");
     assert_eq!(code, Some(0));
 }
@@ -126,7 +126,7 @@ fn what_cannot_be_a_palace_is_a_problem() {
     symlink("nowhere", &link).unwrap();
     let cases = [
         (file.clone(), "directory", "not a directory"),
-        (file.join("p"), "directory", "a file is on the way"),
+        (file.join("p"), "directory", "a part of its path is a file"),
         (link, "directory", "a symbolic link to nothing"),
         (dir.path().to_owned(), "format", "is not a palace"),
     ];
@@ -134,7 +134,7 @@ fn what_cannot_be_a_palace_is_a_problem() {
         let (code, checks) = doctor(&path);
         assert_eq!(code, Some(1));
         expect(&checks[check], "problem", words);
-        expect(&checks[check], "problem", "say another --palace DIR");
+        expect(&checks[check], "problem", "pass another --palace DIR");
     }
 }
 
@@ -142,7 +142,7 @@ fn what_cannot_be_a_palace_is_a_problem() {
 fn wrong_permissions_are_seen_with_the_command_that_mends_them() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _open) = palace(&dir);
-    let mend = |change: &str| format!("chmod -R {change} '{}'", path.display());
+    let mend = |change: &str| format!("chmod -R {change} {}", path.display());
     let at = |name: &str| path.join(name);
     let open = fs::read_dir(at("open")).unwrap().next().unwrap().unwrap().path();
 
@@ -175,7 +175,7 @@ fn a_palace_without_its_manifest_is_not_taken_for_none() {
     let (code, checks) = doctor(&path);
     assert_eq!((code, checks.contains_key("format")), (Some(1), false));
     expect(&checks["directory"], "problem", "its palace.json is missing");
-    expect(&checks["directory"], "problem", "put back its palace.json, from a copy of this palace");
+    expect(&checks["directory"], "problem", "put back its palace.json from a copy of this palace");
 }
 
 #[test]
@@ -193,12 +193,12 @@ fn what_cannot_be_written_to_is_seen_whatever_its_mode() {
     assert!(Command::new("umount").arg(&path).status().unwrap().success());
     assert!(read_only);
     assert_eq!(found.0, Some(1));
-    expect(&found.1["permissions"], "problem", "nothing can be written to");
+    expect(&found.1["permissions"], "problem", "no file can be made in");
     assert_eq!(doctor(&path).0, Some(0));
     std::os::unix::fs::chown(path.join("tmp"), Some(1), None).unwrap();
     let (code, checks) = doctor(&path);
     assert_eq!(code, Some(1));
-    expect(&checks["permissions"], "problem", "of another user than the palace");
+    expect(&checks["permissions"], "problem", "owned by another user than the palace");
     expect(&checks["permissions"], "problem", "chown -R --reference");
 }
 
@@ -239,7 +239,7 @@ fn damage_is_seen_at_a_glance() {
     let (code, checks) = doctor(&path);
     assert_eq!(code, Some(1));
     expect(&checks["damage"], "problem", "1 file cannot be read whole");
-    expect(&checks["damage"], "problem", &format!("crdt-log verify '{}'", path.display()));
+    expect(&checks["damage"], "problem", &format!("crdt-log verify {}", path.display()));
     fs::write(&segment, good).unwrap();
     assert_eq!(doctor(&path).0, Some(0));
 

@@ -169,7 +169,7 @@ fn every_drawer_of_mempalace_is_imported_with_all_that_is_known_of_it() {
                 "imported {new} new drawers, 4 new diary entries and 4 new facts; 0 already there"
             )
         );
-        assert!(lines[1].starts_with("1 drawer had the text of another one"), "{said}");
+        assert!(lines[1].starts_with("1 drawer had the same text as another one"), "{said}");
         assert!(lines[2].contains("4 closet rows, 1 tunnel"), "{said}");
         assert_eq!(lines[2].contains("3 hallways"), version == "3.11.0", "{said}");
     }
@@ -511,9 +511,9 @@ fn bad_rows_are_named_and_the_good_ones_imported() {
         ("drawer_without_text", "no text"),
         ("drawer_of_bytes", "bytes where text should be"),
         ("drawer_blank", "it is empty"),
-        ("1 writes", "Chroma's queue"),
+        ("1 write", "Chroma's queue"),
         ("t_backwards", "ends before it begins"),
-        ("t_some_day", "is no date"),
+        ("t_some_day", "is not a date"),
     ] {
         let line = said.lines().find(|line| line.starts_with(&format!("{id}: not imported: ")));
         assert!(line.is_some_and(|line| line.contains(why)), "{id}: {said}");
@@ -549,7 +549,7 @@ fn what_is_no_palace_of_mempalace_is_refused_in_words() {
     refused(&empty, &["chroma.sqlite3", "not a database"]);
     std::fs::remove_file(&other).unwrap();
     Connection::open(&other).unwrap().execute_batch("CREATE TABLE collections (id TEXT)").unwrap();
-    refused(&empty, &["no column collections.name", "no version of Chroma"]);
+    refused(&empty, &["no column collections.name", "no supported version of Chroma"]);
     let source = copy("3.11.0", dir.path());
     chroma(&source).execute("UPDATE collections SET name = 'other'", []).unwrap_err();
     chroma(&source).execute("UPDATE collections SET name = name || '_2'", []).unwrap();
@@ -564,6 +564,6 @@ fn what_was_imported_is_told_also_if_it_cannot_be_folded() {
     std::fs::create_dir(palace.join("LOCK")).unwrap(); // no compaction can lock it
     let said = imported(&fixture("3.11.0"), &palace);
     assert!(said.contains("new drawers, 4 new diary entries and 4 new facts"), "{said}");
-    assert!(said.contains("not all is folded, because"), "{said}");
+    assert!(said.contains("not everything is compacted, because"), "{said}");
     assert!(said.contains("LOCK"), "{said}");
 }

@@ -1,24 +1,24 @@
-//! From errors to exit codes and a line for people: the one place for both.
+//! Exit codes, and the line on standard error that goes with each. This is the one place for both.
 
+use super::error::Failure;
 use super::print::{shown, tell};
 use crate::memory::MemoryError;
 use crate::palace::{Error, Palace, chain};
 use crate::store::StoreError;
-use std::io::{self, ErrorKind};
 use std::process::ExitCode;
 
-/// What the commands' exit codes mean.
+/// The exit codes of all commands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
     /// Done.
     Done = 0,
-    /// It was done, and a problem was found; or it failed.
+    /// The command found a problem, or failed.
     Problem = 1,
     /// The command line makes no sense.
     Usage = 2,
-    /// There is no palace there.
+    /// There is no palace at the path.
     NoPalace = 10,
-    /// Somebody else is at it.
+    /// Another process holds the lock that the command needs.
     Busy = 11,
     /// A newer version wrote the palace.
     Newer = 12,
@@ -30,80 +30,19 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// Why a command failed.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum Failure {
-    /// The palace.
-    #[error(transparent)]
-    Palace(#[from] Error),
-    /// The knowledge graph.
-    #[error(transparent)]
-    Memory(#[from] MemoryError),
-    /// The result cannot be written.
-    #[error("cannot write the result")]
-    Output(#[from] io::Error),
-    /// A file cannot be used.
-    #[error("cannot read {path}")]
-    Input {
-        /// Which.
-        path: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// The server failed.
-    #[cfg(feature = "mcp")]
-    #[error(transparent)]
-    Serve(#[from] crate::mcp::ServeError),
-    /// The demo failed.
-    #[cfg(feature = "mcp")]
-    #[error(transparent)]
-    Demo(#[from] super::demo::DemoError),
-    /// What is to be imported.
-    #[cfg(feature = "mcp")]
-    #[error(transparent)]
-    Import(#[from] super::import::ImportError),
-    /// The client's configuration.
-    #[cfg(feature = "mcp")]
-    #[error(transparent)]
-    Install(#[from] super::install::InstallError),
-    /// The command line makes no sense.
-    #[error("{0}")]
-    Usage(&'static str),
-}
-
-impl From<serde_json::Error> for Failure {
-    fn from(error: serde_json::Error) -> Self {
-        Failure::Output(error.into())
+fn exit_of(failure: &Failure) -> Exit {
+    match failure {
+        Failure::Usage(_) => Exit::Usage,
+        #[cfg(feature = "mcp")]
+        Failure::Serve(crate::mcp::ServeError::Guard(_)) => Exit::Usage,
+        Failure::Palace(Error::Store(error))
+        | Failure::Memory(MemoryError::Palace(Error::Store(error))) => exit_of_store(error),
+        _ if failure.is_closed_output() => Exit::Done,
+        _ => Exit::Problem,
     }
 }
 
-impl Failure {
-    fn exit(&self) -> Exit {
-        match self {
-            Failure::Usage(_) => Exit::Usage,
-            #[cfg(feature = "mcp")]
-            Failure::Serve(crate::mcp::ServeError::Guard(_)) => Exit::Usage,
-            Failure::Palace(Error::Store(error))
-            | Failure::Memory(MemoryError::Palace(Error::Store(error))) => of_store(error),
-            _ if self.is_hang_up() => Exit::Done,
-            _ => Exit::Problem,
-        }
-    }
-
-    /// Whoever reads the output has seen enough.
-    fn is_hang_up(&self) -> bool {
-        match self {
-            Failure::Output(error) | Failure::Memory(MemoryError::Write(error)) => {
-                error.kind() == ErrorKind::BrokenPipe
-            }
-            _ => false,
-        }
-    }
-}
-
-fn of_store(error: &StoreError) -> Exit {
+fn exit_of_store(error: &StoreError) -> Exit {
     match error {
         StoreError::NoPalace { .. }
         | StoreError::NotAPalace { .. }
@@ -114,36 +53,40 @@ fn of_store(error: &StoreError) -> Exit {
     }
 }
 
-/// The exit code of a command; what failed goes to standard error.
+/// Ends a command: prints its failure to standard error, and returns its exit code.
 pub(super) fn finish(program: &str, result: Result<Exit, Failure>) -> ExitCode {
     let exit = match &result {
         Ok(exit) => *exit,
         Err(failure) => {
-            if !failure.is_hang_up() {
+            if !failure.is_closed_output() {
                 tell(format_args!("{program}: {}", shown(&chain(failure))));
             }
-            failure.exit()
+            exit_of(failure)
         }
     };
     exit.into()
 }
 
-/// The exit code of a command that printed what it found. Whoever hung up before the end hears it too.
+/// Returns `found`, the exit code of what a command has printed, unless the printing failed.
+///
+/// If the reader closed the output early, the exit code is `found` all the same: scripts look at nothing else.
 pub(super) fn after(printed: Result<(), Failure>, found: Exit) -> Result<Exit, Failure> {
     match printed {
-        Err(failure) if !failure.is_hang_up() => Err(failure),
+        Err(failure) if !failure.is_closed_output() => Err(failure),
         _ => Ok(found),
     }
 }
 
-/// The exit code of a command that shows all of a palace. What it had to leave out is named: a file that is kept as a
-/// copy must not lack anything without a word.
-pub(super) fn lacking(palace: &Palace, what: &str) -> Exit {
+/// Names the files that could not be read, and returns the exit code for a command that shows all of a palace.
+///
+/// A user may keep the output as a copy, so it must not lack anything without a word. `output` names it, as in "the
+/// dump".
+pub(super) fn lacking(palace: &Palace, output: &str) -> Exit {
     let unreadable = palace.unreadable();
     for path in &unreadable {
         let path = shown(&path.display().to_string());
         tell(format_args!(
-            "{path} cannot be read: {what} lacks what only it holds; see crdt-log verify"
+            "cannot read {path}: {output} lacks what only this file holds; see crdt-log verify"
         ));
     }
     if unreadable.is_empty() { Exit::Done } else { Exit::Problem }
@@ -152,19 +95,21 @@ pub(super) fn lacking(palace: &Palace, what: &str) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::ErrorKind;
     use std::path::PathBuf;
 
     #[test]
     fn exit_codes_are_found_through_every_wrapper() {
         let path = || PathBuf::from("/p");
         let none = || StoreError::NoPalace { path: path() };
-        assert_eq!(Failure::from(Error::from(none())).exit(), Exit::NoPalace);
-        assert_eq!(Failure::from(MemoryError::from(Error::from(none()))).exit(), Exit::NoPalace);
+        assert_eq!(exit_of(&Failure::from(Error::from(none()))), Exit::NoPalace);
+        let wrapped = MemoryError::from(Error::from(none()));
+        assert_eq!(exit_of(&Failure::from(wrapped)), Exit::NoPalace);
         let busy = StoreError::Busy { path: path(), holder: "x".to_owned() };
-        assert_eq!(Failure::from(Error::from(busy)).exit(), Exit::Busy);
+        assert_eq!(exit_of(&Failure::from(Error::from(busy))), Exit::Busy);
         let newer = StoreError::Newer { path: path(), found: 9 };
-        assert_eq!(Failure::from(Error::from(newer)).exit(), Exit::Newer);
-        assert_eq!(Failure::Output(ErrorKind::BrokenPipe.into()).exit(), Exit::Done);
-        assert_eq!(Failure::Output(ErrorKind::StorageFull.into()).exit(), Exit::Problem);
+        assert_eq!(exit_of(&Failure::from(Error::from(newer))), Exit::Newer);
+        assert_eq!(exit_of(&Failure::Output(ErrorKind::BrokenPipe.into())), Exit::Done);
+        assert_eq!(exit_of(&Failure::Output(ErrorKind::StorageFull.into())), Exit::Problem);
     }
 }

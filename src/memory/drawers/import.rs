@@ -1,71 +1,74 @@
-//! Taking over drawers from another system, with all that it knew of them.
+//! Imports drawers of another system, with everything that it knew about them.
 //!
-//! Invariant: a drawer that was taken over is known by the id that it had there, so that taking it over again
-//! changes nothing, whatever has become of it here; only what was deleted here comes back. Two that have the
-//! same text in the same room become one drawer that names both.
+//! Invariant: an imported drawer is recognised by the id that it had there. Importing it again changes nothing,
+//! whatever was changed here; only a drawer that was deleted here comes back. Two drawers with the same text in the
+//! same room become one, with a filing for each.
 
 use super::diary::DiaryEntry;
+use super::drawer::{FILINGS, filings};
 use super::file::{Item, ensure, is};
+use super::handle::Drawers;
 use super::place::{DIARY, drawer_id, drawer_key, key_at};
-use super::{Drawers, FILINGS, filings};
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result};
+use crate::memory::error::{MemoryError, Result};
+use crate::memory::moment::readable;
 use crate::merge::MergeError;
 use crate::palace::{Document, Draft, Error};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 
-/// What stands in a filing if it was taken over.
+/// The field of a filing that came with an import.
 const FROM: &str = "from";
 
-/// A drawer or entry of another system.
-pub(in crate::memory) struct Carried {
+/// A drawer or diary entry of another system.
+pub(in crate::memory) struct ForeignDrawer {
     /// The id that it has there.
     pub id: String,
-    /// What is to be filed.
-    pub what: What,
-    /// When it was filed there.
+    /// The text to file.
+    pub content: ForeignContent,
+    /// The time when it was filed there, in milliseconds since 1970.
     pub filed_ms: Option<i64>,
-    /// What else was known of it.
+    /// Everything else that was known about it.
     pub known: Map<String, Value>,
 }
 
-pub(in crate::memory) enum What {
+/// The text of a foreign drawer, as an item or as a diary entry.
+pub(in crate::memory) enum ForeignContent {
     Drawer(Item),
     Entry(DiaryEntry),
 }
 
-/// What became of it.
+/// Result of the import of one drawer.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::memory) enum Became {
+pub(in crate::memory) enum ImportedDrawer {
     /// A new drawer, with this id.
     New(String),
-    /// Noted at a drawer of the same text.
-    Same(String),
-    /// It had been taken over before.
-    There(String),
-    /// It cannot be stored.
-    Bad(String),
+    /// A filing was added to the drawer with this id, which has the same text.
+    Merged(String),
+    /// The drawer with this id, which was imported before.
+    Known(String),
+    /// A drawer that cannot be stored, and the reason.
+    Refused(String),
 }
 
-impl Carried {
-    /// What a text of this drawer costs a commit, about.
+impl ForeignDrawer {
+    /// Returns the size of its text, which is about its size in a commit.
     pub fn bytes(&self) -> usize {
-        match &self.what {
-            What::Drawer(item) => item.content.len(),
-            What::Entry(entry) => entry.entry.len(),
+        match &self.content {
+            ForeignContent::Drawer(item) => item.content.len(),
+            ForeignContent::Entry(entry) => entry.entry.len(),
         }
     }
 
     pub fn is_entry(&self) -> bool {
-        matches!(self.what, What::Entry(_))
+        matches!(self.content, ForeignContent::Entry(_))
     }
 
     fn filing(&self) -> Value {
-        let mut filing = match &self.what {
-            What::Drawer(item) => item.filing(self.filed_ms),
-            What::Entry(_) => {
+        let mut filing = match &self.content {
+            ForeignContent::Drawer(item) => item.filing(self.filed_ms),
+            ForeignContent::Entry(_) => {
                 self.filed_ms.map(|at| ("at".to_owned(), json!(at))).into_iter().collect()
             }
         };
@@ -81,7 +84,7 @@ impl Carried {
             .any(|id| id == self.id)
     }
 
-    /// The end of an entry's key: that of its id if it has the form of ours, which is MemPalace's.
+    /// Returns the end of an entry's key. It is the end of the foreign id, if that has the form of MemPalace's ids.
     fn entry_end(&self, entry: &DiaryEntry) -> String {
         let rest = self
             .id
@@ -91,14 +94,14 @@ impl Carried {
         end.map(str::to_owned).unwrap_or_else(|| {
             let digits: String =
                 Sha256::digest(&self.id).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-            let time = crate::memory::readable(self.filed_ms.unwrap_or(0)).replace(['-', ':'], "");
+            let time = readable(self.filed_ms.unwrap_or(0)).replace(['-', ':'], "");
             let (date, time) = time.split_once('T').unwrap_or(("19700101", "000000"));
             format!("{date}_{}000000_{digits}", time.get(..6).unwrap_or("000000"))
         })
     }
 }
 
-/// `<8 digits>_<12 digits>_<hex digits>`
+/// Tells whether a text has the form `<8 digits>_<12 digits>_<hex digits>`.
 fn is_entry_end(end: &str) -> bool {
     let parts: Vec<&str> = end.split('_').collect();
     let digits = |text: &str| text.chars().all(|c| c.is_ascii_digit());
@@ -114,56 +117,59 @@ fn is_entry_end(end: &str) -> bool {
     }
 }
 
-/// Those that become one document.
+/// Foreign drawers that become one document.
 #[derive(Default)]
-struct Together {
+struct SameDocument {
+    /// Their positions in the call.
     items: Vec<usize>,
-    there: bool,
+    /// True if the document existed before.
+    exists: bool,
 }
 
 impl Drawers {
-    /// Takes these over, in one commit, and says what became of each. What cannot be stored does not hinder
-    /// the others.
+    /// Imports drawers in one commit, and returns the result of each. If one cannot be stored, the others are.
     ///
     /// # Errors
-    /// What the palace says; nothing was written then.
-    pub(in crate::memory) fn carry(&self, carried: &[Carried]) -> Result<Vec<Became>> {
-        let mut became: Vec<Option<Became>> = carried.iter().map(|_| None).collect();
-        let mut keys: BTreeMap<Key, Together> = BTreeMap::new();
-        for (n, (one, became)) in carried.iter().zip(&mut became).enumerate() {
-            match self.carry_to(one)? {
+    /// Errors of the palace; then nothing was written.
+    pub(in crate::memory) fn import(
+        &self,
+        drawers: &[ForeignDrawer],
+    ) -> Result<Vec<ImportedDrawer>> {
+        let mut results: Vec<Option<ImportedDrawer>> = drawers.iter().map(|_| None).collect();
+        let mut keys: BTreeMap<Key, SameDocument> = BTreeMap::new();
+        for (n, (one, result)) in drawers.iter().zip(&mut results).enumerate() {
+            match self.import_key(one)? {
                 (key, Some(found)) if one.is_noted(&found.value) => {
-                    *became = Some(Became::There(id_of(&key)));
+                    *result = Some(ImportedDrawer::Known(id_of(&key)));
                 }
                 (key, found) => {
-                    let together = keys.entry(key).or_default();
-                    together.there = found.is_some();
-                    together.items.push(n);
+                    let same = keys.entry(key).or_default();
+                    same.exists = found.is_some();
+                    same.items.push(n);
                 }
             }
         }
-        let refused = self.commit_carried(carried, &mut keys)?;
-        for (key, Together { items, there }) in &keys {
+        let refused = self.commit_imports(drawers, &mut keys)?;
+        let mut set = |n: usize, what: ImportedDrawer| {
+            results.get_mut(n).into_iter().for_each(|result| *result = Some(what.clone()));
+        };
+        for (key, SameDocument { items, exists }) in &keys {
             for (position, n) in items.iter().enumerate() {
-                let new = position == 0 && !there;
-                let what = if new { Became::New } else { Became::Same };
-                became.get_mut(*n).into_iter().for_each(|became| *became = Some(what(id_of(key))));
+                let new = position == 0 && !exists;
+                let what = if new { ImportedDrawer::New } else { ImportedDrawer::Merged };
+                set(*n, what(id_of(key)));
             }
         }
-        for (n, why) in refused {
-            became
-                .get_mut(n)
-                .into_iter()
-                .for_each(|became| *became = Some(Became::Bad(why.clone())));
-        }
-        Ok(became.into_iter().flatten().collect())
+        refused.into_iter().for_each(|(n, why)| set(n, ImportedDrawer::Refused(why)));
+        Ok(results.into_iter().flatten().collect())
     }
 
-    /// The key for one: where it is noted, or else the first at which this text is, or else nothing.
-    fn carry_to(&self, one: &Carried) -> Result<(Key, Option<Document>)> {
-        let item = match &one.what {
-            What::Drawer(item) => item,
-            What::Entry(entry) => {
+    /// Returns the key for a drawer, and the document there. It is the document that notes its id, or else the first
+    /// one with the same text, or else a free key.
+    fn import_key(&self, one: &ForeignDrawer) -> Result<(Key, Option<Document>)> {
+        let item = match &one.content {
+            ForeignContent::Drawer(item) => item,
+            ForeignContent::Entry(entry) => {
                 let key = key_at(&entry.place, &one.entry_end(entry))?;
                 let found = self.palace.get_unrefreshed(key.as_str())?;
                 return Ok((key, found));
@@ -185,26 +191,27 @@ impl Drawers {
         }
     }
 
-    /// Those that cannot be stored are taken out of `keys`, and returned with the reason.
-    fn commit_carried(
+    /// Commits the documents in `keys`. One that cannot be stored is removed from `keys`, and its drawers are returned
+    /// with the reason.
+    fn commit_imports(
         &self,
-        carried: &[Carried],
-        keys: &mut BTreeMap<Key, Together>,
+        drawers: &[ForeignDrawer],
+        keys: &mut BTreeMap<Key, SameDocument>,
     ) -> Result<Vec<(usize, String)>> {
         let mut refused = Vec::new();
         while !keys.is_empty() {
             let mut batch = self.palace.batch();
-            for (key, together) in keys.iter() {
-                let these = together.items.iter().filter_map(|n| carried.get(*n)).collect();
+            for (key, same) in keys.iter() {
+                let these = same.items.iter().filter_map(|n| drawers.get(*n)).collect();
                 batch.write(key.clone(), note(key.clone(), these));
             }
             match batch.commit(&self.options()) {
                 Ok(_) => break,
                 Err(Error::Document { key, source }) => {
-                    let Some(together) = keys.remove(&key) else {
+                    let Some(same) = keys.remove(&key) else {
                         return Err(MemoryError::from(Error::Document { key, source }));
                     };
-                    refused.extend(together.items.into_iter().map(|n| (n, source.to_string())));
+                    refused.extend(same.items.into_iter().map(|n| (n, source.to_string())));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -217,27 +224,28 @@ fn id_of(key: &Key) -> String {
     drawer_id(key).unwrap_or_else(|| key.to_string())
 }
 
+/// Writes the document of these drawers: the text if it is not there, and a filing for each.
 fn note(
     key: Key,
-    these: Vec<&Carried>,
+    these: Vec<&ForeignDrawer>,
 ) -> impl FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> {
     move |draft| {
         let Some(first) = these.first() else { return Ok(()) };
-        let (there, shown) = match &first.what {
-            What::Drawer(item) => ensure(draft, &key, item)?,
-            What::Entry(entry) if !draft.exists() => {
+        let (there, shown) = match &first.content {
+            ForeignContent::Drawer(item) => ensure(draft, &key, item)?,
+            ForeignContent::Entry(entry) if !draft.exists() => {
                 return draft.file(&key, &entry.value(first.filing()));
             }
-            What::Entry(_) => (true, draft.view()?.value),
+            ForeignContent::Entry(_) => (true, draft.view()?.value),
         };
-        // Another process may have taken them over in the meantime.
+        // Another process may have imported some of them since the documents were read.
         let news = these.iter().filter(|one| !there || !one.is_noted(&shown));
         let news: Vec<Value> = news.map(|one| one.filing()).collect();
         if news.is_empty() { Ok(()) } else { draft.append(&[FILINGS], &news) }
     }
 }
 
-/// A room that entries of a diary are in.
+/// Tells whether a room holds a diary.
 pub(in crate::memory) fn is_diary(room: &str) -> bool {
     room == DIARY
 }
