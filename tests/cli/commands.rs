@@ -331,7 +331,10 @@ fn compact_program_compacts_everything_and_reports_it() {
     assert_eq!((files(&path, "snap").len(), files(&path, "sealed").len()), (1, 0));
     assert_eq!(names(&path), ["a", "b", "c"]);
     let text = stdout(&run(COMPACT, &[&path]));
-    assert!(text.contains("nothing to fold") && text.contains("its process is running"), "{text}");
+    assert!(
+        text.contains("nothing to compact") && text.contains("its process is running"),
+        "{text}"
+    );
     assert_eq!(live.get("notes/x").unwrap().unwrap().value["n"], 1);
 }
 

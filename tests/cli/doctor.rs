@@ -87,7 +87,7 @@ fn healthy_palaces_have_no_problems_and_stay_unchanged() {
         "space",
     ];
     assert_eq!(names, all);
-    expect(&checks["permissions"], "ok", "this user alone");
+    expect(&checks["permissions"], "ok", "only this user");
     expect(&checks["format"], "ok", &open.status().unwrap().palace.unwrap().to_string());
     expect(&checks["instances"], "ok", &format!("1 instance running: pid {} ", std::process::id()));
     let text = stdout(&run(PALACE, &["doctor", "--palace", path.to_str().unwrap()]));
@@ -98,7 +98,7 @@ fn healthy_palaces_have_no_problems_and_stay_unchanged() {
     drop(open);
     stdout(&run(COMPACT, &[path.to_str().unwrap()]));
     let (code, checks) = doctor(&path);
-    expect(&checks["instances"], "ok", "nobody");
+    expect(&checks["instances"], "ok", "no process that has written is running");
     expect(&checks["damage"], "ok", "0 segments and 1 snapshot");
     assert_eq!(code, Some(0));
 }
@@ -124,7 +124,7 @@ fn paths_that_cannot_be_a_palace_are_problems() {
     symlink("nowhere", &link).unwrap();
     let cases = [
         (file.clone(), "directory", "not a directory"),
-        (file.join("p"), "directory", "a file is on the way"),
+        (file.join("p"), "directory", "a part of its path is a file"),
         (link, "directory", "a symbolic link to nothing"),
         (dir.path().to_owned(), "format", "is not a palace"),
     ];
@@ -132,7 +132,7 @@ fn paths_that_cannot_be_a_palace_are_problems() {
         let (code, checks) = doctor(&path);
         assert_eq!(code, Some(1));
         expect(&checks[check], "problem", words);
-        expect(&checks[check], "problem", "say another --palace DIR");
+        expect(&checks[check], "problem", "pass another --palace DIR");
     }
 }
 
@@ -140,7 +140,7 @@ fn paths_that_cannot_be_a_palace_are_problems() {
 fn wrong_permissions_are_reported_with_the_repair_command() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _open) = palace(&dir);
-    let mend = |change: &str| format!("chmod -R {change} '{}'", path.display());
+    let mend = |change: &str| format!("chmod -R {change} {}", path.display());
     let at = |name: &str| path.join(name);
     let open = fs::read_dir(at("open")).unwrap().next().unwrap().unwrap().path();
 
@@ -173,7 +173,7 @@ fn palaces_without_a_manifest_are_not_taken_for_missing() {
     let (code, checks) = doctor(&path);
     assert_eq!((code, checks.contains_key("format")), (Some(1), false));
     expect(&checks["directory"], "problem", "its palace.json is missing");
-    expect(&checks["directory"], "problem", "put back its palace.json, from a copy of this palace");
+    expect(&checks["directory"], "problem", "put back its palace.json from a copy of this palace");
 }
 
 #[test]
@@ -191,12 +191,12 @@ fn unwritable_directories_are_problems_whatever_their_mode() {
     assert!(Command::new("umount").arg(&path).status().unwrap().success());
     assert!(read_only);
     assert_eq!(found.0, Some(1));
-    expect(&found.1["permissions"], "problem", "nothing can be written to");
+    expect(&found.1["permissions"], "problem", "no file can be made in");
     assert_eq!(doctor(&path).0, Some(0));
     std::os::unix::fs::chown(path.join("tmp"), Some(1), None).unwrap();
     let (code, checks) = doctor(&path);
     assert_eq!(code, Some(1));
-    expect(&checks["permissions"], "problem", "of another user than the palace");
+    expect(&checks["permissions"], "problem", "owned by another user than the palace");
     expect(&checks["permissions"], "problem", "chown -R --reference");
 }
 
@@ -237,7 +237,7 @@ fn doctor_reports_damage() {
     let (code, checks) = doctor(&path);
     assert_eq!(code, Some(1));
     expect(&checks["damage"], "problem", "1 file cannot be read whole");
-    expect(&checks["damage"], "problem", &format!("crdt-log verify '{}'", path.display()));
+    expect(&checks["damage"], "problem", &format!("crdt-log verify {}", path.display()));
     fs::write(&segment, good).unwrap();
     assert_eq!(doctor(&path).0, Some(0));
 

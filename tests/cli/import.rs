@@ -141,7 +141,7 @@ fn mempalace_drawers_are_imported_with_all_their_metadata() {
                 "imported {new} new drawers, 4 new diary entries and 4 new facts; 0 already there"
             )
         );
-        assert!(lines[1].starts_with("1 drawer had the text of another one"), "{said}");
+        assert!(lines[1].starts_with("1 drawer had the same text as another one"), "{said}");
         assert!(lines[2].contains("4 closet rows, 1 tunnel"), "{said}");
         assert_eq!(lines[2].contains("3 hallways"), version == "3.11.0", "{said}");
     }
@@ -477,9 +477,9 @@ fn bad_rows_are_named_and_good_rows_imported() {
         ("drawer_without_text", "no text"),
         ("drawer_of_bytes", "bytes where text should be"),
         ("drawer_blank", "it is empty"),
-        ("1 writes", "Chroma's queue"),
+        ("1 write", "Chroma's queue"),
         ("t_backwards", "ends before it begins"),
-        ("t_some_day", "is no date"),
+        ("t_some_day", "is not a date"),
     ] {
         let line = said.lines().find(|line| line.starts_with(&format!("{id}: not imported: ")));
         assert!(line.is_some_and(|line| line.contains(why)), "{id}: {said}");
@@ -515,7 +515,7 @@ fn sources_that_are_no_mempalace_are_refused_with_a_reason() {
     refused(&empty, &["chroma.sqlite3", "not a database"]);
     std::fs::remove_file(&other).unwrap();
     Connection::open(&other).unwrap().execute_batch("CREATE TABLE collections (id TEXT)").unwrap();
-    refused(&empty, &["no column collections.name", "no version of Chroma"]);
+    refused(&empty, &["no column collections.name", "no supported version of Chroma"]);
     let source = copy("3.11.0", dir.path());
     chroma(&source).execute("UPDATE collections SET name = 'other'", []).unwrap_err();
     chroma(&source).execute("UPDATE collections SET name = name || '_2'", []).unwrap();
@@ -530,6 +530,6 @@ fn imports_are_reported_even_if_compaction_fails() {
     std::fs::create_dir(palace.join("LOCK")).unwrap(); // no compaction can lock it
     let said = imported(&fixture("3.11.0"), &palace);
     assert!(said.contains("new drawers, 4 new diary entries and 4 new facts"), "{said}");
-    assert!(said.contains("not all is folded, because"), "{said}");
+    assert!(said.contains("not everything is compacted, because"), "{said}");
     assert!(said.contains("LOCK"), "{said}");
 }

@@ -523,7 +523,7 @@ async fn bad_palace_arguments_are_explained_and_write_nothing() {
         (
             "palace_kg_invalidate",
             json!({"subject": "a", "predicate": "b", "object": "c"}),
-            "never stated",
+            "never asserted",
         ),
         ("palace_diary_read", json!({"agent_name": "x", "last_n": 101}), "1 to 100"),
     ];

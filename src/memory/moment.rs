@@ -1,18 +1,18 @@
 //! Moments as callers write them: a date, or a date with a time.
 //!
-//! Invariant: what is kept is either `2026-03-01` or `2026-03-01T10:00:00Z`, in UTC, so that moments compare
-//! as texts do; a date stands for the moment at which it begins, and that moment is always written so.
+//! Invariant: a moment is kept as `2026-03-01` or as `2026-03-01T10:00:00Z`, in UTC, so that moments compare as texts
+//! do. A date stands for the midnight at which it begins, and that midnight is always written as the date.
 
-use super::{MemoryError, Result};
+use super::error::{MemoryError, Result};
 use jiff::civil::Date;
 #[cfg(any(feature = "mcp", test))]
 use jiff::tz::TimeZone;
 use jiff::{Timestamp, Unit};
 
-/// A moment, checked and in its one form.
+/// Parses a moment, and returns it in its one form.
 ///
 /// # Errors
-/// [`MemoryError::Argument`] with the field's name.
+/// [`MemoryError::Argument`] with the name of the field.
 pub(super) fn moment(field: &'static str, text: &str) -> Result<String> {
     let text = text.trim();
     if let Ok(date) = text.parse::<Date>()
@@ -24,15 +24,15 @@ pub(super) fn moment(field: &'static str, text: &str) -> Result<String> {
     parsed.map(|time| one_form(&time.to_string())).map_err(|_| refused(field, text))
 }
 
-/// A moment in UTC in its one form: midnight is the date.
+/// Returns a moment in UTC in its one form, in which midnight is the date.
 pub(super) fn one_form(text: &str) -> String {
     text.strip_suffix("T00:00:00Z").unwrap_or(text).to_owned()
 }
 
-/// The moment in milliseconds since 1970.
+/// Parses a moment, and returns it in milliseconds since 1970.
 ///
 /// # Errors
-/// As [`moment`].
+/// The errors of [`moment`].
 #[cfg(any(feature = "mcp", test))]
 pub(crate) fn milliseconds(field: &'static str, text: &str) -> Result<i64> {
     let text = moment(field, text)?;
@@ -45,7 +45,8 @@ pub(crate) fn milliseconds(field: &'static str, text: &str) -> Result<i64> {
     time.map(Timestamp::as_millisecond).map_err(|_| refused(field, &text))
 }
 
-/// A moment as MemPalace writes it, in milliseconds since 1970: without an offset, it is of this zone.
+/// Parses a moment as MemPalace writes it, and returns it in milliseconds since 1970. Without an offset, it is a time
+/// of `zone`.
 #[cfg(feature = "mcp")]
 pub(super) fn local_milliseconds(text: &str, zone: &TimeZone) -> Option<i64> {
     let text = text.trim();
@@ -59,11 +60,11 @@ pub(super) fn local_milliseconds(text: &str, zone: &TimeZone) -> Option<i64> {
 fn refused(field: &'static str, text: &str) -> MemoryError {
     let start: String = text.chars().take(40).collect();
     let why =
-        format!("{start:?} is no date; write 2026-03-01, or 2026-03-01T10:00:00Z with a time");
+        format!("{start:?} is not a date; write 2026-03-01, or with a time 2026-03-01T10:00:00Z");
     MemoryError::argument(field, why)
 }
 
-/// A time of this process as people and models read it.
+/// Returns a time, given in milliseconds since 1970, as people and models read it.
 pub(crate) fn readable(ms: i64) -> String {
     Timestamp::from_millisecond(ms).map(|time| time.to_string()).unwrap_or_default()
 }
@@ -88,7 +89,7 @@ mod tests {
 
     #[cfg(feature = "mcp")]
     #[test]
-    fn a_moment_without_an_offset_is_of_the_zone_that_is_given() {
+    fn moment_without_offset_is_in_the_given_zone() {
         let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
         let noon = |text: &str| local_milliseconds(text, &berlin).map(readable);
         assert_eq!(noon("2026-01-05T12:00:00.123456").unwrap(), "2026-01-05T11:00:00.123Z");
@@ -99,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_date_is_the_moment_at_which_it_begins() {
+    fn date_is_the_midnight_at_which_it_begins() {
         assert_eq!(milliseconds("at", "1970-01-02").unwrap(), 86_400_000);
         assert_eq!(milliseconds("at", "1970-01-01T00:00:01Z").unwrap(), 1_000);
         assert_eq!(readable(1_000), "1970-01-01T00:00:01Z");

@@ -1,8 +1,10 @@
-//! Asking: what is known of an entity, now or at a moment, and in which order it came to be.
+//! Queries facts: those of an entity or all, at a moment or at all times, in the order in which they began.
 
-use super::triple::folded;
-use super::{FACTS, Fact, Facts, MemoryError, Result, fact_of};
-use crate::memory::when::{moment, one_form, readable};
+use super::fact::{Fact, fact_of};
+use super::handle::Facts;
+use super::triple::{FACTS, folded, part};
+use crate::memory::error::{MemoryError, Result};
+use crate::memory::moment::{moment, one_form, readable};
 use crate::palace::KEYS_MAX;
 use crate::palace::search::ranking::Question;
 use crate::snapshot::words;
@@ -11,98 +13,98 @@ use std::collections::BTreeSet;
 /// The most facts of one call.
 pub const FACTS_MAX: usize = 100;
 
-/// At which end of its facts an entity stands.
+/// The position of an entity in its facts.
 ///
 /// ```
-/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
 /// # use crdt_palace::palace::Palace;
 /// # let dir = tempfile::tempdir()?;
 /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
 /// # let works = Triple::new("Ada", "works_at", "Acme")?;
-/// facts.state(&works, None, None, None)?;
-/// facts.state(&Triple::new("Bob", "knows", "Ada")?, None, None, None)?;
-/// let asked = Asked { entity: Some("Ada"), direction: Direction::Incoming, ..Asked::default() };
+/// facts.assert(&works, None, None, None)?;
+/// facts.assert(&Triple::new("Bob", "knows", "Ada")?, None, None, None)?;
+/// let asked = FactQuery { entity: Some("Ada"), direction: Direction::Incoming, ..FactQuery::default() };
 /// assert_eq!(facts.about(&asked)?.facts[0].triple.subject, "Bob");
-/// assert_eq!(facts.about(&Asked { direction: Direction::Both, ..asked })?.total, 2);
+/// assert_eq!(facts.about(&FactQuery { direction: Direction::Both, ..asked })?.total, 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Direction {
-    /// It is the subject.
+    /// The entity is the subject.
     Outgoing,
-    /// It is the object.
+    /// The entity is the object.
     Incoming,
-    /// It is one of the two.
+    /// The entity is the subject or the object.
     #[default]
     Both,
 }
 
-/// What to ask.
+/// A query for facts.
 ///
 /// ```
-/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
 /// # use crdt_palace::palace::Palace;
 /// # let dir = tempfile::tempdir()?;
 /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
 /// # let works = Triple::new("Ada", "works_at", "Acme")?;
-/// facts.state(&works, Some("2024-01-01"), Some("2026-03-01"), None)?;
-/// let asked = Asked { entity: Some("ADA"), as_of: Some("2025-06-30"), ..Asked::default() };
+/// facts.assert(&works, Some("2024-01-01"), Some("2026-03-01"), None)?;
+/// let asked = FactQuery { entity: Some("ADA"), as_of: Some("2025-06-30"), ..FactQuery::default() };
 /// assert_eq!(facts.about(&asked)?.facts[0].triple, works);
-/// assert_eq!(facts.about(&Asked { as_of: Some("2026-03-01"), ..asked })?.total, 0);
+/// assert_eq!(facts.about(&FactQuery { as_of: Some("2026-03-01"), ..asked })?.total, 0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Asked<'a> {
-    /// Of whom or what; whatever the case. `None`: of everything.
+pub struct FactQuery<'a> {
+    /// The entity that the facts are about; case does not matter. `None` for all facts.
     pub entity: Option<&'a str>,
-    /// Only what held at this moment.
+    /// Only facts that hold at this moment.
     pub as_of: Option<&'a str>,
-    /// Which facts of the entity.
+    /// The position of the entity in the facts.
     pub direction: Direction,
-    /// Only what comes behind: the [`Fact::position`] of the last that an earlier call gave.
+    /// Only facts behind this cursor: the [`Fact::position`] of the last fact of an earlier page.
     pub after: Option<&'a str>,
-    /// At most so many; 0 is [`FACTS_MAX`].
+    /// The most facts to return; 0 stands for [`FACTS_MAX`].
     pub limit: usize,
 }
 
-/// Some facts.
+/// A page of facts.
 ///
 /// ```
-/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
 /// # use crdt_palace::palace::Palace;
 /// # let dir = tempfile::tempdir()?;
 /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
 /// # let works = Triple::new("Ada", "works_at", "Acme")?;
 /// for (place, since) in [("Acme", "2024-01-01"), ("Initech", "2025-01-01")] {
-///     facts.state(&Triple::new("Ada", "works_at", place)?, Some(since), None, None)?;
+///     facts.assert(&Triple::new("Ada", "works_at", place)?, Some(since), None, None)?;
 /// }
-/// let first = facts.about(&Asked { limit: 1, ..Asked::default() })?;
+/// let first = facts.about(&FactQuery { limit: 1, ..FactQuery::default() })?;
 /// assert!(first.more && first.total == 2);
 /// let after = first.facts[0].position();
-/// let rest = facts.about(&Asked { after: Some(&after), ..Asked::default() })?;
+/// let rest = facts.about(&FactQuery { after: Some(&after), ..FactQuery::default() })?;
 /// assert_eq!((rest.facts[0].triple.object.as_str(), rest.more), ("Initech", false));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactPage {
-    /// In the order in which they began to hold; those that always did come first.
+    /// The facts, in the order in which they begin to hold. Those that always held come first.
     pub facts: Vec<Fact>,
-    /// How many there are in all.
+    /// The number of facts on all pages.
     pub total: usize,
-    /// Whether there is more behind.
+    /// True if more facts follow.
     pub more: bool,
 }
 
-/// How much is known.
+/// Counts of the facts of a palace.
 ///
 /// ```
-/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
 /// # use crdt_palace::palace::Palace;
 /// # let dir = tempfile::tempdir()?;
 /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
 /// # let works = Triple::new("Ada", "works_at", "Acme")?;
-/// facts.state(&works, Some("2024-01-01"), None, None)?;
-/// facts.supersede(&works, "Initech", Some("2026-03-01"))?;
+/// facts.assert(&works, Some("2024-01-01"), None, None)?;
+/// facts.replace(&works, "Initech", Some("2026-03-01"))?;
 /// let stats = facts.stats()?;
 /// assert_eq!((stats.entities, stats.facts, stats.current), (3, 2, 1));
 /// assert!(stats.predicates.contains("works_at"));
@@ -110,25 +112,25 @@ pub struct FactPage {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
-    /// Subjects and objects, whatever the case.
+    /// The number of subjects and objects; case does not matter.
     pub entities: usize,
-    /// All facts.
+    /// The number of facts.
     pub facts: usize,
-    /// Those that have not ended.
+    /// The number of facts that have not ended.
     pub current: usize,
     /// The predicates.
     pub predicates: BTreeSet<String>,
 }
 
 impl Fact {
-    /// Its place in the order, and the cursor for what comes behind it.
+    /// Returns its position in the order, which is the cursor for the facts behind it.
     #[must_use]
     pub fn position(&self) -> String {
-        // Before every character of a time: midnight comes before the moments of its day.
+        // `!` sorts before every character of a time, so midnight comes before the other moments of its day.
         format!("{}!{}", self.valid_from.as_deref().unwrap_or(""), self.id)
     }
 
-    /// Whether the entity is its subject, and whether it is its object.
+    /// Tells whether the entity is its subject, and whether it is its object.
     pub(crate) fn ends_with(&self, entity: &str) -> (bool, bool) {
         let entity = folded(entity.trim());
         (folded(&self.triple.subject) == entity, folded(&self.triple.object) == entity)
@@ -136,48 +138,49 @@ impl Fact {
 }
 
 impl Facts {
-    /// What is known.
+    /// Returns a page of the facts that a query asks for.
     ///
     /// # Errors
-    /// [`MemoryError::Argument`], or what the palace says.
-    pub fn about(&self, asked: &Asked<'_>) -> Result<FactPage> {
-        let as_of = asked.as_of.map(|text| moment("as_of", text)).transpose()?;
-        if asked.after.is_some_and(|after| !after.contains('!')) {
-            let why = "it is none: pass back what an earlier call gave as next_cursor, or nothing";
+    /// [`MemoryError::Argument`], and errors of the palace.
+    pub fn about(&self, query: &FactQuery<'_>) -> Result<FactPage> {
+        let as_of = query.as_of.map(|text| moment("as_of", text)).transpose()?;
+        if query.after.is_some_and(|after| !after.contains('!')) {
+            let why =
+                "it is not a cursor: pass the next_cursor of an earlier call, or leave it out";
             return Err(MemoryError::argument("cursor", why));
         }
-        let mut facts = match asked.entity {
-            Some(entity) => self.of(entity, asked.direction)?,
+        let mut facts = match query.entity {
+            Some(entity) => self.of(entity, query.direction)?,
             None => self.all()?,
         };
         facts.retain(|fact| as_of.as_deref().is_none_or(|at| fact.holds(at)));
         facts.sort_by_cached_key(Fact::position);
         let total = facts.len();
-        if let Some(after) = asked.after {
+        if let Some(after) = query.after {
             facts.retain(|fact| fact.position().as_str() > after);
         }
-        let limit = if asked.limit == 0 { FACTS_MAX } else { asked.limit.min(FACTS_MAX) };
+        let limit = if query.limit == 0 { FACTS_MAX } else { query.limit.min(FACTS_MAX) };
         let more = facts.len() > limit;
         facts.truncate(limit);
         Ok(FactPage { facts, total, more })
     }
 
-    /// How much is known.
+    /// Counts facts, entities and predicates.
     ///
     /// ```
-    /// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+    /// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
     /// # use crdt_palace::palace::Palace;
     /// # let dir = tempfile::tempdir()?;
     /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
     /// # let works = Triple::new("Ada", "works_at", "Acme")?;
-    /// facts.state(&works, Some("2024-01-01"), Some("2026-03-01"), None)?;
+    /// facts.assert(&works, Some("2024-01-01"), Some("2026-03-01"), None)?;
     /// let stats = facts.stats()?;
     /// assert_eq!((stats.facts, stats.current), (1, 0)); // it has ended
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// What the palace says.
+    /// Errors of the palace.
     pub fn stats(&self) -> Result<Stats> {
         let (mut stats, mut entities, now) = (Stats::default(), BTreeSet::new(), self.now());
         for fact in self.all()? {
@@ -190,10 +193,10 @@ impl Facts {
         Ok(stats)
     }
 
-    /// How many facts there are, by their keys.
+    /// Counts the facts by their keys.
     ///
     /// # Errors
-    /// What the palace says.
+    /// Errors of the palace.
     pub fn count(&self) -> Result<usize> {
         let (mut count, mut after) = (0, None::<String>);
         loop {
@@ -206,15 +209,15 @@ impl Facts {
         }
     }
 
-    /// The present moment, to compare with those of facts.
+    /// Returns the present moment, in the form of the moments of facts.
     ///
     /// ```
-    /// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+    /// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
     /// # use crdt_palace::palace::Palace;
     /// # let dir = tempfile::tempdir()?;
     /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
     /// # let works = Triple::new("Ada", "works_at", "Acme")?;
-    /// let fact = facts.state(&works, Some("2024-01-01"), None, None)?.fact;
+    /// let fact = facts.assert(&works, Some("2024-01-01"), None, None)?.fact;
     /// assert!(fact.holds(&facts.now()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -229,9 +232,9 @@ impl Facts {
         Ok(self.scan(FACTS)?.into_iter().map(|(_, fact)| fact).collect())
     }
 
-    /// The facts of an entity. Those that have all of its words are found by the index of words.
+    /// Returns the facts of an entity. The word index finds the facts that have all of its words.
     fn of(&self, entity: &str, direction: Direction) -> Result<Vec<Fact>> {
-        let entity = super::triple::part("entity", entity)?;
+        let entity = part("entity", entity)?;
         let is_of = |fact: &Fact| match (fact.ends_with(&entity), direction) {
             ((subject, _), Direction::Outgoing) => subject,
             ((_, object), Direction::Incoming) => object,
@@ -261,7 +264,7 @@ mod tests {
     use crate::palace::Palace;
 
     #[test]
-    fn what_always_was_comes_first_and_midnight_before_its_day() {
+    fn facts_without_a_start_come_first_and_midnight_before_its_day() {
         let dir = tempfile::tempdir().unwrap();
         let facts = Facts::new(Palace::open(dir.path().join("palace")).unwrap());
         let times = [
@@ -274,12 +277,12 @@ mod tests {
         ];
         for (n, time) in times.iter().enumerate().rev() {
             let triple = Triple::new("Ada", "was_at", &format!("place {n}")).unwrap();
-            facts.state(&triple, *time, None, None).unwrap();
+            facts.assert(&triple, *time, None, None).unwrap();
         }
         let mut after: Option<String> = None;
         let mut found = Vec::new();
         loop {
-            let asked = Asked { after: after.as_deref(), limit: 1, ..Asked::default() };
+            let asked = FactQuery { after: after.as_deref(), limit: 1, ..FactQuery::default() };
             let page = facts.about(&asked).unwrap();
             after = page.facts.last().map(Fact::position);
             found.extend(page.facts.into_iter().map(|fact| fact.triple.object));

@@ -1,3 +1,5 @@
+//! Tests of the graph on real palaces.
+
 use super::*;
 use crate::palace::{Options, Palace};
 use crate::store::group_commit::Durability;
@@ -22,7 +24,7 @@ fn addition(name: &str, texts: &[&str]) -> Addition {
 }
 
 #[test]
-fn an_existing_entity_is_skipped_and_a_deleted_one_is_created_anew() {
+fn existing_entity_is_skipped_and_deleted_one_created_anew() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     let made = memory.create_entities(&[entity("a", &["1", "1"]), entity("a", &["2"])]).unwrap();
@@ -39,7 +41,7 @@ fn an_existing_entity_is_skipped_and_a_deleted_one_is_created_anew() {
 }
 
 #[test]
-fn a_relation_needs_both_ends_and_is_there_once() {
+fn relation_needs_both_ends_and_exists_once() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     memory.create_entities(&[entity("a", &[]), entity("b", &[])]).unwrap();
@@ -55,7 +57,7 @@ fn a_relation_needs_both_ends_and_is_there_once() {
 }
 
 #[test]
-fn deleting_an_entity_deletes_its_relations_in_one_commit() {
+fn entity_and_its_relations_are_deleted_in_one_commit() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     memory.create_entities(&[entity("a", &[]), entity("b", &[]), entity("c", &[])]).unwrap();
@@ -70,7 +72,7 @@ fn deleting_an_entity_deletes_its_relations_in_one_commit() {
 }
 
 #[test]
-fn a_relation_that_lost_an_end_is_hidden() {
+fn relation_without_one_of_its_entities_is_hidden() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     memory.create_entities(&[entity("a", &[]), entity("b", &[])]).unwrap();
@@ -82,7 +84,7 @@ fn a_relation_that_lost_an_end_is_hidden() {
 }
 
 #[test]
-fn observations_are_added_once_and_deleted_wholly() {
+fn observation_is_added_once_and_deleted_completely() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     memory.create_entities(&[entity("a", &["1"])]).unwrap();
@@ -103,9 +105,9 @@ fn observations_are_added_once_and_deleted_wholly() {
     assert_eq!(memory.read_graph().unwrap().entities, [entity("a", &["1", "3"])]);
 }
 
-/// Two copies of one palace, written apart and merged: what two processes do at the same moment.
+/// Merges two copies of one palace. That is like writes of two processes at the same moment.
 #[test]
-fn the_same_entity_created_apart_has_the_observations_of_both() {
+fn entity_created_in_two_copies_has_both_observations() {
     let dir = tempfile::tempdir().unwrap();
     let (one, two) = (dir.path().join("one"), dir.path().join("two"));
     for (path, texts) in [(&one, ["both", "1"]), (&two, ["both", "2"])] {
@@ -124,7 +126,7 @@ fn the_same_entity_created_apart_has_the_observations_of_both() {
 }
 
 #[test]
-fn search_looks_into_everything_whatever_the_case() {
+fn graph_search_reads_every_field_and_ignores_case() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     memory.create_entities(&[entity("Ada", &["wrote a PROGRAM"]), entity("Bo", &[])]).unwrap();
@@ -143,7 +145,7 @@ fn search_looks_into_everything_whatever_the_case() {
 }
 
 #[test]
-fn impossible_names_are_refused_and_say_why() {
+fn invalid_entity_names_are_refused_with_the_reason() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     let longest = "n".repeat(ENTITY_NAME_BYTES_MAX);
@@ -156,7 +158,7 @@ fn impossible_names_are_refused_and_say_why() {
 }
 
 #[test]
-fn an_import_takes_what_is_good_and_names_the_rest() {
+fn import_keeps_good_lines_and_names_bad_ones() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     let relation_line =
@@ -192,9 +194,9 @@ fn an_import_takes_what_is_good_and_names_the_rest() {
     assert_eq!((again.entities, again.relations, again.unchanged), (0, 0, 3));
 }
 
-/// As docs/MCP.md says: it adds.
+/// docs/MCP.md promises that an import only adds.
 #[test]
-fn what_was_deleted_comes_back_with_an_import_that_names_it() {
+fn deleted_entity_comes_back_with_an_import() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     memory.create_entities(&[entity("a", &["1", "2"]), entity("b", &[])]).unwrap();
@@ -213,7 +215,7 @@ fn what_was_deleted_comes_back_with_an_import_that_names_it() {
 }
 
 #[test]
-fn an_export_comes_back_as_the_same_graph() {
+fn exported_graph_imports_as_the_same_graph() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     let names: Vec<Entity> = (0..600)
@@ -232,7 +234,7 @@ fn an_export_comes_back_as_the_same_graph() {
 }
 
 #[test]
-fn a_relation_that_cannot_be_stored_hinders_no_other() {
+fn relation_that_cannot_be_stored_stops_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let memory = open(&dir);
     let line = |kind: &str| {
@@ -253,7 +255,7 @@ fn a_relation_that_cannot_be_stored_hinders_no_other() {
 }
 
 #[test]
-fn what_is_told_as_not_there_is_gone_on_disk() {
+fn absence_in_an_answer_is_durable() {
     use crate::fs::sim::SimDisk;
     type Delete = fn(&Memory);
     let delete: [(&str, Delete); 2] = [
@@ -285,7 +287,7 @@ fn what_is_told_as_not_there_is_gone_on_disk() {
 }
 
 #[test]
-fn an_import_that_fails_halfway_says_how_far_it_came() {
+fn failed_import_reports_how_far_it_came() {
     use crate::fs::sim::SimDisk;
     let entity = |n: usize| {
         format!(

@@ -1,14 +1,16 @@
-//! The reference memory server's file, `memory.jsonl`: one entity or relation a line.
+//! Imports and exports `memory.jsonl`, the file of the reference memory server: one entity or relation a line.
 //!
-//! Invariant: everything in a file that can be imported is imported, whatever stands beside it, and
-//! importing a file again changes nothing.
+//! Invariant: every good line of a file is imported, whatever the other lines hold. Importing a file again changes
+//! nothing.
 
+use super::entity::{Entity, Relation};
+use super::handle::Memory;
 use super::keys::{
     OBSERVATIONS, distinct, entity_key, entity_value, is_of_graph, observations_of, relation_key,
     relation_value,
 };
-use super::{Entity, Memory, MemoryError, Relation, Result};
 use crate::format::key::Key;
+use crate::memory::error::{MemoryError, Result};
 use crate::merge::MergeError;
 use crate::palace::KEYS_MAX;
 use crate::palace::{Draft, Error};
@@ -17,12 +19,12 @@ use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, Write};
 
-/// The most documents that one commit of an import holds …
+/// The most documents that one commit of an import holds.
 const COMMIT_DOCUMENTS: usize = 256;
-/// … and about the most text, in bytes: a commit has a limit of its own.
+/// The most text that one commit of an import holds, in bytes, roughly. It is well below the limit of a commit.
 const COMMIT_BYTES: usize = 1 << 20;
 
-/// What some editors put before the first line.
+/// The mark that some editors put before the first line.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 
 #[derive(Serialize, Deserialize)]
@@ -32,13 +34,13 @@ enum Line<E, R> {
     Relation(R),
 }
 
-/// The fields of a line that the reference server looks at.
+/// The fields of a line that the reference server reads.
 const FIELDS: [&str; 7] =
     ["type", "name", "entityType", "observations", "from", "to", "relationType"];
 
 impl Line<Entity, Relation> {
-    /// What else stands in a line is left out, as the reference server does: its older versions wrote
-    /// whatever a client had sent.
+    /// Parses a line. Other fields are left out, as the reference server does: its older versions wrote whatever a
+    /// client had sent.
     fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
         let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let mut fields: Map<String, Value> = serde_json::from_slice(text)?;
@@ -61,13 +63,13 @@ impl Line<Entity, Relation> {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct BadLine {
-    /// Its number, from 1.
+    /// The number of the line, from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// The reason, in words.
     pub why: String,
 }
 
-/// What an import did.
+/// Result of an import.
 ///
 /// ```
 /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -84,23 +86,23 @@ pub struct BadLine {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct ImportReport {
-    /// Entities that were created, or got observations.
+    /// Number of entities that were created, or got observations.
     pub entities: usize,
-    /// Relations that were created.
+    /// Number of relations that were created.
     pub relations: usize,
-    /// Entities and relations that were there already, just so.
+    /// Number of entities and relations that the palace had already, without a difference.
     pub unchanged: usize,
-    /// In the order of their numbers.
+    /// The lines that were not imported, in the order of their numbers.
     pub bad: Vec<BadLine>,
 }
 
-/// A document, and the numbers of the lines that make it up.
+/// A document, and the numbers of the lines that it is made of.
 type Lines<T> = (Key, (T, Vec<u64>));
 
 /// The good lines of a file.
 #[derive(Default)]
 struct Parsed {
-    /// By their keys, with the numbers of the lines that make them up.
+    /// The entities by their keys, each with the numbers of its lines.
     entities: BTreeMap<Key, (Entity, Vec<u64>)>,
     relations: Vec<(Relation, u64)>,
     bad: Vec<BadLine>,
@@ -140,9 +142,8 @@ impl Parsed {
 }
 
 impl Memory {
-    /// Adds what a `memory.jsonl` holds. An entity that is there already gets the observations that
-    /// it does not have; relations may stand before their entities. `progress` is told how many
-    /// documents are done, of how many.
+    /// Imports a `memory.jsonl`. An entity that exists already gets the observations that it does not have. Relations
+    /// may stand before their entities. `progress` is called with the number of documents that are done, and of all.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -158,19 +159,19 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Read`], or what the palace says; a part may have been imported then, and
-    /// importing the file again completes it.
+    /// [`MemoryError::Read`], and errors of the palace. Then a part may have been imported, and importing the file
+    /// again adds the rest.
     pub fn import(
         &self,
         input: impl BufRead,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<ImportReport> {
         let mut report = ImportReport::default();
-        self.import_telling(input, &mut report, progress).map(|()| report)
+        self.import_reporting(input, &mut report, progress).map(|()| report)
     }
 
-    /// As [`Memory::import`], and says what was imported also if the rest was not.
-    pub(crate) fn import_telling(
+    /// Imports like [`Memory::import`]. If that fails, `report` says how far it came.
+    pub(crate) fn import_reporting(
         &self,
         input: impl BufRead,
         report: &mut ImportReport,
@@ -194,7 +195,8 @@ impl Memory {
         let mut done = 0;
         for group in groups(entities, |(_, (entity, _))| text_bytes(entity)) {
             done += group.len();
-            let write = |draft: &mut Draft<'_>, _: &Key, entity: &Entity| unite(draft, entity);
+            let write =
+                |draft: &mut Draft<'_>, _: &Key, entity: &Entity| create_or_extend(draft, entity);
             let (changed, same) = self.import_group(group, write, &mut report.bad)?;
             report.entities += changed;
             report.unchanged += same;
@@ -215,8 +217,8 @@ impl Memory {
         Ok(())
     }
 
-    /// One commit, of documents each with the numbers of the lines that make it up. What cannot be stored is
-    /// reported, and the others are committed. Returns how many changed and how many were there, just so.
+    /// Imports documents in one commit. A document that cannot be stored is added to `bad`, and the others are
+    /// committed. Returns how many documents changed, and how many did not.
     fn import_group<T>(
         &self,
         mut group: Vec<Lines<T>>,
@@ -245,6 +247,7 @@ impl Memory {
         }
     }
 
+    /// Returns the relations by key, without those that have an end that does not exist.
     fn with_known_ends(
         &self,
         relations: Vec<(Relation, u64)>,
@@ -272,8 +275,8 @@ impl Memory {
         Ok(good)
     }
 
-    /// Writes the graph as a `memory.jsonl`: entities by name, then relations. The same graph gives
-    /// the same bytes. Returns how many lines were written.
+    /// Writes the graph as a `memory.jsonl`: entities by name, then relations. The same graph gives the same bytes.
+    /// Returns the number of lines.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -289,7 +292,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Write`], or what the palace says.
+    /// [`MemoryError::Write`], and errors of the palace.
     pub fn export(&self, out: &mut dyn Write) -> Result<usize> {
         let graph = self.read_graph()?;
         let entities = graph.entities.iter().map(Line::<&Entity, &Relation>::Entity);
@@ -304,7 +307,7 @@ impl Memory {
         Ok(written)
     }
 
-    /// How many documents of the palace are not part of the graph, and so of no export of it.
+    /// Counts the documents of the palace that are not part of the graph, and so not of an export.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -316,27 +319,27 @@ impl Memory {
     /// memory.create_entities(&[ada])?;
     /// let palace = Palace::open(dir.path().join("palace"))?;
     /// palace.put("notes/plan", json!({"n": 1}).as_object().ok_or("an object")?)?;
-    /// assert_eq!(memory.others()?, 1);
+    /// assert_eq!(memory.count_outside_graph()?, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// What the palace says.
-    pub fn others(&self) -> Result<usize> {
-        let (mut others, mut last) = (0, None::<Key>);
+    /// Errors of the palace.
+    pub fn count_outside_graph(&self) -> Result<usize> {
+        let (mut count, mut last) = (0, None::<Key>);
         loop {
             let page = self.palace.keys("", last.as_ref().map(Key::as_str), KEYS_MAX)?;
-            others += page.iter().filter(|key| !is_of_graph(key)).count();
+            count += page.iter().filter(|key| !is_of_graph(key)).count();
             if page.len() < KEYS_MAX {
-                return Ok(others);
+                return Ok(count);
             }
             last = page.into_iter().next_back();
         }
     }
 }
 
-/// Creates the entity, or adds what it lacks.
-fn unite(draft: &mut Draft<'_>, entity: &Entity) -> std::result::Result<(), MergeError> {
+/// Creates the entity, or adds the observations that it does not have.
+fn create_or_extend(draft: &mut Draft<'_>, entity: &Entity) -> std::result::Result<(), MergeError> {
     let observations = distinct(&entity.observations);
     if !draft.exists() {
         return draft.put(&entity_value(&Entity { observations, ..entity.clone() }));
@@ -355,7 +358,7 @@ fn text_bytes(entity: &Entity) -> usize {
     entity.name.len() + entity.observations.iter().map(|text| text.len() + 16).sum::<usize>()
 }
 
-/// Splits items into what fits a commit.
+/// Splits items into groups that each fit into a commit.
 fn groups<T>(items: impl IntoIterator<Item = T>, size: impl Fn(&T) -> usize) -> Vec<Vec<T>> {
     let mut groups: Vec<Vec<T>> = Vec::new();
     let mut bytes = 0;

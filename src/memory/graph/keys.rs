@@ -1,15 +1,15 @@
-//! Where entities and relations live, and how they look as documents.
+//! The keys of entities and relations, and their form as documents.
 
-use super::{Entity, MemoryError, Relation, Result};
-use crate::format::key::{KEY_BYTES_MAX, Key, KeyError};
+use super::entity::{ENTITIES, Entity, Relation};
+use crate::format::key::{Key, KeyError};
+use crate::memory::error::{MemoryError, Result};
 use serde_json::{Map, Value, json};
 use std::collections::HashSet;
 
-/// What the keys of entities start with.
-pub(super) const ENTITIES: &str = "entity/";
-/// What the keys of relations start with.
+/// The prefix of the keys of relations.
 pub(super) const RELATIONS: &str = "relation/";
-/// Whether a document with this key is part of the graph.
+
+/// Tells whether the document with this key is part of the graph.
 ///
 /// ```
 /// use crdt_palace::memory::is_of_graph;
@@ -24,12 +24,10 @@ pub fn is_of_graph(key: &Key) -> bool {
     [ENTITIES, RELATIONS].iter().any(|prefix| key.as_str().starts_with(prefix))
 }
 
-/// The longest name of an entity, in bytes of UTF-8: the rest of a document key.
-pub const ENTITY_NAME_BYTES_MAX: usize = KEY_BYTES_MAX - ENTITIES.len();
-/// The field of an entity that is a list.
+/// The field of an entity that holds its observations, a list.
 pub(super) const OBSERVATIONS: &str = "observations";
 
-/// The key of the entity with this name.
+/// Returns the key of the entity with this name.
 pub(super) fn entity_key(name: &str) -> Result<Key> {
     let refused = |why| MemoryError::Name { start: name.chars().take(24).collect::<String>(), why };
     if name.is_empty() {
@@ -41,8 +39,8 @@ pub(super) fn entity_key(name: &str) -> Result<Key> {
     })
 }
 
-/// The key of a relation: a hash of its three parts, each with its length, so that no two relations
-/// run together.
+/// Returns the key of a relation: a hash of its three parts. Each part is hashed with its length, so that no two
+/// relations get the same input.
 pub(super) fn relation_key(relation: &Relation) -> Result<Key> {
     let mut hasher = blake3::Hasher::new();
     for part in [&relation.from, &relation.to, &relation.relation_type] {
@@ -53,7 +51,7 @@ pub(super) fn relation_key(relation: &Relation) -> Result<Key> {
     Ok(Key::new(&format!("{RELATIONS}{digits}"))?)
 }
 
-/// Without what was there before, in the order of first appearance.
+/// Returns each text once, in the order of first appearance.
 pub(super) fn distinct<'a>(texts: impl IntoIterator<Item = &'a String>) -> Vec<String> {
     let mut seen = HashSet::new();
     texts.into_iter().filter(|text| seen.insert(text.as_str())).cloned().collect()
@@ -79,14 +77,14 @@ fn text(value: &Map<String, Value>, field: &str) -> Option<String> {
     value.get(field).and_then(Value::as_str).map(str::to_owned)
 }
 
-/// The observations that a document shows, each once.
+/// Returns the observations that a document shows, each once.
 pub(super) fn observations_of(value: &Map<String, Value>) -> Vec<String> {
     let items = value.get(OBSERVATIONS).and_then(Value::as_array).into_iter().flatten();
     let texts: Vec<String> = items.filter_map(Value::as_str).map(str::to_owned).collect();
     distinct(&texts)
 }
 
-/// The entity that a document is. Its key decides its name: what else writes into the document
+/// Returns the entity that a document is. The key decides the name: another program that writes into the document
 /// cannot make two entities of one name.
 pub(super) fn entity_of(key: &Key, value: &Map<String, Value>) -> Entity {
     Entity {
@@ -96,7 +94,7 @@ pub(super) fn entity_of(key: &Key, value: &Map<String, Value>) -> Entity {
     }
 }
 
-/// The relation that a document is; `None` if it is something else.
+/// Returns the relation that a document is; `None` if a field is missing.
 pub(super) fn relation_of(value: &Map<String, Value>) -> Option<Relation> {
     Some(Relation {
         from: text(value, "from")?,

@@ -1,15 +1,18 @@
-//! Reading the graph: all of it, by search, by name.
+//! Reads the graph: all of it, by search, or by name.
 //!
-//! Invariant: entities are read before relations, and a relation is shown only if both of its
-//! entities were seen. So a relation never points at nothing, whatever is written meanwhile.
+//! Invariant: entities are read before relations, and a relation is shown only if both of its entities were read. So no
+//! relation ever points at nothing, whatever is written at the same time.
 
-use super::keys::{ENTITIES, RELATIONS, distinct, entity_key, entity_of, relation_of};
-use super::{Entity, Graph, Memory, Relation, Result, each_document};
+use super::entity::{ENTITIES, Entity, Graph, Relation};
+use super::handle::Memory;
+use super::keys::{RELATIONS, distinct, entity_key, entity_of, relation_of};
+use crate::memory::documents::each_document;
+use crate::memory::error::Result;
 use crate::palace::Document;
 use std::collections::{BTreeMap, HashSet};
 
 impl Memory {
-    /// Everything.
+    /// Returns the whole graph.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -30,7 +33,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// What the palace says.
+    /// Errors of the palace.
     pub fn read_graph(&self) -> Result<Graph> {
         let entities = self.entities()?;
         let names: HashSet<&str> = entities.iter().map(|entity| entity.name.as_str()).collect();
@@ -39,8 +42,8 @@ impl Memory {
         Ok(Graph { entities, relations })
     }
 
-    /// The entities that have `query` in their name, their type or an observation, whatever the
-    /// case, and every relation of at least one of them.
+    /// Returns the entities that have `query` in their name, their type or an observation, and every relation of at
+    /// least one of them. Case does not matter.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -59,7 +62,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// What the palace says.
+    /// Errors of the palace.
     pub fn search_nodes(&self, query: &str) -> Result<Graph> {
         let query = query.to_lowercase();
         let mut graph = self.read_graph()?;
@@ -72,8 +75,8 @@ impl Memory {
         Ok(graph)
     }
 
-    /// The entities with these names, as far as they are there, and every relation of at least one
-    /// of them.
+    /// Returns the entities with these names, and every relation of at least one of them. Names without an entity are
+    /// left out.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -92,7 +95,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// What the palace says.
+    /// Errors of the palace.
     pub fn open_nodes(&self, names: &[String]) -> Result<Graph> {
         let mut found: BTreeMap<String, Option<Entity>> = BTreeMap::new();
         for name in distinct(names) {
@@ -129,20 +132,20 @@ impl Memory {
         Ok(true)
     }
 
-    /// The entity with this name. A name that no entity can have names none.
+    /// Returns the entity with this name; `None` also for a name that no entity can have.
     pub(super) fn entity(&self, name: &str) -> Result<Option<Entity>> {
         let Ok(key) = entity_key(name) else { return Ok(None) };
         let document = self.palace.get(key.as_str())?;
         Ok(document.map(|document| entity_of(&document.key, &document.value)))
     }
 
-    /// All entities, in the order of their names.
+    /// Returns all entities, in the order of their names.
     pub(super) fn entities(&self) -> Result<Vec<Entity>> {
         let documents = self.documents(ENTITIES)?;
         Ok(documents.iter().map(|document| entity_of(&document.key, &document.value)).collect())
     }
 
-    /// All relations, also those whose entities are deleted, in the order of their parts.
+    /// Returns all relations, in the order of their parts, also those whose entities are deleted.
     pub(super) fn relations(&self) -> Result<Vec<Relation>> {
         let documents = self.documents(RELATIONS)?;
         let mut relations: Vec<Relation> =
@@ -159,7 +162,7 @@ impl Memory {
     }
 }
 
-/// Whether one end of the relation is among these entities.
+/// Tells whether one end of the relation is among these entities.
 pub(super) fn touches(relation: &Relation, names: &HashSet<&str>) -> bool {
     names.contains(relation.from.as_str()) || names.contains(relation.to.as_str())
 }

@@ -1,51 +1,54 @@
-//! Taking over facts from another system, with all that it knew of them.
+//! Imports facts of another system, with everything that it knew about them.
 //!
-//! Invariant: a fact that was taken over is known by the id that it had there, so that taking it over again
-//! changes nothing here, except that it ends if it has ended there meanwhile. A period that is known here
-//! already gets one source more; one that began at another moment is another one, and stays as it is.
+//! Invariant: an imported fact is recognised by the id that it had there. Importing it again changes nothing, except
+//! that it ends if it has ended there since. A period that is known here already gets one more source. A period that
+//! began at another moment is another period, and stays as it is.
 
+use super::assert::ensure;
 use super::ending::note_end;
-use super::state::ensure;
-use super::{Facts, Source, Triple, fact_of};
+use super::fact::fact_of;
+use super::handle::Facts;
+use super::triple::{Source, Triple};
 use crate::format::key::Key;
-use crate::memory::{Result, each_document};
+use crate::memory::documents::each_document;
+use crate::memory::error::Result;
 use crate::merge::MergeError;
 use crate::palace::{Document, Draft, Error};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// A fact of another system.
-pub(in crate::memory) struct Carried {
+pub(in crate::memory) struct ForeignFact {
     /// The id that it has there.
     pub id: String,
     pub triple: Triple,
-    /// Moments in their one form.
+    /// The moments, in their one form.
     pub valid_from: Option<String>,
     pub valid_to: Option<String>,
     pub source: Source,
-    /// What else was known of it.
+    /// Everything else that was known about it.
     pub known: Map<String, Value>,
 }
 
-/// What became of it.
+/// Result of the import of one fact.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::memory) enum Became {
-    /// It is new here, or has ended since it was taken over.
+pub(in crate::memory) enum ImportedFact {
+    /// A new fact, or one that has ended since it was imported.
     New,
-    /// It was there, just so.
-    There,
-    /// It cannot be stored.
-    Bad(String),
+    /// A fact that was known here, without a difference.
+    Known,
+    /// A fact that cannot be stored, and the reason.
+    Refused(String),
 }
 
-/// Where a fact is to be written.
-struct To<'a> {
+/// The write of a fact to a key; `n` is its position in the call.
+struct PlannedWrite<'a> {
     key: Key,
-    one: &'a Carried,
+    one: &'a ForeignFact,
     n: usize,
 }
 
-impl Carried {
+impl ForeignFact {
     fn moments(&self) -> [Option<&str>; 2] {
         [self.valid_from.as_deref(), self.valid_to.as_deref()]
     }
@@ -62,49 +65,48 @@ impl Carried {
         sources.filter_map(|source| source.get("from")?.get("id")?.as_str()).any(|id| id == self.id)
     }
 
-    /// Whether a period of the fact that is known here began at the same moment.
+    /// Tells whether a period that is known here began at the same moment.
     fn begins_with(&self, document: &Document) -> bool {
         fact_of(document).is_some_and(|fact| fact.valid_from == self.valid_from)
     }
 
-    /// Whether a document has nothing to learn from this.
-    fn is_old_news(&self, document: &Document) -> bool {
+    /// Tells whether a document has everything that this fact says.
+    fn is_known_to(&self, document: &Document) -> bool {
         let over = |to: &str| fact_of(document).is_some_and(|fact| fact.is_over(to));
         self.is_noted(&document.value) && self.valid_to.as_deref().is_none_or(over)
     }
 }
 
 impl Facts {
-    /// Takes these over, in few commits, and says what became of each. What cannot be stored does not hinder
-    /// the others.
+    /// Imports facts in a few commits, and returns the result of each. If one cannot be stored, the others are.
     ///
     /// # Errors
-    /// What the palace says; a part may have been written then.
-    pub(in crate::memory) fn carry(&self, carried: &[Carried]) -> Result<Vec<Became>> {
-        let mut became = vec![Became::There; carried.len()];
+    /// Errors of the palace; then a part may have been written.
+    pub(in crate::memory) fn import(&self, facts: &[ForeignFact]) -> Result<Vec<ImportedFact>> {
+        let mut results = vec![ImportedFact::Known; facts.len()];
         let (mut writes, mut prefixes) = (Vec::new(), BTreeSet::new());
-        for (n, one) in carried.iter().enumerate() {
-            // Periods of one fact are looked for one after the other: each may be the same as the one before.
+        for (n, one) in facts.iter().enumerate() {
+            // Two periods of one fact go into two commits, because the second may be the same period as the first.
             if !prefixes.insert(one.triple.prefix()) {
-                self.commit_carried(std::mem::take(&mut writes), &mut became)?;
+                self.commit_imports(std::mem::take(&mut writes), &mut results)?;
                 prefixes = BTreeSet::from([one.triple.prefix()]);
             }
-            if let Some(key) = self.carry_to(one)? {
-                writes.push(To { key, one, n });
+            if let Some(key) = self.import_key(one)? {
+                writes.push(PlannedWrite { key, one, n });
             }
         }
-        self.commit_carried(writes, &mut became)?;
-        Ok(became)
+        self.commit_imports(writes, &mut results)?;
+        Ok(results)
     }
 
-    /// The key for one; `None` if it is there, just so.
-    fn carry_to(&self, one: &Carried) -> Result<Option<Key>> {
+    /// Returns the key to write a fact to; `None` if it is known here, without a difference.
+    fn import_key(&self, one: &ForeignFact) -> Result<Option<Key>> {
         let mut known = Vec::new();
         each_document(&self.palace, &one.triple.prefix(), |document| known.push(document))?;
-        // An earlier version noted facts also at periods that began at another moment: those are not this one.
+        // An earlier version noted facts also in periods that began at another moment. Those are other periods.
         let mut same = known.iter().filter(|document| one.begins_with(document));
         if let Some(noted) = same.clone().find(|document| one.is_noted(&document.value)) {
-            return Ok(Some(noted.key.clone()).filter(|_| !one.is_old_news(noted)));
+            return Ok(Some(noted.key.clone()).filter(|_| !one.is_known_to(noted)));
         }
         let ends_with = |document: &&Document| {
             fact_of(document).is_some_and(|fact| fact.valid_to == one.valid_to)
@@ -116,26 +118,31 @@ impl Facts {
         one.triple.free_key(one.moments(), &keys).map(Some)
     }
 
-    fn commit_carried(&self, mut writes: Vec<To<'_>>, became: &mut [Became]) -> Result<()> {
-        let mut set = |n: usize, what: Became| {
-            became.get_mut(n).into_iter().for_each(|became| *became = what.clone());
+    fn commit_imports(
+        &self,
+        mut writes: Vec<PlannedWrite<'_>>,
+        results: &mut [ImportedFact],
+    ) -> Result<()> {
+        let mut set = |n: usize, what: ImportedFact| {
+            results.get_mut(n).into_iter().for_each(|result| *result = what.clone());
         };
         while !writes.is_empty() {
             let mut batch = self.palace.batch();
-            for To { key, one, .. } in &writes {
+            for PlannedWrite { key, one, .. } in &writes {
                 batch.write(key.clone(), |draft| note(draft, key, one));
             }
             match batch.commit(&self.options()) {
                 Ok(_) => {
-                    writes.iter().for_each(|to| set(to.n, Became::New));
+                    writes.iter().for_each(|to| set(to.n, ImportedFact::New));
                     return Ok(());
                 }
                 Err(Error::Document { key, source }) => {
-                    let bad: Vec<To<'_>> = writes.extract_if(.., |to| to.key == key).collect();
+                    let bad: Vec<PlannedWrite<'_>> =
+                        writes.extract_if(.., |to| to.key == key).collect();
                     if bad.is_empty() {
                         return Err(Error::Document { key, source }.into());
                     }
-                    bad.iter().for_each(|to| set(to.n, Became::Bad(source.to_string())));
+                    bad.iter().for_each(|to| set(to.n, ImportedFact::Refused(source.to_string())));
                 }
                 Err(error) => return Err(error.into()),
             }
@@ -144,7 +151,12 @@ impl Facts {
     }
 }
 
-fn note(draft: &mut Draft<'_>, key: &Key, one: &Carried) -> std::result::Result<(), MergeError> {
+/// Writes a fact into its document: the period, its source and its end.
+fn note(
+    draft: &mut Draft<'_>,
+    key: &Key,
+    one: &ForeignFact,
+) -> std::result::Result<(), MergeError> {
     let shown = ensure(draft, key, &one.triple, one.moments())?;
     if !one.is_noted(&shown) {
         draft.append(&["sources"], &[one.value()])?;

@@ -1,18 +1,20 @@
-//! Changing the graph. Each operation is one commit: all of it happens, or nothing.
+//! Changes the graph. Each operation is one commit: all of it happens, or nothing.
 
+use super::entity::{Added, Addition, Deletion, Entity, Relation};
+use super::handle::Memory;
 use super::keys::{
     OBSERVATIONS, distinct, entity_key, entity_value, observations_of, relation_key, relation_value,
 };
 use super::read::touches;
-use super::{Added, Addition, Deletion, Entity, Memory, MemoryError, Relation, Result};
 use crate::format::key::Key;
+use crate::memory::error::{MemoryError, Result};
 use crate::merge::{MergeError, ValueType};
 use crate::palace::{Draft, Outcome};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, HashSet};
 
-/// What [`Memory::delete_entities`] did.
+/// Result of [`Memory::delete_entities`].
 ///
 /// ```
 /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -31,13 +33,13 @@ use std::collections::{BTreeMap, HashSet};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedEntities {
-    /// These were there.
+    /// Names of the entities that this call deleted.
     pub deleted: Vec<String>,
-    /// These were not.
+    /// Names without an entity.
     pub not_found: Vec<String>,
 }
 
-/// What [`Memory::delete_observations`] did.
+/// Result of [`Memory::delete_observations`].
 ///
 /// ```
 /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -60,16 +62,15 @@ pub struct DeletedEntities {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedObservations {
-    /// How many observations were there.
+    /// Number of observations that this call deleted.
     pub deleted: usize,
-    /// The entities that were not there.
+    /// Names without an entity.
     pub missing: Vec<String>,
 }
 
 impl Memory {
-    /// Creates entities, and returns those that were not there. An entity that was deleted is
-    /// created anew, with these observations only. If two processes create the same entity at once,
-    /// it has the observations of both.
+    /// Creates entities, and returns those that did not exist. An entity that was deleted is created anew, with these
+    /// observations only. If two processes create the same entity at once, it has the observations of both.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -83,7 +84,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Name`], or what the palace says; nothing was written then.
+    /// [`MemoryError::Name`], and errors of the palace; then nothing was written.
     pub fn create_entities(&self, entities: &[Entity]) -> Result<Vec<Entity>> {
         let mut wanted: Vec<(Key, Entity)> = Vec::new();
         let mut seen = HashSet::new();
@@ -105,7 +106,7 @@ impl Memory {
         Ok(changed(wanted, &outcomes))
     }
 
-    /// Creates relations, and returns those that were not there.
+    /// Creates relations, and returns those that did not exist.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -125,8 +126,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::UnknownEntity`] if an end is not there, or what the palace says; nothing was
-    /// written then.
+    /// [`MemoryError::UnknownEntity`] if an end does not exist, and errors of the palace; then nothing was written.
     pub fn create_relations(&self, relations: &[Relation]) -> Result<Vec<Relation>> {
         let ends: HashSet<&String> = relations.iter().flat_map(|r| [&r.from, &r.to]).collect();
         let mut there = HashSet::new();
@@ -135,7 +135,7 @@ impl Memory {
                 there.insert(name);
             }
         }
-        // In the order of the call, so that the same call names the same entity every time.
+        // Searched in the order of the call, so that the same call names the same entity every time.
         if let Some(name) =
             relations.iter().flat_map(|r| [&r.from, &r.to]).find(|name| !there.contains(name))
         {
@@ -144,7 +144,7 @@ impl Memory {
         self.file_relations(relations)
     }
 
-    /// Files relations without a look at their ends.
+    /// Files relations without checking that their ends exist.
     pub(super) fn file_relations(&self, relations: &[Relation]) -> Result<Vec<Relation>> {
         let mut wanted: Vec<(Key, Relation)> = Vec::new();
         let mut seen = HashSet::new();
@@ -159,8 +159,8 @@ impl Memory {
         Ok(changed(wanted, &outcomes))
     }
 
-    /// Adds observations to entities. What an entity has already is not added again; the result
-    /// says what was added.
+    /// Adds observations to entities, and returns those that were added. An observation that the entity has already is
+    /// not added again.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -181,7 +181,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::UnknownEntity`], or what the palace says; nothing was written then.
+    /// [`MemoryError::UnknownEntity`], and errors of the palace; then nothing was written.
     pub fn add_observations(&self, additions: &[Addition]) -> Result<Vec<Added>> {
         let added: Vec<RefCell<Vec<String>>> = vec![RefCell::default(); additions.len()];
         let mut wanted: BTreeMap<Key, Vec<_>> = BTreeMap::new();
@@ -213,7 +213,7 @@ impl Memory {
         Ok(additions.iter().zip(added).map(result).collect())
     }
 
-    /// Deletes entities and the relations that touch them.
+    /// Deletes entities and all their relations.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -235,7 +235,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// What the palace says; nothing was written then.
+    /// Errors of the palace; then nothing was written.
     pub fn delete_entities(&self, names: &[String]) -> Result<DeletedEntities> {
         let mut keys: Vec<(Key, String)> = Vec::new();
         let mut not_found = Vec::new();
@@ -257,14 +257,14 @@ impl Memory {
                 count += 1;
             }
         }
-        let outcomes = self.commit_beside(batch, count, &not_found)?;
+        let outcomes = self.commit_with_absent(batch, count, &not_found)?;
         let deleted: Vec<String> = changed(keys.clone(), &outcomes);
-        // Somebody else deleted it between the look and the commit.
+        // Another process deleted these between the read above and the commit.
         not_found.extend(keys.into_iter().map(|(_, n)| n).filter(|n| !deleted.contains(n)));
         Ok(DeletedEntities { deleted, not_found })
     }
 
-    /// Deletes observations from entities. What is not there needs no deleting.
+    /// Deletes observations from entities. An observation that does not exist is no error.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -284,7 +284,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// What the palace says; nothing was written then.
+    /// Errors of the palace; then nothing was written.
     pub fn delete_observations(&self, deletions: &[Deletion]) -> Result<DeletedObservations> {
         let mut wanted: BTreeMap<Key, HashSet<&str>> = BTreeMap::new();
         let mut missing = Vec::new();
@@ -297,7 +297,7 @@ impl Memory {
                 None => missing.push(deletion.entity_name.clone()),
             }
         }
-        // Named twice, it may have come or gone between the two looks.
+        // An entity that the call names twice may have been created or deleted between the two reads.
         missing.retain(|name| entity_key(name).map_or(true, |key| !wanted.contains_key(&key)));
         let deleted = Cell::new(0);
         let count = wanted.len();
@@ -317,11 +317,11 @@ impl Memory {
                 })
             });
         }
-        self.commit_beside(batch, count, &missing)?;
+        self.commit_with_absent(batch, count, &missing)?;
         Ok(DeletedObservations { deleted: deleted.get(), missing })
     }
 
-    /// Deletes relations, and returns how many of them were there.
+    /// Deletes relations, and returns how many of them existed.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -342,7 +342,7 @@ impl Memory {
     /// ```
     ///
     /// # Errors
-    /// What the palace says; nothing was written then.
+    /// Errors of the palace; then nothing was written.
     pub fn delete_relations(&self, relations: &[Relation]) -> Result<usize> {
         let mut keys = Vec::new();
         let mut seen = HashSet::new();
@@ -365,7 +365,7 @@ impl Memory {
     }
 }
 
-/// Adds what is not there yet, and notes what that is.
+/// Adds the observations that the entity does not have, and records them in the items.
 fn append(
     draft: &mut Draft<'_>,
     items: &[(&Addition, &RefCell<Vec<String>>)],
@@ -387,12 +387,12 @@ fn delete(draft: &mut Draft<'_>) -> std::result::Result<(), MergeError> {
     if draft.exists() { draft.delete() } else { Ok(()) }
 }
 
-/// Stops a commit: the list to append to went with its entity.
+/// Stops a commit, because the entity was deleted, and its list of observations with it.
 fn no_list() -> MergeError {
     MergeError::WrongType { path: format!("/{OBSERVATIONS}"), found: ValueType::Nothing, wanted: ValueType::List }
 }
 
-/// Those whose document the commit changed; it has one outcome for each, in their order.
+/// Returns the items whose document the commit changed. There is one outcome for each item, in the same order.
 fn changed<T>(wanted: Vec<(Key, T)>, outcomes: &[Outcome]) -> Vec<T> {
     let pairs = wanted.into_iter().zip(outcomes);
     pairs.filter(|(_, outcome)| outcome.changed).map(|((_, item), _)| item).collect()

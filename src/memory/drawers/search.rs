@@ -1,12 +1,13 @@
-//! Finding drawers by words.
+//! Finds drawers by words.
 //!
-//! Invariant: a drawer is found by what it is now, and by where it is now.
+//! Invariant: a drawer is found by its present text, and in its present place.
 
-use super::list::{Moved, Within};
+use super::drawer::{Drawer, drawer_of, filed_ms, place_of};
+use super::handle::Drawers;
+use super::list::{MovedDrawers, PlaceFilter};
 use super::place::parts;
-use super::{Drawer, Drawers, drawer_of, filed_ms, place_of};
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result};
+use crate::memory::error::{MemoryError, Result};
 use crate::palace::Document;
 use crate::palace::search::ranking::{Question, Rank, Ranked};
 use crate::snapshot::words;
@@ -15,14 +16,14 @@ use crate::snapshot::words;
 pub const QUERY_CHARS_MAX: usize = 250;
 /// The most hits of one call.
 pub const HITS_MAX: usize = 100;
-/// How much of a drawer's text a snippet shows, in characters.
+/// The length of a snippet, in characters.
 pub const SNIPPET_CHARS: usize = 400;
-/// How much of that stands before the first word that was found.
+/// The part of a snippet before the first word that was found, in characters.
 const BEFORE_CHARS: usize = 80;
 /// The fields that are searched.
 pub(super) const SEARCHED: [&str; 5] = ["content", "wing", "room", "agent", "topic"];
 
-/// What to look for.
+/// A query, and its filters.
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{Drawers, Item, Place, Search};
@@ -41,19 +42,19 @@ pub(super) const SEARCHED: [&str; 5] = ["content", "wing", "room", "agent", "top
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Search<'a> {
-    /// Words, or a question.
+    /// The words to find, or a question.
     pub query: &'a str,
-    /// Only in this wing.
+    /// Only drawers in this wing.
     pub wing: Option<&'a str>,
-    /// Only in rooms of this name.
+    /// Only drawers in rooms of this name.
     pub room: Option<&'a str>,
-    /// Only what was filed at this time or later: milliseconds since 1970.
+    /// Only drawers that were filed at this time or later, in milliseconds since 1970.
     pub since_ms: Option<i64>,
-    /// Only what was filed before this time.
+    /// Only drawers that were filed before this time.
     pub before_ms: Option<i64>,
-    /// Only what comes behind: what an earlier call gave as `next`.
+    /// Only hits behind this cursor: the `next` of an earlier hit.
     pub after: Option<&'a str>,
-    /// At most so many, 1 to [`HITS_MAX`].
+    /// The most hits to return, 1 to [`HITS_MAX`].
     pub limit: usize,
 }
 
@@ -84,19 +85,19 @@ impl Default for Search<'_> {
 pub struct Hit {
     /// The drawer.
     pub drawer: Drawer,
-    /// How well its words fit: BM25, comparable within one query.
+    /// The rank of its words (BM25), comparable within one query.
     pub score: f64,
-    /// How many of the query's words it has.
+    /// The number of the query's words that it has.
     pub words: usize,
-    /// Where they were found: "content", "metadata", or "content+metadata".
+    /// The part that has them: "content", "metadata", or "content+metadata".
     pub matched_via: &'static str,
-    /// The text around the first of them; all of it if it is short.
+    /// The text around the first of them, or all of the text if it is short.
     pub snippet: String,
-    /// The cursor for what comes behind this hit.
+    /// The cursor for the hits behind this one.
     pub next: String,
 }
 
-/// What was found.
+/// A page of hits.
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{Drawers, Item, Place, Search};
@@ -113,34 +114,34 @@ pub struct Hit {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
-pub struct Found {
-    /// Best first.
+pub struct SearchPage {
+    /// The hits, best first.
     pub hits: Vec<Hit>,
-    /// Whether there is more.
+    /// True if more hits follow.
     pub more: bool,
 }
 
 impl Drawers {
-    /// The drawers with the most words of a query, best first.
+    /// Returns the drawers with the most words of a query, best first.
     ///
     /// # Errors
-    /// [`MemoryError::Argument`], or what the palace says.
-    pub fn search(&self, search: &Search<'_>) -> Result<Found> {
+    /// [`MemoryError::Argument`], and errors of the palace.
+    pub fn search(&self, search: &Search<'_>) -> Result<SearchPage> {
         if search.query.chars().count() > QUERY_CHARS_MAX {
             let why = format!(
-                "it is longer than {QUERY_CHARS_MAX} characters: keep the words that tell most"
+                "it is longer than {QUERY_CHARS_MAX} characters: keep the most telling words"
             );
             return Err(MemoryError::argument("query", why));
         }
-        let within = Within::new(search.wing, search.room)?;
+        let filter = PlaceFilter::new(search.wing, search.room)?;
         let after: Option<Rank> = search.after.map(str::parse).transpose()?;
         let moved = self.moved()?;
         let limit = search.limit.clamp(1, HITS_MAX);
         let mut found = self.palace.ranked(&Question {
             query: search.query,
             every: false,
-            keys: &|key| may_be_there(key, &within, &moved),
-            documents: &|document| is_there(document, &within, search),
+            keys: &|key| may_pass(key, &filter, &moved),
+            documents: &|document| passes(document, &filter, search),
             fields: &SEARCHED,
             after: after.as_ref(),
             limit: limit + 1,
@@ -148,21 +149,22 @@ impl Drawers {
         let more = found.len() > limit;
         found.truncate(limit);
         let asked = words(search.query);
-        Ok(Found { hits: found.into_iter().map(|ranked| hit(ranked, &asked)).collect(), more })
+        Ok(SearchPage { hits: found.into_iter().map(|ranked| hit(ranked, &asked)).collect(), more })
     }
 }
 
-fn may_be_there(key: &Key, within: &Within, moved: &Moved) -> bool {
+/// Tells by its key whether a document can pass the filter. A drawer that was moved has to be read.
+fn may_pass(key: &Key, filter: &PlaceFilter, moved: &MovedDrawers) -> bool {
     match parts(key) {
-        Some((wing, room, _)) => within.has(wing, room) || moved.contains_key(key),
+        Some((wing, room, _)) => filter.has(wing, room) || moved.contains_key(key),
         None => false,
     }
 }
 
-fn is_there(document: &Document, within: &Within, search: &Search<'_>) -> bool {
+fn passes(document: &Document, filter: &PlaceFilter, search: &Search<'_>) -> bool {
     let place = place_of(&document.key, &document.value);
     let filed = filed_ms(&document.value);
-    within.has(&place.wing, &place.room)
+    filter.has(&place.wing, &place.room)
         && search.since_ms.is_none_or(|since| filed.is_some_and(|filed| filed >= since))
         && search.before_ms.is_none_or(|before| filed.is_some_and(|filed| filed < before))
 }
@@ -190,12 +192,13 @@ fn hit(ranked: Ranked, asked: &[String]) -> Hit {
     }
 }
 
-/// Also a longer word, which `plan*` asks for; for the words of a snippet that is good enough.
+/// Tells whether a word matches a word of the query. A longer word counts too, because `plan*` asks for those; for a
+/// snippet that is exact enough.
 fn fits(word: &str, asked: &str) -> bool {
     word.starts_with(asked)
 }
 
-/// The text around the first word that was asked for, or its beginning.
+/// Returns the text around the first word of the query that it has, or the beginning of the text.
 fn snippet(content: &str, asked: &[String]) -> String {
     let length = content.chars().count();
     if length <= 2 * SNIPPET_CHARS {
@@ -203,7 +206,7 @@ fn snippet(content: &str, asked: &[String]) -> String {
     }
     let telling = |part: &&str| words(part).iter().any(|w| w.len() > 3 && asked.contains(w));
     let first = content.split_whitespace().find(telling);
-    // Both are parts of the same text.
+    // `part` is a slice of `content`, so the difference of the addresses is its offset.
     let at = first.map_or(0, |part| part.as_ptr().addr() - content.as_ptr().addr());
     let before = content.get(..at).map_or(0, |before| before.chars().count());
     let start = before.saturating_sub(BEFORE_CHARS).min(length - SNIPPET_CHARS);

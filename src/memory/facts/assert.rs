@@ -1,65 +1,68 @@
-//! Stating and ending facts.
+//! Asserts, ends and replaces facts.
 //!
-//! Invariant: what a call answers is what its own commit left, or, if there is nothing to write, what a commit of
-//! nothing found: then what the answer relies on is on disk, whoever wrote it. After the commit nothing is read.
+//! Invariant: a call answers with the state that its own commit left. If nothing has to be written, it commits a write
+//! that changes nothing: after that, everything that the answer rests on is durable, whichever process wrote it.
+//! Nothing is read after the commit.
 
-use super::ending::{Ending, ended_at, ending, note_end, superseded};
-use super::triple::{no_fact, part};
-use super::{Fact, Facts, Known, MemoryError, Result, Source, Triple, fact_shown};
+use super::ending::{Ending, ended_at, ending, note_end, replaced};
+use super::fact::{Fact, Period, fact_shown};
+use super::handle::Facts;
+use super::triple::{Source, Triple, no_fact, part};
 use crate::format::key::Key;
-use crate::memory::when::moment;
+use crate::memory::error::{MemoryError, Result};
+use crate::memory::moment::moment;
 use crate::merge::MergeError;
 use crate::palace::{Draft, Outcome};
 use serde_json::{Map, Value, json};
 use std::cell::Cell;
 
-/// A fact that was stated.
+/// Result of [`Facts::assert`].
 ///
 /// ```
-/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
 /// # use crdt_palace::palace::Palace;
 /// # let dir = tempfile::tempdir()?;
 /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
 /// # let works = Triple::new("Ada", "works_at", "Acme")?;
-/// let first = facts.state(&works, Some("2024-01-01"), None, None)?;
-/// let again = facts.state(&works, None, None, None)?;
-/// assert!(first.new && !again.new); // it was known to hold still
+/// let first = facts.assert(&works, Some("2024-01-01"), None, None)?;
+/// let again = facts.assert(&works, None, None, None)?;
+/// assert!(first.new && !again.new); // it still holds, so nothing new was asserted
 /// assert_eq!(again.fact, first.fact);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stated {
-    /// As it is now.
+pub struct Asserted {
+    /// The fact after the call.
     pub fact: Fact,
-    /// False if it was known.
+    /// False if it was asserted before.
     pub new: bool,
 }
 
-/// A fact that ended.
+/// Result of [`Facts::end`].
 ///
 /// ```
-/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
 /// # use crdt_palace::palace::Palace;
 /// # let dir = tempfile::tempdir()?;
 /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
 /// # let works = Triple::new("Ada", "works_at", "Acme")?;
-/// facts.state(&works, Some("2024-01-01"), None, None)?;
+/// facts.assert(&works, Some("2024-01-01"), None, None)?;
 /// let ended = facts.end(&works, Some("2026-03-01"))?;
 /// assert_eq!((ended.changed, ended.fact.valid_to.as_deref()), (true, Some("2026-03-01")));
-/// let again = facts.end(&works, Some("2026-05-01"))?; // it was over by then
+/// let again = facts.end(&works, Some("2026-05-01"))?; // it had ended before
 /// assert_eq!((again.changed, again.fact.valid_to.as_deref()), (false, Some("2026-03-01")));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ended {
-    /// As it is now; its `valid_to` is the earliest moment that anybody gave.
+    /// The fact after the call. Its `valid_to` is the earliest of all ends that were given.
     pub fact: Fact,
-    /// False if it had ended by then.
+    /// False if it had ended before.
     pub changed: bool,
 }
 
-/// A period of a fact that is to be filed.
-struct Period<'a> {
+/// A period of a fact to file.
+struct NewPeriod<'a> {
     key: Key,
     triple: &'a Triple,
     from: Option<String>,
@@ -67,54 +70,59 @@ struct Period<'a> {
     source: Option<&'a Source>,
 }
 
-/// What is to be done with the document of a period; one that does nothing sees to it that what it shows is on disk.
+/// A write of the document of a period. One that changes nothing makes sure that the state of the document is durable.
 type Write<'a> = Box<dyn FnOnce(&mut Draft<'_>) -> Result<(), MergeError> + 'a>;
 
 /// A period as a commit left it.
-struct Left {
+struct CommittedPeriod {
     fact: Fact,
     changed: bool,
 }
 
 impl Facts {
-    /// States a fact: from a moment on, until a moment. If it is known to hold still, or was stated for this very
-    /// period, that is the fact; also if somebody has ended it since.
+    /// Asserts a fact, from a moment on, until a moment. If the fact still holds, or was asserted for this very period,
+    /// the result is that period, also if it was ended since.
     ///
     /// # Errors
-    /// [`MemoryError::Argument`], or what the palace says; nothing was written then.
-    pub fn state(
+    /// [`MemoryError::Argument`], and errors of the palace; then nothing was written.
+    pub fn assert(
         &self,
         triple: &Triple,
         valid_from: Option<&str>,
         valid_to: Option<&str>,
         source: Option<&Source>,
-    ) -> Result<Stated> {
+    ) -> Result<Asserted> {
         let from = valid_from.map(|text| moment("valid_from", text)).transpose()?;
         let to = valid_to.map(|text| moment("valid_to", text)).transpose()?;
         if from.as_ref().zip(to.as_ref()).is_some_and(|(from, to)| from >= to) {
-            return Err(MemoryError::argument("valid_to", "it is not after valid_from: swap them"));
+            return Err(MemoryError::argument(
+                "valid_to",
+                "it is not after valid_from: swap the two",
+            ));
         }
         let known = self.periods(triple)?;
         let moments = [from.as_deref(), to.as_deref()];
-        let found = stated(&known, moments).or_else(|| fitting(&known, moments));
+        let found = asserted(&known, moments).or_else(|| fitting(&known, moments));
         let key = match found {
             Some(period) => period.key.clone(),
             None => free_key(triple, moments, &known)?,
         };
         let new = found.is_none();
-        let period = Period { key, triple, from, to, source };
+        let period = NewPeriod { key, triple, from, to, source };
         let mut left = self.commit(vec![period.write()])?;
-        let Left { fact, .. } = left.pop().ok_or_else(|| no_fact(triple))?;
-        Ok(Stated { fact, new })
+        let CommittedPeriod { fact, .. } = left.pop().ok_or_else(|| no_fact(triple))?;
+        Ok(Asserted { fact, new })
     }
 
-    /// Ends a fact at a moment: every period of it that holds then. If none is given it is today, or now if it
-    /// began later today. Whoever ends it, and in whatever order: it ends at the earliest of the moments given. If it
-    /// was ended at the moment that is given, nothing changes, also if it was stated again since.
+    /// Ends a fact at a moment: every period of it that holds then.
+    ///
+    /// The default moment is the beginning of today, or now if a period began later today. A fact that is ended several
+    /// times ends at the earliest moment. If it was ended at this very moment before, nothing changes, also if it was
+    /// asserted again since.
     ///
     /// # Errors
-    /// [`MemoryError::NoFact`], [`MemoryError::NotThen`], [`MemoryError::Argument`], or what the palace says;
-    /// nothing was written then.
+    /// [`MemoryError::NoFact`], [`MemoryError::FactDoesNotHold`], [`MemoryError::Argument`], and errors of the palace;
+    /// then nothing was written.
     pub fn end(&self, triple: &Triple, ended: Option<&str>) -> Result<Ended> {
         let known = self.periods(triple)?;
         let at = self.moment_or_today("ended", ended, &known)?;
@@ -125,39 +133,42 @@ impl Facts {
         ended_of(self.commit(ending.writes(&known, &at))?, triple)
     }
 
-    /// Ends a fact and states another of the same subject and predicate from that moment on, in one commit. If that
-    /// was done already, nothing changes, whatever has become of the other one since.
+    /// Ends a fact, and asserts another one with the same subject and predicate from that moment on, in one commit. If
+    /// that was done before, nothing changes, whatever was written to the new fact since.
     ///
     /// ```
-    /// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+    /// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
     /// # use crdt_palace::palace::Palace;
     /// # let dir = tempfile::tempdir()?;
     /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
     /// # let works = Triple::new("Ada", "works_at", "Acme")?;
-    /// facts.state(&works, Some("2024-01-01"), None, None)?;
-    /// let (ended, stated) = facts.supersede(&works, "Initech", Some("2026-03-01"))?;
+    /// facts.assert(&works, Some("2024-01-01"), None, None)?;
+    /// let (ended, asserted) = facts.replace(&works, "Initech", Some("2026-03-01"))?;
     /// assert_eq!(ended.fact.valid_to.as_deref(), Some("2026-03-01"));
-    /// assert_eq!(stated.fact.valid_from, ended.fact.valid_to);
-    /// assert_eq!(stated.fact.triple.object, "Initech");
+    /// assert_eq!(asserted.fact.valid_from, ended.fact.valid_to);
+    /// assert_eq!(asserted.fact.triple.object, "Initech");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// As [`Facts::end`] and [`Facts::state`].
-    pub fn supersede(
+    /// The errors of [`Facts::end`] and [`Facts::assert`].
+    pub fn replace(
         &self,
         old: &Triple,
         new_object: &str,
         at: Option<&str>,
-    ) -> Result<(Ended, Stated)> {
+    ) -> Result<(Ended, Asserted)> {
         let periods = self.periods(old)?;
         let (given, at) = (at.is_some(), self.moment_or_today("at", at, &periods)?);
         let new = Triple { object: part("new_object", new_object)?, ..old.clone() };
         if new.prefix() == old.prefix() {
-            return Err(MemoryError::argument("new_object", "it is the old one: nothing changes"));
+            return Err(MemoryError::argument(
+                "new_object",
+                "it is the old object, so nothing would change: pass another one",
+            ));
         }
         let known = self.periods(&new)?;
-        let done = superseded(&periods, &known, &at, given);
+        let done = replaced(&periods, &known, &at, given);
         let mut writes = match done {
             Some((ended, _)) => vec![nothing(ended)],
             None => ending(old, &periods, &at)?.writes(&periods, &at),
@@ -169,37 +180,38 @@ impl Facts {
             Some(period) => nothing(period),
             None => {
                 let key = free_key(&new, moments, &known)?;
-                Period { key, triple: &new, from, to: None, source: None }.write()
+                NewPeriod { key, triple: &new, from, to: None, source: None }.write()
             }
         });
         let mut left = self.commit(writes)?;
-        let Left { fact, .. } = left.pop().ok_or_else(|| no_fact(&new))?;
-        Ok((ended_of(left, old)?, Stated { fact, new: found.is_none() }))
+        let CommittedPeriod { fact, .. } = left.pop().ok_or_else(|| no_fact(&new))?;
+        Ok((ended_of(left, old)?, Asserted { fact, new: found.is_none() }))
     }
 
-    /// The moment that is given, or else today; but now if a period began later today, which midnight would miss.
+    /// Returns the moment that the caller gave, or else today's midnight. If a period began after that, it returns now,
+    /// because the period does not hold at midnight.
     fn moment_or_today(
         &self,
         field: &'static str,
         text: Option<&str>,
-        periods: &[Known],
+        periods: &[Period],
     ) -> Result<String> {
         if let Some(text) = text {
             return moment(field, text);
         }
         let now = self.now();
         let today = now.split('T').next().unwrap_or(&now);
-        // Also if it has ended again: the same call once more finds it over.
-        let began_today = |period: &Known| {
+        // Periods that have ended count too, so that a repeat of the same call finds them ended.
+        let began_today = |period: &Period| {
             let from = period.fact.valid_from.as_deref();
             from.is_some_and(|from| today < from && from <= now.as_str())
         };
         Ok(if periods.iter().any(began_today) { now } else { today.to_owned() })
     }
 
-    /// Makes these writes in one commit, and gives what they left. That is taken from the drafts: a read after the
-    /// commit could fail, and a call that was written would be told as one that failed.
-    fn commit(&self, writes: Vec<(Key, Write<'_>)>) -> Result<Vec<Left>> {
+    /// Makes the writes in one commit, and returns the state that they left. The state is taken from the drafts: a read
+    /// after the commit could fail, and a call that was written would be reported as failed.
+    fn commit(&self, writes: Vec<(Key, Write<'_>)>) -> Result<Vec<CommittedPeriod>> {
         let facts: Vec<Cell<Option<Fact>>> = writes.iter().map(|_| Cell::default()).collect();
         let mut batch = self.palace.batch();
         for ((key, write), fact) in writes.into_iter().zip(&facts) {
@@ -213,41 +225,41 @@ impl Facts {
         let outcomes = batch.commit(&self.options())?.outcomes;
         let left = |(outcome, fact): (Outcome, Cell<Option<Fact>>)| {
             let (changed, etag) = (outcome.changed, outcome.etag.to_string());
-            Some(Left { fact: Fact { etag, ..fact.into_inner()? }, changed })
+            Some(CommittedPeriod { fact: Fact { etag, ..fact.into_inner()? }, changed })
         };
         Ok(outcomes.into_iter().zip(facts).filter_map(left).collect())
     }
 }
 
-/// The period that was stated with just these moments. Of several one that holds still, if there is one.
-fn stated<'a>(known: &'a [Known], [from, to]: [Option<&str>; 2]) -> Option<&'a Known> {
-    // "It holds now" can be true once more; "since then" or "until then" names one period.
+/// Returns the period that was asserted with these very moments. Of several, one that still holds comes first.
+fn asserted<'a>(known: &'a [Period], [from, to]: [Option<&str>; 2]) -> Option<&'a Period> {
+    // Without moments an assertion means "it holds now", which can become true again. With one it names one period.
     let named = from.is_some() || to.is_some();
-    let same = |period: &&Known| {
-        named && period.fact.valid_from.as_deref() == from && period.stated_to.as_deref() == to
+    let same = |period: &&Period| {
+        named && period.fact.valid_from.as_deref() == from && period.asserted_to.as_deref() == to
     };
     known.iter().filter(same).max_by_key(|period| period.fact.valid_to.is_none())
 }
 
-/// The period that says the same now.
-fn fitting<'a>(known: &'a [Known], [from, to]: [Option<&str>; 2]) -> Option<&'a Known> {
-    known.iter().find(|Known { fact, .. }| match to {
+/// Returns the period that says the same now.
+fn fitting<'a>(known: &'a [Period], [from, to]: [Option<&str>; 2]) -> Option<&'a Period> {
+    known.iter().find(|Period { fact, .. }| match to {
         None => fact.valid_to.is_none(),
         Some(_) => fact.valid_to.as_deref() == to && fact.valid_from.as_deref() == from,
     })
 }
 
-fn free_key(triple: &Triple, moments: [Option<&str>; 2], known: &[Known]) -> Result<Key> {
+fn free_key(triple: &Triple, moments: [Option<&str>; 2], known: &[Period]) -> Result<Key> {
     let taken: Vec<&Key> = known.iter().map(|period| &period.key).collect();
     triple.free_key(moments, &taken)
 }
 
 impl Ending<'_> {
-    /// What is to be written, the period that is shown in the end as the last.
-    fn writes<'a>(&self, known: &'a [Known], at: &'a str) -> Vec<(Key, Write<'a>)> {
+    /// Returns the writes. The last one is of the period that the answer shows.
+    fn writes<'a>(&self, known: &'a [Period], at: &'a str) -> Vec<(Key, Write<'a>)> {
         match self {
             Ending::Of(holding) => {
-                let end = |period: &&Known| -> (Key, Write<'a>) {
+                let end = |period: &&Period| -> (Key, Write<'a>) {
                     (period.key.clone(), Box::new(move |draft| note_end(draft, at)))
                 };
                 holding.iter().map(end).collect()
@@ -260,32 +272,34 @@ impl Ending<'_> {
     }
 }
 
-/// A write that changes nothing: what the period shows was decisive, and may be somebody else's, not on disk yet.
-fn nothing<'a>(period: &Known) -> (Key, Write<'a>) {
+/// Returns a write that changes nothing. The answer rests on the period, which another process may have written and not
+/// yet made durable.
+fn nothing<'a>(period: &Period) -> (Key, Write<'a>) {
     (period.key.clone(), Box::new(|_| Ok(())))
 }
 
-/// What became of a fact that was to end: of several periods the one that began last.
-fn ended_of(mut left: Vec<Left>, triple: &Triple) -> Result<Ended> {
+/// Returns the result of ending a fact. Of several periods it shows the one that began last.
+fn ended_of(mut left: Vec<CommittedPeriod>, triple: &Triple) -> Result<Ended> {
     let changed = left.iter().any(|left| left.changed);
-    let Left { fact, .. } = left.pop().ok_or_else(|| no_fact(triple))?;
+    let CommittedPeriod { fact, .. } = left.pop().ok_or_else(|| no_fact(triple))?;
     Ok(Ended { fact, changed })
 }
 
-/// The fact that a draft shows.
+/// Returns the fact that a draft shows.
 fn shown(draft: &mut Draft<'_>, key: &Key) -> Result<Fact, MergeError> {
-    let gone = || MergeError::Refused { why: "somebody has just deleted this fact".to_owned() };
+    let gone =
+        || MergeError::Refused { why: "another process has just deleted this fact".to_owned() };
     let value = if draft.exists() { draft.view()?.value } else { Map::new() };
     fact_shown(key, &value).ok_or_else(gone)
 }
 
-impl<'a> Period<'a> {
+impl<'a> NewPeriod<'a> {
     fn write(self) -> (Key, Write<'a>) {
         (self.key.clone(), Box::new(move |draft| self.file(draft)))
     }
 
     fn file(&self, draft: &mut Draft<'_>) -> Result<(), MergeError> {
-        let Period { key, triple, from, to, source } = self;
+        let NewPeriod { key, triple, from, to, source } = self;
         let shown = ensure(draft, key, triple, [from.as_deref(), to.as_deref()])?;
         let Some(source) = source.map(|source| Value::Object(source.value())) else {
             return Ok(());
@@ -298,7 +312,7 @@ impl<'a> Period<'a> {
     }
 }
 
-/// Sees to it that a period of a fact is there, and gives what it shows.
+/// Makes sure that a period of a fact exists, and returns its content.
 pub(super) fn ensure(
     draft: &mut Draft<'_>,
     key: &Key,
