@@ -16,7 +16,7 @@ use crate::palace::view::rows::{check_row, doc_of_rows, rows};
 use crate::palace::view::tail::Tail;
 use crate::segment::reader::Reader;
 use crate::snapshot::Snapshot;
-use crate::store::open_snapshot::open_snapshot;
+use crate::store::rescan::open_snapshot;
 use crate::store::rescan::Catalog;
 use crate::store::root::Root;
 use std::collections::BTreeSet;

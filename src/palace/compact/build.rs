@@ -17,7 +17,7 @@ use crate::palace::error::{Error, Result};
 use crate::palace::view::divergent;
 use crate::snapshot::{Builder, LogRow, Meta, Snapshot, SnapshotError};
 use crate::store::publish;
-use crate::store::open_snapshot::open_snapshot;
+use crate::store::rescan::open_snapshot;
 use crate::store::root::Root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
