@@ -9,7 +9,8 @@
 //! A schedule that fails prints itself; `shuttle::replay` runs it again. Each world is made by a seed as well: the first
 //! number that the schedule draws.
 
-use crdt_palace::fs::sim::{Call, Failure, SimDisk};
+use crdt_palace::fs::Fs;
+use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Durability, Error, Options, Palace, StoreError, WriteOptions};
 use crdt_palace::sync::mutants::{Mutant, activate};
@@ -151,10 +152,15 @@ fn an_instance_is_abandoned() {
         thread::spawn(move || work(&palace, &ledger))
     };
     let threads = [
-        spawn(&lost, |palace, ledger| ledger.increment(palace, "lost", Durability::Durable)),
-        spawn(&kept, |palace, ledger| ledger.check(palace, "kept")),
-        spawn(&kept, |palace, ledger| ledger.check(palace, "kept")),
-        spawn(&kept, |palace, ledger| ledger.check(palace, "kept")),
+        spawn(&lost, |palace, ledger| {
+            ledger.increment(palace, "lost", Durability::Durable);
+            let kept = palace.get_unrefreshed("kept").unwrap().unwrap();
+            assert_eq!(kept.value["n"], 2, "without a rescan of its own");
+        }),
+        spawn(&kept, |palace, ledger| (0..4).for_each(|_| ledger.check(palace, "kept"))),
+        spawn(&kept, |palace, ledger| (0..4).for_each(|_| ledger.check(palace, "kept"))),
+        spawn(&kept, |palace, ledger| (0..4).for_each(|_| ledger.check(palace, "kept"))),
+        spawn(&kept, |palace, ledger| (0..4).for_each(|_| ledger.check(palace, "kept"))),
     ];
     threads.into_iter().for_each(|thread| thread.join().unwrap());
     disk.heal();
@@ -167,38 +173,46 @@ fn an_instance_is_abandoned() {
     lost.check(&fresh, "lost");
 }
 
-/// Another palace is put in the place of this one while threads write and read.
+/// As `rm -r` leaves it, and another palace made there; unless a writer was faster.
+fn replace(fs: &SimFs) {
+    let palace = Path::new(PALACE);
+    fs.remove(&palace.join("palace.json")).unwrap();
+    for directory in ["open", "sealed", "snap"] {
+        for name in fs.list(&palace.join(directory)).unwrap() {
+            // A segment may have been sealed since it was listed.
+            drop(fs.remove(&palace.join(directory).join(name)));
+        }
+    }
+}
+
+/// The palace is deleted while threads write and read, and made anew by the next write.
 fn the_palace_is_replaced() {
     let disk = Arc::new(SimDisk::new(thread_rng().r#gen()));
     let palace = open(&disk);
     palace.increment("old", &["n"], 1, &WriteOptions::default()).unwrap();
-    let new = Arc::new(Ledger::default());
-    let replace = {
-        let (disk, new) = (disk.clone(), new.clone());
-        thread::spawn(move || {
-            disk.process().rename(Path::new(PALACE), Path::new("/home/away")).unwrap();
-            new.increment(&open(&disk), "new", Durability::Durable);
-        })
+    let deleted = {
+        let disk = disk.clone();
+        thread::spawn(move || replace(&disk.process()))
     };
-    let write = {
+    let work = |work: fn(&Palace)| {
         let palace = palace.clone();
-        thread::spawn(move || {
-            for _ in 0..2 {
-                // Into the old one, into the new one, or with an unknown outcome.
-                match palace.increment("either", &["n"], 1, &WriteOptions::default()) {
-                    Ok(_) | Err(Error::Store(_)) => {}
-                    Err(error) => panic!("{error}"),
-                }
+        thread::spawn(move || work(&palace))
+    };
+    let write = work(|palace| {
+        for _ in 0..2 {
+            // Into the old one, into the new one, or with an unknown outcome.
+            match palace.increment("either", &["n"], 1, &WriteOptions::default()) {
+                Ok(_) | Err(Error::Store(_)) => {}
+                Err(error) => panic!("{error}"),
             }
-        })
-    };
-    let read = {
-        let palace = palace.clone();
-        thread::spawn(move || drop(palace.get("either")))
-    };
-    [replace, write, read].into_iter().for_each(|thread| thread.join().unwrap());
-    // Whatever came in between: from now on the new palace is what this handle reads and writes.
+        }
+    });
+    let read = work(|palace| drop(palace.get("either")));
+    [deleted, write, read].into_iter().for_each(|thread| thread.join().unwrap());
+    // Whatever came in between: from now on this handle reads and writes what is there now.
+    let new = Ledger::default();
     new.increment(&palace, "new", Durability::Durable);
+    assert_eq!(new.acknowledged.load(Ordering::SeqCst), 1);
     new.check(&palace, "new");
     assert_eq!(count(&palace, "old"), 0);
     new.check(&open(&disk), "new");

@@ -216,9 +216,7 @@ impl Shared {
     /// forgotten before the next commit is made, and found in its segments as far as it stands there.
     pub fn instance(&self, directory: &mut Directory) -> Result<InstanceId> {
         let instance = self.log.instance()?;
-        if directory.forget_unwritten(&self.log, Some(instance)) {
-            directory.rescan()?;
-        }
+        directory.forget_unwritten(&self.log, Some(instance))?;
         Ok(instance)
     }
 

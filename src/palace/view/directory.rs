@@ -127,17 +127,21 @@ impl Directory {
     }
 
     /// If the instance that wrote the own commits is not `present` any more, it was abandoned. Forgets what it did not
-    /// write: nothing may build on that. What stands in its segments is found there, by the rescan that has to follow.
-    pub fn forget_unwritten(&mut self, log: &Log, present: Option<InstanceId>) -> bool {
+    /// write: nothing may build on that. What stands in its segments is read there, before anything else is read.
+    ///
+    /// # Errors
+    /// What the system says. Then no fresh view is given before a rescan that succeeds.
+    pub fn forget_unwritten(&mut self, log: &Log, present: Option<InstanceId>) -> Result<()> {
         let Some(before) = self.instance.take_if(|before| Some(*before) != present) else {
-            return false;
+            return Ok(());
         };
         self.tail.drop_unwritten(before, log.written(before));
         self.begin_generation();
-        if !mutant!(ViewBeforeAbandonedSegments) {
-            self.rescan = 0;
+        if mutant!(ViewBeforeAbandonedSegments) {
+            return Ok(());
         }
-        true
+        self.rescan = 0;
+        self.rescan()
     }
 
     /// After a panic of a thread that held this: what is parsed may be half done, and the last rescan too.

@@ -164,7 +164,11 @@ impl Palace {
         let Some(ticket) = ticket else { return Ok(()) };
         self.shared.log.wait(ticket, durability).map_err(|error| {
             let log = &self.shared.log;
-            self.shared.directory().forget_unwritten(log, log.instance_if_any());
+            let mut directory = self.shared.directory();
+            // The caller hears why its write failed. Should the rescan fail too, the next read makes another.
+            if let Err(error) = directory.forget_unwritten(log, log.instance_if_any()) {
+                tracing::debug!(%error, "the segments of an abandoned instance are read later");
+            }
             error.into()
         })
     }
