@@ -6,7 +6,7 @@ use super::keys::{
 use super::read::touches;
 use super::{Added, Addition, Deletion, Entity, Memory, MemoryError, Relation, Result};
 use crate::format::key::Key;
-use crate::merge::MergeError;
+use crate::merge::{MergeError, ValueType};
 use crate::palace::{Draft, Outcome};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
@@ -389,7 +389,11 @@ fn delete(draft: &mut Draft<'_>) -> std::result::Result<(), MergeError> {
 
 /// Stops a commit: the list to append to went with its entity.
 fn no_list() -> MergeError {
-    MergeError::WrongType { path: format!("/{OBSERVATIONS}"), found: "nothing", wanted: "a list" }
+    MergeError::WrongType {
+        path: format!("/{OBSERVATIONS}"),
+        found: ValueType::Nothing,
+        wanted: ValueType::List,
+    }
 }
 
 /// Those whose document the commit changed; it has one outcome for each, in their order.

@@ -6,7 +6,7 @@ use automerge::AutomergeError;
 /// The error of the `merge` layer.
 ///
 /// ```
-/// use crdt_palace::palace::{Error, MergeError, WriteOptions};
+/// use crdt_palace::palace::{Error, MergeError, ValueType, WriteOptions};
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
@@ -16,7 +16,7 @@ use automerge::AutomergeError;
 /// let error = palace.increment("k", &["title"], 1, &WriteOptions::default()).unwrap_err();
 /// let Error::Document { key, source } = error else { panic!("{error}") };
 /// assert_eq!(key.as_str(), "k");
-/// assert!(matches!(source, MergeError::WrongType { wanted: "a counter", .. }));
+/// assert!(matches!(source, MergeError::WrongType { wanted: ValueType::Counter, .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
@@ -157,13 +157,59 @@ pub enum MergeError {
         /// JSON pointer to the field.
         path: String,
         /// Type that is there.
-        found: &'static str,
+        found: ValueType,
         /// Type that the write needs.
-        wanted: &'static str,
+        wanted: ValueType,
     },
     /// The path has no step. It must name a field: the document itself is always a map.
     #[error("the path is empty: name at least one field")]
     EmptyPath,
+}
+
+/// Type of a value in a document, as [`MergeError::WrongType`] names it.
+///
+/// ```
+/// use crdt_palace::palace::ValueType;
+///
+/// assert_eq!(ValueType::Counter.to_string(), "a counter");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ValueType {
+    /// A map of fields.
+    Map,
+    /// A list of elements.
+    List,
+    /// A text that is edited by characters. A string that was put is a [`ValueType::String`].
+    Text,
+    /// A counter, which only increments make.
+    Counter,
+    /// A string.
+    String,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// Null.
+    Null,
+    /// No value.
+    Nothing,
+}
+
+impl std::fmt::Display for ValueType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ValueType::Map => "a map",
+            ValueType::List => "a list",
+            ValueType::Text => "a text",
+            ValueType::Counter => "a counter",
+            ValueType::String => "a string",
+            ValueType::Number => "a number",
+            ValueType::Boolean => "true or false",
+            ValueType::Null => "null",
+            ValueType::Nothing => "nothing",
+        })
+    }
 }
 
 /// Returns the advice for a change that has too much of something, unless nothing of it is allowed at all.

@@ -1,5 +1,6 @@
 //! Converts JSON to Automerge's values and back.
 
+use super::error::ValueType;
 use automerge::{ObjType, ScalarValue, ScalarValueRef, ValueRef, hydrate};
 use serde_json::{Map, Number, Value as Json};
 
@@ -63,17 +64,17 @@ impl ValueKind {
         )
     }
 
-    /// Returns its name for an error.
-    pub fn name(&self) -> &'static str {
+    /// Returns its type for an error.
+    pub fn value_type(&self) -> ValueType {
         match self {
-            ValueKind::Map => "a map",
-            ValueKind::List => "a list",
-            ValueKind::Text => "a text",
-            ValueKind::Counter(_) => "a counter",
-            ValueKind::Json(Json::String(_)) => "a string",
-            ValueKind::Json(Json::Number(_)) => "a number",
-            ValueKind::Json(Json::Bool(_)) => "true or false",
-            ValueKind::Json(_) => "null",
+            ValueKind::Map => ValueType::Map,
+            ValueKind::List => ValueType::List,
+            ValueKind::Text => ValueType::Text,
+            ValueKind::Counter(_) => ValueType::Counter,
+            ValueKind::Json(Json::String(_)) => ValueType::String,
+            ValueKind::Json(Json::Number(_)) => ValueType::Number,
+            ValueKind::Json(Json::Bool(_)) => ValueType::Boolean,
+            ValueKind::Json(_) => ValueType::Null,
         }
     }
 }

@@ -79,7 +79,7 @@ pub use change_info::ChangeInfo;
 pub use change_message::{ChangeKind, Written, author_of};
 pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
 pub use doc::Doc;
-pub use error::MergeError;
+pub use error::{MergeError, ValueType};
 pub use explain::explain;
 pub use first_change::first_change;
 pub use new_change::{NewChange, Stamp};

@@ -3,7 +3,7 @@
 //! They read the fields along the path and nothing else, so their cost does not grow with the document.
 
 use super::doc::Doc;
-use super::error::MergeError;
+use super::error::{MergeError, ValueType};
 use super::hashes::Hashes;
 use super::json_pointer::pointer;
 use super::json_values::{ValueKind, hydrated};
@@ -17,7 +17,7 @@ use automerge::{ObjId, ROOT, ReadDoc, ScalarValue, hydrate};
 use serde_json::Value as Json;
 
 /// Type that was found and type that was wanted, for [`MergeError::WrongType`].
-type Types = (&'static str, &'static str);
+type Types = (ValueType, ValueType);
 
 impl Doc {
     /// Adds `by` to the counter at `path`. Creates the counter and the maps around it if they are not there.
@@ -37,7 +37,7 @@ impl Doc {
         let new = hydrate::Value::Scalar(ScalarValue::counter(by));
         let plan = self.at_path(base.as_deref(), path, new, |parts, key, found| {
             if !matches!(found.winner.kind, ValueKind::Counter(_)) {
-                return Err((found.winner.kind.name(), "a counter"));
+                return Err((found.winner.kind.value_type(), ValueType::Counter));
             }
             let obj = parts.get(found.winner.part).cloned().unwrap_or(ROOT);
             let step = Step::Increment { obj, prop: key.into(), by };
@@ -140,7 +140,7 @@ impl Doc {
                 }
                 Some(found) => {
                     let here = path.len() - deeper.len();
-                    let types = (found.winner.kind.name(), "a map");
+                    let types = (found.winner.kind.value_type(), ValueType::Map);
                     return Err(wrong_type(path.get(..here).unwrap_or_default(), types));
                 }
                 None => return Ok((parts, rest)),
@@ -196,7 +196,7 @@ fn ids(found: &[StoredValue]) -> Vec<ObjId> {
 fn list_parts(found: &RankedValues) -> Result<Vec<ObjId>, Types> {
     match &found.winner.kind {
         ValueKind::List => Ok(ids(&found.merged)),
-        other => Err((other.name(), "a list")),
+        other => Err((other.value_type(), ValueType::List)),
     }
 }
 

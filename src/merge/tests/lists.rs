@@ -1,6 +1,6 @@
 use super::*;
 use crate::merge::list_diff::kept;
-use crate::merge::{MergeError, explain};
+use crate::merge::{MergeError, ValueType, explain};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -48,10 +48,16 @@ fn append_and_remove_touch_only_their_elements() {
     assert_eq!(a.remove_items(&by('a'), &["nowhere", "x"], &|_| true).unwrap(), None);
     assert_eq!(a.append(&by('a'), &["observations"], &[]).unwrap(), None);
     let error = a.append(&by('a'), &["observations", "x"], &[json!(1)]).unwrap_err();
-    assert!(matches!(error, MergeError::WrongType { found: "a list", wanted: "a map", .. }));
+    assert!(matches!(
+        error,
+        MergeError::WrongType { found: ValueType::List, wanted: ValueType::Map, .. }
+    ));
     patch(&mut a, 'a', json!({"s": "text"}));
     let error = a.append(&by('a'), &["s"], &[json!(1)]).unwrap_err();
-    assert!(matches!(error, MergeError::WrongType { found: "a string", wanted: "a list", .. }));
+    assert!(matches!(
+        error,
+        MergeError::WrongType { found: ValueType::String, wanted: ValueType::List, .. }
+    ));
     let error = a.remove_items(&by('a'), &["s"], &|_| true).unwrap_err();
     assert!(matches!(error, MergeError::WrongType { .. }));
 }

@@ -1,5 +1,5 @@
 use super::*;
-use crate::merge::{MergeError, explain};
+use crate::merge::{MergeError, ValueType, explain};
 use serde_json::json;
 
 /// Returns two documents in which both writers created `m` and `l`, each with content of its own.
@@ -135,9 +135,9 @@ fn an_increment_creates_its_path_and_refuses_other_types() {
     let error = doc.increment(&by('a'), None, &["n"], 1).unwrap_err();
     let wrong =
         |path: &str, found, wanted| MergeError::WrongType { path: path.to_owned(), found, wanted };
-    assert_eq!(error, wrong("/n", "a number", "a counter"));
+    assert_eq!(error, wrong("/n", ValueType::Number, ValueType::Counter));
     let error = doc.increment(&by('a'), None, &["n", "deeper"], 1).unwrap_err();
-    assert_eq!(error, wrong("/n", "a number", "a map"));
+    assert_eq!(error, wrong("/n", ValueType::Number, ValueType::Map));
     assert_eq!(doc.increment(&by('a'), None, &[], 1).unwrap_err(), MergeError::EmptyPath);
     assert_eq!(doc.increment(&by('a'), None, &["m", "x", "y"], 0).unwrap(), None);
 }
