@@ -9,7 +9,7 @@
 pub mod class;
 pub mod names;
 pub mod os;
-#[cfg(any(feature = "cli", feature = "mcp"))]
+#[cfg(feature = "mcp")]
 pub(crate) mod shell;
 pub mod sim;
 pub(crate) mod stop;
