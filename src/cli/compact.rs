@@ -77,6 +77,7 @@ fn compact(path: &Path, args: &Args) -> Result<Exit, Failure> {
     // Opened for writing, a path without a palace would count as an empty one.
     drop(Palace::open_read_only(path)?);
     let program = concat!("crdt-compact ", env!("CARGO_PKG_VERSION"));
+    // An automatic compaction in this process would take the lock that this command needs.
     let palace = Options::default().program(program).auto_compact(false).open(path)?;
     let options = CompactOptions { extent: Extent::All, adopt: args.adopt, dry_run: args.dry_run };
     let report = palace.compact(options)?;

@@ -37,6 +37,7 @@ fn exit_of(failure: &Failure) -> Exit {
         Failure::Serve(crate::mcp::ServeError::Guard(_)) => Exit::Usage,
         Failure::Palace(Error::Store(error))
         | Failure::Memory(MemoryError::Palace(Error::Store(error))) => exit_of_store(error),
+        // A reader that has seen enough, as `head`, is no failure.
         _ if failure.is_closed_output() => Exit::Done,
         _ => Exit::Problem,
     }

@@ -188,6 +188,7 @@ struct Stats {
 impl Stats {
     /// Counts a commit once. While a compaction runs, a commit is in a segment and in a snapshot.
     fn add(&mut self, commit: &DumpedCommit) {
+        // A commit of an unknown instance cannot be recognised, so it counts each time.
         if commit.instance.is_some() && !self.seen.insert((commit.instance, commit.sequence)) {
             return;
         }
@@ -197,6 +198,7 @@ impl Stats {
         self.operations += infos.map(|info| info.operations).sum::<u64>();
         self.keys.extend(commit.changes.iter().map(|change| change.key.as_str().to_owned()));
         *self.writers.entry(commit.by.clone()).or_default() += 1;
+        // 0 stands for an unknown time, which is no first or last one.
         if commit.time_ms != 0 {
             let (first, last) = (self.first_ms, self.last_ms);
             self.first_ms = Some(first.map_or(commit.time_ms, |ms| ms.min(commit.time_ms)));

@@ -28,6 +28,7 @@ pub(super) fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
+            // These have short escapes, which are easier to read.
             '\n' | '\r' | '\t' => out.extend(c.escape_default()),
             c if c.is_control() || changes_direction(c) => out.extend(c.escape_unicode()),
             c => out.push(c),

@@ -15,11 +15,13 @@ use jiff::{Timestamp, Unit};
 /// [`MemoryError::Argument`] with the name of the field.
 pub(super) fn moment(field: &'static str, text: &str) -> Result<String> {
     let text = text.trim();
+    // The parser of dates also takes a date with a time, and drops the time.
     if let Ok(date) = text.parse::<Date>()
         && !text.contains(['T', 't', ' '])
     {
         return Ok(date.to_string());
     }
+    // Seconds only: moments compare as texts, and fractions would break the order.
     let parsed = text.parse::<Timestamp>().and_then(|time| time.round(Unit::Second));
     parsed.map(|time| one_form(&time.to_string())).map_err(|_| refused(field, text))
 }

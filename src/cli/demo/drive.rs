@@ -167,12 +167,14 @@ async fn work(plan: Arc<Plan>, server: Arc<Server>) {
                 driven.unanswered.push(item);
             }
             Err(error) => {
+                // The errors of a killed server are expected, and no refusals.
                 if !server.killed.load(Ordering::SeqCst) {
                     driven.refusal.get_or_insert_with(|| error.to_string());
                 }
                 driven.unanswered.push(item);
             }
         }
+        // Every later answer meets the condition too. The swap lets only the first one kill.
         if plan.kills(&server) && !server.killed.swap(true, Ordering::SeqCst) {
             driven.killed = server.kill();
         }

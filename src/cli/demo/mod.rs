@@ -63,6 +63,7 @@ fn fresh_directory() -> Result<PathBuf, DemoError> {
     loop {
         let path = base.join(format!("crdt-palace-demo-{n}"));
         match std::fs::create_dir(&path) {
+            // A name that is taken may belong to an earlier demo, which the user still wants.
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n = n.wrapping_add(1),
             made => {
                 return made
@@ -129,6 +130,7 @@ fn report(
     writeln!(out, "look into it:\n  crdt-log dump {path}\n  crdt-compact {path}")?;
     out.flush()?;
     let [sent, acknowledged, _, lost] = total;
+    // Every call is answered or counted as unanswered. A difference means that one was lost.
     let unexplained = sent - acknowledged != unanswered.len();
     let refused = driven.iter().any(|one| one.refusal.is_some());
     Ok(if lost > 0 || unexplained || refused { Exit::Problem } else { Exit::Done })

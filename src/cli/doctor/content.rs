@@ -17,6 +17,7 @@ pub(super) fn checks(palace: &Palace) -> Vec<Check> {
         Ok(status) => status,
         Err(error) => return vec![not_opened(&error)],
     };
+    // A directory without a manifest has nothing to check yet.
     let Some(id) = status.palace else { return Vec::new() };
     let quarantined = palace.root().list(QUARANTINE);
     let damage = quarantined.map(|files| damage(palace, &status, files.len()));
@@ -108,6 +109,7 @@ fn leftovers(palace: &Palace) -> Result<Check, StoreError> {
 }
 
 fn clock(status: &Status, now_ms: i64) -> Check {
+    // The newest file tells the time of the clock that wrote it.
     let segments = status.segments.iter().filter_map(|segment| segment.created_ms);
     let newest = segments.chain(status.snapshots.iter().map(|found| found.created_ms)).max();
     match newest {

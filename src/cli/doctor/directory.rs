@@ -30,6 +30,7 @@ pub(super) fn directory(path: &Path, existing: &Path) -> Check {
     match fs::metadata(path) {
         Ok(found) if found.is_dir() => match path.join(MANIFEST).exists() {
             true => Check::ok(CHECK, "it exists"),
+            // An empty directory may become a palace. One with files must not get a second manifest.
             false if DIRECTORIES.iter().any(|name| has_files(&path.join(name))) => Check::problem(
                 CHECK,
                 format!("its {MANIFEST} is missing, and its other files are there"),
@@ -110,10 +111,12 @@ impl Permissions {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             found => found?,
         };
+        // The mode of a link means nothing. Its target is checked, if it is in the palace.
         if found.is_symlink() {
             return Ok(());
         }
         self.checked += 1;
+        // The owner must read and write all, and search directories.
         let (mode, own) = (found.mode(), if found.is_dir() { 0o700 } else { 0o600 });
         let me = rustix::process::geteuid().as_raw();
         for (wrong, list) in [
@@ -147,6 +150,7 @@ impl Permissions {
             found.check(&path.join(name))?;
             found.check_inside(&path.join(name))?;
         }
+        // No other user passes the directory, so the modes inside it open nothing.
         if private {
             (found.writable, found.readable) = Default::default();
         }
@@ -205,6 +209,7 @@ fn may_write_in(directory: &Path) -> io::Result<()> {
 
 /// Returns the first directory of the palace in which this user can make no file, whatever its mode is.
 fn first_unwritable(path: &Path) -> Option<(PathBuf, io::Error)> {
+    // A disk that is mounted read-only does not show in any mode, so each directory is asked for write access.
     let directories = DIRECTORIES.iter().map(|name| path.join(name)).filter(|path| path.is_dir());
     let asked = |directory: PathBuf| {
         let error = may_write_in(&directory).err()?;

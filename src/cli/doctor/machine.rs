@@ -19,6 +19,7 @@ pub(super) fn events(directory: &Path) -> Check {
     );
     match try_watch(directory) {
         Ok(()) => Check::ok(CHECK, limits),
+        // The kernel reports each limit by an error of its own.
         Err(Errno::MFILE) => past("instances", "max_user_instances=1024"),
         Err(Errno::NOSPC) => past("watches", "max_user_watches=524288"),
         Err(error) => Check::note(

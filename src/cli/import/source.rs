@@ -100,7 +100,9 @@ impl ReadableDatabase {
         let (log, index) = (length("-wal"), length("-shm"));
         let shared = Database { path, access: Access::Shared };
         let mode = match (log, index) {
+            // Log and index are there, so a reader makes no new file.
             (Some(_), Some(_)) => ReadMode::Shared,
+            // A log without its index was left by a crash. A reader would have to build the index beside it.
             (Some(1..), None) => ReadMode::Copy(Scratch::of(path, "-wal").map_err(failed)?),
             // No program is writing the journal, so a reader would have to roll it back first.
             _ if length("-journal").is_some_and(|length| length > 0) && !shared.is_readable() => {

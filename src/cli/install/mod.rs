@@ -79,6 +79,7 @@ impl Install {
         let palace = self.at.path()?;
         let (program, palace) = whole_paths(&palace).map_err(InstallError::from)?;
         let mut args = vec!["serve".to_owned(), "--palace".to_owned(), text(palace)?];
+        // Defaults are left out of the entry, so that it follows later versions of `serve`.
         if !self.tools.is_empty() {
             let values = self.tools.iter().filter_map(ValueEnum::to_possible_value);
             let names: Vec<_> = values.map(|value| value.get_name().to_owned()).collect();

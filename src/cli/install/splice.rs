@@ -48,6 +48,7 @@ pub(super) fn plan(
     if !whole.is_object() {
         return Err(NotEditable::NotAnObject("the text"));
     }
+    // A file may end in a line break, which is no part of the object.
     let root = text.len() - text.trim_start().len()..text.trim_end().len();
     let edit = Edit { text, unit: unit(text, &root) };
     let Some(servers) = member(text, &root, list) else {
@@ -62,6 +63,7 @@ pub(super) fn plan(
     let found = &text[old.value.clone()];
     match entry.is_in(&serde_json::from_str(found)?) {
         true => Ok(Splice::AlreadyThere),
+        // Only on request: the entry may be the user's own.
         false if replace => Ok(Splice::Write(edit.replace(&old, entry)?)),
         false => Ok(Splice::NameTaken(found.to_owned())),
     }
@@ -109,6 +111,7 @@ impl Edit<'_> {
         let Some(last) = members(self.text, object).pop() else {
             return self.fill(object, &name, value);
         };
+        // The new member copies the line break and the indentation of the member before it.
         let before = match indentation(self.text, last.start) {
             Some(blanks) => format!("{}{blanks}", self.newline()),
             None => self.text[..last.start].chars().rev().take_while(|c| *c == ' ').collect(),
@@ -124,6 +127,7 @@ impl Edit<'_> {
         name: &str,
         value: &impl Serialize,
     ) -> Result<String, serde_json::Error> {
+        // A file of one line stays one, unless it is only an empty object.
         if self.is_one_line() && object.start > 0 {
             let value = serde_json::to_string(value)?;
             return Ok(self.with(object, &format!("{{{name}: {value}}}")));
@@ -216,6 +220,7 @@ impl Cursor<'_> {
     fn string(&mut self) {
         self.at += 1;
         while let Some(byte) = self.peek() {
+            // An escaped quote does not end the string.
             self.at += if byte == b'\\' { 2 } else { 1 };
             if byte == b'"' {
                 return;

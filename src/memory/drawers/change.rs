@@ -158,6 +158,7 @@ impl Drawers {
         };
         if !is_at(&key, &place) {
             let moved = moved_key(&key)?;
+            // Filing the note by its content lets two processes that move the drawer at once write the same document.
             let note = Map::from_iter([("drawer".to_owned(), json!(id))]);
             batch.write(moved.clone(), move |draft| draft.file(&moved, &note));
         }
@@ -287,6 +288,7 @@ impl Drawers {
         let if_match = if_match.map(condition).transpose()?;
         let key = match self.document(id)? {
             Some(document) => document.key,
+            // A condition names a version that the caller has seen. A deleted drawer cannot have it.
             None if if_match.is_some() => return Err(no_drawer(id)),
             None => self.deleted_key(id)?.ok_or_else(|| no_drawer(id))?,
         };
@@ -346,6 +348,7 @@ fn condition(if_match: &str) -> Result<Condition> {
 /// Makes the error of a change whose condition did not hold.
 fn mismatch(id: &str, current: Option<Box<Document>>, patch: &Map<String, Value>) -> MemoryError {
     let Some(now) = current else { return no_drawer(id) };
+    // A client that lost the answer to its own call must not apply its change to its own result.
     let same = |(field, value): (&String, &Value)| now.value.get(field) == Some(value);
     let already_applied = !patch.is_empty() && patch.iter().all(same);
     MemoryError::EtagMismatch { id: id.to_owned(), etag: now.etag.to_string(), already_applied }
@@ -393,6 +396,7 @@ fn apply(
     left: &RefCell<Option<(View, Vec<Conflict>)>>,
 ) -> Result<(), MergeError> {
     if !draft.exists() {
+        // The drawer was deleted after it was read. The error stops the whole commit, with the note of the move.
         gone.set(true);
         return Err(MergeError::Refused { why: "it was deleted".to_owned() });
     }

@@ -167,6 +167,7 @@ impl Drawers {
         items: &[Item],
         entry: Option<&DiaryEntry>,
     ) -> Result<(Vec<Filed>, Option<EntryWritten>)> {
+        // One time for the key and for the filing, so that the order of ids is the order of times.
         let now = self.palace.now_ms();
         let key = entry.map(|entry| self.entry_key(entry, now)).transpose()?;
         let (filed, others) = self.file_with(items, |batch| {
@@ -186,6 +187,7 @@ impl Drawers {
         let us = next_us(now);
         let time = readable(us / 1_000).replace(['-', ':', 'Z'], "").replace('T', "_");
         let seconds = time.split('.').next().unwrap_or_default();
+        // The time in an id has microseconds, as in MemPalace.
         let fraction = us % 1_000_000;
         let random: String =
             self.palace.unique()?.iter().take(6).map(|byte| format!("{byte:02x}")).collect();

@@ -59,6 +59,7 @@ pub(super) fn text(value: &Map<String, Value>, field: &str) -> Option<String> {
 
 /// Returns the place that the document names. If it names none, the key does.
 pub(super) fn place_of(key: &Key, value: &Map<String, Value>) -> Place {
+    // Another program may have written the document without these fields.
     let (wing, room, _) = place::parts(key).unwrap_or_default();
     let said = |field, key: &str| text(value, field).unwrap_or_else(|| key.to_owned());
     Place { wing: said("wing", wing), room: said("room", room) }

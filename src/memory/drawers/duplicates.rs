@@ -69,6 +69,7 @@ impl Drawers {
             return Err(MemoryError::argument("threshold", why));
         }
         let query = longest_words(content);
+        // A text without letters and digits has no words to search for.
         if query.is_empty() {
             return Ok(Vec::new());
         }
@@ -118,6 +119,7 @@ fn longest_words(content: &str) -> String {
 #[must_use]
 pub fn similarity(a: &str, b: &str) -> f64 {
     let (a, b) = (words(a), words(b));
+    // A text shorter than a run is compared as one run.
     let size = SHINGLE.min(a.len()).min(b.len()).max(1);
     let runs = |words| -> BTreeSet<Vec<String>> {
         <[String]>::windows(words, size).map(<[String]>::to_vec).collect()

@@ -170,6 +170,7 @@ impl Drawers {
         let mut each: Vec<usize> = Vec::new();
         for item in items {
             let (key, filed) = self.key_for(item)?;
+            // The same text twice in one call is one write: a batch takes a key once.
             let known = keys.iter().position(|(known, _)| *known == key);
             each.push(known.unwrap_or(keys.len()));
             if known.is_none() {
@@ -179,6 +180,7 @@ impl Drawers {
         }
         more(&mut batch)?;
         let mut outcomes = batch.commit(&self.options())?.outcomes;
+        // The outcomes come in the order of the writes, those of `more` last.
         let others = outcomes.split_off(keys.len());
         let filed: Vec<Filed> = keys.iter().zip(&outcomes).map(filed).collect();
         Ok((each.into_iter().filter_map(|n| filed.get(n).cloned()).collect(), others))
@@ -195,6 +197,7 @@ impl Drawers {
             match self.palace.get(key.as_str())? {
                 Some(found) if is(&found, item) => return Ok((key, FiledAs::There)),
                 Some(_) => {}
+                // A deleted drawer leaves its key free for the same text, but another drawer may follow.
                 None if self.palace.has_history(&key)? => drop(free.get_or_insert(key)),
                 None => return Ok((free.unwrap_or(key), FiledAs::New)),
             }
@@ -239,6 +242,8 @@ pub(super) fn ensure(
     let (there, mut value) = (draft.exists(), item.value());
     draft.file(key, &value)?;
     let shown = draft.view()?.value;
+    // `Draft::file` restores a deleted drawer with its last text. The patch sets the filed text, and keeps the
+    // filings.
     value.remove(FILINGS);
     if !there && value.iter().any(|(field, value)| shown.get(field) != Some(value)) {
         draft.patch(&value)?;
@@ -248,6 +253,7 @@ pub(super) fn ensure(
 
 /// Tells whether the source or the filer of this item is in none of the filings.
 fn is_news(shown: &Map<String, Value>, item: &Item) -> bool {
+    // A filing without a source or a filer says nothing new, whatever the others say.
     let says = |field, wanted: &Option<String>| {
         wanted.is_none() || filings(shown).any(|filing| text(filing, field) == *wanted)
     };

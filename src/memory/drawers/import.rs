@@ -155,6 +155,7 @@ impl Drawers {
         };
         for (key, SameDocument { items, exists }) in &keys {
             for (position, n) in items.iter().enumerate() {
+                // Only the first of several drawers with one text makes the document; the others add a filing to it.
                 let new = position == 0 && !exists;
                 let what = if new { ImportedDrawer::New } else { ImportedDrawer::Merged };
                 set(*n, what(id_of(key)));
@@ -167,6 +168,7 @@ impl Drawers {
     /// Returns the key for a drawer, and the document there. It is the document that notes its id, or else the first
     /// one with the same text, or else a free key.
     fn import_key(&self, one: &ForeignDrawer) -> Result<(Key, Option<Document>)> {
+        // An entry has no twin: its key follows from its wing and its id.
         let item = match &one.content {
             ForeignContent::Drawer(item) => item,
             ForeignContent::Entry(entry) => {
@@ -175,6 +177,8 @@ impl Drawers {
                 return Ok((key, found));
             }
         };
+        // Edits here may have moved the text to a later key, so every key of this text is looked at before one is
+        // chosen.
         let (mut n, mut same, mut free) = (0, None, None);
         loop {
             let key = drawer_key(&item.place, &item.content, n)?;
@@ -198,6 +202,7 @@ impl Drawers {
         drawers: &[ForeignDrawer],
         keys: &mut BTreeMap<Key, SameDocument>,
     ) -> Result<Vec<(usize, String)>> {
+        // One bad document fails the whole batch. It is taken out, and the rest is tried again.
         let mut refused = Vec::new();
         while !keys.is_empty() {
             let mut batch = self.palace.batch();

@@ -133,6 +133,7 @@ impl Drawers {
     ) -> Result<DrawerPage> {
         let mut keys = Vec::new();
         self.each(&PlaceFilter::new(wing, room)?, |key, _, _| keys.push(key.clone()))?;
+        // The moved drawers come last from `each`, and a page needs one order.
         keys.sort_unstable();
         let total = keys.len();
         let start = match after {
@@ -164,6 +165,7 @@ impl Drawers {
         let (prefix, mut after) = (filter.prefix(), None::<String>);
         loop {
             let keys = self.palace.keys(&prefix, after.as_deref(), KEYS_MAX)?;
+            // A moved drawer is listed below, in its present place.
             for key in keys.iter().filter(|key| !moved.contains_key(*key)) {
                 if let Some((wing, room, _)) = parts(key).filter(|(w, r, _)| filter.has(w, r)) {
                     take(key, wing, room);
@@ -174,6 +176,7 @@ impl Drawers {
                 _ => break,
             }
         }
+        // A drawer may have been moved into this place from any other, so all moved ones are checked.
         for (key, place) in &moved {
             if filter.has(&place.wing, &place.room) {
                 take(key, &place.wing, &place.room);
@@ -216,6 +219,7 @@ impl Drawers {
         loop {
             let keys = self.palace.keys(MOVED, after.as_deref(), KEYS_MAX)?;
             for key in keys.iter().filter_map(moved_drawer) {
+                // The note stays when its drawer is deleted. Reading the keys above has rescanned already.
                 if let Some(document) = self.palace.get_unrefreshed(key.as_str())? {
                     let place = place_of(&key, &document.value);
                     moved.insert(key, place);

@@ -80,6 +80,7 @@ pub(super) fn drawer_key(place: &Place, content: &str, n: usize) -> Result<Key> 
     for part in [&place.wing, &place.room, content] {
         hash.update(part);
     }
+    // The first key has no number, so that it is the one that MemPalace would give.
     if n > 0 {
         hash.update(format!("\0{n}"));
     }
@@ -103,6 +104,7 @@ pub(super) fn parts(key: &Key) -> Option<(&str, &str, &str)> {
 /// Returns the id of the drawer with this key; `None` for another key.
 pub(crate) fn drawer_id(key: &Key) -> Option<String> {
     let (wing, room, end) = parts(key)?;
+    // Only the end of a diary key has underscores: date, time and random part.
     Some(match end.contains('_') {
         true => format!("diary_{wing}_{end}"),
         false => format!("drawer_{wing}_{room}_{end}"),
@@ -137,6 +139,7 @@ pub(super) fn keys_of(id: &str) -> Vec<Key> {
     else {
         return Vec::new();
     };
+    // Every underscore may be the one between wing and room. Places that are not valid names drop out.
     let split = |(at, mark): (usize, &str)| {
         let (wing, room) = (place.get(..at)?, place.get(at + mark.len()..)?);
         key_at(&Place::new(wing, room).ok()?, end).ok()

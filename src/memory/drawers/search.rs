@@ -144,6 +144,7 @@ impl Drawers {
             documents: &|document| passes(document, &filter, search),
             fields: &SEARCHED,
             after: after.as_ref(),
+            // One more than asked for tells whether another page follows.
             limit: limit + 1,
         })?;
         let more = found.len() > limit;
@@ -204,10 +205,12 @@ fn snippet(content: &str, asked: &[String]) -> String {
     if length <= 2 * SNIPPET_CHARS {
         return content.to_owned();
     }
+    // Short words are mostly articles and prepositions, which tell nothing about the passage.
     let telling = |part: &&str| words(part).iter().any(|w| w.len() > 3 && asked.contains(w));
     let first = content.split_whitespace().find(telling);
     // `part` is a slice of `content`, so the difference of the addresses is its offset.
     let at = first.map_or(0, |part| part.as_ptr().addr() - content.as_ptr().addr());
+    // The offset is in bytes, and the bounds of a snippet are in characters.
     let before = content.get(..at).map_or(0, |before| before.chars().count());
     let start = before.saturating_sub(BEFORE_CHARS).min(length - SNIPPET_CHARS);
     let middle: String = content.chars().skip(start).take(SNIPPET_CHARS).collect();

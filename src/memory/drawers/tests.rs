@@ -1,8 +1,10 @@
 //! Tests of drawers on real palaces. Two handles of one palace stand for two processes.
 
 use super::*;
-use crate::palace::Options;
+use crate::memory::MemoryError;
 use crate::palace::compact::CompactOptions;
+use crate::palace::{Options, WriteOptions};
+use serde_json::Map;
 
 fn open(dir: &tempfile::TempDir) -> Drawers {
     let options = Options::default().auto_compact(false);

@@ -160,7 +160,9 @@ impl Facts {
     ) -> Result<(Ended, Asserted)> {
         let periods = self.periods(old)?;
         let (given, at) = (at.is_some(), self.moment_or_today("at", at, &periods)?);
+        // The check comes before any write: a refused call must not end the old fact.
         let new = Triple { object: part("new_object", new_object)?, ..old.clone() };
+        // Prefixes ignore case, so this also refuses the same object in another spelling.
         if new.prefix() == old.prefix() {
             return Err(MemoryError::argument(
                 "new_object",
@@ -174,6 +176,7 @@ impl Facts {
             None => ending(old, &periods, &at)?.writes(&periods, &at),
         };
         let moments = [Some(at.as_str()), None];
+        // The new fact may hold already, from an earlier assertion.
         let found = done.map(|(_, successor)| successor).or_else(|| fitting(&known, moments));
         let from = Some(at.clone());
         writes.push(match found {
@@ -212,6 +215,7 @@ impl Facts {
     /// Makes the writes in one commit, and returns the state that they left. The state is taken from the drafts: a read
     /// after the commit could fail, and a call that was written would be reported as failed.
     fn commit(&self, writes: Vec<(Key, Write<'_>)>) -> Result<Vec<CommittedPeriod>> {
+        // A cell for each write: its closure runs inside the commit.
         let facts: Vec<Cell<Option<Fact>>> = writes.iter().map(|_| Cell::default()).collect();
         let mut batch = self.palace.batch();
         for ((key, write), fact) in writes.into_iter().zip(&facts) {
@@ -244,6 +248,7 @@ fn asserted<'a>(known: &'a [Period], [from, to]: [Option<&str>; 2]) -> Option<&'
 /// Returns the period that says the same now.
 fn fitting<'a>(known: &'a [Period], [from, to]: [Option<&str>; 2]) -> Option<&'a Period> {
     known.iter().find(|Period { fact, .. }| match to {
+        // An assertion without an end means "it holds now", which any open period says already.
         None => fact.valid_to.is_none(),
         Some(_) => fact.valid_to.as_deref() == to && fact.valid_from.as_deref() == from,
     })
@@ -328,6 +333,7 @@ pub(super) fn ensure(
     ]);
     let moments = ["valid_from", "valid_to"].into_iter().zip(moments);
     value.extend(moments.filter_map(|(f, m)| Some((f.to_owned(), json!(m?)))));
+    // Filed by content: two processes that assert the same period at once make one document.
     draft.file(key, &value)?;
     Ok(draft.view()?.value)
 }

@@ -19,6 +19,7 @@ pub(super) enum Ending<'a> {
 /// Decides which of the periods of a fact have to end at a moment.
 pub(super) fn ending<'a>(triple: &Triple, known: &'a [Period], at: &str) -> Result<Ending<'a>> {
     let holding: Vec<&Period> = known.iter().filter(|period| period.fact.holds(at)).collect();
+    // A fact that does not hold yet is not over: ending it then would undo what was asserted for later.
     match (over(known, at), holding.is_empty()) {
         (_, false) => Ok(Ending::Of(holding)),
         (Some(last), true) => Ok(Ending::Over(last)),
@@ -48,6 +49,7 @@ pub(super) fn replaced<'a>(
     at: &str,
     given: bool,
 ) -> Option<(&'a Period, &'a Period)> {
+    // Several periods may begin at that moment, if one of them has ended. The open one counts.
     let began = |moment: &str| {
         let then = new.iter().filter(|period| period.fact.valid_from.as_deref() == Some(moment));
         then.max_by_key(|period| period.fact.valid_to.is_none())
@@ -58,6 +60,7 @@ pub(super) fn replaced<'a>(
         let successor = last.fact.valid_to.as_deref().and_then(began);
         Some((last, successor.or_else(|| began(at))?))
     };
+    // Without a moment from the caller, `at` is today, which says nothing about an earlier call.
     given.then(same_moment).flatten().or_else(over)
 }
 

@@ -93,6 +93,7 @@ pub(super) fn fact_shown(key: &Key, value: &Map<String, Value>) -> Option<Fact> 
             object: text(value, "object")?,
         },
         valid_from: moment("valid_from"),
+        // Moments in their one form compare as texts.
         valid_to: ends(value).chain(moment("valid_to")).min(),
         sources: sources.into_iter().collect(),
         etag: String::new(),

@@ -58,6 +58,7 @@ impl Facts {
                 key: document.key,
             }));
         })?;
+        // Keys are hashes, so their order says nothing about time. `None` sorts first: it always held.
         known.sort_by(|a, b| a.fact.valid_from.cmp(&b.fact.valid_from));
         Ok(known)
     }

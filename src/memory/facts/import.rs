@@ -108,6 +108,7 @@ impl Facts {
         if let Some(noted) = same.clone().find(|document| one.is_noted(&document.value)) {
             return Ok(Some(noted.key.clone()).filter(|_| !one.is_known_to(noted)));
         }
+        // A period with another end was asserted here by its own right, and must keep its end.
         let ends_with = |document: &&Document| {
             fact_of(document).is_some_and(|fact| fact.valid_to == one.valid_to)
         };
@@ -126,6 +127,7 @@ impl Facts {
         let mut set = |n: usize, what: ImportedFact| {
             results.get_mut(n).into_iter().for_each(|result| *result = what.clone());
         };
+        // One bad document fails the whole batch. It is taken out, and the rest is tried again.
         while !writes.is_empty() {
             let mut batch = self.palace.batch();
             for PlannedWrite { key, one, .. } in &writes {
@@ -162,6 +164,7 @@ fn note(
         draft.append(&["sources"], &[one.value()])?;
     }
     match &one.valid_to {
+        // The end is noted as one of several, so that an earlier end that was given here counts.
         Some(to) if shown.get("valid_to").and_then(Value::as_str) != Some(to) => {
             note_end(draft, to)
         }

@@ -153,6 +153,7 @@ impl Facts {
             Some(entity) => self.of(entity, query.direction)?,
             None => self.all()?,
         };
+        // The total counts all pages, so filters come before the cursor.
         facts.retain(|fact| as_of.as_deref().is_none_or(|at| fact.holds(at)));
         facts.sort_by_cached_key(Fact::position);
         let total = facts.len();
@@ -240,6 +241,7 @@ impl Facts {
             ((_, object), Direction::Incoming) => object,
             ((subject, object), Direction::Both) => subject || object,
         };
+        // The index finds words, not names: a fact with all words may name another entity, so `is_of` decides.
         let words = words(&entity);
         if words.is_empty() {
             return Ok(self.all()?.into_iter().filter(is_of).collect());

@@ -2,9 +2,11 @@
 
 use super::*;
 use crate::fs::sim::{Call, Event, Failure, SimDisk};
-use crate::palace::Options;
+use crate::memory::{MemoryError, Result};
+use crate::palace::{Options, WriteOptions};
 use crate::store::StoreError;
 use crate::store::group_commit::Durability;
+use serde_json::Map;
 use std::sync::Arc;
 
 fn on(disk: &SimDisk) -> Facts {

@@ -1,8 +1,11 @@
 //! Tests of facts on real palaces. Two handles of one palace stand for two processes.
 
+use super::triple::FACTS;
 use super::*;
-use crate::palace::Options;
+use crate::memory::MemoryError;
 use crate::palace::compact::CompactOptions;
+use crate::palace::{Options, WriteOptions};
+use serde_json::{Map, Value};
 
 fn open(dir: &tempfile::TempDir) -> Facts {
     let options = Options::default().auto_compact(false);

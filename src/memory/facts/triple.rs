@@ -98,6 +98,7 @@ impl Triple {
 
     /// Returns the key of the `n`th document for a period.
     fn period_key(&self, moments: [Option<&str>; 2], n: usize) -> Result<Key> {
+        // Every part is hashed, also an absent one, so that "since" and "until" cannot change places.
         let (moments, number) = (moments.map(Option::unwrap_or_default), n.to_string());
         let parts = self.each().into_iter().chain(moments).chain([number.as_str()]);
         Ok(Key::new(&format!("{}{}", self.prefix(), hash(parts)))?)

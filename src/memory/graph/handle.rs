@@ -126,6 +126,7 @@ impl Memory {
         }
         confirm(&mut batch, keys);
         let mut outcomes = batch.commit(&self.options())?.outcomes;
+        // The callers know nothing of the writes that only confirm.
         outcomes.truncate(writes);
         if let Some(written) = &self.written {
             written.lock().unwrap_or_else(PoisonError::into_inner).extend(outcomes.iter().cloned());

@@ -44,6 +44,7 @@ impl Line<Entity, Relation> {
     fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
         let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
         let mut fields: Map<String, Value> = serde_json::from_slice(text)?;
+        // The types refuse unknown fields, which is right for tools and wrong here.
         fields.retain(|field, _| FIELDS.contains(&field.as_str()));
         serde_json::from_value(Value::Object(fields))
     }
@@ -131,6 +132,7 @@ impl Parsed {
             Line::Relation(relation) => self.relations.push((relation, line)),
             Line::Entity(entity) => {
                 let key = entity_key(&entity.name).map_err(|error| error.to_string())?;
+                // Lines of one name become one entity. The type of the first line counts.
                 let first = || (Entity { observations: Vec::new(), ..entity.clone() }, Vec::new());
                 let (known, lines) = self.entities.entry(key).or_insert_with(first);
                 known.observations.extend(entity.observations);
@@ -202,6 +204,7 @@ impl Memory {
             report.unchanged += same;
             progress(done, total);
         }
+        // Only after the entities: a relation may stand before the lines of its ends.
         let relations = self.with_known_ends(relations, report)?;
         for group in groups(relations, |(_, (relation, _))| relation_bytes(relation)) {
             done += group.len();
@@ -213,6 +216,7 @@ impl Memory {
             report.unchanged += same;
             progress(done, total);
         }
+        // Relations without an end were never counted as done.
         progress(total, total);
         Ok(())
     }
@@ -238,6 +242,7 @@ impl Memory {
                 Err(MemoryError::Palace(Error::Document { key, source })) => (key, source),
                 Err(error) => return Err(error),
             };
+            // One bad document fails the whole batch. It is taken out, and the rest is tried again.
             let refused: Vec<Lines<T>> = group.extract_if(.., |(other, _)| *other == key).collect();
             if refused.is_empty() {
                 return Err(Error::Document { key, source }.into());
@@ -368,6 +373,7 @@ fn groups<T>(items: impl IntoIterator<Item = T>, size: impl Fn(&T) -> usize) -> 
             Some(group) if group.len() < COMMIT_DOCUMENTS && bytes <= COMMIT_BYTES => {
                 group.push(item);
             }
+            // A single item may be larger than the limit: it gets a group of its own.
             _ => {
                 bytes = size(&item);
                 groups.push(vec![item]);

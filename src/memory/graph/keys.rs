@@ -30,6 +30,7 @@ pub(super) const OBSERVATIONS: &str = "observations";
 /// Returns the key of the entity with this name.
 pub(super) fn entity_key(name: &str) -> Result<Key> {
     let refused = |why| MemoryError::Name { start: name.chars().take(24).collect::<String>(), why };
+    // The prefix alone is a valid key, so `Key::new` does not refuse an empty name.
     if name.is_empty() {
         return Err(refused("it is empty"));
     }

@@ -38,6 +38,7 @@ impl Memory {
         let entities = self.entities()?;
         let names: HashSet<&str> = entities.iter().map(|entity| entity.name.as_str()).collect();
         let mut relations = self.relations()?;
+        // A relation may outlive its entities, because a delete in another process did not see it.
         relations.retain(|r| names.contains(r.from.as_str()) && names.contains(r.to.as_str()));
         Ok(Graph { entities, relations })
     }
@@ -121,6 +122,7 @@ impl Memory {
             let there = match found.get(end) {
                 Some(entity) => entity.is_some(),
                 None => {
+                    // Ends that were not asked for are read once, and remembered.
                     let entity = self.entity(end)?;
                     found.entry(end.clone()).or_insert(entity).is_some()
                 }

@@ -1,9 +1,11 @@
 //! Tests of the graph on real palaces.
 
 use super::*;
-use crate::palace::{Options, Palace};
+use crate::memory::MemoryError;
+use crate::palace::{Options, Palace, WriteOptions};
 use crate::store::group_commit::Durability;
 use serde_json::json;
+use std::sync::Arc;
 
 fn open(dir: &tempfile::TempDir) -> Memory {
     Memory::new(Palace::open(dir.path().join("palace")).unwrap())
@@ -305,7 +307,7 @@ fn failed_import_reports_how_far_it_came() {
         let memory = on();
         disk.stop_after(n);
         let mut report = ImportReport::default();
-        let failed = memory.import_telling(file.as_bytes(), &mut report, &mut |_, _| {}).is_err();
+        let failed = memory.import_reporting(file.as_bytes(), &mut report, &mut |_, _| {}).is_err();
         disk.power_cut(n);
         if !failed {
             break;

@@ -90,6 +90,7 @@ impl Memory {
         let mut seen = HashSet::new();
         for entity in entities {
             let key = entity_key(&entity.name)?;
+            // A batch takes a key once. The first of two entities of one name counts.
             if seen.insert(&entity.name) {
                 let observations = distinct(&entity.observations);
                 wanted.push((key, Entity { observations, ..entity.clone() }));
@@ -98,6 +99,7 @@ impl Memory {
         let mut batch = self.palace.batch();
         for (key, entity) in &wanted {
             batch.write(key.clone(), |draft| match draft.exists() {
+                // An existing entity is left as it is, and the outcome says that nothing changed.
                 true => Ok(()),
                 false => draft.put(&entity_value(entity)),
             });
@@ -187,12 +189,14 @@ impl Memory {
         let mut wanted: BTreeMap<Key, Vec<_>> = BTreeMap::new();
         for (addition, added) in additions.iter().zip(&added) {
             let key = self.existing_key(&addition.entity_name)?;
+            // Two additions to one entity are one write, and each has its own answer.
             wanted.entry(key).or_default().push((addition, added));
         }
         let gone = Cell::new(None);
         let mut batch = self.palace.batch();
         let count = wanted.len();
         for (key, items) in wanted {
+            // Checked again inside the commit: the entity may be deleted between the read and the commit.
             let gone = &gone;
             batch.write(key, move |draft| {
                 let Some((first, _)) = items.first().filter(|_| !draft.exists()) else {

@@ -136,6 +136,7 @@ impl<'a> Chroma<'a> {
                 }
             };
             match parent {
+                // MemPalace keeps records of its own in the collection, which are no drawers.
                 _ if is_sentinel => {}
                 None => drawers.push(Listed { id, rows: vec![row], is_joined: false }),
                 Some(parent) => {
@@ -148,6 +149,7 @@ impl<'a> Chroma<'a> {
             }
         }
         for (at, mut rows) in groups.into_values() {
+            // Rows are inserted in any order. Their numbers give the order of the text.
             rows.sort();
             let rows = rows.into_iter().map(|(_, _, row)| row).collect();
             drawers.get_mut(at).into_iter().for_each(|drawer| drawer.rows = Vec::clone(&rows));
@@ -189,6 +191,7 @@ impl<'a> Chroma<'a> {
         }
         let mut known = known.unwrap_or_default();
         known.retain(|key, _| !key.starts_with("chroma:"));
+        // These fields say how the rows were joined, which is over now.
         if drawer.is_joined {
             known.retain(|key, _| {
                 !["parent_drawer_id", "parent_entry_id", "chunk_index"].contains(&key.as_str())
@@ -207,6 +210,7 @@ impl<'a> Chroma<'a> {
             let mut rows = statement.query([id])?;
             while let Some(row) = rows.next()? {
                 match value_of(row) {
+                    // The first statement reads single values, the second one the items of lists.
                     Ok((key, value)) if n == 0 => drop(metadata.insert(key, value)),
                     Ok((key, value)) => {
                         let list = metadata.entry(key).or_insert_with(|| Value::Array(Vec::new()));
@@ -233,6 +237,7 @@ fn metadata_statements(connection: &Connection) -> rusqlite::Result<Vec<String>>
     for (table, order) in [("embedding_metadata", "key"), ("embedding_metadata_array", "rowid")] {
         let columns = columns(connection, table)?;
         if !columns.is_empty() {
+            // Databases of older versions do not have the column.
             let truth = if columns.contains("bool_value") { "bool_value" } else { "NULL" };
             statements.push(format!(
                 "SELECT key, string_value, int_value, float_value, {truth} FROM {table}

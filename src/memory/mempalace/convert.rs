@@ -50,6 +50,7 @@ fn name(known: &mut Map<String, Value>, field: &str) -> Option<String> {
         other => other.to_string(),
     };
     let name = valid_name(&found);
+    // Only a changed name is worth keeping twice.
     if name != found {
         known.insert(field.to_owned(), json!(found));
     }
@@ -78,6 +79,7 @@ pub(super) fn foreign_fact(
 ) -> Result<ForeignFact, String> {
     let mut known = triple.known.clone();
     let old = said(&mut known, "source_drawer_id");
+    // A fact must not point at an id that means nothing here. The old id stays beside it.
     let drawer = old.as_ref().map(|old| ids.get(old).unwrap_or(old).clone());
     if drawer != old {
         known.extend(old.map(|old| ("source_drawer_id".to_owned(), json!(old))));
@@ -95,6 +97,7 @@ pub(super) fn foreign_fact(
     if valid_from.as_ref().zip(valid_to.as_ref()).is_some_and(|(from, to)| from >= to) {
         return Err("it ends before it begins".to_owned());
     }
+    // The end was changed to the last second of its day, so the original is kept.
     known.extend(to.map(|to| ("valid_to".to_owned(), json!(to))));
     let triple_here = Triple::new(&triple.subject, &triple.predicate, &triple.object);
     let triple_here = triple_here.map_err(|error| error.to_string())?;

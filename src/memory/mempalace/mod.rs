@@ -58,6 +58,7 @@ pub fn import(
 ) -> Result<()> {
     let chroma = Chroma::open(&source.drawers)?;
     let graph = source.facts.as_ref().map(KnowledgeGraph::open).transpose()?;
+    // These are counted for the report only: a palace has no place for them.
     report.closets = chroma.count(chroma::CLOSETS)?;
     report.assets = chroma.count(chroma::ASSETS)?;
     let (triples, bad) =
@@ -110,6 +111,7 @@ fn import_drawers(
         }
         if group.len() == COMMIT_DOCUMENTS || bytes > COMMIT_BYTES || n + 1 == total - facts {
             let results = drawers.import(&group)?;
+            // A second import writes nothing, and then there is nothing to compact.
             let written = results.iter().any(|result| !matches!(result, ImportedDrawer::Known(_)));
             count_drawers(&group, results, report, ids);
             uncompacted += if written { bytes } else { 0 };
