@@ -3,6 +3,9 @@
 //!
 //! A binary of its own, because the tests count the inotify queues of their process.
 
+#[path = "support/mod.rs"]
+mod support;
+
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::{CompactOptions, Extent};
@@ -12,6 +15,7 @@ use crdt_palace::store::root::Root;
 use serde_json::{Map, Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use support::object;
 
 /// This process's inotify queues are counted.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -34,7 +38,7 @@ fn look_until_it_listens(mut look: impl FnMut()) {
 }
 
 fn document(n: u64) -> Map<String, Value> {
-    json!({ "n": n }).as_object().unwrap().clone()
+    object(json!({ "n": n }))
 }
 
 #[test]

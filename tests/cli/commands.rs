@@ -1,6 +1,7 @@
 //! The commands, run as programs.
 
 use crate::client::{COMPACT, LOG, PALACE, code, run, stderr, stdout};
+use crate::support::object;
 use crdt_palace::memory::{Entity, Memory, Relation};
 use crdt_palace::palace::{Options, Palace};
 use serde_json::{Map, Value, json};
@@ -316,7 +317,7 @@ fn compact_program_compacts_everything_and_reports_it() {
     let path = palace(&dir, "p", &[]);
     palace(&dir, "p", &[entity("c", &[])]);
     let live = Palace::open(&path).unwrap();
-    live.put("notes/x", json!({"n": 1}).as_object().unwrap()).unwrap();
+    live.put("notes/x", &object(json!({"n": 1}))).unwrap();
     let plan = json_lines(&run(COMPACT, &["--dry-run", "--json", &path])).remove(0);
     assert_eq!((&plan["segments"], &plan["published"]), (&json!(2), &Value::Null));
     assert_eq!(files(&path, "snap").len(), 0);
@@ -500,7 +501,7 @@ fn more_segments_than_open_files_allowed_are_read_and_compacted() {
     let path = dir.path().join("palace");
     for n in 0..100 {
         let palace = Options::default().auto_compact(false).open(&path).unwrap();
-        palace.put(&format!("k{n:03}"), json!({"n": n}).as_object().unwrap()).unwrap();
+        palace.put(&format!("k{n:03}"), &object(json!({"n": n}))).unwrap();
     }
     let path = path.to_str().unwrap();
     assert_eq!(files(path, "sealed").len(), 100);

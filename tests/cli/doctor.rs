@@ -1,6 +1,7 @@
 //! `crdt-palace doctor`, run as a program.
 
 use crate::client::{COMPACT, PALACE, run, stdout};
+use crate::support::object;
 use crdt_palace::palace::Palace;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -14,7 +15,7 @@ use tempfile::TempDir;
 fn palace(dir: &TempDir) -> (PathBuf, Palace) {
     let path = dir.path().join("p");
     let palace = Palace::open(&path).unwrap();
-    palace.put("a", json!({"n": 1}).as_object().unwrap()).unwrap();
+    palace.put("a", &object(json!({"n": 1}))).unwrap();
     (path, palace)
 }
 

@@ -2,13 +2,13 @@
 //!
 //! The tests wait for a state, with a deadline that only a failure reaches.
 
-use crate::support::{assert_no_problem, copy, dir, documents, files};
+use crate::support::{assert_no_problem, child_program, copy, dir, documents, files};
 use crdt_palace::palace::Palace;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io::{BufRead, BufReader};
-use std::os::unix::process::ExitStatusExt;
+use std::os::unix::process::{CommandExt, ExitStatusExt};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -20,14 +20,6 @@ const INDEXERS: usize = 4;
 /// What only a failure takes.
 const DEADLINE: Duration = Duration::from_secs(120);
 
-/// `cargo test` builds the examples beside the tests.
-fn example(name: &str) -> PathBuf {
-    let test = std::env::current_exe().unwrap();
-    let path = test.ancestors().nth(2).unwrap().join("examples").join(name);
-    assert!(path.exists(), "{} is missing: `cargo build --examples`", path.display());
-    path
-}
-
 /// A running example, and what it says. Killed when dropped.
 struct Story {
     child: Child,
@@ -36,8 +28,10 @@ struct Story {
 
 impl Story {
     fn start(name: &str, palace: &Path, folder: &Path) -> Self {
-        let mut command = Command::new(example(name));
-        let mut child = command.arg(palace).arg(folder).stdout(Stdio::piped()).spawn().unwrap();
+        // The child program has the sources of the examples: Cargo need not have built the examples themselves.
+        let mut command = Command::new(child_program());
+        let mut child =
+            command.arg0(name).arg(palace).arg(folder).stdout(Stdio::piped()).spawn().unwrap();
         let said = BufReader::new(child.stdout.take().unwrap());
         Story { child, said }
     }

@@ -78,7 +78,7 @@ async fn every_document_tool_answers_in_both_eras() {
 
         let got = done(&client, "document_get", json!({"key": "notes/plan"})).await;
         assert_eq!((&got["value"], &got["etag"]), (&plan, &first["etag"]));
-        assert_eq!(got["modified"]["by"], "ann/1");
+        assert_eq!(got["modified"]["by"], "ann/1.2");
         assert!(got["modified"]["time"].as_str().unwrap().ends_with('Z'), "{got}");
         let part = json!({"key": "notes/plan", "path": "/tasks/0/text"});
         assert_eq!(done(&client, "document_get", part).await["value"], "write");
@@ -135,7 +135,7 @@ async fn every_document_tool_answers_in_both_eras() {
         assert_eq!(kinds, ["delete", "edit", "edit"]);
         assert_eq!(versions[1]["etag"], second["etag"]);
         assert_eq!(versions[1]["follows"], json!([first["etag"]]));
-        assert_eq!(versions[0]["by"], "ann/1");
+        assert_eq!(versions[0]["by"], "ann/1.2");
 
         let restore = json!({"key": "notes/plan", "version": first["etag"], "if_match": "absent"});
         assert_eq!(done(&client, "document_restore", restore).await["changed"], true);
@@ -235,8 +235,8 @@ async fn edits_with_the_same_base_are_kept_as_a_conflict() {
     sides.sort_by_key(|side| side["value"].as_i64());
     let values: Vec<_> =
         sides.iter().map(|side| (&side["value"], side["by"].as_str().unwrap())).collect();
-    let expected =
-        [(6, "ann/1"), (7, "bob/1"), (8, "carl/1"), (9, "dora/1")].map(|(n, by)| (json!(n), by));
+    let expected = [(6, "ann/1.2"), (7, "bob/1.2"), (8, "carl/1.2"), (9, "dora/1.2")]
+        .map(|(n, by)| (json!(n), by));
     assert_eq!(values, expected.each_ref().map(|(n, by)| (n, *by)));
     for (side, n) in sides.iter().zip(6..) {
         let then = json!({"key": "counter", "version": side["etag"], "path": "/n"});

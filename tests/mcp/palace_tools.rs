@@ -119,7 +119,7 @@ async fn drawers_can_be_added_read_updated_and_deleted() {
     let drawer = client.call("palace_get_drawer", json!({"drawer_id": id})).await.unwrap();
     assert_eq!((&drawer["content"], &drawer["etag"]), (&json!(text), &etag));
     assert_eq!(drawer["metadata"]["source_files"], json!(["notes.md"]));
-    assert_eq!(drawer["metadata"]["updated_by"], "test-client/1");
+    assert_eq!(drawer["metadata"]["updated_by"], "test-client/1.2");
 
     let change = json!({"drawer_id": id, "content": "Changed.", "room": "crypto"});
     let updated = client.call("palace_update_drawer", change.clone()).await.unwrap();
@@ -174,7 +174,7 @@ async fn counts_searches_and_duplicate_checks_agree() {
     let status = client.call("palace_status", json!({})).await.unwrap();
     assert_eq!((&status["total_drawers"], &status["wings"]["atlas"]), (&json!(3), &json!(2)));
     let here = &status["instances"][0];
-    assert_eq!((&here["this_server"], &here["client"]), (&json!(true), &json!("test-client/1")));
+    assert_eq!((&here["this_server"], &here["client"]), (&json!(true), &json!("test-client/1.2")));
 
     let query = "Which key do we sign tokens with?";
     let ask = json!({"query": query, "limit": 1, "since": "2020-01-01"});
@@ -428,7 +428,7 @@ async fn changes_since_reports_other_writers_across_restarts() {
     let news = mine.call("palace_changes_since", cursor.clone()).await.unwrap();
     assert_eq!((&news["count"], &news["more"]), (&json!(1), &json!(true)));
     assert_eq!(news["changes"][0]["changed"], json!([{"kind": "drawer", "id": one}]));
-    assert_eq!(news["changes"][0]["by"], "test-client/1");
+    assert_eq!(news["changes"][0]["by"], "test-client/1.2");
     let rest = json!({"cursor": news["next_cursor"]});
     let news = mine.call("palace_changes_since", rest).await.unwrap();
     assert_eq!((&news["count"], &news["more"]), (&json!(1), &json!(false)));

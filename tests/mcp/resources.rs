@@ -1,6 +1,7 @@
 //! Resources: reading and subscribing by URI, and notices of changes, with several servers on one palace.
 
 use crate::client::{Client, Listener, eras, soon, transport};
+use crate::support::object;
 use rmcp::ServiceExt;
 use rmcp::model::{
     ErrorCode, ErrorData, PaginatedRequestParams, ReadResourceRequestParams,
@@ -109,7 +110,7 @@ async fn documents_are_listed_page_by_page_and_read_by_uri() {
     let value = json!({"n": 1});
     let key = |n: u32| format!("notes/{n:03} ü");
     for key in (0..250).map(key).chain(["entity/Ada".to_owned()]) {
-        palace.put(&key, value.as_object().unwrap()).unwrap();
+        palace.put(&key, &object(value.clone())).unwrap();
     }
     for era in eras() {
         let client = start(&path, "documents", era).await;

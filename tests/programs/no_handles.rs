@@ -1,5 +1,6 @@
 //! A process that takes the last file handles away from itself: the child of tests/it/scarce_resources.rs.
 
+use crate::support::object;
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Error, Options, Palace};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
@@ -18,7 +19,7 @@ fn open(path: &Path) -> Palace {
 }
 
 fn put(palace: &Palace, key: &str, n: usize) {
-    palace.put(key, json!({"n": n}).as_object().unwrap()).unwrap();
+    palace.put(key, &object(json!({"n": n}))).unwrap();
 }
 
 /// Runs something while the process may have so many more files open.

@@ -1,6 +1,6 @@
 //! A process that takes the room for another stack away from itself: the child of tests/it/scarce_resources.rs.
 
-use crate::support::until;
+use crate::support::{object, until};
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
@@ -25,9 +25,8 @@ fn without_threads(run: impl FnOnce()) {
 }
 
 fn put(palace: &Palace, key: &str, durability: Durability) {
-    let value = json!({"n": 1});
     let options = WriteOptions { durability, ..WriteOptions::default() };
-    palace.put_with(key, value.as_object().unwrap(), &options).unwrap();
+    palace.put_with(key, &object(json!({"n": 1})), &options).unwrap();
 }
 
 fn open(disk: &SimDisk, auto_compact: bool) -> Palace {

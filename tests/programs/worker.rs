@@ -6,7 +6,7 @@
 use crate::acks::{self, Expected, content, text};
 use crate::clock::ClockAhead;
 use crate::job::{Job, PENDING, Role};
-use crate::support::{Dice, compact_all, documents};
+use crate::support::{Dice, compact_all, documents, object};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::verify::Severity;
 use crdt_palace::palace::{
@@ -199,7 +199,7 @@ impl Writer<'_> {
             }
             3 | 4 => {
                 let patch = json!({id: text(id, 20)});
-                palace.patch(&format!("shared/{shared}"), patch.as_object().unwrap(), options)?;
+                palace.patch(&format!("shared/{shared}"), &object(patch), options)?;
                 format!("field {shared} {id}")
             }
             5 => {
@@ -222,7 +222,7 @@ impl Writer<'_> {
                 self.last += 1;
                 let (name, n) = (&self.name, self.last);
                 let value = json!({"n": n, "text": text(&format!("{name}-{n}"), 200)});
-                palace.put_with(&format!("last/{name}"), value.as_object().unwrap(), options)?;
+                palace.put_with(&format!("last/{name}"), &object(value), options)?;
                 format!("last {name} {n}")
             }
             9 => {
@@ -256,7 +256,7 @@ impl Writer<'_> {
         let n = found.as_ref().map_or(0, |found| found.value["n"].as_u64().unwrap()) + 1;
         let condition = found.map_or(Condition::Absent, |found| Condition::Match(found.etag));
         let options = WriteOptions { if_match: Some(condition), ..options.clone() };
-        match self.palace.put_with(&key, json!({"n": n}).as_object().unwrap(), &options) {
+        match self.palace.put_with(&key, &object(json!({"n": n})), &options) {
             Err(Error::EtagMismatch { .. }) => Ok(None),
             done => Ok(unless_busy(done)?.map(|_| format!("won {shared} {n}"))),
         }

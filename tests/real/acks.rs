@@ -4,7 +4,7 @@
 //! call has returned.
 #![allow(dead_code, reason = "the child checks, and the tests read some of it")]
 
-use crate::support::documents;
+use crate::support::{documents, object};
 use crdt_palace::palace::{Document, Palace};
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,8 +30,7 @@ pub fn text(id: &str, most: usize) -> String {
 
 /// What stands under `own/<id>`, and under the two keys of a pair.
 pub fn content(id: &str) -> Map<String, Value> {
-    let value = json!({"id": id, "text": text(id, 200)});
-    value.as_object().unwrap().clone()
+    object(json!({"id": id, "text": text(id, 200)}))
 }
 
 /// The lines of acknowledgements that are whole: the last one may be under way.

@@ -63,7 +63,7 @@ impl Client {
         era: ClientLifecycleMode,
         options: &[&str],
     ) -> Self {
-        let name = Implementation::new(name, "1");
+        let name = Implementation::new(name, "1.2");
         let config = ClientConfig::new(ClientCapabilities::default(), name);
         Client(config.serve_with_lifecycle(transport(palace, options), era).await.unwrap())
     }

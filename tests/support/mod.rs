@@ -30,11 +30,15 @@ pub fn dir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// The child program, tests/programs/child.rs, in a role.
-pub fn child(role: &str) -> Command {
+/// The path of the child program, tests/programs/child.rs.
+pub fn child_program() -> &'static str {
     // Cargo names it to the tests, and not to the program itself, which has this module too.
-    let program = option_env!("CARGO_BIN_EXE_crdt-palace-test-child").unwrap();
-    let mut command = Command::new(program);
+    option_env!("CARGO_BIN_EXE_crdt-palace-test-child").unwrap()
+}
+
+/// The child program in a role.
+pub fn child(role: &str) -> Command {
+    let mut command = Command::new(child_program());
     command.arg(role);
     command
 }
