@@ -25,6 +25,10 @@ const STEP: u64 = 2_000;
 const LOADS: [usize; 2] = [1, 4];
 /// What the client calls, in turn.
 const KINDS: [&str; 3] = ["add_drawer", "get_drawer", "increment"];
+/// How often everything is measured.
+const ROUNDS: usize = 5;
+/// No round begins after this time.
+const LONGEST: Duration = Duration::from_secs(300);
 /// Processes that write the drawers that no snapshot holds. Each keeps less than it would seal.
 const WRITERS: u64 = 12;
 
@@ -103,8 +107,13 @@ fn calls(table: &mut Table) -> Result {
     let mut caller = Caller::new(ids.lines().map(str::to_owned).collect());
     caller.warm_up(&[&same, &other])?;
     let (mut alone, mut loads) = (Calls::default(), LOADS.map(|_| Load::default()));
-    // Round by round, so that a slow minute of the machine hits all of them.
-    for round in 0..if quick() { 1 } else { 5 } {
+    // Round by round, so that a slow minute of the machine slows down all of them.
+    let begun = Instant::now();
+    for round in 0..if quick() { 1 } else { ROUNDS } {
+        // If calls wait for whole searches, all rounds would take an hour.
+        if begun.elapsed() > LONGEST {
+            break;
+        }
         caller.calls(&same, &mut alone)?;
         for (searching, load) in LOADS.into_iter().zip(&mut loads) {
             for turn in 0..2 {
@@ -138,7 +147,7 @@ fn rows(table: &mut Table, alone: &mut Calls, loads: &mut [Load]) {
             fewest = fewest.min(alone.len()).min(same.len()).min(other.len());
         }
     }
-    table.figure("fewest calls behind one of these", "calls", fewest as f64, Bar::None);
+    table.figure("fewest calls behind a figure above", "calls", fewest as f64, Bar::None);
     for (searching, load) in LOADS.into_iter().zip(loads) {
         let (count, seconds) = load.searches;
         let what = format!("one such search, {searching} searching; mean");
@@ -279,22 +288,26 @@ fn searcher(at: &str) -> Result {
 /// Searches among drawers that no snapshot holds, beside a copy that `crdt-compact` folded.
 fn searches(table: &mut Table) -> Result {
     let tail = scratch()?;
-    // They go on running: nobody folds the segment of a running process.
+    // They keep running, because no compaction folds the open segment of a running process.
     let _writers = writers(tail.path())?;
     let folded = duplicate(tail.path())?;
     compact(folded.path())?;
     let servers = [serve(tail.path())?, serve(folded.path())?];
     let mut times = servers.each_ref().map(|_| Vec::new());
-    let queries = texts::queries(if quick() { 5 } else { 40 });
-    for round in 0..if quick() { 2 } else { 4 } {
+    let begun = Instant::now();
+    let queries = texts::queries(if quick() { 5 } else { 20 });
+    for round in 0..if quick() { 2 } else { 5 } {
+        // The first round fills the caches, and the second is the first that counts.
+        if round > 1 && begun.elapsed() > LONGEST {
+            break;
+        }
         let clients = servers.iter().map(|server| Client::open(&server.at));
         let mut clients = clients.collect::<Result<Vec<_>>>()?;
         for query in &queries {
-            // In turn, so that whatever else the machine does meets both.
+            // In turn, so that other work of the machine slows down both.
             for (client, times) in clients.iter_mut().zip(&mut times) {
                 let begun = Instant::now();
                 client.call("palace_search", &json!({"query": query}))?;
-                // The first round fills the caches.
                 if round > 0 {
                     times.push(millis(begun.elapsed()));
                 }
