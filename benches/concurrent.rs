@@ -167,7 +167,7 @@ struct Caller {
 
 impl Caller {
     fn new(ids: Vec<String>) -> Self {
-        Caller { ids, sequence: Sequence(1), next: drawers(), counter: 0 }
+        Caller { ids, sequence: Sequence::new(1), next: drawers(), counter: 0 }
     }
 
     fn warm_up(&mut self, servers: &[&Server]) -> Result {

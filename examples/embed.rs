@@ -1,10 +1,10 @@
-//! The library in a program of its own: everything that it does, in the order in which one meets it.
+//! The library, embedded in a program: writes, reads, conditions, search, history, watching and compaction.
 //!
 //! ```text
 //! cargo run --no-default-features --example embed [DIRECTORY]
 //! ```
 //!
-//! Start it twice at once on the same directory: neither waits for the other.
+//! Start it twice at once on the same directory: the two processes write the same documents, and neither waits.
 
 use crdt_palace::palace::automerge::transaction::Transactable;
 use crdt_palace::palace::automerge::{ObjType, ROOT, ReadDoc};
@@ -32,10 +32,11 @@ fn main() -> Result<(), Failure> {
     println!("visits, counted with a condition: {}", count_visit(&palace)?);
     read(&palace)?;
     watch(&palace, &path)?;
-    look_after(&palace)?;
+    maintain(&palace)?;
     Ok(())
 }
 
+/// Makes the object of a document. A value that is no object goes into the field `value`.
 fn object(value: Value) -> Map<String, Value> {
     match value {
         Value::Object(map) => map,
@@ -43,7 +44,7 @@ fn object(value: Value) -> Map<String, Value> {
     }
 }
 
-/// A put states the whole document, a patch some fields; increments add up, whoever makes them.
+/// A put writes the whole document, a patch some of its fields. Increments of several processes add up.
 fn write(palace: &Palace) -> Result<(), Failure> {
     let plan = object(json!({"title": "Plan", "done": false, "tags": ["today"]}));
     let written = palace.put("notes/plan", &plan)?;
@@ -58,7 +59,7 @@ fn write(palace: &Palace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A text that several people may edit at once is edited by characters, in an Automerge transaction.
+/// Edits a text by characters, in an Automerge transaction, so that concurrent edits merge.
 fn text(palace: &Palace) -> Result<(), Failure> {
     let options = WriteOptions::default();
     let (length, _) = palace.edit("notes/draft", &options, |tx| {
@@ -74,7 +75,7 @@ fn text(palace: &Palace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// Both documents change, or neither. These are counters, so transfers made at the same time add up.
+/// Changes two documents in one commit: both change, or neither. They hold counters, so concurrent transfers add up.
 fn move_between(palace: &Palace, from: &str, to: &str, by: i64) -> Result<Vec<String>, Failure> {
     let mut batch = palace.batch();
     for (key, by) in [(from, -by), (to, by)] {
@@ -84,7 +85,7 @@ fn move_between(palace: &Palace, from: &str, to: &str, by: i64) -> Result<Vec<St
     Ok(receipt.outcomes.iter().map(|outcome| outcome.key.to_string()).collect())
 }
 
-/// "Only if nobody changed it": read, decide, write on that condition, and begin again on a mismatch.
+/// Writes on a condition: reads a version, writes only if the document still has it, and starts again if not.
 fn count_visit(palace: &Palace) -> Result<i64, Failure> {
     loop {
         let found = palace.get("visits")?;
@@ -98,12 +99,15 @@ fn count_visit(palace: &Palace) -> Result<i64, Failure> {
         let options = WriteOptions { if_match: Some(condition), ..WriteOptions::default() };
         match palace.put_with("visits", &object(json!({"count": count})), &options) {
             Ok(_) => return Ok(count),
-            Err(Error::EtagMismatch { .. }) => println!("somebody else was here; again"),
+            Err(Error::EtagMismatch { .. }) => {
+                println!("another process wrote it first; trying again")
+            }
             Err(error) => return Err(error.into()),
         }
     }
 }
 
+/// Scans all documents page by page, searches, and lists the history of a document.
 fn read(palace: &Palace) -> Result<(), Failure> {
     let mut cursor = None;
     loop {
@@ -125,21 +129,28 @@ fn read(palace: &Palace) -> Result<(), Failure> {
     Ok(())
 }
 
-/// A second handle stands for another process: it sees what was acknowledged, and can wait for it.
+/// Waits for a change. The second handle stands for another process: it sees every acknowledged write.
 fn watch(palace: &Palace, path: &std::path::Path) -> Result<(), Failure> {
     let other = Palace::open(path)?;
+    // A watch sees the changes after it began, so it begins before the write.
     let mut watch = other.watch("notes/")?;
-    palace.put("notes/news", &object(json!({"text": "for whoever watches"})))?;
+    palace.put("notes/news", &object(json!({"text": "for every watcher"})))?;
     let changed = watch.next(Duration::from_secs(10))?;
-    println!("the other handle was told of {changed:?}");
+    let keys: Vec<String> = changed.iter().map(|key| key.to_string()).collect();
+    println!("the other handle saw a change of {}", keys.join(", "));
     Ok(())
 }
 
-fn look_after(palace: &Palace) -> Result<(), Failure> {
+/// Lists the commits since a cursor, compacts, and prints the status.
+fn maintain(palace: &Palace) -> Result<(), Failure> {
     let changes = palace.changes_since(&Cursor::default(), 1_000)?;
-    println!("{} commits so far; go on from {}", changes.commits.len(), changes.cursor);
+    println!(
+        "{} commits so far; the next call continues at {}",
+        changes.commits.len(),
+        changes.cursor
+    );
     let report = palace.compact(CompactOptions::default())?;
-    println!("compaction folded {} segments, {} documents", report.segments, report.documents);
+    println!("compacted {} segments with {} documents", report.segments, report.documents);
     let status = palace.status()?;
     let (segments, snapshots) = (status.segments.len(), status.snapshots.len());
     println!("{segments} segments and {snapshots} snapshots on {}", status.file_system);

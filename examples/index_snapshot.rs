@@ -1,22 +1,22 @@
-//! One index of a code base, made and kept up to date by as many processes as you like.
+//! An index of a code base, made and kept up to date by as many processes as you like.
 //!
 //! ```text
 //! cargo run --no-default-features --example index_snapshot PALACE FOLDER
 //! ```
 //!
-//! Start several at once on the same palace and folder. Each file is in the index once, with its hash. Kill
-//! any of them: the others go on at once and do its part too. Start it again when files have changed: it
-//! indexes those, and forgets what is gone.
+//! Start several processes at once on the same palace and folder. Each file is in the index once, with its hash. Kill
+//! any of them: the others index its files too, without a pause. Start it again when files have changed: it indexes
+//! those, and removes the entries of deleted files.
 //!
-//! Tools that keep such a snapshot in one JSON file need a leader that writes it, and an election when the
-//! leader dies. There is none here, and nothing to elect, because **no file is ever anybody's**:
+//! Tools that keep such an index in one JSON file need a leader that writes it, and an election when the leader dies.
+//! Neither is needed here, because **no process owns a file of the code base**:
 //!
 //! * Every process goes through *all* files, in an order of its own, and skips those that are in the index with their
-//!   present hash. So the processes share the work without dividing it. What a dead one has not done is
-//!   simply not done, and the others come by there anyway. No claim, no lease, no time to wait out.
-//! * An entry follows from the file alone (no time, no name of the writer: history knows those). Two processes
-//!   that happen to index the same file at the same moment write the same entry, and it is one.
-//! * The index says what is done. There is no mark "at work on it" that could outlive whoever set it.
+//!   present hash. So the processes share the work without dividing it. Files that a killed process did not index are
+//!   reached by the others anyway. There is no claim, no lease and no timeout.
+//! * An entry depends on the file alone. It has no time and no name of its writer; history has those. Two processes
+//!   that index the same file at the same moment write the same entry, without a conflict.
+//! * The index holds only finished work. No entry says "in progress", so none can outlive the process that made it.
 
 use crdt_palace::palace::{Key, Options, Palace, WriteOptions, chain};
 use serde_json::{Map, Value, json};
@@ -27,9 +27,9 @@ use std::process::ExitCode;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the keys of the index start with; the rest is the path below the folder.
+/// The prefix of the keys of the index. The rest of a key is the path below the folder.
 const PREFIX: &str = "index/";
-/// How much of a file is found as one piece.
+/// The number of lines of a chunk.
 const CHUNK_LINES: usize = 40;
 
 fn main() -> ExitCode {
@@ -50,7 +50,7 @@ fn main() -> ExitCode {
 fn run(palace: &Path, folder: &Path) -> Result<(), Failure> {
     let palace = Options::default().program("index_snapshot 1.0").open(palace)?;
     let mut written = 0;
-    // Files change while one reads them: it is done when there is nothing to do.
+    // Files may change during a pass. The index is complete after a pass that wrote nothing.
     loop {
         let changed = pass(&palace, folder)?;
         written += changed;
@@ -58,11 +58,11 @@ fn run(palace: &Path, folder: &Path) -> Result<(), Failure> {
             break;
         }
     }
-    println!("the index is up to date; {written} entries are from here");
+    println!("the index is up to date; this process wrote {written} of its entries");
     Ok(())
 }
 
-/// Goes through all files once. Gives how many entries it wrote or removed.
+/// Goes through all files once, and returns how many entries it wrote or removed.
 fn pass(palace: &Palace, folder: &Path) -> Result<usize, Failure> {
     let mut names = BTreeSet::new();
     list(folder, Path::new(""), &mut names)?;
@@ -82,17 +82,18 @@ fn pass(palace: &Palace, folder: &Path) -> Result<usize, Failure> {
     Ok(changed)
 }
 
+/// Indexes a file, unless its entry has the present hash. Returns true if it wrote the entry.
 fn bring_up_to_date(palace: &Palace, folder: &Path, name: &str) -> Result<bool, Failure> {
     let bytes = match std::fs::read(folder.join(name)) {
         Ok(bytes) => bytes,
-        // The others may be luckier, and the index says what is in it.
+        // Another process may be able to read it. If none can, the file is not in the index.
         Err(error) => {
             eprintln!("{name}: {error}");
             return Ok(false);
         }
     };
     let (key, hash) = (format!("{PREFIX}{name}"), blake3::hash(&bytes).to_hex());
-    // In conflict is what two have indexed at the same moment while the file was changing.
+    // An entry has conflicts if two processes indexed the file while it changed.
     if let Some(found) = palace.get(&key)?
         && found.value.get("hash").and_then(Value::as_str) == Some(hash.as_str())
         && found.conflicts.is_empty()
@@ -106,7 +107,7 @@ fn bring_up_to_date(palace: &Palace, folder: &Path, name: &str) -> Result<bool, 
     Ok(written.changed)
 }
 
-/// The work itself. This is where yours goes: chunks, symbols, embeddings.
+/// Indexes the content of a file. Put your own work here: chunks, symbols, embeddings.
 fn index(bytes: &[u8], hash: &str) -> Map<String, Value> {
     let entry = match std::str::from_utf8(bytes) {
         Ok(text) => {
@@ -119,7 +120,7 @@ fn index(bytes: &[u8], hash: &str) -> Map<String, Value> {
     entry.as_object().cloned().unwrap_or_default()
 }
 
-/// The files of the index.
+/// Returns the files that are in the index.
 fn entries(palace: &Palace) -> Result<BTreeSet<String>, Failure> {
     let (mut names, mut after) = (BTreeSet::new(), None::<String>);
     loop {
@@ -131,12 +132,12 @@ fn entries(palace: &Palace) -> Result<BTreeSet<String>, Failure> {
     }
 }
 
-/// The files below a folder, hidden ones left out, by their paths below it.
+/// Lists the files below a folder by their paths below it, without hidden ones.
 fn list(folder: &Path, below: &Path, names: &mut BTreeSet<String>) -> Result<(), Failure> {
     for entry in std::fs::read_dir(folder.join(below))? {
         let entry = entry?;
         let (path, kind) = (below.join(entry.file_name()), entry.file_type()?);
-        // Names that are no text, or too long, have no key.
+        // A path that is not UTF-8, or too long, cannot be a key.
         let has_key = |name: &&str| Key::new(&format!("{PREFIX}{name}")).is_ok();
         let Some(name) = path.to_str().filter(has_key) else { continue };
         let hidden = entry.file_name().to_string_lossy().starts_with('.');

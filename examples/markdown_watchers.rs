@@ -1,19 +1,18 @@
-//! A folder of Markdown, mirrored into a palace by a file watcher; or by several, all over the same folder.
+//! Mirrors a folder of Markdown into a palace. Several processes may watch the same folder.
 //!
 //! ```text
 //! cargo run --no-default-features --example markdown_watchers PALACE FOLDER
 //! ```
 //!
-//! Start it as often as you like, kill any of them, start it again: each reacts to every change, none is in
-//! charge, and there is exactly one entry for each document, with what the file says now.
+//! Start it as often as you like, kill any of the processes, start it again. Each reacts to every change, and none is
+//! the leader. Every file has exactly one entry, with its present text.
 //!
-//! Two rules make that so, and neither is a lock:
+//! Two rules ensure that, without a lock:
 //!
-//! * **The path is the key, and an entry says only what the file says** (no time, no name of the writer: history
-//!   knows those). Two watchers that write the same at the same time have written one entry, not a conflict.
-//! * **A changed entry is looked at like a changed file.** A slow watcher may put down what the file said a moment
-//!   ago, over what another one wrote since, and be killed before it notices. Everybody else is told of that
-//!   write too, looks at the file, and puts it right.
+//! * **The path is the key, and an entry holds only the text of the file.** It has no time and no name of its writer;
+//!   history has those. Two processes that write the same text at the same time make one entry, without a conflict.
+//! * **A change of an entry is handled like a change of the file.** A slow process may write an old text over a newer
+//!   one, and be killed before it notices. The other processes see that write, read the file, and correct the entry.
 
 use crdt_palace::palace::{Key, Options, Palace, WriteOptions, chain};
 use notify::{Event, EventKind, RecursiveMode, Watcher};
@@ -27,7 +26,7 @@ use std::time::Duration;
 
 type Failure = Box<dyn std::error::Error + Send + Sync>;
 
-/// What the keys of the entries start with; the rest is the path below the folder.
+/// The prefix of the keys of the entries. The rest of a key is the path below the folder.
 const PREFIX: &str = "markdown/";
 
 fn main() -> ExitCode {
@@ -49,15 +48,15 @@ fn mirror(palace: &Path, folder: &Path) -> Result<(), Failure> {
     let palace = Options::default().program("markdown_watchers 1.0").open(palace)?;
     let mirror = Mirror { palace, folder: folder.canonicalize()? };
     let (sender, changed) = channel();
-    // What changes from here on comes through the channel, so a look at everything misses nothing.
+    // The watches start before the first scan, so no change falls between them.
     let _events = mirror.watch_files(sender.clone())?;
     mirror.watch_entries(sender)?;
-    mirror.look(&mirror.folder)?;
+    mirror.update(&mirror.folder)?;
     println!("watching {}", mirror.folder.display());
     for path in changed {
-        mirror.look(&path)?;
+        mirror.update(&path)?;
     }
-    Err("nothing tells of changes any more".into())
+    Err("the watches of the folder and of the palace have ended".into())
 }
 
 struct Mirror {
@@ -66,23 +65,25 @@ struct Mirror {
 }
 
 impl Mirror {
+    /// Sends the path of every file that changes.
     fn watch_files(&self, changed: Sender<PathBuf>) -> Result<impl Watcher + use<>, Failure> {
         let folder = self.folder.clone();
         let mut watcher = notify::recommended_watcher(move |event: notify::Result<Event>| {
             let paths = match event {
-                // Reading is an event too, and everybody here reads.
+                // Reads are events too, and every process here reads.
                 Ok(event) if matches!(event.kind, EventKind::Access(_)) => Vec::new(),
                 Ok(event) if !event.need_rescan() => event.paths,
                 // Events were lost: anything may have changed.
                 _ => vec![folder.clone()],
             };
-            // It fails when the program is about to end.
+            // Sending fails only when the program is about to end.
             drop(paths.into_iter().try_for_each(|path| changed.send(path)));
         })?;
         watcher.watch(&self.folder, RecursiveMode::Recursive)?;
         Ok(watcher)
     }
 
+    /// Sends the path of every file whose entry changes.
     fn watch_entries(&self, changed: Sender<PathBuf>) -> Result<(), Failure> {
         let (mut watch, folder) = (self.palace.watch(PREFIX)?, self.folder.clone());
         let mut tell = move || -> Result<(), Failure> {
@@ -101,19 +102,19 @@ impl Mirror {
         Ok(())
     }
 
-    /// Makes the entry of a path, or every entry below it, say what the file says. A directory that came or went may
-    /// bring no event for what is in it.
-    fn look(&self, path: &Path) -> Result<(), Failure> {
+    /// Updates the entry of a path and those below it. A directory that appears or vanishes may cause no events for the
+    /// files in it.
+    fn update(&self, path: &Path) -> Result<(), Failure> {
         let Ok(below) = path.strip_prefix(&self.folder) else { return Ok(()) };
-        // Names that are no text have no key.
+        // A path that is not UTF-8 cannot be a key.
         let Some(below) = below.to_str() else { return Ok(()) };
         let mut names = BTreeSet::new();
         find(&self.folder, Path::new(below), &mut names);
         names.extend(self.entries(below)?);
-        names.iter().try_for_each(|name| self.agree(name))
+        names.iter().try_for_each(|name| self.update_entry(name))
     }
 
-    /// The entry of a path and those below it.
+    /// Returns the entries of a path and below it.
     fn entries(&self, below: &str) -> Result<Vec<String>, Failure> {
         let (mut names, mut after) = (Vec::new(), None::<String>);
         loop {
@@ -125,7 +126,8 @@ impl Mirror {
         }
     }
 
-    fn agree(&self, name: &str) -> Result<(), Failure> {
+    /// Writes the text of a file into its entry, or deletes the entry of a file that is gone.
+    fn update_entry(&self, name: &str) -> Result<(), Failure> {
         let key = format!("{PREFIX}{name}");
         let (what, outcome) = match std::fs::read(self.folder.join(name)) {
             Ok(bytes) => {
@@ -141,7 +143,7 @@ impl Mirror {
             }
         };
         match outcome {
-            // Nothing differed, so nothing was written: most often, another watcher was faster.
+            // Nothing differed, so nothing was written. Mostly another process was faster.
             Ok(outcome) if !outcome.changed => {}
             Ok(_) => println!("{what} {name}"),
             Err(error) => eprintln!("{name}: {}", chain(&error)),
@@ -150,12 +152,13 @@ impl Mirror {
     }
 }
 
-/// The path below the folder of which an entry tells.
+/// Returns the path of an entry below the folder.
 fn name(key: &Key) -> &str {
     key.as_str().strip_prefix(PREFIX).unwrap_or_default()
 }
 
-/// The Markdown files at or below a path, by their paths below the folder. What cannot be listed is gone.
+/// Finds the Markdown files at or below a path, by their paths below the folder. A directory that cannot be listed
+/// counts as gone.
 fn find(folder: &Path, below: &Path, names: &mut BTreeSet<String>) {
     let path = folder.join(below);
     let Ok(kind) = path.symlink_metadata().map(|found| found.file_type()) else { return };

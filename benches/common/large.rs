@@ -7,7 +7,7 @@ use super::{Result, bench_dir, document, key, quick};
 use crdt_palace::format::FORMAT_VERSION;
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
 use crdt_palace::palace::{Error, Options, Palace, StoreError, WriteOptions};
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use std::path::{Path, PathBuf};
 
 /// Part of the name of the kept files: increase it when they are to be built again.

@@ -17,7 +17,7 @@ const VOWELS: &[u8; 5] = b"aeiou";
 
 /// The text with this number. It has the number in it, so no two are the same.
 pub fn text(n: u64) -> String {
-    let mut sequence = Sequence(n);
+    let mut sequence = Sequence::new(n);
     let mut text = EVERYWHERE.join(" ");
     for _ in 0..LENGTH {
         // By Zipf's law a word is as frequent as its rank is low.
@@ -42,7 +42,7 @@ pub fn item(n: u64) -> Result<Item> {
 
 /// Queries of two to four words of mixed frequency, the same in every run.
 pub fn queries(count: usize) -> Vec<String> {
-    let mut sequence = Sequence(0);
+    let mut sequence = Sequence::new(0);
     let mut query = || {
         let words = 2 + sequence.below(3);
         let words: Vec<String> = (0..words).map(|_| mixed(&mut sequence)).collect();

@@ -1,7 +1,9 @@
-//! `crdt-compact`: fold a palace's files, or merge palaces into a new one.
+//! `crdt-compact`: compacts the files of a palace, or merges palaces into a new one.
 
+use super::error::Failure;
+use super::exit::{Exit, after, finish};
 use super::print::{bytes, count, json, shown, stdout, tell};
-use super::report::{Exit, Failure, after, finish};
+use super::start;
 use crate::format::key::Key;
 use crate::fs::os::OsFs;
 use crate::palace::compact::{CompactOptions, CompactReport, Extent};
@@ -18,34 +20,34 @@ use std::sync::Arc;
 const EXAMPLES: &str = "\
 Examples:
   crdt-compact ~/.local/share/crdt-palace
-      Fold everything into one snapshot. Safe while servers run.
+      Compact everything into one snapshot. Safe while servers run.
   crdt-compact --dry-run --json ~/.local/share/crdt-palace
-      Only say what would be done.
+      Only print what would be done.
   crdt-compact --into merged laptop-copy desktop-copy
       Merge copies of a palace, or different palaces, into a new one.
   crdt-compact --into clean --forget 'entity/Old password' palace
-      Copy a palace without a document and its history.
+      Copy a palace without one of its documents and its history.
 
-Exit codes: 0 done, 1 a problem, 2 usage, 10 no palace there, 11 somebody else is
-compacting, 12 written by a newer version.";
+Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace at the path, 11 another
+process is compacting, 12 a newer version wrote the palace.";
 
-/// Fold the files of a palace into one snapshot, or merge palaces into a new one.
+/// Compact the files of a palace into one snapshot, or merge palaces into a new one.
 #[derive(Parser)]
 #[command(name = "crdt-compact", version, after_help = EXAMPLES)]
 struct Args {
-    /// The palace; with --into, one or more of them
+    /// The palace; with --into, one or more
     #[arg(required = true, value_name = "PALACE")]
     palaces: Vec<PathBuf>,
-    /// Only say what would be done
+    /// Only print what would be done
     #[arg(long, conflicts_with = "into")]
     dry_run: bool,
-    /// Also fold segments whose owner cannot be known to be gone, such as those of another machine
+    /// Also compact segments whose process may still run, such as those of another machine
     #[arg(long, conflicts_with = "into")]
     adopt: bool,
-    /// Write a new palace here with everything that is in the given ones, which stay as they are
+    /// Write a new palace here, with everything that the given ones hold. Those stay as they are
     #[arg(long, value_name = "NEW")]
     into: Option<PathBuf>,
-    /// Leave this document and its history out of NEW
+    /// Leave the document with this key, and its history, out of NEW
     #[arg(long, value_name = "KEY", requires = "into")]
     forget: Vec<String>,
     /// Print JSON
@@ -53,11 +55,11 @@ struct Args {
     json: bool,
 }
 
-/// The command.
+/// Runs `crdt-compact`.
 #[must_use]
 pub fn main() -> ExitCode {
     let args = Args::parse();
-    super::set_up();
+    start::set_up();
     finish("crdt-compact", run(&args))
 }
 
@@ -65,20 +67,20 @@ fn run(args: &Args) -> Result<Exit, Failure> {
     match (&args.into, args.palaces.as_slice()) {
         (Some(into), sources) => merge(into, sources, args),
         (None, [palace]) => compact(palace, args),
-        (None, _) => Err(Failure::Usage(
-            "name one palace, or say with --into NEW where several are to be merged; see --help",
-        )),
+        (None, _) => {
+            Err(Failure::Usage("name one palace; to merge several, pass --into NEW; see --help"))
+        }
     }
 }
 
 fn compact(path: &Path, args: &Args) -> Result<Exit, Failure> {
-    // Opening to write would take a path where nothing is for a palace without documents.
+    // Opened for writing, a path without a palace would count as an empty one.
     drop(Palace::open_read_only(path)?);
     let program = concat!("crdt-compact ", env!("CARGO_PKG_VERSION"));
     let palace = Options::default().program(program).auto_compact(false).open(path)?;
     let options = CompactOptions { extent: Extent::All, adopt: args.adopt, dry_run: args.dry_run };
     let report = palace.compact(options)?;
-    // A script must not take a palace with files that nobody can fold for a good one.
+    // A script must not take a palace for sound that has files which no compaction can read.
     let headless = report.left_open.iter().any(|left| left.reason == Left::Headless);
     let whole = report.skipped.is_empty() && !headless;
     after(print_compacted(&report, args), if whole { Exit::Done } else { Exit::Problem })
@@ -103,10 +105,10 @@ fn print_in_words(
     let inputs = format!("{} ({changes}) and {snapshots}", count(segments, "segment"));
     let before = bytes(report.bytes_before);
     match (dry_run, report.segments + report.snapshots) {
-        (_, 0) => writeln!(out, "nothing to fold")?,
-        (true, _) => writeln!(out, "would fold {inputs}, {before}")?,
+        (_, 0) => writeln!(out, "nothing to compact")?,
+        (true, _) => writeln!(out, "would compact {inputs}, {before}")?,
         (false, _) => {
-            writeln!(out, "folded {inputs}: {before} became {}", bytes(report.bytes_after))?;
+            writeln!(out, "compacted {inputs}: {before} became {}", bytes(report.bytes_after))?;
             let commits = count(report.commits, "commit");
             writeln!(
                 out,
@@ -118,9 +120,12 @@ fn print_in_words(
     if !dry_run {
         let (sealed, cleared) =
             (count(report.sealed, "segment"), count(report.cleared, "old file"));
-        writeln!(out, "sealed {sealed} of dead processes, cleared {cleared}")?;
+        writeln!(
+            out,
+            "sealed {sealed} of dead processes; moved {cleared} to trash/ or deleted them from it"
+        )?;
         let (all, locked) = (report.elapsed_ms, report.lock_held_ms);
-        writeln!(out, "took {all} ms, of which LOCK was held for {locked} ms")?;
+        writeln!(out, "took {all} ms, and held LOCK for {locked} ms of them")?;
     }
     for skipped in &report.skipped {
         let path = skipped.path.display().to_string();
@@ -135,12 +140,14 @@ fn print_in_words(
 fn why_open(reason: Left) -> &'static str {
     match reason {
         Left::Live => "its process is running",
-        Left::OtherMachine => "another machine wrote it; if no process there is left, say --adopt",
+        Left::OtherMachine => {
+            "another machine wrote it; if no process there has it open, pass --adopt"
+        }
         Left::LockUntrusted => {
-            "locks mean nothing on its file system; if its process is gone, say --adopt"
+            "locks cannot be trusted on its file system; if its process has ended, pass --adopt"
         }
         Left::Headless => "its header is damaged; see crdt-log verify",
-        Left::Twice => "a file of its name is in sealed/; the next run takes it",
+        Left::Twice => "a file of the same name is in sealed/; the next run compacts it",
     }
 }
 
@@ -156,7 +163,7 @@ fn merge(into: &Path, sources: &[PathBuf], args: &Args) -> Result<Exit, Failure>
             if missing == 1 { "was" } else { "were" },
         ));
     }
-    // Who asks for something to be erased must not take a misspelt key for an erased one.
+    // A user who wants a document erased must not take a misspelt key for an erased one.
     let all = report.forgotten == forget.len();
     after(print_merged(&report, args.json), if all { Exit::Done } else { Exit::Problem })
 }
@@ -180,12 +187,14 @@ fn print_merge_in_words(out: &mut impl Write, report: &IntoReport) -> std::io::R
         let unfinished = count(report.unfinished, "segment");
         writeln!(
             out,
-            "{unfinished} without an end: whoever wrote them runs or was killed, or they were not copied whole"
+            "{unfinished} without an end: the process that wrote such a segment still runs or was killed, or the copy \
+             is not whole"
         )?;
     }
     let (documents, commits) =
         (count(report.documents, "document"), count(report.commits, "commit"));
-    writeln!(out, "it has {documents} and {commits}; {} forgotten", report.forgotten)?;
+    let forgotten = count(report.forgotten, "document");
+    writeln!(out, "the new palace has {documents} and {commits}; left out: {forgotten}")?;
     let (before, after) = (bytes(report.bytes_before), bytes(report.bytes_after));
     writeln!(out, "{before} became {after} in {} ms", report.elapsed_ms)
 }

@@ -1,7 +1,9 @@
-//! `crdt-log`: look into a palace, read-only.
+//! `crdt-log`: shows what is in a palace, read-only.
 
+use super::error::Failure;
+use super::exit::{Exit, after, finish, lacking};
 use super::print::{bytes, count, json, shown, stdout, time};
-use super::report::{Exit, Failure, after, finish, lacking};
+use super::start;
 use super::status::status;
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
@@ -17,20 +19,21 @@ use std::process::ExitCode;
 const EXAMPLES: &str = "\
 Examples:
   crdt-log dump ~/.local/share/crdt-palace | less
-      Every commit: when, who, which documents, what it did.
+      Print every commit: its time, its writer, its documents and its operations.
   crdt-log dump --json PALACE | head -n 1
-      The same, one JSON object a line.
+      Print them as JSON, one object a line.
   crdt-log verify PALACE
-      Read every byte. Exit code 1 on damage, or on changes that wait for a missing one.
+      Read every byte. Exit code 1 if anything is damaged, or if a change is pending
+      because another one is missing.
   crdt-log stats PALACE
-      How much of what, and by whom.
+      Count commits, changes and documents, and the commits of each writer.
   crdt-log status PALACE
-      Who is here, as the locks tell, and which files there are.
+      Show which processes have the palace open, according to the locks, and its files.
 
-Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace there, 12 written by
-a newer version.";
+Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace at the path, 12 a newer
+version wrote the palace.";
 
-/// Look into a palace. Nothing is changed, and nobody is disturbed.
+/// Show what is in a palace, without changing it and without holding up its writers.
 #[derive(Parser)]
 #[command(name = "crdt-log", version, after_help = EXAMPLES)]
 struct Cli {
@@ -40,13 +43,13 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Print every commit, in words
+    /// Print every commit in words
     Dump(Target),
     /// Read every byte and report what is damaged or missing
     Verify(Target),
     /// Count commits, changes and documents
     Stats(Target),
-    /// Show who writes the palace, who holds which lock, and which files there are
+    /// Show the processes that write the palace, the locks that they hold, and its files
     Status(Target),
 }
 
@@ -54,16 +57,16 @@ enum Command {
 struct Target {
     /// The palace's directory
     palace: PathBuf,
-    /// Print JSON: one object a line, each with a `schema` field
+    /// Print JSON, one object a line, each with a `schema` field
     #[arg(long)]
     json: bool,
 }
 
-/// The command.
+/// Runs `crdt-log`.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    super::set_up();
+    start::set_up();
     let result = match &cli.command {
         Command::Dump(target) => dump_all(target),
         Command::Verify(target) => verify_all(target),
@@ -118,7 +121,7 @@ fn print_change(out: &mut impl Write, change: &DumpedChange) -> io::Result<()> {
     info.ops.iter().try_for_each(|op| writeln!(out, "    {}", shown(op)))
 }
 
-/// The digits that an etag shows.
+/// Returns the digits of a hash that an etag shows.
 fn short(hash: &ChangeHash) -> String {
     hash.to_string().chars().take(16).collect()
 }
@@ -139,7 +142,7 @@ fn print_verified(found: &Verification, as_json: bool) -> Result<(), Failure> {
                 (count(found.segments, "segment"), count(found.snapshots, "snapshot"));
             let verdict = match (found.has_problem(), found.segments + found.snapshots) {
                 (true, _) => "there are problems",
-                // Nor was anything merged into it: that must not sound like a merge that went well.
+                // "All is well" would read as if a merge into this palace had worked.
                 (false, 0) => "nothing was ever written here",
                 (false, _) => "all is well",
             };
@@ -164,7 +167,7 @@ fn print_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
     writeln!(out)
 }
 
-/// How much of what.
+/// Counts of a palace's content.
 #[derive(Default, serde::Serialize)]
 struct Stats {
     commits: u64,
@@ -183,7 +186,7 @@ struct Stats {
 }
 
 impl Stats {
-    /// A commit stands in a segment and in a snapshot for a moment of every compaction.
+    /// Counts a commit once. While a compaction runs, a commit is in a segment and in a snapshot.
     fn add(&mut self, commit: &DumpedCommit) {
         if commit.instance.is_some() && !self.seen.insert((commit.instance, commit.sequence)) {
             return;

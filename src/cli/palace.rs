@@ -1,42 +1,44 @@
-//! `crdt-palace`: the server, import and export, status, install, doctor, demo.
+//! `crdt-palace`: the table of its commands, and `export`.
 
+use super::arguments::{PalaceArgument, Tools};
+use super::error::Failure;
+use super::exit::{Exit, after, finish, lacking};
 use super::print::{count, stdout, tell};
-use super::report::{Exit, Failure, after, finish, lacking};
-use super::{demo, doctor, import, install, serve, status};
+use super::{demo, doctor, import, install, serve, start, status};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
 use crate::memory::Memory;
 use crate::palace::Palace;
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-const DIR: &str = "CRDT_PALACE_DIR";
 const EXAMPLES: &str = "\
 Examples:
   crdt-palace serve
-      Serve the default palace on standard input and output. Start as many as you like.
+      Serve the default palace on standard input and output. Start as many servers as
+      you like.
   crdt-palace serve --http 8765
-      The same over HTTP for clients on this machine, at http://127.0.0.1:8765/mcp.
+      Serve it over HTTP to clients on this machine, at http://127.0.0.1:8765/mcp.
   crdt-palace import memory.jsonl
-      Take over what the reference memory server has stored.
+      Import what the reference memory server has stored.
   crdt-palace import ~/.mempalace
-      Take over what MemPalace has stored. What was taken over before is not taken over twice.
+      Import what MemPalace has stored. A second import adds only what is new there.
   crdt-palace export > memory.jsonl
-      And back.
+      Export the knowledge graph in the format of the reference memory server.
   crdt-palace install --client claude-code
-      Have Claude Code start the server. With --print: show how, and write nothing.
+      Add the server to the configuration of Claude Code. With --print, only show the entry.
   crdt-palace doctor
-      Check everything that a palace depends on, and say what to do.
+      Check everything that a palace depends on, and say what to do about each problem.
   crdt-palace demo
-      Four servers, one palace, one of them killed: nothing is lost.
+      Let four servers write one palace, kill one of them, and check that nothing is lost.
 
 The default palace is $CRDT_PALACE_DIR, else $XDG_DATA_HOME/crdt-palace, else
-~/.local/share/crdt-palace. CRDT_PALACE_LOG says what is logged to standard error, for
+~/.local/share/crdt-palace. CRDT_PALACE_LOG sets what is logged to standard error, for
 example `debug`; the default is `warn`. CRDT_PALACE_TOKEN is the bearer token that clients
 of `serve --http` must send, at least 16 characters.
 
-Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace there, 11 busy, 12 written
-by a newer version.";
+Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace at the path, 11 another
+process holds a lock, 12 a newer version wrote the palace.";
 
 /// A knowledge graph that many processes share in one directory, as an MCP server.
 #[derive(Parser)]
@@ -51,79 +53,52 @@ enum Command {
     /// Serve a palace over MCP on standard input and output, or over HTTP
     Serve {
         #[command(flatten)]
-        at: At,
-        /// Which tools to offer, separated by commas
+        at: PalaceArgument,
+        /// Sets of tools to offer, separated by commas
         #[arg(long, value_enum, value_delimiter = ',', default_value = "palace")]
         tools: Vec<Tools>,
-        /// What the names of the tools of the set `palace` begin with; `mempalace_` for clients of MemPalace
+        /// Prefix of the tool names in the set `palace`; `mempalace_` gives the names that clients of MemPalace know
         #[arg(long, value_name = "PREFIX", default_value = "palace_")]
         tool_prefix: Prefix,
-        /// Serve over HTTP at ADDR instead, which is HOST:PORT or a port of 127.0.0.1. Standard error says where
-        /// it listens; other addresses than loopback need a token in CRDT_PALACE_TOKEN
+        /// Serve over HTTP at ADDR, which is HOST:PORT, or a port of 127.0.0.1. The URL is printed to standard
+        /// error. Any address but loopback needs a token in CRDT_PALACE_TOKEN
         #[arg(long, value_name = "ADDR")]
         http: Option<Address>,
     },
-    /// Take in a memory.jsonl of the reference memory server, or a palace of MemPalace
+    /// Import a memory.jsonl of the reference memory server, or a palace of MemPalace
     Import {
-        /// The file; or the directory, such as ~/.mempalace
+        /// The memory.jsonl, or the directory of MemPalace, such as ~/.mempalace
         #[arg(value_name = "FILE|DIR")]
         from: PathBuf,
         #[command(flatten)]
-        at: At,
+        at: PalaceArgument,
     },
-    /// Write the knowledge graph as a memory.jsonl to standard output
+    /// Write the knowledge graph to standard output, as a memory.jsonl
     Export {
         #[command(flatten)]
-        at: At,
+        at: PalaceArgument,
     },
-    /// Show who has the palace open, and what it consists of
+    /// Show which processes have the palace open, and its files
     Status {
         #[command(flatten)]
-        at: At,
+        at: PalaceArgument,
         /// Print JSON
         #[arg(long)]
         json: bool,
     },
     /// Add the server to the configuration of an MCP client
     Install(install::Install),
-    /// Check the palace's place and this machine, and say what to do
+    /// Check the palace's directory and this machine, and say what to do about each problem
     Doctor(doctor::Doctor),
-    /// Let several servers write one new palace at once, kill one, and check that nothing is lost
+    /// Let several servers write a new palace at once, kill one, and check that nothing is lost
     Demo(demo::Demo),
 }
 
-#[derive(Args)]
-pub(super) struct At {
-    /// The palace's directory
-    #[arg(long, value_name = "DIR")]
-    palace: Option<PathBuf>,
-}
-
-#[derive(Clone, Copy, ValueEnum)]
-pub(super) enum Tools {
-    /// Drawers in rooms of wings, facts with a time, diaries
-    Palace,
-    /// The nine tools of the reference memory server
-    Memory,
-    /// Shared JSON documents with versions, conflicts and history
-    Documents,
-}
-
-impl From<Tools> for ToolSet {
-    fn from(tools: Tools) -> Self {
-        match tools {
-            Tools::Palace => ToolSet::Palace,
-            Tools::Memory => ToolSet::Memory,
-            Tools::Documents => ToolSet::Documents,
-        }
-    }
-}
-
-/// The command.
+/// Runs `crdt-palace`.
 #[must_use]
 pub fn main() -> ExitCode {
     let cli = Cli::parse();
-    super::set_up();
+    start::set_up();
     finish("crdt-palace", run(cli.command))
 }
 
@@ -146,26 +121,13 @@ fn export(path: &Path) -> Result<Exit, Failure> {
     let palace = Palace::open_read_only(path)?;
     let memory = Memory::new(palace.clone());
     let printed = memory.export(&mut stdout()).map(drop);
-    let others = memory.others()?;
+    let others = memory.count_outside_graph()?;
     if others > 0 {
         tell(format_args!(
-            "not in the export: {}, as drawers, diaries and facts are; a copy of the directory has everything",
+            "not in the export: {}; a memory.jsonl has no place for drawers, diaries and facts. A copy of the \
+             directory has everything",
             count(others, "document"),
         ));
     }
     after(printed.map_err(Failure::from), lacking(&palace, "the export"))
-}
-
-impl At {
-    pub(super) fn path(&self) -> Result<PathBuf, Failure> {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from);
-        let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
-        let home = || Some(set("HOME")?.join(".local/share"));
-        // The XDG specification has relative paths ignored.
-        let data = || set("XDG_DATA_HOME").filter(|path| path.is_absolute()).or_else(home);
-        let default = || Some(data()?.join("crdt-palace"));
-        self.palace.clone().or_else(|| set(DIR)).or_else(default).ok_or(Failure::Usage(
-            "there is no home directory for the default palace: say --palace DIR",
-        ))
-    }
 }

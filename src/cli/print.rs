@@ -1,51 +1,51 @@
-//! How things look on a terminal.
+//! Printing: the standard streams, and the form of counts, times, sizes and stored text on a terminal.
 
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt::{Arguments, Display};
 use std::io::{self, BufWriter, StdoutLock, Write};
 
-/// Standard output, buffered: flush it at the end, or an error goes unseen.
+/// Returns standard output with a buffer. Flush it at the end: otherwise an error goes unseen.
 pub(super) fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
 }
 
-/// A line on standard error. If nobody reads there, there is nobody to tell that: what was done is done.
+/// Prints a line to standard error. A failure is ignored: there is no other place to report it, and the work is done.
 pub(super) fn tell(line: Arguments<'_>) {
     drop(writeln!(io::stderr(), "{line}"));
 }
 
-/// "1 segment", "2 segments".
-pub(super) fn count(n: impl Display, what: &str) -> String {
+/// Counts things in words: "1 segment", "2 segments".
+pub(super) fn count(n: impl Display, thing: &str) -> String {
     let n = n.to_string();
     let ending = if n == "1" { "" } else { "s" };
-    format!("{n} {what}{ending}")
+    format!("{n} {thing}{ending}")
 }
 
-/// Text that somebody stored, without power over the terminal: control characters, and those that
-/// change the direction of what follows, are escaped.
+/// Returns stored text in a form that cannot control the terminal. Control characters are escaped, and so are those
+/// that change the direction of the text behind them.
 pub(super) fn shown(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
         match c {
             '\n' | '\r' | '\t' => out.extend(c.escape_default()),
-            c if c.is_control() || is_invisible_steering(c) => out.extend(c.escape_unicode()),
+            c if c.is_control() || changes_direction(c) => out.extend(c.escape_unicode()),
             c => out.push(c),
         }
     }
     out
 }
 
-fn is_invisible_steering(c: char) -> bool {
+fn changes_direction(c: char) -> bool {
     matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
-/// A time of the writers' clocks: milliseconds since 1970 in UTC, or "-" for none.
+/// Returns a time of a writer's clock, given in milliseconds since 1970, as text in UTC; "-" for 0, which means none.
 pub(super) fn time(ms: i64) -> String {
     crate::palace::status::time_text(ms).unwrap_or_else(|| "-".to_owned())
 }
 
-/// Bytes for people.
+/// Returns a size in the unit that fits it.
 pub(super) fn bytes(bytes: u64) -> String {
     match bytes {
         0..1_024 => format!("{bytes} B"),
@@ -55,19 +55,15 @@ pub(super) fn bytes(bytes: u64) -> String {
     }
 }
 
-/// One line of JSON with the version of its form.
-pub(super) fn json(
-    out: &mut impl Write,
-    value: &impl Serialize,
-) -> Result<(), super::report::Failure> {
+/// Prints one line of JSON, with the version of its schema.
+pub(super) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
     let mut object = Map::from_iter([("schema".to_owned(), Value::from(1))]);
     match serde_json::to_value(value)? {
         Value::Object(fields) => object.extend(fields),
         other => drop(object.insert("value".to_owned(), other)),
     }
     serde_json::to_writer(&mut *out, &object)?;
-    writeln!(out)?;
-    Ok(())
+    writeln!(out)
 }
 
 #[cfg(test)]
@@ -75,14 +71,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_text_has_no_power_over_a_terminal() {
+    fn stored_text_cannot_control_a_terminal() {
         assert_eq!(shown("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
         assert_eq!(shown("\u{9b}31m\u{202e}x"), "\\u{9b}31m\\u{202e}x");
         assert_eq!(shown("Zürich 東京 🦀"), "Zürich 東京 🦀");
     }
 
     #[test]
-    fn times_sizes_and_counts_read_well() {
+    fn times_sizes_and_counts_have_readable_forms() {
         assert_eq!(
             (count(1_u64, "segment"), count(0_usize, "key")),
             ("1 segment".into(), "0 keys".into())

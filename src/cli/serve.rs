@@ -1,14 +1,16 @@
 //! `crdt-palace serve`: on standard input and output, or over HTTP.
 
+use super::error::Failure;
+use super::exit::Exit;
 use super::print::tell;
-use super::report::{Exit, Failure};
 use crate::mcp::{Address, Http, Offer};
 use crate::palace::Options;
 use std::path::Path;
 
-/// The variable with the bearer token. There is no argument for it: everybody on the machine can read those.
+/// The environment variable with the bearer token. It is no argument, because every user of the machine can read those.
 const TOKEN: &str = "CRDT_PALACE_TOKEN";
 
+/// Serves a palace until the input ends or a signal arrives.
 pub(super) fn serve(path: &Path, offer: &Offer, http: Option<&Address>) -> Result<Exit, Failure> {
     let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
     let palace = Options::default().program(program).open(path)?;
@@ -17,7 +19,7 @@ pub(super) fn serve(path: &Path, offer: &Offer, http: Option<&Address>) -> Resul
         return Ok(Exit::Done);
     };
     let token = std::env::var_os(TOKEN);
-    // What is no text is no token either, and is refused for that.
+    // A value that is not UTF-8 becomes one that no token may be, so `bind` refuses it.
     let token = token.map(|token| token.to_string_lossy().into_owned());
     let http = Http::bind(address, token.as_deref())?;
     http.serve(palace, offer, |url| tell(format_args!("crdt-palace: listening on {url}")))?;

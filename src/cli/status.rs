@@ -1,15 +1,17 @@
-//! `crdt-palace status` and `crdt-log status`: who has the palace open, and what it consists of.
+//! `crdt-palace status` and `crdt-log status`: which processes have the palace open, and its files.
 
-use super::print::{bytes, json, shown, stdout, time};
-use super::report::{Exit, Failure};
+use super::error::Failure;
+use super::exit::Exit;
+use super::print::{bytes, count, json, shown, stdout, time};
 use crate::palace::Palace;
 use crate::palace::status::Status;
 use std::io::{self, Write};
 use std::path::Path;
 
+/// Prints the status of a palace.
 pub(super) fn status(path: &Path, as_json: bool) -> Result<Exit, Failure> {
-    // Opening to write would take a path where nothing is for a palace without documents; opened
-    // read-only, a palace would say that nobody may write it.
+    // Opened for writing, a path without a palace would count as an empty one. Opened read-only, a palace would
+    // report that it cannot be written.
     drop(Palace::open_read_only(path)?);
     let status = Palace::open(path)?.status()?;
     let mut out = stdout();
@@ -42,17 +44,21 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
     }
     for snapshot in &status.snapshots {
         let state = if snapshot.superseded { "old" } else { "live" };
-        let (id, size, documents) = (snapshot.snapshot, bytes(snapshot.bytes), snapshot.documents);
+        let (id, size) = (snapshot.snapshot, bytes(snapshot.bytes));
+        let documents = count(snapshot.documents, "document");
         let since = time(snapshot.created_ms);
-        writeln!(out, "snapshot     {id} {state:6} {size:>10}  {documents} documents, of {since}")?;
+        writeln!(out, "snapshot     {id} {state:6} {size:>10}  {documents}, of {since}")?;
     }
     for path in &status.unreadable {
         let path = shown(&path.display().to_string());
-        writeln!(out, "UNREADABLE   {path}: what only it holds is missing; see crdt-log verify")?;
+        writeln!(
+            out,
+            "UNREADABLE   {path}: the documents that only it holds are missing; see crdt-log verify"
+        )?;
     }
     for lock in &status.locks {
         let (resource, since) = (shown(&lock.resource), time(lock.acquired_ms));
         writeln!(out, "lock         {resource}  {} since {since}", shown(&lock.holder))?;
     }
-    writeln!(out, "trash        {} files", status.trash)
+    writeln!(out, "trash        {}", count(status.trash, "file"))
 }

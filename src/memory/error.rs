@@ -1,10 +1,10 @@
-//! What can go wrong with the domain, in words that say what to do.
+//! The errors of drawers, facts and the graph. Each text says what to do next.
 
-use super::keys::ENTITY_NAME_BYTES_MAX;
+use super::graph::ENTITY_NAME_BYTES_MAX;
 use crate::format::key::KeyError;
 use crate::palace;
 
-/// An error of the domain.
+/// An error of the drawers, the facts or the graph of a palace.
 ///
 /// ```
 /// use crdt_palace::memory::MemoryError;
@@ -21,16 +21,16 @@ use crate::palace;
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum MemoryError {
-    /// The palace.
+    /// The palace reports an error.
     #[error(transparent)]
     Palace(#[from] palace::Error),
-    /// An operation on an entity that is not there.
-    #[error("there is no entity named {name:?}, and nothing was written: create it first")]
+    /// The operation needs an entity that does not exist.
+    #[error("there is no entity named {name:?}, so nothing was written: create it first")]
     UnknownEntity {
         /// The name.
         name: String,
     },
-    /// A name that no entity can have.
+    /// No entity can have this name.
     #[error(
         "{start:?} cannot name an entity: {why}; names are 1 to {ENTITY_NAME_BYTES_MAX} bytes \
          without control characters"
@@ -38,92 +38,92 @@ pub enum MemoryError {
     Name {
         /// The first characters of the name.
         start: String,
-        /// What is wrong with it.
+        /// The reason.
         why: &'static str,
     },
-    /// An argument that cannot be.
+    /// An argument is not valid.
     #[error("{field}: {why}")]
     Argument {
-        /// Which.
+        /// The name of the argument.
         field: &'static str,
-        /// What is wrong with it, and what would be right.
+        /// The reason, and what to pass instead.
         why: String,
     },
-    /// An id that names no drawer.
-    #[error("there is no drawer {id:?}: search and list_drawers give the ids of those there are")]
+    /// No drawer has this id.
+    #[error("there is no drawer {id:?}: search and list_drawers return the ids of drawers")]
     NoDrawer {
         /// The id.
         id: String,
     },
-    /// A drawer that is at another version than the change was made from.
+    /// The drawer has another version than the one that the change was made from.
     #[error(
         "ETAG_MISMATCH: {id:?} is at version {etag} now, and nothing was written: {}",
-        advice(etag, *is_so)
+        advice(etag, *already_applied)
     )]
     EtagMismatch {
         /// The drawer's id.
         id: String,
-        /// Its version now.
+        /// The version that it has now.
         etag: String,
-        /// Whether it is already what the change would have made of it.
-        is_so: bool,
+        /// True if the drawer already is as the change would make it.
+        already_applied: bool,
     },
-    /// A version that a drawer never had.
+    /// The drawer never had this version.
     #[error(
-        "{id:?} has no version {version:?}: pass an etag that came with this drawer, or none to read it as it is now"
+        "{id:?} has no version {version:?}: pass an etag that came with this drawer, or leave it out to read the \
+         newest version"
     )]
     NoVersion {
         /// The drawer's id.
         id: String,
-        /// The version that was named.
+        /// The version that the caller asked for.
         version: String,
     },
-    /// A fact that nobody has stated.
-    #[error(
-        "{fact:?} was never stated, so it cannot end: kg_query shows what is known of an entity"
-    )]
+    /// The fact was never asserted.
+    #[error("{fact:?} was never asserted, so it cannot end: kg_query shows the facts of an entity")]
     NoFact {
-        /// Subject, predicate, object.
+        /// The subject, predicate and object.
         fact: String,
     },
-    /// A fact that is not true at the moment in question.
+    /// The fact does not hold at the moment at which it should end.
     #[error(
-        "{fact:?} does not hold at {at}, so it cannot end then: kg_query shows from when to when it does; \
-         pass a moment in between"
+        "{fact:?} does not hold at {at}, so it cannot end then: kg_query shows the period in which it holds; pass a \
+         moment in that period"
     )]
-    NotThen {
-        /// Subject, predicate, object.
+    FactDoesNotHold {
+        /// The subject, predicate and object.
         fact: String,
-        /// When.
+        /// The moment.
         at: String,
     },
-    /// A key that was made here was refused.
+    /// A key that was made of the arguments is not valid.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The file to import from cannot be read.
-    #[error("cannot read what is to be imported")]
+    /// The file to import cannot be read.
+    #[error("cannot read the file to import")]
     Read(#[source] std::io::Error),
-    /// The database to import from is not what it should be, or cannot be read.
+    /// The database to import is none of MemPalace, or cannot be read.
     #[error("cannot import {path}: {why}")]
     Foreign {
-        /// Its file.
+        /// The file.
         path: String,
-        /// What is wrong with it.
+        /// The reason.
         why: String,
     },
-    /// The graph cannot be written out.
+    /// The export cannot be written.
     #[error("cannot write the export")]
     Write(#[source] std::io::Error),
 }
 
-/// A call that is sent again because its answer was lost finds its own version, and must not be applied to that.
-fn advice(etag: &str, is_so: bool) -> String {
-    match is_so {
-        true => "it is already what this call would make of it (get_drawer shows it), perhaps by this very call, if \
-                 its answer was lost: do not apply your change again"
+/// Says how to go on after a mismatch. A client whose answer was lost calls again and meets its own version: it must
+/// not apply its change to that.
+fn advice(etag: &str, already_applied: bool) -> String {
+    match already_applied {
+        true => "it is already what this call would make of it (get_drawer shows it). An earlier try of this call, \
+                 whose answer was lost, may have done that: do not apply your change again"
             .to_owned(),
         false => format!(
-            "read it again (get_drawer), apply your change to what it says now, and call again with if_match {etag:?}"
+            "read it again (get_drawer), apply your change to the new text, and call again with if_match {etag:?}"
         ),
     }
 }
@@ -134,5 +134,92 @@ impl MemoryError {
     }
 }
 
-/// What the operations return.
+/// Result of the operations.
 pub type Result<T, E = MemoryError> = std::result::Result<T, E>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::palace::chain;
+    use std::io::ErrorKind;
+
+    fn samples() -> Vec<MemoryError> {
+        let id = || "drawer_w_r_0".to_owned();
+        let mismatch = |already_applied| MemoryError::EtagMismatch {
+            id: id(),
+            etag: "0123456789abcdef".to_owned(),
+            already_applied,
+        };
+        vec![
+            palace::Error::EmptyQuery.into(),
+            MemoryError::UnknownEntity { name: "Ada".to_owned() },
+            MemoryError::Name { start: "a\nb".to_owned(), why: "it is too long" },
+            MemoryError::argument("wing", "it is empty"),
+            MemoryError::NoDrawer { id: id() },
+            mismatch(true),
+            mismatch(false),
+            MemoryError::NoVersion { id: id(), version: "fedcba9876543210".to_owned() },
+            MemoryError::NoFact { fact: "Ada → knows → Bob".to_owned() },
+            MemoryError::FactDoesNotHold {
+                fact: "Ada → knows → Bob".to_owned(),
+                at: "2026-03-01".to_owned(),
+            },
+            KeyError::Empty.into(),
+            MemoryError::Read(ErrorKind::PermissionDenied.into()),
+            MemoryError::Foreign { path: "/c.sqlite3".to_owned(), why: "it has no id".to_owned() },
+            MemoryError::Write(ErrorKind::PermissionDenied.into()),
+        ]
+    }
+
+    /// Returns the text that a user reads. A new variant does not compile without a line here: add one, and a sample
+    /// above.
+    fn reviewed(error: &MemoryError) -> String {
+        let text = match error {
+            // The texts of these are reviewed where they are defined.
+            MemoryError::Palace(error) => return chain(error),
+            MemoryError::Key(error) => return chain(error),
+            MemoryError::UnknownEntity { .. } => {
+                "there is no entity named \"Ada\", so nothing was written: create it first"
+            }
+            MemoryError::Name { .. } => {
+                "\"a\\nb\" cannot name an entity: it is too long; names are 1 to 505 bytes without control characters"
+            }
+            MemoryError::Argument { .. } => "wing: it is empty",
+            MemoryError::NoDrawer { .. } => {
+                "there is no drawer \"drawer_w_r_0\": search and list_drawers return the ids of drawers"
+            }
+            MemoryError::EtagMismatch { already_applied: true, .. } => {
+                "ETAG_MISMATCH: \"drawer_w_r_0\" is at version 0123456789abcdef now, and nothing was written: it is \
+                 already what this call would make of it (get_drawer shows it). An earlier try of this call, whose \
+                 answer was lost, may have done that: do not apply your change again"
+            }
+            MemoryError::EtagMismatch { already_applied: false, .. } => {
+                "ETAG_MISMATCH: \"drawer_w_r_0\" is at version 0123456789abcdef now, and nothing was written: read it \
+                 again (get_drawer), apply your change to the new text, and call again with if_match \
+                 \"0123456789abcdef\""
+            }
+            MemoryError::NoVersion { .. } => {
+                "\"drawer_w_r_0\" has no version \"fedcba9876543210\": pass an etag that came with this drawer, or \
+                 leave it out to read the newest version"
+            }
+            MemoryError::NoFact { .. } => {
+                "\"Ada → knows → Bob\" was never asserted, so it cannot end: kg_query shows the facts of an entity"
+            }
+            MemoryError::FactDoesNotHold { .. } => {
+                "\"Ada → knows → Bob\" does not hold at 2026-03-01, so it cannot end then: kg_query shows the \
+                 period in which it holds; pass a moment in that period"
+            }
+            MemoryError::Read(_) => "cannot read the file to import: permission denied",
+            MemoryError::Foreign { .. } => "cannot import /c.sqlite3: it has no id",
+            MemoryError::Write(_) => "cannot write the export: permission denied",
+        };
+        text.to_owned()
+    }
+
+    #[test]
+    fn every_memory_error_has_its_reviewed_text() {
+        for error in samples() {
+            assert_eq!(chain(&error), reviewed(&error));
+        }
+    }
+}

@@ -1,7 +1,8 @@
-//! Driving the servers: real child processes, spoken to as any MCP client does.
+//! Starts the servers as child processes, and calls them as any MCP client does.
 
 use super::texts::Passage;
-use super::{DemoError, server_failed, system};
+use crate::cli::error::DemoError;
+use crate::palace::chain;
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, ClientCapabilities, ClientConfig, Implementation,
 };
@@ -16,33 +17,33 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use tokio::sync::Mutex;
 use tokio::task::JoinSet;
 
-/// How many calls are in flight at once in each server.
+/// Calls that each server has in flight at once.
 const IN_FLIGHT: usize = 8;
-/// Which server is killed, where there is more than one.
+/// The server that is killed, if there is more than one.
 const VICTIM: usize = 1;
-/// The entity that every server adds to, each fifth call.
+/// The entity that every server adds to, with each fifth call.
 const SHARED: &str = "demo/shared";
 const SHARED_EVERY: usize = 5;
 
-/// One text that was to be stored, and where.
+/// One text that was sent to a server, and the entity to store it in.
 #[derive(Clone, Debug)]
-pub(super) struct Item {
+pub(super) struct Sent {
     pub entity: String,
     pub text: String,
 }
 
-/// What became of one server's calls.
+/// The calls to one server, by their answers.
 #[derive(Debug, Default)]
-pub(super) struct Driven {
-    pub acknowledged: Vec<Item>,
-    /// Sent to a server that was killed before it answered.
-    pub unanswered: Vec<Item>,
+pub(super) struct ServerCalls {
+    pub acknowledged: Vec<Sent>,
+    /// The server refused these, or was killed before it answered.
+    pub unanswered: Vec<Sent>,
     pub killed: bool,
-    /// What the first call that was answered with an error said.
+    /// The text of the first error.
     pub refusal: Option<String>,
 }
 
-/// What is to be done.
+/// The servers to start, and the calls to make to each.
 pub(super) struct Plan {
     palace: PathBuf,
     instances: usize,
@@ -60,7 +61,7 @@ struct Server {
     next: AtomicUsize,
     answers: AtomicUsize,
     killed: AtomicBool,
-    driven: Mutex<Driven>,
+    driven: Mutex<ServerCalls>,
 }
 
 impl Plan {
@@ -69,7 +70,7 @@ impl Plan {
     }
 
     /// Starts all servers, and then drives all of them at once.
-    pub async fn drive(self) -> Result<Vec<Driven>, DemoError> {
+    pub async fn drive(self) -> Result<Vec<ServerCalls>, DemoError> {
         let plan = Arc::new(self);
         let mut servers = Vec::new();
         for number in 0..plan.instances {
@@ -79,7 +80,7 @@ impl Plan {
             let shared = json!({"entities": [
                 {"name": SHARED, "entityType": "demo", "observations": []}]});
             let made = first.call("create_entities", shared).await;
-            made.map_err(|error| server_failed(0, &error))?;
+            made.map_err(|error| failed(0, &error))?;
         }
         let mut tasks = JoinSet::new();
         for server in &servers {
@@ -88,12 +89,12 @@ impl Plan {
             }
         }
         while let Some(done) = tasks.join_next().await {
-            done.map_err(|error| system("run the demo's tasks")(error.into()))?;
+            done.map_err(|error| DemoError::system("run the demo's tasks")(error.into()))?;
         }
         let mut all = Vec::new();
         for server in servers {
             let Some(server) = Arc::into_inner(server) else { continue };
-            // A killed server's connection is closed already, and there is nothing to wait for.
+            // The connection of a killed server is closed already, so its error says nothing new.
             drop(server.client.cancel().await);
             all.push(server.driven.into_inner());
         }
@@ -101,14 +102,14 @@ impl Plan {
     }
 
     async fn start(&self, number: usize) -> Result<Server, DemoError> {
-        let program = std::env::current_exe().map_err(system("find this program"))?;
+        let program = std::env::current_exe().map_err(DemoError::system("find this program"))?;
         let mut command = tokio::process::Command::new(program);
         command.args(["serve", "--tools", "memory", "--palace"]).arg(&self.palace);
-        let child = TokioChildProcess::new(command).map_err(system("start a server"))?;
+        let child = TokioChildProcess::new(command).map_err(DemoError::system("start a server"))?;
         let pid = child.id().and_then(|id| Pid::from_raw(id.try_into().ok()?));
         let name = Implementation::new("crdt-palace-demo", env!("CARGO_PKG_VERSION"));
         let config = ClientConfig::new(ClientCapabilities::default(), name);
-        let client = config.serve(child).await.map_err(|error| server_failed(number, &error))?;
+        let client = config.serve(child).await.map_err(|error| failed(number, &error))?;
         Ok(Server {
             number,
             client,
@@ -125,28 +126,28 @@ impl Plan {
         self.texts.get(at).map_or(("", ""), |passage| (&passage.file, &passage.text))
     }
 
-    /// The tool, its arguments, and what they store. Every text names its server and call, so that
-    /// none can be taken for another.
-    fn call(&self, server: usize, call: usize) -> (&'static str, Value, Item) {
+    /// Returns the tool of a call, its arguments, and the text that they store. Every text names its server and its
+    /// call, so that no two are the same.
+    fn call(&self, server: usize, call: usize) -> (&'static str, Value, Sent) {
         let (file, passage) = self.passage(server, call);
         let text = format!("[server {}, call {}] {passage}", server + 1, call + 1);
         if call % SHARED_EVERY == SHARED_EVERY - 1 {
             let arguments = json!({"observations": [{"entityName": SHARED, "contents": [text]}]});
-            return ("add_observations", arguments, Item { entity: SHARED.to_owned(), text });
+            return ("add_observations", arguments, Sent { entity: SHARED.to_owned(), text });
         }
         let name = format!("demo/{file}/{}-{}", server + 1, call + 1);
         let entity = json!({"name": name, "entityType": "passage", "observations": [text]});
-        ("create_entities", json!({"entities": [entity]}), Item { entity: name, text })
+        ("create_entities", json!({"entities": [entity]}), Sent { entity: name, text })
     }
 
-    /// Whether this is the server to kill, and half of its calls are answered.
+    /// Returns true for the server to kill, once half of its calls are answered.
     fn kills(&self, server: &Server) -> bool {
         let half = server.answers.load(Ordering::SeqCst) >= self.calls.div_ceil(2);
         self.instances > 1 && server.number == VICTIM && half
     }
 }
 
-/// One of the lines of calls to one server, until there are no more calls or no more server.
+/// Makes one call after the other to a server, until all calls are made or the server is killed.
 async fn work(plan: Arc<Plan>, server: Arc<Server>) {
     loop {
         let call = server.next.fetch_add(1, Ordering::SeqCst);
@@ -200,4 +201,8 @@ impl Server {
             }
         })
     }
+}
+
+fn failed(number: usize, error: &dyn std::error::Error) -> DemoError {
+    DemoError::Server { instance: number + 1, why: chain(error) }
 }

@@ -1,71 +1,37 @@
-//! `crdt-palace demo`: several servers, one palace, one of them killed, and the count.
+//! `crdt-palace demo`: lets several servers write one palace, kills one, and counts what was kept.
 //!
-//! Invariant: what a server acknowledged is looked for by a reader that was not there before, and
-//! compared text by text. What was sent to the killed server and not acknowledged is counted as just
-//! that.
+//! Invariant: a fresh reader looks for everything that a server acknowledged, and compares it text by text. Calls that
+//! the killed server did not answer are counted on their own.
 
 mod drive;
 mod texts;
 
-use super::print::{shown, stdout};
-use super::report::{Exit, Failure};
+use super::error::{DemoError, Failure};
+use super::exit::Exit;
+use super::print::{count, shown, stdout};
+use crate::fs::shell::quoted;
 use crate::memory::{Graph, Memory};
 use crate::palace::Palace;
-use crate::palace::chain;
 use clap::Args;
-use drive::{Driven, Item, Plan};
+use drive::{Plan, Sent, ServerCalls};
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
-/// The most servers that one demo starts.
+/// The most servers that a demo starts.
 const INSTANCES_MAX: u32 = 64;
 
 #[derive(Args)]
 pub(super) struct Demo {
-    /// How many servers to start
+    /// Number of servers to start
     #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=INSTANCES_MAX as i64))]
     instances: u32,
-    /// How many calls to make to each
+    /// Number of calls to each server
     #[arg(long, default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     calls: u32,
-    /// Text files to store; by default this project's own documents
+    /// Folder of text files to store; by default this project's own documents
     folder: Option<PathBuf>,
-}
-
-/// Why the demo could not be played to its end.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum DemoError {
-    /// The system refused something.
-    #[error("cannot {action}")]
-    System {
-        /// What was tried.
-        action: String,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// There is nothing to store.
-    #[error("{} has no text files; name a folder with some", folder.display())]
-    NoTexts {
-        /// The folder.
-        folder: PathBuf,
-    },
-    /// A server could not be reached.
-    #[error("server {instance} failed: {why}")]
-    Server {
-        /// Which, from 1.
-        instance: usize,
-        /// Why.
-        why: String,
-    },
-}
-
-fn system(action: &str) -> impl FnOnce(io::Error) -> DemoError + use<> {
-    let action = action.to_owned();
-    move |source| DemoError::System { action, source }
 }
 
 impl Demo {
@@ -81,16 +47,16 @@ impl Demo {
             .worker_threads(2)
             .enable_all()
             .build()
-            .map_err(system("start the demo's threads"))?;
+            .map_err(DemoError::system("start the demo's threads"))?;
         let driven = runtime.block_on(plan.drive())?;
         let elapsed = start.elapsed();
         let graph = Memory::new(Palace::open_read_only(&palace)?).read_graph()?;
-        let found = Found::new(&graph);
-        Ok(report(&palace, &driven, &found, elapsed)?)
+        let kept = Kept::new(&graph);
+        Ok(report(&palace, &driven, &kept, elapsed)?)
     }
 }
 
-/// A directory of one's own that stays, to be looked at.
+/// Makes a new directory. It stays, so that the user can look into it.
 fn fresh_directory() -> Result<PathBuf, DemoError> {
     let base = std::env::temp_dir();
     let mut n = std::process::id();
@@ -98,33 +64,37 @@ fn fresh_directory() -> Result<PathBuf, DemoError> {
         let path = base.join(format!("crdt-palace-demo-{n}"));
         match std::fs::create_dir(&path) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => n = n.wrapping_add(1),
-            made => return made.map(|()| path).map_err(system("make a temporary directory")),
+            made => {
+                return made
+                    .map(|()| path)
+                    .map_err(DemoError::system("make a temporary directory"));
+            }
         }
     }
 }
 
-/// What a fresh reader finds: the observations of each entity.
-struct Found<'a>(HashMap<&'a str, HashSet<&'a str>>);
+/// The observations of each entity, as a fresh reader finds them.
+struct Kept<'a>(HashMap<&'a str, HashSet<&'a str>>);
 
-impl<'a> Found<'a> {
+impl<'a> Kept<'a> {
     fn new(graph: &'a Graph) -> Self {
         let texts = |texts: &'a [String]| texts.iter().map(String::as_str).collect();
-        Found(graph.entities.iter().map(|e| (e.name.as_str(), texts(&e.observations))).collect())
+        Kept(graph.entities.iter().map(|e| (e.name.as_str(), texts(&e.observations))).collect())
     }
 
-    fn has(&self, item: &Item) -> bool {
+    fn has(&self, item: &Sent) -> bool {
         self.0.get(item.entity.as_str()).is_some_and(|texts| texts.contains(item.text.as_str()))
     }
 
-    fn count(&self, items: &[Item]) -> usize {
+    fn count(&self, items: &[Sent]) -> usize {
         items.iter().filter(|item| self.has(item)).count()
     }
 }
 
 fn report(
     palace: &Path,
-    driven: &[Driven],
-    found: &Found<'_>,
+    driven: &[ServerCalls],
+    kept: &Kept<'_>,
     elapsed: Duration,
 ) -> io::Result<Exit> {
     let mut out = stdout();
@@ -135,32 +105,28 @@ fn report(
     )?;
     let mut total = [0; 4];
     for (n, one) in driven.iter().enumerate() {
-        let kept = found.count(&one.acknowledged);
-        let acknowledged = one.acknowledged.len();
-        let row = [acknowledged + one.unanswered.len(), acknowledged, kept, acknowledged - kept];
-        let note = if one.killed {
-            "  killed with SIGKILL while it worked, not started again"
-        } else {
-            ""
-        };
+        let (found, acknowledged) = (kept.count(&one.acknowledged), one.acknowledged.len());
+        let row = [acknowledged + one.unanswered.len(), acknowledged, found, acknowledged - found];
+        let note =
+            if one.killed { "  killed with SIGKILL at work, and not started again" } else { "" };
         print_row(&mut out, &(n + 1).to_string(), row, note)?;
         total.iter_mut().zip(row).for_each(|(sum, count)| *sum += count);
     }
     print_row(&mut out, "all", total, "")?;
-    let unanswered: Vec<Item> = driven.iter().flat_map(|one| one.unanswered.clone()).collect();
+    let unanswered: Vec<Sent> = driven.iter().flat_map(|one| one.unanswered.clone()).collect();
     if !unanswered.is_empty() {
-        let (all, there) = (unanswered.len(), found.count(&unanswered));
+        let (all, there) = (count(unanswered.len(), "call"), kept.count(&unanswered));
         writeln!(
             out,
-            "{all} calls had no answer when their server was killed; {there} of them are there"
+            "{all} had no answer when the server was killed; of these, {there} were written all the same"
         )?;
     }
     for refusal in driven.iter().filter_map(|one| one.refusal.as_deref()).take(3) {
         writeln!(out, "a server refused: {}", shown(refusal))?;
     }
-    let path = palace.display();
-    writeln!(out, "took {} ms; the palace is in {path}", elapsed.as_millis())?;
-    writeln!(out, "look at it:\n  crdt-log dump {path}\n  crdt-compact {path}")?;
+    let path = quoted(palace);
+    writeln!(out, "took {} ms; the palace is in {}", elapsed.as_millis(), palace.display())?;
+    writeln!(out, "look into it:\n  crdt-log dump {path}\n  crdt-compact {path}")?;
     out.flush()?;
     let [sent, acknowledged, _, lost] = total;
     let unexplained = sent - acknowledged != unanswered.len();
@@ -171,8 +137,4 @@ fn report(
 fn print_row(out: &mut impl Write, name: &str, row: [usize; 4], note: &str) -> io::Result<()> {
     let [sent, acknowledged, kept, lost] = row;
     writeln!(out, "{name:>8} {sent:>8} {acknowledged:>13} {kept:>8} {lost:>8}{note}")
-}
-
-fn server_failed(instance: usize, error: &dyn std::error::Error) -> DemoError {
-    DemoError::Server { instance: instance + 1, why: chain(error) }
 }

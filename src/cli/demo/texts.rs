@@ -1,14 +1,14 @@
-//! What the demo stores: passages of text files.
+//! The texts that the demo stores: passages of text files.
 
-use super::{DemoError, system};
+use crate::cli::error::DemoError;
 use std::path::Path;
 
-/// Longer passages are cut here, in characters.
+/// The length at which a passage is cut, in characters.
 const PASSAGE_CHARS: usize = 800;
-/// Files above this are left out, in bytes: the demo is not a loader.
+/// The largest file that is read, in bytes: the demo is not an importer.
 const FILE_BYTES_MAX: u64 = 1 << 20;
 
-/// A passage and the name of the file that it is from.
+/// A passage, and the name of the file that it comes from.
 #[derive(Clone, Debug)]
 pub(super) struct Passage {
     pub file: String,
@@ -24,14 +24,14 @@ const EMBEDDED: [(&str, &str); 6] = [
     ("FORMAT.md", include_str!("../../../docs/FORMAT.md")),
 ];
 
-/// This project's own documents, which every copy of the program carries.
+/// Returns the passages of this project's own documents, which are part of the program.
 pub(super) fn embedded() -> Vec<Passage> {
     EMBEDDED.iter().flat_map(|(file, text)| passages(file, text)).collect()
 }
 
-/// The text files of a folder, in the order of their names; those in folders inside it are left out.
+/// Reads the text files of a folder, in the order of their names. Folders inside it are left out.
 pub(super) fn of_folder(folder: &Path) -> Result<Vec<Passage>, DemoError> {
-    let failed = || system(&format!("read {}", folder.display()));
+    let failed = || DemoError::system(&format!("read {}", folder.display()));
     let entries = std::fs::read_dir(folder).map_err(failed())?;
     let mut paths = Vec::new();
     for entry in entries {
@@ -43,7 +43,7 @@ pub(super) fn of_folder(folder: &Path) -> Result<Vec<Passage>, DemoError> {
     paths.sort();
     let mut found = Vec::new();
     for path in paths {
-        // A file that is not text, or that may not be read, is not one of the text files.
+        // A file that is not UTF-8, or that this user may not read, is passed over: it need not be a text.
         if let Ok(text) = std::fs::read_to_string(&path) {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
             found.extend(passages(&name, &text));

@@ -1,21 +1,21 @@
-//! What is in the palace, at a glance: `crdt-log verify` reads every byte, this does not.
+//! Checks of a palace's files that need no long read. Only `crdt-log verify` reads every byte.
 
-use super::Check;
+use super::check::Check;
 use crate::cli::print::{count, time};
 use crate::format::FORMAT_VERSION;
 use crate::format::filename::{QUARANTINE, TMP};
+use crate::fs::shell::quoted;
 use crate::palace::status::{SegmentStatus, Status};
-use crate::palace::{Error, Palace};
-use crate::store::StoreError;
+use crate::palace::{Error, Palace, StoreError, chain};
 use crate::store::purge::left_behind;
 
-/// How far the newest file may be ahead of this machine's clock, in milliseconds: a minute.
+/// The time by which the newest file may be ahead of this machine's clock, in milliseconds: a minute.
 const AHEAD_MS: i64 = 60_000;
 
 pub(super) fn checks(palace: &Palace) -> Vec<Check> {
     let status = match palace.status() {
         Ok(status) => status,
-        Err(error) => return vec![super::refused(&error)],
+        Err(error) => return vec![not_opened(&error)],
     };
     let Some(id) = status.palace else { return Vec::new() };
     let quarantined = palace.root().list(QUARANTINE);
@@ -29,13 +29,28 @@ pub(super) fn checks(palace: &Palace) -> Vec<Check> {
     ]
 }
 
+/// Makes a problem of a palace that could not be opened.
+pub(super) fn not_opened(error: &Error) -> Check {
+    let advice = match error {
+        Error::Store(StoreError::Newer { .. }) => "install the newest crdt-palace",
+        Error::Store(StoreError::Manifest { .. }) => {
+            "put back its palace.json from a copy of this palace, and of no other"
+        }
+        Error::Store(StoreError::NotAPalace { .. } | StoreError::NotADirectory { .. }) => {
+            "pass another --palace DIR"
+        }
+        _ => "give this user read access to it",
+    };
+    Check::problem("format", chain(error), advice)
+}
+
 fn or_unknown(check: &'static str, found: Result<Check, StoreError>) -> Check {
     found.unwrap_or_else(|error| Check::unknown(check, &Error::from(error)))
 }
 
 fn damage(palace: &Palace, status: &Status, quarantined: usize) -> Check {
     const CHECK: &str = "damage";
-    let path = palace.path().display();
+    let path = quoted(palace.path());
     let segments = status.segments.iter().filter(|segment| segment.damaged > 0).count();
     let whole = format!(
         "{} and {}",
@@ -43,18 +58,19 @@ fn damage(palace: &Palace, status: &Status, quarantined: usize) -> Check {
         count(status.snapshots.len(), "snapshot")
     );
     match (segments + status.unreadable.len(), quarantined) {
-        (0, 0) => {
-            Check::ok(CHECK, format!("none seen in {whole}; crdt-log verify reads every byte"))
-        }
+        (0, 0) => Check::ok(
+            CHECK,
+            format!("none found in {whole}; only crdt-log verify reads every byte"),
+        ),
         (0, copies) => Check::note(
             CHECK,
-            format!("none seen in {whole}, but {} in quarantine/", count(copies, "file")),
-            format!("crdt-log verify '{path}'; if all is well, quarantine/ can be emptied"),
+            format!("none found in {whole}, but {} in quarantine/", count(copies, "file")),
+            format!("empty quarantine/, if this finds no problem: crdt-log verify {path}"),
         ),
         (files, _) => Check::problem(
             CHECK,
             format!("{} cannot be read whole", count(files, "file")),
-            format!("crdt-log verify '{path}' says where; put back the file from a copy"),
+            format!("put back from a copy each file that this names: crdt-log verify {path}"),
         ),
     }
 }
@@ -62,12 +78,12 @@ fn damage(palace: &Palace, status: &Status, quarantined: usize) -> Check {
 fn live(status: &Status) -> Check {
     let live = status.segments.iter().filter(|segment| segment.state == "live");
     let since = |segment: &SegmentStatus| time(segment.created_ms.unwrap_or(0));
-    let who: Vec<String> =
+    let running: Vec<String> =
         live.map(|segment| format!("{} since {}", segment.who(), since(segment))).collect();
-    let what = count(who.len(), "instance");
-    match who.is_empty() {
-        true => Check::ok("instances", "nobody who has written is running"),
-        false => Check::ok("instances", format!("{what} running: {}", who.join(", "))),
+    let instances = count(running.len(), "instance");
+    match running.is_empty() {
+        true => Check::ok("instances", "no process that has written is running"),
+        false => Check::ok("instances", format!("{instances} running: {}", running.join(", "))),
     }
 }
 
@@ -82,10 +98,10 @@ fn leftovers(palace: &Palace) -> Result<Check, StoreError> {
         0 => Check::ok("leftovers", "none in tmp/"),
         left => Check::note(
             "leftovers",
-            format!("{} in tmp/, of processes that were killed", count(left, "file")),
+            format!("{} in tmp/, left by processes that were killed", count(left, "file")),
             format!(
-                "nothing: the next compaction removes them, or crdt-compact '{}' now",
-                palace.path().display()
+                "nothing, as the next compaction deletes them; to do it now: crdt-compact {}",
+                quoted(palace.path())
             ),
         ),
     })
@@ -97,8 +113,12 @@ fn clock(status: &Status, now_ms: i64) -> Check {
     match newest {
         Some(newest) if newest > now_ms + AHEAD_MS => Check::note(
             "clock",
-            format!("it is {} here, and a file was made at {}", time(now_ms), time(newest)),
-            "set the clock, here or where that was written: times in histories are wrong, nothing else",
+            format!(
+                "it is {} here, and the newest file was made at {}",
+                time(now_ms),
+                time(newest)
+            ),
+            "set the clock of this machine, or of the one that wrote the file; only times in histories are wrong",
         ),
         _ => Check::ok("clock", format!("{}, after everything in the palace", time(now_ms))),
     }
@@ -107,11 +127,11 @@ fn clock(status: &Status, now_ms: i64) -> Check {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::cli::doctor::Verdict;
+    use crate::cli::doctor::check::Verdict;
     use serde_json::Map;
 
     #[test]
-    fn a_clock_behind_what_was_written_is_noticed() {
+    fn clock_behind_the_newest_file_is_a_note() {
         let dir = tempfile::tempdir().unwrap();
         let palace = Palace::open(dir.path()).unwrap();
         palace.put("a", &Map::new()).unwrap();

@@ -1,47 +1,44 @@
-//! What the machine has to give: events of the file system.
+//! The check of a limit of the machine: file system events.
 
-use super::Check;
+use super::check::Check;
 use rustix::fs::inotify::{self, CreateFlags, WatchFlags};
 use rustix::io::Errno;
 use std::path::Path;
 
-/// How many watches a server holds: one for each directory that it follows.
+/// The number of watches that a server holds: one for each directory that it follows.
 const WATCHES: u32 = 3;
 
-/// Asks for one more watcher, as a server would, and lets go of it. Past a limit nothing is lost: servers
-/// look once a second.
-pub(super) fn events(place: &Path) -> Check {
+/// Asks for one more watcher, as a server would, and drops it again. Past a limit nothing is lost: servers rescan once
+/// a second.
+pub(super) fn events(directory: &Path) -> Check {
     const CHECK: &str = "events";
     let limits = format!(
-        "a server takes 1 of {} inotify instances and {WATCHES} of {} watches of this user",
+        "a server needs 1 of {} inotify instances and {WATCHES} of {} watches of this user",
         limit("max_user_instances"),
         limit("max_user_watches")
     );
-    match try_watch(place) {
+    match try_watch(directory) {
         Ok(()) => Check::ok(CHECK, limits),
         Err(Errno::MFILE) => past("instances", "max_user_instances=1024"),
         Err(Errno::NOSPC) => past("watches", "max_user_watches=524288"),
         Err(error) => Check::note(
             CHECK,
-            format!(
-                "none are to be had ({error}): changes by other processes are noticed once a second"
-            ),
-            "nothing, if a second is soon enough",
+            format!("not available ({error}): changes of other processes are seen once a second"),
+            "nothing, if once a second is often enough",
         ),
     }
 }
 
-fn try_watch(place: &Path) -> Result<(), Errno> {
+fn try_watch(directory: &Path) -> Result<(), Errno> {
     let events = inotify::init(CreateFlags::CLOEXEC)?;
-    inotify::add_watch(&events, place, WatchFlags::CREATE).map(drop)
+    inotify::add_watch(&events, directory, WatchFlags::CREATE).map(drop)
 }
 
 fn past(what: &str, setting: &str) -> Check {
     Check::note(
         "events",
         format!(
-            "this user's inotify {what} are used up: changes by other processes are noticed once a \
-             second, not at once"
+            "this user has no inotify {what} left: changes of other processes are seen once a second, not at once"
         ),
         format!("sudo sysctl fs.inotify.{setting}"),
     )

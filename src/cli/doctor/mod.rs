@@ -1,67 +1,31 @@
-//! `crdt-palace doctor`: everything that a palace depends on, each with a verdict and what to do.
+//! `crdt-palace doctor`: checks everything that a palace depends on, and says what to do about each problem.
 //!
-//! Invariant: it looks only. It opens no file to write and creates none; and what it cannot find out is
-//! a finding too, never a silence.
+//! Invariants: it only reads: it opens no file for writing and creates none. If it cannot find something out, it
+//! reports that as a problem.
 
+mod check;
 mod content;
+mod directory;
 mod machine;
-mod place;
 
-use super::palace::At;
-use super::print::{json, shown, stdout};
-use super::report::{Exit, Failure, after};
-use crate::palace::{Error, Options, StoreError, chain};
+use super::arguments::PalaceArgument;
+use super::error::Failure;
+use super::exit::{Exit, after};
+use super::print::{count, json, shown, stdout};
+use crate::palace::Options;
+use check::{Check, Verdict};
 use clap::Args;
 use serde::Serialize;
-use std::fmt::Display;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 #[derive(Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
-    at: At,
+    at: PalaceArgument,
     /// Print JSON
     #[arg(long)]
     json: bool,
-}
-
-/// How bad a finding is. A note is worth knowing; with a problem something does not work, or is not safe.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "lowercase")]
-enum Verdict {
-    Ok,
-    Note,
-    Problem,
-}
-
-/// What was looked at, what was found, and what to do about it.
-#[derive(Debug, Serialize)]
-struct Check {
-    check: &'static str,
-    verdict: Verdict,
-    found: String,
-    #[serde(rename = "do", skip_serializing_if = "Option::is_none")]
-    advice: Option<String>,
-}
-
-impl Check {
-    fn ok(check: &'static str, found: impl Display) -> Self {
-        Check { check, verdict: Verdict::Ok, found: found.to_string(), advice: None }
-    }
-
-    fn note(check: &'static str, found: impl Display, advice: impl Display) -> Self {
-        Check { verdict: Verdict::Note, advice: Some(advice.to_string()), ..Self::ok(check, found) }
-    }
-
-    fn problem(check: &'static str, found: impl Display, advice: impl Display) -> Self {
-        Check { verdict: Verdict::Problem, ..Self::note(check, found, advice) }
-    }
-
-    /// For a question that the system did not answer.
-    fn unknown(check: &'static str, error: &(dyn std::error::Error + 'static)) -> Self {
-        Self::problem(check, chain(error), "see to it that this user may look")
-    }
 }
 
 #[derive(Serialize)]
@@ -91,37 +55,23 @@ impl Doctor {
 }
 
 fn checks(path: &Path) -> Vec<Check> {
-    let place = place::nearest(path);
-    let directory = place::directory(path, &place);
-    let usable = directory.verdict != Verdict::Problem;
-    let mut found = vec![directory];
+    let existing = directory::nearest_existing(path);
+    let first = directory::directory(path, &existing);
+    let usable = first.verdict != Verdict::Problem;
+    let mut found = vec![first];
     if path.is_dir() {
-        found.extend(place::access(path));
+        found.extend(directory::access(path));
     }
-    found.extend([place::file_system(&place), place::space(&place), machine::events(&place)]);
+    let (file_system, space) = (directory::file_system(&existing), directory::space(&existing));
+    found.extend([file_system, space, machine::events(&existing)]);
     if usable {
-        // A compaction would write.
+        // An automatic compaction would write.
         match Options::default().auto_compact(false).open(path) {
             Ok(palace) => found.extend(content::checks(&palace)),
-            Err(error) => found.push(refused(&error)),
+            Err(error) => found.push(content::not_opened(&error)),
         }
     }
     found
-}
-
-/// The format, as far as opening got. The messages say what to do by themselves.
-fn refused(error: &Error) -> Check {
-    let advice = match error {
-        Error::Store(StoreError::Newer { .. }) => "install the newest crdt-palace",
-        Error::Store(StoreError::Manifest { .. }) => {
-            "put back its palace.json, from a copy of this palace and no other"
-        }
-        Error::Store(StoreError::NotAPalace { .. } | StoreError::NotADirectory { .. }) => {
-            "say another --palace DIR"
-        }
-        _ => "see to it that this user may read it",
-    };
-    Check::problem("format", chain(error), advice)
 }
 
 fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
@@ -140,6 +90,6 @@ fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {
     }
     match report.problems {
         0 => writeln!(out, "no problems"),
-        n => writeln!(out, "{}", super::print::count(n, "problem")),
+        n => writeln!(out, "{}", count(n, "problem")),
     }
 }

@@ -1,25 +1,25 @@
-//! `crdt-palace import`: from a file of the reference memory server, or from a directory of MemPalace.
+//! `crdt-palace import`: imports a file of the reference memory server, or a directory of MemPalace.
 //!
-//! Invariant: what is imported from is only read, and stays as it is.
+//! Invariant: the source is only read, and stays as it is.
 
 mod source;
 
-pub use source::ImportError;
-
+use super::error::Failure;
+use super::exit::Exit;
 use super::print::{count, shown, tell};
-use super::report::{Exit, Failure};
+use crate::fs::shell::quoted;
 use crate::memory::{ImportReport, Memory, MemoryError, mempalace};
 use crate::palace::{Options, Palace};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
-use source::{Found, Prepared, beside};
+use source::{MemPalaceFiles, ReadableDatabase, count_in_list};
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
 const PROGRAM: &str = concat!("crdt-palace import ", env!("CARGO_PKG_VERSION"));
 
-/// Imports what is at `from` into a palace.
+/// Imports the file or directory `from` into a palace.
 pub(super) fn import(from: &Path, palace: &Path) -> Result<Exit, Failure> {
     match from.is_dir() {
         true => import_mempalace(from, palace),
@@ -27,7 +27,7 @@ pub(super) fn import(from: &Path, palace: &Path) -> Result<Exit, Failure> {
     }
 }
 
-/// A bar that is drawn on standard error, and only if that is a terminal.
+/// Makes a progress bar. It is drawn on standard error, if that is a terminal.
 fn bar() -> ProgressBar {
     let bar = ProgressBar::new(0);
     if let Ok(style) = ProgressStyle::with_template("{pos}/{len} {wide_bar} {elapsed}") {
@@ -49,46 +49,47 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
     let memory = Memory::new(Options::default().program(PROGRAM).open(palace)?);
     let bar = bar();
     let mut report = ImportReport::default();
-    let imported = memory.import_telling(BufReader::new(input), &mut report, &mut advance(&bar));
+    let imported = memory.import_reporting(BufReader::new(input), &mut report, &mut advance(&bar));
     bar.finish_and_clear();
     for bad in &report.bad {
         tell(format_args!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why)));
     }
     let (entities, relations, unchanged) = (report.entities, report.relations, report.unchanged);
+    let entities =
+        if entities == 1 { "1 entity".to_owned() } else { format!("{entities} entities") };
     tell(format_args!(
-        "imported {entities} entities and {relations} relations; {unchanged} were there"
+        "imported {entities} and {}; {unchanged} were there already",
+        count(relations, "relation")
     ));
-    imported.map_err(told_as_partial)?;
-    // A compaction that runs in the background would keep the segment open to the end of the process.
+    imported.map_err(partial_import)?;
+    // Without this, a compaction in the background would keep the segment open until the process ends.
     memory.palace().seal()?;
     Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
 }
 
-/// Says of an import that failed what is to be done. How far it came was told before.
-fn told_as_partial(error: MemoryError) -> Failure {
-    tell(format_args!(
-        "that is all so far: the same command again adds what is missing, and only that"
-    ));
+/// Tells the user how to complete an import that failed. The report before it says how far it came.
+fn partial_import(error: MemoryError) -> Failure {
+    tell(format_args!("the import stopped here: run the same command again, to add the rest"));
     error.into()
 }
 
 fn import_mempalace(dir: &Path, path: &Path) -> Result<Exit, Failure> {
-    let found = Found::at(dir)?;
-    let drawers = Prepared::new(&found.drawers)?;
-    let facts = found.facts.as_deref().map(Prepared::new).transpose()?;
-    // It is folded step by step here; a compaction in the background would be in the way of that.
+    let files = MemPalaceFiles::find(dir)?;
+    let drawers = ReadableDatabase::new(&files.drawers)?;
+    let facts = files.facts.as_deref().map(ReadableDatabase::new).transpose()?;
+    // The import compacts step by step itself. A compaction in the background would hold the lock that it needs.
     let palace = Options::default().program(PROGRAM).auto_compact(false).open(path)?;
     let bar = bar();
     let source = mempalace::Databases {
         drawers: drawers.database(),
-        facts: facts.as_ref().map(Prepared::database),
+        facts: facts.as_ref().map(ReadableDatabase::database),
         zone: TimeZone::system(),
     };
     let mut report = mempalace::Report::default();
     let imported = mempalace::import(&palace, &source, &mut report, &mut advance(&bar));
     bar.finish_and_clear();
-    tell_report(&report, &found, &palace);
-    imported.map_err(told_as_partial)?;
+    tell_report(&report, &files, &palace);
+    imported.map_err(partial_import)?;
     palace.seal()?;
     for database in [Some(&drawers), facts.as_ref()].into_iter().flatten() {
         database.check_unchanged()?;
@@ -96,7 +97,7 @@ fn import_mempalace(dir: &Path, path: &Path) -> Result<Exit, Failure> {
     Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
 }
 
-fn tell_report(report: &mempalace::Report, found: &Found, palace: &Palace) {
+fn tell_report(report: &mempalace::Report, files: &MemPalaceFiles, palace: &Palace) {
     for bad in &report.bad {
         tell(format_args!("{}: not imported: {}", shown(&bad.id), shown(&bad.why)));
     }
@@ -111,33 +112,32 @@ fn tell_report(report: &mempalace::Report, found: &Found, palace: &Palace) {
     if report.same > 0 {
         let same = count(report.same, "drawer");
         tell(format_args!(
-            "{same} had the text of another one in its room: each is noted there, as one more filing"
+            "{same} had the same text as another one in its room: each is noted there as one more filing"
         ));
     }
-    let left = [
+    let kinds = [
         (report.closets, "closet row"),
-        (beside(&found.root, "tunnels.json"), "tunnel"),
-        (beside(&found.root, "hallways.json"), "hallway"),
+        (count_in_list(&files.root, "tunnels.json"), "tunnel"),
+        (count_in_list(&files.root, "hallways.json"), "hallway"),
         (report.entities, "entity type"),
         (report.assets, "asset"),
     ];
     let left: Vec<String> =
-        left.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(n, what)).collect();
+        kinds.into_iter().filter(|(n, _)| *n > 0).map(|(n, what)| count(n, what)).collect();
     if !left.is_empty() {
         tell(format_args!(
-            "not imported, because there is no place for them here: {}",
+            "not imported, because a palace has no place for them: {}",
             left.join(", ")
         ));
     }
-    if found.facts.is_none() {
+    if files.facts.is_none() {
         tell(format_args!("there was no knowledge graph to import"));
     }
-    if let Some(why) = &report.unfolded {
-        let path = palace.path().display().to_string();
+    if let Some(why) = &report.uncompacted {
         tell(format_args!(
-            "not all is folded, because {}: crdt-compact {} does it",
+            "not everything is compacted, because {}; to do it later: crdt-compact {}",
             shown(why),
-            shown(&path)
+            quoted(palace.path())
         ));
     }
 }

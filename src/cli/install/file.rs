@@ -1,29 +1,30 @@
-//! A configuration file that belongs to another program: read whole, and replaced at once.
+//! A configuration file that belongs to another program: read whole, and replaced in one step.
 //!
-//! Invariant: whoever reads the file at any moment reads it as it was or as it is to be; how it was
-//! stays beside it; mode and owner stay what they were; and a file that changed since it was read is
-//! not replaced. Must not know: what is in it.
+//! Invariants: a program that reads the file at any moment finds the old text or the new one. A backup of the old text
+//! stays beside it. Mode and owner stay as they were. A file that changed since it was read is not replaced. Must not
+//! know: what is in it.
 
-use super::InstallError;
+use crate::cli::error::InstallError;
 use crate::fs::{At, FsError};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
-/// The mode of a file that was not there. It may come to hold what only its owner should read.
+/// The mode of a new file. The client may later write secrets into it, which only its owner should read.
 const MODE: u32 = 0o600;
 
-/// A file as it was found.
+/// A configuration file as it was read.
 #[derive(Debug)]
-pub(super) struct Found {
-    /// Where it really is: symbolic links are followed, so that they stay links.
+pub(super) struct ConfigFile {
+    /// Its path with all symbolic links resolved, so that the links stay links.
     path: PathBuf,
-    /// What is in it; `None` if there is no file.
+    /// Its content; `None` if there is no file.
     pub(super) content: Option<Vec<u8>>,
 }
 
-impl Found {
+impl ConfigFile {
+    /// Reads the file, if there is one.
     pub(super) fn read(path: &Path) -> Result<Self, InstallError> {
         let path = match fs::canonicalize(path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -32,13 +33,13 @@ impl Found {
                 }
                 path.to_owned()
             }
-            found => found.at("look at", path)?,
+            found => found.at("access", path)?,
         };
         let content = content(&path)?;
-        Ok(Found { path, content })
+        Ok(ConfigFile { path, content })
     }
 
-    /// Puts `text` in its place. Gives the path of the copy of what was there.
+    /// Replaces the content by `text`. Returns the path of the backup, if there was anything to back up.
     pub(super) fn replace(&self, text: &str) -> Result<Option<PathBuf>, InstallError> {
         let path = &self.path;
         if let Some(parent) = path.parent() {
@@ -56,7 +57,7 @@ impl Found {
         self.write(tmp, text.as_bytes()).at("write", tmp)?;
         let backup = self.content.as_deref().map(|old| self.back_up(old)).transpose()?;
         if let Err(error) = self.swap(tmp) {
-            // Nothing was replaced, so there is nothing that it would be the backup of.
+            // Nothing was replaced, so a backup would only mislead.
             backup.iter().try_for_each(|path| fs::remove_file(path).at("remove", path))?;
             return Err(error);
         }
@@ -66,8 +67,8 @@ impl Found {
         Ok(backup)
     }
 
-    /// The client may have written the file since it was read, and that must not be undone: so this is looked at last
-    /// of all.
+    /// Moves the new file over the old one, unless that has changed since it was read. The client may have written it,
+    /// and that must not be undone. So this is checked last, just before the rename.
     fn swap(&self, tmp: &Path) -> Result<(), InstallError> {
         if content(&self.path)? != self.content {
             return Err(InstallError::Changed { path: self.path.clone() });
@@ -75,7 +76,7 @@ impl Found {
         Ok(fs::rename(tmp, &self.path).at("replace", &self.path)?)
     }
 
-    /// Under the first name that is free: an earlier backup may be the one that somebody needs.
+    /// Writes a backup under the first name that is free. An earlier backup may be the one that the user needs.
     fn back_up(&self, old: &[u8]) -> Result<PathBuf, InstallError> {
         let mut number = 1;
         loop {
@@ -84,7 +85,7 @@ impl Found {
                 Ok(()) => return Ok(path),
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => number += 1,
                 Err(error) => {
-                    // A part of a backup looks like one.
+                    // A backup that was cut off looks like a whole one.
                     if path.exists() {
                         fs::remove_file(&path).at("remove", &path)?;
                     }
@@ -102,7 +103,7 @@ impl Found {
 
     /// Writes a new file with the mode and the owner of this one.
     fn write(&self, path: &Path, content: &[u8]) -> io::Result<()> {
-        // Nobody else may look at it before it has the mode of the other.
+        // No other user may read it before it has the mode of the old file.
         let mut file = OpenOptions::new().write(true).create_new(true).mode(MODE).open(path)?;
         file.write_all(content)?;
         if self.content.is_some() {
@@ -128,16 +129,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_file_that_changed_meanwhile_is_not_replaced() {
+    fn file_that_changed_since_it_was_read_is_not_replaced() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("c.json");
         for (before, meanwhile) in [(None, "new"), (Some("old"), "newer")] {
             if let Some(before) = before {
                 fs::write(&path, before).unwrap();
             }
-            let found = Found::read(&path).unwrap();
+            let file = ConfigFile::read(&path).unwrap();
             fs::write(&path, meanwhile).unwrap();
-            let error = found.replace("mine").unwrap_err();
+            let error = file.replace("mine").unwrap_err();
             assert!(matches!(error, InstallError::Changed { .. }), "{error}");
             assert_eq!(fs::read_to_string(&path).unwrap(), meanwhile);
         }

@@ -1,31 +1,31 @@
-//! One entry put into a JSON text, and every other byte left as it is.
+//! Puts one entry into a JSON text, and leaves every other byte as it is.
 //!
-//! Invariant: the text is parsed before it is touched, and what comes out is the text that went in with
-//! one span inserted or replaced. So key order, spacing and numbers of others survive. Must not know:
-//! files, and whose configuration this is.
+//! Invariant: the text is parsed before it is changed, and the new text is the old one with one span inserted or
+//! replaced. So the order of keys, the spacing and the numbers of other entries survive. Must not know: files, and
+//! which client the configuration belongs to.
 
-use super::Entry;
+use super::entry::Entry;
 use serde::Serialize;
 use serde_json::Value;
 use serde_json::ser::{PrettyFormatter, Serializer};
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-/// What is to be done with a text.
+/// The way to get an entry into a text.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Plan {
-    /// Nothing: it has this entry.
-    There,
-    /// Ask: it has another entry of that name, which reads like this.
-    Taken(String),
+pub(super) enum Splice {
+    /// Do nothing: the text has this entry.
+    AlreadyThere,
+    /// Ask the user: the text has another entry of that name, which is this.
+    NameTaken(String),
     /// Write this text instead.
     Write(String),
 }
 
-/// Why a text cannot be edited.
+/// The reason why a text cannot be edited.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Unfit {
-    #[error("it is not plain JSON (comments?)")]
+pub(super) enum NotEditable {
+    #[error("it is not plain JSON; it may have comments")]
     NotJson(#[from] serde_json::Error),
     #[error("{0} is not a JSON object")]
     NotAnObject(&'static str),
@@ -38,32 +38,32 @@ pub(super) fn plan(
     name: &str,
     entry: &Entry,
     replace: bool,
-) -> Result<Plan, Unfit> {
+) -> Result<Splice, NotEditable> {
     if text.trim().is_empty() {
-        return Ok(Plan::Write(
+        return Ok(Splice::Write(
             pretty(&BTreeMap::from([(list, named(name, entry))]), "  ")? + "\n",
         ));
     }
     let whole: Value = serde_json::from_str(text)?;
     if !whole.is_object() {
-        return Err(Unfit::NotAnObject("the whole"));
+        return Err(NotEditable::NotAnObject("the text"));
     }
     let root = text.len() - text.trim_start().len()..text.trim_end().len();
     let edit = Edit { text, unit: unit(text, &root) };
     let Some(servers) = member(text, &root, list) else {
-        return Ok(Plan::Write(edit.insert(&root, list, &named(name, entry))?));
+        return Ok(Splice::Write(edit.insert(&root, list, &named(name, entry))?));
     };
     if !text[servers.value.clone()].starts_with('{') {
-        return Err(Unfit::NotAnObject(list));
+        return Err(NotEditable::NotAnObject(list));
     }
     let Some(old) = member(text, &servers.value, name) else {
-        return Ok(Plan::Write(edit.insert(&servers.value, name, entry)?));
+        return Ok(Splice::Write(edit.insert(&servers.value, name, entry)?));
     };
     let found = &text[old.value.clone()];
     match entry.is_in(&serde_json::from_str(found)?) {
-        true => Ok(Plan::There),
-        false if replace => Ok(Plan::Write(edit.replace(&old, entry)?)),
-        false => Ok(Plan::Taken(found.to_owned())),
+        true => Ok(Splice::AlreadyThere),
+        false if replace => Ok(Splice::Write(edit.replace(&old, entry)?)),
+        false => Ok(Splice::NameTaken(found.to_owned())),
     }
 }
 
@@ -71,7 +71,7 @@ fn named<'a>(name: &'a str, entry: &'a Entry) -> BTreeMap<&'a str, &'a Entry> {
     BTreeMap::from([(name, entry)])
 }
 
-/// On several lines, each level indented by `unit`.
+/// Prints JSON on several lines, each level indented by `unit`.
 pub(super) fn pretty(value: &impl Serialize, unit: &str) -> Result<String, serde_json::Error> {
     let mut bytes = Vec::new();
     let formatter = PrettyFormatter::with_indent(unit.as_bytes());
@@ -79,14 +79,14 @@ pub(super) fn pretty(value: &impl Serialize, unit: &str) -> Result<String, serde
     String::from_utf8(bytes).map_err(serde::ser::Error::custom)
 }
 
-/// What one level of the text is indented by: what its first member is.
+/// Returns the indentation of one level: that of the first member of the text.
 fn unit(text: &str, root: &Range<usize>) -> String {
     let first = members(text, root).into_iter().next();
     let indented = first.and_then(|first| indentation(text, first.start));
     indented.filter(|found| !found.is_empty()).unwrap_or("  ").to_owned()
 }
 
-/// The blanks before `at`, if nothing else stands before it on a line that is not the first.
+/// Returns the blanks before `at`, if the line has nothing else before it and is not the first one.
 fn indentation(text: &str, at: usize) -> Option<&str> {
     let blanks = &text[text[..at].rfind('\n')? + 1..at];
     blanks.chars().all(|c| c == ' ' || c == '\t').then_some(blanks)
@@ -98,7 +98,7 @@ struct Edit<'a> {
 }
 
 impl Edit<'_> {
-    /// The text with one more member at the end of this object.
+    /// Returns the text with one more member at the end of this object.
     fn insert(
         &self,
         object: &Range<usize>,
@@ -117,7 +117,7 @@ impl Edit<'_> {
         Ok(self.with(&(last.value.end..last.value.end), &format!(",{before}{name}: {value}")))
     }
 
-    /// The text with this member in an object that has none.
+    /// Returns the text with this member in an object that has none.
     fn fill(
         &self,
         object: &Range<usize>,
@@ -141,7 +141,7 @@ impl Edit<'_> {
         Ok(self.with(&old.value, &self.render(value, old.start)?))
     }
 
-    /// A value in the manner of the member whose name starts at `beside`.
+    /// Prints a value in the style of the member whose name starts at `beside`.
     fn render(&self, value: &impl Serialize, beside: usize) -> Result<String, serde_json::Error> {
         match indentation(self.text, beside) {
             Some(blanks) => {
@@ -165,19 +165,19 @@ impl Edit<'_> {
     }
 }
 
-/// A member of an object: where its name starts, and where its value is.
+/// A member of an object: the start of its name, and the span of its value.
 struct Member {
     name: String,
     start: usize,
     value: Range<usize>,
 }
 
-/// The last member of this name: where a name is there twice, readers take the last.
+/// Returns the last member of this name. If a name is there twice, JSON readers take the last one.
 fn member(text: &str, object: &Range<usize>, name: &str) -> Option<Member> {
     members(text, object).into_iter().rfind(|member| member.name == name)
 }
 
-/// The members of an object in a text that is known to be JSON.
+/// Lists the members of an object, in a text that is known to be JSON.
 fn members(text: &str, object: &Range<usize>) -> Vec<Member> {
     let mut cursor = Cursor { text, at: object.start + 1 };
     let mut found = Vec::new();
@@ -188,7 +188,7 @@ fn members(text: &str, object: &Range<usize>) -> Vec<Member> {
             return found;
         }
         cursor.string();
-        // It was parsed before: a name that cannot be read again does not exist.
+        // The whole text was parsed before, so parsing this name does not fail.
         let name = serde_json::from_str(&text[start..cursor.at]).unwrap_or_default();
         cursor.pass(|byte| matches!(byte, b' ' | b'\t' | b'\r' | b'\n' | b':'));
         let value = cursor.value();
@@ -212,7 +212,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Goes behind the string that starts here.
+    /// Moves behind the string that starts here.
     fn string(&mut self) {
         self.at += 1;
         while let Some(byte) = self.peek() {
@@ -223,7 +223,7 @@ impl Cursor<'_> {
         }
     }
 
-    /// Goes behind the value that starts here.
+    /// Moves behind the value that starts here, and returns its span.
     fn value(&mut self) -> Range<usize> {
         let (start, mut depth) = (self.at, 0_usize);
         while let Some(byte) = self.peek() {
@@ -252,12 +252,12 @@ mod tests {
 
     fn written(text: &str) -> String {
         match plan(text, "mcpServers", "p", &entry(), false).unwrap() {
-            Plan::Write(new) => new,
+            Splice::Write(new) => new,
             other => panic!("{other:?}"),
         }
     }
 
-    /// The entry as it looks on lines that start with `before`.
+    /// Prints the entry on lines that start with `before`.
     fn block(before: &str) -> String {
         ["{", "  \"command\": \"/bin/p\",", "  \"args\": [", "    \"serve\"", "  ]", "}"]
             .join(&format!("\n{before}"))
@@ -266,7 +266,7 @@ mod tests {
     const COMPACT: &str = r#"{"command":"/bin/p","args":["serve"]}"#;
 
     #[test]
-    fn nothing_but_the_entry_is_new() {
+    fn only_the_entry_is_added() {
         let cases = [
             ("", format!("{{\n  \"mcpServers\": {{\n    \"p\": {}\n  }}\n}}\n", block("    "))),
             ("{}\n", format!("{{\n  \"mcpServers\": {{\n    \"p\": {}\n  }}\n}}\n", block("    "))),
@@ -302,14 +302,14 @@ mod tests {
             assert_eq!(written(before), after, "{before}");
             assert_eq!(
                 plan(&after, "mcpServers", "p", &entry(), false).unwrap(),
-                Plan::There,
+                Splice::AlreadyThere,
                 "{after}"
             );
         }
     }
 
     #[test]
-    fn tabs_and_line_ends_of_windows_are_taken_over() {
+    fn tabs_and_windows_line_ends_are_kept() {
         let text = "{\r\n\t\"mcpServers\": {\r\n\t\t\"x\": 1\r\n\t}\r\n}\r\n";
         let new = written(text);
         assert!(
@@ -320,26 +320,26 @@ mod tests {
     }
 
     #[test]
-    fn of_a_name_that_is_there_twice_the_last_counts() {
+    fn last_of_two_entries_of_one_name_counts() {
         let text =
             format!(r#"{{"mcpServers":{{"p":{COMPACT}}},"mcpServers":{{"p":{{"url":"u"}}}}}}"#);
         let found = plan(&text, "mcpServers", "p", &entry(), false).unwrap();
-        assert_eq!(found, Plan::Taken(r#"{"url":"u"}"#.to_owned()));
-        let Plan::Write(new) = plan(&text, "mcpServers", "p", &entry(), true).unwrap() else {
+        assert_eq!(found, Splice::NameTaken(r#"{"url":"u"}"#.to_owned()));
+        let Splice::Write(new) = plan(&text, "mcpServers", "p", &entry(), true).unwrap() else {
             panic!("not replaced");
         };
         assert_eq!(new, text.replace(r#"{"url":"u"}"#, COMPACT));
     }
 
     #[test]
-    fn what_is_not_an_object_is_left_alone() {
+    fn text_that_is_no_json_object_is_not_edited() {
         for text in ["[]", "{\"mcpServers\": []}", "{\"mcpServers\": null}"] {
             let error = plan(text, "mcpServers", "p", &entry(), true).unwrap_err();
-            assert!(matches!(error, Unfit::NotAnObject(_)), "{text}: {error}");
+            assert!(matches!(error, NotEditable::NotAnObject(_)), "{text}: {error}");
         }
         for text in ["{} // x", "{\"a\": 1,}", "/* */ {}", "\u{feff}{}", "{"] {
             let error = plan(text, "mcpServers", "p", &entry(), true).unwrap_err();
-            assert!(matches!(error, Unfit::NotJson(_)), "{text}: {error}");
+            assert!(matches!(error, NotEditable::NotJson(_)), "{text}: {error}");
         }
     }
 }

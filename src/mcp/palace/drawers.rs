@@ -299,7 +299,7 @@ fn save(drawers: &Drawers, arguments: Checkpoint) -> Result<Saved, MemoryError> 
     };
     let like: Vec<String> = fates.iter().filter_map(like).collect();
     if !like.is_empty() {
-        drawers.secure(&like)?;
+        drawers.await_durable(&like)?;
     }
     let checked = |fate| match fate {
         Fate::Duplicate(like) => Some(like),

@@ -4,7 +4,7 @@ use super::answers::{Kept, number};
 use super::arguments::{KgAdd, KgInvalidate, KgQuery, KgSupersede, KgTimeline, Nothing};
 use super::bounds::fitting;
 use crate::mcp::Server;
-use crate::memory::facts::{Asked, Fact, FactPage, Source, Triple};
+use crate::memory::facts::{Fact, FactPage, FactQuery, Source, Triple};
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::schemars::{self, JsonSchema};
 use rmcp::service::RequestContext;
@@ -146,7 +146,7 @@ impl Server {
         let page = self.on_facts(&context, move |facts| {
             let (entity, as_of) = (Some(of.as_str()), at.as_deref());
             let (direction, after) = (direction.unwrap_or_default().into(), cursor.as_deref());
-            let page = facts.about(&Asked { entity, as_of, direction, after, limit: 0 })?;
+            let page = facts.about(&FactQuery { entity, as_of, direction, after, limit: 0 })?;
             Ok(Shown::new(page, entity, &facts.now()))
         });
         let Shown { facts, count, next_cursor } = page.await?;
@@ -173,7 +173,7 @@ impl Server {
                 let KgAdd { subject, predicate, object, valid_from, valid_to, .. } = &arguments;
                 let triple = Triple::new(subject, predicate, object)?;
                 let source = source(&arguments);
-                facts.state(&triple, valid_from.as_deref(), valid_to.as_deref(), source.as_ref())
+                facts.assert(&triple, valid_from.as_deref(), valid_to.as_deref(), source.as_ref())
             })
             .await?;
         let Fact { id, triple, valid_from, valid_to, etag, .. } = stated.fact;
@@ -236,7 +236,7 @@ impl Server {
         let (old, new) = self
             .on_facts(&context, move |facts| {
                 let old = Triple::new(&subject, &predicate, &old_object)?;
-                facts.supersede(&old, &new_object, at.as_deref())
+                facts.replace(&old, &new_object, at.as_deref())
             })
             .await?;
         Ok(Json(Superseded {
@@ -271,7 +271,7 @@ impl Server {
         let of = entity.clone();
         let page = self.on_facts(&context, move |facts| {
             let (entity, after) = (of.as_deref(), cursor.as_deref());
-            let page = facts.about(&Asked { entity, after, ..Asked::default() })?;
+            let page = facts.about(&FactQuery { entity, after, ..FactQuery::default() })?;
             Ok(Shown::new(page, entity, &facts.now()))
         });
         let Shown { facts: timeline, count, next_cursor } = page.await?;

@@ -4,7 +4,7 @@ use super::answers::{Filters, FoundDrawer, Matches, Results};
 use super::arguments::{CheckDuplicate, Search, limit};
 use super::bounds::fitting;
 use crate::mcp::Server;
-use crate::memory::drawers::{Found, HITS_MAX, Search as Question};
+use crate::memory::drawers::{HITS_MAX, Search as Question, SearchPage};
 use crate::memory::{MemoryError, milliseconds};
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::service::RequestContext;
@@ -37,7 +37,7 @@ impl Server {
             before: arguments.before.clone(),
         };
         let query = arguments.query.clone();
-        let Found { hits, more } = self
+        let SearchPage { hits, more } = self
             .on_drawers(&context, move |drawers| drawers.search(&question(&arguments)?))
             .await?;
         let cursors: Vec<String> = hits.iter().map(|hit| hit.next.clone()).collect();

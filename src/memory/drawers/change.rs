@@ -1,14 +1,17 @@
-//! Changing, moving and deleting drawers.
+//! Changes, moves and deletes drawers.
 //!
-//! Invariants: an id stays good, whatever of its drawer changes; two who change different things of one
-//! drawer both keep their work, and of two texts written at once both can be seen. A delete hides a drawer,
-//! and a change made at the same time brings it back whole. With `if_match`, nothing is written that was not made
-//! from what is there.
+//! Invariants: an id stays valid, whatever changes in its drawer. Two processes that change different fields of one
+//! drawer both keep their work; if they write its text at once, both texts can be seen. A delete hides a drawer, and a
+//! change made at the same time brings it back whole. With `if_match`, a change is written only if it was made from the
+//! newest version.
 
+use super::drawer::{Drawer, drawer_of, place_of, shown};
+use super::file;
+use super::handle::{Drawers, etag, no_drawer};
 use super::place::{Place, keys_of, moved_key, name, parts};
-use super::{Drawer, Drawers, drawer_of, etag, file, no_drawer, place_of, shown};
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result};
+use crate::memory::documents::confirm;
+use crate::memory::error::{MemoryError, Result};
 use crate::merge::{Conflict, MergeError, View};
 use crate::palace::{Condition, Document, Draft, Error, WriteOptions};
 use serde_json::{Map, Value, json};
@@ -18,7 +21,7 @@ use std::collections::BTreeSet;
 /// The most drawers that one call deletes or reads.
 pub const IDS_MAX: usize = 500;
 
-/// What shall be different.
+/// The fields of a drawer to change.
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
@@ -35,17 +38,17 @@ pub const IDS_MAX: usize = 500;
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Change<'a> {
-    /// The text.
+    /// The new text.
     pub content: Option<&'a str>,
-    /// The wing.
+    /// The new wing.
     pub wing: Option<&'a str>,
-    /// The room.
+    /// The new room.
     pub room: Option<&'a str>,
-    /// Only if the drawer is at this version: an etag that was read before.
+    /// The version that the drawer must have for the change: an etag that was read before.
     pub if_match: Option<&'a str>,
 }
 
-/// What became of it.
+/// Result of [`Drawers::update`].
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
@@ -56,7 +59,7 @@ pub struct Change<'a> {
 /// # let id = drawers.file(&[item])?.remove(0).id;
 /// let change = Change { content: Some("We sign tokens with Ed25519."), ..Change::default() };
 /// let first = drawers.update(&id, change)?;
-/// assert!(first.changed && first.settled.is_empty()); // nobody else had changed the text meanwhile
+/// assert!(first.changed && first.settled.is_empty()); // there was no concurrent change to settle
 /// let again = drawers.update(&id, change)?;
 /// assert!(!again.changed);
 /// assert_eq!(again.drawer.etag, first.drawer.etag);
@@ -64,15 +67,15 @@ pub struct Change<'a> {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Changed {
-    /// The drawer as this left it. What somebody has written behind it has another version.
+    /// The drawer as this change left it. A later change has another version.
     pub drawer: Drawer,
-    /// False if it was like that.
+    /// False if nothing differed, so nothing was written.
     pub changed: bool,
-    /// What several writers had set at once, and this settled.
+    /// The conflicts of concurrent writes that this change settled.
     pub settled: Vec<Conflict>,
 }
 
-/// What [`Drawers::delete`] did.
+/// Result of [`Drawers::delete`].
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -89,13 +92,13 @@ pub struct Changed {
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Deleted {
-    /// These were there, each with its last version.
+    /// The ids of the drawers that this call deleted, each with the version of the delete.
     pub deleted: Vec<(String, String)>,
-    /// These were not.
+    /// The ids without a drawer.
     pub not_found: Vec<String>,
 }
 
-/// What [`Drawers::delete_one`] did.
+/// Result of [`Drawers::delete_one`].
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -111,14 +114,14 @@ pub struct Deleted {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DeletedOne {
-    /// Its version as a deleted one.
+    /// The version of the drawer after the delete.
     pub etag: String,
     /// False if it was deleted before.
     pub changed: bool,
 }
 
 impl Drawers {
-    /// Changes the text of a drawer, moves it, or both. Its id stays.
+    /// Changes the text of a drawer, moves it, or both. Its id stays the same.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
@@ -135,12 +138,13 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::NoDrawer`], [`MemoryError::EtagMismatch`], [`MemoryError::Argument`], or what the palace
-    /// says; nothing was written then.
+    /// [`MemoryError::NoDrawer`], [`MemoryError::EtagMismatch`], [`MemoryError::Argument`], and errors of the palace;
+    /// then nothing was written.
     pub fn update(&self, id: &str, change: Change<'_>) -> Result<Changed> {
         let Document { key, value, .. } = self.document(id)?.ok_or_else(|| no_drawer(id))?;
         if value.contains_key("agent") {
-            let why = format!("{id} is an entry of a diary, which only grows: write another entry");
+            let why =
+                format!("{id} is a diary entry, which cannot be changed: write another entry");
             return Err(MemoryError::argument("drawer_id", why));
         }
         let (patch, place) = patch(&place_of(&key, &value), change)?;
@@ -162,8 +166,9 @@ impl Drawers {
             Err(Error::EtagMismatch { current, .. }) => return Err(mismatch(id, current, &patch)),
             result => result?.outcomes,
         };
-        // As this left it, and not as it is now: who passes the version of this answer back has not seen what others
-        // wrote since. And nothing is read after the commit: a call that has done its work must not fail.
+        // The answer shows the drawer as this change left it, not as it is now. A client that passes this version back
+        // has not seen later writes. And nothing is read after the commit, because a call that was written must not
+        // fail.
         let Some((outcome, (view, settled))) = outcomes.first().zip(left.into_inner()) else {
             return Err(no_drawer(id));
         };
@@ -171,7 +176,7 @@ impl Drawers {
         Ok(Changed { drawer, changed: outcome.changed, settled })
     }
 
-    /// Deletes drawers, all in one commit. What is not there needs no deleting.
+    /// Deletes drawers, all in one commit. An id without a drawer is no error.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -187,8 +192,8 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`], or what the palace says; nothing was
-    /// written then.
+    /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`] ids, and errors of the palace; then nothing was
+    /// written.
     pub fn delete(&self, ids: &[String]) -> Result<Deleted> {
         let (mut result, mut keys) = (Deleted::default(), Vec::new());
         for id in distinct(ids)? {
@@ -198,7 +203,7 @@ impl Drawers {
             }
         }
         if !result.not_found.is_empty() {
-            self.secure(&result.not_found)?;
+            self.await_durable(&result.not_found)?;
         }
         if keys.is_empty() {
             return Ok(result);
@@ -211,15 +216,17 @@ impl Drawers {
         for ((_, id), outcome) in keys.into_iter().zip(outcomes) {
             match outcome.changed {
                 true => result.deleted.push((id.clone(), outcome.etag.to_string())),
-                // Somebody else was faster.
+                // Another process deleted it between the read and the commit.
                 false => result.not_found.push(id.clone()),
             }
         }
         Ok(result)
     }
 
-    /// Puts on disk what it rests on that these drawers are as they are, or are gone: another process may have written it
-    /// and not be done. For answers that need no write, and count as durable.
+    /// Returns when the present state of these drawers is durable, also if they are deleted.
+    ///
+    /// Another process may have written that state, and not yet made it durable. An answer that rests on it without
+    /// writing calls this first.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -229,31 +236,32 @@ impl Drawers {
     /// # let drawers = Drawers::new(Palace::open(&path)?);
     /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
     /// # let id = drawers.file(&[item])?.remove(0).id;
-    /// let others = Drawers::new(Palace::open(&path)?);
-    /// let seen = others.get(&id)?; // its writer may still be writing it
-    /// others.secure(&[id])?; // what was seen is there to stay
+    /// let other = Drawers::new(Palace::open(&path)?);
+    /// let seen = other.get(&id)?; // its writer may not have synced it yet
+    /// other.await_durable(&[id])?; // a power cut cannot undo it now
     /// assert_eq!(seen.content, "We sign tokens with RSA.");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// What the palace says: it may or may not be on disk then.
-    pub fn secure(&self, ids: &[String]) -> Result<()> {
-        let (mut batch, mut any) = (self.palace.batch(), false);
+    /// Errors of the palace; then the state may be durable or not.
+    pub fn await_durable(&self, ids: &[String]) -> Result<()> {
+        let mut keys = Vec::new();
+        // An id may stand for several keys. One that was never written has nothing to wait for.
         for key in distinct(ids)?.flat_map(|id| keys_of(id)) {
             if self.palace.has_history(&key)? {
-                batch.write(key, |_| Ok(()));
-                any = true;
+                keys.push(key);
             }
         }
-        if any {
-            // Nothing differs, so nothing is written: but it comes back when what it was decided by is on disk.
+        if !keys.is_empty() {
+            let mut batch = self.palace.batch();
+            confirm(&mut batch, keys);
             batch.commit(&self.options())?;
         }
         Ok(())
     }
 
-    /// Deletes a drawer; with `if_match` only if it is at this version. One that was deleted before needs no deleting.
+    /// Deletes a drawer; with `if_match` only if it has this version. To delete it again is no error.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
@@ -263,7 +271,7 @@ impl Drawers {
     /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
     /// let filed = drawers.file(&[item])?.remove(0);
     /// let moved = drawers.update(&filed.id, Change { room: Some("history"), ..Change::default() })?;
-    /// assert!(drawers.delete_one(&filed.id, Some(&filed.etag)).is_err()); // somebody has changed it
+    /// assert!(drawers.delete_one(&filed.id, Some(&filed.etag)).is_err()); // it was changed since
     /// let gone = drawers.delete_one(&filed.id, Some(&moved.drawer.etag))?;
     /// assert!(gone.changed && drawers.get(&filed.id).is_err());
     /// let again = drawers.delete_one(&filed.id, None)?;
@@ -272,9 +280,9 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::NoDrawer`] if there never was one, or with `if_match` if there is none now,
-    /// [`MemoryError::EtagMismatch`], [`MemoryError::Argument`] if it is no etag, or what the palace says; nothing was
-    /// written then.
+    /// [`MemoryError::NoDrawer`] if there never was one, or with `if_match` if there is none now;
+    /// [`MemoryError::EtagMismatch`]; [`MemoryError::Argument`] if `if_match` is not an etag; and errors of the palace.
+    /// Then nothing was written.
     pub fn delete_one(&self, id: &str, if_match: Option<&str>) -> Result<DeletedOne> {
         let if_match = if_match.map(condition).transpose()?;
         let key = match self.document(id)? {
@@ -292,7 +300,7 @@ impl Drawers {
         }
     }
 
-    /// The key of a drawer that was there once.
+    /// Returns the key of a drawer that existed at some time.
     fn deleted_key(&self, id: &str) -> Result<Option<Key>> {
         for key in keys_of(id) {
             if self.palace.has_history(&key)? {
@@ -302,7 +310,7 @@ impl Drawers {
         Ok(None)
     }
 
-    /// The drawers with these ids, in their order, and the ids that name none.
+    /// Returns the drawers with these ids, in the same order, and the ids without a drawer.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -318,7 +326,7 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`], or what the palace says.
+    /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`] ids, and errors of the palace.
     pub fn get_all(&self, ids: &[String]) -> Result<(Vec<Drawer>, Vec<String>)> {
         let (mut drawers, mut not_found) = (Vec::new(), Vec::new());
         for id in distinct(ids)? {
@@ -335,15 +343,15 @@ fn condition(if_match: &str) -> Result<Condition> {
     Ok(Condition::Match(etag("if_match", if_match)?))
 }
 
-/// Why a change on a condition was refused.
+/// Makes the error of a change whose condition did not hold.
 fn mismatch(id: &str, current: Option<Box<Document>>, patch: &Map<String, Value>) -> MemoryError {
     let Some(now) = current else { return no_drawer(id) };
     let same = |(field, value): (&String, &Value)| now.value.get(field) == Some(value);
-    let is_so = !patch.is_empty() && patch.iter().all(same);
-    MemoryError::EtagMismatch { id: id.to_owned(), etag: now.etag.to_string(), is_so }
+    let already_applied = !patch.is_empty() && patch.iter().all(same);
+    MemoryError::EtagMismatch { id: id.to_owned(), etag: now.etag.to_string(), already_applied }
 }
 
-/// Each id once; two of them may stand for one drawer only if they are the same.
+/// Returns each id once. Two different ids never name the same drawer.
 fn distinct(ids: &[String]) -> Result<impl Iterator<Item = &String>> {
     if ids.is_empty() || ids.len() > IDS_MAX {
         let why = format!("pass 1 to {IDS_MAX} ids, not {}", ids.len());
@@ -353,7 +361,7 @@ fn distinct(ids: &[String]) -> Result<impl Iterator<Item = &String>> {
     Ok(ids.iter().filter(move |id| seen.insert(*id)))
 }
 
-/// The fields that shall be different, checked, and where the drawer is then.
+/// Checks the fields to change, and returns them with the place that the drawer will have.
 fn patch(place: &Place, change: Change<'_>) -> Result<(Map<String, Value>, Place)> {
     let mut patch = Map::new();
     if let Some(content) = change.content {
@@ -366,18 +374,18 @@ fn patch(place: &Place, change: Change<'_>) -> Result<(Map<String, Value>, Place
     patch.extend(wing.map(|wing| ("wing".to_owned(), json!(wing))));
     patch.extend(room.map(|room| ("room".to_owned(), json!(room))));
     if patch.is_empty() {
-        let why = "nothing is to be changed: pass at least one of content, wing and room";
+        let why = "there is nothing to change: pass at least one of content, wing and room";
         return Err(MemoryError::argument("content", why));
     }
     Ok((patch, place))
 }
 
-/// Whether a drawer is where it was filed.
+/// Tells whether a drawer is in the place where it was filed.
 fn is_at(key: &Key, place: &Place) -> bool {
     parts(key).is_some_and(|(wing, room, _)| wing == place.wing && room == place.room)
 }
 
-/// Notes in `left` what the drawer is then, and what this settled.
+/// Applies a patch, and puts the new view of the drawer into `left`, with the conflicts that the patch settled.
 fn apply(
     draft: &mut Draft<'_>,
     patch: &Map<String, Value>,

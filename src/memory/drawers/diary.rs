@@ -1,13 +1,16 @@
-//! Diaries: what an agent writes down for itself, entry by entry.
+//! Diaries: notes that an agent writes for itself, entry by entry.
 //!
-//! Invariant: an entry is never changed, and no two are one, however many processes write for one agent at
-//! once. An entry is a drawer in the room `diary`, so that it is counted, listed and found as all others.
+//! Invariant: an entry is never changed, and no two entries become one, however many processes write for one agent at
+//! once. An entry is a drawer in the room `diary`, so it is counted, listed and found like any other drawer.
 
+use super::drawer::{Drawer, FILINGS, drawer_of};
 use super::file::{Filed, Item, checked};
+use super::handle::Drawers;
 use super::place::{DIARY, DRAWERS, Place, drawer_id, key_at, name};
-use super::{Drawer, Drawers, FILINGS, drawer_of};
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result, each_document, when};
+use crate::memory::documents::each_document;
+use crate::memory::error::{MemoryError, Result};
+use crate::memory::moment::readable;
 use crate::palace::Outcome;
 use serde_json::{Map, Value, json};
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -15,7 +18,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 /// The most entries of one call.
 pub const ENTRIES_MAX: usize = 100;
 
-/// What to write down.
+/// An entry to write.
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
@@ -51,17 +54,17 @@ pub struct DiaryEntry {
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EntryWritten {
-    /// Its id.
+    /// The id of its drawer.
     pub id: String,
     /// Its version.
     pub etag: String,
-    /// Whose diary it is in.
+    /// The agent that wrote it.
     pub agent: String,
-    /// What it is about.
+    /// The topic.
     pub topic: String,
     /// The wing that the diary is in.
     pub wing: String,
-    /// When it was written: milliseconds since 1970, by the writer's clock.
+    /// The time of the write, in milliseconds since 1970, by the writer's clock.
     pub filed_ms: i64,
 }
 
@@ -82,17 +85,17 @@ pub struct EntryWritten {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct DiaryPage {
-    /// Newest first.
+    /// The entries, newest first.
     pub entries: Vec<Drawer>,
-    /// How many there are in all.
+    /// The number of all entries.
     pub total: usize,
 }
 
 impl DiaryEntry {
-    /// An entry of this agent's diary. The topic is "general" unless named, the wing `wing_<agent>`.
+    /// Makes an entry of this agent's diary. The default topic is "general", the default wing `wing_<agent>`.
     ///
     /// # Errors
-    /// [`MemoryError::Argument`].
+    /// [`MemoryError::Argument`] if a name or the text is not valid.
     pub fn new(agent: &str, entry: &str, topic: Option<&str>, wing: Option<&str>) -> Result<Self> {
         let agent = name("agent_name", agent)?;
         let topic = name("topic", topic.unwrap_or("general"))?;
@@ -120,7 +123,7 @@ impl DiaryEntry {
 }
 
 impl Drawers {
-    /// Writes an entry.
+    /// Writes an entry to a diary.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
@@ -135,14 +138,14 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// What the palace says.
+    /// Errors of the palace.
     pub fn write_diary(&self, entry: &DiaryEntry) -> Result<EntryWritten> {
         self.checkpoint(&[], Some(entry))?
             .1
-            .ok_or_else(|| MemoryError::argument("entry", "not written"))
+            .ok_or_else(|| MemoryError::argument("entry", "it was not written: call again"))
     }
 
-    /// Files items and writes an entry, all in one commit.
+    /// Files items and writes a diary entry, all in one commit.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
@@ -158,7 +161,7 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// As [`Drawers::file`].
+    /// The errors of [`Drawers::file`].
     pub fn checkpoint(
         &self,
         items: &[Item],
@@ -178,10 +181,10 @@ impl Drawers {
         Ok((filed, written.map(|((entry, id), outcome)| entry.written(id, outcome, now))))
     }
 
-    /// Unlike a drawer's, the key has something random in it: the same words twice are two entries.
+    /// Returns a new key for an entry. It has a random part, so that the same words twice are two entries.
     fn entry_key(&self, entry: &DiaryEntry, now: i64) -> Result<Key> {
         let us = next_us(now);
-        let time = when::readable(us / 1_000).replace(['-', ':', 'Z'], "").replace('T', "_");
+        let time = readable(us / 1_000).replace(['-', ':', 'Z'], "").replace('T', "_");
         let seconds = time.split('.').next().unwrap_or_default();
         let fraction = us % 1_000_000;
         let random: String =
@@ -189,7 +192,7 @@ impl Drawers {
         key_at(&entry.place, &format!("{seconds}{fraction:06}_{random}"))
     }
 
-    /// The newest entries of an agent's diary, at most `last` of them; of one wing, or wherever it wrote.
+    /// Returns the newest entries of an agent's diary, at most `last` of them, from one wing or from all wings.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers, Item, Place};
@@ -206,9 +209,9 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Argument`], or what the palace says.
+    /// [`MemoryError::Argument`], and errors of the palace.
     pub fn read_diary(&self, agent: &str, wing: Option<&str>, last: usize) -> Result<DiaryPage> {
-        // As in the name of its wing: "Ada" and "ada" are one agent.
+        // The name of the wing has no case, so "Ada" and "ada" are one agent here too.
         let agent = name("agent_name", agent)?.to_lowercase();
         let wings = match wing {
             Some(wing) => vec![name("wing", wing)?],
@@ -234,8 +237,8 @@ impl Drawers {
     }
 }
 
-/// A time in microseconds that no other entry of this process has, so that entries which it writes within
-/// one millisecond have an order.
+/// Returns a time in microseconds that no other entry of this process has. So entries that it writes within one
+/// millisecond have an order.
 fn next_us(now_ms: i64) -> i64 {
     static LAST: AtomicI64 = AtomicI64::new(0);
     let now = now_ms.saturating_mul(1_000);
@@ -244,7 +247,7 @@ fn next_us(now_ms: i64) -> i64 {
     now.max(last.unwrap_or(0).saturating_add(1))
 }
 
-/// The end of an entry's id: date, time, and what is random.
+/// Returns the end of an entry's id: the date, the time and the random part.
 fn time_in(id: &str) -> &str {
     let start = id.rmatch_indices('_').nth(2).map_or(0, |(at, _)| at);
     id.get(start..).unwrap_or(id)

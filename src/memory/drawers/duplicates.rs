@@ -1,22 +1,24 @@
-//! Whether a text is filed already, the same or nearly.
+//! Finds drawers that hold the same text, or nearly the same.
 //!
-//! Invariant: the same text is always found if it has a letter or a digit. What is nearly the same is
-//! looked for among the drawers that share the longest of its words, which are the rarest as a rule.
+//! Invariant: the same text is always found if it has a letter or a digit. Similar texts are looked for among the
+//! drawers that share its longest words, which are usually the rarest.
 
-use super::find::SEARCHED;
+use super::drawer::{Drawer, drawer_of};
+use super::file;
+use super::handle::Drawers;
 use super::place::parts;
-use super::{Drawer, Drawers, drawer_of, file};
-use crate::memory::{MemoryError, Result};
-use crate::palace::ranked::{Question, WORDS_MAX};
+use super::search::SEARCHED;
+use crate::memory::error::{MemoryError, Result};
+use crate::palace::search::ranking::{Question, WORDS_MAX};
 use crate::snapshot::words;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
 
-/// How many drawers with the longest words are compared.
+/// The number of drawers with the longest words that are compared.
 const CANDIDATES: usize = 50;
-/// How many words, one after the other, are compared at a time.
+/// The number of words in a run. Texts are compared run by run.
 const SHINGLE: usize = 3;
-/// The most duplicates that are named.
+/// The most duplicates that are returned.
 const MATCHES_MAX: usize = 10;
 
 /// A drawer with a similar text.
@@ -36,13 +38,13 @@ const MATCHES_MAX: usize = 10;
 pub struct Duplicate {
     /// The drawer.
     pub drawer: Drawer,
-    /// See [`similarity`].
+    /// The similarity of its text, as [`similarity`] defines it.
     pub similarity: f64,
 }
 
 impl Drawers {
-    /// The drawers whose texts are at least as similar to this one as `threshold`, which is over 0 and at
-    /// most 1; the most similar first, at most ten.
+    /// Returns the drawers whose similarity to this text is at least `threshold`, which is over 0 and at most 1. The
+    /// most similar come first, and at most ten are returned.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -58,12 +60,12 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Argument`], or what the palace says.
+    /// [`MemoryError::Argument`], and errors of the palace.
     pub fn duplicates(&self, content: &str, threshold: f64) -> Result<Vec<Duplicate>> {
         file::checked("content", content)?;
         if !(threshold > 0.0 && threshold <= 1.0) {
             let why =
-                "it must be over 0 and at most 1; 1 asks for the same words in the same order";
+                "it must be over 0 and at most 1; 1 finds only the same words in the same order";
             return Err(MemoryError::argument("threshold", why));
         }
         let query = longest_words(content);
@@ -99,9 +101,11 @@ fn longest_words(content: &str) -> String {
     distinct.join(" ")
 }
 
-/// How similar two texts are, from 0 to 1: of all runs of three words that one of them has, the part that
-/// both have. 1 is the same words in the same order, whatever the case and the punctuation; a text of which
-/// one word in a hundred was changed has about 0.94. It knows nothing of meaning.
+/// Measures the similarity of two texts, from 0 to 1: the share of runs of three words that both have, of all runs that
+/// one of them has.
+///
+/// 1 means the same words in the same order; case and punctuation do not count. If one word in a hundred was changed,
+/// the result is about 0.94. The meaning of the words does not count.
 ///
 /// ```
 /// use crdt_palace::memory::drawers::similarity;

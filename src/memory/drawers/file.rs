@@ -1,19 +1,20 @@
-//! Filing: the same text in the same room is one drawer, whoever files it and however often.
+//! Files texts: the same text in the same room is one drawer, however often and by however many processes it is filed.
 
+use super::drawer::{CONTENT_CHARS_MAX, FILINGS, filings, text};
+use super::handle::Drawers;
 use super::place::{Place, drawer_id, drawer_key};
-use super::{CONTENT_CHARS_MAX, Drawers, FILINGS, filings, text};
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result};
+use crate::memory::error::{MemoryError, Result};
 use crate::merge::MergeError;
 use crate::palace::{Batch, Document, Draft, Outcome};
 use serde_json::{Map, Value, json};
 
-/// How much one call may file, in bytes: a commit holds 8 MiB.
+/// The most text that one call may file, in bytes. A commit holds 8 MiB.
 const FILE_BYTES_MAX: usize = 4 << 20;
-/// The longest name of a file or of who files, in characters.
+/// The longest name of a source file or a filer, in characters.
 const SAID_CHARS_MAX: usize = 1_000;
 
-/// What to file.
+/// A text to file, and its place.
 ///
 /// ```
 /// use crdt_palace::memory::drawers::{Item, Place};
@@ -26,17 +27,17 @@ const SAID_CHARS_MAX: usize = 1_000;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Item {
-    /// Where.
+    /// The wing and room.
     pub place: Place,
     /// The text, word for word.
     pub content: String,
     /// The file that it comes from.
     pub source_file: Option<String>,
-    /// Who files it.
+    /// The agent or user that files it.
     pub added_by: Option<String>,
 }
 
-/// How it was filed.
+/// The way a text was filed.
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{Drawers, FiledAs, Item, Place};
@@ -52,13 +53,13 @@ pub struct Item {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FiledAs {
-    /// As a new drawer.
+    /// The call made a new drawer.
     New,
-    /// It was there.
+    /// The drawer existed already.
     There,
 }
 
-/// What was filed.
+/// A text that was filed.
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -76,14 +77,14 @@ pub enum FiledAs {
 pub struct Filed {
     /// The drawer's id.
     pub id: String,
-    /// Whether it was there.
+    /// The way it was filed: as a new drawer or an existing one.
     pub filed: FiledAs,
-    /// The drawer's version now.
+    /// The drawer's version after the call.
     pub etag: String,
 }
 
 impl Item {
-    /// A text for a place.
+    /// Makes an item of a place and a text.
     ///
     /// # Errors
     /// [`MemoryError::Argument`] if it is empty or longer than [`CONTENT_CHARS_MAX`].
@@ -92,7 +93,7 @@ impl Item {
         Ok(Item { place, content, source_file: None, added_by: None })
     }
 
-    /// The same, with where it comes from and who files it. Empty texts say nothing.
+    /// Adds the file that the text comes from, and its filer. An empty text counts as none.
     ///
     /// # Errors
     /// [`MemoryError::Argument`] if one is longer than 1,000 characters.
@@ -120,7 +121,7 @@ impl Item {
     }
 }
 
-/// A text that can be filed.
+/// Checks that a text can be filed.
 pub(super) fn checked<'a>(field: &'static str, content: &'a str) -> Result<&'a str> {
     if content.trim().is_empty() {
         return Err(MemoryError::argument(field, "it is empty: pass the text, word for word"));
@@ -128,7 +129,7 @@ pub(super) fn checked<'a>(field: &'static str, content: &'a str) -> Result<&'a s
     let length = content.chars().count();
     if length > CONTENT_CHARS_MAX {
         let why = format!(
-            "it has {length} characters, at most {CONTENT_CHARS_MAX} are allowed: split it"
+            "it has {length} characters, and at most {CONTENT_CHARS_MAX} are allowed: split it"
         );
         return Err(MemoryError::argument(field, why));
     }
@@ -144,15 +145,15 @@ fn short(field: &'static str, text: Option<&str>) -> Result<Option<String>> {
 }
 
 impl Drawers {
-    /// Files all of these in one commit, and says what became of each.
+    /// Files all items in one commit, and returns the drawer of each.
     ///
     /// # Errors
-    /// [`MemoryError::Argument`] if it is over 4 MiB, or what the palace says; nothing was written then.
+    /// [`MemoryError::Argument`] if they have over 4 MiB together, and errors of the palace; then nothing was written.
     pub fn file(&self, items: &[Item]) -> Result<Vec<Filed>> {
         Ok(self.file_with(items, |_| Ok(()))?.0)
     }
 
-    /// As [`Drawers::file`], with other writes in the same commit.
+    /// Files items like [`Drawers::file`], with other writes in the same commit.
     pub(super) fn file_with<'a>(
         &'a self,
         items: &'a [Item],
@@ -183,8 +184,10 @@ impl Drawers {
         Ok((each.into_iter().filter_map(|n| filed.get(n).cloned()).collect(), others))
     }
 
-    /// The key under which a text is filed: where it is, or the first at which nothing is. One that was deleted may
-    /// stand before the one that is there, so the last to be looked at is the first that never was.
+    /// Returns the key for a text: that of its drawer, or else the first free one.
+    ///
+    /// A deleted drawer may stand before the one with this text. So the search ends only at the first key that was
+    /// never written.
     fn key_for(&self, item: &Item) -> Result<(Key, FiledAs)> {
         let (mut n, mut free) = (0, None);
         loop {
@@ -200,6 +203,7 @@ impl Drawers {
     }
 }
 
+/// Tells whether a document is the drawer of this item.
 pub(super) fn is(document: &Document, item: &Item) -> bool {
     let value = item.value();
     ["wing", "room", "content"].iter().all(|field| document.value.get(*field) == value.get(*field))
@@ -210,8 +214,8 @@ fn filed(((key, filed), outcome): (&(Key, FiledAs), &Outcome)) -> Filed {
     Filed { id, filed: *filed, etag: outcome.etag.to_string() }
 }
 
-/// Files one text, and notes who did if that is news. What was deleted comes back as it was filed, not as it
-/// was when it was deleted.
+/// Files one text, and adds a filing if its source or its filer is new. A deleted drawer comes back as it was filed,
+/// not as it was when it was deleted.
 fn file_one(
     key: Key,
     item: &Item,
@@ -226,7 +230,7 @@ fn file_one(
     }
 }
 
-/// Sees to it that a drawer is there with this text. Whether it was, and what it shows.
+/// Makes sure that the drawer of this item exists. Returns whether it did, and its content.
 pub(super) fn ensure(
     draft: &mut Draft<'_>,
     key: &Key,
@@ -242,6 +246,7 @@ pub(super) fn ensure(
     Ok((there, shown))
 }
 
+/// Tells whether the source or the filer of this item is in none of the filings.
 fn is_news(shown: &Map<String, Value>, item: &Item) -> bool {
     let says = |field, wanted: &Option<String>| {
         wanted.is_none() || filings(shown).any(|filing| text(filing, field) == *wanted)

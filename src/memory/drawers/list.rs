@@ -1,23 +1,24 @@
-//! Which drawers there are, and how many of them where.
+//! Lists and counts drawers by wing and room.
 //!
-//! Invariant: this costs a look at the keys, and at the few drawers that were moved; no other is read unless
+//! Invariant: listing and counting read the keys, and the few drawers that were moved. No other drawer is read unless
 //! it is part of the answer.
 
-use super::place::{DRAWERS, MOVED, Place, moved_drawer, name, parts};
+use super::drawer::{Drawer, drawer_of, place_of};
+use super::handle::Drawers;
 #[cfg(feature = "mcp")]
-use super::wing_of;
-use super::{Drawer, Drawers, drawer_of, place_of};
+use super::place::wing_of;
+use super::place::{DRAWERS, MOVED, Place, moved_drawer, name, parts};
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result};
-use crate::palace::keys::KEYS_MAX;
+use crate::memory::error::{MemoryError, Result};
+use crate::palace::KEYS_MAX;
 #[cfg(feature = "mcp")]
 use std::collections::BTreeSet;
 use std::collections::{BTreeMap, HashMap};
 
-/// How many drawers each room of each wing has.
+/// The number of drawers in each room of each wing.
 pub type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 
-/// Some drawers.
+/// A page of drawers.
 ///
 /// ```
 /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -35,25 +36,25 @@ pub type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct DrawerPage {
-    /// In the order of their keys.
+    /// The drawers of this page, in the order of their keys.
     pub drawers: Vec<Drawer>,
-    /// How many there are in all.
+    /// The number of drawers on all pages.
     pub total: usize,
-    /// For what comes behind; `None` if nothing does.
+    /// The cursor of the next page; `None` after the last one.
     pub next: Option<String>,
 }
 
-/// Which wing, and which room: `None` for any.
+/// A filter of wing and room; `None` allows any.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Within {
+pub(super) struct PlaceFilter {
     pub wing: Option<String>,
     pub room: Option<String>,
 }
 
-impl Within {
+impl PlaceFilter {
     pub fn new(wing: Option<&str>, room: Option<&str>) -> Result<Self> {
         let named = |field, text: Option<&str>| text.map(|text| name(field, text)).transpose();
-        Ok(Within { wing: named("wing", wing)?, room: named("room", room)? })
+        Ok(PlaceFilter { wing: named("wing", wing)?, room: named("room", room)? })
     }
 
     pub fn has(&self, wing: &str, room: &str) -> bool {
@@ -61,7 +62,7 @@ impl Within {
             && self.room.as_deref().is_none_or(|wanted| wanted == room)
     }
 
-    /// What the keys of drawers that were filed there start with.
+    /// Returns the prefix of the keys of drawers that were filed there.
     fn prefix(&self) -> String {
         match (&self.wing, &self.room) {
             (Some(wing), Some(room)) => format!("{DRAWERS}{wing}/{room}/"),
@@ -71,11 +72,11 @@ impl Within {
     }
 }
 
-/// The drawers that are not where they were filed, and where they are.
-pub(super) type Moved = HashMap<Key, Place>;
+/// The drawers that were moved, and their present places.
+pub(super) type MovedDrawers = HashMap<Key, Place>;
 
 impl Drawers {
-    /// How many drawers there are in each room of each wing, or of one.
+    /// Counts the drawers in each room of each wing, or of one wing.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -91,10 +92,10 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Argument`], or what the palace says.
+    /// [`MemoryError::Argument`], and errors of the palace.
     pub fn counts(&self, wing: Option<&str>) -> Result<Counts> {
         let mut counts = Counts::new();
-        self.each(&Within::new(wing, None)?, |_, wing, room| {
+        self.each(&PlaceFilter::new(wing, None)?, |_, wing, room| {
             if let Some(count) = counts.get_mut(wing).and_then(|rooms| rooms.get_mut(room)) {
                 *count += 1;
                 return;
@@ -104,8 +105,8 @@ impl Drawers {
         Ok(counts)
     }
 
-    /// The drawers of a wing, a room or both, at most `limit` of them. `after` is what an earlier page gave as
-    /// `next`; without it, the first `offset` are left out.
+    /// Returns a page of at most `limit` drawers of a wing, a room or both. `after` is the `next` of an earlier page.
+    /// Without it, the first `offset` drawers are left out.
     ///
     /// ```
     /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
@@ -121,7 +122,7 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::Argument`], or what the palace says.
+    /// [`MemoryError::Argument`], and errors of the palace.
     pub fn list(
         &self,
         wing: Option<&str>,
@@ -131,7 +132,7 @@ impl Drawers {
         limit: usize,
     ) -> Result<DrawerPage> {
         let mut keys = Vec::new();
-        self.each(&Within::new(wing, room)?, |key, _, _| keys.push(key.clone()))?;
+        self.each(&PlaceFilter::new(wing, room)?, |key, _, _| keys.push(key.clone()))?;
         keys.sort_unstable();
         let total = keys.len();
         let start = match after {
@@ -153,18 +154,18 @@ impl Drawers {
         Ok(page)
     }
 
-    /// Names every drawer there, with its wing and room.
+    /// Calls `take` with every drawer that the filter allows, and with its wing and room.
     pub(super) fn each(
         &self,
-        within: &Within,
+        filter: &PlaceFilter,
         mut take: impl FnMut(&Key, &str, &str),
     ) -> Result<()> {
         let moved = self.moved()?;
-        let (prefix, mut after) = (within.prefix(), None::<String>);
+        let (prefix, mut after) = (filter.prefix(), None::<String>);
         loop {
             let keys = self.palace.keys(&prefix, after.as_deref(), KEYS_MAX)?;
             for key in keys.iter().filter(|key| !moved.contains_key(*key)) {
-                if let Some((wing, room, _)) = parts(key).filter(|(w, r, _)| within.has(w, r)) {
+                if let Some((wing, room, _)) = parts(key).filter(|(w, r, _)| filter.has(w, r)) {
                     take(key, wing, room);
                 }
             }
@@ -174,15 +175,15 @@ impl Drawers {
             }
         }
         for (key, place) in &moved {
-            if within.has(&place.wing, &place.room) {
+            if filter.has(&place.wing, &place.room) {
                 take(key, &place.wing, &place.room);
             }
         }
         Ok(())
     }
 
-    /// The wings that there are, in their order. Cheaper than [`Drawers::counts`]: only those that drawers were
-    /// moved out of are counted.
+    /// Returns the wings that have drawers, in order. It is cheaper than [`Drawers::counts`], because it counts only in
+    /// wings that drawers were moved out of.
     #[cfg(feature = "mcp")]
     pub(crate) fn wings(&self) -> Result<BTreeSet<String>> {
         let moved = self.moved()?;
@@ -196,22 +197,22 @@ impl Drawers {
         Ok(wings)
     }
 
-    /// The wings that something was filed in, found by leaping from one to the next.
+    /// Returns the wings that drawers were filed in. It reads one key a wing, and skips the others.
     pub(super) fn filed_wings(&self) -> Result<Vec<String>> {
         let (mut wings, mut after) = (Vec::new(), None::<String>);
         while let Some(key) = self.palace.keys(DRAWERS, after.as_deref(), 1)?.into_iter().next() {
             let rest = key.as_str().strip_prefix(DRAWERS).unwrap_or_default();
             let wing = rest.split('/').next().unwrap_or_default().to_owned();
-            // Behind every key of this wing.
+            // This sorts behind every key of the wing.
             after = Some(format!("{DRAWERS}{wing}/\u{10ffff}"));
             wings.push(wing);
         }
         Ok(wings)
     }
 
-    /// The drawers that were moved, and where they are now.
-    pub(super) fn moved(&self) -> Result<Moved> {
-        let (mut moved, mut after) = (Moved::new(), None::<String>);
+    /// Returns the drawers that were moved, and their present places.
+    pub(super) fn moved(&self) -> Result<MovedDrawers> {
+        let (mut moved, mut after) = (MovedDrawers::new(), None::<String>);
         loop {
             let keys = self.palace.keys(MOVED, after.as_deref(), KEYS_MAX)?;
             for key in keys.iter().filter_map(moved_drawer) {
@@ -231,7 +232,7 @@ impl Drawers {
 fn bad_cursor(text: &str) -> MemoryError {
     let start: String = text.chars().take(80).collect();
     let why = format!(
-        "{start:?} is none: pass back what an earlier call gave as next_cursor, or nothing"
+        "{start:?} is not a cursor: pass the next_cursor of an earlier call, or leave it out"
     );
     MemoryError::argument("cursor", why)
 }

@@ -1,18 +1,18 @@
 //! Wings, rooms, and the ids and keys of drawers.
 //!
-//! Invariant: an id and a key name the place at which a drawer was filed first, and stay when it moves.
+//! Invariant: an id and a key name the place where a drawer was filed first. They stay the same when it is moved.
 
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result};
+use crate::memory::error::{MemoryError, Result};
 use sha2::{Digest, Sha256};
 
 /// The longest name of a wing or room, in characters.
 pub const NAME_CHARS_MAX: usize = 128;
 /// The longest names of wing and room together, in bytes of UTF-8: they are part of a document's key.
 pub const PLACE_BYTES_MAX: usize = 440;
-/// What the keys of drawers start with.
+/// The prefix of the keys of drawers.
 pub(super) const DRAWERS: &str = "drawer/";
-/// What the keys start with that tell which drawers were moved.
+/// The prefix of the keys that note which drawers were moved.
 pub(super) const MOVED: &str = "moved/";
 /// The room of the diaries.
 pub(in crate::memory) const DIARY: &str = "diary";
@@ -39,25 +39,26 @@ impl Place {
     /// Checks both names.
     ///
     /// # Errors
-    /// [`MemoryError::Argument`].
+    /// [`MemoryError::Argument`] if a name is not valid, or both together are too long.
     pub fn new(wing: &str, room: &str) -> Result<Self> {
         let (wing, room) = (name("wing", wing)?, name("room", room)?);
         if wing.len() + room.len() > PLACE_BYTES_MAX {
             let why =
-                format!("it and the room have over {PLACE_BYTES_MAX} bytes together: shorten one");
+                format!("wing and room have over {PLACE_BYTES_MAX} bytes together: shorten one");
             return Err(MemoryError::argument("wing", why));
         }
         Ok(Place { wing, room })
     }
 }
 
-/// A name as it is kept: trimmed, 1 to 128 characters, letters and digits of any script at both ends, and
-/// `_ . ' -` or spaces between.
+/// Checks a name, and returns it trimmed.
+///
+/// A valid name has 1 to 128 characters: letters and digits of any script, and between them `_ . ' -` or spaces.
 pub(in crate::memory) fn name(field: &'static str, text: &str) -> Result<String> {
     let text = text.trim();
     let refused = |why: String| Err(MemoryError::argument(field, why));
     if text.is_empty() {
-        return refused("it is empty: name one, such as \"notes\"".to_owned());
+        return refused("it is empty: pass a name, such as \"notes\"".to_owned());
     }
     if text.chars().count() > NAME_CHARS_MAX {
         return refused(format!("it is longer than {NAME_CHARS_MAX} characters: shorten it"));
@@ -66,14 +67,14 @@ pub(in crate::memory) fn name(field: &'static str, text: &str) -> Result<String>
     let ends = text.starts_with(char::is_alphanumeric) && text.ends_with(char::is_alphanumeric);
     if !ends || !text.chars().all(inside) || text.contains("..") {
         let why =
-            "use letters, digits, spaces and _ . ' - only, with a letter or digit at both ends";
+            "use only letters, digits, spaces and _ . ' -, with a letter or digit at both ends";
         return refused(format!("{text:?} cannot be a name: {why}"));
     }
     Ok(text.to_owned())
 }
 
-/// The key of the `n`th drawer that was filed with this content at this place. There is more than one
-/// only if the content of those before was changed, or they were moved.
+/// Returns the key of the `n`th drawer that was filed with this content at this place. There is more than one only if
+/// the earlier ones were changed or moved.
 pub(super) fn drawer_key(place: &Place, content: &str, n: usize) -> Result<Key> {
     let mut hash = Sha256::new();
     for part in [&place.wing, &place.room, content] {
@@ -87,19 +88,19 @@ pub(super) fn drawer_key(place: &Place, content: &str, n: usize) -> Result<Key> 
     key_at(place, &digits)
 }
 
-/// The key of a drawer at this place whose id ends like this.
+/// Returns the key of the drawer at this place whose id ends with `end`.
 pub(in crate::memory) fn key_at(place: &Place, end: &str) -> Result<Key> {
     Ok(Key::new(&format!("{DRAWERS}{}/{}/{end}", place.wing, place.room))?)
 }
 
-/// The three parts of the key of a drawer.
+/// Splits the key of a drawer into wing, room and end.
 pub(super) fn parts(key: &Key) -> Option<(&str, &str, &str)> {
     let (wing, rest) = key.as_str().strip_prefix(DRAWERS)?.split_once('/')?;
     let (room, end) = rest.split_once('/')?;
     Some((wing, room, end))
 }
 
-/// The id of the drawer with this key; `None` if it is no drawer's.
+/// Returns the id of the drawer with this key; `None` for another key.
 pub(crate) fn drawer_id(key: &Key) -> Option<String> {
     let (wing, room, end) = parts(key)?;
     Some(match end.contains('_') {
@@ -108,26 +109,26 @@ pub(crate) fn drawer_id(key: &Key) -> Option<String> {
     })
 }
 
-/// The wing that the drawer with this key was filed in; `None` if it is no drawer's.
+/// Returns the wing that the drawer with this key was filed in; `None` for another key.
 #[cfg(feature = "mcp")]
 pub(crate) fn wing_of(key: &Key) -> Option<&str> {
     parts(key).map(|(wing, _, _)| wing)
 }
 
-/// Whether the document with this key says where a drawer has moved to.
+/// Tells whether the document with this key notes that a drawer was moved.
 #[cfg(feature = "mcp")]
 pub(crate) fn is_move(key: &Key) -> bool {
     key.as_str().starts_with(MOVED)
 }
 
-/// Whether a change of the document with this key may change what is in a wing. A drawer that moves may
-/// move into any.
+/// Tells whether a change of the document with this key may change the content of a wing. A drawer may move into any
+/// wing.
 #[cfg(feature = "mcp")]
 pub(crate) fn is_of_wing(key: &Key, wing: &str) -> bool {
     is_move(key) || wing_of(key) == Some(wing)
 }
 
-/// The keys that an id may stand for: names have underscores too, so there may be more than one.
+/// Returns the keys that an id may stand for. There may be several, because names have underscores too.
 pub(super) fn keys_of(id: &str) -> Vec<Key> {
     if let Some(rest) = id.strip_prefix("diary_") {
         return diary_key(rest).into_iter().collect();
@@ -149,13 +150,13 @@ fn diary_key(rest: &str) -> Option<Key> {
     key_at(&place, wing.get(marks + 1..)?).ok()
 }
 
-/// The key of what tells that a drawer was moved.
+/// Returns the key of the note that a drawer was moved.
 pub(super) fn moved_key(drawer: &Key) -> Result<Key> {
     let rest = drawer.as_str().strip_prefix(DRAWERS).unwrap_or(drawer.as_str());
     Ok(Key::new(&format!("{MOVED}{rest}"))?)
 }
 
-/// The drawer that a key of this kind speaks of.
+/// Returns the key of the drawer that such a note is about.
 pub(super) fn moved_drawer(moved: &Key) -> Option<Key> {
     Key::new(&format!("{DRAWERS}{}", moved.as_str().strip_prefix(MOVED)?)).ok()
 }

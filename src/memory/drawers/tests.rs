@@ -1,4 +1,4 @@
-//! Drawers on real palaces, and two handles of one palace as two processes.
+//! Tests of drawers on real palaces. Two handles of one palace stand for two processes.
 
 use super::*;
 use crate::palace::Options;
@@ -33,13 +33,13 @@ fn found(drawers: &Drawers, search: &Search<'_>) -> Vec<String> {
     drawers.search(search).unwrap().hits.into_iter().map(|hit| hit.drawer.content).collect()
 }
 
-/// Everything that was written so far becomes a snapshot.
+/// Compacts everything that was written so far into a snapshot.
 fn compact(drawers: &Drawers) {
     assert!(drawers.palace.compact(CompactOptions::default()).unwrap().published.is_some());
 }
 
 #[test]
-fn an_id_is_the_one_that_mempalace_would_give() {
+fn drawer_id_is_the_one_of_mempalace() {
     // sha256("atlasauthWe sign tokens.")[:24]
     let dir = tempfile::tempdir().unwrap();
     let filed = file(&open(&dir), "atlas", "auth", "We sign tokens.");
@@ -47,11 +47,11 @@ fn an_id_is_the_one_that_mempalace_would_give() {
 }
 
 #[test]
-fn the_same_text_in_the_same_room_is_one_drawer_whoever_files_it() {
+fn same_text_filed_in_one_room_by_two_processes_is_one_drawer() {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (open(&dir), open(&dir));
     let said = |by| item("w", "r", "same").said(Some("notes.md"), Some(by)).unwrap();
-    // Neither has seen the other's: the commits are made side by side.
+    // The commits are concurrent: neither handle has seen the write of the other.
     let first = std::thread::scope(|scope| {
         let other = scope.spawn(|| b.file(&[said("b")]).unwrap());
         let mine = a.file(&[said("a")]).unwrap();
@@ -73,7 +73,7 @@ fn the_same_text_in_the_same_room_is_one_drawer_whoever_files_it() {
 }
 
 #[test]
-fn an_id_stays_when_text_and_place_change_and_counts_and_search_follow() {
+fn drawer_id_stays_when_text_and_place_change() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     let id = file(&drawers, "my_wing", "my_room", "the first words").id;
@@ -95,7 +95,7 @@ fn an_id_stays_when_text_and_place_change_and_counts_and_search_follow() {
         let listed = drawers.list(Some(wing), None, None, 0, 10).unwrap();
         assert_eq!((listed.total, listed.drawers[0].id.as_str()), (1, id.as_str()));
     }
-    // The first text is nowhere now, so filing it again is not "already there".
+    // No drawer holds the first text now, so filing it again makes a new drawer.
     let again = file(&drawers, "my_wing", "my_room", "the first words");
     assert_eq!(again.filed, FiledAs::New);
     assert_ne!(again.id, id);
@@ -105,7 +105,7 @@ fn an_id_stays_when_text_and_place_change_and_counts_and_search_follow() {
 }
 
 #[test]
-fn what_was_changed_and_deleted_comes_back_as_it_is_filed() {
+fn deleted_drawer_filed_again_has_its_first_text() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     let id = file(&drawers, "w", "r", "as filed").id;
@@ -130,7 +130,7 @@ fn what_was_changed_and_deleted_comes_back_as_it_is_filed() {
 }
 
 #[test]
-fn a_text_behind_a_drawer_that_was_changed_and_deleted_is_there() {
+fn text_behind_a_deleted_drawer_is_found_when_filed_again() {
     for fold in [false, true] {
         let dir = tempfile::tempdir().unwrap();
         let drawers = open(&dir);
@@ -153,41 +153,48 @@ fn a_text_behind_a_drawer_that_was_changed_and_deleted_is_there() {
 
 #[cfg(feature = "mcp")]
 #[test]
-fn a_drawer_that_was_taken_over_is_found_behind_others_of_the_same_text() {
+fn imported_drawer_is_found_behind_others_of_the_same_text() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     let change = |id: &str, content| {
         drawers.update(id, Change { content: Some(content), ..Change::default() }).unwrap();
     };
-    let carry = || {
-        let what = carry::What::Drawer(item("w", "r", "the text"));
+    let import = || {
+        let content = import::ForeignContent::Drawer(item("w", "r", "the text"));
         let (id, known) = ("old".to_owned(), Map::new());
-        drawers.carry(&[carry::Carried { id, what, filed_ms: None, known }]).unwrap().remove(0)
+        drawers
+            .import(&[import::ForeignDrawer { id, content, filed_ms: None, known }])
+            .unwrap()
+            .remove(0)
     };
     let first = file(&drawers, "w", "r", "the text").id;
     change(&first, "another");
-    let carry::Became::New(second) = carry() else { panic!("it is new here") };
+    let import::ImportedDrawer::New(second) = import() else { panic!("it is new here") };
     assert_ne!(first, second);
     change(&second, "edited here");
-    let there = carry::Became::There(second.clone());
+    let there = import::ImportedDrawer::Known(second.clone());
     change(&first, "the text");
-    assert_eq!(carry(), there, "noted there, although this is its text");
+    assert_eq!(import(), there, "noted there, although this is its text");
     drawers.delete(std::slice::from_ref(&first)).unwrap();
-    assert_eq!(carry(), there, "behind one that was deleted");
+    assert_eq!(import(), there, "behind one that was deleted");
     assert_eq!(drawers.get(&second).unwrap().content, "edited here");
     assert_eq!(counted(&drawers), [count("w", "r", 1)]);
     drawers.delete(std::slice::from_ref(&second)).unwrap();
-    assert_eq!(carry(), carry::Became::New(first), "what was deleted here comes back");
+    assert_eq!(
+        import(),
+        import::ImportedDrawer::New(first),
+        "a drawer that was deleted here comes back"
+    );
 }
 
 #[test]
-fn of_two_texts_written_at_once_both_are_seen_until_one_is_settled() {
+fn concurrent_texts_are_both_shown_until_one_is_chosen() {
     let dir = tempfile::tempdir().unwrap();
     let a = open(&dir);
     let id = file(&a, "w", "r", "before").id;
     let key = place::keys_of(&id).remove(0);
     let base = a.palace.get(key.as_str()).unwrap().unwrap().etag;
-    // As two processes do that do not see each other's write.
+    // Two processes do the same when neither sees the other's write.
     for content in ["one", "two"] {
         let options = WriteOptions { base: Some(base.clone()), ..WriteOptions::default() };
         let patch = Map::from_iter([("content".to_owned(), content.into())]);
@@ -206,7 +213,7 @@ fn of_two_texts_written_at_once_both_are_seen_until_one_is_settled() {
 }
 
 #[test]
-fn more_of_the_words_come_first_and_pages_make_up_the_whole_wherever_drawers_live() {
+fn search_pages_rank_by_words_and_have_no_gap() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     file(&drawers, "w", "one", "the token of the login expires");
@@ -235,7 +242,7 @@ fn more_of_the_words_come_first_and_pages_make_up_the_whole_wherever_drawers_liv
         let page = drawers.search(&search).unwrap();
         cursor = page.hits.last().map(|hit| hit.next.clone());
         paged.extend(page.hits.into_iter().map(|hit| hit.drawer.content));
-        // What somebody files meanwhile moves nothing that was there.
+        // Drawers that are filed between two pages move none of the older hits.
         file(&drawers, "other", "one", &format!("unrelated {}", paged.len()));
         if !page.more {
             break;
@@ -247,7 +254,7 @@ fn more_of_the_words_come_first_and_pages_make_up_the_whole_wherever_drawers_liv
 }
 
 #[test]
-fn search_knows_prefixes_times_and_where_it_found_something() {
+fn search_filters_by_prefix_time_and_place() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     let id = file(
@@ -280,7 +287,7 @@ fn search_knows_prefixes_times_and_where_it_found_something() {
 }
 
 #[test]
-fn duplicates_are_the_same_words_or_nearly() {
+fn duplicates_have_the_same_words_or_nearly() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     let text: Vec<String> = (0..100).map(|n| format!("word{n}")).collect();
@@ -304,7 +311,7 @@ fn duplicates_are_the_same_words_or_nearly() {
 }
 
 #[test]
-fn drawers_that_were_deleted_or_changed_before_the_last_fold_hide_no_other() {
+fn drawers_deleted_before_a_compaction_hide_no_other() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     let texts: Vec<String> = (0..12).map(|n| format!("token token number{n}")).collect();
@@ -334,12 +341,12 @@ fn drawers_that_were_deleted_or_changed_before_the_last_fold_hide_no_other() {
 }
 
 #[test]
-fn duplicates_are_looked_for_among_what_drawers_hold_now() {
+fn duplicates_are_searched_in_present_texts() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     let text = "we sign tokens with RSA";
     let id = file(&drawers, "w", "r", text).id;
-    // More than are compared, and each comes before the drawer.
+    // There are more of these than are compared, and each ranks above the drawer.
     let similar = |n| format!("sign tokens tokens {n}");
     let others: Vec<_> = (0..60).map(|n| item("w", "r", &similar(n))).collect();
     let others = drawers.file(&others).unwrap();
@@ -358,7 +365,7 @@ fn duplicates_are_looked_for_among_what_drawers_hold_now() {
 }
 
 #[test]
-fn lists_page_without_a_gap_while_others_file() {
+fn list_pages_have_no_gap_while_drawers_are_filed() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     let mut ids: Vec<String> =
@@ -383,7 +390,7 @@ fn lists_page_without_a_gap_while_others_file() {
 }
 
 #[test]
-fn a_diary_keeps_every_entry_and_is_found_as_drawers_are() {
+fn diary_keeps_every_entry_and_is_searchable() {
     let dir = tempfile::tempdir().unwrap();
     let (a, b) = (open(&dir), open(&dir));
     let entry = |text, wing| DiaryEntry::new("Scout", text, None, wing).unwrap();
@@ -408,7 +415,7 @@ fn a_diary_keeps_every_entry_and_is_found_as_drawers_are() {
 }
 
 #[test]
-fn names_and_texts_have_bounds_and_say_the_fix() {
+fn bad_names_and_texts_are_refused_with_a_remedy() {
     let long = "n".repeat(129);
     for (wing, room, word) in [
         ("", "r", "empty"),
@@ -433,7 +440,7 @@ fn names_and_texts_have_bounds_and_say_the_fix() {
 }
 
 #[test]
-fn the_longest_place_and_a_full_drawer_are_filed_and_read() {
+fn longest_place_and_largest_drawer_are_filed_and_read() {
     let dir = tempfile::tempdir().unwrap();
     let drawers = open(&dir);
     let (wing, room) = ("w".repeat(128), "r_".repeat(63) + "rr");
@@ -445,12 +452,12 @@ fn the_longest_place_and_a_full_drawer_are_filed_and_read() {
     assert_eq!(drawers.file(&many[..40]).unwrap().len(), 40);
 }
 
-/// Whoever answers from what another has written and not yet put on disk promises it as well.
+/// An answer may rest on the write of another process that is not durable yet. Before the answer, it must be.
 #[test]
-fn what_an_answer_rests_on_is_on_disk_with_it() {
+fn drawer_answers_rest_on_durable_state() {
     use crate::fs::sim::SimDisk;
     use crate::palace::{Palace, WriteOptions};
-    use crate::store::log::Durability;
+    use crate::store::group_commit::Durability;
     use std::sync::Arc;
 
     let disk = SimDisk::new(1);
@@ -480,6 +487,6 @@ fn what_an_answer_rests_on_is_on_disk_with_it() {
     theirs.patch(kept_key.as_str(), more.as_object().unwrap(), &buffered).unwrap();
     let is_changed = |found: &Drawers| found.get(&kept.id).unwrap().content == "kept, changed";
     assert!(!each_cut(&is_changed), "the cuts cut nothing off");
-    ours.secure(std::slice::from_ref(&kept.id)).unwrap();
+    ours.await_durable(std::slice::from_ref(&kept.id)).unwrap();
     assert!(each_cut(&is_changed));
 }

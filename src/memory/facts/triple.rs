@@ -1,11 +1,16 @@
-//! What facts state and where they come from, as texts and as keys.
+//! The content and the sources of facts, as texts and as keys.
 
-use super::{FACTS, MemoryError, PART_CHARS_MAX, Result, text};
 use crate::format::key::Key;
+use crate::memory::error::{MemoryError, Result};
 use serde_json::{Map, Value, json};
 use std::fmt;
 
-/// What a fact states.
+/// The prefix of the keys of facts.
+pub(super) const FACTS: &str = "fact/";
+/// The longest subject, predicate or object, in characters.
+pub const PART_CHARS_MAX: usize = 500;
+
+/// The content of a fact: a subject, a predicate and an object.
 ///
 /// ```
 /// use crdt_palace::memory::facts::Triple;
@@ -17,35 +22,35 @@ use std::fmt;
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Triple {
-    /// Who or what.
+    /// The thing that the fact is about.
     pub subject: String,
-    /// Does, has or is what.
+    /// The relation or property.
     pub predicate: String,
-    /// To whom or what.
+    /// The other thing, or the value.
     pub object: String,
 }
 
-/// Where a fact comes from. Each part may be left out.
+/// The source of a fact. Each part is optional.
 ///
 /// ```
-/// # use crdt_palace::memory::facts::{Asked, Direction, Facts, Source, Triple};
+/// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
 /// # use crdt_palace::palace::Palace;
 /// # let dir = tempfile::tempdir()?;
 /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
 /// # let works = Triple::new("Ada", "works_at", "Acme")?;
 /// let source = Source { file: Some("cv.md".into()), ..Source::default() };
-/// facts.state(&works, None, None, Some(&source))?;
-/// let stated = facts.state(&works, None, None, Some(&source))?; // no news
-/// assert_eq!(stated.fact.sources, [source]);
+/// facts.assert(&works, None, None, Some(&source))?;
+/// let again = facts.assert(&works, None, None, Some(&source))?; // the source is known
+/// assert_eq!(again.fact.sources, [source]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Source {
-    /// A closet of MemPalace.
+    /// The closet of MemPalace.
     pub closet: Option<String>,
-    /// A file.
+    /// The file.
     pub file: Option<String>,
-    /// A drawer's id.
+    /// The id of the drawer.
     pub drawer: Option<String>,
 }
 
@@ -73,13 +78,13 @@ impl Triple {
         [&self.subject, &self.predicate, &self.object]
     }
 
-    /// What the keys of every period of it start with.
+    /// Returns the prefix of the keys of all its periods.
     pub(super) fn prefix(&self) -> String {
         format!("{FACTS}{}/", hash(self.each().map(folded).iter().map(String::as_str)))
     }
 
-    /// The first key for a period of it that is none of these: the same period can have been stated before,
-    /// and ended otherwise.
+    /// Returns the first key for a period that is not taken. The same period may have been asserted before, and ended
+    /// at another moment.
     pub(super) fn free_key(&self, moments: [Option<&str>; 2], taken: &[&Key]) -> Result<Key> {
         let mut n = 0;
         loop {
@@ -91,7 +96,7 @@ impl Triple {
         }
     }
 
-    /// The key of the `n`th document for a period of it.
+    /// Returns the key of the `n`th document for a period.
     fn period_key(&self, moments: [Option<&str>; 2], n: usize) -> Result<Key> {
         let (moments, number) = (moments.map(Option::unwrap_or_default), n.to_string());
         let parts = self.each().into_iter().chain(moments).chain([number.as_str()]);
@@ -99,11 +104,11 @@ impl Triple {
     }
 }
 
-/// A text of a fact as it is kept.
+/// Checks a part of a fact, and returns it trimmed.
 pub(super) fn part(field: &'static str, text: &str) -> Result<String> {
     let text = text.trim();
     let why = if text.is_empty() {
-        "it is empty: name it"
+        "it is empty: pass a text"
     } else if text.chars().count() > PART_CHARS_MAX {
         "it is longer than 500 characters: shorten it, and file the rest in a drawer"
     } else if text.chars().any(char::is_control) {
@@ -114,12 +119,12 @@ pub(super) fn part(field: &'static str, text: &str) -> Result<String> {
     Err(MemoryError::argument(field, why))
 }
 
-/// How a text is compared: without case, and with `_` for a space.
+/// Returns a text in the form in which parts are compared: in lower case, with `_` for each space.
 pub(super) fn folded(text: &str) -> String {
     text.to_lowercase().replace(' ', "_")
 }
 
-/// Each part with its length, so that no two lists run together.
+/// Hashes a list of parts. Each part is hashed with its length, so that no two lists get the same input.
 fn hash<'a>(parts: impl IntoIterator<Item = &'a str>) -> String {
     let mut hasher = blake3::Hasher::new();
     for part in parts {
@@ -143,6 +148,12 @@ impl Source {
     }
 }
 
+/// Makes the error of a fact that was never asserted.
 pub(super) fn no_fact(triple: &Triple) -> MemoryError {
     MemoryError::NoFact { fact: triple.to_string() }
+}
+
+/// Returns a field of a document, if it is text.
+pub(super) fn text(value: &Map<String, Value>, field: &str) -> Option<String> {
+    value.get(field).and_then(Value::as_str).map(str::to_owned)
 }

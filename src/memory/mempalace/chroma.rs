@@ -1,23 +1,23 @@
-//! Drawers as they lie in a Chroma database: rows with metadata, a long text in several rows.
+//! Reads drawers from a Chroma database: rows with metadata, and a long text in several rows.
 //!
-//! Invariant: what one logical drawer is, and in which order its rows are joined, is decided as MemPalace does it.
+//! Invariant: rows are grouped into drawers, and joined in order, as MemPalace does it.
 
-use super::Bad;
+use super::report::NotImported;
 use super::sqlite::{Database, columns, json, missing, text};
-use crate::memory::{MemoryError, Result};
+use crate::memory::error::{MemoryError, Result};
 use rusqlite::{Connection, Row};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
 const DRAWERS: &str = "mempalace_drawers";
-/// The index that MemPalace searches first.
+/// The collection that MemPalace searches first.
 pub(super) const CLOSETS: &str = "mempalace_closets";
-/// Pictures and sounds.
+/// The collection of pictures and sounds.
 pub(super) const ASSETS: &str = "mempalace_assets";
-/// The text of a row stands under this key of its metadata.
+/// The metadata key that holds the text of a row.
 const DOCUMENT: &str = "chroma:document";
 
-/// What is read of a Chroma database.
+/// The tables and columns that are read of a Chroma database.
 const SCHEMA: [(&str, &[&str]); 4] = [
     ("collections", &["id", "name"]),
     ("segments", &["id", "scope", "collection"]),
@@ -42,38 +42,39 @@ const COUNT: &str = "
         (SELECT s.id FROM segments s JOIN collections c ON s.collection = c.id
          WHERE c.name = ?1 AND s.scope = 'METADATA')";
 
-/// Writes that Chroma has accepted, and not yet put where they are read.
+/// Counts writes that Chroma has accepted and not yet moved into its tables.
 const QUEUED: &str = "
     SELECT count(*) FROM embeddings_queue q, collections c, segments s, max_seq_id m
     WHERE c.name = ?1 AND s.collection = c.id AND s.scope = 'METADATA' AND m.segment_id = s.id
         AND typeof(m.seq_id) = 'integer' AND q.seq_id > m.seq_id
         AND substr(q.topic, -length(c.id) - 1) = '/' || c.id";
 
+/// An open Chroma database.
 pub(super) struct Chroma<'a> {
     connection: Connection,
     database: &'a Database<'a>,
-    /// The statements for the metadata of a row.
+    /// The statements that read the metadata of a row.
     metadata: Vec<String>,
 }
 
-/// A drawer: its rows, in their order.
+/// A drawer, and its rows in their order.
 pub(super) struct Listed {
     pub id: String,
     rows: Vec<i64>,
     is_joined: bool,
 }
 
-/// What a drawer holds.
+/// The text of a drawer, and its metadata.
 pub(super) struct Text {
     pub content: String,
     pub known: Map<String, Value>,
 }
 
-/// A row of several that are joined: its number there, id and row, which is what they are ordered by.
+/// A row of a drawer with several rows: its number, its id and its row id. The rows are sorted by these, in this order.
 type Chunk = (i64, String, i64);
 
-/// A row of the list.
-struct Found {
+/// A row of the list of drawers.
+struct ListedRow {
     row: i64,
     id: String,
     parent: Option<String>,
@@ -82,19 +83,22 @@ struct Found {
 }
 
 impl<'a> Chroma<'a> {
+    /// Opens a database.
+    ///
     /// # Errors
     /// [`MemoryError::Foreign`] if it is no database of MemPalace.
     pub fn open(database: &'a Database<'a>) -> Result<Self> {
         let connection = database.open()?;
         let failed = |error| database.failed(&error);
         if let Some(missing) = missing(&connection, &SCHEMA).map_err(failed)? {
-            let why = format!("{missing}: no version of Chroma that is known here has written it");
+            let why = format!("{missing}, so no supported version of Chroma has written it");
             return Err(database.wrong(why));
         }
         let names = collections(&connection).map_err(failed)?;
         if !names.iter().any(|name| name == DRAWERS) {
+            let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             let why = format!(
-                "it has no collection {DRAWERS}, only {names:?}: MemPalace has not written it"
+                "it has no collection {DRAWERS}, so MemPalace has not written it; its collections: {names}"
             );
             return Err(database.wrong(why));
         }
@@ -106,25 +110,25 @@ impl<'a> Chroma<'a> {
         self.database.failed(error)
     }
 
-    /// How many rows another collection has.
+    /// Counts the rows of a collection.
     pub fn count(&self, collection: &str) -> Result<usize> {
         let count = self.connection.query_row(COUNT, [collection], |row| row.get(0));
         let count: i64 = count.map_err(|error| self.failed(&error))?;
         Ok(usize::try_from(count).unwrap_or(0))
     }
 
-    /// Every drawer, in the order of their first rows, and what cannot be one.
-    pub fn list(&self) -> Result<(Vec<Listed>, Vec<Bad>)> {
+    /// Lists every drawer, in the order of their first rows, and the rows that cannot be imported.
+    pub fn list(&self) -> Result<(Vec<Listed>, Vec<NotImported>)> {
         self.list_rows().map_err(|error| self.failed(&error))
     }
 
-    fn list_rows(&self) -> rusqlite::Result<(Vec<Listed>, Vec<Bad>)> {
+    fn list_rows(&self) -> rusqlite::Result<(Vec<Listed>, Vec<NotImported>)> {
         let (mut drawers, mut bad) = (Vec::new(), self.queued()?);
         let mut groups: HashMap<String, (usize, Vec<Chunk>)> = HashMap::new();
         let mut statement = self.connection.prepare(LIST)?;
         let mut rows = statement.query([DRAWERS])?;
         while let Some(row) = rows.next()? {
-            let Found { row, id, parent, chunk, is_sentinel } = match found(row) {
+            let ListedRow { row, id, parent, chunk, is_sentinel } = match listed_row(row) {
                 Ok(found) => found,
                 Err(row) => {
                     bad.push(row);
@@ -143,29 +147,33 @@ impl<'a> Chroma<'a> {
                 }
             }
         }
-        for (place, mut rows) in groups.into_values() {
+        for (at, mut rows) in groups.into_values() {
             rows.sort();
             let rows = rows.into_iter().map(|(_, _, row)| row).collect();
-            drawers.get_mut(place).into_iter().for_each(|drawer| drawer.rows = Vec::clone(&rows));
+            drawers.get_mut(at).into_iter().for_each(|drawer| drawer.rows = Vec::clone(&rows));
         }
         Ok((drawers, bad))
     }
 
-    fn queued(&self) -> rusqlite::Result<Vec<Bad>> {
+    /// Counts the writes that are still in Chroma's queue, as records that cannot be imported.
+    fn queued(&self) -> rusqlite::Result<Vec<NotImported>> {
         let known = columns(&self.connection, "embeddings_queue")?.contains("topic")
             && columns(&self.connection, "max_seq_id")?.contains("seq_id");
         let count: i64 = match known {
             true => self.connection.query_row(QUEUED, [DRAWERS], |row| row.get(0))?,
             false => 0,
         };
-        let why =
-            "they are in Chroma's queue only: read something with MemPalace, and import again";
-        let queued =
-            (count > 0).then(|| Bad { id: format!("{count} writes"), why: why.to_owned() });
-        Ok(queued.into_iter().collect())
+        // MemPalace lets Chroma move them when it reads.
+        let why = "still in Chroma's queue: search for something with MemPalace, and import again";
+        let id = match count {
+            0 => return Ok(Vec::new()),
+            1 => "1 write".to_owned(),
+            _ => format!("{count} writes"),
+        };
+        Ok(vec![NotImported { id, why: why.to_owned() }])
     }
 
-    /// What a drawer holds, or why that cannot be read.
+    /// Reads a drawer. The inner error says why it cannot be imported.
     pub fn read(&self, drawer: &Listed) -> Result<std::result::Result<Text, String>> {
         let (mut content, mut known) = (String::new(), None);
         for row in &drawer.rows {
@@ -218,7 +226,8 @@ fn collections(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     names.collect()
 }
 
-/// Newer versions of Chroma also have truth values, and lists in a table of their own.
+/// Returns the statements that read the metadata of a row. Newer versions of Chroma also have boolean values, and lists
+/// in a table of their own.
 fn metadata_statements(connection: &Connection) -> rusqlite::Result<Vec<String>> {
     let mut statements = Vec::new();
     for (table, order) in [("embedding_metadata", "key"), ("embedding_metadata_array", "rowid")] {
@@ -234,9 +243,10 @@ fn metadata_statements(connection: &Connection) -> rusqlite::Result<Vec<String>>
     Ok(statements)
 }
 
-fn found(row: &Row<'_>) -> std::result::Result<Found, Bad> {
+fn listed_row(row: &Row<'_>) -> std::result::Result<ListedRow, NotImported> {
     let number: i64 = row.get(0).unwrap_or_default();
-    let bad = |why: String| Bad { id: format!("row {number}"), why: format!("it has {why}") };
+    let bad =
+        |why: String| NotImported { id: format!("row {number}"), why: format!("it has {why}") };
     let column = |n: usize| match row.get_ref(n) {
         Ok(value) => text(value).map_err(bad),
         Err(error) => Err(bad(error.to_string())),
@@ -244,7 +254,7 @@ fn found(row: &Row<'_>) -> std::result::Result<Found, Bad> {
     let id = column(1)?.ok_or_else(|| bad("no id".to_owned()))?;
     let parent = column(2)?.or(column(3)?).filter(|parent| !parent.is_empty());
     let is_sentinel = id.starts_with("_reg_") || column(5)?.as_deref() == Some("_registry");
-    Ok(Found { row: number, id, parent, chunk: row.get(4).unwrap_or(0), is_sentinel })
+    Ok(ListedRow { row: number, id, parent, chunk: row.get(4).unwrap_or(0), is_sentinel })
 }
 
 fn value_of(row: &Row<'_>) -> std::result::Result<(String, Value), String> {
@@ -253,7 +263,7 @@ fn value_of(row: &Row<'_>) -> std::result::Result<(String, Value), String> {
         Err(error) => Err(error.to_string()),
     };
     let key =
-        column(0)?.as_ref().and_then(Value::as_str).ok_or("a key that is no text")?.to_owned();
+        column(0)?.as_ref().and_then(Value::as_str).ok_or("a key that is not text")?.to_owned();
     for n in 1..=3 {
         if let Some(value) = column(n).map_err(|why| format!("{why}, under {key:?}"))? {
             return Ok((key, value));

@@ -1,75 +1,81 @@
-//! From what MemPalace knows to what is known here.
+//! Converts drawers and facts of MemPalace.
 //!
-//! Invariant: what has no place of its own here is kept as it is, beside what has.
+//! Invariant: a field that has no counterpart here is kept as it is, in the `from` of the filing or the source.
 
 use super::chroma::Text;
 use super::graph;
-use crate::memory::drawers::carry::{Carried, What, is_diary};
+use crate::memory::drawers::import::{ForeignContent, ForeignDrawer, is_diary};
 use crate::memory::drawers::{DiaryEntry, Item, NAME_CHARS_MAX, Place};
-use crate::memory::facts::carry as facts;
+use crate::memory::facts::import::ForeignFact;
 use crate::memory::facts::{Source, Triple};
-use crate::memory::when::{local_milliseconds, moment};
+use crate::memory::moment::{local_milliseconds, moment};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 
-/// What MemPalace calls a place that was not named.
+/// The name that MemPalace gives to a place without a name.
 const UNKNOWN: &str = "unknown";
 
-/// A drawer, or an entry of a diary; or why it can be neither.
-pub(super) fn carried(id: &str, text: Text, zone: &TimeZone) -> Result<Carried, String> {
-    let Text { content, mut known } = text;
+/// Converts a drawer or a diary entry. The error says why it is not valid here.
+pub(super) fn foreign_drawer(
+    id: &str,
+    text: Text,
+    zone: &TimeZone,
+) -> Result<ForeignDrawer, String> {
+    let Text { content: text, mut known } = text;
     let wing = name(&mut known, "wing").unwrap_or_else(|| UNKNOWN.to_owned());
     let room = name(&mut known, "room").unwrap_or_else(|| UNKNOWN.to_owned());
     let filed = known.get("filed_at").and_then(Value::as_str);
     let filed_ms = filed.and_then(|text| local_milliseconds(text, zone));
-    let what = if is_diary(&room) && known.contains_key("agent") {
+    let content = if is_diary(&room) && known.contains_key("agent") {
         let agent = name(&mut known, "agent").unwrap_or_else(|| UNKNOWN.to_owned());
         let topic = name(&mut known, "topic");
-        DiaryEntry::new(&agent, &content, topic.as_deref(), Some(&wing)).map(What::Entry)
+        DiaryEntry::new(&agent, &text, topic.as_deref(), Some(&wing)).map(ForeignContent::Entry)
     } else {
         let source_file = said(&mut known, "source_file");
         let added_by = said(&mut known, "added_by");
-        let item = Place::new(&wing, &room).and_then(|place| Item::new(place, &content));
+        let item = Place::new(&wing, &room).and_then(|place| Item::new(place, &text));
         item.and_then(|item| item.said(source_file.as_deref(), added_by.as_deref()))
-            .map(What::Drawer)
+            .map(ForeignContent::Drawer)
     };
-    let what = what.map_err(|error| error.to_string())?;
-    Ok(Carried { id: id.to_owned(), what, filed_ms, known })
+    let content = content.map_err(|error| error.to_string())?;
+    Ok(ForeignDrawer { id: id.to_owned(), content, filed_ms, known })
 }
 
-/// A name that is possible here, taken out of the metadata; if it had to be changed for that, it stays there
-/// as it was.
+/// Takes a name out of the metadata, and returns it in a form that is valid here. If that changes it, the old form
+/// stays in the metadata.
 fn name(known: &mut Map<String, Value>, field: &str) -> Option<String> {
     let found = match known.remove(field)? {
         Value::String(text) => text,
         other => other.to_string(),
     };
-    let name = possible(&found);
+    let name = valid_name(&found);
     if name != found {
         known.insert(field.to_owned(), json!(found));
     }
     Some(name).filter(|name| !name.is_empty())
 }
 
-fn possible(name: &str) -> String {
+/// Returns a name with every character replaced or removed that is not valid here.
+fn valid_name(name: &str) -> String {
     let allowed = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '\'' | '-' | ' ');
     let name: String = name.chars().map(|c| if allowed(c) { c } else { '_' }).collect();
     let name: String = name.replace("..", "__").chars().take(NAME_CHARS_MAX).collect();
     name.trim_matches(|c: char| !c.is_alphanumeric()).to_owned()
 }
 
-/// A text that has a field of its own here, taken out of the metadata.
+/// Takes a text out of the metadata, because it has a field of its own here.
 fn said(known: &mut Map<String, Value>, field: &str) -> Option<String> {
     known.get(field)?.as_str()?;
     known.remove(field)?.as_str().map(str::to_owned)
 }
 
-/// A fact, or why it cannot be one. `ids` are those that drawers have here.
-pub(super) fn fact(
+/// Converts a fact. The error says why it is not valid here. `ids` maps old ids of drawers to those that they have
+/// here.
+pub(super) fn foreign_fact(
     triple: &graph::Triple,
     ids: &HashMap<String, String>,
-) -> Result<facts::Carried, String> {
+) -> Result<ForeignFact, String> {
     let mut known = triple.known.clone();
     let old = said(&mut known, "source_drawer_id");
     let drawer = old.as_ref().map(|old| ids.get(old).unwrap_or(old).clone());
@@ -92,7 +98,7 @@ pub(super) fn fact(
     known.extend(to.map(|to| ("valid_to".to_owned(), json!(to))));
     let triple_here = Triple::new(&triple.subject, &triple.predicate, &triple.object);
     let triple_here = triple_here.map_err(|error| error.to_string())?;
-    Ok(facts::Carried {
+    Ok(ForeignFact {
         id: triple.id.clone(),
         triple: triple_here,
         valid_from,
@@ -102,8 +108,8 @@ pub(super) fn fact(
     })
 }
 
-/// A date at which something ends is over at midnight there, and begins here: so it is the second before midnight,
-/// which is what MemPalace compares with.
+/// Converts the end of a period. In MemPalace a date is included up to its last second; here it would end at its first
+/// midnight. So a date becomes its last second.
 fn end(text: &str) -> String {
     let text = text.trim();
     if text.contains('T') { text.to_owned() } else { format!("{text}T23:59:59Z") }
@@ -114,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_become_possible_and_the_old_ones_are_kept() {
+    fn names_become_valid_and_the_old_ones_are_kept() {
         for (old, new) in [
             ("-home-me", "home-me"),
             ("a/b", "a_b"),
@@ -122,7 +128,7 @@ mod tests {
             ("Zürich 東京", "Zürich 東京"),
             ("__", ""),
         ] {
-            assert_eq!(possible(old), new);
+            assert_eq!(valid_name(old), new);
             assert!(new.is_empty() || Place::new(new, new).is_ok());
         }
         let mut known =
@@ -133,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_last_day_is_counted_in() {
+    fn last_day_of_a_period_is_included() {
         assert_eq!(end("2026-03-01"), "2026-03-01T23:59:59Z");
         assert_eq!(end("2026-03-01T10:00:00Z"), "2026-03-01T10:00:00Z");
     }

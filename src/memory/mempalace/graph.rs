@@ -1,8 +1,8 @@
-//! Facts as they lie in MemPalace's knowledge graph.
+//! Reads facts from MemPalace's knowledge graph.
 
-use super::Bad;
+use super::report::NotImported;
 use super::sqlite::{Database, columns, json, missing, text};
-use crate::memory::Result;
+use crate::memory::error::Result;
 use rusqlite::{Connection, Row};
 use serde_json::{Map, Value};
 
@@ -11,7 +11,7 @@ const SCHEMA: [(&str, &[&str]); 2] = [
     ("triples", &["id", "subject", "predicate", "object", "valid_from", "valid_to"]),
 ];
 
-/// What else is known of a fact, in some versions.
+/// Further columns of a fact, which some versions have.
 const MORE: [&str; 6] = [
     "confidence",
     "source_closet",
@@ -26,7 +26,7 @@ pub(super) struct KnowledgeGraph<'a> {
     database: &'a Database<'a>,
 }
 
-/// A fact as it stands there.
+/// A fact of MemPalace.
 pub(super) struct Triple {
     pub id: String,
     pub subject: String,
@@ -40,26 +40,27 @@ pub(super) struct Triple {
 }
 
 impl<'a> KnowledgeGraph<'a> {
+    /// Opens a database.
+    ///
     /// # Errors
     /// [`MemoryError::Foreign`](crate::memory::MemoryError::Foreign) if it is no knowledge graph of MemPalace.
     pub fn open(database: &'a Database<'a>) -> Result<Self> {
         let connection = database.open()?;
         match missing(&connection, &SCHEMA).map_err(|error| database.failed(&error))? {
             Some(missing) => {
-                let why =
-                    format!("{missing}: no version of MemPalace that is known here has written it");
+                let why = format!("{missing}, so no supported version of MemPalace has written it");
                 Err(database.wrong(why))
             }
             None => Ok(KnowledgeGraph { connection, database }),
         }
     }
 
-    /// Every fact, in the order in which they were stated, and what cannot be one.
-    pub fn triples(&self) -> Result<(Vec<Triple>, Vec<Bad>)> {
+    /// Returns every fact, in the order in which they were asserted, and the rows that cannot be imported.
+    pub fn triples(&self) -> Result<(Vec<Triple>, Vec<NotImported>)> {
         self.read_triples().map_err(|error| self.database.failed(&error))
     }
 
-    fn read_triples(&self) -> rusqlite::Result<(Vec<Triple>, Vec<Bad>)> {
+    fn read_triples(&self) -> rusqlite::Result<(Vec<Triple>, Vec<NotImported>)> {
         let there = columns(&self.connection, "triples")?;
         let more = MORE.map(|column| match there.contains(column) {
             true => format!("t.{column}"),
@@ -84,7 +85,7 @@ impl<'a> KnowledgeGraph<'a> {
         Ok((triples, bad))
     }
 
-    /// How many entities have more than a name.
+    /// Counts the entities that have more than a name.
     pub fn described(&self) -> Result<usize> {
         let count = || -> rusqlite::Result<i64> {
             let there = columns(&self.connection, "entities")?;
@@ -100,10 +101,12 @@ impl<'a> KnowledgeGraph<'a> {
     }
 }
 
-fn triple(row: &Row<'_>) -> std::result::Result<Triple, Bad> {
+fn triple(row: &Row<'_>) -> std::result::Result<Triple, NotImported> {
     let id = || row.get_ref(0).ok().and_then(|value| text(value).ok()?);
-    let bad =
-        |why: String| Bad { id: id().unwrap_or_else(|| "a fact without an id".to_owned()), why };
+    let bad = |why: String| NotImported {
+        id: id().unwrap_or_else(|| "a fact without an id".to_owned()),
+        why,
+    };
     let column = |n: usize| match row.get_ref(n) {
         Ok(value) => text(value).map_err(|why| bad(format!("it has {why}"))),
         Err(error) => Err(bad(error.to_string())),
@@ -115,7 +118,7 @@ fn triple(row: &Row<'_>) -> std::result::Result<Triple, Bad> {
         let value = json(value).map_err(|why| bad(format!("its {name} has {why}")))?;
         known.extend(value.map(|value| ((*name).to_owned(), value)));
     }
-    // In MemPalace's tools an empty text is no date.
+    // MemPalace's tools read an empty text as no date.
     let moment = |n: usize| Ok(column(n)?.filter(|text| !text.is_empty()));
     Ok(Triple {
         id: needed(0, "id")?,

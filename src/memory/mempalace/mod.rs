@@ -1,87 +1,55 @@
-//! Taking over a palace of MemPalace: drawers and diaries from its Chroma database, facts from its knowledge graph.
+//! Imports a palace of MemPalace: drawers and diaries from its Chroma database, facts from its knowledge graph.
 //!
-//! Invariants: nothing of the source is changed, nor anything created beside it; what can be taken over is,
-//! whatever stands beside it, and what cannot is named or counted; doing it again takes over what is new there,
-//! and nothing else. Must not know: where the databases are, and how it is told.
+//! Invariants: nothing in the source is changed, and no file is made beside it. Every good record is imported, whatever
+//! the other records hold; a bad one is named or counted. A second import adds what is new in the source, and nothing
+//! else. Must not know: where the databases are, and how the report is printed.
 
 mod chroma;
 mod convert;
 mod graph;
+mod report;
 mod sqlite;
 
+pub use report::{NotImported, Report};
 pub use sqlite::{Access, Database};
 
-use super::Result;
 use super::drawers::Drawers;
-use super::drawers::carry::Became as DrawerBecame;
+use super::drawers::import::{ForeignDrawer, ImportedDrawer};
+use super::error::Result;
 use super::facts::Facts;
-use super::facts::carry::Became as FactBecame;
+use super::facts::import::ImportedFact;
 use crate::palace::compact::{CompactOptions, Extent};
 use crate::palace::{Error, Palace, chain};
 use crate::store::StoreError;
 use chroma::Chroma;
-use convert::{carried, fact};
+use convert::{foreign_drawer, foreign_fact};
 use graph::KnowledgeGraph;
 use jiff::tz::TimeZone;
 use std::collections::{HashMap, HashSet};
 
-/// The most documents that one commit holds …
+/// The most documents that one commit holds.
 const COMMIT_DOCUMENTS: usize = 256;
-/// … and about the most text, in bytes.
+/// The most text that one commit holds, in bytes, roughly.
 const COMMIT_BYTES: usize = 1 << 20;
-/// After so much text, in bytes, what was committed is folded.
-const FOLD_BYTES: usize = 4 << 20;
+/// The text after which the commits are compacted, in bytes.
+const COMPACT_BYTES: usize = 4 << 20;
 
-/// What to take over.
+/// The databases to import.
 pub struct Databases<'a> {
     /// The Chroma database.
     pub drawers: Database<'a>,
     /// The knowledge graph, if there is one.
     pub facts: Option<Database<'a>>,
-    /// The zone of the times that name none.
+    /// The time zone of times without one.
     pub zone: TimeZone,
 }
 
-/// Something that was not taken over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Bad {
-    /// Its id there.
-    pub id: String,
-    /// Why.
-    pub why: String,
-}
-
-/// What was done.
-#[derive(Debug, Default)]
-pub struct Report {
-    /// New drawers.
-    pub drawers: usize,
-    /// New entries of diaries.
-    pub entries: usize,
-    /// Drawers with the same text and place as another, and noted there.
-    pub same: usize,
-    /// Facts that are new, or have ended.
-    pub facts: usize,
-    /// What was there, just so.
-    pub there: usize,
-    /// What cannot be taken over.
-    pub bad: Vec<Bad>,
-    /// Rows of the index that MemPalace searches first.
-    pub closets: usize,
-    /// Pictures and sounds.
-    pub assets: usize,
-    /// Entities with a type or properties.
-    pub entities: usize,
-    /// Why not everything is folded, if it is not.
-    pub unfolded: Option<String>,
-}
-
-/// Takes all of it over. `progress` is told how many drawers and facts are done, of how many; the report says what was
-/// done also if the rest was not.
+/// Imports everything. `progress` is called with the number of drawers and facts that are done, and of all. If the
+/// import fails, the report says how far it came.
 ///
 /// # Errors
-/// [`MemoryError::Foreign`], or what the palace says; a part may have been taken over then, and doing it again
-/// completes it.
+/// [`MemoryError::Foreign`], and errors of the palace. Then a part may have been imported, and a second import adds the
+/// rest.
 pub fn import(
     palace: &Palace,
     source: &Databases<'_>,
@@ -104,18 +72,18 @@ pub fn import(
     import_facts(palace, triples, &ids.now, report, &mut |left| progress(total - left, total))?;
     if report.drawers + report.entries + report.same + report.facts > 0 {
         let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
-        report.unfolded = fold(palace, all);
+        report.uncompacted = compact(palace, all);
     }
     Ok(())
 }
 
-/// The drawers that facts name by their old ids, and the ids that those have now.
+/// The drawers that facts refer to by their old ids, and the new ids of those.
 struct Ids {
     named: HashSet<String>,
     now: HashMap<String, String>,
 }
 
-/// Returns how much there is to do in all.
+/// Imports the drawers, and returns the number of all drawers and facts.
 fn import_drawers(
     palace: &Palace,
     chroma: &Chroma<'_>,
@@ -128,57 +96,58 @@ fn import_drawers(
     report.bad.extend(bad);
     let total = listed.len() + facts;
     let drawers = Drawers::new(palace.clone());
-    // From here on this process alone writes what it looks for; what others write is merged.
+    // This rescans. From here on the import reads without one: it looks only for its own writes, and those of other
+    // processes are merged.
     drop(palace.keys("drawer/", None, 1)?);
-    let (mut group, mut bytes, mut unfolded) = (Vec::new(), 0, 0);
+    let (mut group, mut bytes, mut uncompacted) = (Vec::new(), 0, 0);
     for (n, listed) in listed.iter().enumerate() {
-        match chroma.read(listed)?.and_then(|text| carried(&listed.id, text, &source.zone)) {
+        match chroma.read(listed)?.and_then(|text| foreign_drawer(&listed.id, text, &source.zone)) {
             Ok(one) => {
                 bytes += one.bytes();
                 group.push(one);
             }
-            Err(why) => report.bad.push(Bad { id: listed.id.clone(), why }),
+            Err(why) => report.bad.push(NotImported { id: listed.id.clone(), why }),
         }
         if group.len() == COMMIT_DOCUMENTS || bytes > COMMIT_BYTES || n + 1 == total - facts {
-            let became = drawers.carry(&group)?;
-            let written = became.iter().any(|became| !matches!(became, DrawerBecame::There(_)));
-            count_drawers(&group, became, report, ids);
-            unfolded += if written { bytes } else { 0 };
+            let results = drawers.import(&group)?;
+            let written = results.iter().any(|result| !matches!(result, ImportedDrawer::Known(_)));
+            count_drawers(&group, results, report, ids);
+            uncompacted += if written { bytes } else { 0 };
             (group, bytes) = (Vec::new(), 0);
             progress(n + 1, total);
         }
-        if unfolded > FOLD_BYTES {
-            unfolded = 0;
-            // Whether it could be folded is asked at the end: then all of it is tried once more.
-            let _: Option<String> = fold(palace, CompactOptions::default());
+        if uncompacted > COMPACT_BYTES {
+            uncompacted = 0;
+            // A failure does not matter here: at the end everything is compacted once more.
+            let _: Option<String> = compact(palace, CompactOptions::default());
         }
     }
     Ok(total)
 }
 
 fn count_drawers(
-    group: &[super::drawers::carry::Carried],
-    became: Vec<DrawerBecame>,
+    group: &[ForeignDrawer],
+    results: Vec<ImportedDrawer>,
     report: &mut Report,
     ids: &mut Ids,
 ) {
-    for (one, became) in group.iter().zip(became) {
-        let id = match became {
-            DrawerBecame::New(id) => {
+    for (one, result) in group.iter().zip(results) {
+        let id = match result {
+            ImportedDrawer::New(id) => {
                 report.drawers += usize::from(!one.is_entry());
                 report.entries += usize::from(one.is_entry());
                 id
             }
-            DrawerBecame::Same(id) => {
+            ImportedDrawer::Merged(id) => {
                 report.same += 1;
                 id
             }
-            DrawerBecame::There(id) => {
+            ImportedDrawer::Known(id) => {
                 report.there += 1;
                 id
             }
-            DrawerBecame::Bad(why) => {
-                report.bad.push(Bad { id: one.id.clone(), why });
+            ImportedDrawer::Refused(why) => {
+                report.bad.push(NotImported { id: one.id.clone(), why });
                 continue;
             }
         };
@@ -200,16 +169,18 @@ fn import_facts(
     for group in triples.chunks(COMMIT_DOCUMENTS) {
         let mut good = Vec::new();
         for triple in group {
-            match fact(triple, ids) {
+            match foreign_fact(triple, ids) {
                 Ok(fact) => good.push(fact),
-                Err(why) => report.bad.push(Bad { id: triple.id.clone(), why }),
+                Err(why) => report.bad.push(NotImported { id: triple.id.clone(), why }),
             }
         }
-        for (one, became) in good.iter().zip(facts.carry(&good)?) {
-            match became {
-                FactBecame::New => report.facts += 1,
-                FactBecame::There => report.there += 1,
-                FactBecame::Bad(why) => report.bad.push(Bad { id: one.id.clone(), why }),
+        for (one, result) in good.iter().zip(facts.import(&good)?) {
+            match result {
+                ImportedFact::New => report.facts += 1,
+                ImportedFact::Known => report.there += 1,
+                ImportedFact::Refused(why) => {
+                    report.bad.push(NotImported { id: one.id.clone(), why })
+                }
             }
         }
         left -= group.len();
@@ -218,8 +189,8 @@ fn import_facts(
     Ok(())
 }
 
-/// Folds, and says why not if it cannot be: what was committed is there all the same.
-fn fold(palace: &Palace, options: CompactOptions) -> Option<String> {
+/// Compacts the palace. A failure is returned in words: the imported records are durable all the same.
+fn compact(palace: &Palace, options: CompactOptions) -> Option<String> {
     match palace.compact(options) {
         Ok(_) => None,
         Err(Error::Store(StoreError::Busy { holder, .. })) => {

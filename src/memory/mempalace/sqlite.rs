@@ -1,6 +1,6 @@
-//! Somebody else's SQLite database, to be read only.
+//! Opens SQLite databases of other programs, to read them.
 
-use crate::memory::{MemoryError, Result};
+use crate::memory::error::{MemoryError, Result};
 use crate::snapshot::uri;
 use rusqlite::config::DbConfig;
 use rusqlite::types::ValueRef;
@@ -10,26 +10,26 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-/// How long to wait for a program that is writing it.
+/// The time to wait for a program that is writing the database.
 const BUSY: Duration = Duration::from_secs(10);
 
 /// A database file.
 #[derive(Clone, Copy, Debug)]
 pub struct Database<'a> {
-    /// Where it is.
+    /// Its path.
     pub path: &'a Path,
-    /// How to read it.
+    /// The way to read it.
     pub access: Access,
 }
 
-/// How to read a database.
+/// A way to read a database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// Beside others who may be writing it, and without writing anything.
+    /// Beside programs that may write it, and without writing anything.
     Shared,
-    /// Nobody has it open, and SQLite must not create the files that go with a write-ahead log.
+    /// No program has it open, and SQLite must not create the files that belong to a write-ahead log.
     Immutable,
-    /// It is a copy, and SQLite may complete or undo in it what was begun.
+    /// The file is a copy, in which SQLite may complete or undo a transaction.
     Own,
 }
 
@@ -41,7 +41,7 @@ impl Database<'_> {
     fn connect(&self) -> rusqlite::Result<Connection> {
         let read = OpenFlags::SQLITE_OPEN_READ_ONLY;
         let (how, access) = match self.access {
-            // Not even the index of a write-ahead log is written to.
+            // `readonly_shm` keeps SQLite from writing to the index of a write-ahead log.
             Access::Shared => ("mode=ro&readonly_shm=1", read),
             Access::Immutable => ("immutable=1", read),
             Access::Own => ("mode=rw", OpenFlags::SQLITE_OPEN_READ_WRITE),
@@ -56,7 +56,7 @@ impl Database<'_> {
         Ok(connection)
     }
 
-    /// Whether something can be read this way.
+    /// Tells whether the database can be read in this way.
     pub(crate) fn is_readable(&self) -> bool {
         let read = |connection: Connection| {
             connection
@@ -74,14 +74,14 @@ impl Database<'_> {
     }
 }
 
-/// The columns of a table; none if there is no such table.
+/// Returns the columns of a table; none if there is no such table.
 pub(super) fn columns(connection: &Connection, table: &str) -> rusqlite::Result<BTreeSet<String>> {
     let mut statement = connection.prepare("SELECT name FROM pragma_table_info(?1)")?;
     let names = statement.query_map([table], |row| row.get(0))?;
     names.collect()
 }
 
-/// Names what is missing of these tables and columns.
+/// Names the first table or column that is missing.
 pub(super) fn missing(
     connection: &Connection,
     schema: &[(&str, &[&str])],
@@ -98,7 +98,7 @@ pub(super) fn missing(
     Ok(None)
 }
 
-/// A value as JSON; `None` for NULL.
+/// Returns a value as JSON; `None` for NULL.
 pub(super) fn json(value: ValueRef<'_>) -> std::result::Result<Option<Value>, String> {
     Ok(Some(match value {
         ValueRef::Null => return Ok(None),
@@ -115,7 +115,7 @@ pub(super) fn json(value: ValueRef<'_>) -> std::result::Result<Option<Value>, St
     }))
 }
 
-/// A value that should be text.
+/// Returns a value as text; `None` for NULL.
 pub(super) fn text(value: ValueRef<'_>) -> std::result::Result<Option<String>, String> {
     Ok(match json(value)? {
         None => None,

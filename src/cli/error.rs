@@ -1,0 +1,261 @@
+//! The errors of the commands.
+
+use crate::memory::MemoryError;
+use crate::palace::Error;
+use std::io::{self, ErrorKind};
+
+#[cfg(feature = "mcp")]
+use crate::fs::FsError;
+#[cfg(feature = "mcp")]
+use crate::fs::shell::quoted;
+#[cfg(feature = "mcp")]
+use std::path::PathBuf;
+
+/// The reason why a command failed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Failure {
+    /// The palace reports an error.
+    #[error(transparent)]
+    Palace(#[from] Error),
+    /// The knowledge graph, the drawers or the facts report an error.
+    #[error(transparent)]
+    Memory(#[from] MemoryError),
+    /// The result cannot be written to standard output.
+    #[error("cannot write the result")]
+    Output(#[from] io::Error),
+    /// An input file cannot be read.
+    #[error("cannot read {path}")]
+    Input {
+        /// The file.
+        path: String,
+        /// The answer of the operating system.
+        #[source]
+        source: io::Error,
+    },
+    /// The server failed.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Serve(#[from] crate::mcp::ServeError),
+    /// The demo failed.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Demo(#[from] DemoError),
+    /// The source of an import cannot be used.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Import(#[from] ImportError),
+    /// The client's configuration cannot be changed.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Install(#[from] InstallError),
+    /// The arguments contradict one another, or one is missing.
+    #[error("{0}")]
+    Usage(&'static str),
+}
+
+impl From<serde_json::Error> for Failure {
+    fn from(error: serde_json::Error) -> Self {
+        Failure::Output(error.into())
+    }
+}
+
+impl Failure {
+    /// Tells whether the reader of the output has closed it, as `head` does.
+    pub(super) fn is_closed_output(&self) -> bool {
+        match self {
+            Failure::Output(error) | Failure::Memory(MemoryError::Write(error)) => {
+                error.kind() == ErrorKind::BrokenPipe
+            }
+            _ => false,
+        }
+    }
+}
+
+/// The reason why the demo could not be played to its end.
+#[cfg(feature = "mcp")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DemoError {
+    /// The operating system refused something.
+    #[error("cannot {action}")]
+    System {
+        /// The step that failed.
+        action: String,
+        /// The answer of the operating system.
+        #[source]
+        source: io::Error,
+    },
+    /// The folder has no text files.
+    #[error("no text files in {}: name a folder that has some", folder.display())]
+    NoTexts {
+        /// The folder.
+        folder: PathBuf,
+    },
+    /// A server could not be reached.
+    #[error("server {instance} failed: {why}")]
+    Server {
+        /// The number of the server, from 1.
+        instance: usize,
+        /// The error of the connection.
+        why: String,
+    },
+}
+
+#[cfg(feature = "mcp")]
+impl DemoError {
+    /// Makes an error of a step that the operating system refused.
+    pub(super) fn system(action: &str) -> impl FnOnce(io::Error) -> Self + use<> {
+        let action = action.to_owned();
+        move |source| DemoError::System { action, source }
+    }
+}
+
+/// The reason why nothing could be imported, or not all.
+#[cfg(feature = "mcp")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ImportError {
+    /// The directory is a palace of this program.
+    #[error(
+        "{} is a palace of crdt-palace already; to merge it with another one: crdt-compact --into NEW {} OTHER",
+        path.display(),
+        quoted(path)
+    )]
+    Ours {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The directory has no palace of MemPalace.
+    #[error(
+        "nothing to import in {}: neither chroma.sqlite3 nor palace/chroma.sqlite3 is there. MemPalace keeps its \
+         drawers in that file; its other backends cannot be read",
+        path.display()
+    )]
+    Nothing {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A database changed while it was read without its locks.
+    #[error(
+        "MemPalace wrote to {} while it was read: run the import again, which adds only what is missing",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+}
+
+/// The reason why nothing could be installed.
+#[cfg(feature = "mcp")]
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum InstallError {
+    /// A system call failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+    /// The configuration file is a symbolic link to nothing.
+    #[error("{} is a symbolic link to nothing: create the file that it points to, or remove the link", path.display())]
+    Dangling {
+        /// The link.
+        path: PathBuf,
+    },
+    /// Another program wrote the file at the same time.
+    #[error(
+        "another program has just changed {}, so it was not written: run this command again",
+        path.display()
+    )]
+    Changed {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A path is not UTF-8, and JSON can hold nothing else.
+    #[error("{} is not UTF-8, and a configuration file can hold nothing else: choose another path", path.display())]
+    NotText {
+        /// The path.
+        path: PathBuf,
+    },
+}
+
+#[cfg(all(test, feature = "mcp"))]
+mod tests {
+    use super::*;
+    use crate::mcp::ServeError;
+    use crate::palace::chain;
+
+    fn failures() -> Vec<Failure> {
+        let refused = || io::Error::from(ErrorKind::PermissionDenied);
+        let path = || PathBuf::from("/it's");
+        let fs = FsError { action: "read", path: path(), source: refused() };
+        vec![
+            Error::EmptyQuery.into(),
+            MemoryError::NoDrawer { id: "drawer_1".to_owned() }.into(),
+            Failure::Output(refused()),
+            Failure::Input { path: "/it's".to_owned(), source: refused() },
+            ServeError::System { action: "start", source: io::Error::other("no threads") }.into(),
+            DemoError::system("start a server")(refused()).into(),
+            DemoError::NoTexts { folder: path() }.into(),
+            DemoError::Server { instance: 2, why: "it hung up".to_owned() }.into(),
+            ImportError::Ours { path: path() }.into(),
+            ImportError::Nothing { path: path() }.into(),
+            ImportError::Changed { path: path() }.into(),
+            InstallError::Fs(fs).into(),
+            InstallError::Dangling { path: path() }.into(),
+            InstallError::Changed { path: path() }.into(),
+            InstallError::NotText { path: path() }.into(),
+            Failure::Usage("name one palace"),
+        ]
+    }
+
+    /// The text that a user reads. A new variant does not compile without a line here: add one, and a sample above.
+    fn reviewed(failure: &Failure) -> String {
+        let text = match failure {
+            // The texts of these are reviewed where they are defined.
+            Failure::Palace(error) => return chain(error),
+            Failure::Memory(error) => return chain(error),
+            Failure::Serve(error) => return chain(error),
+            Failure::Output(_) => "cannot write the result: permission denied",
+            Failure::Input { .. } => "cannot read /it's: permission denied",
+            Failure::Demo(error) => match error {
+                DemoError::System { .. } => "cannot start a server: permission denied",
+                DemoError::NoTexts { .. } => "no text files in /it's: name a folder that has some",
+                DemoError::Server { .. } => "server 2 failed: it hung up",
+            },
+            Failure::Import(error) => match error {
+                ImportError::Ours { .. } => {
+                    "/it's is a palace of crdt-palace already; to merge it with another one: crdt-compact --into NEW \
+                     '/it'\\''s' OTHER"
+                }
+                ImportError::Nothing { .. } => {
+                    "nothing to import in /it's: neither chroma.sqlite3 nor palace/chroma.sqlite3 is there. MemPalace \
+                     keeps its drawers in that file; its other backends cannot be read"
+                }
+                ImportError::Changed { .. } => {
+                    "MemPalace wrote to /it's while it was read: run the import again, which adds only what is missing"
+                }
+            },
+            Failure::Install(error) => match error {
+                InstallError::Fs(_) => "cannot read /it's: permission denied",
+                InstallError::Dangling { .. } => {
+                    "/it's is a symbolic link to nothing: create the file that it points to, or remove the link"
+                }
+                InstallError::Changed { .. } => {
+                    "another program has just changed /it's, so it was not written: run this command again"
+                }
+                InstallError::NotText { .. } => {
+                    "/it's is not UTF-8, and a configuration file can hold nothing else: choose another path"
+                }
+            },
+            Failure::Usage(_) => "name one palace",
+        };
+        text.to_owned()
+    }
+
+    #[test]
+    fn every_failure_has_its_reviewed_text() {
+        for failure in failures() {
+            assert_eq!(chain(&failure), reviewed(&failure));
+        }
+    }
+}

@@ -1,0 +1,34 @@
+//! Helpers for the documents of a palace that drawers, facts and the graph share.
+
+use super::error::Result;
+use crate::format::key::Key;
+use crate::palace::PAGE_MAX;
+use crate::palace::{Batch, Document, Palace};
+
+/// Calls `take` with every document whose key starts with `prefix`, in the order of the keys.
+pub(super) fn each_document(
+    palace: &Palace,
+    prefix: &str,
+    mut take: impl FnMut(Document),
+) -> Result<()> {
+    let mut cursor: Option<String> = None;
+    loop {
+        let page = palace.scan(prefix, cursor.as_deref(), PAGE_MAX)?;
+        page.documents.into_iter().for_each(&mut take);
+        cursor = page.cursor;
+        if cursor.is_none() {
+            return Ok(());
+        }
+    }
+}
+
+/// Adds to a batch a write of each key that changes nothing.
+///
+/// An answer may rest on what a document showed, or on its absence. Another process may have written that, and not yet
+/// made it durable. A commit returns only when everything that its documents were read from is durable, so after this
+/// batch the answer is durable too.
+pub(super) fn confirm(batch: &mut Batch<'_>, keys: impl IntoIterator<Item = Key>) {
+    for key in keys {
+        batch.write(key, |_| Ok(()));
+    }
+}

@@ -1,0 +1,111 @@
+//! The handle of the drawers of a palace, and reading one drawer.
+
+use super::drawer::{Drawer, drawer_of};
+use super::place;
+use crate::format::hash::Etag;
+use crate::memory::error::{MemoryError, Result};
+use crate::palace::{Document, Error, Palace, WriteOptions};
+
+/// The drawers of a palace. Cheap to clone.
+///
+/// ```
+/// use crdt_palace::memory::drawers::{Drawers, Item, Place, Search};
+/// use crdt_palace::palace::Palace;
+///
+/// let dir = tempfile::tempdir()?;
+/// let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with Ed25519.")?;
+/// let filed = drawers.by(Some("some-client/2.0".into())).file(&[item])?;
+/// let found = drawers.search(&Search { query: "which key signs tokens?", ..Search::default() })?;
+/// assert_eq!(found.hits[0].drawer.id, filed[0].id);
+/// let drawer = drawers.get(&filed[0].id)?;
+/// assert_eq!(drawer.modified.ok_or("it was written")?.by, "some-client/2.0");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Drawers {
+    pub(super) palace: Palace,
+    by: Option<String>,
+}
+
+impl Drawers {
+    /// Makes a handle of the drawers in this palace.
+    #[must_use]
+    pub fn new(palace: Palace) -> Self {
+        Drawers { palace, by: None }
+    }
+
+    /// Returns a handle of the same drawers for a client. History names `by`, its name and version, as the writer.
+    #[must_use]
+    pub fn by(&self, by: Option<String>) -> Self {
+        Drawers { palace: self.palace.clone(), by }
+    }
+
+    pub(super) fn options(&self) -> WriteOptions {
+        WriteOptions { by: self.by.clone(), ..WriteOptions::default() }
+    }
+
+    /// Returns the drawer with this id.
+    ///
+    /// # Errors
+    /// [`MemoryError::NoDrawer`], and errors of the palace.
+    pub fn get(&self, id: &str) -> Result<Drawer> {
+        let document = self.document(id)?.ok_or_else(|| no_drawer(id))?;
+        Ok(drawer_of(document))
+    }
+
+    /// Returns the drawer with this id as it was at a version, which is an etag of it, or of a value in conflict. The
+    /// drawer may be deleted by now.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+    /// let filed = drawers.file(&[item])?.remove(0);
+    /// let change = Change { content: Some("We sign tokens with Ed25519."), ..Change::default() };
+    /// drawers.update(&filed.id, change)?;
+    /// assert_eq!(drawers.get_at(&filed.id, &filed.etag)?.content, "We sign tokens with RSA.");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MemoryError::NoVersion`], [`MemoryError::NoDrawer`] if there is none or it was deleted at that version,
+    /// [`MemoryError::Argument`] if `version` is not an etag, and errors of the palace.
+    pub fn get_at(&self, id: &str, version: &str) -> Result<Drawer> {
+        let at = etag("version", version)?;
+        for key in place::keys_of(id) {
+            match self.palace.get_at(key.as_str(), &at) {
+                Ok(document) => return document.map(drawer_of).ok_or_else(|| no_drawer(id)),
+                // An id may stand for more than one key.
+                Err(Error::NoSuchVersion { .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        let Drawer { id, .. } = self.get(id)?;
+        Err(MemoryError::NoVersion { id, version: version.to_owned() })
+    }
+
+    /// Returns the document of the drawer with this id.
+    pub(super) fn document(&self, id: &str) -> Result<Option<Document>> {
+        for key in place::keys_of(id) {
+            if let Some(document) = self.palace.get(key.as_str())? {
+                return Ok(Some(document));
+            }
+        }
+        Ok(None)
+    }
+}
+
+pub(super) fn no_drawer(id: &str) -> MemoryError {
+    MemoryError::NoDrawer { id: id.chars().take(200).collect() }
+}
+
+/// Parses an etag that a caller passes back.
+pub(super) fn etag(field: &'static str, text: &str) -> Result<Etag> {
+    text.parse().map_err(|_| {
+        let start: String = text.chars().take(80).collect();
+        MemoryError::argument(field, format!("{start:?} is not an etag: pass one as you got it"))
+    })
+}

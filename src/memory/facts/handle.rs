@@ -1,0 +1,73 @@
+//! The handle of the facts of a palace, and reading their documents.
+
+use super::fact::{Fact, Period, ends, fact_of};
+use super::triple::{Triple, text};
+use crate::format::key::Key;
+use crate::memory::documents::each_document;
+use crate::memory::error::Result;
+use crate::memory::moment::one_form;
+use crate::palace::{Palace, WriteOptions};
+
+/// The facts of a palace. Cheap to clone.
+///
+/// ```
+/// use crdt_palace::memory::facts::{FactQuery, Facts, Triple};
+/// use crdt_palace::palace::Palace;
+///
+/// let dir = tempfile::tempdir()?;
+/// let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// let works = Triple::new("Ada", "works_at", "Acme")?;
+/// facts.assert(&works, Some("2024-01-01"), None, None)?;
+/// facts.by(Some("some-client/2.0".into())).end(&works, Some("2026-03-01"))?;
+/// let found = facts.about(&FactQuery { entity: Some("ada"), ..FactQuery::default() })?;
+/// assert_eq!(found.facts[0].valid_to.as_deref(), Some("2026-03-01"));
+/// assert_eq!(facts.count()?, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Facts {
+    pub(super) palace: Palace,
+    by: Option<String>,
+}
+
+impl Facts {
+    /// Makes a handle of the facts in this palace.
+    #[must_use]
+    pub fn new(palace: Palace) -> Self {
+        Facts { palace, by: None }
+    }
+
+    /// Returns a handle of the same facts for a client. History names `by`, its name and version, as the writer.
+    #[must_use]
+    pub fn by(&self, by: Option<String>) -> Self {
+        Facts { palace: self.palace.clone(), by }
+    }
+
+    pub(super) fn options(&self) -> WriteOptions {
+        WriteOptions { by: self.by.clone(), ..WriteOptions::default() }
+    }
+
+    /// Returns the periods of a fact, in the order in which they begin.
+    pub(super) fn periods(&self, triple: &Triple) -> Result<Vec<Period>> {
+        let mut known = Vec::new();
+        each_document(&self.palace, &triple.prefix(), |document| {
+            known.extend(fact_of(&document).map(|fact| Period {
+                fact,
+                asserted_to: text(&document.value, "valid_to").as_deref().map(one_form),
+                ends: ends(&document.value).collect(),
+                key: document.key,
+            }));
+        })?;
+        known.sort_by(|a, b| a.fact.valid_from.cmp(&b.fact.valid_from));
+        Ok(known)
+    }
+
+    /// Returns the facts whose keys start with `prefix`.
+    pub(super) fn scan(&self, prefix: &str) -> Result<Vec<(Key, Fact)>> {
+        let mut facts = Vec::new();
+        each_document(&self.palace, prefix, |document| {
+            facts.extend(fact_of(&document).map(|fact| (document.key, fact)));
+        })?;
+        Ok(facts)
+    }
+}

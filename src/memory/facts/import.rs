@@ -1,0 +1,170 @@
+//! Imports facts of another system, with everything that it knew about them.
+//!
+//! Invariant: an imported fact is recognised by the id that it had there. Importing it again changes nothing, except
+//! that it ends if it has ended there since. A period that is known here already gets one more source. A period that
+//! began at another moment is another period, and stays as it is.
+
+use super::assert::ensure;
+use super::ending::note_end;
+use super::fact::fact_of;
+use super::handle::Facts;
+use super::triple::{Source, Triple};
+use crate::format::key::Key;
+use crate::memory::documents::each_document;
+use crate::memory::error::Result;
+use crate::merge::MergeError;
+use crate::palace::{Document, Draft, Error};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// A fact of another system.
+pub(in crate::memory) struct ForeignFact {
+    /// The id that it has there.
+    pub id: String,
+    pub triple: Triple,
+    /// The moments, in their one form.
+    pub valid_from: Option<String>,
+    pub valid_to: Option<String>,
+    pub source: Source,
+    /// Everything else that was known about it.
+    pub known: Map<String, Value>,
+}
+
+/// Result of the import of one fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::memory) enum ImportedFact {
+    /// A new fact, or one that has ended since it was imported.
+    New,
+    /// A fact that was known here, without a difference.
+    Known,
+    /// A fact that cannot be stored, and the reason.
+    Refused(String),
+}
+
+/// The write of a fact to a key; `n` is its position in the call.
+struct PlannedWrite<'a> {
+    key: Key,
+    one: &'a ForeignFact,
+    n: usize,
+}
+
+impl ForeignFact {
+    fn moments(&self) -> [Option<&str>; 2] {
+        [self.valid_from.as_deref(), self.valid_to.as_deref()]
+    }
+
+    fn value(&self) -> Value {
+        let (mut value, mut from) = (self.source.value(), self.known.clone());
+        from.insert("id".to_owned(), json!(self.id));
+        value.insert("from".to_owned(), Value::Object(from));
+        Value::Object(value)
+    }
+
+    fn is_noted(&self, value: &Map<String, Value>) -> bool {
+        let sources = value.get("sources").and_then(Value::as_array).into_iter().flatten();
+        sources.filter_map(|source| source.get("from")?.get("id")?.as_str()).any(|id| id == self.id)
+    }
+
+    /// Tells whether a period that is known here began at the same moment.
+    fn begins_with(&self, document: &Document) -> bool {
+        fact_of(document).is_some_and(|fact| fact.valid_from == self.valid_from)
+    }
+
+    /// Tells whether a document has everything that this fact says.
+    fn is_known_to(&self, document: &Document) -> bool {
+        let over = |to: &str| fact_of(document).is_some_and(|fact| fact.is_over(to));
+        self.is_noted(&document.value) && self.valid_to.as_deref().is_none_or(over)
+    }
+}
+
+impl Facts {
+    /// Imports facts in a few commits, and returns the result of each. If one cannot be stored, the others are.
+    ///
+    /// # Errors
+    /// Errors of the palace; then a part may have been written.
+    pub(in crate::memory) fn import(&self, facts: &[ForeignFact]) -> Result<Vec<ImportedFact>> {
+        let mut results = vec![ImportedFact::Known; facts.len()];
+        let (mut writes, mut prefixes) = (Vec::new(), BTreeSet::new());
+        for (n, one) in facts.iter().enumerate() {
+            // Two periods of one fact go into two commits, because the second may be the same period as the first.
+            if !prefixes.insert(one.triple.prefix()) {
+                self.commit_imports(std::mem::take(&mut writes), &mut results)?;
+                prefixes = BTreeSet::from([one.triple.prefix()]);
+            }
+            if let Some(key) = self.import_key(one)? {
+                writes.push(PlannedWrite { key, one, n });
+            }
+        }
+        self.commit_imports(writes, &mut results)?;
+        Ok(results)
+    }
+
+    /// Returns the key to write a fact to; `None` if it is known here, without a difference.
+    fn import_key(&self, one: &ForeignFact) -> Result<Option<Key>> {
+        let mut known = Vec::new();
+        each_document(&self.palace, &one.triple.prefix(), |document| known.push(document))?;
+        // An earlier version noted facts also in periods that began at another moment. Those are other periods.
+        let mut same = known.iter().filter(|document| one.begins_with(document));
+        if let Some(noted) = same.clone().find(|document| one.is_noted(&document.value)) {
+            return Ok(Some(noted.key.clone()).filter(|_| !one.is_known_to(noted)));
+        }
+        let ends_with = |document: &&Document| {
+            fact_of(document).is_some_and(|fact| fact.valid_to == one.valid_to)
+        };
+        if let Some(same) = same.find(ends_with) {
+            return Ok(Some(same.key.clone()));
+        }
+        let keys = known.iter().map(|document| &document.key).collect::<Vec<_>>();
+        one.triple.free_key(one.moments(), &keys).map(Some)
+    }
+
+    fn commit_imports(
+        &self,
+        mut writes: Vec<PlannedWrite<'_>>,
+        results: &mut [ImportedFact],
+    ) -> Result<()> {
+        let mut set = |n: usize, what: ImportedFact| {
+            results.get_mut(n).into_iter().for_each(|result| *result = what.clone());
+        };
+        while !writes.is_empty() {
+            let mut batch = self.palace.batch();
+            for PlannedWrite { key, one, .. } in &writes {
+                batch.write(key.clone(), |draft| note(draft, key, one));
+            }
+            match batch.commit(&self.options()) {
+                Ok(_) => {
+                    writes.iter().for_each(|to| set(to.n, ImportedFact::New));
+                    return Ok(());
+                }
+                Err(Error::Document { key, source }) => {
+                    let bad: Vec<PlannedWrite<'_>> =
+                        writes.extract_if(.., |to| to.key == key).collect();
+                    if bad.is_empty() {
+                        return Err(Error::Document { key, source }.into());
+                    }
+                    bad.iter().for_each(|to| set(to.n, ImportedFact::Refused(source.to_string())));
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Writes a fact into its document: the period, its source and its end.
+fn note(
+    draft: &mut Draft<'_>,
+    key: &Key,
+    one: &ForeignFact,
+) -> std::result::Result<(), MergeError> {
+    let shown = ensure(draft, key, &one.triple, one.moments())?;
+    if !one.is_noted(&shown) {
+        draft.append(&["sources"], &[one.value()])?;
+    }
+    match &one.valid_to {
+        Some(to) if shown.get("valid_to").and_then(Value::as_str) != Some(to) => {
+            note_end(draft, to)
+        }
+        _ => Ok(()),
+    }
+}
