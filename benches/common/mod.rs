@@ -3,8 +3,10 @@
 #![allow(dead_code, reason = "every bench uses another part of it")]
 
 pub mod child;
+pub mod http;
 pub mod large;
 pub mod table;
+pub mod texts;
 
 use crdt_palace::fs::sim::SplitMix;
 use serde_json::{Map, Value, json};
