@@ -207,7 +207,10 @@ mod held {
             RANKS.with(|ranks| {
                 let mut ranks = ranks.borrow_mut();
                 let last = ranks.iter().max().copied();
-                debug_assert!(last.is_none_or(|last| last < rank), "{rank:?} is locked under {last:?}");
+                debug_assert!(
+                    last.is_none_or(|last| last < rank),
+                    "{rank:?} is locked under {last:?}"
+                );
                 ranks.push(rank);
             });
             Held(rank)

@@ -49,12 +49,12 @@ pub use crate::format::key::{KEY_BYTES_MAX, Key, KeyError};
 pub use crate::format::manifest::ManifestError;
 pub use crate::format::record::{BODY_BYTES_MAX, RecordError};
 pub use crate::merge::{
-    Candidate, ChangeInfo, ChangeKind, Conflict, MergeError, NESTING_MAX, OPERATIONS_MAX,
-    Settled, VALUE_BYTES_MAX, ValueType, View, Written, automerge,
+    Candidate, ChangeInfo, ChangeKind, Conflict, MergeError, NESTING_MAX, OPERATIONS_MAX, Settled,
+    VALUE_BYTES_MAX, ValueType, View, Written, automerge,
 };
 pub use crate::segment::SegmentError;
 pub use crate::snapshot::SnapshotError;
 pub use crate::store::StoreError;
-pub use crate::store::lock::Holder;
 pub use crate::store::group_commit::{BUFFERED_MS, Durability};
+pub use crate::store::lock::Holder;
 pub use crate::store::seal::Left;

@@ -12,6 +12,7 @@
 mod build;
 mod codec;
 mod commit_log;
+mod connections;
 mod error;
 mod key_listing;
 mod meta;
@@ -36,8 +37,6 @@ pub use tokenizer::{Terms, WORD_CHARS_MAX, words};
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::{InstanceId, SnapshotId};
 use crate::format::key::Key;
-use rusqlite::Connection;
-use std::sync::Mutex;
 
 /// A document with everything that compaction and writing need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,7 +85,7 @@ pub struct LogRow {
     pub changes: Vec<(Key, ChangeHash)>,
 }
 
-/// An open snapshot. Threads may share it; one reads at a time.
+/// An open snapshot. Threads share it and read at once, each through a connection of its own.
 #[derive(Debug)]
 pub struct Snapshot {
     id: SnapshotId,
@@ -94,7 +93,7 @@ pub struct Snapshot {
     length: u64,
     /// The check over the word index, as [`Snapshot::verify`] expects it.
     index: String,
-    connection: Mutex<Connection>,
+    connections: connections::Connections,
 }
 
 impl Snapshot {

@@ -1,5 +1,6 @@
 //! Opens a snapshot and trusts nothing in it.
 
+use super::connections::Connections;
 use super::error::reading;
 use super::meta::Stored;
 use super::{Snapshot, SnapshotError, schema};
@@ -12,8 +13,8 @@ use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::Mutex;
 
 /// The size of SQLite's private page cache, in KiB. It is small, because fifty processes each have one;
 /// the kernel's page cache is shared.
@@ -39,6 +40,12 @@ impl Snapshot {
     /// holds another snapshot, or cannot be read.
     pub fn open(source: Source<'_>, id: SnapshotId) -> Result<Self, SnapshotError> {
         let io_error = |source| SnapshotError::Open { snapshot: id, source };
+        let file = match &source {
+            Source::Path(path) => {
+                Some((path.to_path_buf(), FileStamp::of(path).map_err(io_error)?))
+            }
+            Source::Bytes(_) => None,
+        };
         let (header, length) = match &source {
             Source::Path(path) => {
                 check_regular(id, path)?;
@@ -58,7 +65,43 @@ impl Snapshot {
         if meta.snapshot != id {
             return Err(SnapshotError::WrongId { expected: id, found: meta.snapshot });
         }
-        Ok(Snapshot { id, meta, length, index, connection: Mutex::new(connection) })
+        Ok(Snapshot { id, meta, length, index, connections: Connections::new(connection, file) })
+    }
+}
+
+/// Identity of a file, as long as the file exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileStamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+}
+
+impl FileStamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = std::fs::symlink_metadata(path)?;
+        Ok(FileStamp { device: found.dev(), inode: found.ino(), length: found.len() })
+    }
+}
+
+/// Opens another connection to the file of a snapshot that was checked when it was opened first. Returns `None` if the
+/// name is gone or names another file now, or if the system refuses: a reader can wait for another connection instead.
+pub(super) fn open_another(path: &Path, stamp: &FileStamp) -> Option<Connection> {
+    let is_same = || FileStamp::of(path).is_ok_and(|found| found == *stamp);
+    // Asked before and after: the file may be replaced while it is opened.
+    let opened = is_same().then(|| {
+        let connection = connect(Source::Path(path))?;
+        restrict(&connection)?;
+        // SQLite reads the file at the first question.
+        schema::difference(&connection)?;
+        Ok::<_, rusqlite::Error>(connection)
+    });
+    match opened? {
+        Ok(connection) => is_same().then_some(connection),
+        Err(error) => {
+            tracing::debug!(path = %path.display(), %error, "no further connection to a snapshot");
+            None
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use super::{Row, Snapshot, SnapshotError, Terms, ViewRow};
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use rusqlite::{Connection, Row as Columns};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
 /// The size at which [`Snapshot::rows_after`] ends a chunk, in bytes.
 const CHUNK_BYTES: usize = 4 << 20;
@@ -350,10 +350,9 @@ impl Snapshot {
         i64::try_from(self.meta.documents).unwrap_or(i64::MAX)
     }
 
-    /// Locks the connection. A panic of another thread while it held the lock does no harm: reading
-    /// changes nothing.
+    /// Returns a connection that no other reader uses meanwhile.
     pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections.lend()
     }
 
     pub(super) fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, SnapshotError> {

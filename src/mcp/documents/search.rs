@@ -6,8 +6,8 @@ use super::problem::Problem;
 use super::read::{bad_cursor, limit};
 use super::results::{Found, Hit};
 use crate::mcp::bounds::{ITEM_BYTES, fill};
-use crate::palace::{HITS_MAX, text_of};
 use crate::palace::{Document, Palace};
+use crate::palace::{HITS_MAX, text_of};
 use crate::snapshot::words;
 
 /// How many characters of text a hit shows, and how many of them stand before the word.

@@ -3,12 +3,12 @@
 //! Tells damage (bytes that were on disk and are not good now) from a torn tail (a write that a crash
 //! cut short, which nobody was promised) and from changes that wait for another that is missing.
 
+use crate::format::damage::Region;
 use crate::format::filename;
 use crate::format::filename::{OPEN, SEALED, SNAP};
 use crate::format::hash::ChangeHash;
 use crate::format::key::Key;
 use crate::format::record::RecordError;
-use crate::format::damage::Region;
 use crate::merge::{Doc, MergeError};
 use crate::palace::error::{Error, Result, chain};
 use crate::palace::handle::shared::Palace;
@@ -16,8 +16,8 @@ use crate::palace::view::rows::{check_row, doc_of_rows, rows};
 use crate::palace::view::tail::Tail;
 use crate::segment::reader::Reader;
 use crate::snapshot::Snapshot;
-use crate::store::rescan::open_snapshot;
 use crate::store::rescan::Catalog;
+use crate::store::rescan::open_snapshot;
 use crate::store::root::Root;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

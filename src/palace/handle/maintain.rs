@@ -1,14 +1,14 @@
 //! Calls that keep an open palace in order: sync, seal, close, compact; and what goes on in the background.
 
 use super::shared::{Palace, Shared};
+use crate::palace::background::background;
 use crate::palace::compact::pace::Pace;
 use crate::palace::compact::report::{CompactOptions, CompactReport};
 use crate::palace::compact::steps::compact;
 use crate::palace::error::Result;
-use crate::store::rescan::Backlog;
 use crate::store::group_commit::{BUFFERED_MS, Durability};
+use crate::store::rescan::Backlog;
 use crate::sync::atomic::Ordering;
-use crate::palace::background::background;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 

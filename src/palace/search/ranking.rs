@@ -215,12 +215,7 @@ fn ranked(view: &View, question: &Question<'_>, terms: &[Terms]) -> Result<Vec<R
 }
 
 /// Takes in a document as it is, if it is one of the best.
-fn judge(
-    document: Option<Document>,
-    question: &Question<'_>,
-    terms: &[Terms],
-    best: &mut Best,
-) {
+fn judge(document: Option<Document>, question: &Question<'_>, terms: &[Terms], best: &mut Best) {
     if let Some(document) = document
         && let Some(rank) = rank(&document, question, terms)
     {

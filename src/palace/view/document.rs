@@ -42,7 +42,12 @@ pub struct Document {
 
 impl Document {
     /// `None` if the view is that of a deleted document, or of none.
-    pub(in crate::palace) fn of(key: Key, heads: Heads, view: View, incomplete: bool) -> Option<Self> {
+    pub(in crate::palace) fn of(
+        key: Key,
+        heads: Heads,
+        view: View,
+        incomplete: bool,
+    ) -> Option<Self> {
         if heads.is_empty() || view.deleted {
             return None;
         }

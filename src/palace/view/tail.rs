@@ -10,9 +10,9 @@ use super::shown::Slot;
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::key::Key;
 use crate::format::record::{Entry, decode_commit};
-use crate::store::rescan::FoundCommit;
 use crate::store::group_commit::Ticket;
 use crate::store::own_segments::OwnSegment;
+use crate::store::rescan::FoundCommit;
 use bytes::Bytes;
 use rpds::{RedBlackTreeMapSync, VectorSync};
 use std::collections::HashSet;
@@ -233,4 +233,3 @@ pub fn entries(body: &Bytes) -> impl Iterator<Item = Entry<Bytes>> {
     let decoded = decode_commit(body).unwrap_or_default();
     decoded.into_iter().map(|entry| Entry { key: entry.key, change: body.slice_ref(entry.change) })
 }
-

@@ -30,7 +30,8 @@ pub fn distinct_words(value: &Map<String, Value>) -> String {
     let mut found = words(&text_of(value));
     found.sort_unstable();
     found.dedup();
-    let mut text = String::with_capacity(found.iter().map(|word| word.len() + 1).sum::<usize>() + 1);
+    let mut text =
+        String::with_capacity(found.iter().map(|word| word.len() + 1).sum::<usize>() + 1);
     text.push(' ');
     for word in found {
         text.push_str(&word);

@@ -105,10 +105,10 @@ impl Shared {
 
 #[cfg(test)]
 mod tests {
-    use crate::palace::{Options, Palace, WriteOptions};
     use super::super::rescue::foreign_places;
     use super::*;
     use crate::fs::sim::{Call, Failure, SimDisk};
+    use crate::palace::{Options, Palace, WriteOptions};
     use crate::store::group_commit::Durability;
 
     /// The dependencies of a commit that changes `k`.

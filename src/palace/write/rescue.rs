@@ -115,10 +115,7 @@ pub fn unwritten(tail: &Tail, bodies: &[Bytes]) -> Vec<Vec<Entry<Bytes>>> {
 ///
 /// # Errors
 /// [`RecordError::TooLarge`].
-pub fn records(
-    rescued: Vec<Vec<Entry<Bytes>>>,
-    made: Vec<Entry<Bytes>>,
-) -> Result<Vec<Bytes>> {
+pub fn records(rescued: Vec<Vec<Entry<Bytes>>>, made: Vec<Entry<Bytes>>) -> Result<Vec<Bytes>> {
     let encoded = |entries: &[Entry<Bytes>]| Bytes::from(encode_commit(entries));
     let own = encoded(&made);
     if own.len() > BODY_BYTES_MAX {
@@ -138,8 +135,8 @@ pub fn records(
 
 #[cfg(test)]
 mod tests {
-    use crate::palace::error::Error;
     use super::*;
+    use crate::palace::error::Error;
     use crate::segment::SegmentError;
 
     /// With a change of so many bytes.
