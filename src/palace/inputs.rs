@@ -12,7 +12,7 @@ use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
 use crate::fs::{At, Stat, is_irregular, stop};
 use crate::segment::reader::{Commit, Reader};
 use crate::snapshot::{Meta, Snapshot};
-use crate::store::rescan::open_snapshot;
+use crate::store::open_snapshot::open_snapshot;
 use crate::store::root::Root;
 use crate::store::seal::is_from_this_machine;
 use crate::store::{StoreError, publish, quarantine, retire};
