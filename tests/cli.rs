@@ -258,7 +258,7 @@ fn an_export_names_what_is_not_part_of_it() {
     Palace::open(&path).unwrap().put("notes/plan", &Map::new()).unwrap();
     let output = export();
     assert_eq!((code(&output), names(&path).len()), (Some(0), 2));
-    assert!(stderr(&output).contains("not in the export: 1 document,"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("not in the export: 1 document;"), "{}", stderr(&output));
 }
 
 #[test]

@@ -168,6 +168,21 @@ fn wrong_permissions_are_seen_with_the_command_that_mends_them() {
 }
 
 #[test]
+fn printed_repair_command_works_for_a_path_with_quotes_and_dollars() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("it's $HOME; `id` \"x\"");
+    Palace::open(&path).unwrap().put("a", json!({"n": 1}).as_object().unwrap()).unwrap();
+    set_mode(&path, 0o755);
+    let output = run(PALACE, &["doctor", "--palace", path.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let command =
+        text.lines().find_map(|line| line.split_once("unless you want that: ")).unwrap().1;
+    let repaired = Command::new("sh").args(["-c", command]).output().unwrap();
+    assert!(repaired.status.success(), "{command}: {repaired:?}");
+    expect(&doctor(&path).1["permissions"], "ok", "only this user");
+}
+
+#[test]
 fn a_palace_without_its_manifest_is_not_taken_for_none() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _open) = palace(&dir);
