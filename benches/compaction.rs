@@ -10,7 +10,7 @@ use common::{Result, document, key, median, micros, millis, percentile, quick, s
 use crdt_palace::merge::{Doc, Stamp};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Options, WriteOptions};
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use std::path::Path;
 use std::time::{Duration, Instant};
 

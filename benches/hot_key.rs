@@ -7,7 +7,7 @@ use common::table::{Bar, Table};
 use common::{Result, document, median, millis, quick, scratch, timed};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use serde_json::Value;
 
 const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };

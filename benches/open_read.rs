@@ -9,7 +9,7 @@ use common::large::{copy, documents, kept, single, stepped};
 use common::table::{Bar, Table};
 use common::{Result, Sequence, document, key, median, micros, millis, percentile, quick, timed};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use serde_json::Value;
 use std::path::Path;
 
@@ -205,7 +205,7 @@ fn writers(path: &Path) -> Result<Vec<Palace>> {
 
 /// Half of the reads take less than the first value, 99 of 100 less than the second, in microseconds.
 fn reads(read: impl Fn(&str) -> Result<bool>, name: impl Fn(u64) -> String) -> Result<(f64, f64)> {
-    let mut sequence = Sequence(7);
+    let mut sequence = Sequence::new(7);
     let mut times = Vec::new();
     for _ in 0..if quick() { 500 } else { 5_000 } {
         let key = name(sequence.below(documents()));

@@ -234,7 +234,7 @@ fn settled(sessions: &mut [Session; 2], calls: &[(&str, Value)]) -> Result<f64> 
 }
 
 /// No file before the first write: not by a start, a list or a read.
-/// (`a_probe_that_hangs_up_leaves_no_trace` in tests/mcp.rs holds to it.)
+/// (`probes_that_hang_up_leave_no_trace` in tests/mcp/server.rs holds to it.)
 fn no_trace() -> Result {
     let dir = scratch()?;
     let path = dir.path().join("none");

@@ -32,7 +32,8 @@ const PREFIX: &str = "index/";
 /// The number of lines of a chunk.
 const CHUNK_LINES: usize = 40;
 
-fn main() -> ExitCode {
+// Public for tests/programs/child.rs.
+pub fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let [palace, folder] = arguments.as_slice() else {
         eprintln!("usage: index_snapshot PALACE FOLDER");

@@ -29,7 +29,8 @@ type Failure = Box<dyn std::error::Error + Send + Sync>;
 /// The prefix of the keys of the entries. The rest of a key is the path below the folder.
 const PREFIX: &str = "markdown/";
 
-fn main() -> ExitCode {
+// Public for tests/programs/child.rs.
+pub fn main() -> ExitCode {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
     let [palace, folder] = arguments.as_slice() else {
         eprintln!("usage: markdown_watchers PALACE FOLDER");

@@ -29,9 +29,19 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::let_underscore_must_use)
 )]
 
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "crdt-palace runs on Linux only: it uses flock, inotify, statx and one-call directory listings as Linux \
+     defines them. On other systems, run it in a Linux container or virtual machine, with the palace on a disk \
+     of that machine."
+);
+
 pub mod fs;
 pub mod memory;
 pub mod palace;
+
+#[doc(hidden)]
+pub mod sync;
 
 // The layers below, and the surfaces. They are public because the project's own tests, benches and
 // programs use them, and hidden because they are no interface: they change with any version. Types of

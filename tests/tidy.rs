@@ -1,11 +1,15 @@
-//! The house rules that no compiler checks: who imports whom, where side effects live, how long things
-//! are, and that the documents name what exists.
+//! The house rules that no compiler checks: imports point one way, side effects live in few places, functions
+//! and files are short, prose is plain, and the documents name what exists.
 //!
 //! Each exception stands in a list here, with its reason. A list that has an entry which is not needed any
 //! more fails too.
 
+#[path = "tidy/circles.rs"]
+mod circles;
 #[path = "tidy/examples.rs"]
 mod examples;
+#[path = "tidy/prose.rs"]
+mod prose;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -419,6 +423,21 @@ fn documents_name_what_exists() {
     assert!(seen > 30, "only {seen} names were found in the documents");
 }
 
+/// The folders of these files that a page does not name in backticks.
+fn unnamed<'a>(paths: impl Iterator<Item = &'a str>, page: &str) -> BTreeSet<String> {
+    let folders = paths.filter_map(|path| path.rsplit_once('/')).map(|(folder, _)| folder);
+    let unnamed = folders.filter(|folder| !page.contains(&format!("`{folder}`")));
+    unnamed.filter(|folder| *folder != "src").map(str::to_owned).collect()
+}
+
+#[test]
+fn the_map_names_every_room() {
+    let page = fs::read_to_string(repository().join("docs/ARCHITECTURE.md")).unwrap();
+    let sources = sources();
+    let missing = unnamed(sources.iter().map(|source| source.path.as_str()), &page);
+    report("rooms that the map in docs/ARCHITECTURE.md lacks", missing.into_iter().collect());
+}
+
 #[test]
 fn these_checks_can_fail() {
     let code = plain("fn a() { \"}\" } // {\nfn b(x: &'a str) -> char {\n    '}'\n}\n");
@@ -428,4 +447,6 @@ fn these_checks_can_fail() {
     assert!(has_word("use std::fs;", "std::fs") && !has_word("xstd::fs", "std::fs"));
     assert!(is_name("a_name_here") && !is_name("two_words") && !is_name("Some_Other_Name"));
     assert_eq!(quoted("a `b` c\n```\n`d`\n```\n`e`"), ["b", "e"]);
+    let paths = ["src/lib.rs", "src/a/mod.rs", "src/a/b/c.rs"];
+    assert_eq!(unnamed(paths.into_iter(), "| `src/a` |"), BTreeSet::from(["src/a/b".to_owned()]));
 }

@@ -6,8 +6,8 @@
 use super::{Result, bench_dir, document, key, quick};
 use crdt_palace::format::FORMAT_VERSION;
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
-use crdt_palace::palace::{Options, Palace, WriteOptions};
-use crdt_palace::store::log::Durability;
+use crdt_palace::palace::{Error, Options, Palace, StoreError, WriteOptions};
+use crdt_palace::store::group_commit::Durability;
 use std::path::{Path, PathBuf};
 
 /// Part of the name of the kept files: increase it when they are to be built again.
@@ -118,6 +118,22 @@ pub fn keep(name: &str, build: impl FnOnce(&Path) -> Result) -> Result<PathBuf> 
     Ok(path)
 }
 
+/// Seals the segment and folds what is due, then takes away what that left behind.
+pub fn fold_due(palace: &Palace) -> Result {
+    palace.seal()?;
+    let due = || CompactOptions { extent: Extent::Due, ..CompactOptions::default() };
+    // The compaction in the background may still hold the lock.
+    while let Err(error) = palace.compact(due()) {
+        match error {
+            Error::Store(StoreError::Busy { .. }) => {
+                std::thread::sleep(std::time::Duration::from_millis(100));
+            }
+            error => return Err(error.into()),
+        }
+    }
+    clean(palace)
+}
+
 /// Takes away what later compactions would take away once it is old enough.
 pub fn clean(palace: &Palace) -> Result {
     for snapshot in palace.status()?.snapshots.iter().filter(|snapshot| snapshot.superseded) {
@@ -137,7 +153,18 @@ pub fn copy(of: &Path) -> Result<tempfile::TempDir> {
     Ok(dir)
 }
 
+/// A copy of a palace whose processes still run. The files are its own, so they are of no running process.
+pub fn duplicate(of: &Path) -> Result<tempfile::TempDir> {
+    let dir = super::scratch()?;
+    each_file(of, dir.path(), |from, to| std::fs::copy(from, to).map(drop))?;
+    Ok(dir)
+}
+
 fn link(from: &Path, to: &Path) -> Result {
+    each_file(from, to, |from, to| std::fs::hard_link(from, to))
+}
+
+fn each_file(from: &Path, to: &Path, copy: impl Fn(&Path, &Path) -> std::io::Result<()>) -> Result {
     for name in DIRECTORIES {
         std::fs::create_dir_all(to.join(name))?;
         for file in std::fs::read_dir(from.join(name))? {
@@ -145,7 +172,7 @@ fn link(from: &Path, to: &Path) -> Result {
             // LOCK and CAS are written in place.
             let shared = name == "." && file.file_name() != "palace.json";
             if file.file_type()?.is_file() && !shared {
-                std::fs::hard_link(file.path(), to.join(name).join(file.file_name()))?;
+                copy(&file.path(), &to.join(name).join(file.file_name()))?;
             }
         }
     }

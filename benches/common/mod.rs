@@ -3,9 +3,12 @@
 #![allow(dead_code, reason = "every bench uses another part of it")]
 
 pub mod child;
+pub mod http;
 pub mod large;
 pub mod table;
+pub mod texts;
 
+use crdt_palace::fs::sim::SplitMix;
 use serde_json::{Map, Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -46,19 +49,16 @@ const WORDS: [&str; 64] = [
     "insect", "junior", "kettle", "listen", "mirror", "narrow", "office", "palace", "rocket",
 ];
 
-/// A reproducible sequence (SplitMix64, Steele and others 2014).
-pub struct Sequence(pub u64);
+/// A reproducible sequence of random numbers and texts.
+pub struct Sequence(SplitMix);
 
 impl Sequence {
-    pub fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+    pub fn new(seed: u64) -> Self {
+        Sequence(SplitMix::new(seed))
     }
 
     pub fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
+        self.0.next_u64() % limit
     }
 
     fn text(&mut self, bytes: usize) -> String {
@@ -80,7 +80,7 @@ pub fn key(n: u64) -> String {
 
 /// Document `n`: five fields, 600 bytes of text in all.
 pub fn document(n: u64) -> Map<String, Value> {
-    let mut sequence = Sequence(n);
+    let mut sequence = Sequence::new(n);
     let document = json!({
         "title": sequence.text(40),
         "body": sequence.text(500),

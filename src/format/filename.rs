@@ -1,4 +1,4 @@
-//! Every name that a palace gives to a file, built and parsed here and nowhere else.
+//! The names of all files in a palace, built and parsed here and nowhere else.
 //!
 //! ```text
 //! palace.json   LOCK   CAS
@@ -8,53 +8,55 @@
 //! quarantine/<name>         quarantine/<name>.txt
 //! ```
 //!
-//! Programs that keep directories alike rename what they take for a conflict. A segment that is called
-//! `<segment> (somebody's conflicted copy).seg` may hold more than the one that kept the name, so it counts.
+//! Sync programs rename files that they take for conflicts. A segment that is called `<segment> (Ann's
+//! conflicted copy).seg` may hold more than the one that kept the name, so it counts as a segment.
 
 use super::id::{SegmentId, SnapshotId};
 
 /// The directory of segments that a live instance appends to.
 pub const OPEN: &str = "open";
-/// The directory of segments that nobody appends to any more.
+/// The directory of sealed segments, to which nothing is appended any more.
 pub const SEALED: &str = "sealed";
 /// The directory of snapshots.
 pub const SNAP: &str = "snap";
 /// The directory of superseded files.
 pub const TRASH: &str = "trash";
-/// The directory of files that have no name yet.
+/// The directory of files under construction, before they get their name.
 pub const TMP: &str = "tmp";
 /// The directory of copies of damaged files.
 pub const QUARANTINE: &str = "quarantine";
-/// What says that a directory is a palace, which, and of which format.
+/// The file that marks a directory as a palace; it names the palace and its format.
 pub const MANIFEST: &str = "palace.json";
-/// The lock of compactors.
+/// The lock file of compactors.
 pub const LOCK: &str = "LOCK";
-/// The lock of conditional writers.
+/// The lock file of conditional writers.
 pub const CAS: &str = "CAS";
 
-/// The directories of a palace, in the order in which they are made.
+/// The directories of a palace, in the order of their creation.
 pub const DIRECTORIES: [&str; 6] = [TMP, OPEN, SEALED, SNAP, TRASH, QUARANTINE];
 
-/// The file name of a segment.
+/// Returns the file name of a segment.
 #[must_use]
 pub fn segment(id: SegmentId) -> String {
     format!("{id}.seg")
 }
 
-/// The inverse of [`segment`].
+/// Parses a name that [`segment`] made.
 #[must_use]
 pub fn parse_segment(name: &str) -> Option<SegmentId> {
     name.strip_suffix(".seg")?.parse().ok()
 }
 
-/// Longer names are not read: a file that is retired or put into quarantine gets a longer one.
+/// The longest name of a renamed segment that is read, in bytes. Retiring and quarantine make names
+/// longer.
 const RENAMED_MAX: usize = 200;
 
-/// The segment in a file of this name. One whose name goes on after its id was renamed, and has an id that
-/// follows from the whole of its name, and that no other file has.
+/// Returns the id of the segment in a file of this name. A renamed copy, whose name goes on after the id,
+/// gets an id of its own: the hash of its whole name.
 #[must_use]
 pub fn segment_in(name: &str) -> Option<SegmentId> {
     parse_segment(name).or_else(|| {
+        // Temporary files of sync programs do not begin with an id.
         let copied = name.get(..32).is_some_and(|id| id.parse::<SegmentId>().is_ok());
         let renamed = copied && name.ends_with(".seg") && name.len() <= RENAMED_MAX;
         let id = || blake3::hash(name.as_bytes()).as_bytes().first_chunk().copied();
@@ -62,25 +64,26 @@ pub fn segment_in(name: &str) -> Option<SegmentId> {
     })
 }
 
-/// The file name of a snapshot.
+/// Returns the file name of a snapshot.
 #[must_use]
 pub fn snapshot(id: SnapshotId) -> String {
     format!("{id}.snap")
 }
 
-/// The inverse of [`snapshot`].
+/// Parses a name that [`snapshot`] made.
 #[must_use]
 pub fn parse_snapshot(name: &str) -> Option<SnapshotId> {
     name.strip_suffix(".snap")?.parse().ok()
 }
 
-/// The name in `trash/` of a file retired at `now_ms`.
+/// Returns the name in `trash/` of a file that is retired at `now_ms`.
 #[must_use]
 pub fn trash(name: &str, now_ms: i64) -> String {
     format!("{:013}-{name}", now_ms.max(0))
 }
 
-/// When a file in `trash/` was retired, in milliseconds since 1970, and the name that it had.
+/// Parses a name that [`trash`] made: the time of retirement, in milliseconds since 1970, and the former
+/// name.
 #[must_use]
 pub fn parse_trash(name: &str) -> Option<(i64, &str)> {
     let (when, name) = name.split_once('-')?;
@@ -114,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn names_round_trip_and_strangers_are_not_ours() {
+    fn file_names_round_trip_and_foreign_ones_are_rejected() {
         let (seg, snap) = (SegmentId([7; 16]), SnapshotId([8; 16]));
         assert_eq!(parse_segment(&segment(seg)), Some(seg));
         assert_eq!(parse_snapshot(&snapshot(snap)), Some(snap));

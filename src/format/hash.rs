@@ -20,7 +20,8 @@ use std::fmt;
 pub struct ChangeHash(pub [u8; 32]);
 
 impl ChangeHash {
-    /// The version that a document has right after this change, and what it builds on.
+    /// Returns the version of the document right after this change, with everything that the change
+    /// builds on.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
@@ -64,7 +65,7 @@ impl serde::Serialize for ChangeHash {
     }
 }
 
-/// The heads of a document: sorted, without duplicates. Empty means: no change at all.
+/// The heads of a document, sorted and without duplicates. Empty if the document has no change.
 ///
 /// ```
 /// use crdt_palace::palace::{ChangeHash, Heads};
@@ -79,7 +80,7 @@ impl serde::Serialize for ChangeHash {
 pub struct Heads(Vec<ChangeHash>);
 
 impl Heads {
-    /// Sorts and removes duplicates.
+    /// Sorts the hashes and removes duplicates.
     #[must_use]
     pub fn new(mut hashes: Vec<ChangeHash>) -> Self {
         hashes.sort_unstable();
@@ -87,30 +88,30 @@ impl Heads {
         Heads(hashes)
     }
 
-    /// The hashes in ascending order.
+    /// Returns the hashes in ascending order.
     #[must_use]
     pub fn hashes(&self) -> &[ChangeHash] {
         &self.0
     }
 
-    /// Whether the document has no change at all.
+    /// Returns true if the document has no change at all.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// 32 bytes a head, in ascending order: how snapshots store them.
+    /// Encodes the heads as snapshots store them: 32 bytes a head, in ascending order.
     pub(crate) fn to_bytes(&self) -> Vec<u8> {
         self.0.iter().flat_map(|hash| hash.0).collect()
     }
 
-    /// The inverse of [`Heads::to_bytes`]; `None` if the length is no multiple of 32.
+    /// Decodes what [`Heads::to_bytes`] made; `None` if the length is no multiple of 32.
     pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (hashes, rest) = bytes.as_chunks::<32>();
         rest.is_empty().then(|| Heads::new(hashes.iter().copied().map(ChangeHash).collect()))
     }
 
-    /// The short name of this version.
+    /// Returns the short name of this version.
     #[must_use]
     pub fn etag(&self) -> Etag {
         let mut prefixes: Vec<u64> = self.0.iter().map(prefix).collect();
@@ -125,8 +126,8 @@ fn prefix(hash: &ChangeHash) -> u64 {
     u64::from_be_bytes(first)
 }
 
-/// The version of a document, short enough to hand around: 16 hex digits for each head, sorted,
-/// joined by `.`. Also a position in history, for `base` and `get_at`.
+/// The version of a document in short: 16 hex digits for each head, sorted, joined by `.`. It also names
+/// a position in history, for `base` and `get_at`.
 ///
 /// ```
 /// use crdt_palace::palace::Etag;
@@ -142,7 +143,7 @@ fn prefix(hash: &ChangeHash) -> u64 {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Etag(Vec<u64>);
 
-/// Why a text is not an etag or a change hash.
+/// A text that is not an etag or a change hash.
 ///
 /// ```
 /// use crdt_palace::palace::Etag;
@@ -153,24 +154,24 @@ pub struct Etag(Vec<u64>);
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[error("{text:?} is not an etag: expected 16 lower-case hex digits for each head, joined by '.'")]
 pub struct EtagError {
-    /// The text that was offered.
+    /// The rejected text.
     pub text: String,
 }
 
 impl Etag {
-    /// Whether `hash` is one of the heads that this etag names.
+    /// Returns true if `hash` is one of the heads that this etag names.
     #[must_use]
     pub fn names(&self, hash: &ChangeHash) -> bool {
         self.0.contains(&prefix(hash))
     }
 
-    /// How many heads it names.
+    /// Returns the number of heads.
     #[must_use]
     pub fn len(&self) -> usize {
         self.0.len()
     }
 
-    /// Whether it names no head: the etag of a document that never was.
+    /// Returns true if it names no head, as the etag of a document that was never written does.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

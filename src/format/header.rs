@@ -1,4 +1,4 @@
-//! The bodies of a segment's first and last record: whose it is, and that it is whole.
+//! The bodies of the first and the last record of a segment, header and footer.
 
 use super::id::{InstanceId, PalaceId, SegmentId};
 use super::record::{RecordError, take, take_array};
@@ -6,31 +6,31 @@ use super::record::{RecordError, take, take_array};
 /// The longest program name in a header, in bytes.
 pub const PROGRAM_BYTES_MAX: usize = 256;
 
-/// Who writes a segment, and where.
+/// The header of a segment: its writer, and where it was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
-    /// The segment itself: also its file name.
+    /// The id of the segment itself, which is also its file name.
     pub segment: SegmentId,
     /// The instance that appends to it.
     pub instance: InstanceId,
     /// The palace that it belongs to.
     pub palace: PalaceId,
-    /// The machine: from `/etc/machine-id`, zero if unknown.
+    /// The machine's id from `/etc/machine-id`, zero if unknown.
     pub machine: [u8; 16],
-    /// The machine's boot: from the kernel, zero if unknown.
+    /// The id of the machine's boot, from the kernel; zero if unknown.
     pub boot: [u8; 16],
-    /// When it was created: milliseconds since 1970, UTC.
+    /// The time of creation, in milliseconds since 1970, UTC.
     pub created_ms: i64,
     /// The file system's `statfs` type: 0xEF53 is ext4.
     pub fs_type: u64,
-    /// The writing process, for people; nothing is decided by it.
+    /// The id of the writing process, for people; no decision rests on it.
     pub pid: u32,
     /// The writing program and its version, for people.
     pub program: String,
 }
 
 impl Header {
-    /// The body of the header record. A program name over [`PROGRAM_BYTES_MAX`] is cut.
+    /// Encodes the body of the header record. A program name over [`PROGRAM_BYTES_MAX`] is cut.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
         let program = cut(&self.program);
@@ -46,7 +46,7 @@ impl Header {
         body
     }
 
-    /// The inverse of [`Header::encode`].
+    /// Decodes what [`Header::encode`] made.
     ///
     /// # Errors
     /// [`RecordError::Body`] if the bytes are not exactly one header.
@@ -68,7 +68,7 @@ impl Header {
     }
 }
 
-/// As many whole characters as fit.
+/// Cuts a program name to as many whole characters as fit.
 fn cut(program: &str) -> &str {
     let ends = program.char_indices().map(|(start, c)| start + c.len_utf8());
     let end = ends.take_while(|end| *end <= PROGRAM_BYTES_MAX).last().unwrap_or(0);
@@ -77,6 +77,7 @@ fn cut(program: &str) -> &str {
 
 fn program(rest: &mut &[u8]) -> Result<String, RecordError> {
     let length = u16::from_le_bytes(take_array(rest)?) as usize;
+    // A good checksum does not make a length true: any program can compute one.
     if length > PROGRAM_BYTES_MAX {
         return Err(RecordError::Body("the program name is too long"));
     }
@@ -85,16 +86,16 @@ fn program(rest: &mut &[u8]) -> Result<String, RecordError> {
     Ok(text.to_owned())
 }
 
-/// The body of a footer: how many commits the segment holds.
+/// Encodes the body of a footer: the number of commits in the segment.
 #[must_use]
 pub fn encode_footer(commits: u64) -> [u8; 8] {
     commits.to_le_bytes()
 }
 
-/// The inverse of [`encode_footer`].
+/// Decodes what [`encode_footer`] made.
 ///
 /// # Errors
-/// [`RecordError::Body`] if the body has not exactly 8 bytes.
+/// [`RecordError::Body`] unless the body has exactly 8 bytes.
 pub fn decode_footer(body: &[u8]) -> Result<u64, RecordError> {
     let bytes = body.try_into().map_err(|_| RecordError::Body("a footer has 8 bytes"))?;
     Ok(u64::from_le_bytes(bytes))

@@ -1,10 +1,10 @@
 //! Identifiers: 128 random bits, written as 32 lower-case hex digits.
 //!
-//! Owns the types; where the random bits come from is the caller's affair (`fs`).
+//! Owns the types. The caller gets the random bits from `fs`.
 
 use std::fmt;
 
-/// Why a text is not an identifier.
+/// A text that is not an identifier.
 ///
 /// ```
 /// use crdt_palace::palace::SnapshotId;
@@ -15,7 +15,7 @@ use std::fmt;
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[error("{text:?} is not 32 lower-case hex digits")]
 pub struct IdError {
-    /// The text that was offered.
+    /// The rejected text.
     pub text: String,
 }
 
@@ -31,7 +31,7 @@ const DIGIT_VALUES: [u8; 256] = {
 
 const DIGITS: &[u8; 16] = b"0123456789abcdef";
 
-/// More than any digit's value.
+/// A value that is no digit's: it has bits that no digit's value has.
 const NO_DIGIT: u8 = 0xf0;
 
 pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
@@ -39,8 +39,8 @@ pub(crate) fn hex_digit(byte: u8) -> Option<u8> {
     (value != NO_DIGIT).then_some(value)
 }
 
-/// Lower-case hex of `N` bytes, or `None`. Without a branch for each digit: every look at the directory
-/// reads the names of all files in it.
+/// Decodes lower-case hex of `N` bytes. There is no branch for each digit, because every rescan parses
+/// the names of all files.
 pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let digits = text.as_bytes();
     if digits.len() != N * 2 {
@@ -49,13 +49,14 @@ pub(crate) fn from_hex<const N: usize>(text: &str) -> Option<[u8; N]> {
     let (mut bytes, mut seen) = ([0; N], 0);
     for (byte, pair) in bytes.iter_mut().zip(digits.chunks_exact(2)) {
         let [high, low] = [pair[0], pair[1]].map(|digit| DIGIT_VALUES[usize::from(digit)]);
+        // A wrong digit leaves a bit, which is checked once at the end.
         seen |= high | low;
         *byte = high << 4 | low & 15;
     }
     (seen & NO_DIGIT == 0).then_some(bytes)
 }
 
-/// Two digits at a time: names of files are made for every look at the directory.
+/// Writes bytes as hex, two digits at a time, because every rescan builds names of files.
 pub(crate) fn write_hex(f: &mut fmt::Formatter<'_>, bytes: &[u8]) -> fmt::Result {
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble & 15)]);
     let mut text = String::with_capacity(bytes.len() * 2);
@@ -121,7 +122,7 @@ id!(
     PalaceId
 );
 id!(
-    /// Names one segment file, for ever: it is never used again.
+    /// Names one segment file. A name is never used again.
     ///
     /// ```
     /// use crdt_palace::palace::SegmentId;
@@ -132,7 +133,7 @@ id!(
     SegmentId
 );
 id!(
-    /// Names one snapshot file, for ever.
+    /// Names one snapshot file. A name is never used again.
     ///
     /// ```
     /// use crdt_palace::palace::SnapshotId;
@@ -144,7 +145,7 @@ id!(
     SnapshotId
 );
 id!(
-    /// One process's writing identity. The same 16 bytes are its Automerge actor id.
+    /// The writing identity of one process. The same 16 bytes are its Automerge actor id.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;

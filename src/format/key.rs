@@ -1,15 +1,16 @@
-//! Document keys: what names a document, and what may not.
+//! Document keys: the names of documents, and their limits.
 
 use std::borrow::Borrow;
 use std::fmt;
+use std::sync::Arc;
 
 /// The longest key, in bytes of UTF-8.
 pub const KEY_BYTES_MAX: usize = 512;
 
 /// The key of a document: 1 to 512 bytes of UTF-8 without control characters.
 ///
-/// Keys sort by their bytes. They never become file names, so `/`, `..` and any script are fine;
-/// `/` is customary between a kind and a name, as in `notes/plan`.
+/// Keys sort by their bytes. They never become file names, so `/`, `..` and any script are fine. By
+/// custom, `/` stands between a kind and a name, as in `notes/plan`.
 ///
 /// ```
 /// use crdt_palace::palace::Key;
@@ -18,9 +19,9 @@ pub const KEY_BYTES_MAX: usize = 512;
 /// # Ok::<(), crdt_palace::palace::KeyError>(())
 /// ```
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Key(Box<str>);
+pub struct Key(Arc<str>);
 
-/// Why a text cannot be a key.
+/// A text that cannot be a key.
 ///
 /// ```
 /// use crdt_palace::palace::{Key, KeyError};
@@ -47,7 +48,7 @@ pub enum KeyError {
     Control {
         /// The character.
         character: char,
-        /// Where it stands, in bytes.
+        /// The position of the character, in bytes.
         at: usize,
     },
 }
@@ -71,7 +72,7 @@ impl Key {
         }
     }
 
-    /// The key as text.
+    /// Returns the key as text.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,20 +1,20 @@
-//! `palace.json`: which palace this is, and of which format.
+//! `palace.json`, which names the palace and its format.
 
 use super::FORMAT_VERSION;
 use super::id::PalaceId;
 
-/// The content of `palace.json`. Written once, never changed.
+/// The content of `palace.json`, which is written once and never changed.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Manifest {
     /// The on-disk format of the palace.
     pub format: u32,
-    /// Which palace this is.
+    /// The id of the palace.
     pub palace: PalaceId,
-    /// When it was created: milliseconds since 1970, UTC.
+    /// The time of creation, in milliseconds since 1970, UTC.
     pub created_ms: i64,
 }
 
-/// Why a `palace.json` cannot be used.
+/// A `palace.json` that cannot be used.
 ///
 /// ```
 /// use crdt_palace::palace::{Error, ManifestError, Palace, StoreError};
@@ -33,40 +33,42 @@ pub struct Manifest {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ManifestError {
-    /// It is not the JSON that a palace has.
+    /// The file is not the JSON of a `palace.json`.
     #[error("it is not the palace.json of a palace")]
     Json(#[source] serde_json::Error),
-    /// A newer version wrote it.
-    #[error("it is of format {found}; this build reads up to {FORMAT_VERSION}")]
+    /// A newer version wrote the file.
+    #[error(
+        "it has format {found}, and this version reads formats up to {FORMAT_VERSION}; upgrade crdt-palace"
+    )]
     Newer {
-        /// The format that it names.
+        /// The format that the file names.
         found: u32,
     },
 }
 
 impl Manifest {
-    /// Whether a newer version wrote it: what it says may be read, and nothing be written.
+    /// Returns true if a newer version wrote it. Then the palace may be read and not written.
     #[must_use]
     pub fn is_newer(&self) -> bool {
         self.format > u32::from(FORMAT_VERSION)
     }
 
-    /// A manifest of this build's format.
+    /// Makes a manifest of this build's format.
     #[must_use]
     pub fn new(palace: PalaceId, created_ms: i64) -> Self {
         Manifest { format: u32::from(FORMAT_VERSION), palace, created_ms }
     }
 
-    /// One line of JSON.
+    /// Encodes it as one line of JSON.
     #[must_use]
     pub fn encode(&self) -> String {
         let Manifest { format, palace, created_ms } = self;
         format!("{{\"format\":{format},\"palace\":\"{palace}\",\"created_ms\":{created_ms}}}\n")
     }
 
-    /// The inverse of [`Manifest::encode`]. The format is looked at first, so that whatever else a
-    /// newer version changes, the answer is [`ManifestError::Newer`]; unless that version says that readers of
-    /// this format will do.
+    /// Decodes what [`Manifest::encode`] made. The format is checked first: whatever else a newer version
+    /// changes, the error is [`ManifestError::Newer`], unless that version says that readers of this
+    /// format can read it.
     ///
     /// # Errors
     /// [`ManifestError`] if it is no manifest, or a newer one.
@@ -76,6 +78,7 @@ impl Manifest {
             format: u32,
             readable_by: Option<u32>,
         }
+        // Only these two fields: in a newer format the rest may look different.
         let Format { format, readable_by } =
             serde_json::from_slice(bytes).map_err(ManifestError::Json)?;
         if readable_by.unwrap_or(format).min(format) > u32::from(FORMAT_VERSION) {

@@ -1,11 +1,12 @@
-//! Bytes to records and back: the only place that knows what the files of a palace look like.
+//! The on-disk formats: bytes to records and back, here and nowhere else.
 //!
-//! Owns: identifiers and file names, document keys, change hashes and etags, the frame of a record,
-//! the bodies of the three kinds of record, and the scan that tells a torn tail from damage.
-//! Invariant: decoding is total. Any bytes at all give records, a torn tail or damage, never a panic,
-//! and no length is trusted before it was checked against its cap and the bytes that remain.
-//! Must not know: files, Automerge, the clock, randomness. `docs/FORMAT.md` says the same in prose.
+//! Owns: identifiers and file names, document keys, change hashes and etags, the frame of a record, the
+//! bodies of the three kinds of record, and the scan that tells a torn tail from damage. Invariant:
+//! decoding is total. Any bytes at all give records, a torn tail or damage, never a panic. No length is
+//! trusted before it was checked against its cap and the bytes that remain. Must not know: files,
+//! Automerge, the clock, randomness. `docs/FORMAT.md` says the same in prose.
 
+pub mod damage;
 pub mod filename;
 pub mod hash;
 pub mod header;

@@ -19,30 +19,30 @@
 use super::FORMAT_VERSION;
 use super::key::Key;
 
-/// The first four bytes of every record. The first has its high bit set, so no text starts so.
+/// The first four bytes of every record. The first has its high bit set, so no text begins like a record.
 pub const MAGIC: [u8; 4] = *b"\x89PLR";
-/// Bytes before the body.
+/// The number of bytes before the body.
 pub const FRAME_HEAD: usize = 36;
-/// Bytes after the body.
+/// The number of bytes after the body.
 pub const CHECKSUM: usize = 16;
 /// The largest record, frame included: 8 MiB.
 pub const RECORD_BYTES_MAX: usize = 8 << 20;
-/// The largest body of a record, in bytes: what the changes of one commit may have together.
+/// The largest body of a record, in bytes: the limit for all changes of one commit together.
 pub const BODY_BYTES_MAX: usize = RECORD_BYTES_MAX - FRAME_HEAD - CHECKSUM;
 
-/// The highest sequence number: what a signed number of 64 bits can hold, so that snapshots can.
+/// The highest sequence number. Snapshots store it as a signed number of 64 bits.
 pub const SEQUENCE_MAX: u64 = i64::MAX.unsigned_abs();
-/// The most bytes of a segment that are read. Writers begin a new one long before.
+/// The longest part of a segment that is read, in bytes. Writers begin a new segment long before.
 pub const SEGMENT_BYTES_MAX: u64 = 64 << 20;
 
-/// What a record is for.
+/// The kinds of record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// The first record of a segment: whose it is.
+    /// The first record of a segment: its writer.
     Header,
     /// One atomic commit.
     Commit,
-    /// The last record of a segment that was sealed by its owner.
+    /// The last record of a segment that its owner sealed.
     Footer,
 }
 
@@ -68,27 +68,27 @@ impl Kind {
 /// A record whose frame and checksum are good.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
-    /// What it is for.
+    /// The kind of record.
     pub kind: Kind,
-    /// The instance's running number of this commit; 0 in a header.
+    /// The sequence number of this commit for its instance; 0 in a header.
     pub sequence: u64,
-    /// Where the frame starts in its file.
+    /// The offset of the frame in its file.
     pub offset: u64,
-    /// Every byte before this offset was known to be on disk when the record was written.
+    /// Every byte before this offset was on disk when the record was written.
     pub synced_upto: u64,
     /// The payload.
     pub body: &'a [u8],
 }
 
 impl Record<'_> {
-    /// The offset of the byte after this record.
+    /// Returns the offset of the byte after this record.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.offset + (FRAME_HEAD + self.body.len() + CHECKSUM) as u64
     }
 }
 
-/// Why bytes are not a record, or why a record cannot be written.
+/// Bytes that are not a record, or a record that cannot be written.
 ///
 /// ```
 /// use crdt_palace::palace::{Error, Key, RecordError, SegmentError, StoreError, WriteOptions};
@@ -112,29 +112,33 @@ impl Record<'_> {
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// Fewer bytes than the record needs. At the end of a file: a torn tail.
+    /// There are fewer bytes than the record needs. At the end of a file this is a torn tail.
     #[error("the record is cut off")]
     Short,
     /// The first bytes are not those of a record.
     #[error("no record starts here")]
     Magic,
     /// The record is of a newer format.
-    #[error("the record is of format {0}; this build reads up to {FORMAT_VERSION}")]
+    #[error(
+        "the record has format {0}, and this version reads formats up to {FORMAT_VERSION}; upgrade crdt-palace"
+    )]
     Version(u8),
     /// A field has a value that no writer gives it.
-    #[error("the record's {0} is not one that a writer gives")]
+    #[error("no writer gives a record this {0}")]
     Field(&'static str),
     /// The checksum does not match.
     #[error("the record's checksum does not match its bytes")]
     Checksum,
-    /// The body does not decode although its checksum is good.
+    /// The checksum is good, but the body does not decode.
     #[error("the record's body is malformed: {0}")]
     Body(&'static str),
     /// The file is longer than a segment can be.
-    #[error("a segment has at most {SEGMENT_BYTES_MAX} bytes; what follows is not read")]
+    #[error("a segment has at most {SEGMENT_BYTES_MAX} bytes; the rest of the file is not read")]
     Beyond,
     /// The commit is larger than a record may be.
-    #[error("a commit has at most {BODY_BYTES_MAX} bytes of changes; this one has {0}")]
+    #[error(
+        "a commit has at most {BODY_BYTES_MAX} bytes of changes; this one has {0}: split it into several"
+    )]
     TooLarge(usize),
 }
 
@@ -175,7 +179,7 @@ fn u64_at(bytes: &[u8], at: usize) -> Option<u64> {
     bytes.get(at..)?.first_chunk().copied().map(u64::from_le_bytes)
 }
 
-/// How long the frame at the start of `bytes` claims to be, without looking at its checksum.
+/// Returns the length that the frame at the start of `bytes` claims; its checksum is not read yet.
 /// `offset` is where `bytes` starts in its file.
 pub(super) fn claimed_length(bytes: &[u8], offset: u64) -> Result<usize, RecordError> {
     let known = bytes.len().min(MAGIC.len());
@@ -190,6 +194,7 @@ pub(super) fn claimed_length(bytes: &[u8], offset: u64) -> Result<usize, RecordE
     if length > BODY_BYTES_MAX {
         return Err(RecordError::Field("length"));
     }
+    // A record that was copied to another place, or a stale block, is not one.
     if u64_at(head, 20) != Some(offset) {
         return Err(RecordError::Field("offset"));
     }
@@ -199,15 +204,17 @@ pub(super) fn claimed_length(bytes: &[u8], offset: u64) -> Result<usize, RecordE
 /// Reads the record at the start of `bytes`, which start at `offset` in their file.
 ///
 /// # Errors
-/// [`RecordError`] says what is wrong with it.
+/// [`RecordError`] names the problem.
 pub fn decode(bytes: &[u8], offset: u64) -> Result<Record<'_>, RecordError> {
     let length = claimed_length(bytes, offset)?;
     let frame = bytes.get(..length).ok_or(RecordError::Short)?;
     let (sealed, check) = frame.split_at(length - CHECKSUM);
+    // Before any field but the length is believed.
     if checksum(sealed) != check {
         return Err(RecordError::Checksum);
     }
     let field = |at| u64_at(sealed, at).ok_or(RecordError::Short);
+    // A later version may give them a meaning that this one would miss.
     if sealed[6..8] != [0, 0] {
         return Err(RecordError::Field("reserved bytes"));
     }
@@ -227,14 +234,14 @@ pub fn decode(bytes: &[u8], offset: u64) -> Result<Record<'_>, RecordError> {
 /// One change of one document, as a commit carries it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry<B> {
-    /// Which document.
+    /// The document.
     pub key: Key,
-    /// One uncompressed Automerge change chunk. Opaque here.
+    /// One uncompressed Automerge change chunk, opaque here.
     pub change: B,
 }
 
-/// The body of a commit: a 4-byte count, then for each entry a 2-byte key length, the key, a 4-byte
-/// change length and the change.
+/// Encodes the body of a commit: a 4-byte count, then for each entry a 2-byte key length, the key, a
+/// 4-byte change length and the change.
 #[must_use]
 pub fn encode_commit<B: AsRef<[u8]>>(entries: &[Entry<B>]) -> Vec<u8> {
     let bytes = |e: &Entry<B>| 6 + e.key.as_str().len() + e.change.as_ref().len();
@@ -250,14 +257,14 @@ pub fn encode_commit<B: AsRef<[u8]>>(entries: &[Entry<B>]) -> Vec<u8> {
     body
 }
 
-/// The inverse of [`encode_commit`]; the changes are slices of `body`.
+/// Decodes what [`encode_commit`] made; the changes are slices of `body`.
 ///
 /// # Errors
 /// [`RecordError::Body`] if the bytes are not exactly such a list with valid keys.
 pub fn decode_commit(body: &[u8]) -> Result<Vec<Entry<&[u8]>>, RecordError> {
     let mut rest = body;
     let count = u32::from_le_bytes(take_array(&mut rest)?) as usize;
-    // An entry has at least 7 bytes, so the count is bounded by the bytes before it is trusted.
+    // An entry has at least 7 bytes, so the bytes bound the count before memory is reserved for it.
     if count > rest.len() / 7 {
         return Err(RecordError::Body("more entries than bytes for them"));
     }
@@ -353,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_taken_up_to_their_limits() {
+    fn record_numbers_are_accepted_up_to_their_limits() {
         let (_, frame) = sample();
         let length = |length: usize| with(&frame, 8, &(length as u32).to_le_bytes());
         let whole = FRAME_HEAD + BODY_BYTES_MAX + CHECKSUM;

@@ -1,42 +1,29 @@
-//! From the bytes of a segment to its records, and a verdict on every byte that is in none.
+//! Finds the records in the bytes of a segment, and the regions that are in no record.
 //!
-//! The rule (docs/FORMAT.md): an invalid region that lies below the `synced_upto` of a later record
-//! was once known to be on disk, so it is *damage*. Any other invalid region is *torn*: a write that
-//! a crash cut short or that is still under way. Either way the records after it still count. Zeros
-//! at the end are neither: they are room that the writer made for records to come.
+//! Records after an invalid region still count; `damage` says whether the region is torn or damaged.
+//! Zeros at the end are no region: they are padding, which the writer fills with later records.
 
-use super::record::{MAGIC, Record, RecordError, claimed_length, decode};
-use std::ops::Range;
+use super::damage::{Region, tell_damage};
+use super::record::{MAGIC, Record, claimed_length, decode};
 
-/// Bytes that belong to no record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Region {
-    /// Offsets in the file.
-    pub bytes: Range<u64>,
-    /// True if these bytes were once known to be on disk: then something was lost here.
-    pub damaged: bool,
-    /// What is wrong at its first byte.
-    pub reason: RecordError,
-}
-
-/// What [`scan`] found.
+/// The result of [`scan`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Scan<'a> {
     /// The good records in file order.
     pub records: Vec<Record<'a>>,
-    /// The invalid regions in file order. The last one may reach to the end: the tail.
+    /// The invalid regions in file order. The last one may reach to the end of the file.
     pub regions: Vec<Region>,
 }
 
 impl Scan<'_> {
-    /// Where the last record or invalid region ends: from there on is room, or nothing.
+    /// Returns where the last record or invalid region ends. Only padding follows.
     #[must_use]
     pub fn end(&self, start: u64) -> u64 {
         let record = self.records.last().map_or(start, Record::end);
         self.regions.last().map_or(record, |region| region.bytes.end.max(record))
     }
 
-    /// The offset up to which every byte is in a good record: where a later scan goes on.
+    /// Returns the offset up to which every byte is in a good record. A later scan continues there.
     #[must_use]
     pub fn valid_upto(&self, start: u64) -> u64 {
         match self.regions.first() {
@@ -45,8 +32,8 @@ impl Scan<'_> {
         }
     }
 
-    /// Where the last invalid region starts that a record follows. A write under way is no such region
-    /// once its owner has written on.
+    /// Returns the start of the last invalid region that a record follows. A write under way is no such
+    /// region, unless its owner has written another record since.
     #[must_use]
     pub fn passed(&self) -> Option<u64> {
         let last = self.records.last()?.offset;
@@ -57,9 +44,9 @@ impl Scan<'_> {
 
 /// Finds every record in `bytes`, which start at `offset` in their file.
 ///
-/// Work is bounded: while it looks for the next record after an invalid region, it hashes at most
-/// eight times as many bytes as there are, however the bytes were made up; what it does not reach
-/// then is reported as part of the region.
+/// The work is bounded. While the scan looks for the next record after an invalid region, it hashes at
+/// most eight times the bytes that there are, whatever the bytes are. The rest then counts as part of the
+/// region.
 #[must_use]
 pub fn scan(bytes: &[u8], offset: u64) -> Scan<'_> {
     let mut found = Scan::default();
@@ -73,6 +60,7 @@ pub fn scan(bytes: &[u8], offset: u64) -> Scan<'_> {
                 found.records.push(record);
             }
             Err(reason) => {
+                // From the next byte on: behind the start of a torn record a good one may begin.
                 let next = resync(bytes, at + 1, offset, &mut budget).unwrap_or(used);
                 let region = offset + at as u64..offset + next as u64;
                 found.regions.push(Region { bytes: region, damaged: false, reason });
@@ -80,16 +68,16 @@ pub fn scan(bytes: &[u8], offset: u64) -> Scan<'_> {
             }
         }
     }
-    mark_damage(&mut found);
+    tell_damage(&mut found.regions, &found.records);
     found
 }
 
-/// How many bytes there are without the zeros at the end. Looked at in pieces, because there may be many.
+/// Returns the number of bytes before the padding. Reads in pieces, because the padding may be long.
 fn used(bytes: &[u8]) -> usize {
     let mut end = bytes.len();
     for piece in bytes.rchunks(256) {
         let start = end - piece.len();
-        // Without a branch for each byte: this is what makes it fast.
+        // No branch for each byte, so that the compiler vectorises it.
         if piece.iter().fold(0, |seen, byte| seen | byte) != 0 {
             return piece
                 .iter()
@@ -101,15 +89,7 @@ fn used(bytes: &[u8]) -> usize {
     end
 }
 
-fn mark_damage(found: &mut Scan<'_>) {
-    for region in &mut found.regions {
-        let later = found.records.iter().rev().take_while(|r| r.offset >= region.bytes.end);
-        let synced = later.map(|r| r.synced_upto).max().unwrap_or(0);
-        region.damaged = region.bytes.start < synced;
-    }
-}
-
-/// The next position at or after `from` where a whole record stands.
+/// Returns the next position at or after `from` where a whole record stands.
 fn resync(bytes: &[u8], from: usize, offset: u64, budget: &mut usize) -> Option<usize> {
     let mut from = from;
     loop {
@@ -118,6 +98,7 @@ fn resync(bytes: &[u8], from: usize, offset: u64, budget: &mut usize) -> Option<
         if let Ok(length) = claimed_length(&bytes[at..], start)
             && length <= bytes.len() - at
         {
+            // Hostile bytes can make every position claim the whole rest.
             *budget = budget.checked_sub(length)?;
             if decode(&bytes[at..], start).is_ok() {
                 return Some(at);
@@ -147,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cut_at_every_byte_keeps_every_record_before_it_and_is_never_damage() {
+    fn cut_segment_keeps_earlier_records_and_is_torn() {
         let (file, ends) = three();
         for length in 0..=file.len() {
             let found = scan(&file[..length], 0);
@@ -160,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flip_loses_one_record_and_is_damage_unless_it_is_the_last() {
+    fn flipped_bit_loses_one_record_and_is_damage_unless_last() {
         let (file, ends) = three();
         for at in 0..file.len() {
             let mut bad = file.clone();
@@ -177,7 +158,7 @@ mod tests {
     }
 
     #[test]
-    fn zeros_at_the_end_are_room_and_before_a_record_a_hole() {
+    fn trailing_zeros_are_padding_and_inner_zeros_a_hole() {
         let (bytes, ends) = three();
         let with_room = [&bytes[..], &[0; 5000]].concat();
         assert_eq!(scan(&with_room, 0), scan(&bytes, 0));
@@ -198,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_made_to_cost_work_are_given_up_on() {
+    fn scan_of_hostile_bytes_is_bounded() {
         // A candidate at every 36 bytes, each of which claims all the rest.
         let size = 1 << 17;
         let mut bomb = vec![0xff];

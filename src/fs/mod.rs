@@ -1,24 +1,24 @@
-//! Every system call of the store: files, directories, locks, the clock and randomness.
+//! All system calls of the store: files, directories, locks, the clock and randomness.
 //!
-//! Owns: the trait [`Fs`] with its two implementations, the real one ([`os::OsFs`]) and a simulated
-//! disk that forgets what was not synced ([`sim::SimFs`]), and the question where flock can be trusted.
-//! Invariant: nothing else in the crate calls `std::fs` (SQLite reads and builds its own files; they
-//! are published, synced and retired through here). A call does one thing; policy lives above.
-//! Must not know: what the files hold.
+//! Owns: the trait [`Fs`] with its two implementations, the real one ([`os::OsFs`]) and a simulated disk
+//! that forgets what was not synced ([`sim::SimFs`]); and the list of file systems whose flock can be
+//! trusted. Invariant: nothing else in the crate calls `std::fs`. (SQLite reads and builds its own files;
+//! they are published, synced and retired through here.) A call does one thing; policy lives above. Must
+//! not know: what the files hold.
 
-pub mod class;
-pub mod names;
+pub mod fs_type;
+pub mod name_events;
 pub mod os;
 #[cfg(feature = "mcp")]
 pub(crate) mod shell;
 pub mod sim;
 pub(crate) mod stop;
 
-use names::NameEvents;
+use name_events::NameEvents;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// An I/O failure: what was tried, on which path, and why it failed.
+/// A failed system call: the action, the path and the cause.
 ///
 /// ```
 /// use crdt_palace::fs::sim::{Call, Failure, SimDisk};
@@ -34,9 +34,9 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
 pub struct FsError {
-    /// What was tried: "open", "sync" …
+    /// The action: "open", "sync" …
     pub action: &'static str,
-    /// On which path.
+    /// The path.
     pub path: PathBuf,
     /// The operating system's answer.
     #[source]
@@ -48,7 +48,7 @@ pub(crate) trait At<T> {
     /// Turns an `io::Error` into an [`FsError`].
     ///
     /// # Errors
-    /// Whatever it was called on.
+    /// The error it was called on, with action and path.
     fn at(self, action: &'static str, path: &Path) -> Result<T, FsError>;
 }
 
@@ -58,7 +58,7 @@ impl<T> At<T> for io::Result<T> {
     }
 }
 
-/// Which file it is, whatever its name, and how long it is.
+/// The identity of a file, independent of its name, and its length.
 ///
 /// ```
 /// use crdt_palace::fs::{Fs, os::OsFs};
@@ -83,14 +83,14 @@ pub struct Stat {
 }
 
 impl Stat {
-    /// Whether both describe the same file, at whatever length.
+    /// Returns true if both describe the same file, at whatever length.
     #[must_use]
     pub fn same_file(&self, other: &Stat) -> bool {
         (self.dev, self.ino) == (other.dev, other.ino)
     }
 }
 
-/// The machine that a process runs on. Zero where unknown.
+/// The machine that a process runs on. Fields are zero where unknown.
 ///
 /// ```
 /// use crdt_palace::fs::{Fs, sim::SimDisk};
@@ -106,7 +106,7 @@ impl Stat {
 pub struct Host {
     /// From `/etc/machine-id`.
     pub machine: [u8; 16],
-    /// From the kernel: changes with each boot.
+    /// From the kernel; changes with each boot.
     pub boot: [u8; 16],
 }
 
@@ -131,39 +131,41 @@ pub struct Host {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait File: Send + Sync + std::fmt::Debug {
-    /// Reads into `buffer` from `offset`; a short count means the end of the file. A signal does not
+    /// Reads into `buffer` from `offset`; a short count means the end of the file. Signals do not
     /// interrupt it.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
-    /// Writes with a single `pwrite`, over what is there or beyond the end; the count may be short, and
-    /// then the file must not be used on.
+    /// Writes with a single `pwrite`, over existing bytes or beyond the end. The count may be short; then
+    /// the file must not be used any more.
     ///
     /// # Errors
-    /// The operating system's. What was written then is unknown.
+    /// An error of the operating system. It is then unknown which bytes were written.
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize>;
-    /// `fdatasync`: on return everything in the file is on disk, whoever wrote it.
+    /// Syncs the data of the file (`fdatasync`): on return every byte in it is on disk, whichever process
+    /// wrote it.
     ///
     /// # Errors
-    /// The operating system's. The file must not be synced or written to again then.
+    /// An error of the operating system. After it, the file must not be synced or written to again.
     fn sync(&self) -> io::Result<()>;
-    /// Which file it is and how long.
+    /// Returns the identity and the length of the file.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn stat(&self) -> io::Result<Stat>;
-    /// Takes the exclusive flock of this open file unless somebody else holds it. It is released when
-    /// this value is dropped, also by SIGKILL.
+    /// Takes the exclusive flock of this open file, unless another open file holds it. The lock is
+    /// released when this value is dropped or its process ends, also by SIGKILL.
     ///
     /// # Errors
-    /// The operating system's; "held by somebody else" is `Ok(false)`.
+    /// An error of the operating system. A lock that is held elsewhere is `Ok(false)`.
     fn try_lock(&self) -> io::Result<bool>;
-    /// Whether another open file holds that lock. To ask is to disturb nobody else who asks; who tries to
-    /// take the lock in that moment does not get it. Not for a file that holds it itself.
+    /// Returns true if another open file holds that lock. Processes that ask at the same time do not
+    /// disturb each other; a process that tries to take the lock in that moment does not get it. Not to
+    /// be called on the file that holds the lock.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn is_locked(&self) -> io::Result<bool>;
 }
 
@@ -189,12 +191,12 @@ pub trait File: Send + Sync + std::fmt::Debug {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 pub trait Fs: Send + Sync + std::fmt::Debug {
-    /// Makes one directory, mode 0700. The parent must exist.
+    /// Creates one directory, mode 0700. Its parent must exist.
     ///
     /// # Errors
     /// `AlreadyExists` if there is one.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
-    /// Creates a file that did not exist, mode 0600, for writing and reading.
+    /// Creates a new file, mode 0600, for writing and reading.
     ///
     /// # Errors
     /// `AlreadyExists` if there is one.
@@ -204,48 +206,49 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound`, or `InvalidInput` for anything that is not a regular file.
     fn open(&self, path: &Path) -> io::Result<Box<dyn File>>;
-    /// Opens or creates (mode 0600) a file to lock or to leave a note in: it is opened for reading and
+    /// Opens or creates (mode 0600) a file to lock or to write a note to. It is opened for reading and
     /// writing, and never truncated.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn open_lock(&self, path: &Path) -> io::Result<Box<dyn File>>;
-    /// Replaces what a lock file says about its holder. For people only; not synced.
+    /// Replaces the note in a lock file that names its holder. The note is for people and is not synced.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()>;
-    /// The names in a directory, without `.` and `..`, in no order. Names that are not UTF-8 are left
-    /// out: none of ours is.
+    /// Returns the names in a directory, without `.` and `..`, in no order. Names that are not UTF-8 are
+    /// left out: the store makes none.
     ///
     /// # Errors
     /// `NotFound` if there is no such directory.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
-    /// News of the names in these directories, from now on; `None` if this file system has none to give.
+    /// Begins to report changes of the names in these directories; `None` if this file system cannot
+    /// report them.
     ///
     /// # Errors
-    /// The operating system's: the caller lists instead.
+    /// An error of the operating system. The caller then lists the directories instead.
     fn name_events(&self, directories: &[PathBuf]) -> io::Result<Option<NameEvents>>;
-    /// Which file has this name. Follows no symbolic link.
+    /// Returns the identity of the file with this name. Follows no symbolic link.
     ///
     /// # Errors
-    /// `NotFound` if none has.
+    /// `NotFound` if there is none.
     fn stat(&self, path: &Path) -> io::Result<Stat>;
-    /// Which file has this name, and when it was last modified, in milliseconds since 1970, UTC. Not for a
-    /// file that is being written: since Linux 6.13 a write after this question notes a new time, and the
-    /// next sync has to put that on disk as well.
+    /// Returns the identity of the file with this name, and its time of modification, in milliseconds
+    /// since 1970, UTC. Not for a file that is being written: since Linux 6.13, the next write after this
+    /// call records a new time, and the next sync has to write that time to disk as well.
     ///
     /// # Errors
-    /// `NotFound` if none has.
+    /// `NotFound` if there is none.
     fn modified(&self, path: &Path) -> io::Result<(Stat, i64)>;
-    /// Gives a file a new name that no other file has (the caller has looked; names are random). Atomic:
-    /// at no time has it both names, or neither.
+    /// Renames a file to a name that no file has (names are random, and the caller has checked). Atomic:
+    /// at no time does the file have both names, or neither.
     ///
     /// # Errors
     /// `NotFound` if the file is gone.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
-    /// Gives a file a new name, unless that name is taken. Atomic, but where the file system knows no
-    /// such rename the file has both names for a moment: so not for a segment that may be appended to.
+    /// Renames a file, unless the new name is taken. Where the file system knows no such rename, the file
+    /// has both names for a moment. So it is not for a segment that may be appended to.
     ///
     /// # Errors
     /// `AlreadyExists` if the name is taken, `NotFound` if the file is gone.
@@ -255,38 +258,38 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound` if it is gone.
     fn remove(&self, path: &Path) -> io::Result<()>;
-    /// Syncs a directory: every name given or taken away in it so far is on disk on return.
+    /// Syncs a directory: on return every name that was added to it or removed from it is on disk.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
-    /// Where SQLite can open this file by itself; `None` if only this trait can reach it.
+    /// Returns a path that SQLite can open by itself; `None` if only this trait can reach the file.
     fn local_path(&self, path: &Path) -> Option<PathBuf>;
-    /// The `statfs` type of the file system that holds `path`.
+    /// Returns the `statfs` type of the file system that holds `path`.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn fs_type(&self, path: &Path) -> io::Result<u64>;
-    /// Whether this process may write in this directory: its effective user owns it.
+    /// Returns true if this process may write in this directory: its effective user owns it.
     ///
     /// # Errors
     /// `NotFound` if there is none.
     fn owned(&self, path: &Path) -> io::Result<bool>;
-    /// Lets other threads of the machine go first from now on: for work that nobody waits for. Where the
-    /// system refuses, the calling thread merely takes its turn like everybody else.
+    /// Lowers the priority of the calling thread from now on, for work that no caller waits for. If the
+    /// system refuses, the thread keeps its normal priority.
     fn yield_to_others(&self);
-    /// The clock: milliseconds since 1970, UTC.
+    /// Returns the time, in milliseconds since 1970, UTC.
     fn now_ms(&self) -> i64;
-    /// 128 random bits.
+    /// Returns 128 random bits.
     ///
     /// # Errors
-    /// The operating system's.
+    /// An error of the operating system.
     fn random(&self) -> io::Result<[u8; 16]>;
-    /// The machine and its boot.
+    /// Returns the machine and its boot.
     fn host(&self) -> Host;
 }
 
-/// Whether there is a file, or anything else, of this name.
+/// Returns true if a file, or anything else, has this name.
 ///
 /// ```
 /// use crdt_palace::fs::{exists, os::OsFs};
@@ -298,7 +301,7 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
 /// ```
 ///
 /// # Errors
-/// The operating system's: a failure to look is not an answer.
+/// An error of the operating system: then it is unknown whether there is one.
 pub fn exists(fs: &dyn Fs, path: &Path) -> io::Result<bool> {
     match fs.stat(path) {
         Ok(_) => Ok(true),
@@ -320,24 +323,24 @@ pub fn exists(fs: &dyn Fs, path: &Path) -> io::Result<bool> {
 /// ```
 ///
 /// # Errors
-/// The operating system's.
+/// An error of the operating system.
 pub fn read_from(file: &dyn File, offset: u64) -> io::Result<Vec<u8>> {
     read_between(file, offset, file.stat()?.len)
 }
 
-/// Whether opening failed because what has the name is no file: a symbolic link, a directory, a pipe, a
-/// device. Somebody put it there; no program that knows palaces does.
+/// Returns true if opening failed because the name is not that of a regular file: a symbolic link, a
+/// directory, a pipe, a device. No crdt-palace process creates those.
 pub(crate) fn is_irregular(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::InvalidInput
 }
 
-/// Removes the file if making it failed: a full disk must not fill up further with every attempt. The failure is given
-/// back; if the file cannot be removed either it stays behind.
+/// Removes the file if making it failed, so that a full disk does not fill up further with every attempt.
+/// Returns the failure; a file that cannot be removed either stays behind.
 pub(crate) fn or_remove<T, E>(made: Result<T, E>, fs: &dyn Fs, path: &Path) -> Result<T, E> {
     if made.is_err()
         && let Err(error) = fs.remove(path)
     {
-        tracing::debug!(%error, path = %path.display(), "left behind");
+        tracing::debug!(%error, path = %path.display(), "an unfinished file was left behind");
     }
     made
 }
@@ -357,13 +360,14 @@ pub(crate) fn or_remove<T, E>(made: Result<T, E>, fs: &dyn Fs, path: &Path) -> R
 /// ```
 ///
 /// # Errors
-/// The operating system's.
+/// An error of the operating system.
 pub fn read_between(file: &dyn File, offset: u64, end: u64) -> io::Result<Vec<u8>> {
     let length = usize::try_from(end.saturating_sub(offset)).map_err(io::Error::other)?;
     let mut bytes = vec![0; length];
     let mut filled = 0;
     while filled < bytes.len() {
         match file.read_at(&mut bytes[filled..], offset + filled as u64) {
+            // The file ends here, or was cut since.
             Ok(0) => break,
             Ok(count) => filled += count,
             Err(error) => return Err(error),

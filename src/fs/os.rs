@@ -3,7 +3,7 @@
 //! Invariant: nothing here follows a symbolic link to a data file, waits for a FIFO, or trusts the
 //! umask. Files are opened close-on-exec, so a lock dies with its process and not with its children.
 
-use super::names::NameEvents;
+use super::name_events::NameEvents;
 use super::{File, Fs, Host, Stat};
 use crate::format::id::from_hex;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, StatxFlags};
@@ -42,7 +42,7 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
     Stat { dev: stat.st_dev, ino: stat.st_ino, len: u64::try_from(stat.st_size).unwrap_or(0) }
 }
 
-/// Asks for no times: see [`Fs::modified`].
+/// Asks for identity and length only, and not for times: see [`Fs::modified`].
 fn stat_at(fd: impl AsFd, path: impl Arg + Copy, flags: AtFlags) -> io::Result<Stat> {
     let flags = flags | AtFlags::SYMLINK_NOFOLLOW;
     let mask = StatxFlags::INO | StatxFlags::SIZE;
@@ -52,7 +52,7 @@ fn stat_at(fd: impl AsFd, path: impl Arg + Copy, flags: AtFlags) -> io::Result<S
             ino: stat.stx_ino,
             len: stat.stx_size,
         }),
-        // A sandbox that does not know the call.
+        // A sandbox may not allow statx.
         Err(Errno::NOSYS) => Ok(stat_of(&rustix::fs::statat(&fd, path, flags)?)),
         Err(error) => Err(error.into()),
     }
@@ -63,11 +63,12 @@ fn open_at(path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     Ok(rustix::io::retry_on_intr(|| rustix::fs::openat(CWD, path, flags, mode))?)
 }
 
-/// Opens a regular file, and says how many names it has. Anything else is `InvalidInput`.
+/// Opens a regular file and returns it with the number of its names. Anything else is `InvalidInput`.
 fn open_regular(path: &Path, flags: OFlags) -> io::Result<(OwnedFd, u64)> {
     let irregular = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
+    // Without NONBLOCK, opening a FIFO would wait for its other end.
     let fd = match open_at(path, flags | OFlags::NONBLOCK, FILE_MODE) {
-        // A pipe without a reader and a socket are the second, a directory to be written the third.
+        // ENXIO: a pipe without a reader, or a socket. EISDIR: a directory that was opened for writing.
         Err(error) => match Errno::from_io_error(&error) {
             Some(Errno::LOOP) => return Err(irregular("a symbolic link, not a regular file")),
             Some(Errno::NXIO | Errno::ISDIR) => return Err(irregular("not a regular file")),
@@ -117,6 +118,7 @@ impl File for OsFile {
     }
 
     fn is_locked(&self) -> io::Result<bool> {
+        // A shared lock, so that two processes which ask at once do not see each other.
         match self.0.try_lock_shared() {
             Ok(()) => self.0.unlock().map(|()| false),
             Err(fs::TryLockError::WouldBlock) => Ok(true),
@@ -128,6 +130,7 @@ impl File for OsFile {
 impl Fs for OsFs {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         rustix::fs::mkdir(path, DIR_MODE)?;
+        // The umask may have taken bits away.
         Ok(rustix::fs::chmod(path, DIR_MODE)?)
     }
 
@@ -150,24 +153,28 @@ impl Fs for OsFs {
 
     fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()> {
         let (fd, links) = open_regular(path, OFlags::WRONLY)?;
-        // It would be cut under its other name as well, and that may be anything.
+        // Truncating would change the file under its other name as well, and that may be any file of the
+        // user.
         if links != 1 {
-            return Err(io::Error::new(io::ErrorKind::InvalidInput, "it has a second name"));
+            return Err(io::Error::new(
+                io::ErrorKind::InvalidInput,
+                "it has a second name, a hard link",
+            ));
         }
         rustix::fs::ftruncate(&fd, 0)?;
         fs::File::from(fd).write_all(note)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        // One getdents64 is one consistent view of the directory; several are not, and a file
-        // that is renamed between two of them may appear in neither. So: more room, and again.
-        // Every read lists three directories, so the first room is on the stack.
+        // One getdents64 is one consistent view of the directory. Several are not: a file that is renamed
+        // between two of them may appear in neither. So if one buffer does not hold all, list again with
+        // a larger one. Every rescan lists three directories, so the first buffer is on the stack.
         let mut usual = [MaybeUninit::uninit(); 32 << 10];
         let (mut names, mut whole) = list_with(path, &mut usual)?;
-        let mut room = usual.len();
-        while !whole && room < 8 << 20 {
-            room *= 4;
-            (names, whole) = list_with(path, &mut vec![MaybeUninit::uninit(); room])?;
+        let mut bytes = usual.len();
+        while !whole && bytes < 8 << 20 {
+            bytes *= 4;
+            (names, whole) = list_with(path, &mut vec![MaybeUninit::uninit(); bytes])?;
         }
         Ok(names)
     }
@@ -192,7 +199,8 @@ impl Fs for OsFs {
 
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
         match rustix::fs::renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
-            // Some network and FUSE file systems know no flags: a hard link refuses a taken name too.
+            // Some network and FUSE file systems know no rename flags. A hard link refuses a taken name
+            // too.
             Err(Errno::INVAL | Errno::NOSYS) => {
                 fs::hard_link(from, to)?;
                 fs::remove_file(from)
@@ -251,16 +259,17 @@ impl Fs for OsFs {
     }
 }
 
-/// An identifier as the system keeps it, dashes or not; zero, which says "unknown", if there is none.
+/// Reads an identifier from a file of the system, with or without dashes; zero, which means "unknown", if
+/// there is none.
 fn id_file(path: &str) -> [u8; 16] {
     let text = fs::read_to_string(path).unwrap_or_default();
     from_hex(&text.trim().replace('-', "")).unwrap_or_default()
 }
 
-/// Lists a directory with this room for its entries. False: it took more than one call.
-fn list_with(path: &Path, room: &mut [MaybeUninit<u8>]) -> io::Result<(Vec<String>, bool)> {
+/// Lists a directory into this buffer. Returns false with the names if it took more than one call.
+fn list_with(path: &Path, buffer: &mut [MaybeUninit<u8>]) -> io::Result<(Vec<String>, bool)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
-    let mut entries = RawDir::new(open_at(path, flags, Mode::empty())?, room);
+    let mut entries = RawDir::new(open_at(path, flags, Mode::empty())?, buffer);
     let (mut names, mut calls) = (Vec::with_capacity(64), 0);
     loop {
         calls += usize::from(entries.is_buffer_empty());
@@ -272,7 +281,7 @@ fn list_with(path: &Path, room: &mut [MaybeUninit<u8>]) -> io::Result<(Vec<Strin
             names.push(name.to_owned());
         }
     }
-    // The last call is the one that says that there is no more.
+    // The last call is the one that returns no more entries.
     Ok((names, calls <= 2))
 }
 
@@ -327,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_belongs_to_the_open_file_and_ends_with_it() {
+    fn flock_belongs_to_one_open_file_and_ends_with_it() {
         let dir = scratch();
         let path = dir.path().join("LOCK");
         let (one, two) = (OsFs.open_lock(&path).unwrap(), OsFs.open_lock(&path).unwrap());
@@ -335,7 +344,7 @@ mod tests {
         assert!(!two.try_lock().unwrap());
         assert!(OsFs.open(&path).unwrap().is_locked().unwrap());
         drop(one);
-        // Two who ask at once do not take one another for the holder.
+        // Two processes that ask at once do not take each other for the holder.
         let asking = fs::File::open(&path).unwrap();
         asking.lock_shared().unwrap();
         assert!(!OsFs.open(&path).unwrap().is_locked().unwrap());
@@ -345,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_listing_is_whole_however_many_names_there_are() {
+    fn large_listing_is_complete() {
         let dir = scratch();
         for n in 0..2_000 {
             OsFs.create(&dir.path().join(format!("{n:040}"))).unwrap();

@@ -1,13 +1,14 @@
 //! A simulated disk for tests: it forgets what was not synced, and fails when told to.
 //!
 //! Owns: [`SimDisk`], one disk in memory that several simulated processes ([`SimFs`]) share, with locks,
-//! faults and power cuts. Invariant: everything that happens follows from the seed and the order of the
-//! calls; a power cut leaves at least what was synced and nothing that was never written. It is stricter
-//! than any one real file system: a directory lives only if its parent was synced, each name that was
-//! not synced lives or dies on its own, sectors are written in any order. Must not know: what the files
-//! hold. Left out: memory-mapped files, symbolic links, a cache that drops pages under pressure, and a `readdir` that races with changes (a listing is atomic, in random order).
+//! faults and power cuts. Invariant: everything follows from the seed and the order of the calls. A power
+//! cut keeps at least what was synced, and nothing that was never written. The disk is stricter than any
+//! real one. A directory survives only if its parent was synced. Each name that was not synced survives
+//! or not on its own. Sectors are written in any order. Must not know: the content of files. Left out:
+//! memory-mapped files, symbolic links, a cache that drops pages under pressure, and a `readdir` that
+//! races with changes (a listing is atomic, in random order).
 //!
-//! It is public so that programs that embed the store can test with it too:
+//! Programs that embed the store can test with it too:
 //!
 //! ```
 //! use crdt_palace::fs::{Fs, sim::SimDisk};
@@ -28,6 +29,7 @@ mod events;
 mod faults;
 mod image;
 mod process;
+mod shared;
 mod splitmix;
 mod state;
 #[cfg(test)]
@@ -36,13 +38,14 @@ mod tests;
 pub use events::{Event, Events};
 pub use faults::{Call, Failure};
 pub use process::SimFs;
+#[doc(hidden)]
+pub use splitmix::SplitMix;
 
 use faults::Faults;
-use splitmix::SplitMix;
+use shared::Shared;
 use state::State;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A disk in memory, and the machine around it. All times are simulated; nothing ever waits.
+/// A disk in memory, with the machine around it. All times are simulated; nothing ever waits.
 ///
 /// ```
 /// use crdt_palace::fs::{Fs, sim::SimDisk};
@@ -73,7 +76,7 @@ pub struct SimDisk {
 }
 
 impl SimDisk {
-    /// An empty disk that holds the directory `/`. What chance decides follows from `seed`.
+    /// Makes an empty disk that holds the directory `/`. All random decisions follow from `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self { shared: Shared::new(State::new(seed)) }
@@ -86,7 +89,7 @@ impl SimDisk {
         SimFs { disk: self.shared.clone(), process }
     }
 
-    /// Starts a process of another user: it owns no directory, and each call of it that would change
+    /// Starts a process of another user. It owns no directory, and each of its calls that would change
     /// something fails with `PermissionDenied`. It may sync.
     ///
     /// ```
@@ -103,14 +106,15 @@ impl SimDisk {
         strange
     }
 
-    /// The power fails and comes back. What was synced is kept, everything else as `seed` decides; every
-    /// process is dead, every lock free, the boot id new. Takes back [`stop_after`](Self::stop_after).
+    /// Cuts the power and restores it. Synced data is kept; `seed` decides about everything else. Every
+    /// process is dead, every lock is free, and the boot id is new. Ends the effect of
+    /// [`stop_after`](Self::stop_after).
     pub fn power_cut(&self, seed: u64) {
         self.shared.state().power_cut(&mut SplitMix::new(seed));
     }
 
-    /// A second disk that holds the same and goes on alike, without any process: for trying several
-    /// power cuts from one state.
+    /// Returns a second disk with the same content and the same random decisions to come, without
+    /// processes. With it a test can try several power cuts from one state.
     #[must_use]
     pub fn fork(&self) -> Self {
         let mut state = self.shared.state().clone();
@@ -118,16 +122,16 @@ impl SimDisk {
         Self { shared: Shared::new(state) }
     }
 
-    /// How many calls that change something were made so far, failed ones included: those of all kinds
-    /// of [`Call`] but [`Open`](Call::Open), [`Read`](Call::Read), [`List`](Call::List) and
+    /// Returns the number of calls so far that change something, failed ones included: calls of every
+    /// kind of [`Call`] but [`Open`](Call::Open), [`Read`](Call::Read), [`List`](Call::List) and
     /// [`Stat`](Call::Stat).
     #[must_use]
     pub fn operations(&self) -> u64 {
         self.shared.state().operations
     }
 
-    /// The power fails once [`operations`](Self::operations) is `n`: that call still happens, and every
-    /// later call of every process fails, until [`power_cut`](Self::power_cut) says what survived.
+    /// Cuts the power once [`operations`](Self::operations) is `n`. That call still happens, and every
+    /// later call of every process fails, until [`power_cut`](Self::power_cut) decides what survived.
     ///
     /// ```
     /// # use crdt_palace::fs::{Fs, sim::SimDisk};
@@ -144,7 +148,7 @@ impl SimDisk {
         self.shared.state().stop_after = Some(n);
     }
 
-    /// The `nth` call of this kind from now on fails; 1 is the next one.
+    /// Makes the `nth` call of this kind from now on fail; 1 is the next one.
     ///
     /// ```
     /// # use crdt_palace::fs::{Fs, sim::{Call, Failure, SimDisk}};
@@ -160,7 +164,7 @@ impl SimDisk {
         self.shared.state().faults.plan(call, nth, failure);
     }
 
-    /// From now on one in `n` of the calls that change something fails, by chance; 0 ends it.
+    /// Makes one in `n` of the calls that change something fail, by chance, from now on; 0 ends it.
     ///
     /// ```
     /// # use crdt_palace::fs::{Fs, sim::SimDisk};
@@ -176,8 +180,8 @@ impl SimDisk {
         self.shared.state().faults.one_in = n;
     }
 
-    /// From now on one in `n` of the calls that only look (open, read, list, stat) fails, by chance, with
-    /// EIO or EMFILE; 0 ends it.
+    /// Makes one in `n` of the calls that only read (open, read, list, stat) fail, by chance, with EIO or
+    /// EMFILE, from now on; 0 ends it.
     ///
     /// ```
     /// # use crdt_palace::fs::{Fs, sim::SimDisk};
@@ -193,9 +197,8 @@ impl SimDisk {
         self.shared.state().faults.looks_one_in = n;
     }
 
-    /// From now on no call fails: takes back [`fail_nth`](Self::fail_nth),
-    /// [`fail_one_in`](Self::fail_one_in) and [`fail_looks_one_in`](Self::fail_looks_one_in). What failed
-    /// already stays as it is.
+    /// Ends the effects of [`fail_nth`](Self::fail_nth), [`fail_one_in`](Self::fail_one_in) and
+    /// [`fail_looks_one_in`](Self::fail_looks_one_in). The effects of calls that failed already remain.
     ///
     /// ```
     /// # use crdt_palace::fs::{Fs, sim::{Call, Failure, SimDisk}};
@@ -210,14 +213,14 @@ impl SimDisk {
         self.shared.state().faults = Faults::default();
     }
 
-    /// What `statfs` says from now on. The default is ext4.
+    /// Sets the type that `statfs` returns from now on. The default is ext4.
     pub fn set_fs_type(&self, fs_type: u64) {
         self.shared.state().fs_type = fs_type;
     }
 
-    /// From now on the file system knows no rename that refuses a taken name, as some on networks: a file
-    /// gets its new name as a second one ([`rename_noreplace`](crate::fs::Fs::rename_noreplace) is two
-    /// operations), and a power cut may leave it both.
+    /// Takes from the file system the rename that refuses a taken name, as some network file systems lack
+    /// it. From now on [`rename_noreplace`](crate::fs::Fs::rename_noreplace) is two operations, a link
+    /// and a removal, and a power cut may leave the file both names.
     ///
     /// ```
     /// # use crdt_palace::fs::{Fs, sim::SimDisk};
@@ -239,7 +242,7 @@ impl SimDisk {
         self.shared.state().links = true;
     }
 
-    /// What this disk did to its processes so far: see [`Event`].
+    /// Returns the count of each [`Event`] on this disk so far.
     ///
     /// ```
     /// # use crdt_palace::fs::sim::{Event, SimDisk};
@@ -260,26 +263,5 @@ impl SimDisk {
     /// Lets time pass. Besides, each reading of the clock lets one millisecond pass.
     pub fn advance(&self, ms: i64) {
         self.shared.state().clock_ms += ms;
-    }
-}
-
-/// The state that all handles of one disk share.
-#[derive(Clone)]
-struct Shared(Arc<Mutex<State>>);
-
-impl Shared {
-    fn new(state: State) -> Self {
-        Self(Arc::new(Mutex::new(state)))
-    }
-
-    /// A test that panicked elsewhere does not spoil the disk: each call leaves it whole.
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-impl std::fmt::Debug for Shared {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("SimDisk") // the whole disk would drown any message
     }
 }

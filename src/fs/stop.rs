@@ -1,12 +1,12 @@
-//! Named places in the steps of the store at which a test lets a process stand still, or die.
+//! Stop points: named steps of the store at which a test stops or kills a process.
 //!
-//! Invariant: without the feature `stop-points`, which nothing but tests turns on, [`at`] expands to
-//! nothing: no branch, no name, no variable is in the program. Must not know: what the steps are for.
+//! Invariant: without the feature `stop-points`, which only tests enable, [`at`] expands to nothing. No
+//! branch, no name and no variable is in the program. Must not know: the purpose of the steps.
 
 #[cfg(feature = "stop-points")]
 mod points;
 
-/// `stop::at!("append.written")`: this process stops here if it was told to.
+/// `stop::at!("append.written")` stops the process here if it was told to.
 macro_rules! at {
     ($name:literal) => {
         #[cfg(feature = "stop-points")]
@@ -28,7 +28,7 @@ mod on {
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
-    /// Where this process stops, how many passes are let go, and what happens then.
+    /// An order to stop: the point, the number of passes that are let go before, and the signal.
     struct Order {
         point: String,
         passes: AtomicU64,
@@ -36,7 +36,8 @@ mod on {
     }
 
     impl Order {
-        /// `None` for no order, and for one that cannot be read: the test notices that nothing stops.
+        /// Returns `None` without an order, and for one that cannot be parsed: the test notices that
+        /// nothing stops.
         fn parse(text: &str) -> Option<Self> {
             let mut words = text.split(' ');
             let (point, passes, signal) = (words.next()?, words.next()?, words.next()?);
@@ -55,7 +56,7 @@ mod on {
     pub(crate) fn pass(point: &str) {
         let order = ORDER.get_or_init(|| Order::parse(&std::env::var(VARIABLE).ok()?));
         let Some(order) = order.as_ref().filter(|order| order.point == point) else { return };
-        // It wraps round to the largest number, and so stops once only.
+        // The counter wraps round to the largest number, so this process stops only once.
         if order.passes.fetch_sub(1, Ordering::SeqCst) != 0 {
             return;
         }

@@ -2,7 +2,7 @@
 
 use super::error::Result;
 use crate::format::key::Key;
-use crate::palace::read::PAGE_MAX;
+use crate::palace::PAGE_MAX;
 use crate::palace::{Batch, Document, Palace};
 
 /// Calls `take` with every document whose key starts with `prefix`, in the order of the keys.

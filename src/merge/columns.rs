@@ -1,30 +1,33 @@
-//! The columns of a chunk: how much they expand to, found out without expanding them.
+//! Measures what the columns of a chunk expand to, without expanding them.
 //!
 //! A column is named by a number: `id << 4 | deflated << 3 | type`. All types but raw bytes are run-length
 //! encoded, so a few bytes can stand for any number of rows.
 
 use super::error::MergeError;
-use super::extent::Extent;
+use super::size_bounds::DocSize;
 
+/// Bit of a column's name that says that the column is compressed.
 const DEFLATED: u64 = 1 << 3;
+/// Name of the column of actions.
 const ACTIONS: u64 = 4 << 4 | 2;
-/// Among the actions.
+/// Value in the column of actions: a deletion.
 const DELETE: u64 = 3;
+/// Value in the column of actions: the beginning or the end of a mark.
 const MARK: u64 = 7;
 
-/// What the columns of a chunk may expand to.
+/// Bounds of what the columns of a chunk may expand to.
 pub(super) struct Limits {
-    /// Deletions too.
+    /// Number of operations, deletions included.
     pub operations: u64,
-    /// References to other operations, and so the rows of any column.
+    /// Number of references to other operations, and number of rows of any column.
     pub references: u64,
     /// Bytes of text.
     pub names: u64,
-    /// Operations that mark text, or end a mark.
+    /// Number of operations that begin or end a mark of text.
     pub marks: u64,
 }
 
-/// The names and lengths of columns.
+/// Reads the list of columns: the name and the length in bytes of each.
 pub(super) fn specs(rest: &mut Bytes<'_>) -> Option<Vec<(u64, usize)>> {
     let mut specs = Vec::new();
     for _ in 0..rest.unsigned()? {
@@ -33,44 +36,50 @@ pub(super) fn specs(rest: &mut Bytes<'_>) -> Option<Vec<(u64, usize)>> {
     Some(specs)
 }
 
-/// What the columns expand to, after checking that it is not too much.
-pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<Extent, MergeError> {
+/// Returns the size that the columns expand to, or an error if that is over `limits`.
+pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<DocSize, MergeError> {
     let cut = MergeError::NotAChange { why: "its columns are cut short" };
     let mut operations = Total::new("operations", limits.operations);
     let mut references = Total::new("overwritten values", limits.references);
     let mut names = Total::new("bytes of field names", limits.names);
     let mut marks = Total::new("marks of text", limits.marks);
-    let mut extent = Extent::default();
+    let mut size = DocSize::default();
     for (name, bytes) in columns {
+        // A compressed column cannot be measured without inflating it, which could need any amount of memory.
         if name & DEFLATED != 0 {
-            return Err(MergeError::NotAChange { why: "a column of it is deflated" });
+            return Err(MergeError::NotAChange { why: "one of its columns is compressed" });
         }
         let mut rows = Total::new("rows in a column", limits.references);
         let whole = match name & 7 {
+            // Three walks over the actions: all of them, those that stay in the document, and the marks.
             _ if name == ACTIONS => {
                 let stays = |action| u64::from(action != DELETE);
                 let is_mark = |action| u64::from(action == MARK);
-                let add = |n| extent.operations.checked_add(n).map(|sum| extent.operations = sum);
+                let add = |n| size.operations.checked_add(n).map(|sum| size.operations = sum);
                 runs(bytes, |b| b.unsigned().map(|_| 1), 1, |n| operations.add(n))
                     .and_then(|()| runs(bytes, |b| b.unsigned().map(stays), 1, add))
                     .and_then(|()| runs(bytes, |b| b.unsigned().map(is_mark), 0, |n| marks.add(n)))
             }
-            // Each says how many rows of its subcolumns belong to a row.
+            // Groups: each value is the number of rows that its subcolumns have for this row.
             0 => runs(bytes, |b| b.unsigned(), 0, |n| references.add(n)),
+            // Numbers: actors, integers, deltas, and the types and lengths of values.
             1 | 2 | 3 | 6 => runs(bytes, |b| b.number().map(|_| 1), 1, |n| rows.add(n)),
             4 => switches(bytes, |n| rows.add(n)),
+            // Texts: the names of fields.
             5 => runs(bytes, |b| b.prefixed().map(|s| s.len() as u64), 0, |n| names.add(n)),
+            // Raw bytes are not encoded: they expand to nothing.
             _ => Some(()),
         };
+        // A total that is over its limit has stopped the walk. It is the cause, not that the bytes end early.
         for total in [&operations, &references, &names, &marks, &rows] {
             total.check()?;
         }
         whole.ok_or(cut.clone())?;
     }
-    Ok(Extent { references: references.count, names: names.count, ..extent })
+    Ok(DocSize { references: references.count, names: names.count, ..size })
 }
 
-/// Walks a column of booleans: the lengths of runs of one and the other.
+/// Walks a column of booleans and reports each length of the alternating runs.
 fn switches(bytes: &[u8], mut report: impl FnMut(u64) -> Option<()>) -> Option<()> {
     let mut rest = Bytes(bytes);
     while !rest.0.is_empty() {
@@ -79,8 +88,9 @@ fn switches(bytes: &[u8], mut report: impl FnMut(u64) -> Option<()>) -> Option<(
     Some(())
 }
 
-/// Walks a run-length encoded column and reports `length × weight` of each run. `None` if the bytes
-/// end early or `report` has seen enough.
+/// Walks a run-length encoded column and reports `length × weight` of each run.
+///
+/// Returns `None` if the bytes end early or `report` asks to stop.
 fn runs(
     bytes: &[u8],
     weight: impl Fn(&mut Bytes<'_>) -> Option<u64>,
@@ -89,9 +99,11 @@ fn runs(
 ) -> Option<()> {
     let mut rest = Bytes(bytes);
     while !rest.0.is_empty() {
+        // 0 starts a run of nulls, a positive number a run of one value, a negative one literal values.
         match rest.signed()? {
             0 => report(rest.unsigned()?.saturating_mul(weight_of_null))?,
             run @ 1.. => report(weight(&mut rest)?.saturating_mul(run.unsigned_abs()))?,
+            // The loop is bounded although the number is not: each literal takes at least one byte.
             literals => {
                 for _ in 0..literals.unsigned_abs() {
                     report(weight(&mut rest)?)?;
@@ -102,6 +114,7 @@ fn runs(
     Some(())
 }
 
+/// A count with a limit.
 struct Total {
     what: &'static str,
     count: u64,
@@ -113,6 +126,7 @@ impl Total {
         Total { what, count: 0, limit }
     }
 
+    /// Adds `n`. Returns `None` once the count is over the limit.
     fn add(&mut self, n: u64) -> Option<()> {
         self.count = self.count.saturating_add(n);
         (self.count <= self.limit).then_some(())
@@ -124,17 +138,18 @@ impl Total {
     }
 }
 
-/// Bytes not yet read. Every read answers `None` at the end.
+/// Bytes that are not read yet. Every read returns `None` at the end.
 pub(super) struct Bytes<'a>(pub &'a [u8]);
 
 impl<'a> Bytes<'a> {
+    /// Reads `count` bytes.
     pub fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
         self.0 = rest;
         Some(taken)
     }
 
-    /// One LEB128 number: its low 64 bits, how many bits were written, and its last byte.
+    /// Reads one LEB128 number. Returns its low 64 bits, how many bits were written, and its last byte.
     pub fn number(&mut self) -> Option<(u64, u32, u8)> {
         let (mut value, mut bits) = (0u64, 0u32);
         loop {
@@ -144,28 +159,33 @@ impl<'a> Bytes<'a> {
             if byte < 0x80 {
                 return Some((value, bits, byte));
             }
+            // Ten bytes hold 64 bits. A longer number is no number that Automerge writes.
             if bits >= 70 {
                 return None;
             }
         }
     }
 
+    /// Reads an unsigned LEB128 number.
     pub fn unsigned(&mut self) -> Option<u64> {
         self.number().map(|(value, ..)| value)
     }
 
+    /// Reads a signed LEB128 number.
     pub fn signed(&mut self) -> Option<i64> {
         let (value, bits, last) = self.number()?;
+        // Bit 6 of the last byte is the sign: the bits above those written repeat it.
         let sign = if last & 0x40 == 0 { 0 } else { u64::MAX.checked_shl(bits).unwrap_or(0) };
         Some((value | sign).cast_signed())
     }
 
+    /// Reads bytes that their length stands before.
     pub fn prefixed(&mut self) -> Option<&'a [u8]> {
         let length = usize::try_from(self.unsigned()?).ok()?;
         self.take(length)
     }
 
-    /// The columns that follow, each with its name.
+    /// Reads the columns that `specs` lists, each with its name.
     pub fn columns(&mut self, specs: Vec<(u64, usize)>) -> Option<Vec<(u64, &'a [u8])>> {
         specs.into_iter().map(|(name, length)| Some((name, self.take(length)?))).collect()
     }

@@ -1,50 +1,50 @@
-//! From a plan to a change: the actor, the transaction, the bytes.
+//! Turns a plan into a change.
 
-use super::doc::{Doc, change};
+use super::change_message::ChangeKind;
+use super::doc::Doc;
 use super::error::MergeError;
-use super::extent::WRITTEN;
-use super::lineage::check_counter;
-use super::message::ChangeKind;
-use super::plan::{Plan, Step, hydrated_map};
-use super::shape::Objects;
-use super::write::{Hashes, NewChange, Stamp};
-use automerge::transaction::{Transactable, Transaction};
-use automerge::{ActorId, Automerge, PatchLog};
+use super::hashes::Hashes;
+use super::json_values::hydrated_map;
+use super::new_change::{NewChange, Stamp};
+use super::plan::{Plan, Step};
+use super::transaction::{no_change, run_steps};
+use automerge::transaction::Transactable;
 use serde_json::{Map, Value as Json};
-use std::collections::BTreeSet;
 
 impl Doc {
-    /// Makes the change that a plan describes. If it describes none and the document is deleted or
-    /// not there, an empty change brings it into being.
+    /// Makes the change that a plan describes. Returns `None` if the plan is empty and the document is shown already.
+    ///
+    /// If the plan is empty and the document is deleted or has no change, an empty change makes it appear.
     pub(super) fn commit(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
         plan: Plan,
     ) -> Result<Option<NewChange>, MergeError> {
-        // At an earlier version the plan cannot see what came since.
+        // A plan at an earlier version cannot see the conflicts that came since, so the views tell what was settled.
         let before = (plan.meets_conflict || base.is_some()).then(|| self.view());
-        let mut change = self.carry_out(stamp, base, plan)?;
+        let mut change = self.execute(stamp, base, plan)?;
         if let (Some(before), Some(change)) = (before, &mut change) {
-            change.settled = before.settled_in(&self.view());
+            change.settled = before.settled_by(&self.view());
         }
         Ok(change)
     }
 
-    fn carry_out(
+    /// Carries out the steps of a plan in one change.
+    fn execute(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
         plan: Plan,
     ) -> Result<Option<NewChange>, MergeError> {
-        // What is written must be there afterwards, even if there is nothing in it.
+        // A document that was written must exist afterwards, even if its value is empty.
         let appear = self.hidden_at(base) || self.am.get_heads().is_empty();
-        let (settled, steps): (Vec<_>, Vec<_>) =
+        let (settling, steps): (Vec<_>, Vec<_>) =
             plan.steps.into_iter().partition(|step| matches!(step, Step::Settle { .. }));
-        let change = match (steps.is_empty(), settled.is_empty()) {
+        let change = match (steps.is_empty(), settling.is_empty()) {
             (true, true) => None,
-            (false, true) => self.transact(stamp, base, |tx| run(tx, &steps))?.1,
-            (_, false) => Some(self.settle(stamp, base, &steps, &settled)?),
+            (false, true) => self.transact(stamp, base, |tx| run_steps(tx, &steps))?.1,
+            (_, false) => Some(self.settle(stamp, base, &steps, &settling)?),
         };
         match change {
             None if appear => self.empty_change(stamp, ChangeKind::Edit).map(Some),
@@ -52,136 +52,14 @@ impl Doc {
         }
     }
 
-    /// The first content of a document goes in as one batch, which is faster than field by field.
+    /// Writes the first content of a document as one batch, which takes half as long as field by field.
     pub(super) fn first_write(
         &mut self,
         stamp: &Stamp<'_>,
         value: &Map<String, Json>,
     ) -> Result<NewChange, MergeError> {
         let value = hydrated_map(value);
-        let (_, change) =
-            self.transact(stamp, None, |tx| Ok(tx.init_root_from_hydrate(&value)?))?;
+        let (_, change) = self.transact(stamp, None, |tx| tx.init_root_from_hydrate(&value))?;
         change.ok_or_else(no_change)
     }
-
-    pub(super) fn transact<T>(
-        &mut self,
-        stamp: &Stamp<'_>,
-        base: Option<&Hashes>,
-        f: impl FnOnce(&mut Transaction<'_>) -> Result<T, MergeError>,
-    ) -> Result<(T, Option<NewChange>), MergeError> {
-        self.prepare(stamp, base)?;
-        self.check_room()?;
-        let mut tx = begin(&mut self.am, base)?;
-        let result = f(&mut tx)?;
-        check_operations(&tx)?;
-        let (hash, _) = tx.commit_with(stamp.options(ChangeKind::Edit));
-        let change = hash.map(|hash| self.made(&hash)).transpose()?;
-        Ok((result, change))
-    }
-
-    /// A change without operations, on top of all others. A history that is too long for more operations has
-    /// room for it: every document can be deleted.
-    pub(super) fn empty_change(
-        &mut self,
-        stamp: &Stamp<'_>,
-        kind: ChangeKind,
-    ) -> Result<NewChange, MergeError> {
-        self.prepare(stamp, None)?;
-        let hash = self.am.empty_commit(stamp.options(kind));
-        self.made(&hash)
-    }
-
-    /// What Automerge just made of this document.
-    fn made(&mut self, hash: &automerge::ChangeHash) -> Result<NewChange, MergeError> {
-        let change = change(&self.am, hash)?.ok_or_else(no_change)?;
-        Objects::of(&self.am).check(&change)?;
-        let (made, extent) = NewChange::new(&change)?;
-        self.extent += extent;
-        Ok(made)
-    }
-
-    /// Sets the actor, after checking that its operations will have counters within bounds.
-    pub(super) fn prepare(
-        &mut self,
-        stamp: &Stamp<'_>,
-        base: Option<&Hashes>,
-    ) -> Result<(), MergeError> {
-        let heads = self.am.get_heads();
-        let end = |heads: &Hashes| {
-            let metas = heads.iter().filter_map(|head| self.am.get_change_meta_by_hash(head));
-            metas.map(|meta| meta.max_op).max().unwrap_or(0)
-        };
-        let now = end(&heads);
-        check_counter(base.map_or(now, end), now + 1, super::OPERATIONS_MAX)?;
-        let actor = self.free_actor(stamp, base);
-        self.am.set_actor(actor);
-        Ok(())
-    }
-
-    /// Whether the history may hold more.
-    pub(super) fn check_room(&self) -> Result<(), MergeError> {
-        self.extent.check(&WRITTEN)
-    }
-
-    /// The stamp's actor, unless it has a change that the new one will not build on: numbers of one
-    /// actor must follow each other. Then a derived actor, the first that has none.
-    ///
-    /// Automerge would derive one too, but looks at operations only: it overlooks changes that have
-    /// none, and those that wait here.
-    fn free_actor(&self, stamp: &Stamp<'_>, base: Option<&Hashes>) -> ActorId {
-        let since = base.map(|base| self.am.get_changes_meta(base)).unwrap_or_default();
-        let since = since.iter().map(|meta| meta.actor.to_bytes());
-        let waiting = self.waiting.values().map(|waiting| waiting.actor.as_slice());
-        let taken: BTreeSet<&[u8]> = since.chain(waiting).collect();
-        let derived = (1..u32::MAX).map(|n| [&stamp.actor[..], &n.to_be_bytes()].concat());
-        let mut candidates = std::iter::once(stamp.actor.to_vec()).chain(derived);
-        let free = candidates.find(|actor| !taken.contains(actor.as_slice()));
-        ActorId::from(free.unwrap_or_else(|| stamp.actor.to_vec()))
-    }
-}
-
-/// Opens a transaction at `base`, or on top of everything.
-pub(super) fn begin<'a>(
-    am: &'a mut Automerge,
-    base: Option<&Hashes>,
-) -> Result<Transaction<'a>, MergeError> {
-    match base {
-        None => Ok(am.transaction()),
-        Some(base) => am
-            .transaction_at(PatchLog::inactive(), base)
-            .map_err(|error| MergeError::Refused { why: error.to_string() }),
-    }
-}
-
-/// Carries out all steps but those that settle.
-pub(super) fn run(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), MergeError> {
-    for step in steps {
-        match step {
-            Step::Put { obj, prop, value } => tx.put(obj, prop.clone(), value.clone())?,
-            Step::Create { obj, prop, value } => {
-                tx.batch_create_object(obj, prop.clone(), value, false).map(drop)?;
-            }
-            Step::Insert { list, index, values } => {
-                tx.splice(list, *index, 0, values.iter().cloned())?;
-            }
-            Step::Delete { obj, prop } => tx.delete(obj, prop.clone())?,
-            Step::Increment { obj, prop, by } => tx.increment(obj, prop.clone(), *by)?,
-            Step::Rewrite { text, to } => tx.update_text(text, to)?,
-            Step::Settle { .. } => {}
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn check_operations(tx: &Transaction<'_>) -> Result<(), MergeError> {
-    let (count, limit) = (tx.pending_ops() as u64, super::OPERATIONS_MAX);
-    if count > limit {
-        return Err(MergeError::TooMany { what: "operations", count, limit });
-    }
-    Ok(())
-}
-
-fn no_change() -> MergeError {
-    MergeError::Refused { why: "it does not give back the change that it just made".to_owned() }
 }

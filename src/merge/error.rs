@@ -1,11 +1,12 @@
-//! Why a change, a document or a write was not taken.
+//! Reasons why a change, a document or a write is refused.
 
 use crate::format::hash::ChangeHash;
+use automerge::AutomergeError;
 
 /// The error of the `merge` layer.
 ///
 /// ```
-/// use crdt_palace::palace::{Error, MergeError, WriteOptions};
+/// use crdt_palace::palace::{Error, MergeError, ValueType, WriteOptions};
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
@@ -15,7 +16,7 @@ use crate::format::hash::ChangeHash;
 /// let error = palace.increment("k", &["title"], 1, &WriteOptions::default()).unwrap_err();
 /// let Error::Document { key, source } = error else { panic!("{error}") };
 /// assert_eq!(key.as_str(), "k");
-/// assert!(matches!(source, MergeError::WrongType { wanted: "a counter", .. }));
+/// assert!(matches!(source, MergeError::WrongType { wanted: ValueType::Counter, .. }));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
@@ -24,137 +25,203 @@ pub enum MergeError {
     /// The bytes are not one whole, uncompressed Automerge change chunk.
     #[error("not an uncompressed Automerge change: {why}")]
     NotAChange {
-        /// What was expected and not found.
+        /// Reason.
         why: &'static str,
     },
     /// The checksum in the chunk is not that of its content.
-    #[error("the change is damaged: its checksum does not match its content")]
+    #[error(
+        "the change is damaged: its checksum does not match its content; look for a copy of the file \
+         that it comes from"
+    )]
     Checksum,
     /// The change holds, or would expand to, more than a change may hold.
-    #[error("a change has at most {limit} {what}; this one has {count}")]
+    #[error("a change has at most {limit} {what}; this one has {count}{}", smaller(*limit))]
     TooMany {
-        /// What there is too much of.
+        /// Things that it has too many of.
         what: &'static str,
-        /// How much there is.
+        /// Number that it has.
         count: u64,
-        /// How much there may be.
+        /// Number that it may have.
         limit: u64,
     },
     /// The document's history would hold more than a document can have.
     #[error(
         "a document has at most {limit} {what} in its whole history, and this change would make it \
-         {count}: write what it shows to a document of another key"
+         {count}: write the present value to a document of another key"
     )]
     HistoryTooLong {
-        /// What there would be too much of.
+        /// Things that there would be too many of.
         what: &'static str,
-        /// How many there would be.
+        /// Number that there would be.
         count: u64,
-        /// How many there may be.
+        /// Number that there may be.
         limit: u64,
     },
-    /// The operation counter runs ahead of the changes that it builds on.
-    #[error("operation counter {start} is too far ahead: the changes before it end at {before}")]
+    /// The operation counter is too far ahead of the changes that the change builds on.
+    #[error(
+        "operation counter {start} is too far ahead: the changes before it end at {before}; to go on \
+         writing, put the value under another key"
+    )]
     CounterTooFar {
-        /// Where the change starts to count.
+        /// Counter of the change's first operation.
         start: u64,
-        /// The highest counter among the changes it depends on.
+        /// Highest counter among the changes that it builds on.
         before: u64,
     },
-    /// The operation counter starts among those of the changes that it builds on, or where there is no operation.
+    /// The operation counter starts among those of the changes that the change builds on, or leaves a gap
+    /// although the change has no operation.
     #[error(
         "operation counter {start} does not go on from the changes before it, which end at {before}"
     )]
     CounterMisplaced {
-        /// Where the change starts to count.
+        /// Counter of the change's first operation.
         start: u64,
-        /// The highest counter among the changes it depends on.
+        /// Highest counter among the changes that it builds on.
         before: u64,
     },
-    /// An operation does not fit the object that it is for.
-    #[error("operation {counter} of the change is none that Automerge makes: {why}")]
-    Misshapen {
-        /// The operation's counter.
+    /// An operation does not fit the object that it changes.
+    #[error("operation {counter} of the change is malformed: {why}")]
+    MalformedOperation {
+        /// Counter of the operation.
         counter: u64,
-        /// What is wrong with it.
+        /// Reason.
         why: &'static str,
     },
-    /// The change does not build on the one that its actor made before.
-    #[error("change number {sequence} of actor {actor} does not build on the one before it")]
+    /// The change does not build on the previous change of its actor.
+    #[error(
+        "change number {sequence} of actor {actor} does not build on the actor's change before it"
+    )]
     SequenceGap {
-        /// The actor.
+        /// Actor, in hex.
         actor: String,
-        /// The number within the actor's changes.
+        /// Sequence number of the change for its actor.
         sequence: u64,
     },
-    /// Another change carries the same actor and sequence number.
-    #[error("actor {actor} has already made another change number {sequence}")]
+    /// Another change has the same actor and sequence number.
+    #[error(
+        "actor {actor} has already made another change number {sequence}: two processes have written \
+         under one id, such as a program and a copy of it made while it ran"
+    )]
     DuplicateSequence {
-        /// The actor, in hex.
+        /// Actor, in hex.
         actor: String,
-        /// The number that was used twice.
+        /// Sequence number that was used twice.
         sequence: u64,
     },
-    /// The change would not come back with the same bytes once it is part of a document.
-    #[error("the change is not in canonical form: it could not be given back byte for byte")]
+    /// Automerge would not return the change with the same bytes once it is part of a document.
+    #[error("the change is not in canonical form: Automerge would not return it byte for byte")]
     NotCanonical,
-    /// Automerge refused.
+    /// Automerge refused the operation.
     #[error("Automerge refused: {why}")]
     Refused {
-        /// Its own words.
+        /// Automerge's error.
         why: String,
     },
-    /// Automerge panicked; nothing of the document was changed.
-    #[error("Automerge could not digest these bytes (it panicked: {why})")]
+    /// Automerge panicked. The document was not changed.
+    #[error("Automerge panicked over these bytes: {why}")]
     Panicked {
-        /// The panic's message.
+        /// Message of the panic.
         why: String,
     },
     /// The bytes are not one saved document.
     #[error("not a saved Automerge document: {why}")]
     NotADocument {
-        /// What is wrong with them.
+        /// Reason.
         why: String,
     },
-    /// A version was named that this document does not contain.
-    #[error("this document has no change {hash}; read it again and use the etag you get")]
+    /// The document does not contain the version that was named.
+    #[error("this document has no change {hash}; read it again and use the etag that you get")]
     UnknownVersion {
-        /// The first head that is not there.
+        /// First of its heads that is not in the document.
         hash: ChangeHash,
     },
-    /// The JSON text is longer than a document may be.
-    #[error("a value has at most {limit} bytes of JSON; this one has {bytes}")]
+    /// The value is longer than a document may be.
+    #[error(
+        "a value has at most {limit} bytes of JSON; this one has {bytes}: split it over several keys"
+    )]
     TooLarge {
-        /// Its length.
+        /// Its length as JSON.
         bytes: u64,
         /// The limit.
         limit: u64,
     },
-    /// Maps and lists are nested too deeply.
-    #[error("maps and lists nest at most {limit} deep")]
+    /// The maps and lists of the value are nested too deeply.
+    #[error("maps and lists nest at most {limit} deep: make the value flatter")]
     TooDeep {
         /// The limit.
         limit: usize,
     },
-    /// Something else stands where the write wants a counter, a list or a map.
+    /// The write needs a counter, a list or a map at the path, and something else is there.
     #[error("{path} holds {found}, not {wanted}")]
     WrongType {
-        /// JSON pointer.
+        /// JSON pointer to the field.
         path: String,
-        /// What is there.
-        found: &'static str,
-        /// What the write needs.
-        wanted: &'static str,
+        /// Type that is there.
+        found: ValueType,
+        /// Type that the write needs.
+        wanted: ValueType,
     },
-    /// A path without a step: the document itself is always a map.
+    /// The path has no step. It must name a field: the document itself is always a map.
     #[error("the path is empty: name at least one field")]
     EmptyPath,
 }
 
-impl From<automerge::AutomergeError> for MergeError {
-    fn from(error: automerge::AutomergeError) -> Self {
+/// Type of a value in a document, as [`MergeError::WrongType`] names it.
+///
+/// ```
+/// use crdt_palace::palace::ValueType;
+///
+/// assert_eq!(ValueType::Counter.to_string(), "a counter");
+/// ```
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ValueType {
+    /// A map of fields.
+    Map,
+    /// A list of elements.
+    List,
+    /// A text that is edited by characters. A string that was put is a [`ValueType::String`].
+    Text,
+    /// A counter, which only increments make.
+    Counter,
+    /// A string.
+    String,
+    /// A number.
+    Number,
+    /// True or false.
+    Boolean,
+    /// Null.
+    Null,
+    /// No value.
+    Nothing,
+}
+
+impl std::fmt::Display for ValueType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            ValueType::Map => "a map",
+            ValueType::List => "a list",
+            ValueType::Text => "a text",
+            ValueType::Counter => "a counter",
+            ValueType::String => "a string",
+            ValueType::Number => "a number",
+            ValueType::Boolean => "true or false",
+            ValueType::Null => "null",
+            ValueType::Nothing => "nothing",
+        })
+    }
+}
+
+/// Returns the advice for a change that has too much of something, unless nothing of it is allowed at all.
+fn smaller(limit: u64) -> &'static str {
+    if limit == 0 { "" } else { ": split it into smaller writes" }
+}
+
+impl MergeError {
+    /// Converts an error of Automerge. Not a public `From`: no type of Automerge is part of this one's interface.
+    pub(super) fn refused(error: AutomergeError) -> Self {
         match error {
-            automerge::AutomergeError::DuplicateSeqNumber(sequence, actor) => {
+            AutomergeError::DuplicateSeqNumber(sequence, actor) => {
                 MergeError::DuplicateSequence { actor: actor.to_hex_string(), sequence }
             }
             other => MergeError::Refused { why: other.to_string() },

@@ -1,26 +1,30 @@
-//! One raw change in words, for dumps.
+//! Describes one raw change in words, for dumps.
 
-use super::caught::caught;
+use super::change_info::ChangeInfo;
+use super::change_message::Message;
 use super::chunk::Chunk;
-use super::doc::{ChangeInfo, hashes};
 use super::error::MergeError;
-use super::intake::decode;
-use super::message::Message;
+use super::hashes::hashes;
+use super::panic_guard::{catch_panic, decode_change};
 use crate::format::hash::ChangeHash;
 use automerge::legacy::{ElementId, Key, ObjectId, Op, OpId, OpType};
 use automerge::{ActorId, ObjType};
 
-/// Decodes one raw change without its document. Elements and nested objects are named by the
-/// operation that made them, `counter@` and the first eight digits of its actor.
+/// Decodes one raw change without its document.
+///
+/// Elements and nested objects are named by the operation that made them: its counter, `@`, and the first eight digits
+/// of its actor.
 ///
 /// # Errors
-/// If the bytes are no sound change within the bounds of [`super::Doc::apply`].
+/// [`MergeError::NotAChange`], [`MergeError::Checksum`] or [`MergeError::TooMany`] if the bytes are not a valid change
+/// within its bounds; [`MergeError::Refused`] or [`MergeError::Panicked`] if Automerge cannot decode it.
 pub fn explain(change: &[u8]) -> Result<ChangeInfo, MergeError> {
+    // Before Automerge decodes it: the checksum, and how many operations it expands to.
     Chunk::parse(change)?;
-    let change = decode(change)?;
+    let change = decode_change(change)?;
     let message = Message::parse(change.message());
-    // An operation may refer to an actor that the change does not list.
-    let ops = caught(|| change.decode().operations.iter().map(words).collect())?;
+    // Trap: Automerge panics if an operation refers to an actor that the change does not list.
+    let ops = catch_panic(|| change.decode().operations.iter().map(words).collect())?;
     Ok(ChangeInfo {
         hash: ChangeHash(change.hash().0),
         actor: change.actor_id().to_hex_string(),
@@ -35,21 +39,23 @@ pub fn explain(change: &[u8]) -> Result<ChangeInfo, MergeError> {
     })
 }
 
+/// Describes one operation.
 fn words(op: &Op) -> String {
-    let place = place(op);
+    let location = location(op);
     match &op.action {
-        OpType::Put(value) if op.insert => format!("insert {value} {place}"),
-        OpType::Put(value) => format!("set {place} = {value}"),
-        OpType::Make(kind) if op.insert => format!("insert {} {place}", name(*kind)),
-        OpType::Make(kind) => format!("set {place} = {}", name(*kind)),
-        OpType::Delete => format!("delete {place}"),
-        OpType::Increment(by) => format!("increment {place} by {by}"),
-        OpType::MarkBegin(mark) => format!("mark {} = {} from {place}", mark.name, mark.value),
-        OpType::MarkEnd(_) => format!("end of mark {place}"),
+        OpType::Put(value) if op.insert => format!("insert {value} {location}"),
+        OpType::Put(value) => format!("set {location} = {value}"),
+        OpType::Make(kind) if op.insert => format!("insert {} {location}", name(*kind)),
+        OpType::Make(kind) => format!("set {location} = {}", name(*kind)),
+        OpType::Delete => format!("delete {location}"),
+        OpType::Increment(by) => format!("increment {location} by {by}"),
+        OpType::MarkBegin(mark) => format!("mark {} = {} from {location}", mark.name, mark.value),
+        OpType::MarkEnd(_) => format!("end of mark {location}"),
     }
 }
 
-fn place(op: &Op) -> String {
+/// Names the field or element that an operation changes, and the object that it is in.
+fn location(op: &Op) -> String {
     let key = match &op.key {
         Key::Map(key) => key.to_string(),
         Key::Seq(ElementId::Head) => "at the start".to_owned(),

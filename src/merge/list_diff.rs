@@ -1,14 +1,14 @@
-//! Which elements of a list stay when it is replaced by another.
+//! Finds the elements of a list that stay when it is replaced by another.
 //!
-//! What stays is not touched, so that elements that others insert or edit at the same time keep
-//! their place. The common start and end are matched first; in between, the k-th occurrence of a
-//! value is matched with its k-th occurrence, and the longest run of matches in rising order stays.
-//! For lists without repeated values that is a longest common subsequence, in `n log n`.
+//! They are not touched, so that elements that are inserted or edited concurrently keep their place. The common start
+//! and end are matched first. In between, the k-th occurrence of a value is matched with its k-th occurrence, and
+//! the longest run of matches in rising order stays. For lists without repeated values that is a longest common
+//! subsequence, in `n log n` steps; the usual algorithms take `n²`.
 
 use serde_json::Value as Json;
 use std::collections::{HashMap, VecDeque};
 
-/// Pairs `(old index, new index)` of equal elements that stay, rising in both.
+/// Returns the pairs `(old index, new index)` of equal elements that stay, rising in both.
 pub(super) fn kept(old: &[Json], new: &[Json]) -> Vec<(usize, usize)> {
     let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let (old_rest, new_rest) = (old.iter().skip(start), new.iter().skip(start));
@@ -22,19 +22,20 @@ pub(super) fn kept(old: &[Json], new: &[Json]) -> Vec<(usize, usize)> {
     (0..start).map(|n| (n, n)).chain(middle).chain(tail).collect()
 }
 
+/// Matches the k-th occurrence of each value in `old` with the k-th in `new`.
 fn matches(old: &[Json], new: &[Json]) -> Vec<(usize, usize)> {
     if old.is_empty() || new.is_empty() {
         return Vec::new();
     }
-    let mut places: HashMap<&Json, VecDeque<usize>> = HashMap::new();
+    let mut positions: HashMap<&Json, VecDeque<usize>> = HashMap::new();
     for (n, value) in old.iter().enumerate() {
-        places.entry(value).or_default().push_back(n);
+        positions.entry(value).or_default().push_back(n);
     }
-    let place = |(n, value)| Some((places.get_mut(value)?.pop_front()?, n));
-    longest_rising(&new.iter().enumerate().filter_map(place).collect::<Vec<_>>())
+    let pair = |(n, value)| Some((positions.get_mut(value)?.pop_front()?, n));
+    longest_rising(&new.iter().enumerate().filter_map(pair).collect::<Vec<_>>())
 }
 
-/// The longest subsequence whose first numbers rise (the second ones do already): patience sorting.
+/// Returns the longest subsequence whose first numbers rise (the second ones do already), by patience sorting.
 fn longest_rising(pairs: &[(usize, usize)]) -> Vec<(usize, usize)> {
     // For each length, the index of the pair that ends such a run with the smallest first number.
     let mut ends: Vec<usize> = Vec::new();

@@ -1,68 +1,90 @@
-//! Changes to documents, documents to views and conflicts. The only place that calls Automerge.
+//! Changes become documents, and documents become views with conflicts. The only layer that calls Automerge.
 //!
-//! Owns: the rules by which concurrent writes become one document (unions, counters, deletes,
-//! conflicts), the bounds that keep a foreign change from doing harm, and the change's message.
-//! Invariant: a [`Doc`] is a pure function of the *set* of changes it was given. Order, repetition
-//! and grouping do not matter, and what it shows is the same on every machine.
-//! Must not know: files, the clock, where identities come from. Time, writer and actor are passed in
-//! as a [`Stamp`].
+//! Owns: the rules by which concurrent writes become one document (merged maps, lists and counters; deletes;
+//! conflicts), the bounds that keep a foreign change from doing harm, and the message of a change.
+//! Invariant: a [`Doc`] is a pure function of the *set* of changes that it was given. Order, repetition and grouping
+//! do not matter, and it shows the same on every machine.
+//! Must not know: files, the clock, where ids come from. Actor, time and writer are passed in as a [`Stamp`].
 //!
-//! # What Automerge is not asked to do
-//! * It never holds a change whose dependencies are missing. Its own queue loses such changes when a
-//!   local one is made; [`Doc`] keeps them apart ([`Doc::waiting`]) until they fit.
-//! * It never sees bytes from outside before their checksum and what they expand to were checked.
-//! * It applies foreign changes on a copy and under `catch_unwind`: a change that it cannot digest is
-//!   refused alone, and the document stays as it was. Where the document can be loaded again, it goes
-//!   without the copy ([`Doc::apply_or_lose`]).
-//! * It does not choose actors. A write at earlier heads ([`Doc::put`] with a `base`) is made by an
-//!   actor of its own where the stamp's actor has gone on since.
+//! # Files, each using only those above it
+//! * Raw bytes, before Automerge sees them: `error`, `size_bounds`, `columns`, `chunk`, `change_message`.
+//! * Guards around Automerge: `panic_guard`, `hashes`, `ancestry` (a change goes on from those that it builds on),
+//!   `well_formed` (operations fit their objects).
+//! * A document: `change_info`, `doc` (the set of changes, pending ones apart), `apply` (changes from outside),
+//!   `saved` (save and load).
+//! * What it shows: `json_values`, `json_pointer`, `counter_sum`, `tree`, `tree_reader` (the same map created twice is
+//!   one map), `view` (a JSON value and its conflicts).
+//! * Writes: `value_limits`, `list_diff`, `plan` (from a value to operations), `new_change`, `transaction` (the actor,
+//!   the bounds, the commit), `settle` (resolve a conflict), `commit`, `write` (put, patch, edit, delete),
+//!   `path_writes` (increment, append, remove).
+//! * Changes without a document: `first_change`, `content_derived` (the same content filed twice), `explain` (in words).
 //!
-//! # The message of a change
-//! Compact JSON, `{"by":"claude-code/2.1 (crdt-palace 0.1.0)","kind":"delete"}`; a key with its
-//! default is left out, no message at all means both defaults. Anything else is taken as the writer's
-//! name. Times are milliseconds since 1970.
+//! # Traps of Automerge, and where they are avoided
+//! * Its queue loses changes of an actor that commits locally. So it never holds a change whose dependencies are
+//!   missing: `doc` keeps those as pending changes ([`Doc::pending`]).
+//! * It parses a change without verifying the checksum, and expands run lengths without a bound. So `chunk` checks
+//!   both first.
+//! * It panics over what it should refuse. So `apply` works on a copy and under `panic_guard`: such a change is
+//!   refused alone, and the document stays as it was. Where the document can be loaded again, the copy is spared
+//!   ([`Doc::apply_without_copy`]).
+//! * It accepts and saves changes that it cannot load or return again. So `ancestry`, `well_formed` and `apply` refuse
+//!   them.
+//! * Its transactions overlook changes without operations when they choose an actor. So `transaction` chooses it. A
+//!   write at earlier heads ([`Doc::put`] with a `base`) gets a derived actor if the stamp's actor has written since.
+//! * It hides all but one of the maps, lists and counters that were created concurrently in one field. So
+//!   `tree_reader` reads them as one.
+//!
+//! The tests in `tests/automerge_traps.rs` show most of these in plain Automerge. If one of them fails after an update,
+//! a guard can go.
 
-mod caught;
+mod ancestry;
+mod apply;
+pub mod automerge;
+mod change_info;
+mod change_message;
 mod chunk;
 mod columns;
 mod commit;
-mod counter;
+mod content_derived;
+mod counter_sum;
 mod doc;
 mod error;
 mod explain;
-mod extent;
-mod filing;
-mod first;
-mod intake;
-mod limits;
-mod lineage;
+mod first_change;
+mod hashes;
+mod json_pointer;
+mod json_values;
 mod list_diff;
-mod message;
-mod path;
+mod new_change;
+mod panic_guard;
+mod path_writes;
 mod plan;
-mod read;
+mod saved;
 mod settle;
-mod shape;
-mod stamp;
+mod size_bounds;
+mod transaction;
+mod tree;
+mod tree_reader;
+mod value_limits;
 mod view;
+mod well_formed;
 mod write;
 
 #[cfg(test)]
 mod tests;
 
-pub use automerge;
+pub use ancestry::{COUNTER_AHEAD_MAX, COUNTER_MAX};
+pub use apply::Applied;
+pub use change_info::ChangeInfo;
+pub use change_message::{ChangeKind, Written, author_of};
 pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
-pub use doc::{ChangeInfo, Doc};
-pub use error::MergeError;
+pub use doc::Doc;
+pub use error::{MergeError, ValueType};
 pub use explain::explain;
-pub use extent::{
+pub use first_change::first_change;
+pub use new_change::{NewChange, Stamp};
+pub use size_bounds::{
     HISTORY_BYTES_MAX, HISTORY_NAME_BYTES_MAX, HISTORY_OPERATIONS_MAX, HISTORY_REFERENCES_MAX,
 };
-pub use first::first_change;
-pub use intake::Applied;
-pub use limits::{NESTING_MAX, VALUE_BYTES_MAX};
-pub use lineage::{COUNTER_AHEAD_MAX, COUNTER_MAX};
-pub use message::{ChangeKind, Written};
-pub use stamp::stamp_of;
+pub use value_limits::{NESTING_MAX, VALUE_BYTES_MAX};
 pub use view::{Candidate, Conflict, Settled, View};
-pub use write::{NewChange, Stamp};

@@ -1,79 +1,63 @@
-//! From a wanted value to the operations that make a document show it, and no others.
+//! Plans a write: from a wanted value to the operations that make a document show it, and no others.
 //!
-//! A value that a write names is *stated*: if the field shows another value it is written, and if it
-//! is in conflict the conflict is settled, also where the shown value already is the stated one. A
-//! `put` states the whole document, a `patch` the fields that it names.
+//! A `put` names every field of the document, a `patch` the fields that it holds. A field that is named is written if
+//! it shows another value. If it is in conflict, the conflict is settled, even if the shown value is the wanted one.
 
+use super::json_values::hydrated;
 use super::list_diff;
-use super::read::{ListNode, Loser, MapNode, Node, Slot};
+use super::tree::{ListNode, Loser, MapNode, Node, Slot};
 use automerge::{ObjId, Prop, ScalarValue, hydrate};
 use serde_json::{Map, Number, Value as Json};
 
-/// One call on an Automerge transaction. Steps on one list go from its end to its start, so that no
-/// step moves the index of a later one.
+/// One call on an Automerge transaction.
+///
+/// The steps on one list go from its end to its start, so that no step moves the index of a later one.
 #[derive(Debug)]
 pub(super) enum Step {
-    Put {
-        obj: ObjId,
-        prop: Prop,
-        value: ScalarValue,
-    },
-    Create {
-        obj: ObjId,
-        prop: Prop,
-        value: hydrate::Value,
-    },
-    Insert {
-        list: ObjId,
-        index: usize,
-        values: Vec<hydrate::Value>,
-    },
-    Delete {
-        obj: ObjId,
-        prop: Prop,
-    },
-    Increment {
-        obj: ObjId,
-        prop: Prop,
-        by: i64,
-    },
-    Rewrite {
-        text: ObjId,
-        to: String,
-    },
-    /// Remove one value of a field in conflict and leave the others.
-    Settle {
-        loser: ObjId,
-    },
+    /// Write a scalar.
+    Put { obj: ObjId, prop: Prop, value: ScalarValue },
+    /// Create a map or a list with its content.
+    Create { obj: ObjId, prop: Prop, value: hydrate::Value },
+    /// Insert elements into a list.
+    Insert { list: ObjId, index: usize, values: Vec<hydrate::Value> },
+    /// Remove a field or an element, with all its values.
+    Delete { obj: ObjId, prop: Prop },
+    /// Add to a counter.
+    Increment { obj: ObjId, prop: Prop, by: i64 },
+    /// Change the characters in which a text differs from `to`.
+    Rewrite { text: ObjId, to: String },
+    /// Remove one value of a field in conflict, and leave the others.
+    Settle { loser: ObjId },
 }
 
+/// The steps of one write.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     pub steps: Vec<Step>,
-    /// Whether it touches anything that is in conflict, and so may settle it.
+    /// True if the write touches anything that is in conflict, and so may settle it.
     pub meets_conflict: bool,
 }
 
-/// A field of a map (one object for each part) or an element of a list (one object).
-struct Place<'a> {
+/// Target of a step: a field of a map (one object for each part) or an element of a list (one object).
+struct Target<'a> {
     parts: &'a [ObjId],
     prop: Prop,
 }
 
-impl Place<'_> {
+impl Target<'_> {
     fn part(&self, part: usize) -> Option<ObjId> {
         self.parts.get(part).cloned()
     }
 }
 
 impl Plan {
-    /// Make the map show `wanted`, nothing more and nothing less.
+    /// Makes the map show `wanted`, nothing more and nothing less.
     pub fn put(&mut self, map: &MapNode, wanted: &Map<String, Json>) {
         for (key, slot) in &map.fields {
-            let place = Place { parts: &map.parts, prop: key.as_str().into() };
+            let target = Target { parts: &map.parts, prop: key.as_str().into() };
             match wanted.get(key) {
-                Some(value) => self.state(slot, &place, value),
-                None => self.remove(slot, &place),
+                Some(value) => self.set(slot, &target, value),
+                None => self.remove(slot, &target),
             }
         }
         for (key, value) in wanted.iter().filter(|(key, _)| field(map, key).is_none()) {
@@ -81,30 +65,31 @@ impl Plan {
         }
     }
 
-    /// Merge `patch` into the map (RFC 7396).
+    /// Merges `patch` into the map (RFC 7396).
     pub fn patch(&mut self, map: &MapNode, patch: &Map<String, Json>) {
         for (key, value) in patch {
-            let place = Place { parts: &map.parts, prop: key.as_str().into() };
+            let target = Target { parts: &map.parts, prop: key.as_str().into() };
             match (field(map, key), value) {
                 (None, Json::Null) => {}
                 (None, value) => self.add(map, key, &without_nulls(value)),
-                (Some(slot), Json::Null) => self.remove(slot, &place),
+                (Some(slot), Json::Null) => self.remove(slot, &target),
+                // The inner map is kept, so that concurrent edits in it are kept too.
                 (Some(Slot { shown: Node::Map(inner), losers, .. }), Json::Object(patch)) => {
                     self.meets_conflict |= !losers.is_empty();
                     self.patch(inner, patch);
                     self.settle(losers.iter());
                 }
-                (Some(slot), value) => self.state(slot, &place, &without_nulls(value)),
+                (Some(slot), value) => self.set(slot, &target, &without_nulls(value)),
             }
         }
     }
 
-    /// Remove every field.
+    /// Removes every field.
     pub fn clear(&mut self, map: &MapNode) {
         self.put(map, &Map::new());
     }
 
-    /// A field that the map does not have yet goes into its last part.
+    /// Adds a field that the map does not have yet. It goes into the winner, which is shown even by plain Automerge.
     pub fn add(&mut self, map: &MapNode, key: &str, value: &Json) {
         if let Some(obj) = map.parts.last() {
             self.write(obj.clone(), key.into(), value);
@@ -118,8 +103,10 @@ impl Plan {
         });
     }
 
-    fn state(&mut self, slot: &Slot, place: &Place<'_>, value: &Json) {
+    /// Makes a field or an element show `value`, and settles its conflict.
+    fn set(&mut self, slot: &Slot, target: &Target<'_>, value: &Json) {
         self.meets_conflict |= !slot.losers.is_empty();
+        // An object is edited in place. A new one in its place would cut off concurrent edits of the old one.
         match (&slot.shown, value) {
             (Node::Map(map), Json::Object(wanted)) => self.put(map, wanted),
             (Node::List(list), Json::Array(wanted)) => self.list(list, wanted),
@@ -129,81 +116,89 @@ impl Plan {
                 }
             }
             (Node::Counter(now), Json::Number(to)) if distance(*now, to).is_some() => {
-                return self.count(slot, place, distance(*now, to).unwrap_or(0));
+                return self.count(slot, target, distance(*now, to).unwrap_or(0));
             }
             (Node::Json(now), wanted) if now == wanted => {}
-            _ => return self.replace(slot, place, value),
+            _ => return self.replace(slot, target, value),
         }
         self.settle(slot.losers.iter());
     }
 
-    /// An increment overwrites what is in conflict with the counter in the same object.
-    fn count(&mut self, slot: &Slot, place: &Place<'_>, by: i64) {
+    /// Increments a counter. That overwrites what is in conflict with it in the same object, so only the losers in
+    /// other parts are settled.
+    fn count(&mut self, slot: &Slot, target: &Target<'_>, by: i64) {
+        // An increment by 0 would be an operation that says nothing.
         if by == 0 {
             return self.settle(slot.losers.iter());
         }
-        if let Some(obj) = place.part(slot.part) {
-            self.steps.push(Step::Increment { obj, prop: place.prop.clone(), by });
+        if let Some(obj) = target.part(slot.part) {
+            self.steps.push(Step::Increment { obj, prop: target.prop.clone(), by });
         }
         self.settle(slot.losers.iter().filter(|loser| loser.part != slot.part));
     }
 
-    /// Writing one object's field overwrites all its values; other parts lose theirs.
-    fn replace(&mut self, slot: &Slot, place: &Place<'_>, value: &Json) {
+    /// Writes a new value. That overwrites all values in the same object; those in other parts are deleted.
+    fn replace(&mut self, slot: &Slot, target: &Target<'_>, value: &Json) {
         self.meets_conflict |= slot.in_conflict();
-        if let Some(obj) = place.part(slot.part) {
-            self.write(obj, place.prop.clone(), value);
+        if let Some(obj) = target.part(slot.part) {
+            self.write(obj, target.prop.clone(), value);
         }
-        self.remove_from(slot.also_in.iter(), place);
+        self.remove_from(slot.also_in.iter(), target);
     }
 
-    fn remove(&mut self, slot: &Slot, place: &Place<'_>) {
+    /// Removes a field from every part.
+    fn remove(&mut self, slot: &Slot, target: &Target<'_>) {
         self.meets_conflict |= slot.in_conflict();
-        self.remove_from(slot.also_in.iter().chain([&slot.part]), place);
+        self.remove_from(slot.also_in.iter().chain([&slot.part]), target);
     }
 
-    fn remove_from<'a>(&mut self, parts: impl Iterator<Item = &'a usize>, place: &Place<'_>) {
-        let objects = parts.filter_map(|part| place.part(*part));
-        self.steps.extend(objects.map(|obj| Step::Delete { obj, prop: place.prop.clone() }));
+    fn remove_from<'a>(&mut self, parts: impl Iterator<Item = &'a usize>, target: &Target<'_>) {
+        let objects = parts.filter_map(|part| target.part(*part));
+        self.steps.extend(objects.map(|obj| Step::Delete { obj, prop: target.prop.clone() }));
     }
 
     fn settle<'a>(&mut self, losers: impl Iterator<Item = &'a Loser>) {
         self.steps.extend(losers.map(|loser| Step::Settle { loser: loser.id.clone() }));
     }
 
+    /// Makes a list show `wanted`. Elements that stay are not touched, so they keep concurrent edits and their place.
     fn list(&mut self, list: &ListNode, wanted: &[Json]) {
         let shown: Vec<Json> = list.items.iter().map(|item| item.slot.shown.to_json()).collect();
         let kept = list_diff::kept(&shown, wanted);
+        // From the end to the start: a gap, then the element before it.
         let (mut old_end, mut new_end) = (list.items.len(), wanted.len());
         for (old, new) in kept.into_iter().rev() {
             let replaced = wanted.get(new + 1..new_end).unwrap_or_default();
             self.gap(list, old + 1, old_end, replaced);
+            // The element that stays shows the wanted value already, but may be in conflict, which this settles.
             self.gap(list, old, old + 1, wanted.get(new..=new).unwrap_or_default());
             (old_end, new_end) = (old, new);
         }
         self.gap(list, 0, old_end, wanted.get(..new_end).unwrap_or_default());
     }
 
-    /// Make the elements `start..end` show `wanted`: one by one as long as there are both, then by
-    /// inserting or deleting the rest.
+    /// Makes the elements `start..end` show `wanted`: sets one by one as long as there are both, and inserts or deletes
+    /// the rest.
     fn gap(&mut self, list: &ListNode, start: usize, end: usize, wanted: &[Json]) {
         let old = list.items.get(start..end).unwrap_or_default();
         let both = old.len().min(wanted.len());
+        // First the insertion, which stands behind the elements that are set: steps go from the end to the start.
         if let Some(extra) = wanted.get(both..).filter(|extra| !extra.is_empty()) {
             self.insert(list, end, extra);
         }
         for (n, item) in old.iter().enumerate().rev() {
             let parts = list.parts.get(item.part..=item.part).unwrap_or_default();
-            let place = Place { parts, prop: item.index.into() };
+            let target = Target { parts, prop: item.index.into() };
             match wanted.get(n) {
-                Some(value) => self.state(&item.slot, &place, value),
-                None => self.remove(&item.slot, &place),
+                Some(value) => self.set(&item.slot, &target, value),
+                None => self.remove(&item.slot, &target),
             }
         }
     }
 
-    /// New elements go behind the one before them, into the list where that one lives; at the
-    /// start, before the first one; into the winner if there is none.
+    /// Inserts elements behind the one before them, into the part in which that one lives.
+    ///
+    /// At the start they go before the first element, and into the winner if the list is empty.
     fn insert(&mut self, list: &ListNode, at: usize, values: &[Json]) {
         let before = at.checked_sub(1).and_then(|n| list.items.get(n));
         let (part, index) = match (before, list.items.first()) {
@@ -223,46 +218,14 @@ fn field<'a>(map: &'a MapNode, key: &str) -> Option<&'a Slot> {
     map.fields.get(at).map(|(_, slot)| slot)
 }
 
-/// By how much to increment, if the number is one that a counter can show.
+/// Returns the increment that makes a counter show `to`, or `None` if a counter cannot show it.
 fn distance(now: i64, to: &Number) -> Option<i64> {
     to.as_i64()?.checked_sub(now)
 }
 
-/// A patch for something that is not there: RFC 7396 drops its nulls.
+/// Drops the nulls of a patch for something that is not there, as RFC 7396 says.
 pub(super) fn without_nulls(value: &Json) -> Json {
     let Json::Object(map) = value else { return value.clone() };
     let fields = map.iter().filter(|(_, value)| !value.is_null());
     Json::Object(fields.map(|(key, value)| (key.clone(), without_nulls(value))).collect())
-}
-
-/// JSON as Automerge values: strings whole, numbers as narrow as they are.
-pub(super) fn hydrated(value: &Json) -> hydrate::Value {
-    match value {
-        Json::Array(items) => items.iter().map(hydrated).collect::<Vec<_>>().into(),
-        Json::Object(fields) => hydrate::Value::Map(hydrated_map(fields)),
-        value => hydrate::Value::Scalar(scalar(value)),
-    }
-}
-
-/// A value that is neither a list nor a map; those have none of their own.
-pub(super) fn scalar(value: &Json) -> ScalarValue {
-    match value {
-        Json::Null | Json::Array(_) | Json::Object(_) => ScalarValue::Null,
-        Json::Bool(b) => ScalarValue::Boolean(*b),
-        Json::String(s) => ScalarValue::Str(s.as_str().into()),
-        Json::Number(n) => number(n),
-    }
-}
-
-pub(super) fn hydrated_map(fields: &Map<String, Json>) -> hydrate::Map {
-    let fields = fields.iter().map(|(key, value)| (key.clone(), hydrated(value)));
-    fields.collect::<std::collections::HashMap<_, _>>().into()
-}
-
-fn number(number: &Number) -> ScalarValue {
-    match (number.as_i64(), number.as_u64()) {
-        (Some(n), _) => ScalarValue::Int(n),
-        (None, Some(n)) => ScalarValue::Uint(n),
-        (None, None) => ScalarValue::F64(number.as_f64().unwrap_or(f64::NAN)),
-    }
 }

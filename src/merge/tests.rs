@@ -1,15 +1,15 @@
-//! The rules of the layer, each by name; the traps of Automerge that it works around; hostile
-//! changes; and convergence over random histories.
+//! Tests of the rules of the layer, of the traps of Automerge, of hostile changes, and of convergence over random
+//! histories.
 
+mod automerge_traps;
 mod conflicts;
 mod convergence;
 mod deletes;
-mod extents;
-mod first;
+mod first_change;
 mod hostile;
 mod lists;
-mod traps;
-mod unions;
+mod merged_values;
+mod size_bounds;
 mod writes;
 
 use super::{Doc, NewChange, Stamp, View};
@@ -17,7 +17,7 @@ use crate::format::hash::Heads;
 use automerge::ReadDoc;
 use serde_json::{Map, Value as Json};
 
-/// Who writes: a letter for a name.
+/// Returns the stamp of a writer with one letter for a name.
 pub(super) fn by(name: char) -> Stamp<'static> {
     let names = "abcdefghijklmnopqrstuvwxyz";
     let at = names.find(name).unwrap();
@@ -40,26 +40,26 @@ pub(super) fn value(doc: &Doc) -> Json {
     Json::Object(doc.view().value)
 }
 
-/// Gives both documents all changes of both and checks that they agree on everything.
+/// Merges both documents into each other, and checks that they agree on everything.
 pub(super) fn sync(a: &mut Doc, b: &mut Doc) {
     assert_eq!(a.merge(b).unwrap().rejected, []);
     assert_eq!(b.merge(a).unwrap().rejected, []);
     assert_eq!(a.heads(), b.heads());
     assert_eq!(a.view(), b.view());
-    assert_eq!(a.extent, b.extent);
-    assert_eq!(a.extent.operations, a.am.stats().num_ops);
-    let saved = Doc::load(&a.save()).unwrap().extent;
-    assert_eq!((saved.operations, saved.references), (a.extent.operations, a.extent.references));
-    assert!(saved.names <= a.extent.names, "{saved:?}, {:?}", a.extent);
+    assert_eq!(a.size, b.size);
+    assert_eq!(a.size.operations, a.am.stats().num_ops);
+    let saved = Doc::load(&a.save()).unwrap().size;
+    assert_eq!((saved.operations, saved.references), (a.size.operations, a.size.references));
+    assert!(saved.names <= a.size.names, "{saved:?}, {:?}", a.size);
 }
 
-/// The conflicts as `(path, losing values)`.
+/// Returns the conflicts as `(path, losing values)`.
 pub(super) fn conflicts(doc: &Doc) -> Vec<(String, Vec<Json>)> {
     let conflicts = doc.view().conflicts.into_iter();
     conflicts.map(|c| (c.path, c.others.into_iter().map(|other| other.value).collect())).collect()
 }
 
-/// Two documents with the same start.
+/// Returns two documents with the same first change.
 pub(super) fn twins(start: Json) -> (Doc, Doc) {
     let mut doc = Doc::new();
     put(&mut doc, 's', start);

@@ -1,14 +1,19 @@
-//! A document as people and programs read it: a JSON value, and what is in conflict.
+//! A document as programs read it: a JSON value, and the conflicts in it.
 
-use super::message::Written;
-use super::read::{MapNode, Node, Slot};
-use crate::format::hash::ChangeHash;
+use super::change_message::Written;
+use super::doc::Doc;
+use super::error::MergeError;
+use super::hashes::Hashes;
+use super::json_pointer::{pointer, value_at, without_indexes};
+use super::tree::{MapNode, Node, Slot};
+use super::tree_reader::TreeReader;
+use crate::format::hash::{ChangeHash, Heads};
 use automerge::{Automerge, ObjId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
 
-/// A document at one version. The same changes give the same view on every machine.
+/// A document at one version. The same set of changes gives the same view on every machine.
 ///
 /// ```
 /// use crdt_palace::palace::WriteOptions;
@@ -28,23 +33,25 @@ use std::collections::HashMap;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct View {
-    /// The document; empty if it is deleted.
+    /// Value of the document; empty if it is deleted.
     pub value: Map<String, Json>,
-    /// The fields to which different values were written at the same time, in the order of their
-    /// paths. Empty if the document is deleted.
+    /// Fields to which different values were written concurrently, in the order of their paths. Empty if the
+    /// document is deleted.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
-    /// Whether the document is deleted (its content is kept, and comes back with the next edit).
+    /// True if the document is deleted. Its content is kept, and comes back with the next edit.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub deleted: bool,
-    /// The latest change, by the writers' clocks; `None` if there is none.
+    /// Latest change by the writers' clocks; `None` if the document has no change.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub modified: Option<Written>,
 }
 
-/// Different values that were written to one field at the same time. Writing the field again, also
-/// with the shown value, settles it.
+/// Different values that were written to one field concurrently.
+///
+/// Writing the field again settles the conflict, with the shown value too.
 ///
 /// ```
 /// use crdt_palace::palace::WriteOptions;
@@ -54,7 +61,7 @@ pub struct View {
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
 /// let first = palace.put("k", json!({"n": 0}).as_object().ok_or("an object")?)?;
-/// // Two writers who saw the same version:
+/// // Two writers that read the same version:
 /// for n in [1, 2] {
 ///     let options = WriteOptions { base: Some(first.etag.clone()), ..WriteOptions::default() };
 ///     palace.put_with("k", json!({"n": n}).as_object().ok_or("an object")?, &options)?;
@@ -69,16 +76,17 @@ pub struct View {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Conflict {
-    /// Where: a JSON pointer (RFC 6901) into the view's value.
+    /// JSON pointer (RFC 6901) into the view's value.
     pub path: String,
-    /// Who wrote the value that is shown.
+    /// Writer of the value that is shown.
     pub shown: Written,
-    /// The values that are not shown, the latest operation first.
+    /// Values that are not shown, the latest operation first.
     pub others: Vec<Candidate>,
 }
 
-/// A value that lost.
+/// A value in conflict, and its writer.
 ///
 /// ```
 /// use crdt_palace::palace::WriteOptions;
@@ -99,38 +107,107 @@ pub struct Conflict {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Candidate {
     /// The value.
     pub value: Json,
-    /// Who wrote it.
+    /// Writer of the value.
     #[serde(flatten)]
     pub written: Written,
 }
 
-/// What a write put an end to: values that were in conflict before it, and are nowhere after it.
+/// A conflict that a write settled: values that were in conflict before it, and are nowhere after it.
+///
+/// ```
+/// use crdt_palace::palace::WriteOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let first = palace.put("k", json!({"n": 0}).as_object().ok_or("an object")?)?;
+/// for n in [1, 2] {
+///     let options = WriteOptions { base: Some(first.etag.clone()), ..WriteOptions::default() };
+///     palace.put_with("k", json!({"n": n}).as_object().ok_or("an object")?, &options)?;
+/// }
+/// let receipt = palace.put("k", json!({"n": 3}).as_object().ok_or("an object")?)?;
+/// let settled = &receipt.settled[0];
+/// assert_eq!((settled.path.as_str(), settled.values.len()), ("/n", 2));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct Settled {
-    /// Where it was: a JSON pointer (RFC 6901) into the value before the write.
+    /// JSON pointer (RFC 6901) into the value before the write.
     pub path: String,
-    /// The values that are gone, the one that was shown first if it is among them.
+    /// Values that are gone. The one that was shown comes first, if it is among them.
     pub values: Vec<Candidate>,
 }
 
+impl Doc {
+    /// Returns the present view.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.render(&self.am.get_heads(), None)
+    }
+
+    /// Returns the view of a past version.
+    ///
+    /// # Errors
+    /// [`MergeError::UnknownVersion`] if one of the heads is not an applied change.
+    pub fn view_at(&self, heads: &Heads) -> Result<View, MergeError> {
+        let heads = self.native_heads(heads)?;
+        Ok(self.render(&heads, Some(&heads)))
+    }
+
+    fn render(&self, at: &Hashes, heads: Option<&Hashes>) -> View {
+        let modified = self.modified_at(at);
+        // The content of a deleted document is still in Automerge: a concurrent edit must find it.
+        if self.deleted_at(at) {
+            return View {
+                value: Default::default(),
+                conflicts: Vec::new(),
+                deleted: true,
+                modified,
+            };
+        }
+        let mut renderer = Renderer::new(&self.am);
+        let value = renderer.map(self.tree(heads));
+        View { value, conflicts: renderer.conflicts, deleted: false, modified }
+    }
+
+    /// Returns the change of these heads with the latest time. Clocks may be wrong, so the hash decides between equal
+    /// times, the same way on every machine.
+    fn modified_at(&self, heads: &Hashes) -> Option<Written> {
+        let written = |hash| Some(Written::new(&self.am.get_change_meta_by_hash(hash)?));
+        heads.iter().filter_map(written).max_by_key(|written| (written.time_ms, written.change))
+    }
+
+    /// Reads the whole tree of a version, or of the present one if `None`, also of a deleted document.
+    pub(super) fn tree(&self, base: Option<&Hashes>) -> MapNode {
+        TreeReader { am: &self.am, heads: base }.root()
+    }
+}
+
 impl View {
-    /// The values in conflict here that `after` does not have any more, neither shown nor in conflict. In
-    /// between, places in lists may have moved.
-    pub(super) fn settled_in(&self, after: &View) -> Vec<Settled> {
+    /// Returns the values in conflict in this view that `after` has neither shown nor in conflict.
+    ///
+    /// Positions in lists may have moved in between, so paths are compared without them.
+    pub(super) fn settled_by(&self, after: &View) -> Vec<Settled> {
         if self.conflicts.is_empty() {
             return Vec::new();
         }
         let mut left: HashMap<String, Vec<Candidate>> = HashMap::new();
         for conflict in &after.conflicts {
-            let here = left.entry(place(&after.value, &conflict.path)).or_default();
+            let here = left.entry(without_indexes(&after.value, &conflict.path)).or_default();
             here.extend(after.candidates(conflict));
         }
+        // The same value may still be there: shown, or in another conflict of the same list.
         let settled = |conflict: &Conflict| {
-            let left = left.get(&place(&self.value, &conflict.path)).map_or(&[][..], Vec::as_slice);
-            let shown = pointed(&after.value, &conflict.path);
+            let left = left
+                .get(&without_indexes(&self.value, &conflict.path))
+                .map_or(&[][..], Vec::as_slice);
+            let shown = value_at(&after.value, &conflict.path);
             let gone = |one: &Candidate| !left.contains(one) && shown != Some(&one.value);
             let values: Vec<_> = self.candidates(conflict).filter(gone).collect();
             (!values.is_empty()).then(|| Settled { path: conflict.path.clone(), values })
@@ -138,46 +215,28 @@ impl View {
         self.conflicts.iter().filter_map(settled).collect()
     }
 
-    /// All values of a conflict, the shown one first.
+    /// Iterates over all values of a conflict, the shown one first.
     fn candidates<'a>(&'a self, conflict: &'a Conflict) -> impl Iterator<Item = Candidate> + 'a {
-        let shown = pointed(&self.value, &conflict.path).cloned();
+        let shown = value_at(&self.value, &conflict.path).cloned();
         let shown = shown.map(|value| Candidate { value, written: conflict.shown.clone() });
         shown.into_iter().chain(conflict.others.iter().cloned())
     }
 }
 
-/// A JSON pointer, but for where in lists it leads.
-fn place(value: &Map<String, Json>, path: &str) -> String {
-    let (mut place, mut end) = (String::new(), 0);
-    for step in path.split('/').skip(1) {
-        let in_list =
-            pointed(value, path.get(..end).unwrap_or_default()).is_some_and(Json::is_array);
-        place.extend(["/", if in_list { "#" } else { step }]);
-        end += 1 + step.len();
-    }
-    place
-}
-
-/// What stands at a JSON pointer that leads to a field of the map, or deeper.
-fn pointed<'a>(value: &'a Map<String, Json>, path: &str) -> Option<&'a Json> {
-    let path = path.strip_prefix('/')?;
-    let (first, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
-    value.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
-}
-
-/// Turns the tree into JSON and collects the conflicts on the way.
-pub(super) struct Rendering<'a> {
+/// Turns the tree into JSON, and collects the conflicts on the way.
+struct Renderer<'a> {
     am: &'a Automerge,
+    /// Steps from the root to the field in hand.
     path: Vec<String>,
-    pub conflicts: Vec<Conflict>,
+    conflicts: Vec<Conflict>,
 }
 
-impl<'a> Rendering<'a> {
-    pub fn new(am: &'a Automerge) -> Self {
-        Rendering { am, path: Vec::new(), conflicts: Vec::new() }
+impl<'a> Renderer<'a> {
+    fn new(am: &'a Automerge) -> Self {
+        Renderer { am, path: Vec::new(), conflicts: Vec::new() }
     }
 
-    pub fn map(&mut self, map: MapNode) -> Map<String, Json> {
+    fn map(&mut self, map: MapNode) -> Map<String, Json> {
         let field = |(key, slot)| (String::clone(&key), self.slot(key, slot));
         map.fields.into_iter().map(field).collect()
     }
@@ -215,14 +274,10 @@ impl<'a> Rendering<'a> {
     }
 }
 
-/// The JSON pointer of a path.
-pub(super) fn pointer<'a>(path: impl Iterator<Item = &'a str>) -> String {
-    path.flat_map(|step| ["/".to_owned(), step.replace('~', "~0").replace('/', "~1")]).collect()
-}
-
+/// Returns the writer of the change that an operation belongs to.
 fn written(am: &Automerge, operation: &ObjId) -> Written {
     let meta = am.hash_for_opid(operation).and_then(|hash| am.get_change_meta_by_hash(&hash));
-    // Every operation in a document belongs to one of its changes.
+    // The default is never seen: every operation in a document belongs to one of its changes.
     meta.as_ref().map(Written::new).unwrap_or_else(|| Written {
         by: String::new(),
         time_ms: 0,

@@ -1,81 +1,32 @@
-//! Making changes: the difference between what a document shows and what it shall show.
+//! Writes to a whole document: put, patch, edit and delete.
 
-use super::chunk::Chunk;
-use super::doc::{Doc, change, native};
+use super::change_message::ChangeKind;
+use super::doc::Doc;
 use super::error::MergeError;
-use super::extent::Extent;
-use super::limits::check_value;
-use super::message::{ChangeKind, Message};
+use super::hashes::native;
+use super::new_change::{NewChange, Stamp};
+use super::panic_guard::change_by_hash;
 use super::plan::{Plan, without_nulls};
-use super::read::{MapNode, Reader};
-use super::view::Settled;
-use crate::format::hash::{ChangeHash, Heads};
-use automerge::transaction::{CommitOptions, Transaction};
+use super::value_limits::check_value;
+use crate::format::hash::Heads;
+use automerge::transaction::Transaction;
 use automerge::{AutomergeError, ReadDoc};
 use serde_json::{Map, Value as Json};
 
-pub(super) type Hashes = [automerge::ChangeHash];
-
-/// Who writes, and when.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Stamp<'a> {
-    /// The instance that writes. Only one process may ever use it, and every change that it made to
-    /// a document must be in the [`Doc`] (applied or waiting) that it writes with.
-    pub actor: [u8; 16],
-    /// Milliseconds since 1970.
-    pub time_ms: i64,
-    /// Free text, such as `claude-code/2.1 (crdt-palace 0.1.0)`.
-    pub by: &'a str,
-}
-
-/// A change that was just made and is part of the document already.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewChange {
-    /// Its name.
-    pub hash: ChangeHash,
-    /// The uncompressed chunk: what a segment keeps.
-    pub bytes: Vec<u8>,
-    /// What was in conflict before it, and is not any more.
-    pub settled: Vec<Settled>,
-}
-
-impl NewChange {
-    /// Refuses what readers would refuse: nothing may be acknowledged that nobody else ever sees.
-    pub(super) fn new(change: &automerge::Change) -> Result<(Self, Extent), MergeError> {
-        let bytes = change.raw_bytes().to_vec();
-        let Chunk { hash, extent, .. } = Chunk::parse(&bytes)?;
-        Ok((NewChange { hash, bytes, settled: Vec::new() }, extent))
-    }
-}
-
-impl Stamp<'_> {
-    pub(super) fn message(&self, kind: ChangeKind) -> Option<String> {
-        Message::new(self.by, kind).encode()
-    }
-
-    pub(super) fn options(&self, kind: ChangeKind) -> CommitOptions {
-        let options = CommitOptions::default().with_time(self.time_ms);
-        match self.message(kind) {
-            Some(message) => options.with_message(message),
-            None => options,
-        }
-    }
-}
-
 impl Doc {
-    /// Makes the document `value`: what differs is written, nothing else. `None` if nothing differs.
+    /// Makes the document show `value`: writes what differs, and nothing else. Returns `None` if nothing differs.
     ///
-    /// It states the whole document, so every field in conflict is settled, also where the shown
-    /// value is the one that is put. A deleted document comes back; its hidden content is what
-    /// `value` is compared with. A number over a counter is an increment by the difference.
+    /// Every conflict in the document is settled, even if the shown value is the one that is put. A deleted document comes
+    /// back, and `value` is compared with its hidden content. A number over a counter becomes an increment by the
+    /// difference.
     ///
-    /// With a `base`, the change is made at that version and is concurrent with everything since.
-    /// If the stamp's actor has written since, an actor of its own is used for it: the 16 bytes and
-    /// a suffix of four.
+    /// With a `base`, the change is made at that version and is concurrent with everything since. If the stamp's actor
+    /// has written since, the change gets a derived actor: the 16 bytes and a suffix of four.
     ///
     /// # Errors
-    /// If the value is over [`VALUE_BYTES_MAX`](super::VALUE_BYTES_MAX) or
-    /// [`NESTING_MAX`](super::NESTING_MAX), or `base` is not of this document.
+    /// [`MergeError::TooLarge`] or [`MergeError::TooDeep`] if the value is over its limits,
+    /// [`MergeError::TooMany`] over 100,000 operations, and [`MergeError::UnknownVersion`] if `base` is not a version
+    /// of this document.
     pub fn put(
         &mut self,
         stamp: &Stamp<'_>,
@@ -83,18 +34,21 @@ impl Doc {
         value: &Map<String, Json>,
     ) -> Result<Option<NewChange>, MergeError> {
         check_value(value)?;
-        let base = self.base(base)?;
+        let base = self.base_heads(base)?;
+        // A history without operations shows nothing, so nothing has to be compared.
         if base.is_none() && self.am.stats().num_ops == 0 && !value.is_empty() {
             return self.first_write(stamp, value).map(Some);
         }
         let mut plan = Plan::default();
-        plan.put(&self.root(base.as_deref()), value);
+        plan.put(&self.tree(base.as_deref()), value);
         self.commit(stamp, base.as_deref(), plan)
     }
 
-    /// Merges `patch` into the document as RFC 7396 says: `null` removes a field, a map is merged,
-    /// anything else replaces. The fields that it names are settled if they are in conflict, also
-    /// with the shown value. `None` if nothing differs. A deleted document counts as an empty one.
+    /// Merges `patch` into the document as RFC 7396 says: `null` removes a field, a map is merged, anything else
+    /// replaces. Returns `None` if nothing differs.
+    ///
+    /// Conflicts in the fields that it names are settled, even if the shown value is the one that is named. A deleted
+    /// document counts as an empty one.
     ///
     /// # Errors
     /// As [`Doc::put`].
@@ -105,9 +59,10 @@ impl Doc {
         patch: &Map<String, Json>,
     ) -> Result<Option<NewChange>, MergeError> {
         check_value(patch)?;
-        let base = self.base(base)?;
-        let root = self.root(base.as_deref());
+        let base = self.base_heads(base)?;
+        let root = self.tree(base.as_deref());
         let mut plan = Plan::default();
+        // The hidden content of a deleted document must not come back with the patch, so `put` removes it.
         if self.hidden_at(base.as_deref()) {
             if let Json::Object(value) = without_nulls(&Json::Object(patch.clone())) {
                 plan.put(&root, &value);
@@ -118,64 +73,52 @@ impl Doc {
         self.commit(stamp, base.as_deref(), plan)
     }
 
-    /// Hands an Automerge transaction to `f`, for what `put` and `patch` cannot say (texts that
-    /// several people edit, list positions, counters). Whatever `f` did is undone if it fails. The
-    /// change is `None` if it did nothing. A deleted document shows its hidden content to `f`.
+    /// Passes an Automerge transaction to `f`, for what `put` and `patch` cannot express: texts that several people edit,
+    /// positions in lists, counters.
+    ///
+    /// If `f` fails, whatever it did is undone. The change is `None` if `f` did nothing. A deleted document shows `f` its
+    /// hidden content.
     ///
     /// # Errors
-    /// Those of `f`, and [`MergeError::TooMany`] over 100,000 operations.
+    /// [`MergeError::Refused`] if `f` fails, [`MergeError::TooMany`] over 100,000 operations, and
+    /// [`MergeError::MalformedOperation`] for an operation that readers would refuse. After the latter the change is
+    /// in this document all the same, because an Automerge commit cannot be taken back: drop the document.
     pub fn edit<T>(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Heads>,
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
-        let base = self.base(base)?;
+        let base = self.base_heads(base)?;
         let before = self.heads();
-        let (result, mut change) = self.transact(stamp, base.as_deref(), |tx| Ok(f(tx)?))?;
+        let (result, mut change) = self.transact(stamp, base.as_deref(), f)?;
+        // Views of large documents take long, and only an operation over several values can settle a conflict.
         if let Some(change) = &mut change
             && self.overwrites_several(change)?
         {
-            change.settled = self.view_at(&before)?.settled_in(&self.view());
+            change.settled = self.view_at(&before)?.settled_by(&self.view());
         }
         Ok((result, change))
     }
 
-    /// Whether an operation of this change takes the place of several values at once.
+    /// Returns true if an operation of this change overwrites several values at once.
     fn overwrites_several(&self, made: &NewChange) -> Result<bool, MergeError> {
-        let made = change(&self.am, &native(&made.hash))?;
+        let made = change_by_hash(&self.am, &native(&made.hash))?;
         let operations = made.map(|made| made.decode().operations).unwrap_or_default();
         Ok(operations.iter().any(|operation| operation.pred.len() > 1))
     }
 
-    /// Deletes the document: it stops to be shown, and comes back whole with the next edit, also
-    /// with one that is made at the same time. `None` if it is deleted already, or empty.
+    /// Deletes the document: hides it until the next edit brings it back whole. A concurrent edit does so too.
+    ///
+    /// Returns `None` if it is deleted already, or has no change.
     ///
     /// # Errors
-    /// [`MergeError::CounterTooFar`] at the end of the counters.
+    /// [`MergeError::CounterTooFar`] at the end of the operation counters.
     pub fn delete(&mut self, stamp: &Stamp<'_>) -> Result<Option<NewChange>, MergeError> {
         if self.heads().is_empty() || self.is_deleted() {
             return Ok(None);
         }
+        // Not Automerge's own deletes: with those, a concurrent edit would bring back only the field that it wrote.
         self.empty_change(stamp, ChangeKind::Delete).map(Some)
-    }
-
-    /// `None` where `base` is absent or the present version.
-    pub(super) fn base(
-        &self,
-        base: Option<&Heads>,
-    ) -> Result<Option<Vec<automerge::ChangeHash>>, MergeError> {
-        match base {
-            Some(base) if *base != self.heads() => self.known(base).map(Some),
-            _ => Ok(None),
-        }
-    }
-
-    pub(super) fn root(&self, base: Option<&Hashes>) -> MapNode {
-        Reader { am: &self.am, heads: base }.root()
-    }
-
-    pub(super) fn hidden_at(&self, base: Option<&Hashes>) -> bool {
-        base.map_or_else(|| self.is_deleted(), |base| self.deleted_at(base))
     }
 }

@@ -1,11 +1,11 @@
 //! What can go wrong with a palace, in words that say what to do.
 
-use super::Document;
 use crate::format::hash::Etag;
 use crate::format::id::SnapshotId;
 use crate::format::key::{Key, KeyError};
 use crate::fs::FsError;
 use crate::merge::MergeError;
+use crate::palace::view::document::Document;
 use crate::segment::SegmentError;
 use crate::snapshot::SnapshotError;
 use crate::store::StoreError;
@@ -103,6 +103,12 @@ pub enum Error {
         /// The document with two writes.
         key: Option<Key>,
     },
+    /// A closure that a write was given writes to the same palace.
+    #[error(
+        "this thread is in the middle of a write to the same palace; a closure that was given to a write may read, and \
+         must leave other writes, sync, seal, compact and close for afterwards"
+    )]
+    Nested,
     /// A snapshot that was just built does not hold what went into it. Nothing was retired.
     #[error("the new snapshot lacks {what}; it was not published, and nothing was changed")]
     Unverified {
@@ -203,13 +209,17 @@ mod tests {
     fn only_where_nothing_was_written_is_it_said_to_try_again() {
         let replaced = || StoreError::Replaced { path: "/p".into() };
         let busy = || StoreError::Busy { path: "/p/CAS".into(), holder: "pid 7".to_owned() };
-        for (error, says) in [(replaced(), "taken away"), (busy(), "held by somebody else (pid 7)")]
-        {
+        for (error, says) in [
+            (replaced(), "deleted, moved or replaced"),
+            (busy(), "locked by another process (pid 7)"),
+        ] {
             let refused = chain(&Error::Store(error));
             assert!(refused.contains(says) && refused.ends_with("; try again"), "{refused}");
         }
-        for (error, says) in [(replaced(), "taken away"), (busy(), "held by somebody else (pid 7)")]
-        {
+        for (error, says) in [
+            (replaced(), "deleted, moved or replaced"),
+            (busy(), "locked by another process (pid 7)"),
+        ] {
             let unknown = StoreError::OutcomeUnknown { source: Arc::new(error) };
             let told = chain(&Error::Store(unknown));
             assert!(told.contains(says) && told.contains("read before you repeat"), "{told}");

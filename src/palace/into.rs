@@ -3,18 +3,19 @@
 //! Invariant: nothing in the sources is changed, and nothing that can be read in them is left out,
 //! except for the documents that the caller wants forgotten.
 
-use super::fold::fold;
-use super::inputs::{Inputs, Segment};
-use super::pace::Pace;
-use super::verify::{is_begun_copy, lost_snapshot};
-use super::{Error, Result};
+use super::check::verify::{is_begun_copy, lost_snapshot};
+use super::compact::build::fold;
+use super::compact::inputs::{Inputs, Segment};
+use super::compact::pace::Pace;
+use super::error::{Error, Result};
+use super::view::tail::entries;
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, SNAP, TMP};
 use crate::format::id::{PalaceId, SegmentId};
 use crate::format::key::Key;
 use crate::fs::Fs;
 use crate::segment::reader::Commit;
-use crate::store::follow::Follower;
-use crate::store::retire;
+use crate::store::publish;
+use crate::store::rescan::Catalog;
 use crate::store::root::Root;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -122,13 +123,13 @@ pub fn merge_into(
     if root.create_as(Some(palace))? != palace {
         return Err(exists());
     }
-    retire::publish(&root, folded.meta.snapshot)?;
+    publish::publish(&root, folded.meta.snapshot)?;
     Ok(IntoReport {
         into: into.to_owned(),
         palace,
         sources: sources.to_vec(),
         segments: gathered.inputs.segments.len(),
-        unfinished: gathered.inputs.segments.iter().filter(|s| !s.reader.whole()).count(),
+        unfinished: gathered.inputs.segments.iter().filter(|s| !s.reader.is_complete()).count(),
         snapshots: gathered.inputs.snapshots.len(),
         documents: folded.meta.documents,
         commits: folded.meta.commits,
@@ -153,14 +154,14 @@ fn is_unfinished(fs: &dyn Fs, into: &Path) -> bool {
 }
 
 /// A file that should be read and is not.
-fn unread(root: &Root, follower: &Follower) -> Result<Option<PathBuf>> {
-    if let Some((id, error)) = follower.unreadable().next() {
+fn unread(root: &Root, catalog: &Catalog) -> Result<Option<PathBuf>> {
+    if let Some((id, error)) = catalog.unreadable().next() {
         tracing::error!(%error, "a snapshot cannot be read");
         return Ok(Some(root.file(SNAP, &filename::snapshot(id))));
     }
-    match follower.irregular().next() {
+    match catalog.irregular().next() {
         Some(path) => Ok(Some(path.to_owned())),
-        None => lost_snapshot(root, follower),
+        None => lost_snapshot(root, catalog),
     }
 }
 
@@ -176,17 +177,17 @@ impl Gathered {
     fn add(&mut self, fs: &Arc<dyn Fs>, source: &Path) -> Result<()> {
         let root = Arc::new(Root::open(fs.clone(), source, true)?);
         self.palaces.extend(root.palace());
-        let mut follower = Follower::new(root.clone(), Arc::default());
+        let mut catalog = Catalog::new(root.clone(), Arc::default());
         let mut commits: BTreeMap<SegmentId, Vec<Commit>> = BTreeMap::new();
-        for found in follower.rescan()?.commits {
+        for found in catalog.rescan()?.commits {
             commits.entry(found.segment).or_default().push(found.commit);
         }
-        if let Some(path) = unread(&root, &follower)? {
+        if let Some(path) = unread(&root, &catalog)? {
             return Err(Error::Unread { path });
         }
-        let snapshots = follower.snapshots();
+        let snapshots = catalog.snapshots();
         self.inputs.snapshots.extend(snapshots);
-        for followed in follower.into_segments() {
+        for followed in catalog.into_segments() {
             let reader = followed.reader;
             if let Some(region) = reader.damage().next() {
                 let (path, offset) = (reader.path().to_owned(), region.bytes.start);
@@ -213,7 +214,7 @@ impl Gathered {
             };
             let folded = self.inputs.snapshots.iter().try_fold(false, in_snapshot)?;
             let commits = self.inputs.segments.iter().flat_map(|segment| &segment.commits);
-            let mut entries = commits.flat_map(|commit| super::tail::entries(&commit.body));
+            let mut entries = commits.flat_map(|commit| entries(&commit.body));
             found += usize::from(folded || entries.any(|entry| entry.key == *key));
         }
         self.bytes += self.inputs.snapshots.iter().map(|s| s.length()).sum::<u64>();

@@ -1,8 +1,8 @@
-//! One segment: write one's own, read anybody's.
+//! One segment: the writer of this process's own, and the reader of any.
 //!
-//! Invariant: a segment is appended to by the one [`writer::Writer`] that created it, and by nobody
-//! after a failed write or sync. [`reader::Reader`] opens files read-only and never repairs,
-//! truncates or creates. Must not know: directories other than the two it is created in, Automerge.
+//! Invariant: only the [`writer::Writer`] that created a segment appends to it, and not after a failed
+//! write or sync. [`reader::Reader`] opens files read-only and never repairs, truncates or creates. Must
+//! not know: directories other than the two in which a segment is created, Automerge.
 
 pub mod reader;
 #[cfg(test)]
@@ -14,7 +14,7 @@ use crate::fs::{At, Fs, FsError, Stat};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
-/// What can go wrong with a segment.
+/// A failure of a segment.
 ///
 /// ```
 /// use crdt_palace::palace::{RecordError, SegmentError};
@@ -28,14 +28,14 @@ pub enum SegmentError {
     /// A system call failed.
     #[error(transparent)]
     Fs(#[from] FsError),
-    /// Less was written than asked for; the disk is probably full.
-    #[error("only {written} of {wanted} bytes went into {}: is the disk full?", path.display())]
+    /// Fewer bytes were written than asked for; the disk is probably full.
+    #[error("only {written} of {wanted} bytes were written to {}; free disk space and try again", path.display())]
     Short {
         /// The segment.
         path: PathBuf,
-        /// How many bytes were written.
+        /// The number of bytes that were written.
         written: usize,
-        /// How many should have been.
+        /// The number of bytes to write.
         wanted: usize,
     },
     /// The record cannot be encoded.
@@ -43,11 +43,12 @@ pub enum SegmentError {
     Record(#[from] RecordError),
 }
 
-/// Whether the file of this identity has that name. A failure to look is not an answer.
+/// Returns true if the file of this identity has that name. If the question fails, the answer is unknown,
+/// so that is an error.
 fn has_name(fs: &dyn Fs, path: &Path, identity: &Stat) -> Result<bool, SegmentError> {
     match fs.stat(path) {
         Ok(found) => Ok(found.same_file(identity)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(error).at("look for", path)?,
+        Err(error) => Err(error).at("access", path)?,
     }
 }

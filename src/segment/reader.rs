@@ -1,10 +1,11 @@
-//! The reading end of a segment, live or sealed.
+//! The reading end of a segment, open or sealed.
 
 use super::SegmentError;
+use crate::format::damage::Region;
 use crate::format::header::{Header, decode_footer};
 use crate::format::id::SegmentId;
 use crate::format::record::{Kind, Record, RecordError, SEGMENT_BYTES_MAX, decode_commit};
-use crate::format::scan::{Region, Scan, scan};
+use crate::format::scan::{Scan, scan};
 use crate::fs::{At, File, Fs, read_between};
 use bytes::Bytes;
 use std::collections::HashSet;
@@ -12,36 +13,36 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// One commit as it stands in a segment. The body is known to decode.
+/// One commit of a segment. Its body is known to decode.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Commit {
-    /// Where its record starts.
+    /// The start of its record.
     pub offset: u64,
-    /// Where its record ends.
+    /// The end of its record.
     pub end: u64,
-    /// The instance's running number of this commit.
+    /// The sequence number of this commit for its instance.
     pub sequence: u64,
-    /// See [`crate::format::record::decode_commit`].
+    /// The body, for [`crate::format::record::decode_commit`].
     pub body: Bytes,
 }
 
-/// How much of the room at a segment's end is looked at first.
+/// The size of the window in which the padding at a segment's end is read first, in bytes.
 const WINDOW: usize = 4 << 10;
 
-/// And how much if that does not show everything that was written into it.
+/// The size of the window if the first one does not show all new records.
 const LARGER_WINDOW: usize = 20 << 10;
 
-/// What a look at the room found.
-enum Room {
+/// The result of reading the start of the padding.
+enum Padding {
     /// Nothing was written there.
     Empty,
-    /// Everything that was.
-    News(Vec<Commit>),
-    /// Something that is more than the window shows, or no record.
+    /// All commits that were written there.
+    Commits(Vec<Commit>),
+    /// More than the window shows, or no record.
     Unclear,
 }
 
-/// Follows one segment: each [`Reader::read_new`] gives what was appended since.
+/// Reads one segment as it grows: each [`Reader::read_new`] returns what was appended since the last.
 #[derive(Debug)]
 pub struct Reader {
     id: SegmentId,
@@ -49,35 +50,36 @@ pub struct Reader {
     file: Arc<dyn File>,
     header: Option<Header>,
     footer: Option<u64>,
-    /// Everything before is read and good.
+    /// Every byte before is in a record that was read and is good.
     valid_upto: u64,
-    /// Where the last record or invalid region ends. What others may sync knows it too.
+    /// The end of the last record or invalid region. Shared with every [`ForeignSync`] of this segment.
     end: Arc<AtomicU64>,
-    /// How long the file was when it was last read: from `end` on it was zeros.
+    /// The length of the file when it was last read: from `end` on it was zeros.
     length: u64,
-    /// Everything before is known to be on disk.
+    /// Every byte before is known to be on disk.
     synced_upto: Arc<AtomicU64>,
-    /// So its owner says; before it wrote on, it also found the segment in its place.
-    told_upto: u64,
-    /// A sync of it failed here.
-    doubted: Arc<AtomicBool>,
-    /// Offsets of commits that were given although an invalid region stands before them.
+    /// Every byte before is on disk as the owner says. Before the owner wrote that, it also found the
+    /// segment in its place.
+    owner_synced_upto: u64,
+    /// True once a sync of it failed in this process.
+    sync_failed: Arc<AtomicBool>,
+    /// Offsets of commits that were returned although an invalid region stands before them.
     given: HashSet<u64>,
-    /// See [`Scan::passed`], as of the last read.
+    /// The result of [`Scan::passed`] at the last read.
     passed: Option<u64>,
     regions: Vec<Region>,
-    /// Records with a good checksum whose body is not what it should be.
+    /// Records with a good checksum whose body does not decode.
     malformed: Vec<Region>,
-    /// What is not even looked at.
+    /// The part of the file that is too far from its start to be read.
     beyond: Option<Region>,
-    /// Commits before `valid_upto`, and all commits.
+    /// The numbers of commits before `valid_upto`, and of all commits.
     commits_valid: u64,
     commits: u64,
-    settled: bool,
+    finished: bool,
 }
 
 impl Reader {
-    /// Starts at the beginning of an open file. Nothing is read yet.
+    /// Starts at the beginning of an open file. Reads nothing yet.
     #[must_use]
     pub fn new(id: SegmentId, path: &Path, file: Box<dyn File>) -> Self {
         Reader {
@@ -90,8 +92,8 @@ impl Reader {
             end: Arc::default(),
             length: 0,
             synced_upto: Arc::default(),
-            told_upto: 0,
-            doubted: Arc::default(),
+            owner_synced_upto: 0,
+            sync_failed: Arc::default(),
             given: HashSet::new(),
             passed: None,
             regions: Vec::new(),
@@ -99,83 +101,87 @@ impl Reader {
             beyond: None,
             commits_valid: 0,
             commits: 0,
-            settled: false,
+            finished: false,
         }
     }
 
-    /// The commits that appeared since the last call.
+    /// Returns the commits that appeared since the last call.
     ///
-    /// As long as there is an invalid region, everything from its start on is looked at again each
-    /// time: it may be a write under way.
+    /// While there is an invalid region, every call reads from its start again: it may be a write under
+    /// way.
     ///
     /// # Errors
     /// [`SegmentError::Fs`] if the file cannot be read.
     pub fn read_new(&mut self) -> Result<Vec<Commit>, SegmentError> {
-        if self.settled {
+        if self.finished {
             return Ok(Vec::new());
         }
-        let room = if self.regions.is_empty() { self.read_room()? } else { Room::Unclear };
-        if let Room::News(commits) = room {
+        // Behind an invalid region, the padding alone does not show all.
+        let padding = if self.regions.is_empty() { self.read_padding()? } else { Padding::Unclear };
+        if let Padding::Commits(commits) = padding {
             return Ok(commits);
         }
-        let length = self.file.stat().at("look at", &self.path)?.len;
-        let nothing = matches!(room, Room::Empty) && length == self.length;
+        let length = self.file.stat().at("access", &self.path)?.len;
+        // A longer file may hold records beyond the known padding.
+        let nothing = matches!(padding, Padding::Empty) && length == self.length;
         if nothing { Ok(Vec::new()) } else { self.read_tail(length) }
     }
 
-    /// Reads what was written into the room at the end. Its owner fills it from the front; most often
-    /// with nothing, or little, since the last look.
-    fn read_room(&mut self) -> Result<Room, SegmentError> {
+    /// Reads records that were written into the padding at the end. The owner fills it from the front.
+    /// Most often it has written nothing, or little, since the last read.
+    fn read_padding(&mut self) -> Result<Padding, SegmentError> {
         match self.read_window(&mut [0; WINDOW])? {
-            Room::Unclear => self.read_window(&mut vec![0; LARGER_WINDOW]),
+            Padding::Unclear => self.read_window(&mut vec![0; LARGER_WINDOW]),
             found => Ok(found),
         }
     }
 
-    fn read_window(&mut self, window: &mut [u8]) -> Result<Room, SegmentError> {
+    fn read_window(&mut self, window: &mut [u8]) -> Result<Padding, SegmentError> {
         let start = self.valid_upto;
         if start >= self.length.min(SEGMENT_BYTES_MAX) {
-            return Ok(Room::Empty);
+            return Ok(Padding::Empty);
         }
         let count = self.file.read_at(window, start).at("read", &self.path)?;
         let read = window.get(..count).unwrap_or_default();
+        // The first byte of a record is not zero, so a zero means that nothing was written.
         if read.first().is_none_or(|first| *first == 0) {
-            return Ok(Room::Empty);
+            return Ok(Padding::Empty);
         }
         let found = scan(read, start);
-        // Otherwise more may follow, or the window cuts a record off.
+        // Otherwise more records may follow, or the window cuts one off.
         let whole = found.regions.is_empty() && found.end(start) < start + count as u64;
-        Ok(if whole { Room::News(self.take_all(start, found)) } else { Room::Unclear })
+        Ok(if whole { Padding::Commits(self.take_all(start, found)) } else { Padding::Unclear })
     }
 
-    /// The last look at a segment that nobody appends to any more.
+    /// Reads a segment for the last time, when nothing is appended to it any more.
     ///
     /// # Errors
     /// [`SegmentError::Fs`] if the file cannot be read.
-    pub fn settle(&mut self) -> Result<Vec<Commit>, SegmentError> {
-        if self.settled {
+    pub fn read_final(&mut self) -> Result<Vec<Commit>, SegmentError> {
+        if self.finished {
             return Ok(Vec::new());
         }
-        let length = self.file.stat().at("look at", &self.path)?.len;
+        let length = self.file.stat().at("access", &self.path)?.len;
         let commits = self.read_tail(length)?;
-        self.settled = true;
+        self.finished = true;
         Ok(commits)
     }
 
-    /// The same file, under a new name.
+    /// Returns the reader of the same file under its new name.
     #[must_use]
     pub fn moved_to(self, path: &Path) -> Self {
         Reader { path: path.to_owned(), ..self }
     }
 
-    /// Reads again as long as a record stands behind a region that the reading before did not show.
+    /// Reads the segment from `valid_upto` to its end, and again while a record stands behind a region
+    /// that the reading before did not show.
     ///
-    /// A reading takes one page after the other while the owner writes: it can show a record half written
-    /// and the next one whole. The next reading shows both. Otherwise the later commit would be given
-    /// first, and a cursor that has seen it would pass the earlier one for good.
+    /// A reading copies one page after the other while the owner writes. It can show a record half
+    /// written and the next one whole. The next reading shows both. Otherwise the later commit would be
+    /// returned first, and a cursor that has seen it would skip the earlier one for good.
     fn read_tail(&mut self, length: u64) -> Result<Vec<Commit>, SegmentError> {
         let start = self.valid_upto;
-        // Its length is somebody's word: a file may say that it has a terabyte, and have nothing.
+        // The length is not trusted: a sparse file may claim a terabyte and hold nothing.
         let end = length.min(SEGMENT_BYTES_MAX);
         loop {
             let bytes = read_between(&*self.file, start, end).at("read", &self.path)?;
@@ -198,9 +204,10 @@ impl Reader {
         self.valid_upto = found.valid_upto(start);
         self.end.store(found.end(start), Ordering::Relaxed);
         let mut commits = Vec::with_capacity(found.records.len());
+        // Regions before `start` were not read again, so they stay.
         self.malformed.retain(|region| region.bytes.start < start);
         for record in &found.records {
-            self.told_upto = self.told_upto.max(record.synced_upto);
+            self.owner_synced_upto = self.owner_synced_upto.max(record.synced_upto);
             match self.take(record) {
                 Ok(commit) => commits.extend(commit),
                 Err(reason) => {
@@ -209,11 +216,12 @@ impl Reader {
                 }
             }
         }
-        self.synced_upto.fetch_max(self.told_upto, Ordering::Relaxed);
+        self.synced_upto.fetch_max(self.owner_synced_upto, Ordering::Relaxed);
         self.regions = found.regions;
         self.commits = self.commits_valid + commits.len() as u64;
         let valid = commits.iter().filter(|c| c.end <= self.valid_upto).count();
         self.commits_valid += valid as u64;
+        // A commit behind an invalid region was returned at once, and is read again each time.
         commits.retain(|commit| !self.given.contains(&commit.offset));
         let beyond = commits.iter().filter(|commit| commit.end > self.valid_upto);
         self.given.extend(beyond.map(|commit| commit.offset));
@@ -225,6 +233,8 @@ impl Reader {
             Kind::Header => self.header = Some(Header::decode(record.body)?),
             Kind::Footer => self.footer = Some(decode_footer(record.body)?),
             Kind::Commit => {
+                // Decoded now, so that a malformed body is reported with its place and later uses cannot
+                // fail.
                 decode_commit(record.body)?;
                 return Ok(Some(Commit {
                     offset: record.offset,
@@ -237,127 +247,128 @@ impl Reader {
         Ok(None)
     }
 
-    /// What it takes to put on disk what this segment holds, without this reader.
+    /// Returns a handle that syncs this segment without its reader.
     #[must_use]
-    pub fn durability(&self) -> ForeignSync {
+    pub fn foreign_sync(&self) -> ForeignSync {
         ForeignSync {
             path: self.path.clone(),
             file: self.file.clone(),
             end: self.end.clone(),
             synced_upto: self.synced_upto.clone(),
-            doubted: self.doubted.clone(),
+            sync_failed: self.sync_failed.clone(),
         }
     }
 
-    /// Whether the segment still stands where it was found. Asked after a read: if it does, whoever
-    /// folds it will read at least as much.
+    /// Returns true if the segment still has the name under which it was opened. To be asked after a
+    /// read: if it has, every compactor will read at least as much.
     ///
     /// # Errors
-    /// [`SegmentError::Fs`]: a failure to look is not an answer.
+    /// [`SegmentError::Fs`]: then it is unknown whether it has.
     pub fn has_name(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
         self.is_at(fs, &self.path)
     }
 
-    /// Whether this file has that name.
+    /// Returns true if this file has that name.
     ///
     /// # Errors
-    /// [`SegmentError::Fs`]: a failure to look is not an answer.
+    /// [`SegmentError::Fs`]: then it is unknown whether it has.
     pub fn is_at(&self, fs: &dyn Fs, path: &Path) -> Result<bool, SegmentError> {
-        let identity = self.file.stat().at("look at", &self.path)?;
+        let identity = self.file.stat().at("access", &self.path)?;
         super::has_name(fs, path, &identity)
     }
 
-    /// Whether its last look was taken: see [`Reader::settle`].
+    /// Returns true after [`Reader::read_final`].
     #[must_use]
-    pub fn settled(&self) -> bool {
-        self.settled
+    pub fn is_finished(&self) -> bool {
+        self.finished
     }
 
-    /// The segment's id, from its name.
+    /// Returns the segment's id, from its name.
     #[must_use]
     pub fn id(&self) -> SegmentId {
         self.id
     }
 
-    /// Where it was found.
+    /// Returns the path under which it was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its header, once read; `None` also if the header is damaged.
+    /// Returns the header, once read; `None` also if the header is damaged.
     #[must_use]
     pub fn header(&self) -> Option<&Header> {
         self.header.as_ref()
     }
 
-    /// Whether its owner sealed it and every commit that its footer counts was read.
+    /// Returns true if its owner sealed it, and every commit that its footer counts was read.
     #[must_use]
-    pub fn whole(&self) -> bool {
+    pub fn is_complete(&self) -> bool {
         self.footer == Some(self.commits) && self.regions().next().is_none()
     }
 
-    /// Whoever folds the segment reads everything before, and the disk has it, whatever became of the segment: its
-    /// owner wrote on in it, and does so only after it found that what it had put on disk before still had its name.
+    /// Returns the offset up to which its owner vouches for it: the disk has every byte before, and every
+    /// compactor reads them, whatever became of the segment. An owner writes on in a segment only after
+    /// it found that what it had synced there still had its name.
     #[must_use]
-    pub fn told_upto(&self) -> u64 {
-        self.told_upto
+    pub fn owner_synced_upto(&self) -> u64 {
+        self.owner_synced_upto
     }
 
-    /// What of it is in no record, as of the last read: torn or damaged.
+    /// Returns the regions that are in no record, torn or damaged, as of the last read.
     pub fn regions(&self) -> impl Iterator<Item = &Region> {
         self.regions.iter().chain(&self.malformed).chain(&self.beyond)
     }
 
-    /// The damaged ones among [`Reader::regions`]: bytes that were once on disk and are not good. The
-    /// header is synced before the segment gets its name, so a bad one is always damage.
+    /// Returns the damaged ones among [`Reader::regions`]: bytes that were on disk once and are not good.
+    /// The header is synced before the segment gets its name, so a bad header is always damage.
     pub fn damage(&self) -> impl Iterator<Item = &Region> {
         self.regions().filter(|r| r.damaged || r.bytes.start == 0)
     }
 
-    /// How many bytes of it were looked at.
+    /// Returns the number of bytes that were read, without the padding.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.end.load(Ordering::Relaxed)
     }
 }
 
-/// Puts somebody else's segment on disk: fdatasync works on any open file, whoever wrote it.
+/// Syncs a segment of another process. fdatasync works on any open file, whichever process wrote it.
 #[derive(Clone, Debug)]
 pub struct ForeignSync {
     path: PathBuf,
     file: Arc<dyn File>,
     end: Arc<AtomicU64>,
     synced_upto: Arc<AtomicU64>,
-    doubted: Arc<AtomicBool>,
+    sync_failed: Arc<AtomicBool>,
 }
 
 impl ForeignSync {
-    /// Where the segment was found.
+    /// Returns the path under which the segment was opened.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Whether a sync of it failed here.
+    /// Returns true if a sync of it failed in this process.
     #[must_use]
-    pub fn is_doubted(&self) -> bool {
-        self.doubted.load(Ordering::Relaxed)
+    pub fn has_failed(&self) -> bool {
+        self.sync_failed.load(Ordering::Relaxed)
     }
 
-    /// Whether every byte before `upto` is known to be on disk.
+    /// Returns true if every byte before `upto` is known to be on disk.
     #[must_use]
     pub fn covers(&self, upto: u64) -> bool {
         self.synced_upto() >= upto
     }
 
-    /// Every byte before is known to be on disk.
+    /// Returns the offset before which every byte is known to be on disk.
     #[must_use]
     pub fn synced_upto(&self) -> u64 {
         self.synced_upto.load(Ordering::Relaxed)
     }
 
-    /// Asks the system to put on disk whatever the file holds now.
+    /// Syncs all that the file holds now.
     ///
     /// # Errors
     /// [`SegmentError::Fs`].
@@ -365,25 +376,26 @@ impl ForeignSync {
         Ok(self.file.sync().at("sync", &self.path)?)
     }
 
-    /// Puts on disk whatever the file holds now, and says whether that can be relied upon.
+    /// Syncs all that the file holds now. Returns true if the sync can be relied on.
     ///
-    /// It can as long as the owner holds the segment. An owner whose sync failed lets go of it, and the
-    /// bytes of that sync may never reach the disk: the kernel calls them clean, shows them to every
-    /// reader, and tells nobody who opens the file later. For the same reason a sync that failed here is
-    /// not tried again: the next one would say yes.
+    /// That holds while the owner has the segment's flock. An owner whose sync failed lets go of it, and
+    /// the bytes of that sync may never reach the disk. The kernel calls them clean, shows them to every
+    /// reader, and does not tell a process that opens the file later. For the same reason a sync that
+    /// failed here is not tried again: the next one would succeed without them.
     ///
     /// # Errors
-    /// Nothing that depends on the segment may be acknowledged then, nor after `false`.
-    pub fn secure(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
-        if self.is_doubted() {
+    /// [`SegmentError`]: then, and after `false`, nothing that depends on the segment may be
+    /// acknowledged.
+    pub fn sync_while_owned(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
+        if self.has_failed() {
             return Ok(false);
         }
-        // Not the length of the file: there may be room in it, for what is written after the sync.
+        // Not the length of the file: its padding takes records that are written after the sync.
         let read = self.end.load(Ordering::Relaxed);
-        self.sync().inspect_err(|_| self.doubted.store(true, Ordering::Relaxed))?;
-        // Nobody but the owner ever takes this lock.
+        self.sync().inspect_err(|_| self.sync_failed.store(true, Ordering::Relaxed))?;
+        // Only the owner ever takes this lock.
         let owned = match fs.open(&self.path) {
-            Ok(file) => file.is_locked().at("ask for the lock of", &self.path)?,
+            Ok(file) => file.is_locked().at("check the lock of", &self.path)?,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
             Err(error) => Err(error).at("open", &self.path)?,
         };

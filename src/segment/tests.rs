@@ -44,7 +44,7 @@ fn reader(fs: &SimFs) -> Reader {
     Reader::new(ID, &path(), fs.open(&path()).unwrap())
 }
 
-/// The body of a commit of so many bytes and a few.
+/// Returns the body of a commit with a change of this many bytes.
 fn body(bytes: usize) -> Vec<u8> {
     encode_commit(&[Entry { key: Key::new("k").unwrap(), change: vec![9; bytes] }])
 }
@@ -54,7 +54,7 @@ fn sequences(commits: &[Commit]) -> Vec<u64> {
 }
 
 #[test]
-fn room_is_made_ahead_and_filled_without_a_new_length() {
+fn padding_is_filled_without_a_new_length() {
     let fs = SimDisk::new(1).process();
     let mut writer = writer(&fs);
     let bytes = || read_from(&*fs.open(&path()).unwrap(), 0).unwrap();
@@ -75,7 +75,7 @@ fn room_is_made_ahead_and_filled_without_a_new_length() {
 }
 
 #[test]
-fn a_reader_gives_each_commit_once_whatever_its_size_and_however_many() {
+fn reader_returns_each_commit_once_at_any_size() {
     let fs = SimDisk::new(1).process();
     let (mut writer, mut reader) = (writer(&fs), reader(&fs));
     let sizes = [10, 700, 3_900, 4_000, 4_100, 5_000, 20_000, 70_000, 1, 0, 200_000];
@@ -96,25 +96,25 @@ fn a_reader_gives_each_commit_once_whatever_its_size_and_however_many() {
     assert_eq!(reader.regions().count(), 0);
 }
 
-/// There is room in the file for what is written after the sync, so its length says nothing.
+/// The file has padding for later records, so its length says nothing.
 #[test]
-fn a_sync_covers_what_was_read_before_it_and_nothing_later() {
+fn foreign_sync_covers_only_what_was_read_before() {
     let fs = SimDisk::new(1).process();
     let (mut writer, mut reader) = (writer(&fs), reader(&fs));
     writer.append([(1, &body(10)[..])]).unwrap();
     let first = reader.read_new().unwrap().remove(0);
-    let durability = reader.durability();
+    let durability = reader.foreign_sync();
     assert!(!durability.covers(first.end));
-    assert!(durability.secure(&fs).unwrap());
+    assert!(durability.sync_while_owned(&fs).unwrap());
     assert!(durability.covers(first.end));
     writer.append([(2, &body(10)[..])]).unwrap();
     let second = reader.read_new().unwrap().remove(0);
-    assert!(!reader.durability().covers(second.end));
+    assert!(!reader.foreign_sync().covers(second.end));
 }
 
-/// A file that another program copies here, from a segment that a power cut made a hole in.
+/// The file was copied here by another program, from a segment in which a power cut left a hole.
 #[test]
-fn what_comes_after_a_hole_is_found_when_it_comes() {
+fn record_after_a_hole_is_found_when_it_appears() {
     let fs = SimDisk::new(1).process();
     let (mut writer, mut ends) = (writer(&fs), Vec::new());
     for sequence in 1..=3 {
@@ -133,8 +133,8 @@ fn what_comes_after_a_hole_is_found_when_it_comes() {
     assert!(reader.read_new().unwrap().is_empty());
 }
 
-/// A file of which the first readings show a piece as it was before it was written: a reading takes one page
-/// after the other, and the owner is as fast.
+/// A file whose first readings show a piece as it was before the owner wrote it: a reading copies one
+/// page after the other, and the owner is as fast.
 #[derive(Debug)]
 struct Overtaken {
     inner: Box<dyn File>,
@@ -170,10 +170,10 @@ impl File for Overtaken {
     }
 }
 
-/// A cursor that has seen the later one would pass the earlier one for good.
+/// A cursor that has seen the later one would skip the earlier one for good.
 #[test]
-fn commits_are_given_in_their_order_although_the_owner_writes_while_they_are_read() {
-    // Who has looked before reads two windows, and then all that is new.
+fn commits_read_during_writes_come_in_order() {
+    // A reader that has read before reads two windows, and then all that is new.
     let cases = [(false, 0), (false, 1), (true, 0), (true, 1), (true, 2), (true, 3)];
     for (looked, readings) in cases {
         for bytes in [200, 30_000] {
@@ -197,11 +197,11 @@ fn commits_are_given_in_their_order_although_the_owner_writes_while_they_are_rea
 }
 
 #[test]
-fn whether_it_still_has_its_name_is_seen_or_not_known() {
+fn failed_look_at_a_name_is_an_error() {
     let disk = SimDisk::new(1);
     let fs = disk.process();
     let (writer, reader) = (writer(&fs), reader(&fs));
-    // A reader looks at its file and at the name, a writer knows its file.
+    // A reader asks for its file and for the name, a writer knows its file.
     for nth in [1, 2] {
         disk.fail_nth(Call::Stat, nth, Failure::Io);
         assert!(reader.has_name(&fs).is_err());
@@ -213,9 +213,9 @@ fn whether_it_still_has_its_name_is_seen_or_not_known() {
     assert!(!reader.has_name(&fs).unwrap() && !writer.has_name(&fs).unwrap());
 }
 
-/// What is at the end of the window may be the end of a record, with another one behind it.
+/// The end of the window may be the end of a record with another one behind it.
 #[test]
-fn a_look_gives_all_that_was_written_wherever_records_end() {
+fn read_returns_all_records_wherever_they_end() {
     let fs = SimDisk::new(1).process();
     let (mut writer, mut reader) = (writer(&fs), reader(&fs));
     reader.read_new().unwrap();
@@ -229,7 +229,7 @@ fn a_look_gives_all_that_was_written_wherever_records_end() {
 }
 
 #[test]
-fn a_sealed_segment_is_whole_once_every_commit_was_read() {
+fn sealed_segment_is_complete_once_all_commits_are_read() {
     let fs = SimDisk::new(1).process();
     let (mut writer, mut reader) = (writer(&fs), reader(&fs));
     for batch in [1..=2, 3..=5u64] {
@@ -237,25 +237,25 @@ fn a_sealed_segment_is_whole_once_every_commit_was_read() {
         writer.append(bodies.iter().map(|(sequence, body)| (*sequence, &body[..]))).unwrap();
         reader.read_new().unwrap();
     }
-    assert!(!reader.whole(), "more may come");
+    assert!(!reader.is_complete(), "more may come");
     fs.create_dir(Path::new("/sealed")).unwrap();
     writer.seal(&fs, Path::new("/sealed"), 6).unwrap();
     let place = Path::new("/sealed").join(filename::segment(ID));
     assert!(!reader.has_name(&fs).unwrap());
     let mut reader = reader.moved_to(&place);
     assert!(reader.has_name(&fs).unwrap() && reader.path() == place);
-    assert!(!reader.settled());
-    assert!(reader.settle().unwrap().is_empty());
-    assert!(reader.settled() && reader.whole());
+    assert!(!reader.is_finished());
+    assert!(reader.read_final().unwrap().is_empty());
+    assert!(reader.is_finished() && reader.is_complete());
 
-    // A copy in which a commit is not what was written.
+    // A copy in which one commit is damaged.
     let mut bytes = read_from(&*fs.open(&place).unwrap(), 0).unwrap();
     let middle = reader.length() as usize / 2;
     bytes[middle] ^= 0xff;
     fs.create(Path::new("/copy")).unwrap().write_at(&bytes, 0).unwrap();
     let mut copy = Reader::new(ID, Path::new("/copy"), fs.open(Path::new("/copy")).unwrap());
-    assert_eq!(copy.settle().unwrap().len(), 4);
-    assert!(!copy.whole());
+    assert_eq!(copy.read_final().unwrap().len(), 4);
+    assert!(!copy.is_complete());
 }
 
 #[test]
@@ -271,26 +271,26 @@ fn a_write_that_is_cut_short_is_an_error() {
     );
 }
 
-/// Its owner may have let go of it because a sync failed.
+/// The owner may have let go of it because a sync failed.
 #[test]
-fn what_nobody_holds_any_more_is_not_relied_upon() {
+fn sync_of_a_segment_without_owner_is_not_relied_on() {
     let disk = SimDisk::new(1);
     let fs = disk.process();
     let (mut writer, mut reader) = (writer(&fs), reader(&fs));
     writer.append([(1, &body(10)[..])]).unwrap();
     let commit = reader.read_new().unwrap().remove(0);
     disk.fail_nth(Call::Open, 1, Failure::Io);
-    assert!(reader.durability().secure(&fs).is_err());
+    assert!(reader.foreign_sync().sync_while_owned(&fs).is_err());
     fs.rename(&path(), Path::new("/open/other")).unwrap();
-    assert!(!reader.durability().secure(&fs).unwrap(), "there is no such name");
+    assert!(!reader.foreign_sync().sync_while_owned(&fs).unwrap(), "there is no such name");
     fs.rename(Path::new("/open/other"), &path()).unwrap();
     drop(writer);
-    assert!(!reader.durability().secure(&fs).unwrap(), "nobody holds it");
-    assert!(!reader.durability().covers(commit.end));
+    assert!(!reader.foreign_sync().sync_while_owned(&fs).unwrap(), "nobody holds it");
+    assert!(!reader.foreign_sync().covers(commit.end));
 }
 
 #[test]
-fn a_segment_that_somebody_else_moved_away_counts_as_sealed() {
+fn segment_sealed_by_another_process_counts_as_sealed() {
     let disk = SimDisk::new(1);
     let fs = disk.process();
     let moved = writer(&fs);

@@ -8,13 +8,13 @@ use crate::format::{filename, record};
 use crate::fs::{At, File, Fs, Stat, exists, or_remove, stop};
 use std::path::{Path, PathBuf};
 
-/// What file systems give space by.
+/// The unit in which file systems allocate space, in bytes.
 const BLOCK_BYTES: u64 = 4 << 10;
-/// The most room that is made at once.
-const ROOM_BYTES_MAX: u64 = 64 << 10;
+/// The most padding that is added at once, in bytes.
+const PADDING_BYTES_MAX: u64 = 64 << 10;
 
-/// A segment that this process appends to. It holds the file's flock for as long as it lives: that
-/// is how others know that the segment is in use.
+/// A segment that this process appends to. It holds the file's flock as long as it lives: other processes
+/// see from it that the segment is in use.
 #[derive(Debug)]
 pub struct Writer {
     id: SegmentId,
@@ -23,16 +23,17 @@ pub struct Writer {
     file: Box<dyn File>,
     identity: Stat,
     end: u64,
-    /// The length of the file: from `end` on it is zeros, room for records to come. A sync of bytes that go
-    /// into room has no new length to put on disk, which costs a file system about as much again.
+    /// The length of the file. From `end` on it is zeros: padding for later records. When a record goes
+    /// into padding, the sync has no new length to write to disk, which would cost a file system about as
+    /// much again.
     length: u64,
     synced_upto: u64,
     commits: u64,
 }
 
 impl Writer {
-    /// Creates a segment in `tmp`, locks it, writes and syncs its header, gives it its name in `open`
-    /// and syncs that directory: from its first moment with a name it is locked and whole.
+    /// Creates a segment in `tmp`, locks it, writes and syncs its header, gives it its name in `open`,
+    /// and syncs that directory. From its first moment with a name it is locked and has a good header.
     ///
     /// # Errors
     /// [`SegmentError`]; an unfinished file may stay behind in `tmp` if it cannot be removed either.
@@ -57,11 +58,11 @@ impl Writer {
         open: &Path,
         header: &Header,
     ) -> Result<Self, SegmentError> {
-        // Nobody else can know this file yet, so the lock is free; where flock does not work at all,
-        // others will not seal the segment either (store::seal looks at the file system).
+        // No other process can know this file yet, so the lock is free. Where flock does not work at all,
+        // other processes will not seal the segment either (`store::seal` asks for the file system).
         file.try_lock().at("lock", nameless)?;
         stop::at!("create.locked");
-        let identity = file.stat().at("look at", nameless)?;
+        let identity = file.stat().at("access", nameless)?;
         let mut writer = Writer {
             id: header.segment,
             instance: header.instance,
@@ -77,7 +78,8 @@ impl Writer {
         stop::at!("create.written");
         writer.sync()?;
         stop::at!("create.synced");
-        fs.rename_noreplace(nameless, path).at("name", path)?;
+        // Only a synced header gets a name, so that a bad header in `open/` is always damage.
+        fs.rename_noreplace(nameless, path).at("create", path)?;
         stop::at!("create.named");
         fs.sync_dir(open).at("sync", open)?;
         stop::at!("create.durable");
@@ -88,8 +90,8 @@ impl Writer {
     /// Appends commits, each a sequence number and a body, with one `write`.
     ///
     /// # Errors
-    /// [`SegmentError::Record`] before anything was written; after any other error the segment must
-    /// not be used again, and which of the commits can be read is unknown.
+    /// [`SegmentError::Record`] before anything was written. After any other error the segment must not
+    /// be used again, and it is unknown which of the commits can be read.
     pub fn append<'a>(
         &mut self,
         commits: impl IntoIterator<Item = (u64, &'a [u8])>,
@@ -106,6 +108,7 @@ impl Writer {
         let bodies: usize = records.iter().map(|(_, _, body)| body.len()).sum();
         let mut bytes = Vec::with_capacity(frames + bodies);
         for (kind, sequence, body) in records {
+            // Its offset and the synced part before it let a scan tell damage from a torn write.
             let record = Record {
                 kind: *kind,
                 sequence: *sequence,
@@ -116,8 +119,9 @@ impl Writer {
             encode(&record, &mut bytes)?;
         }
         let end = self.end + bytes.len() as u64;
-        self.make_room(&mut bytes);
+        self.add_padding(&mut bytes);
         let written = self.file.write_at(&bytes, self.end).at("append to", &self.path)?;
+        // Not continued by a second write: the file ends within a record, and the disk is probably full.
         if written < bytes.len() {
             let path = self.path.clone();
             return Err(SegmentError::Short { path, written, wanted: bytes.len() });
@@ -127,17 +131,17 @@ impl Writer {
         Ok(())
     }
 
-    /// Adds zeros to what is to be written, if it goes beyond the room that there is: about as many as
-    /// the segment has bytes, so that a short one stays short.
-    fn make_room(&self, bytes: &mut Vec<u8>) {
+    /// Adds zeros behind records that go beyond the padding: about as many as the segment has bytes, so
+    /// that a short segment stays short.
+    fn add_padding(&self, bytes: &mut Vec<u8>) {
         let end = self.end + bytes.len() as u64;
         if end > self.length {
-            let length = (end + end.min(ROOM_BYTES_MAX)).next_multiple_of(BLOCK_BYTES);
+            let length = (end + end.min(PADDING_BYTES_MAX)).next_multiple_of(BLOCK_BYTES);
             bytes.resize((length - self.end) as usize, 0);
         }
     }
 
-    /// Puts everything appended so far on disk.
+    /// Syncs everything appended so far.
     ///
     /// # Errors
     /// After any error the segment must not be used again.
@@ -147,11 +151,12 @@ impl Writer {
         Ok(())
     }
 
-    /// Whether the segment still has its name. Asked after a write and before it is acknowledged: if
-    /// the name is gone somebody sealed the segment, and may have read it before the write.
+    /// Returns true if the segment still has its name. To be asked after a write and before it is
+    /// acknowledged: if the name is gone, another process sealed the segment, and a compactor may have
+    /// read it before the write.
     ///
     /// # Errors
-    /// A failure to look is not an answer.
+    /// [`SegmentError::Fs`]: then it is unknown whether it has.
     pub fn has_name(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
         super::has_name(fs, &self.path, &self.identity)
     }
@@ -159,10 +164,11 @@ impl Writer {
     /// Appends the footer, syncs, and moves the segment to `sealed`.
     ///
     /// # Errors
-    /// [`SegmentError`]; the segment's commits are safe in any case, somebody else will seal it.
+    /// [`SegmentError`]; the segment's commits are on disk in any case, and the next compactor will seal
+    /// it.
     pub fn seal(mut self, fs: &dyn Fs, sealed: &Path, sequence: u64) -> Result<(), SegmentError> {
-        // So that the footer can say of all commits that they are on disk, and nobody who builds on
-        // one of them has to make sure of it.
+        // So that the footer can say of all commits that they are on disk, and no process that builds on
+        // one of them has to sync the segment.
         if self.synced_upto < self.end {
             self.sync()?;
         }
@@ -173,12 +179,13 @@ impl Writer {
         self.sync()?;
         stop::at!("seal.whole");
         let to = sealed.join(filename::segment(self.id));
-        if exists(fs, &to).at("look for", &to)? {
-            // Somebody copied files. It stays where it is, and is sealed once the other is folded.
+        if exists(fs, &to).at("access", &to)? {
+            // A copied file has the name. This segment stays here, and is sealed once that one is
+            // compacted.
             return Ok(());
         }
         match fs.rename(&self.path, &to) {
-            // Sealed by somebody else a moment ago: the same thing.
+            // Another process sealed it a moment ago, which has the same effect.
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
             done => {
                 done.at("seal", &self.path)?;
@@ -188,25 +195,25 @@ impl Writer {
         }
     }
 
-    /// Where it is, or was.
+    /// Returns its path, or its last one.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The segment's id.
+    /// Returns the segment's id.
     #[must_use]
     pub fn id(&self) -> SegmentId {
         self.id
     }
 
-    /// The instance that writes it.
+    /// Returns the instance that writes it.
     #[must_use]
     pub fn instance(&self) -> InstanceId {
         self.instance
     }
 
-    /// Its length in bytes.
+    /// Returns its length in bytes, without the padding.
     #[must_use]
     pub fn end(&self) -> u64 {
         self.end

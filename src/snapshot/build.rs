@@ -1,35 +1,35 @@
-//! Building a snapshot: documents in ascending key order, commits in any order, then `finish`.
+//! Builds a snapshot: documents in ascending key order, commits in any order, then `finish`.
 
 use super::codec::{self, LogColumns, ViewColumns};
 use super::meta::{Stored, hex};
-use super::words::each_word;
+use super::tokenizer::each_word;
 use super::{LogRow, Meta, Row, SnapshotError, open, schema, verify};
 use crate::format::FORMAT_VERSION;
 use rusqlite::{Connection, OpenFlags, params};
 use std::path::Path;
 
-/// Dirty pages that wait to be written, in KiB. More are written out while building goes on.
+/// The size of SQLite's page cache while building, in KiB. Beyond it, dirty pages are written out.
 const CACHE_KIB: u32 = 4096;
 
-/// Words that FTS5 collects before it writes them out, in bytes.
+/// The words that FTS5 collects before it writes them out, in bytes.
 const WORDS_IN_MEMORY: u32 = 4 << 20;
 
 /// A snapshot under construction.
 ///
-/// Dropped without [`Builder::finish`] it leaves an unusable file behind, for the caller to remove.
-/// The same goes for every error.
+/// If it is dropped without [`Builder::finish`], or after any error, it leaves an unusable file behind,
+/// for the caller to remove.
 pub struct Builder {
     connection: Connection,
     meta: Meta,
-    /// The key added last.
+    /// The last key that was added.
     last: Option<String>,
-    /// Room for the words of one document.
+    /// A buffer for the words of one document.
     words: String,
 }
 
 impl Builder {
-    /// Starts a snapshot in the file `path`, which is absent or empty (so that the caller can decide
-    /// its mode) and which nobody else uses. No other file is created beside it at any time.
+    /// Starts a snapshot in the file `path`, which is absent or empty (so that the caller can decide its
+    /// mode) and which nothing else uses. No other file is created beside it at any time.
     ///
     /// # Errors
     /// [`SnapshotError::NotEmpty`]; [`SnapshotError::Build`] if the file cannot be written.
@@ -64,14 +64,14 @@ impl Builder {
         Ok(Builder { connection, meta, last: None, words: String::new() })
     }
 
-    /// Adds a document. `text` is what it is to be found by; it is cut by
-    /// [`words`](super::words()).
+    /// Adds a document. A search finds it by `text`, which [`words`](super::words()) splits.
     ///
     /// # Errors
     /// [`SnapshotError::Unordered`] unless its key is greater than the one before;
     /// [`SnapshotError::TooLarge`]; [`SnapshotError::Build`].
     pub fn add(&mut self, row: &Row, text: &str) -> Result<(), SnapshotError> {
         self.check_order(row.key.as_str())?;
+        // Numbers follow the order of keys: with them, readers prove that a key is absent.
         let number = i64::try_from(self.meta.documents + 1).ok();
         let number = self.fits("the number of documents", number)?;
         let absorbed = self.fits("a list of heads", codec::pack_heads(&row.absorbed))?;
@@ -136,8 +136,8 @@ impl Builder {
         Ok(())
     }
 
-    /// Adds a commit to the log; one that is there already (same instance and sequence) stays as it
-    /// is.
+    /// Adds a commit to the log. If it has that commit already (same instance and sequence), nothing
+    /// changes.
     ///
     /// # Errors
     /// [`SnapshotError::TooLarge`] for a sequence number above 2⁶³ − 1; [`SnapshotError::Build`].
@@ -165,7 +165,7 @@ impl Builder {
         Ok(inserted == 1)
     }
 
-    /// Completes the file and closes it. Syncing it is left to the caller.
+    /// Completes the file and closes it. The caller has to sync it.
     ///
     /// # Errors
     /// [`SnapshotError::Build`] if something could not be written.
@@ -204,7 +204,7 @@ impl Builder {
     }
 }
 
-/// The parts of a row that need encoding first.
+/// The encoded columns of a row.
 struct Encoded {
     number: i64,
     heads: Vec<u8>,
@@ -218,14 +218,15 @@ impl std::fmt::Debug for Builder {
     }
 }
 
-/// Whether the database has no page yet. A file that is no database at all is not empty either.
+/// Returns true if the database has no page yet. A file that is no database is not empty either.
 fn is_empty(connection: &Connection) -> bool {
     connection
         .query_row("PRAGMA page_count", [], |row| row.get(0))
         .is_ok_and(|pages: u32| pages == 0)
 }
 
-/// There is no journal because nobody needs half a snapshot, and no sync because the caller does it.
+/// Sets up an empty database. It has no journal, because half a snapshot is of no use, and no sync,
+/// because the caller syncs.
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch(&format!(
         "PRAGMA page_size={}; PRAGMA journal_mode=OFF; PRAGMA synchronous=OFF;
@@ -245,6 +246,7 @@ fn complete(connection: &Connection, meta: &Meta) -> rusqlite::Result<()> {
     connection.execute_batch("COMMIT; BEGIN")?;
     let index = hex(&verify::index_check(connection)?);
     Stored { meta: meta.clone(), index }.write(connection)?;
+    // Open statements would keep the connection from closing.
     connection.flush_prepared_statement_cache();
     connection.execute_batch("COMMIT")
 }

@@ -1,8 +1,8 @@
-//! How values become bytes inside a row, and the check that each row carries.
+//! Encodes values as bytes of a row, and computes the check that each row carries.
 //!
-//! Owns: the framing of lists, and the checks. Invariant: two different rows never feed the same
-//! bytes to a check (every part is preceded by its length, and every kind of row by its name).
-//! Must not know: SQL.
+//! Owns: the framing of lists, and the checks. Invariant: two different rows never feed the same bytes to
+//! a check, because every part is preceded by its length, and every kind of row by its name. Must not
+//! know: SQL.
 
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::InstanceId;
@@ -13,6 +13,7 @@ pub(super) type Check = [u8; 16];
 
 fn check(kind: &str, parts: &[&[u8]]) -> Check {
     let mut hasher = blake3::Hasher::new();
+    // The length before each part, so that no byte can move from one part to the next unnoticed.
     let mut frame = |part: &[u8]| {
         hasher.update(&(part.len() as u64).to_le_bytes());
         hasher.update(part);
@@ -28,7 +29,8 @@ fn shorten(hasher: &blake3::Hasher) -> Check {
     short
 }
 
-/// Covers the number too, so that neighbours in number are provably neighbours in key order.
+/// Computes the check of a key. It covers the number too, so that neighbours in number are provably
+/// neighbours in key order.
 pub(super) fn key_check(number: i64, key: &[u8]) -> Check {
     check("key", &[&number.to_le_bytes(), key])
 }
@@ -51,7 +53,8 @@ impl ViewColumns<'_> {
     }
 }
 
-/// A check of its own, so that reading a view does not have to read the document.
+/// Computes the check of a saved document. It is apart from that of the view, so that reading a view does
+/// not have to read the document.
 pub(super) fn document_check(number: i64, key: &[u8], document: &[u8], waiting: &[u8]) -> Check {
     check("document", &[&number.to_le_bytes(), key, document, waiting])
 }
@@ -98,7 +101,7 @@ impl RunningCheck {
     }
 }
 
-/// A list of byte strings: each after its length in four bytes, little-endian.
+/// Packs a list of byte strings, each after its length in four bytes, little-endian.
 ///
 /// `None` if one of them has 4 GiB or more.
 pub(super) fn pack<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Option<Vec<u8>> {
@@ -110,7 +113,7 @@ pub(super) fn pack<'a>(parts: impl IntoIterator<Item = &'a [u8]>) -> Option<Vec<
     Some(packed)
 }
 
-/// The inverse of [`pack`]; `None` if the bytes are no such list.
+/// Unpacks what [`pack`] made; `None` if the bytes are no such list.
 pub(super) fn unpack(mut packed: &[u8]) -> Option<Vec<&[u8]>> {
     let mut parts = Vec::new();
     while !packed.is_empty() {
@@ -158,7 +161,7 @@ mod tests {
         let packed = pack(parts).unwrap();
         assert_eq!(unpack(&packed).unwrap(), parts);
         assert_eq!(unpack(&[]).unwrap(), Vec::<&[u8]>::new());
-        // Cut between two parts it is a shorter list; a check tells, not the framing.
+        // A cut between two parts leaves a shorter list. The row's check notices that, not the framing.
         let ends = [0, 7, 11];
         for cut in (0..packed.len()).filter(|cut| !ends.contains(cut)) {
             assert_eq!(unpack(&packed[..cut]), None, "cut at {cut}");

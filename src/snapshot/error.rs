@@ -1,16 +1,17 @@
-//! What can go wrong with a snapshot.
+//! Errors of snapshots.
 
+use crate::format::FORMAT_VERSION;
 use crate::format::id::SnapshotId;
 use std::io;
 
-/// Why a snapshot could not be built, opened or read.
+/// A failure to build, open or read a snapshot.
 ///
 /// ```
 /// use crdt_palace::palace::{SnapshotError, SnapshotId};
 ///
 /// let snapshot = SnapshotId([0x0f; 16]);
 /// let error = SnapshotError::Newer { snapshot, version: 9 };
-/// assert!(error.to_string().contains("has format 9, newer than this program understands"));
+/// assert!(error.to_string().contains("has format 9, and this version reads formats up to 1"));
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -21,16 +22,16 @@ pub enum SnapshotError {
     Damaged {
         /// The snapshot.
         snapshot: SnapshotId,
-        /// The document concerned, where one is known.
+        /// The document, where it is known.
         key: Option<String>,
-        /// What does not fit.
+        /// The problem.
         what: String,
-        /// What SQLite said, if it was SQLite that noticed.
+        /// SQLite's error, if SQLite noticed the damage.
         source: Option<Box<rusqlite::Error>>,
     },
     /// A program newer than this one wrote the file.
     #[error(
-        "snapshot {snapshot} has format {version}, newer than this program understands; use a newer crdt-palace"
+        "snapshot {snapshot} has format {version}, and this version reads formats up to {FORMAT_VERSION}; upgrade crdt-palace"
     )]
     Newer {
         /// The snapshot.
@@ -39,27 +40,27 @@ pub enum SnapshotError {
         version: u32,
     },
     /// The file is no snapshot: another kind of database, or no database at all.
-    #[error("snapshot {snapshot} is not a snapshot file: {what}")]
+    #[error("the file of snapshot {snapshot} is not a snapshot: {what}; move it out of the palace")]
     NotASnapshot {
         /// The snapshot that was expected.
         snapshot: SnapshotId,
-        /// What shows it.
+        /// The evidence.
         what: String,
     },
     /// The file holds another snapshot than its name says.
-    #[error("the file of snapshot {expected} holds snapshot {found}; give it its own name back")]
+    #[error("the file of snapshot {expected} holds snapshot {found}; rename it to {found}.snap")]
     WrongId {
         /// The snapshot that was expected.
         expected: SnapshotId,
-        /// The one that is in the file.
+        /// The snapshot in the file.
         found: SnapshotId,
     },
-    /// The file could not be opened or its length not be learned.
+    /// The file could not be opened, or its length could not be learned.
     #[error("snapshot {snapshot} cannot be opened: {source}")]
     Open {
         /// The snapshot.
         snapshot: SnapshotId,
-        /// Why.
+        /// The cause.
         source: io::Error,
     },
     /// Reading failed for a reason outside the file: no memory, an I/O error. It may work later.
@@ -67,19 +68,19 @@ pub enum SnapshotError {
     Read {
         /// The snapshot.
         snapshot: SnapshotId,
-        /// Why.
+        /// The cause.
         source: rusqlite::Error,
     },
-    /// Building failed: no space, no memory, an I/O error. The file is not to be published.
+    /// Building failed: no space, no memory, an I/O error. The file must not be published.
     #[error("snapshot {snapshot} cannot be built: {source}")]
     Build {
         /// The snapshot.
         snapshot: SnapshotId,
-        /// Why.
+        /// The cause.
         source: rusqlite::Error,
     },
-    /// There is already something in the file that was to be built.
-    #[error("snapshot {snapshot} cannot be built: its file is not empty")]
+    /// The file that was to be built has content already.
+    #[error("snapshot {snapshot} cannot be built: its file has content already")]
     NotEmpty {
         /// The snapshot.
         snapshot: SnapshotId,
@@ -99,13 +100,13 @@ pub enum SnapshotError {
     TooLarge {
         /// The snapshot.
         snapshot: SnapshotId,
-        /// What it is.
+        /// The part that is too large.
         what: &'static str,
     },
 }
 
 impl SnapshotError {
-    /// Which snapshot it is about.
+    /// Returns the snapshot that the error is about.
     pub(crate) fn snapshot(&self) -> SnapshotId {
         match self {
             Self::Damaged { snapshot, .. }
@@ -121,8 +122,8 @@ impl SnapshotError {
         }
     }
 
-    /// Whether the file is to blame, so that it will be no better for being read again. Otherwise it is
-    /// the machine: no file handle left, an I/O error.
+    /// Returns true if the fault is in the file, so that reading it again does not help. Otherwise it is
+    /// in the machine: no file handle left, an I/O error.
     pub(crate) fn is_of_the_file(&self) -> bool {
         use SnapshotError::{Damaged, Newer, NotASnapshot, WrongId};
         matches!(self, Damaged { .. } | Newer { .. } | NotASnapshot { .. } | WrongId { .. })
@@ -133,7 +134,7 @@ fn at_key(key: Option<&str>) -> String {
     key.map(|key| format!(" (document {key:?})")).unwrap_or_default()
 }
 
-/// An error that SQLite reported while reading `snapshot`.
+/// Converts an error that SQLite reported while reading `snapshot`.
 pub(super) fn reading(snapshot: SnapshotId, source: rusqlite::Error) -> SnapshotError {
     if is_outside_the_file(&source) {
         return SnapshotError::Read { snapshot, source };
@@ -142,8 +143,8 @@ pub(super) fn reading(snapshot: SnapshotId, source: rusqlite::Error) -> Snapshot
     SnapshotError::Damaged { snapshot, key: None, what, source: Some(Box::new(source)) }
 }
 
-/// The file is immutable and its schema was checked, so anything that is not the machine's fault is
-/// the file's.
+/// Returns true if the machine is at fault. The file is immutable and its schema was checked, so any
+/// other error comes from its bytes.
 fn is_outside_the_file(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode as Code;
     let rusqlite::Error::SqliteFailure(failure, _) = error else { return false };

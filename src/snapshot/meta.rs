@@ -1,4 +1,4 @@
-//! What a snapshot says about itself.
+//! The metadata of a snapshot.
 
 use super::codec::meta_check;
 use crate::format::FORMAT_VERSION;
@@ -6,32 +6,32 @@ use crate::format::id::{IdError, PalaceId, SegmentId, SnapshotId};
 use rusqlite::Connection;
 use std::str::FromStr;
 
-/// What a snapshot says about itself. In the file it is text, one row a field, for people to read.
+/// The metadata of a snapshot. In the file it is text, one row a field, for people to read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Meta {
     /// Its own id, which is also its file name.
     pub snapshot: SnapshotId,
     /// The palace it belongs to.
     pub palace: PalaceId,
-    /// When it was built, in milliseconds since 1970.
+    /// The time it was built, in milliseconds since 1970.
     pub created_ms: i64,
-    /// The segments that were folded into it directly.
+    /// The segments that were its direct inputs.
     pub covers: Vec<SegmentId>,
     /// The snapshots that were its inputs.
     pub supersedes: Vec<SnapshotId>,
-    /// Snapshots that were there as well, and of which is known: where a document stands in one of them
-    /// and in this one, one of the two rows has all of the other.
+    /// Snapshots that were live as well and were no inputs. If a document stands in one of them and in
+    /// this one, one of the two rows is known to contain the other.
     pub beside: Vec<SnapshotId>,
-    /// How many bytes of segments flowed into it, directly or through other snapshots. Decides its
+    /// The bytes of segments that flowed into it, directly or through other snapshots. They decide its
     /// size tier.
     pub appended: u64,
-    /// How many documents it holds. Counted while building; what the caller writes is ignored.
+    /// The number of its documents. The builder counts them and ignores the caller's number.
     pub documents: u64,
-    /// How many commits its log holds. Counted while building; what the caller writes is ignored.
+    /// The number of commits in its log. The builder counts them and ignores the caller's number.
     pub commits: u64,
 }
 
-/// The part of [`Meta`] that is of no interest outside.
+/// The metadata as stored, with the parts that only this layer needs.
 pub(super) struct Stored {
     pub(super) meta: Meta,
     /// The check over the tables of the word index, in hex.
@@ -67,7 +67,7 @@ impl Stored {
         pairs.iter().try_for_each(|(name, value)| insert.execute((name, value)).map(drop))
     }
 
-    /// Reads it back; the inner error says what is wrong with it.
+    /// Reads it back. The inner error is the problem with it.
     pub(super) fn read(connection: &Connection) -> rusqlite::Result<Result<Self, String>> {
         let mut statement = connection.prepare("SELECT name, value FROM meta ORDER BY name")?;
         let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
@@ -93,7 +93,7 @@ impl Stored {
             created_ms: parse(field("created_ms")?)?,
             covers: parse_list(field("covers")?)?,
             supersedes: parse_list(field("supersedes")?)?,
-            // The first snapshots had no such row. To know of none is always right.
+            // The first snapshots had no such row. An empty list is always right.
             beside: field("beside").map_or(Ok(Vec::new()), parse_list)?,
             appended: parse(field("appended")?)?,
             documents: parse(field("documents")?)?,

@@ -1,44 +1,42 @@
-//! One immutable table of documents, as a SQLite file: building it, and reading it.
+//! One immutable table of documents, as a SQLite file: its builder and its readers.
 //!
-//! Owns: the schema, what a word is, and the checks that tell a damaged row from a good one.
-//! Invariant: what is returned is exactly what the builder was given, or an error. SQLite notices
-//! neither a flipped byte nor a half-copied file, so every row carries a BLAKE3, and that a document
-//! is *absent* is proved from its two neighbours. (Two things are weaker and are left to
-//! [`Snapshot::verify`]: a damaged word index can hide a match, and a damaged log can hide commits,
-//! which their number in [`Meta`] gives away.)
-//! Must not know: how files are named, published, synced or retired; what is inside a document.
+//! Owns: the schema, the tokenizer, and the checks that tell a damaged row from a good one. Invariant: a
+//! read returns exactly what the builder was given, or an error. SQLite notices neither a flipped byte
+//! nor a half-copied file, so every row carries a BLAKE3, and the *absence* of a document is proved from
+//! its two neighbours. (Two things are left to [`Snapshot::verify`]. A damaged word index can hide a match.
+//! A damaged log can hide commits, which their number in [`Meta`] gives away.) Must
+//! not know: names of files, publishing, syncing, retiring; the content of documents.
 //!
-//! This is the one layer that lets someone else, SQLite, open files.
+//! This is the one layer that lets other code, SQLite, open files.
 
 mod build;
 mod codec;
+mod commit_log;
+mod connections;
 mod error;
-mod listing;
-mod log;
+mod key_listing;
 mod meta;
 mod open;
 mod read;
 mod schema;
+mod tokenizer;
 mod verify;
-mod words;
 
 #[cfg(test)]
 mod tests;
 
 pub use build::Builder;
 pub use error::SnapshotError;
-pub use listing::Listed;
+pub use key_listing::Listed;
 pub use meta::Meta;
 pub use open::Source;
 #[cfg(feature = "mcp")]
 pub(crate) use open::uri;
-pub use words::{Terms, WORD_CHARS_MAX, words};
+pub use tokenizer::{Terms, WORD_CHARS_MAX, words};
 
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::{InstanceId, SnapshotId};
 use crate::format::key::Key;
-use rusqlite::Connection;
-use std::sync::Mutex;
 
 /// A document with everything that compaction and writing need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,37 +47,37 @@ pub struct Row {
     pub document: Vec<u8>,
     /// Its heads.
     pub heads: Heads,
-    /// What it shows, as text.
+    /// The view, as text: the content that readers see.
     pub view: String,
-    /// Changes that still wait for a dependency.
+    /// Pending changes: they lack a dependency.
     pub waiting: Vec<Vec<u8>>,
-    /// Earlier heads that are known to be contained in it.
+    /// Earlier heads that it is known to contain.
     pub absorbed: Vec<Heads>,
 }
 
-/// A document as far as readers need it.
+/// A document with everything that readers need.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ViewRow {
     /// Its key.
     pub key: Key,
     /// Its heads.
     pub heads: Heads,
-    /// What it shows, as text.
+    /// The view, as text: the content that readers see.
     pub view: String,
-    /// Earlier heads that are known to be contained in it.
+    /// Earlier heads that it is known to contain.
     pub absorbed: Vec<Heads>,
-    /// Whether changes still wait for a dependency.
+    /// True if it has pending changes.
     pub incomplete: bool,
 }
 
-/// A commit that has been folded.
+/// A commit in the log of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogRow {
-    /// Who made it.
+    /// The instance that made it.
     pub instance: InstanceId,
-    /// Its number among the commits of that instance. At most 2⁶³ − 1.
+    /// Its sequence number in that instance. At most 2⁶³ − 1.
     pub sequence: u64,
-    /// When, in milliseconds since 1970.
+    /// Its time, in milliseconds since 1970.
     pub time_ms: i64,
     /// The writer's name.
     pub by: String,
@@ -87,7 +85,7 @@ pub struct LogRow {
     pub changes: Vec<(Key, ChangeHash)>,
 }
 
-/// An open snapshot. Threads may share it; they take turns.
+/// An open snapshot. Threads share it and read at once, each through a connection of its own.
 #[derive(Debug)]
 pub struct Snapshot {
     id: SnapshotId,
@@ -95,23 +93,23 @@ pub struct Snapshot {
     length: u64,
     /// The check over the word index, as [`Snapshot::verify`] expects it.
     index: String,
-    connection: Mutex<Connection>,
+    connections: connections::Connections,
 }
 
 impl Snapshot {
-    /// Its id.
+    /// Returns its id.
     #[must_use]
     pub fn id(&self) -> SnapshotId {
         self.id
     }
 
-    /// The length of its file in bytes.
+    /// Returns the length of its file in bytes.
     #[must_use]
     pub fn length(&self) -> u64 {
         self.length
     }
 
-    /// What it says about itself.
+    /// Returns its metadata.
     #[must_use]
     pub fn meta(&self) -> &Meta {
         &self.meta

@@ -1,5 +1,6 @@
-//! Opening a snapshot, trusting nothing in it.
+//! Opens a snapshot and trusts nothing in it.
 
+use super::connections::Connections;
 use super::error::reading;
 use super::meta::Stored;
 use super::{Snapshot, SnapshotError, schema};
@@ -11,19 +12,21 @@ use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{self, Read as _};
+use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::sync::Mutex;
 
-/// Private memory for pages, in KiB. Small: fifty processes keep it, and the page cache is shared.
+/// The size of SQLite's private page cache, in KiB. It is small, because fifty processes each have one;
+/// the kernel's page cache is shared.
 const CACHE_KIB: u32 = 256;
 
 /// The length of the header of a SQLite file.
 const HEADER: usize = 100;
 
-/// Where a snapshot is.
+/// The source of a snapshot's bytes.
 #[derive(Clone, Debug)]
 pub enum Source<'a> {
-    /// A file that nobody will ever change. It may be renamed and removed while it is open.
+    /// A file that never changes. It may be renamed and removed while it is open.
     Path(&'a Path),
     /// The bytes of such a file.
     Bytes(Vec<u8>),
@@ -37,6 +40,12 @@ impl Snapshot {
     /// holds another snapshot, or cannot be read.
     pub fn open(source: Source<'_>, id: SnapshotId) -> Result<Self, SnapshotError> {
         let io_error = |source| SnapshotError::Open { snapshot: id, source };
+        let file = match &source {
+            Source::Path(path) => {
+                Some((path.to_path_buf(), FileStamp::of(path).map_err(io_error)?))
+            }
+            Source::Bytes(_) => None,
+        };
         let (header, length) = match &source {
             Source::Path(path) => {
                 check_regular(id, path)?;
@@ -52,10 +61,47 @@ impl Snapshot {
         }
         let stored = Stored::read(&connection).map_err(|error| reading(id, error))?;
         let Stored { meta, index } = stored.map_err(|what| damaged(id, what))?;
+        // A renamed copy must not stand in for another snapshot.
         if meta.snapshot != id {
             return Err(SnapshotError::WrongId { expected: id, found: meta.snapshot });
         }
-        Ok(Snapshot { id, meta, length, index, connection: Mutex::new(connection) })
+        Ok(Snapshot { id, meta, length, index, connections: Connections::new(connection, file) })
+    }
+}
+
+/// Identity of a file, as long as the file exists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct FileStamp {
+    device: u64,
+    inode: u64,
+    length: u64,
+}
+
+impl FileStamp {
+    fn of(path: &Path) -> io::Result<Self> {
+        let found = std::fs::symlink_metadata(path)?;
+        Ok(FileStamp { device: found.dev(), inode: found.ino(), length: found.len() })
+    }
+}
+
+/// Opens another connection to the file of a snapshot that was checked when it was opened first. Returns `None` if the
+/// name is gone or names another file now, or if the system refuses: a reader can wait for another connection instead.
+pub(super) fn open_another(path: &Path, stamp: &FileStamp) -> Option<Connection> {
+    let is_same = || FileStamp::of(path).is_ok_and(|found| found == *stamp);
+    // Asked before and after: the file may be replaced while it is opened.
+    let opened = is_same().then(|| {
+        let connection = connect(Source::Path(path))?;
+        restrict(&connection)?;
+        // SQLite reads the file at the first question.
+        schema::difference(&connection)?;
+        Ok::<_, rusqlite::Error>(connection)
+    });
+    match opened? {
+        Ok(connection) => is_same().then_some(connection),
+        Err(error) => {
+            tracing::debug!(path = %path.display(), %error, "no further connection to a snapshot");
+            None
+        }
     }
 }
 
@@ -64,7 +110,7 @@ fn damaged(snapshot: SnapshotId, what: String) -> SnapshotError {
 }
 
 fn check_regular(id: SnapshotId, path: &Path) -> Result<(), SnapshotError> {
-    // Asked by name first: opening a pipe would wait for its other end. SQLite would follow a link.
+    // Checked by name first: opening a pipe would wait for its other end, and SQLite would follow a link.
     let found = std::fs::symlink_metadata(path);
     let found = found.map_err(|source| SnapshotError::Open { snapshot: id, source })?;
     if found.is_file() {
@@ -89,8 +135,8 @@ fn number<const N: usize>(header: &[u8; HEADER], at: usize) -> u32 {
     header.iter().skip(at).take(N).fold(0, |number, byte| number << 8 | u32::from(*byte))
 }
 
-/// Our own look at the header: SQLite would believe the length of the file rather than the number
-/// of pages, or the other way round, depending on fields that may be damaged as well.
+/// Checks the header before SQLite does. SQLite would believe the length of the file rather than the
+/// number of pages, or the other way round, depending on fields that may be damaged as well.
 fn check_header(
     id: SnapshotId,
     header: Option<&[u8; HEADER]>,
@@ -114,7 +160,7 @@ fn check_header(
         let what = format!("it has {length} bytes instead of {pages} pages of {size}");
         return Err(damaged(id, what));
     }
-    // No write-ahead log, no reserved bytes, not automatically vacuumed, UTF-8.
+    // No write-ahead log, no reserved bytes, no automatic vacuum, UTF-8.
     let odd = version == 0
         || number::<3>(header, 18) != 0x01_01_00
         || number::<4>(header, 24) != number::<4>(header, 92)
@@ -139,14 +185,14 @@ fn connect(source: Source<'_>) -> rusqlite::Result<Connection> {
     }
 }
 
-/// Takes from the connection everything that reading does not need.
+/// Removes from the connection everything that reading does not need.
 fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     for (setting, value) in [
         (DbConfig::SQLITE_DBCONFIG_DEFENSIVE, true),
         (DbConfig::SQLITE_DBCONFIG_TRUSTED_SCHEMA, false),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_TRIGGER, false),
         (DbConfig::SQLITE_DBCONFIG_ENABLE_VIEW, false),
-        // Otherwise SQLite plans some statements anew for every value: measured 10 µs a row of a scan.
+        // Otherwise SQLite plans some statements anew for every value: measured, 10 µs a row of a scan.
         (DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true),
     ] {
         connection.set_db_config(setting, value)?;
@@ -158,7 +204,7 @@ fn restrict(connection: &Connection) -> rusqlite::Result<()> {
     ))
 }
 
-/// A `file:` URI for any path at all: every byte that means something in a URI is encoded.
+/// Returns a `file:` URI for any path: every byte with a meaning in URIs is encoded.
 pub(crate) fn uri(path: &Path, parameters: &str) -> rusqlite::Result<String> {
     let mut uri = String::from(if path.is_absolute() { "file://" } else { "file:" });
     for byte in path_bytes(path)? {
@@ -178,18 +224,8 @@ fn unusable(path: &Path) -> rusqlite::Error {
     rusqlite::Error::InvalidPath(path.to_owned())
 }
 
-#[cfg(unix)]
 fn path_bytes(path: &Path) -> rusqlite::Result<Vec<u8>> {
-    use std::os::unix::ffi::OsStrExt as _;
     let bytes = path.as_os_str().as_bytes();
     // An encoded zero would end the name early, and an empty name means a temporary database.
     if bytes.is_empty() || bytes.contains(&0) { Err(unusable(path)) } else { Ok(bytes.to_vec()) }
-}
-
-#[cfg(not(unix))]
-fn path_bytes(path: &Path) -> rusqlite::Result<Vec<u8>> {
-    let text = path.to_str().filter(|text| !text.is_empty() && !text.contains('\0'));
-    let text = text.ok_or_else(|| unusable(path))?.replace('\\', "/");
-    let root = if path.is_absolute() && !text.starts_with('/') { "/" } else { "" };
-    Ok(format!("{root}{text}").into_bytes())
 }

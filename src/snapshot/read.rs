@@ -1,4 +1,4 @@
-//! Reading documents: by key, in key order, by the words they hold.
+//! Reads documents: by key, in key order, by their words.
 
 use super::codec::{self, Check, ViewColumns, key_of};
 use super::error::reading;
@@ -6,9 +6,9 @@ use super::{Row, Snapshot, SnapshotError, Terms, ViewRow};
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use rusqlite::{Connection, Row as Columns};
-use std::sync::{MutexGuard, PoisonError};
+use std::sync::MutexGuard;
 
-/// [`Snapshot::rows_after`] ends a chunk when it holds about this many bytes.
+/// The size at which [`Snapshot::rows_after`] ends a chunk, in bytes.
 const CHUNK_BYTES: usize = 4 << 20;
 
 const FIND: &str = "SELECT number, key FROM keys WHERE key <= ?1 ORDER BY key DESC LIMIT 1";
@@ -20,28 +20,28 @@ const SCAN: &str = "SELECT k.key, v.heads, v.absorbed, v.incomplete, v.proof, v.
      FROM keys k CROSS JOIN views v ON v.number = k.number WHERE k.number = ?1";
 const MATCH: &str = "SELECT rowid FROM words WHERE words MATCH ?1 ORDER BY rowid";
 
-/// Where a key is, or would be.
-enum Place {
+/// The place of a key in the order of keys.
+enum KeyPosition {
     At(i64),
-    /// Behind the document of this number, 0 if before all. Proved.
-    Behind(i64),
+    /// After the document of this number, 0 if before all. It is proved that the snapshot lacks the key.
+    After(i64),
 }
 
 impl Snapshot {
-    /// The document `key`, or `None` if the snapshot does not hold it.
+    /// Returns the document `key`, or `None` if the snapshot does not hold it.
     ///
     /// # Errors
-    /// [`SnapshotError::Damaged`] if what is stored is not what was written;
+    /// [`SnapshotError::Damaged`] if the stored bytes are not those that were written;
     /// [`SnapshotError::Read`] if it cannot be read now.
     pub fn get(&self, key: &str) -> Result<Option<Row>, SnapshotError> {
         let connection = self.connection();
         match self.find(&connection, key)? {
-            Place::Behind(_) => Ok(None),
-            Place::At(number) => self.row(&connection, number, key).map(Some),
+            KeyPosition::After(_) => Ok(None),
+            KeyPosition::At(number) => self.row(&connection, number, key).map(Some),
         }
     }
 
-    /// What the document `key` shows, or `None` if the snapshot does not hold it. Cheaper than
+    /// Returns the view of the document `key`, or `None` if the snapshot does not hold it. Cheaper than
     /// [`Snapshot::get`]: the document itself is not read.
     ///
     /// # Errors
@@ -49,25 +49,25 @@ impl Snapshot {
     pub fn get_view(&self, key: &str) -> Result<Option<ViewRow>, SnapshotError> {
         let connection = self.connection();
         match self.find(&connection, key)? {
-            Place::Behind(_) => Ok(None),
-            Place::At(number) => self.view(&connection, number, key).map(Some),
+            KeyPosition::After(_) => Ok(None),
+            KeyPosition::At(number) => self.view(&connection, number, key).map(Some),
         }
     }
 
-    /// Whether the snapshot holds the document `key`.
+    /// Returns true if the snapshot holds the document `key`.
     ///
     /// # Errors
     /// As [`Snapshot::get`].
     pub fn contains(&self, key: &str) -> Result<bool, SnapshotError> {
         let connection = self.connection();
         match self.find(&connection, key)? {
-            Place::Behind(_) => Ok(false),
-            Place::At(number) => self.prove(&connection, number, key).map(|()| true),
+            KeyPosition::After(_) => Ok(false),
+            KeyPosition::At(number) => self.prove(&connection, number, key).map(|()| true),
         }
     }
 
-    /// What the documents whose keys begin with `prefix` show, in the byte order of their keys: at
-    /// most `limit`, behind `after`. Fewer than `limit` means that there are no more.
+    /// Returns the views of the documents whose keys begin with `prefix`, in the byte order of their
+    /// keys: at most `limit`, after `after`. Fewer than `limit` means that there are no more.
     ///
     /// # Errors
     /// As [`Snapshot::get`].
@@ -90,8 +90,8 @@ impl Snapshot {
         Ok(rows)
     }
 
-    /// The documents behind `after` in key order: some, at most `limit` and some megabytes. None
-    /// means that there are no more.
+    /// Returns some documents after `after` in key order: at most `limit`, and some megabytes. An empty
+    /// list means that there are no more.
     ///
     /// # Errors
     /// As [`Snapshot::get`].
@@ -103,6 +103,7 @@ impl Snapshot {
             let row = self.numbered_row(&connection, number)?;
             bytes += row.document.len() + row.view.len();
             rows.push(row);
+            // Large documents end a chunk early, so that memory stays bounded.
             if bytes >= CHUNK_BYTES {
                 break;
             }
@@ -110,7 +111,7 @@ impl Snapshot {
         Ok(rows)
     }
 
-    /// The keys of all documents, in order.
+    /// Returns the keys of all documents, in order.
     ///
     /// # Errors
     /// As [`Snapshot::get`].
@@ -122,26 +123,29 @@ impl Snapshot {
         while let Some(columns) = self.sql(found.next())? {
             keys.push(self.entry_of(columns)?);
         }
+        // Only their number shows that the last rows are lost.
         match i64::try_from(keys.len()) {
             Ok(count) if count == self.count() => Ok(keys),
             _ => Err(self.damaged(None, "keys are missing")),
         }
     }
 
-    /// The keys of all documents that [`Terms::accept`] accepted when they were added, in order.
+    /// Returns the keys of all documents that [`Terms::accept`] accepted when they were added, in order.
     ///
     /// # Errors
-    /// As [`Snapshot::get`]. A damaged word index is not always noticed: it can then hide a
-    /// document, which [`Snapshot::verify`] finds.
+    /// As [`Snapshot::get`]. A damaged word index is not always noticed: it can hide a document, which
+    /// [`Snapshot::verify`] finds.
     pub fn matching(&self, terms: &Terms) -> Result<Vec<Key>, SnapshotError> {
         self.numbers_matching(terms)?.into_iter().map(|number| self.numbered_key(number)).collect()
     }
 
-    /// As [`Snapshot::matching`], their numbers: from 1 on, in the order of the keys.
+    /// Returns the numbers of the documents that match, as [`Snapshot::matching`] does: from 1 on, in the
+    /// order of the keys.
     ///
     /// # Errors
     /// As [`Snapshot::matching`].
     pub fn numbers_matching(&self, terms: &Terms) -> Result<Vec<i64>, SnapshotError> {
+        // FTS5 refuses an empty expression.
         if terms.is_empty() {
             return Ok(Vec::new());
         }
@@ -152,7 +156,7 @@ impl Snapshot {
         numbers.map(|number| self.sql(number)).collect()
     }
 
-    /// The key of the document with this number.
+    /// Returns the key of the document with this number.
     ///
     /// # Errors
     /// As [`Snapshot::get`]; [`SnapshotError::Damaged`] also if there is none.
@@ -160,7 +164,7 @@ impl Snapshot {
         self.entry(&self.connection(), number)
     }
 
-    /// What the document with this number shows.
+    /// Returns the view of the document with this number.
     ///
     /// # Errors
     /// As [`Snapshot::numbered_key`].
@@ -168,8 +172,8 @@ impl Snapshot {
         self.view_numbered(&self.connection(), number)
     }
 
-    /// The number of the first document that begins with `prefix` and is behind `after`, or of the
-    /// one that follows where it would be.
+    /// Returns the number of the first document that begins with `prefix` and comes after `after`, or of
+    /// the one that follows where it would be.
     pub(super) fn first_of(
         &self,
         connection: &Connection,
@@ -181,15 +185,15 @@ impl Snapshot {
             _ => (prefix, true),
         };
         match self.find(connection, start)? {
-            Place::Behind(number) => Ok(number + 1),
-            Place::At(number) => {
+            KeyPosition::After(number) => Ok(number + 1),
+            KeyPosition::At(number) => {
                 self.prove(connection, number, start)?;
                 Ok(if inclusive { number } else { number + 1 })
             }
         }
     }
 
-    fn find(&self, connection: &Connection, key: &str) -> Result<Place, SnapshotError> {
+    fn find(&self, connection: &Connection, key: &str) -> Result<KeyPosition, SnapshotError> {
         let mut statement = self.sql(connection.prepare_cached(FIND))?;
         let mut found = self.sql(statement.query([key]))?;
         let Some(columns) = self.sql(found.next())? else {
@@ -198,25 +202,26 @@ impl Snapshot {
         let number = self.sql(columns.get(0))?;
         let before = self.sql(bytes(columns, 1))?;
         if before == key.as_bytes() {
-            return Ok(Place::At(number));
+            return Ok(KeyPosition::At(number));
         }
         self.behind(connection, number, key)
     }
 
-    /// Proves that `key` is missing: documents are numbered in key order without a gap, so it is if
-    /// it belongs between two with consecutive numbers.
+    /// Proves that `key` is missing. Documents are numbered in key order without a gap, so it is missing
+    /// if it belongs between two consecutive numbers.
     fn behind(
         &self,
         connection: &Connection,
         number: i64,
         key: &str,
-    ) -> Result<Place, SnapshotError> {
+    ) -> Result<KeyPosition, SnapshotError> {
+        // Both neighbours are checked rows, so the proof does not rest on the index of keys.
         let below = number == 0 || self.entry(connection, number)?.as_str() < key;
         let above = number == self.count() || {
             number < self.count() && self.entry(connection, number + 1)?.as_str() > key
         };
         if below && above {
-            return Ok(Place::Behind(number));
+            return Ok(KeyPosition::After(number));
         }
         Err(self.damaged(Some(key), "the order of its keys is broken"))
     }
@@ -228,7 +233,7 @@ impl Snapshot {
         Err(self.damaged(Some(key), "its index of keys does not fit"))
     }
 
-    /// The key of the document `number`, checked.
+    /// Reads the key of the document `number` and checks it.
     fn entry(&self, connection: &Connection, number: i64) -> Result<Key, SnapshotError> {
         let mut statement = self.sql(connection.prepare_cached(ENTRY))?;
         let mut found = self.sql(statement.query([number]))?;
@@ -238,11 +243,12 @@ impl Snapshot {
         }
     }
 
-    /// A checked key out of the columns number, key, proof.
+    /// Checks a key from the columns number, key, proof.
     fn entry_of(&self, columns: &Columns<'_>) -> Result<Key, SnapshotError> {
         let number = self.sql(columns.get(0))?;
         let key = self.sql(bytes(columns, 1))?;
         let proof: Check = self.sql(columns.get(2))?;
+        // The number is part of the check: a whole row in the place of another is damage.
         if codec::key_check(number, key) != proof {
             return Err(self.damaged(None, &format!("the check of key {number} does not fit")));
         }
@@ -312,7 +318,7 @@ impl Snapshot {
         }
     }
 
-    /// A checked view out of the columns from `first` on: heads, absorbed, incomplete, proof, view.
+    /// Checks a view from the columns from `first` on: heads, absorbed, incomplete, proof, view.
     fn view_of(
         &self,
         number: i64,
@@ -326,6 +332,7 @@ impl Snapshot {
         let (heads, absorbed, view) = (column(0)?, column(1)?, column(4)?);
         let stored = ViewColumns { number, key, heads, absorbed, incomplete, view };
         let name = std::str::from_utf8(key).ok();
+        // Checked before anything is decoded.
         if stored.check() != proof {
             return Err(self.damaged(name, "the check of its view does not fit"));
         }
@@ -338,14 +345,14 @@ impl Snapshot {
         })
     }
 
-    /// How many documents there are, which is the number of the last.
+    /// Returns the number of documents, which is the number of the last.
     pub(super) fn count(&self) -> i64 {
         i64::try_from(self.meta.documents).unwrap_or(i64::MAX)
     }
 
-    /// That no thread panics while it holds the lock matters little: reading changes nothing.
+    /// Returns a connection that no other reader uses meanwhile.
     pub(super) fn connection(&self) -> MutexGuard<'_, Connection> {
-        self.connection.lock().unwrap_or_else(PoisonError::into_inner)
+        self.connections.lend()
     }
 
     pub(super) fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, SnapshotError> {
@@ -370,7 +377,7 @@ impl Snapshot {
     }
 }
 
-/// The bytes of a text or blob column.
+/// Returns the bytes of a text or blob column.
 pub(super) fn bytes<'a>(columns: &'a Columns<'_>, at: usize) -> rusqlite::Result<&'a [u8]> {
     Ok(columns.get_ref(at)?.as_bytes()?)
 }

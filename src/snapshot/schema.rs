@@ -1,16 +1,16 @@
 //! The tables of a snapshot: the SQL that makes them, and the proof that a file has exactly these.
 //!
-//! Documents are numbered 1, 2, 3 … in the byte order of their keys. `keys` is small and dense, so
-//! that a hit of the word index becomes a key cheaply and the absence of a key can be proved from
-//! its two neighbours; `views` holds what reading and scanning need; `documents`, which only writing
-//! and compaction need, stays out of their way.
+//! Documents are numbered 1, 2, 3 … in the byte order of their keys. `keys` is small and dense, so that a
+//! hit of the word index becomes a key cheaply, and the absence of a key can be proved from its two
+//! neighbours. `views` holds what reading and scanning need. `documents` holds what only writing and
+//! compaction need, apart from the rest.
 
 use rusqlite::Connection;
 
-/// Marks a SQLite file as ours, for `file` and the like: "CRDP".
+/// The application id of the SQLite file, for `file` and similar tools: "CRDP".
 pub(super) const APPLICATION_ID: u32 = 0x4352_4450;
 
-/// In bytes. Measured against 8192: point reads a third faster, the file 4 % larger.
+/// The page size, in bytes. Measured against 8192: point reads a third faster, the file 4 % larger.
 pub(super) const PAGE_SIZE: u32 = 4096;
 
 pub(super) const META: &str =
@@ -24,12 +24,12 @@ pub(super) const DOCUMENTS: &str = "CREATE TABLE documents(number INTEGER PRIMAR
 pub(super) const LOG: &str = "CREATE TABLE log(instance BLOB NOT NULL, sequence INTEGER NOT NULL, \
      time_ms INTEGER NOT NULL, by TEXT NOT NULL, changes BLOB NOT NULL, proof BLOB NOT NULL, \
      PRIMARY KEY(instance, sequence)) WITHOUT ROWID";
-/// `ascii` splits at the spaces between our words and nowhere else; `words.rs` says why.
+/// `ascii` splits at the spaces between our words and nowhere else; `tokenizer.rs` says why.
 pub(super) const WORDS: &str = "CREATE VIRTUAL TABLE words USING fts5(text, content='', \
      detail='none', columnsize=0, tokenize='ascii')";
 
-/// What `sqlite_schema` holds, in the order of creation: type, name, table, SQL. The last three are
-/// what FTS5 makes for itself.
+/// The content of `sqlite_schema`, in the order of creation: type, name, table, SQL. FTS5 makes the last
+/// three for itself.
 const EXPECTED: [(&str, &str, &str, Option<&str>); 10] = [
     ("table", "meta", "meta", Some(META)),
     ("table", "keys", "keys", Some(KEYS)),
@@ -66,7 +66,7 @@ pub(super) fn create(connection: &Connection) -> rusqlite::Result<()> {
     Ok(())
 }
 
-/// What the file has that a snapshot has not, or the other way round; `None` if nothing.
+/// Returns the first difference between the file's schema and a snapshot's; `None` if there is none.
 ///
 /// A view, a trigger or a changed definition could make an innocent query do something else.
 pub(super) fn difference(connection: &Connection) -> rusqlite::Result<Option<String>> {
@@ -77,6 +77,7 @@ pub(super) fn difference(connection: &Connection) -> rusqlite::Result<Option<Str
     while let Some(row) = rows.next()? {
         let (kind, name, table) = (row.get_ref(0)?, row.get_ref(1)?, row.get_ref(2)?);
         let (name_text, sql) = (name.as_str()?, row.get_ref(3)?.as_str_or_null()?);
+        // In the order of creation, so that a table too many or too few is noticed as well.
         let same = expected.next().is_some_and(|wanted| {
             (kind.as_str(), name.as_str(), table.as_str(), sql)
                 == (Ok(wanted.0), Ok(wanted.1), Ok(wanted.2), wanted.3)

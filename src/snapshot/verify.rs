@@ -1,4 +1,4 @@
-//! Reading everything in a snapshot and listing what is wrong with it.
+//! Verifies a snapshot: reads everything in it and lists the damage.
 
 use super::codec::{Check, RunningCheck};
 use super::meta::hex;
@@ -6,14 +6,14 @@ use super::read::bytes;
 use super::{Snapshot, SnapshotError};
 use rusqlite::Connection;
 
-/// How many commits are read at a time.
+/// The number of commits that are read at a time.
 const PAGE: usize = 1000;
 
-/// How many problems are listed before it is given up.
+/// The number of problems after which the rest is not listed.
 const PROBLEMS: u32 = 100;
 
 impl Snapshot {
-    /// Reads everything and lists what is damaged; an empty list means that all is as it was built.
+    /// Reads everything and lists the damage. An empty list means that all is as it was built.
     ///
     /// # Errors
     /// [`SnapshotError::Read`] if it cannot be read now: then nothing is known.
@@ -21,13 +21,13 @@ impl Snapshot {
         let mut problems = Vec::new();
         for number in 1..=self.count() {
             note(&mut problems, self.verify_document(number))?;
-            // How many documents there are is only what it says.
+            // A forged number of documents must not make the list endless.
             if problems.len() >= PROBLEMS as usize {
                 problems.push(self.damaged(None, "there is more of this, and it is not listed"));
                 break;
             }
         }
-        // Of more documents than it says that it has, no more are listed.
+        // Documents beyond the number in the metadata are reported once, not listed.
         note(&mut problems, self.keys().map(drop))?;
         note(&mut problems, self.verify_log())?;
         note(&mut problems, self.verify_index())?;
@@ -35,9 +35,10 @@ impl Snapshot {
         Ok(problems)
     }
 
-    /// The row of this number is whole, and its key leads to it.
+    /// Checks that the row of this number is whole, and that its key leads to it.
     fn verify_document(&self, number: i64) -> Result<(), SnapshotError> {
         let row = self.numbered_row(&self.connection(), number)?;
+        // By its number and by its key: both paths have to lead to the same bytes.
         let found = self.get(row.key.as_str())?;
         if found.as_ref() == Some(&row) && self.contains(row.key.as_str())? {
             return Ok(());
@@ -77,7 +78,7 @@ impl Snapshot {
     }
 }
 
-/// Keeps damage and goes on; gives up when the machine fails.
+/// Notes damage, so that verification continues; fails if the machine fails.
 fn note(
     problems: &mut Vec<SnapshotError>,
     result: Result<(), SnapshotError>,
@@ -89,7 +90,7 @@ fn note(
     Ok(())
 }
 
-/// The check over the tables of the word index: FTS5 keeps none of its own.
+/// Computes the check over the tables of the word index. FTS5 keeps none of its own.
 pub(super) fn index_check(connection: &Connection) -> rusqlite::Result<Check> {
     let mut check = RunningCheck::new("index");
     for sql in [

@@ -1,27 +1,28 @@
-//! The two locks: `LOCK` for compactors, `CAS` for conditional writers.
+//! The two lock files: `LOCK` for compactors, `CAS` for conditional writers.
 //!
-//! Neither protects an acknowledged write: `LOCK` saves work that two compactors would do twice, `CAS`
-//! makes "only if nobody changed it" mean what it says. The files are never unlinked, and what is
-//! written in them is for people.
+//! Neither protects an acknowledged write. `LOCK` saves work that two compactors would do twice. `CAS`
+//! makes a condition hold until the write is acknowledged. The files are never unlinked, and their
+//! content is for people.
 
 use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{CAS, LOCK};
-use crate::fs::{At, File, class, read_between};
+use crate::fs::{At, File, fs_type, read_between};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-/// How long a conditional writer waits for the one before it.
+/// The longest time that a conditional writer waits for the one before it.
 pub const CAS_WAIT: Duration = Duration::from_secs(2);
 
-/// So many times in a row a lock that nobody holds may be missed because somebody asks who holds it.
+/// The number of times in a row that a free lock may be missed because another process asks for its
+/// holder.
 const ASKED_AT_MOST: u32 = 100;
 
-/// The most that is read of what is written in a lock, in bytes.
+/// The longest note that is read from a lock file, in bytes.
 const NOTE_BYTES_MAX: u64 = 4 << 10;
 
-/// A lock that is held until this is dropped.
+/// A lock, held until this is dropped.
 #[derive(Debug)]
 pub struct Guard {
     file: Box<dyn File>,
@@ -29,29 +30,29 @@ pub struct Guard {
 }
 
 impl Guard {
-    /// Whether whoever comes next takes the same file for the lock. If the file, or the whole directory, was
-    /// taken away, the lock is held against nobody.
+    /// Fails if the next process would take another file for the lock. If the file, or the whole
+    /// directory, was removed, the lock excludes nobody.
     ///
     /// # Errors
-    /// [`StoreError::Busy`] if not: to be tried again. Or what the system says.
+    /// [`StoreError::Busy`]: the write is to be tried again. Or an error of the operating system.
     pub fn still_there(&self, root: &Root) -> Result<(), StoreError> {
         if self.has_name(root)? {
             return Ok(());
         }
-        let holder = "another file has its name by now".to_owned();
+        let holder = "the lock file was replaced".to_owned();
         Err(StoreError::Busy { path: self.path.clone(), holder })
     }
 
     fn has_name(&self, root: &Root) -> Result<bool, StoreError> {
-        let locked = self.file.stat().at("look at", &self.path)?;
+        let locked = self.file.stat().at("access", &self.path)?;
         match root.fs().stat(&self.path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            found => Ok(found.at("look for", &self.path)?.same_file(&locked)),
+            found => Ok(found.at("access", &self.path)?.same_file(&locked)),
         }
     }
 }
 
-/// What a lock file says about the last process that took it.
+/// The note of the last process that took a lock.
 ///
 /// ```
 /// # use crdt_palace::palace::Palace;
@@ -77,7 +78,7 @@ pub struct Holder {
     pub resource: String,
     /// Process id and program.
     pub holder: String,
-    /// When it took the lock: milliseconds since 1970, UTC.
+    /// The time it took the lock, in milliseconds since 1970, UTC.
     pub acquired_ms: i64,
 }
 
@@ -88,10 +89,10 @@ fn take(root: &Root, name: &str) -> Result<Option<Guard>, StoreError> {
         if file.try_lock().at("lock", &path)? {
             return Ok(Some(Guard { file, path }));
         }
-        if file.is_locked().at("ask for the lock of", &path)? {
+        if file.is_locked().at("check the lock of", &path)? {
             return Ok(None);
         }
-        // Somebody only asked who holds it, as this process just did.
+        // The lock is free: another process only asked for its holder, as this one just did.
         std::thread::yield_now();
     }
     Ok(None)
@@ -111,51 +112,51 @@ fn note(root: &Root, name: &str, resource: &str, program: &str) -> Result<(), St
 /// Takes `LOCK` unless another compactor has it.
 ///
 /// # Errors
-/// What the system says.
+/// An error of the operating system.
 pub fn try_compaction(root: &Root, program: &str) -> Result<Option<Guard>, StoreError> {
     let guard = take(root, LOCK)?;
     // The note is for people: the lock is held with or without it.
     if guard.is_some()
         && let Err(error) = note(root, LOCK, "compaction", program)
     {
-        tracing::warn!(%error, "LOCK does not say who holds it");
+        tracing::warn!(%error, "the note in LOCK could not be written: it names an earlier holder");
     }
     Ok(guard)
 }
 
-/// Takes `CAS`, waiting up to [`CAS_WAIT`]. No note is left in it: it is held for less than a person
-/// could look.
+/// Takes `CAS`, waiting up to [`CAS_WAIT`]. It leaves no note: the lock is held for less time than a
+/// person needs to look.
 ///
 /// # Errors
 /// [`StoreError::Busy`] after that time, [`StoreError::LockUntrusted`] where a lock means nothing.
 pub fn conditional(root: &Root) -> Result<Guard, StoreError> {
     if !root.lock_trusted()? {
-        let fs_name = class::name(root.fs_type()?);
+        let fs_name = fs_type::name(root.fs_type()?);
         return Err(StoreError::LockUntrusted { path: root.path().to_owned(), fs_name });
     }
     let start = Instant::now();
     let mut pause = Duration::from_micros(100);
     loop {
-        // Between the opening and the locking another file may have been put in its place.
+        // Between opening and locking, another file may have been put in its place.
         if let Some(guard) = take(root, CAS)?
             && guard.has_name(root)?
         {
             return Ok(guard);
         }
         if start.elapsed() >= CAS_WAIT {
-            let holder = "a conditional write that takes long".to_owned();
+            let holder = "a slow conditional write".to_owned();
             return Err(StoreError::Busy { path: root.path().join(CAS), holder });
         }
-        // flock with a time limit does not exist; the pause grows to 5 ms.
+        // There is no flock with a time limit. The pause grows to 5 ms.
         std::thread::sleep(pause);
         pause = (pause * 2).min(Duration::from_millis(5));
     }
 }
 
-/// Who holds `LOCK` now, if anybody.
+/// Returns the present holder of `LOCK`.
 ///
 /// # Errors
-/// What the system says.
+/// An error of the operating system.
 pub fn compaction_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
     let path: PathBuf = root.path().join(LOCK);
     let file = match root.fs().open(&path) {
@@ -163,7 +164,7 @@ pub fn compaction_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         Err(error) => return Ok(Err(error).at("open", &path)?),
     };
-    if !file.is_locked().at("ask for the lock of", &path)? {
+    if !file.is_locked().at("check the lock of", &path)? {
         return Ok(None);
     }
     let text = read_between(&*file, 0, NOTE_BYTES_MAX).at("read", &path)?;
@@ -172,6 +173,6 @@ pub fn compaction_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
         holder: "unknown".to_owned(),
         acquired_ms: 0,
     };
-    // The note is for people: one that is being written just now is as good as none.
+    // The note is for people: one that is being written just now counts as none.
     Ok(Some(serde_json::from_slice(&text).unwrap_or_else(|_| unknown())))
 }

@@ -1,22 +1,24 @@
-//! The directory: create, append, rescan, seal, publish, retire.
+//! The palace's directory: create it, append, rescan, seal, publish, retire.
 //!
 //! Invariant: no data file is ever written by two processes, and the state of a palace is the union of
-//! the changes in `open/`, `sealed/` and `snap/`. Everything here keeps that union from ever losing an
-//! acknowledged change (docs/CONCURRENCY.md has the argument). Must not know: what a change is. Keys
-//! and bytes go through untouched, and Automerge is not imported below `merge`.
+//! the changes in `open/`, `sealed/` and `snap/`. All code here keeps that union from losing an
+//! acknowledged change (docs/CONCURRENCY.md has the argument). Must not know: the meaning of a change.
+//! Keys and bytes go through untouched, and Automerge is not imported below `merge`.
 
-pub mod follow;
-mod listings;
+mod directory_watch;
+pub mod group_commit;
 pub mod lock;
-pub mod log;
 mod mounted;
-pub mod own;
+pub mod own_segments;
+pub mod publish;
 pub mod purge;
+pub mod quarantine;
+pub mod rescan;
 pub mod retire;
 pub mod root;
 pub mod seal;
-mod turn;
-mod unreadable;
+mod unreadable_snapshots;
+mod write_batch;
 
 use crate::format::manifest::ManifestError;
 use crate::fs::FsError;
@@ -24,7 +26,7 @@ use crate::segment::SegmentError;
 use crate::snapshot::SnapshotError;
 use std::path::PathBuf;
 
-/// What can go wrong with the directory of a palace.
+/// A failure of the palace's directory.
 ///
 /// ```
 /// use crdt_palace::palace::{Error, Palace, StoreError};
@@ -53,12 +55,12 @@ pub enum StoreError {
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
     /// There is no directory of this name.
-    #[error("there is no palace at {}; a first write makes one, or check the path", path.display())]
+    #[error("there is no palace at {}; check the path, or write to it once to create one", path.display())]
     NoPalace {
         /// The directory.
         path: PathBuf,
     },
-    /// The path names something else than a palace.
+    /// The path names a directory that is not a palace.
     #[error(
         "{} is not a palace: it has files but no palace.json; name an empty or a new directory",
         path.display()
@@ -69,7 +71,7 @@ pub enum StoreError {
     },
     /// The path is that of a file, or leads through one.
     #[error(
-        "{} cannot be a palace: it, or something on the way to it, is a file, not a directory",
+        "{} cannot be a palace: it, or a part of its path, is a file and not a directory; choose another path",
         path.display()
     )]
     NotADirectory {
@@ -78,13 +80,13 @@ pub enum StoreError {
     },
     /// A newer version of this program wrote the palace.
     #[error(
-        "the palace at {} is of format {found}; this version is made for up to {}: please upgrade crdt-palace",
+        "the palace at {} has format {found}, and this version reads formats up to {}; upgrade crdt-palace",
         path.display(), crate::format::FORMAT_VERSION
     )]
     Newer {
         /// The directory.
         path: PathBuf,
-        /// Its format.
+        /// The format.
         found: u32,
     },
     /// The manifest cannot be read.
@@ -92,23 +94,23 @@ pub enum StoreError {
     Manifest {
         /// The manifest's path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The problem with it.
         #[source]
         source: ManifestError,
     },
-    /// The directory was deleted, moved away or replaced after this process had looked at it.
+    /// The directory was deleted, moved away or replaced after this process had read it.
     #[error(
-        "the palace at {} was taken away, or another put in its place, while this was written",
+        "the palace at {} was deleted, moved or replaced while this was written",
         path.display()
     )]
     Replaced {
         /// The directory.
         path: PathBuf,
     },
-    /// The file system that the palace was on is not there any more.
+    /// The file system that the palace was on is not mounted any more.
     #[error(
-        "the file system that the palace at {} is on is not mounted any more: mount it again; or, if a new palace \
-         is to be made there, restart this program", path.display()
+        "the file system of the palace at {} is not mounted any more: mount it again; or restart this program \
+         to create a new palace there", path.display()
     )]
     Unmounted {
         /// The directory.
@@ -119,18 +121,18 @@ pub enum StoreError {
     ReadOnly {
         /// The directory.
         path: PathBuf,
-        /// Why.
+        /// The cause.
         reason: &'static str,
     },
-    /// Somebody else held a lock for too long.
-    #[error("{} is held by somebody else ({holder})", path.display())]
+    /// Another process held a lock for too long.
+    #[error("{} is locked by another process ({holder})", path.display())]
     Busy {
         /// The lock file.
         path: PathBuf,
-        /// What the holder wrote into it.
+        /// The holder, as far as known.
         holder: String,
     },
-    /// A lock was asked for where locks cannot be trusted.
+    /// A lock was needed where locks cannot be trusted.
     #[error(
         "conditional writes need a file system whose locks can be trusted, and {} is on {fs_name}; \
          write without a condition, or move the palace to a local disk", path.display()
@@ -141,19 +143,19 @@ pub enum StoreError {
         /// The file system's name.
         fs_name: &'static str,
     },
-    /// The write may or may not be found by later reads.
+    /// Later reads may find the write, or may not.
     #[error(
         "the write's outcome is unknown: it may have been written, so read before you repeat it"
     )]
     OutcomeUnknown {
-        /// What failed.
+        /// The cause.
         #[source]
         source: std::sync::Arc<StoreError>,
     },
     /// The write failed before anything of it reached a file.
     #[error("nothing was written")]
     NotWritten {
-        /// What failed.
+        /// The cause.
         #[source]
         source: std::sync::Arc<StoreError>,
     },

@@ -1,31 +1,32 @@
-//! Whether the file system that a palace was on is still there.
+//! Tells a palace whose file system was unmounted from one that was deleted.
 //!
-//! Invariant: what was unmounted is not taken for deleted. A palace that has vanished may have been deleted, and
-//! then another may be made in its place. If its file system has gone, what was written into the empty directory that
-//! is left would be out of sight once that comes back. Must not know: what is in a palace.
+//! Invariant: an unmounted palace is not taken for a deleted one. If a palace was deleted, another may be
+//! made in its place. If its file system is gone, files in the empty directory that is left would be
+//! hidden once it is mounted again. Must not know: the content of a palace.
 
 use super::StoreError;
 use crate::fs::{At, Fs};
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// The device of a directory, or of what there is of the way to it. Files in it may have another: some file systems
-/// lie over several.
+/// Returns the device of a directory, or of its closest ancestor that exists. Files in it may have
+/// another device: some file systems lie over several.
 ///
 /// # Errors
-/// [`StoreError::NoPalace`] if there is nothing of the way either, or what the system says.
+/// [`StoreError::NoPalace`] if no ancestor exists either, or an error of the operating system.
 pub(super) fn device(fs: &dyn Fs, path: &Path) -> Result<u64, StoreError> {
     for ancestor in path.ancestors() {
-        // Through symbolic links; and the parent of a name alone is the directory that this process is in.
+        // The dot resolves symbolic links; and the parent of a relative name is the working directory.
         match fs.stat(&ancestor.join(".")) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            found => return Ok(found.at("look at", ancestor)?.dev),
+            found => return Ok(found.at("access", ancestor)?.dev),
         }
     }
     Err(StoreError::NoPalace { path: path.to_owned() })
 }
 
-/// Asked when there is no palace where one was on this device.
+/// Fails if the palace's file system was unmounted. To be asked when there is no palace where one was on
+/// the device `was`.
 ///
 /// # Errors
 /// [`StoreError::Unmounted`], or as [`device`].

@@ -1,24 +1,24 @@
-//! The directory itself: where things are in it, who may write, and its creation.
+//! The root of a palace: its paths, the right to write, and its creation.
 //!
-//! Invariant: opening changes nothing on disk. The first write creates what is missing, in an order
-//! that leaves, whenever it is cut off, a directory that the next attempt completes.
+//! Invariant: opening changes nothing on disk. The first write creates what is missing. Wherever that is
+//! cut off, it leaves a directory that the next attempt completes.
 
 use super::{StoreError, mounted};
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
-use crate::fs::{At, Fs, Stat, class, exists, read_between, stop};
+use crate::fs::{At, Fs, Stat, exists, fs_type, read_between, stop};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Why a palace is open read-only.
+/// Reasons why a palace is open read-only.
 const ASKED: &str = "it was opened read-only";
 const NEWER: &str = "a newer version wrote it; upgrade crdt-palace";
 const NOT_OWNER: &str = "only the owner of the directory writes or compacts; run as that user";
 
-/// No `palace.json` is longer, in bytes. Its length is somebody's word: no more is read.
+/// The longest `palace.json` that is read, in bytes. The file's own length is not trusted.
 const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 
 /// An opened palace directory.
@@ -26,36 +26,36 @@ const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 pub struct Root {
     fs: Arc<dyn Fs>,
     path: PathBuf,
-    known: Mutex<Known>,
+    known: Mutex<KnownManifest>,
     read_only: Option<&'static str>,
-    /// Whether this process has seen to it that the directories and the manifest are on disk. That they
-    /// are there is not enough: who made them may have died before it synced them.
+    /// True once this process has synced the directories and the manifest. That they exist is not enough:
+    /// the process that made them may have died before it synced them.
     durable: AtomicBool,
 }
 
-/// Which file `palace.json` was, and when it was last modified.
-type Seen = (Stat, i64);
+/// The identity of a file and the time of its last modification.
+type FileStamp = (Stat, i64);
 
-/// What is known of `palace.json`.
+/// The state of `palace.json` as this process last saw it.
 #[derive(Clone, Copy, Debug, Default)]
-struct Known {
-    /// Which palace it says this is, or said.
+struct KnownManifest {
+    /// The palace that it names, or named.
     palace: Option<PalaceId>,
     /// The format that it names, if that is newer than ours and can be read all the same.
     newer: Option<u32>,
-    /// Which file it is. It never changes, so another file, length or time means another palace.
-    file: Option<Seen>,
-    /// The device of the directory that it was in, also when that is forgotten.
+    /// The file itself. It never changes, so another file, length or time means another palace.
+    file: Option<FileStamp>,
+    /// The device of its directory, also after the file was forgotten.
     device: Option<u64>,
 }
 
 impl Root {
-    /// Looks at the directory; creates nothing. A directory that does not exist, or is empty, is a
-    /// palace without documents, unless `read_only`.
+    /// Opens the directory and creates nothing. A directory that does not exist, or is empty, is a palace
+    /// without documents, unless `read_only`.
     ///
     /// # Errors
     /// [`StoreError::NoPalace`], [`StoreError::NotAPalace`], [`StoreError::NotADirectory`],
-    /// [`StoreError::Newer`], [`StoreError::Manifest`], or what the system says.
+    /// [`StoreError::Newer`], [`StoreError::Manifest`], or an error of the operating system.
     pub fn open(fs: Arc<dyn Fs>, path: &Path, read_only: bool) -> Result<Self, StoreError> {
         let mut root = Root {
             fs,
@@ -69,44 +69,46 @@ impl Root {
             None if !read_only => {}
             None => return Err(StoreError::NoPalace { path: root.path }),
         }
-        if root.read_only.is_none() && root.exists()? && !root.fs.owned(path).at("look at", path)? {
+        // A segment that root created could not be read by the owner, so root may not write either.
+        if root.read_only.is_none() && root.exists()? && !root.fs.owned(path).at("access", path)? {
             root.read_only = Some(NOT_OWNER);
         }
         Ok(root)
     }
 
     fn exists(&self) -> Result<bool, StoreError> {
-        Ok(exists(&*self.fs, &self.path).at("look at", &self.path)?)
+        Ok(exists(&*self.fs, &self.path).at("access", &self.path)?)
     }
 
-    /// What it says leaves this whole, so a poisoned lock is taken all the same.
-    fn known(&self) -> MutexGuard<'_, Known> {
+    /// Locks the state. Every change leaves it whole, so the poison of a panic is ignored.
+    fn known(&self) -> MutexGuard<'_, KnownManifest> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learn(&self, (manifest, file): (Manifest, Seen)) -> Result<PalaceId, StoreError> {
+    fn learn(&self, (manifest, file): (Manifest, FileStamp)) -> Result<PalaceId, StoreError> {
         let (palace, device) =
             (Some(manifest.palace), Some(mounted::device(&*self.fs, &self.path)?));
         let newer = manifest.is_newer().then_some(manifest.format);
-        *self.known() = Known { palace, newer, file: Some(file), device };
+        *self.known() = KnownManifest { palace, newer, file: Some(file), device };
         Ok(manifest.palace)
     }
 
     fn check_mounted(&self) -> Result<(), StoreError> {
-        mounted::check(&*self.fs, &self.path, self.known().device)
+        let device = self.known().device;
+        mounted::check(&*self.fs, &self.path, device)
     }
 
-    /// `None` if there is nothing here yet: no directory, or one with no more in it than what a creation
-    /// that was cut off leaves.
-    fn find_manifest(&self) -> Result<Option<(Manifest, Seen)>, StoreError> {
+    /// Reads the manifest. Returns `None` if there is no palace yet: no directory, or one with only what
+    /// an interrupted creation leaves.
+    fn find_manifest(&self) -> Result<Option<(Manifest, FileStamp)>, StoreError> {
         if let Some(read) = self.read_manifest()? {
             return Ok(Some(read));
         }
         let not_a_palace = || StoreError::NotAPalace { path: self.path.clone() };
-        // The palace itself may be a symbolic link. What is in it may not: `Fs::list` follows none.
+        // The palace itself may be a symbolic link. Its directories may not: `Fs::list` follows none.
         match self.fs.list(&self.path.join(".")) {
             Ok(names) if names.iter().all(|name| name == TMP) => Ok(None),
-            // Another process has made it since this one looked.
+            // Another process made the palace since this one read the manifest.
             Ok(names) if names.iter().any(|name| name == MANIFEST) => {
                 Ok(Some(self.read_manifest()?.ok_or_else(not_a_palace)?))
             }
@@ -116,9 +118,9 @@ impl Root {
         }
     }
 
-    fn read_manifest(&self) -> Result<Option<(Manifest, Seen)>, StoreError> {
+    fn read_manifest(&self) -> Result<Option<(Manifest, FileStamp)>, StoreError> {
         let path = self.path.join(MANIFEST);
-        // In this order: one that is replaced in between counts as replaced.
+        // In this order, a file that is replaced in between counts as replaced.
         let seen = self.fs.modified(&path).and_then(|seen| Ok((seen, self.fs.open(&path)?)));
         let (modified, file) = match seen {
             Ok(seen) => seen,
@@ -138,26 +140,30 @@ impl Root {
         }
     }
 
-    /// Makes sure that the palace exists on disk, durably, and gives its id. Two processes may do this
+    /// Makes sure that the palace exists on disk, durably, and returns its id. Two processes may do this
     /// at once: the first to name its `palace.json` decides the id, and the other takes it over.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`], [`StoreError::Replaced`], [`StoreError::Unmounted`], or what the system says.
+    /// [`StoreError::ReadOnly`], [`StoreError::Replaced`], [`StoreError::Unmounted`], or an error of the operating system.
     pub fn ensure_created(&self) -> Result<PalaceId, StoreError> {
         self.check_writable()?;
         self.still_there()?;
+        // The usual case costs a few stats: all of it exists, and this process has synced it.
         let whole = DIRECTORIES.iter().all(|name| self.fs.stat(&self.path.join(name)).is_ok());
-        if let Known { palace: Some(palace), newer: None, file: Some(_), .. } = *self.known()
+        if let KnownManifest { palace: Some(palace), newer: None, file: Some(_), .. } =
+            *self.known()
             && whole
             && self.durable.load(Ordering::Relaxed)
         {
             return Ok(palace);
         }
-        if self.known().file.is_none() && self.read_manifest()?.is_none() {
+        // No lock is held while the disk works.
+        let unknown = self.known().file.is_none();
+        if unknown && self.read_manifest()?.is_none() {
             self.check_mounted()?;
         }
-        // It may have been created, by somebody else, since this process looked.
-        if self.exists()? && !self.fs.owned(&self.path).at("look at", &self.path)? {
+        // Another process, of another user, may have created it in the meantime.
+        if self.exists()? && !self.fs.owned(&self.path).at("access", &self.path)? {
             return Err(StoreError::ReadOnly { path: self.path.clone(), reason: NOT_OWNER });
         }
         self.ensure_tmp()?;
@@ -173,7 +179,7 @@ impl Root {
         stop::at!("root.directories");
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
         stop::at!("root.whole");
-        // What is about to be written builds on what was read in the directory that was here before.
+        // The commit about to be written builds on what was read in the directory that was here before.
         if self.known().file.is_some_and(|file| file != read.1) {
             return Err(StoreError::Replaced { path: self.path.clone() });
         }
@@ -182,10 +188,10 @@ impl Root {
         Ok(palace)
     }
 
-    /// Makes the directory, and the place in it for what is in the making. That is no palace yet.
+    /// Makes the directory and its `tmp/`. That is no palace yet.
     ///
     /// # Errors
-    /// [`StoreError::ReadOnly`], or what the system says.
+    /// [`StoreError::ReadOnly`], or an error of the operating system.
     pub fn ensure_tmp(&self) -> Result<(), StoreError> {
         self.check_writable()?;
         self.create_directory_chain(&self.path)?;
@@ -196,7 +202,8 @@ impl Root {
         Ok(())
     }
 
-    /// As [`Root::ensure_created`], with the id of a palace that this one is to be a copy of.
+    /// Creates the palace as a copy of another, with that one's id; otherwise as
+    /// [`Root::ensure_created`].
     ///
     /// # Errors
     /// As [`Root::ensure_created`].
@@ -218,12 +225,13 @@ impl Root {
         }
     }
 
-    /// Puts the names that lead to the palace on disk, also those of directories that were there: see
+    /// Syncs the names that lead to the palace, also those of directories that existed: see
     /// [`Root::durable`]. A directory that this user may not read holds none that this user made, and
     /// some file systems cannot sync a directory.
     fn sync_ancestors(&self) -> Result<(), StoreError> {
         use ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
         for ancestor in self.path.ancestors().skip(1) {
+            // The parent of a relative name is the working directory, which has no name in the path.
             let here = ancestor.as_os_str().is_empty();
             let ancestor = if here { Path::new(".") } else { ancestor };
             match self.fs.sync_dir(ancestor) {
@@ -241,9 +249,10 @@ impl Root {
         }
     }
 
-    fn ensure_manifest(&self) -> Result<(Manifest, Seen), StoreError> {
+    fn ensure_manifest(&self) -> Result<(Manifest, FileStamp), StoreError> {
         if let Some(read) = self.read_manifest()? {
-            // On disk before the directories beside it: those without it would be no palace.
+            // The manifest must be on disk before the directories beside it: a directory that has those
+            // without it would be no palace.
             self.fs.sync_dir(&self.path).at("sync", &self.path)?;
             return Ok(read);
         }
@@ -254,11 +263,13 @@ impl Root {
         let manifest = Manifest::new(palace, self.fs.now_ms());
         self.write_whole(&tmp, manifest.encode().as_bytes())?;
         stop::at!("root.draft");
+        // Of two processes that create the palace at once, the second must not replace the first one's
+        // id.
         match self.fs.rename_noreplace(&tmp, &path) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => {
                 self.fs.remove(&tmp).at("remove", &tmp)?;
             }
-            done => done.at("name", &path)?,
+            done => done.at("create", &path)?,
         }
         stop::at!("root.named");
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
@@ -268,12 +279,13 @@ impl Root {
     /// Creates a file with this content and syncs it.
     ///
     /// # Errors
-    /// What the system says; a part of the file may stay behind.
+    /// An error of the operating system; a part of the file may stay behind.
     pub fn write_whole(&self, path: &Path, content: &[u8]) -> Result<(), StoreError> {
         let file = self.fs.create(path).at("create", path)?;
         let mut done = 0;
         while let Some(rest) = content.get(done..).filter(|rest| !rest.is_empty()) {
             let written = file.write_at(rest, done as u64).at("write", path)?;
+            // Otherwise this loop would not end on a full disk.
             if written == 0 {
                 Err(std::io::Error::from(ErrorKind::StorageFull)).at("write", path)?;
             }
@@ -282,10 +294,10 @@ impl Root {
         Ok(file.sync().at("sync", path)?)
     }
 
-    /// The names in one of the palace's directories; none if there is no such directory yet.
+    /// Returns the names in one of the palace's directories; none if there is no such directory yet.
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the operating system.
     pub fn list(&self, directory: &str) -> Result<Vec<String>, StoreError> {
         let path = self.path.join(directory);
         match self.fs.list(&path) {
@@ -294,61 +306,61 @@ impl Root {
         }
     }
 
-    /// 128 random bits for a new name.
+    /// Returns 128 random bits for a new name.
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the operating system.
     pub fn random(&self) -> Result<[u8; 16], StoreError> {
         Ok(self.fs.random().at("get random bytes for", &self.path)?)
     }
 
-    /// The `statfs` type of the palace's file system.
+    /// Returns the `statfs` type of the palace's file system.
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the operating system.
     pub fn fs_type(&self) -> Result<u64, StoreError> {
-        Ok(self.fs.fs_type(&self.path).at("ask for the file system of", &self.path)?)
+        Ok(self.fs.fs_type(&self.path).at("find the file system of", &self.path)?)
     }
 
-    /// Whether flock can be trusted here.
+    /// Returns true if flock can be trusted here.
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the operating system.
     pub fn lock_trusted(&self) -> Result<bool, StoreError> {
-        Ok(class::lock_trusted(self.fs_type()?))
+        Ok(fs_type::lock_trusted(self.fs_type()?))
     }
 
-    /// The system calls that this palace goes through.
+    /// Returns the system calls that this palace goes through.
     #[must_use]
     pub fn fs(&self) -> &dyn Fs {
         &*self.fs
     }
 
-    /// The directory.
+    /// Returns the palace's directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// A path in `tmp/`.
+    /// Returns a path in `tmp/`.
     #[must_use]
     pub fn tmp(&self, name: &str) -> PathBuf {
         self.path.join(filename::TMP).join(name)
     }
 
-    /// A path in one of the palace's directories.
+    /// Returns a path in one of the palace's directories.
     #[must_use]
     pub fn file(&self, directory: &str, name: &str) -> PathBuf {
         self.path.join(directory).join(name)
     }
 
-    /// The palace's id; `None` before it exists on disk.
+    /// Returns the palace's id; `None` before it exists on disk.
     #[must_use]
     pub fn palace(&self) -> Option<PalaceId> {
         self.known().palace
     }
 
-    /// Learns of a `palace.json` that another process made since this one looked.
+    /// Reads a `palace.json` that another process may have made since the last read.
     ///
     /// # Errors
     /// As [`Root::open`], and [`StoreError::Unmounted`].
@@ -362,24 +374,24 @@ impl Root {
         }
     }
 
-    /// Whether the directory that this process looked at was deleted, moved away, or replaced.
+    /// Returns true if the directory that this process read was deleted, moved away, or replaced.
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the operating system.
     pub fn is_replaced(&self) -> Result<bool, StoreError> {
         let Some(known) = self.known().file else { return Ok(false) };
         let path = self.path.join(MANIFEST);
         match self.fs.modified(&path) {
             Ok(found) => Ok(found != known),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-            Err(error) => Ok(Err(error).at("look at", &path)?),
+            Err(error) => Ok(Err(error).at("access", &path)?),
         }
     }
 
-    /// [`Root::is_replaced`] as an error, for whoever is in the middle of a write.
+    /// Fails if the palace was replaced. For code in the middle of a write.
     ///
     /// # Errors
-    /// [`StoreError::Replaced`], or what the system says.
+    /// [`StoreError::Replaced`], or an error of the operating system.
     pub fn still_there(&self) -> Result<(), StoreError> {
         match self.is_replaced()? {
             true => Err(StoreError::Replaced { path: self.path.clone() }),
@@ -387,20 +399,20 @@ impl Root {
         }
     }
 
-    /// Forgets the directory, so that whatever is there now is looked at, or made, anew.
+    /// Forgets the directory, so that the present one is read, or made, anew.
     pub fn forget(&self) {
         self.known().file = None;
         self.durable.store(false, Ordering::Relaxed);
     }
 
-    /// Why this palace cannot be written, if so.
+    /// Returns the reason why this palace cannot be written, if there is one.
     #[must_use]
     pub fn read_only(&self) -> Option<&'static str> {
         let newer = self.known().newer.map(|_| NEWER);
         newer.or(self.read_only)
     }
 
-    /// Whether this palace may be written.
+    /// Fails if this palace may not be written.
     ///
     /// # Errors
     /// [`StoreError::Newer`], [`StoreError::ReadOnly`].

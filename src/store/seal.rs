@@ -1,21 +1,31 @@
-//! Sealing what dead instances left in `open/`.
+//! Sealing: when an owner's segment is full, and what compactors seal for dead or failed owners.
 //!
-//! Invariant: a segment is sealed here only if its owner is gone for certain: nobody holds its flock,
-//! and the lock means something, because writer and sealer are on one machine and on a file system
-//! whose locks can be trusted. Should that ever be wrong, nothing is lost all the same: the owner
-//! notices that the name is gone before it acknowledges, and writes again elsewhere.
+//! Invariant: another process seals a segment only if its owner is dead for certain. Its flock is free,
+//! and the flock means something, because writer and sealer are on one machine and on a file system whose
+//! locks can be trusted. If that is ever wrong, nothing is lost all the same: the owner notices before it
+//! acknowledges that the name is gone, and writes again elsewhere.
 
 use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{self, OPEN, SEALED};
 use crate::format::header::Header;
 use crate::format::id::SegmentId;
-use crate::fs::{At, Host, class, exists, is_irregular, stop};
+use crate::fs::{At, Host, exists, fs_type, is_irregular, stop};
 use crate::segment::reader::Reader;
+use crate::segment::writer::Writer;
 use std::io::ErrorKind;
 use std::path::Path;
 
-/// Why a segment in `open/` is left there.
+/// The size at which a segment is sealed by its owner and followed by a new one, in bytes: 1 MiB.
+pub const SEGMENT_BYTES: u64 = 1 << 20;
+
+/// Returns true if the owner has to seal this segment before it writes on.
+#[must_use]
+pub fn is_full(writer: &Writer) -> bool {
+    writer.end() >= SEGMENT_BYTES
+}
+
+/// The reason why a segment stays in `open/`.
 ///
 /// ```
 /// use crdt_palace::palace::Left;
@@ -34,20 +44,19 @@ use std::path::Path;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Left {
-    /// Its owner holds its lock.
+    /// Its owner lives: it holds the segment's flock.
     Live,
-    /// Another machine wrote it; whether its owner lives cannot be known here. `--adopt` seals it.
+    /// Another machine wrote it, so it is unknown here whether its owner lives. `--adopt` seals it.
     OtherMachine,
-    /// Its lock means nothing on this file system, or meant nothing where it was written.
+    /// Its flock means nothing on this file system, or meant nothing where it was written.
     LockUntrusted,
     /// Its header is damaged, so nothing is known of its owner.
     Headless,
-    /// A file of its name stands in `sealed/` already: somebody copied files. It is sealed once that one
-    /// is folded.
+    /// A file of its name stands in `sealed/` already, a copy. It is sealed once that one is compacted.
     Twice,
 }
 
-/// What [`seal_dead`] did.
+/// The result of [`seal_dead`].
 #[derive(Clone, Debug, Default)]
 pub struct Sealed {
     /// Segments moved to `sealed/`.
@@ -57,10 +66,10 @@ pub struct Sealed {
 }
 
 /// Moves the segments of dead instances from `open/` to `sealed/`. With `adopt`, also those that were
-/// written on another machine or where locks cannot be trusted, as long as nobody here holds them.
+/// written on another machine or where locks cannot be trusted, unless a process here holds them.
 ///
 /// # Errors
-/// What the system says; what was sealed before stays sealed.
+/// An error of the operating system; segments that were sealed before stay sealed.
 pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
     let mut done = Sealed::default();
     let (host, trusted) = (root.fs().host(), root.lock_trusted()?);
@@ -72,17 +81,19 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
             Err(error) if error.kind() == ErrorKind::NotFound || is_irregular(&error) => continue,
             Err(error) => Err(error).at("open", &path)?,
         };
-        // Only asked, not taken: who secures it for a write of its own takes a lock that is held for a sign
-        // of its owner's life. Nobody locks a segment again that was let go.
-        if file.is_locked().at("ask for the lock of", &path)? {
+        // Only asked for, not taken: a process that syncs the segment for a write of its own would take
+        // our lock for its owner's. A segment that was let go is never locked again.
+        if file.is_locked().at("check the lock of", &path)? {
             done.left.push((id, Left::Live));
             continue;
         }
         let mut reader = Reader::new(id, &path, file);
+        // For the header, which names the owner's machine and file system.
         reader.read_new()?;
         match reason_to_leave(reader.header(), host, trusted) {
             Some(reason) if !adopt => done.left.push((id, reason)),
-            _ if exists(root.fs(), &root.file(SEALED, &name)).at("look for", &path)? => {
+            // A rename would replace that file.
+            _ if exists(root.fs(), &root.file(SEALED, &name)).at("access", &path)? => {
                 done.left.push((id, Left::Twice));
             }
             _ => {
@@ -97,14 +108,15 @@ pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
     Ok(done)
 }
 
-/// Moves a segment of this machine whose bytes the disk may have given up, because a write or a sync of it failed, to
-/// `sealed/`, without a footer. The kernel tells nobody who opens the file later; its place does: what was read from it
-/// is not certain ([`Follower::certain_upto`](super::follow::Follower::certain_upto)) and is carried along, and its owner
-/// finds the name gone and writes again elsewhere.
+/// Moves a segment of this machine whose bytes the disk may have lost, because a write or a sync of it
+/// failed, to `sealed/`, without a footer. The kernel does not tell a process that opens the file later;
+/// its place does. What was read from it is not preserved for certain
+/// ([`Catalog::preserved_upto`](super::rescan::Catalog::preserved_upto)), so processes that build on it
+/// rescue it. Its owner finds the name gone and writes again elsewhere.
 ///
 /// # Errors
-/// What the system says; then the segment stays where it is.
-pub fn disclaim(root: &Root, path: &Path) -> Result<(), StoreError> {
+/// An error of the operating system; then the segment stays where it is.
+pub fn seal_failed(root: &Root, path: &Path) -> Result<(), StoreError> {
     let name = path.file_name().and_then(|name| name.to_str());
     let Some((name, id)) = name.and_then(|name| Some((name, filename::segment_in(name)?))) else {
         return Ok(());
@@ -117,14 +129,15 @@ pub fn disclaim(root: &Root, path: &Path) -> Result<(), StoreError> {
     };
     let mut reader = Reader::new(id, &from, file);
     reader.read_new()?;
+    // Where locks mean nothing, the owner may live and write on, so its segment stays.
     let leave = reason_to_leave(reader.header(), root.fs().host(), root.lock_trusted()?);
-    if leave.is_none() && !exists(root.fs(), &to).at("look for", &to)? {
+    if leave.is_none() && !exists(root.fs(), &to).at("access", &to)? {
         rename(root, &from, &to)?;
     }
     Ok(())
 }
 
-/// False if somebody else has.
+/// Moves a segment. Returns false if another process has moved it.
 fn rename(root: &Root, from: &Path, to: &Path) -> Result<bool, StoreError> {
     match root.fs().rename(from, to) {
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
@@ -132,19 +145,20 @@ fn rename(root: &Root, from: &Path, to: &Path) -> Result<bool, StoreError> {
     }
 }
 
-/// Whether a process of this machine wrote the segment. What another machine wrote, and whose end is missing, may be a
-/// copy under way. Containers often have no machine id: then the kernel's boot has to be the same.
+/// Returns true if a process of this machine wrote the segment. A segment of another machine without its
+/// footer may be a copy under way. Containers often have no machine id: then the kernel's boot has to be
+/// the same.
 #[must_use]
-pub fn is_from(header: Option<&Header>, host: Host) -> bool {
+pub fn is_from_this_machine(header: Option<&Header>, host: Host) -> bool {
     let same = |theirs: [u8; 16], ours: [u8; 16]| theirs == ours && ours != [0; 16];
     header.is_some_and(|header| same(header.boot, host.boot) || same(header.machine, host.machine))
 }
 
 fn reason_to_leave(header: Option<&Header>, host: Host, trusted: bool) -> Option<Left> {
     let Some(header) = header else { return Some(Left::Headless) };
-    if !is_from(Some(header), host) {
+    if !is_from_this_machine(Some(header), host) {
         Some(Left::OtherMachine)
-    } else if !trusted || !class::lock_trusted(header.fs_type) {
+    } else if !trusted || !fs_type::lock_trusted(header.fs_type) {
         Some(Left::LockUntrusted)
     } else {
         None
@@ -157,9 +171,9 @@ mod tests {
     use crate::format::id::{InstanceId, PalaceId};
 
     #[test]
-    fn what_has_no_name_is_not_the_same_machine() {
+    fn unknown_machine_id_is_never_this_machine() {
         let (here, elsewhere, unknown) = ([1; 16], [2; 16], [0; 16]);
-        let is_from = |machine, boot, host| {
+        let is_from_this_machine = |machine, boot, host| {
             let header = Header {
                 segment: SegmentId([3; 16]),
                 instance: InstanceId([3; 16]),
@@ -171,15 +185,27 @@ mod tests {
                 pid: 0,
                 program: String::new(),
             };
-            is_from(Some(&header), host)
+            is_from_this_machine(Some(&header), host)
         };
         let host = Host { machine: here, boot: here };
-        assert!(is_from(here, elsewhere, host) && is_from(elsewhere, here, host));
-        assert!(!is_from(elsewhere, elsewhere, host) && !is_from(unknown, unknown, host));
+        assert!(
+            is_from_this_machine(here, elsewhere, host)
+                && is_from_this_machine(elsewhere, here, host)
+        );
+        assert!(
+            !is_from_this_machine(elsewhere, elsewhere, host)
+                && !is_from_this_machine(unknown, unknown, host)
+        );
         // Two containers without a machine id, on one machine and on two.
         let container = Host { machine: unknown, boot: here };
-        assert!(is_from(unknown, here, container) && !is_from(unknown, elsewhere, container));
-        assert!(!is_from(unknown, unknown, Host::default()));
-        assert!(!super::is_from(None, host), "a segment without a header is from nowhere");
+        assert!(
+            is_from_this_machine(unknown, here, container)
+                && !is_from_this_machine(unknown, elsewhere, container)
+        );
+        assert!(!is_from_this_machine(unknown, unknown, Host::default()));
+        assert!(
+            !super::is_from_this_machine(None, host),
+            "a segment without a header is from nowhere"
+        );
     }
 }

@@ -1,11 +1,10 @@
-//! Making a palace, and opening one, on a disk where one call fails: it is told, or it is done.
+//! Creating and opening a palace on a disk where one call fails: the error is reported, or the work is done.
 
-use crate::between::Plan;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::between_calls::Plan;
+use crate::files::{PALACE, automatic, open};
+use crate::support::object;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
-use crdt_palace::palace::Options;
 use crdt_palace::store::StoreError;
 use crdt_palace::store::root::Root;
 use serde_json::json;
@@ -33,7 +32,7 @@ fn root(disk: &SimDisk, read_only: bool) -> Result<Root, StoreError> {
 /// Whatever fails while it is made: what was acknowledged is there after any power cut, and the next attempt
 /// completes what is there.
 #[test]
-fn what_is_acknowledged_by_a_palace_that_was_just_made_is_there_after_a_power_cut() {
+fn first_commits_of_a_new_palace_survive_power_cuts() {
     let content = object(json!({"n": 1}));
     let mut failed = 0;
     for call in CALLS {
@@ -53,7 +52,8 @@ fn what_is_acknowledged_by_a_palace_that_was_just_made_is_there_after_a_power_cu
                 fork.power_cut(cut);
                 let palace = open(fork.process()).unwrap();
                 let found = palace.get("k").unwrap().map(|found| found.value);
-                assert!(found.is_some() || done.is_err(), "{call:?} {nth}, cut {cut}: it is lost");
+                let kept = found.as_ref() == Some(&content) || found.is_none() && done.is_err();
+                assert!(kept, "{call:?} {nth}, cut {cut}: {found:?}");
                 palace.put("k", &content).unwrap();
                 assert_eq!(palace.get("k").unwrap().unwrap().value, content);
             }
@@ -65,11 +65,11 @@ fn what_is_acknowledged_by_a_palace_that_was_just_made_is_there_after_a_power_cu
 
 /// Both want to be the first. One is, and neither is told that it failed.
 #[test]
-fn two_that_make_a_palace_at_once_make_one() {
+fn two_processes_creating_a_palace_at_once_create_one() {
     for nth in 1.. {
         let disk = SimDisk::new(nth);
         let (interrupted, plan) = Plan::new(disk.process());
-        let palace = Options::default().fs(Arc::new(interrupted)).open(PALACE).unwrap();
+        let palace = automatic(interrupted);
         let other = disk.process();
         plan.before(nth, None, move || {
             open(other).unwrap().put("theirs", &object(json!({"n": 2}))).unwrap();
@@ -80,8 +80,8 @@ fn two_that_make_a_palace_at_once_make_one() {
             return;
         }
         for reader in [open(disk.process()).unwrap(), palace] {
-            for key in ["ours", "theirs"] {
-                assert!(reader.get(key).unwrap().is_some(), "{key}, call {nth}");
+            for (key, n) in [("ours", 1), ("theirs", 2)] {
+                assert_eq!(reader.get(key).unwrap().unwrap().value["n"], n, "{key}, call {nth}");
             }
             assert_eq!(reader.verify().unwrap().findings.len(), 0, "call {nth}");
         }
@@ -90,7 +90,7 @@ fn two_that_make_a_palace_at_once_make_one() {
 }
 
 #[test]
-fn a_look_at_a_palace_that_fails_is_no_answer() {
+fn failed_calls_while_opening_are_errors() {
     let disk = SimDisk::new(1);
     open(disk.process()).unwrap().put("k", &object(json!({"n": 1}))).unwrap();
     let id = root(&disk, true).unwrap().palace();
@@ -113,7 +113,7 @@ fn a_look_at_a_palace_that_fails_is_no_answer() {
 }
 
 #[test]
-fn a_file_in_the_place_of_the_directory_is_named_as_such() {
+fn files_in_place_of_the_directory_are_reported() {
     let disk = SimDisk::new(1);
     disk.process().create_dir(Path::new("/home")).unwrap();
     disk.process().create(Path::new(PALACE)).unwrap();
@@ -122,7 +122,7 @@ fn a_file_in_the_place_of_the_directory_is_named_as_such() {
 }
 
 #[test]
-fn a_palace_that_is_made_later_is_known_from_then_on() {
+fn palaces_created_after_the_open_are_found() {
     let disk = SimDisk::new(1);
     let early = root(&disk, false).unwrap();
     let reader = open(disk.process()).unwrap();
@@ -130,7 +130,8 @@ fn a_palace_that_is_made_later_is_known_from_then_on() {
     let writer = open(disk.process()).unwrap();
     writer.put("k", &object(json!({"n": 1}))).unwrap();
     let id = writer.status().unwrap().palace;
-    assert!(reader.get("k").unwrap().is_some() && id.is_some());
+    assert_eq!(reader.get("k").unwrap().unwrap().value["n"], 1);
+    assert!(id.is_some());
     assert_eq!(reader.status().unwrap().palace, id);
     assert_eq!(early.palace(), None);
     early.refresh().unwrap();

@@ -1,10 +1,10 @@
-//! Files that are cut off or hold a flipped byte, as the whole library meets them.
+//! Truncated files and flipped bytes, as the whole library meets them.
 
 use crate::chance::Chance;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, only, open};
+use crate::support::object;
 use crdt_palace::format::scan::scan;
-use crdt_palace::fs::sim::{SimDisk, SimFs};
+use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::{CompactOptions, Extent};
@@ -25,13 +25,6 @@ fn shows(palace: &Palace, n: u64) -> Result<bool, crdt_palace::palace::Error> {
         assert_eq!(document.value, object(value), "a wrong value is served");
     }
     Ok(found.is_some())
-}
-
-fn only_file(fs: &SimFs, directory: &str) -> PathBuf {
-    let directory = Path::new(PALACE).join(directory);
-    let names = fs.list(&directory).unwrap();
-    assert_eq!(names.len(), 1, "{names:?}");
-    directory.join(&names[0])
 }
 
 /// The same disk with other bytes in a file.
@@ -56,7 +49,7 @@ fn one_segment() -> (SimDisk, PathBuf, Vec<u8>) {
     fs.kill();
     drop(palace);
     let fs = disk.process();
-    let path = only_file(&fs, "open");
+    let path = only(&disk, &format!("{PALACE}/open"));
     let bytes = read_from(&*fs.open(&path).unwrap(), 0).unwrap();
     (disk, path, bytes)
 }
@@ -69,7 +62,7 @@ fn in_all_of_it(bytes: &[u8]) -> impl Iterator<Item = usize> {
 }
 
 #[test]
-fn a_segment_cut_at_every_byte_serves_what_stands_before_the_cut() {
+fn segments_cut_at_any_byte_serve_the_commits_before_the_cut() {
     let (disk, path, bytes) = one_segment();
     let ends: Vec<u64> = scan(&bytes, 0).records.iter().map(|record| record.end()).collect();
     for cut in in_all_of_it(&bytes) {
@@ -90,7 +83,7 @@ fn a_segment_cut_at_every_byte_serves_what_stands_before_the_cut() {
 }
 
 #[test]
-fn a_segment_flipped_at_every_byte_loses_one_record_and_says_so() {
+fn segments_with_any_flipped_byte_lose_one_record_and_report_it() {
     let (disk, path, bytes) = one_segment();
     let records: Vec<_> = scan(&bytes, 0).records.iter().map(|r| r.offset..r.end()).collect();
     for at in in_all_of_it(&bytes) {
@@ -118,8 +111,8 @@ fn a_segment_flipped_at_every_byte_loses_one_record_and_says_so() {
 
 fn compact(disk: &SimDisk, at: usize) {
     let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
-    let report = open(disk.process()).unwrap().compact(all);
-    assert!(report.is_ok(), "at {at}: {report:?}");
+    let done = open(disk.process()).unwrap().compact(all);
+    done.unwrap_or_else(|error| panic!("at {at}: {error}"));
 }
 
 /// Two snapshots, the first one to be damaged, and a tail.
@@ -129,7 +122,7 @@ fn two_snapshots() -> (SimDisk, PathBuf, Vec<u8>) {
     let palace = open(fs.clone()).unwrap();
     (0..DOCUMENTS).for_each(|n| put(&palace, n));
     palace.compact(CompactOptions::default()).unwrap();
-    let path = only_file(&fs, "snap");
+    let path = only(&disk, &format!("{PALACE}/snap"));
     put(&palace, DOCUMENTS);
     palace.compact(CompactOptions::default()).unwrap();
     assert_eq!(fs.list(path.parent().unwrap()).unwrap().len(), 2);
@@ -160,7 +153,7 @@ fn check_snapshot(disk: &SimDisk, what: &str) {
 }
 
 #[test]
-fn a_snapshot_that_is_cut_off_is_told_and_harms_nothing_else() {
+fn truncated_snapshots_are_reported_and_harm_nothing_else() {
     let (disk, path, bytes) = two_snapshots();
     let mut chance = Chance::new(3);
     let pages = (0..bytes.len()).step_by(4096);
@@ -171,7 +164,7 @@ fn a_snapshot_that_is_cut_off_is_told_and_harms_nothing_else() {
 }
 
 #[test]
-fn a_snapshot_with_a_flipped_byte_is_told_and_harms_nothing_else() {
+fn snapshots_with_a_flipped_byte_are_reported_and_contained() {
     let (disk, path, bytes) = two_snapshots();
     let mut chance = Chance::new(4);
     let pages: Vec<_> =

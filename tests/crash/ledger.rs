@@ -1,19 +1,19 @@
-//! The list of what was promised, and the comparison of a palace with it.
+//! The list of acknowledged writes, and the comparison of a palace with it.
 
+use crate::files::{PALACE, options};
 use crate::steps::Edit;
+use crate::support::object;
 use crdt_palace::format::hash::Etag;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::ChangeInfo;
 use crdt_palace::palace::verify::Severity;
-use crdt_palace::palace::{Document, Options, Palace};
-use crdt_palace::store::log::Durability;
+use crdt_palace::palace::{Document, Palace};
+use crdt_palace::store::group_commit::Durability;
 use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
-use std::sync::Arc;
 
 /// Where the palace is on the simulated disk. Its parents do not exist at first.
-pub const PALACE: &str = "/home/palace";
 
 /// What a write does to a document.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -65,10 +65,6 @@ pub struct Ledger {
 /// The content that is filed under a key.
 pub fn content(key: &str) -> Map<String, Value> {
     object(json!({"text": format!("the content of {key}"), "tags": ["filed", key]}))
-}
-
-pub fn object(value: Value) -> Map<String, Value> {
-    value.as_object().unwrap().clone()
 }
 
 /// Fields of these documents may be hidden by a delete; their history still tells.
@@ -200,7 +196,7 @@ impl Ledger {
 
     /// Nothing on the disk is damaged, and nothing waits for what is lost.
     pub fn check_disk(&self, disk: &SimDisk) {
-        let options = Options::default().fs(Arc::new(disk.process())).read_only();
+        let options = options(disk.process()).read_only();
         let Ok(palace) = options.open(PALACE) else {
             // To delete what is not there is no change.
             let promised = |write: &Write| {

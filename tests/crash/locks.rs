@@ -1,8 +1,9 @@
-//! The two locks: who holds one is told, and who waits for the other gets it.
+//! The two locks: the holder of the compaction lock is named, and a thread that waits for the other lock gets
+//! it.
 
-use crate::between::Plan;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::between_calls::Plan;
+use crate::files::{PALACE, open};
+use crate::support::object;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::Error;
@@ -26,7 +27,7 @@ fn root(fs: impl Fs + 'static) -> Root {
 }
 
 #[test]
-fn who_compacts_is_named_and_others_leave_it_to_them() {
+fn compactors_name_the_process_that_holds_the_lock() {
     let disk = palace();
     let (compactor, asking) = (root(disk.process()), root(disk.process()));
     assert!(compaction_holder(&asking).unwrap().is_none(), "there is no LOCK yet");
@@ -51,7 +52,7 @@ fn who_compacts_is_named_and_others_leave_it_to_them() {
 }
 
 #[test]
-fn the_lock_of_a_file_that_has_lost_its_name_is_not_enough() {
+fn locks_on_an_unlinked_file_do_not_count() {
     let disk = palace();
     let (interrupted, plan) = Plan::new(disk.process());
     let (root, fs, cas) = (root(interrupted), disk.process(), Path::new(PALACE).join("CAS"));
@@ -65,7 +66,7 @@ fn the_lock_of_a_file_that_has_lost_its_name_is_not_enough() {
 }
 
 #[test]
-fn who_holds_a_lock_learns_that_its_file_was_replaced() {
+fn lock_holders_notice_that_the_lock_file_was_replaced() {
     let disk = palace();
     let (root, fs, cas) = (root(disk.process()), disk.process(), Path::new(PALACE).join("CAS"));
     let guard = conditional(&root).unwrap();
@@ -85,7 +86,7 @@ fn who_holds_a_lock_learns_that_its_file_was_replaced() {
 }
 
 #[test]
-fn who_waits_for_a_conditional_write_gets_its_turn() {
+fn conditional_writes_that_wait_get_their_turn() {
     let disk = palace();
     let (interrupted, plan) = Plan::new(disk.process());
     let waiting = root(interrupted);

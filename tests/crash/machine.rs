@@ -3,17 +3,19 @@
 //! Processes act one after the other, and also inside one another's system calls: before a call of one,
 //! another does something as a whole. All on one thread, so that a world replays exactly.
 
-use crate::between::Plan;
+use crate::between_calls::Plan;
 use crate::chance::Chance;
-use crate::ledger::{Effect, Fate, Ledger, PALACE, content, object};
+use crate::files::{PALACE, open};
+use crate::ledger::{Effect, Fate, Ledger, content};
 use crate::steps::{Act, Edit, SLOTS, Step, Weather, last_writes};
+use crate::support::object;
 use crdt_palace::format::key::Key;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::{Draft, Error, Options, Palace, WriteOptions};
+use crdt_palace::palace::{Draft, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::Durability;
+use crdt_palace::store::group_commit::Durability;
 use serde_json::json;
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -52,10 +54,6 @@ struct World {
     /// No more faults.
     calm: bool,
     inside: Inside,
-}
-
-pub fn open(fs: impl Fs + 'static) -> Result<Palace, Error> {
-    Options::default().fs(Arc::new(fs)).auto_compact(false).open(PALACE)
 }
 
 impl Machine {

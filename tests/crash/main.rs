@@ -17,44 +17,46 @@
 //! |---|---|
 //! | no fdatasync before a commit is acknowledged | every seeded test, the script, damage |
 //! | other processes' segments are not synced | buffered writes |
-//! | the name of the segment is not looked at again | locks that lie |
+//! | the name of the segment is not checked again | locks that lie |
 //! | inputs are retired before the snapshot is published | the script |
 //! | `snap/` is not synced | every seeded test, the script |
 //! | `open/` is not synced | every seeded test, the script |
 //! | a new snapshot's bytes are not synced | every seeded test, the script |
 //! | after a failure, what was not synced before is not written again | faults and buffered writes |
-//! | what a rescan had read before it failed is forgotten | faults, looks |
+//! | what a rescan had read before it failed is forgotten | faults, failed reads |
 //! | a failed sync of another's segment is tried again, and believed | failures |
-//! | what is only carried along counts as applied to a loaded document | buffered writes, failures |
+//! | what is only rescued counts as applied to a loaded document | buffered writes, failures |
 //!
-//! That a commit carries along changes of a segment sealed by others takes three processes inside one
-//! another's calls at two certain moments, which chance may never find; the model in tests/model shows it.
+//! A commit that rescues changes of a segment sealed by others needs three processes inside one another's
+//! calls at two certain moments. Chance may never find that; the model in tests/model shows it.
 
-mod absent;
+mod abandoned_instance;
+mod absent_files;
 mod background;
-mod between;
-mod carried;
+mod background_compaction;
+mod between_calls;
 mod chance;
-mod copies;
+mod compaction_report;
+mod copied_files;
+mod copied_snapshot;
 mod creation;
 mod damage;
-mod due;
+mod failed_reads;
 mod failures;
 mod files;
-mod following;
-mod given_up;
+mod group_commit;
 mod ledger;
 mod locks;
-mod looks;
 mod machine;
 mod purge;
 mod refusals;
 mod replaced;
-mod report;
+mod rescan;
+mod rescued_commits;
 mod retire;
 mod script;
-mod sharing;
 mod shrink;
 mod steps;
-mod successor;
+#[path = "../support/mod.rs"]
+mod support;
 mod worlds;

@@ -1,7 +1,7 @@
-//! What a writer or a compactor is told when the machine does not do its part, and that it is the truth.
+//! Errors that a writer or a compactor gets when the machine fails, and that they tell the truth.
 
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::files::{PALACE, open};
+use crate::support::object;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
@@ -71,7 +71,7 @@ fn conditional_writes_are_refused_where_locks_cannot_be_trusted() {
 }
 
 #[test]
-fn a_write_that_fails_twice_says_that_its_outcome_is_unknown() {
+fn writes_that_fail_twice_report_an_unknown_outcome() {
     for (seed, call) in [(1, Call::Write), (2, Call::Sync), (3, Call::Write), (4, Call::Sync)] {
         let (disk, palace) = with_one_document(seed);
         disk.fail_nth(call, 1, Failure::Io);
@@ -94,7 +94,7 @@ fn a_write_that_fails_twice_says_that_its_outcome_is_unknown() {
 }
 
 #[test]
-fn a_write_that_reached_no_file_says_that_nothing_was_written() {
+fn writes_that_reached_no_file_report_nothing_written() {
     for created_before in [false, true] {
         let disk = SimDisk::new(1);
         if created_before {
@@ -168,7 +168,7 @@ fn on_nfs() -> SimDisk {
 }
 
 #[test]
-fn segments_whose_owner_may_live_stay_until_a_person_adopts_them() {
+fn segments_of_possibly_live_owners_stay_until_adopted() {
     for (disk, reason) in
         [(copied_to_another_machine(), Left::OtherMachine), (on_nfs(), Left::LockUntrusted)]
     {
@@ -186,7 +186,7 @@ fn segments_whose_owner_may_live_stay_until_a_person_adopts_them() {
 }
 
 #[test]
-fn a_live_writer_is_not_adopted() {
+fn live_writers_are_not_adopted() {
     let (disk, palace) = with_one_document(1);
     disk.set_fs_type(NFS);
     let (report, left) = compact(&disk, true);

@@ -1,17 +1,16 @@
 //! A palace that is deleted and made again by another process while this one runs.
 
-use crate::between::{Plan, before_each_look};
-use crate::files::{ALL, bytes, names};
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::between_calls::{Plan, before_each_look};
+use crate::files::{ALL, PALACE, bytes, names, open, set_with, shown};
+use crate::support::object;
 use bytes::Bytes;
 use crdt_palace::format::id::PalaceId;
 use crdt_palace::format::manifest::Manifest;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
-use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
+use crdt_palace::palace::{Condition, Error, WriteOptions};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::log::{Durability, Log};
+use crdt_palace::store::group_commit::{Durability, Log};
 use crdt_palace::store::root::Root;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -37,14 +36,6 @@ fn replace(fs: &SimFs) {
     fs.sync_dir(palace).unwrap();
 }
 
-fn set(palace: &Palace, value: Value, options: &WriteOptions) -> Result<(), Error> {
-    palace.patch("k", &object(value), options).map(drop)
-}
-
-fn shown(palace: &Palace) -> Option<(Value, bool)> {
-    palace.get("k").unwrap().map(|document| (Value::Object(document.value), document.incomplete))
-}
-
 /// It is replaced before the `nth` call of a write, by a process that has written before or only read. Whether there was
 /// such a call.
 fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOptions) -> bool {
@@ -52,7 +43,13 @@ fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOption
     let (interrupted, plan) = Plan::new(disk.process());
     let palace = open(interrupted).unwrap();
     let other = open(disk.process()).unwrap();
-    set(if wrote { &palace } else { &other }, json!({"old": 1}), &WriteOptions::default()).unwrap();
+    set_with(
+        if wrote { &palace } else { &other },
+        "k",
+        json!({"old": 1}),
+        &WriteOptions::default(),
+    )
+    .unwrap();
     assert_eq!(palace.get("k").unwrap().unwrap().value["old"], 1);
     drop(other);
     if compacted {
@@ -78,8 +75,8 @@ fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOption
     if happened {
         assert_eq!(palace.get("k").unwrap(), fresh.get("k").unwrap(), "what is gone is not served");
     }
-    set(&palace, json!({"after": 1}), &WriteOptions::default()).unwrap();
-    let (own, theirs) = (shown(&palace), shown(&open(disk.process()).unwrap()));
+    set_with(&palace, "k", json!({"after": 1}), &WriteOptions::default()).unwrap();
+    let (own, theirs) = (shown(&palace, "k"), shown(&open(disk.process()).unwrap(), "k"));
     assert_eq!(own, theirs);
     // One that is not acknowledged may be there, and wait for what was deleted.
     let unknown = matches!(&result, Err(Error::Store(StoreError::OutcomeUnknown { .. })));
@@ -93,7 +90,7 @@ fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOption
 }
 
 #[test]
-fn a_palace_that_is_replaced_during_a_write_keeps_what_is_acknowledged() {
+fn palaces_replaced_during_a_write_keep_acknowledged_commits() {
     let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
     let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
     for options in [WriteOptions::default(), buffered, absent] {
@@ -115,11 +112,11 @@ fn a_palace_that_is_replaced_during_a_write_keeps_what_is_acknowledged() {
 
 /// What is written into the mount point would be out of sight once the disk is back.
 #[test]
-fn a_palace_whose_device_is_gone_is_neither_empty_nor_made_again() {
+fn palaces_on_a_missing_device_are_not_empty_nor_recreated() {
     let disk = SimDisk::new(1);
     let (interrupted, plan) = Plan::new(disk.process());
     let palace = open(interrupted).unwrap();
-    let write = |n: u64| set(&palace, json!({"n": n}), &WriteOptions::default());
+    let write = |n: u64| set_with(&palace, "k", json!({"n": n}), &WriteOptions::default());
     write(1).unwrap();
     plan.unmount(true);
     for _ in 0..2 {
@@ -128,13 +125,13 @@ fn a_palace_whose_device_is_gone_is_neither_empty_nor_made_again() {
         }
     }
     plan.unmount(false);
-    assert_eq!(shown(&palace), Some((json!({"n": 1}), false)));
+    assert_eq!(shown(&palace, "k"), Some((json!({"n": 1}), false)));
     write(3).unwrap();
-    assert_eq!(shown(&open(disk.process()).unwrap()), Some((json!({"n": 3}), false)));
+    assert_eq!(shown(&open(disk.process()).unwrap(), "k"), Some((json!({"n": 3}), false)));
 }
 
 #[test]
-fn a_device_that_cannot_be_asked_for_is_not_another() {
+fn devices_that_cannot_be_queried_count_as_the_same() {
     let disk = SimDisk::new(1);
     let (interrupted, plan) = Plan::new(disk.process());
     let root = Root::open(Arc::new(interrupted), Path::new(PALACE), false).unwrap();
@@ -193,17 +190,21 @@ fn moved_before(nth: u64, call: Call, disk: &SimDisk, copy: &Copied, value: &Val
     // It may have begun after that, and then it may.
     let replaced = matches!(report, Err(Error::Store(StoreError::Replaced { .. })));
     assert!(!replaced || missing.is_empty(), "{missing:?}");
-    assert_eq!(shown(&open(disk.process()).unwrap()), Some((value.clone(), false)), "{report:?}");
+    assert_eq!(
+        shown(&open(disk.process()).unwrap(), "k"),
+        Some((value.clone(), false)),
+        "{report:?}"
+    );
     true
 }
 
 /// What the compaction made is not in the copy, so what it was made from must stay there.
 #[test]
-fn a_compaction_takes_nothing_away_from_a_copy_that_is_put_in_the_place_of_the_palace() {
+fn compactions_remove_nothing_from_a_copy_put_in_place() {
     const TWO_DAYS_MS: i64 = 2 * 24 * 60 * 60 * 1_000;
     let disk = SimDisk::new(1);
     let palace = open(disk.process()).unwrap();
-    let write = |value| set(&palace, value, &WriteOptions::default()).unwrap();
+    let write = |value| set_with(&palace, "k", value, &WriteOptions::default()).unwrap();
     write(json!({"one": 1}));
     palace.compact(ALL).unwrap();
     disk.process().create(&Path::new(PALACE).join("tmp/left")).unwrap();
@@ -224,7 +225,7 @@ fn a_compaction_takes_nothing_away_from_a_copy_that_is_put_in_the_place_of_the_p
 
 /// Its bytes are on disk then, and nobody finds them.
 #[test]
-fn a_segment_that_is_sealed_where_the_palace_was_replaced_makes_nothing_durable() {
+fn seals_in_a_replaced_palace_make_nothing_durable() {
     let disk = SimDisk::new(1);
     let root = Root::open(Arc::new(disk.process()), Path::new(PALACE), false).unwrap();
     let log = Log::new(Arc::new(root), Arc::default(), "test".to_owned());

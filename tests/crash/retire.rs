@@ -1,18 +1,21 @@
-//! Each step of taking something away, while another process does the same or the disk fails.
+//! Each step of removing a file, while another process does the same or the disk fails.
 
-use crate::between::{Plan, before_each_look};
-use crate::files::bytes;
-use crate::ledger::{PALACE, object};
-use crate::machine::open;
+use crate::between_calls::{Plan, before_each_look};
+use crate::files::{PALACE, bytes, open};
+use crate::support::object;
 use crdt_palace::format::id::SnapshotId;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Left, WriteOptions};
 use crdt_palace::store::purge::{TMP_MS, left_behind};
-use crdt_palace::store::retire::{quarantine, retire, retire_unchanged, secure};
 use crdt_palace::store::root::Root;
-use crdt_palace::store::seal::{disclaim, seal_dead};
+use crdt_palace::store::seal::{seal_dead, seal_failed};
+use crdt_palace::store::{
+    publish::verify_and_sync,
+    quarantine::quarantine,
+    retire::{retire, retire_unchanged},
+};
 use serde_json::json;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -45,7 +48,7 @@ fn count(disk: &SimDisk, directory: &str) -> usize {
 }
 
 #[test]
-fn what_another_retired_already_is_retired() {
+fn files_retired_by_another_process_count_as_retired() {
     let (disk, root, _) = palace();
     write(&disk, "snap/x", b"x");
     disk.fail_nth(Call::Rename, 1, Failure::Io);
@@ -58,7 +61,7 @@ fn what_another_retired_already_is_retired() {
 }
 
 #[test]
-fn a_segment_that_failed_is_moved_away_once() {
+fn failed_segments_are_moved_away_once() {
     let (disk, root, _) = palace();
     let writer = open(disk.process()).unwrap();
     writer.put("k", &object(json!({"n": 2}))).unwrap();
@@ -66,23 +69,23 @@ fn a_segment_that_failed_is_moved_away_once() {
     let sealed = count(&disk, "sealed");
     let path = inside("open").join(name);
     disk.fail_nth(Call::Open, 1, Failure::Io);
-    assert!(disclaim(&root, &path).is_err());
+    assert!(seal_failed(&root, &path).is_err());
     assert_eq!((count(&disk, "open"), count(&disk, "sealed")), (1, sealed));
     for _ in 0..2 {
-        disclaim(&root, &path).unwrap();
+        seal_failed(&root, &path).unwrap();
         assert_eq!((count(&disk, "open"), count(&disk, "sealed")), (0, sealed + 1));
     }
 }
 
 #[test]
-fn what_cannot_be_looked_at_just_now_is_not_gone() {
+fn files_whose_stat_fails_are_not_missing() {
     let (disk, root, _) = palace();
     let none = SnapshotId([9; 16]);
     let path = write(&disk, "snap/x", b"x");
     let seen = disk.process().modified(&path).unwrap();
     disk.fail_nth(Call::Stat, 1, Failure::Io);
-    assert!(secure(&root, none).is_err());
-    assert!(!secure(&root, none).unwrap(), "it is gone");
+    assert!(verify_and_sync(&root, none).is_err());
+    assert!(!verify_and_sync(&root, none).unwrap(), "it is gone");
     let retired = || (count(&disk, "snap"), count(&disk, "trash"));
     let before = retired();
     disk.fail_nth(Call::Stat, 1, Failure::Io);
@@ -97,7 +100,7 @@ fn what_cannot_be_looked_at_just_now_is_not_gone() {
 /// It would take the place of what somebody copied there; and where locks say nothing, its writer may be on another
 /// machine.
 #[test]
-fn a_segment_that_failed_stays_where_it_cannot_be_moved() {
+fn failed_segments_stay_where_they_cannot_be_moved() {
     const NFS: u64 = 0x6969;
     for (there, untrusted) in [(true, false), (false, true)] {
         let (disk, root, _) = palace();
@@ -111,7 +114,7 @@ fn a_segment_that_failed_stays_where_it_cannot_be_moved() {
         if untrusted {
             disk.set_fs_type(NFS);
         }
-        disclaim(&root, &inside("open").join(&names[0])).unwrap();
+        seal_failed(&root, &inside("open").join(&names[0])).unwrap();
         assert_eq!(disk.process().list(&inside("open")).unwrap(), names, "there: {there}");
         let copies = disk.process().list(&inside("sealed")).unwrap();
         assert_eq!(copies.contains(&names[0]), there);
@@ -120,7 +123,7 @@ fn a_segment_that_failed_stays_where_it_cannot_be_moved() {
 }
 
 #[test]
-fn what_another_removed_from_tmp_is_not_left_behind() {
+fn files_removed_from_tmp_by_others_are_no_leftovers() {
     let (disk, root, plan) = palace();
     let path = inside("tmp/x");
     let asked = |disk: &SimDisk| left_behind(&root, &path, disk.process().now_ms());
@@ -141,7 +144,7 @@ fn what_another_removed_from_tmp_is_not_left_behind() {
 }
 
 #[test]
-fn a_damaged_file_is_copied_once_whoever_does_it() {
+fn damaged_files_are_quarantined_once_by_all_processes() {
     let (disk, root, plan) = palace();
     let path = write(&disk, "snap/x", b"damaged");
     disk.fail_nth(Call::Open, 1, Failure::Io);
@@ -181,7 +184,7 @@ fn dead_segment(disk: &SimDisk) -> (String, [Vec<u8>; 2]) {
 
 /// Somebody copied files while they were written. Neither may take the other's place.
 #[test]
-fn of_two_copies_of_a_segment_the_longer_one_is_kept_wherever_it_stands() {
+fn longer_copy_of_a_segment_is_kept_in_any_directory() {
     for sealed_is_longer in [false, true] {
         let disk = SimDisk::new(1);
         let (name, [short, long]) = dead_segment(&disk);
@@ -240,7 +243,7 @@ fn grows_before(nth: u64, call: Call, in_place: bool) -> bool {
 /// Two copies of a palace on one machine: one has sealed its short copy of a segment as a dead process's, and folds it
 /// when the longer one comes.
 #[test]
-fn a_segment_that_grew_while_it_was_folded_stays() {
+fn segments_that_grew_during_a_compaction_stay() {
     for in_place in [false, true] {
         before_each_look(&format!("in place: {in_place}"), |nth, call| {
             grows_before(nth, call, in_place)
@@ -249,7 +252,7 @@ fn a_segment_that_grew_while_it_was_folded_stays() {
 }
 
 #[test]
-fn a_segment_that_another_compactor_seals_is_no_failure_and_one_that_cannot_be_opened_is() {
+fn seals_by_another_compactor_are_no_failure_open_errors_are() {
     let disk = SimDisk::new(1);
     let (name, _) = dead_segment(&disk);
     let (interrupted, plan) = Plan::new(disk.process());
@@ -272,7 +275,7 @@ fn a_segment_that_another_compactor_seals_is_no_failure_and_one_that_cannot_be_o
 }
 
 #[test]
-fn what_a_machine_left_before_it_was_started_again_is_sealed() {
+fn segments_from_before_a_reboot_are_sealed() {
     let disk = SimDisk::new(1);
     dead_segment(&disk);
     let before = disk.process().host();
@@ -284,7 +287,7 @@ fn what_a_machine_left_before_it_was_started_again_is_sealed() {
 }
 
 #[test]
-fn a_lock_must_mean_something_where_it_was_taken_and_where_it_is_asked_for() {
+fn locks_count_only_if_both_sides_can_trust_flock() {
     const EXT4: u64 = 0xEF53;
     const NFS: u64 = 0x6969;
     for (there, here) in [(NFS, EXT4), (EXT4, NFS), (EXT4, EXT4)] {

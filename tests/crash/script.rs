@@ -1,7 +1,8 @@
-//! One short script, cut off at every single operation.
+//! One short script, with a power cut after every single operation.
 
+use crate::files::open;
 use crate::ledger::Ledger;
-use crate::machine::{Machine, open};
+use crate::machine::Machine;
 use crate::steps::{Act, Step, Weather};
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::compact::Extent;
@@ -43,7 +44,7 @@ fn check(disk: &SimDisk, mut ledger: Ledger, survival: u64) {
 }
 
 #[test]
-fn a_power_cut_after_every_operation_of_a_script() {
+fn power_cuts_after_every_operation_of_a_script_lose_nothing() {
     let whole = Machine::new(1, Weather::default(), None);
     script(&whole);
     let operations = whole.disk.operations();

@@ -1,4 +1,4 @@
-//! From a world that fails to the few steps of it that are needed for that.
+//! Shrinks a failing world to the few steps that the failure needs.
 
 use crate::steps::Step;
 use std::fmt::{Display, Formatter, Result};
@@ -73,7 +73,7 @@ pub fn shrink(mut kept: Vec<Kept>, fails: impl Fn(&[Kept]) -> bool) -> Vec<Kept>
 }
 
 #[test]
-fn what_is_not_needed_is_left_out() {
+fn shrinking_leaves_out_steps_that_are_not_needed() {
     let steps = |kept: &[Kept]| kept.iter().map(|kept| kept.index).collect::<Vec<_>>();
     for needed in [vec![], vec![0], vec![6, 7], vec![0, 17, 49], (10..20).collect()] {
         let fails = |kept: &[Kept]| needed.iter().all(|n| steps(kept).contains(n));

@@ -1,5 +1,5 @@
-//! What happens in a world: a list that follows from the seed alone, each entry complete by itself, so
-//! that any of them can be left out and the rest played again.
+//! The steps of a world: a list that follows from the seed alone. Each entry is complete by itself, so that
+//! any of them can be left out and the rest played again.
 
 use crate::chance::Chance;
 use crate::ledger::Effect;

@@ -1,4 +1,4 @@
-//! Seeded worlds: run, many at once if there are many, and shrunk if they fail.
+//! Seeded worlds: run, in parallel if there are many, and shrunk if they fail.
 
 use crate::machine::{Inside, Machine};
 use crate::shrink::{Kept, all, chosen, shrink};
@@ -269,7 +269,7 @@ fn failing(broken: Call) -> (World, Fault) {
 }
 
 #[test]
-fn a_world_that_fails_is_shrunk_to_a_few_steps_that_fail_alike() {
+fn failing_worlds_shrink_to_few_steps_that_fail_alike() {
     for broken in [Call::Sync, Call::SyncDir] {
         let (world, fault) = failing(broken);
         let report = world.report("seeded_faults", &fault);

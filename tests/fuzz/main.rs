@@ -74,38 +74,38 @@ fn variation(corpus: &[(PathBuf, Vec<u8>)], seed: u64) -> Vec<u8> {
 }
 
 #[test]
-fn records_from_anywhere() {
+fn records_of_any_bytes_do_no_harm() {
     all_of("record");
 }
 
 #[test]
-fn segments_from_anywhere() {
+fn segments_of_any_bytes_do_no_harm() {
     all_of("segment");
 }
 
 #[test]
-fn snapshots_from_anywhere() {
+fn snapshots_of_any_bytes_do_no_harm() {
     all_of("snapshot");
 }
 
 #[test]
-fn changes_from_anywhere() {
+fn changes_of_any_bytes_do_no_harm() {
     all_of("change");
 }
 
 #[test]
-fn imports_from_anywhere() {
+fn imports_of_any_bytes_do_no_harm() {
     all_of("import");
 }
 
 #[cfg(feature = "mcp")]
 #[test]
-fn arguments_from_anywhere() {
+fn tool_arguments_of_any_shape_do_no_harm() {
     all_of("mcp");
 }
 
 #[cfg(feature = "mcp")]
 #[test]
-fn databases_from_anywhere() {
+fn mempalace_databases_of_any_bytes_do_no_harm() {
     all_of("mempalace");
 }

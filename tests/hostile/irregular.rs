@@ -1,4 +1,4 @@
-//! What has the name of a file of the palace, and is none of its files.
+//! Irregular files: the name of a palace file on something else.
 
 use crate::child::works_with;
 use crate::made;
@@ -27,7 +27,7 @@ const KINDS: [&str; 7] =
     ["link", "broken link", "loop", "directory", "pipe", "socket", "link to a device"];
 
 #[test]
-fn the_name_of_a_segment_on_what_is_none_is_told_and_the_rest_served() {
+fn irregular_files_named_as_segments_are_reported() {
     for kind in KINDS {
         for directory in ["open", "sealed"] {
             let made = made::palace();
@@ -45,7 +45,7 @@ fn the_name_of_a_segment_on_what_is_none_is_told_and_the_rest_served() {
 }
 
 #[test]
-fn the_name_of_a_snapshot_on_what_is_none_is_told_and_the_rest_served() {
+fn irregular_files_named_as_snapshots_are_reported() {
     for kind in KINDS {
         let made = made::palace();
         let target = made.path.parent().unwrap().join("target");
@@ -69,7 +69,7 @@ fn the_name_of_a_snapshot_on_what_is_none_is_told_and_the_rest_served() {
 }
 
 #[test]
-fn strange_things_in_tmp_and_trash_stop_nothing() {
+fn irregular_files_in_tmp_and_trash_stop_nothing() {
     for kind in KINDS {
         let made = made::palace();
         for name in ["tmp/left.seg", "trash/0000000000000-left.seg", "quarantine/left"] {
@@ -82,7 +82,7 @@ fn strange_things_in_tmp_and_trash_stop_nothing() {
 }
 
 #[test]
-fn a_lock_that_is_no_file_of_ours_is_not_written_to() {
+fn locks_that_are_irregular_files_are_not_written_to() {
     for kind in KINDS {
         let made = made::palace();
         let lock = made.path.join("LOCK");
@@ -93,7 +93,7 @@ fn a_lock_that_is_no_file_of_ours_is_not_written_to() {
         let palace = manual(&made.path);
         let error = palace.compact(Default::default()).unwrap_err();
         assert!(error.to_string().contains("LOCK"), "{kind}: {error}");
-        crate::child::looks_good(&palace);
+        crate::good::looks_good(&palace);
         palace.put("good/new", &made::value()).unwrap();
         assert_eq!(std::fs::read_to_string(&target).unwrap(), "ten years of work");
     }
@@ -109,7 +109,7 @@ fn a_lock_that_is_no_file_of_ours_is_not_written_to() {
 }
 
 #[test]
-fn a_manifest_that_is_no_file_is_refused_at_once() {
+fn manifests_that_are_irregular_files_are_refused_at_once() {
     for kind in KINDS {
         let made = made::palace();
         let manifest = made.path.join("palace.json");
@@ -125,7 +125,7 @@ fn a_manifest_that_is_no_file_is_refused_at_once() {
 
 /// Otherwise whoever may write the palace could have files made, and taken away, anywhere.
 #[test]
-fn a_directory_of_the_palace_that_leads_elsewhere_is_refused() {
+fn palace_directories_that_are_links_are_refused() {
     for name in ["open", "sealed", "snap", "tmp", "trash"] {
         let made = made::palace();
         let aside = made.path.parent().unwrap().join("aside");
@@ -152,7 +152,7 @@ fn a_directory_of_the_palace_that_leads_elsewhere_is_refused() {
 
 /// A second name of a file is none of our business: `cp -al` makes them, for backups.
 #[test]
-fn a_second_name_of_a_segment_or_snapshot_changes_nothing() {
+fn hard_links_to_segments_and_snapshots_change_nothing() {
     let made = made::palace();
     let backup = dir();
     for directory in ["open", "sealed", "snap"] {
@@ -171,7 +171,7 @@ fn a_second_name_of_a_segment_or_snapshot_changes_nothing() {
 }
 
 #[test]
-fn everything_is_made_for_its_owner_alone_whatever_the_umask() {
+fn files_are_private_to_their_owner_whatever_the_umask() {
     let dir = dir();
     let path = dir.path().join("deep/er/palace");
     let before = rustix::process::umask(Mode::empty());

@@ -1,6 +1,7 @@
 //! A palace on disk with good documents, and the files that are put beside them.
 
-use crate::support::{compact_all, dir, manual, object};
+pub use crate::good::{GOOD, value};
+use crate::support::{compact_all, dir, manual};
 use crdt_palace::format::filename;
 use crdt_palace::format::hash::Heads;
 use crdt_palace::format::header::Header;
@@ -8,17 +9,10 @@ use crdt_palace::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
 use crdt_palace::format::key::Key;
 use crdt_palace::format::record::{Entry, Kind, Record, encode, encode_commit};
 use crdt_palace::snapshot::{Builder, Meta, Row};
-use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
-pub const GOOD: [&str; 3] = ["good/folded", "good/sealed", "good/tail"];
 pub const SEGMENT: SegmentId = SegmentId([0xee; 16]);
 pub const SNAPSHOT: SnapshotId = SnapshotId([0xdd; 16]);
-
-/// What every good document holds.
-pub fn value() -> Map<String, Value> {
-    object(json!({"text": "stays as it is", "list": [1, {"n": 2}]}))
-}
 
 pub struct Made {
     /// Deletes it when dropped.

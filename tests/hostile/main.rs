@@ -1,9 +1,10 @@
-//! Files made to do harm, in a palace with good documents in it: memory and work stay bounded, what is refused
-//! is told, everything else is served, and nothing good is taken away.
+//! Hostile files beside good documents: memory and work stay bounded, refused content is reported, everything
+//! else is served, and nothing good is removed.
 
 mod bomb;
 mod changes;
 mod child;
+mod good;
 mod irregular;
 mod made;
 mod segments;

@@ -1,4 +1,4 @@
-//! Segments made to do harm: lengths and numbers that are only said, and floods of keys.
+//! Hostile segments: claimed lengths and numbers, and floods of keys.
 
 use crate::child::works_with;
 use crate::made::{self, record};
@@ -24,7 +24,7 @@ fn frame(bytes: &mut Vec<u8>, version: u8, length: u32, sequence: u64, body: &[u
 }
 
 #[test]
-fn lengths_that_are_only_said_allocate_nothing() {
+fn claimed_lengths_allocate_nothing() {
     for directory in ["open", "sealed"] {
         for said in [u32::MAX, 8 << 20, 1] {
             let made = made::palace();
@@ -42,7 +42,7 @@ fn lengths_that_are_only_said_allocate_nothing() {
 }
 
 #[test]
-fn a_sequence_number_that_no_table_can_hold_is_no_record() {
+fn sequence_numbers_beyond_the_tables_are_no_record() {
     let made = made::palace();
     let mut bytes = made.header();
     frame(&mut bytes, 1, 4, u64::MAX, &0u32.to_le_bytes());
@@ -54,14 +54,14 @@ fn a_sequence_number_that_no_table_can_hold_is_no_record() {
 
 /// A terabyte that takes no room on disk: once with nothing in it, once behind a good header.
 #[test]
-fn a_file_of_a_terabyte_that_is_not_there_is_told_and_not_read() {
+fn sparse_terabyte_segments_are_reported_and_not_read() {
     for headed in [false, true] {
         let made = made::palace();
         let path = made.segment("sealed");
         std::fs::write(&path, if headed { made.header() } else { Vec::new() }).unwrap();
         File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
         let outcome = works_with(&made.path);
-        outcome.tells("a segment has at most 67108864 bytes; what follows is not read");
+        outcome.tells("a segment has at most 67108864 bytes; the rest of the file is not read");
         assert!(outcome.skipped[0].contains("what follows is not read"), "{:?}", outcome.skipped);
         assert!(outcome.memory < MEMORY, "{} MiB", outcome.memory);
         assert!(path.exists() && made::blocks(&path) < 1 << 20);
@@ -71,7 +71,7 @@ fn a_file_of_a_terabyte_that_is_not_there_is_told_and_not_read() {
 }
 
 #[test]
-fn a_segment_as_long_as_one_can_be_is_read_whole() {
+fn segments_of_the_largest_size_are_read_whole() {
     let made = made::palace();
     let mut bytes = made.header();
     let change = crate::bomb::puts(1, 1, 1);
@@ -80,11 +80,11 @@ fn a_segment_as_long_as_one_can_be_is_read_whole() {
     std::fs::write(made.segment("sealed"), bytes).unwrap();
     let outcome = works_with(&made.path);
     assert_eq!((outcome.problems, outcome.skipped), (Vec::new(), Vec::new()));
-    assert!(manual(&made.path).get("long").unwrap().is_some());
+    assert!(manual(&made.path).get("long").unwrap().unwrap().value.contains_key("x"));
 }
 
 #[test]
-fn a_manifest_and_a_lock_of_a_terabyte_are_not_read() {
+fn terabyte_manifests_and_locks_are_not_read() {
     let made = made::palace();
     File::create(made.path.join("LOCK")).unwrap().set_len(1 << 40).unwrap();
     works_with(&made.path);
@@ -100,7 +100,7 @@ fn a_manifest_and_a_lock_of_a_terabyte_are_not_read() {
 /// Nearly a million keys in one record, none of them with a change: memory is a multiple of the bytes that are
 /// there, and the garbage is kept and told.
 #[test]
-fn a_flood_of_keys_costs_a_multiple_of_its_bytes() {
+fn memory_for_a_flood_of_keys_is_proportional_to_its_bytes() {
     let made = made::palace();
     let mut body = Vec::new();
     let count: u32 = 200_000;
@@ -120,7 +120,7 @@ fn a_flood_of_keys_costs_a_multiple_of_its_bytes() {
 }
 
 #[test]
-fn keys_that_cannot_be_one_are_damage_and_odd_ones_are_only_odd() {
+fn invalid_keys_are_damage_and_odd_keys_are_served() {
     let made = made::palace();
     let change = crate::bomb::puts(1, 1, 1);
     let long = "k".repeat(512);
@@ -152,7 +152,7 @@ fn keys_that_cannot_be_one_are_damage_and_odd_ones_are_only_odd() {
     assert!(path.exists(), "what is damaged stays where it is");
     let palace = manual(&made.path);
     for key in odd {
-        assert!(palace.get(key).unwrap().is_some(), "{key:?}");
+        assert!(palace.get(key).unwrap().unwrap().value.contains_key("x"), "{key:?}");
     }
     compact_all(&palace);
     let names: Vec<_> =
@@ -161,7 +161,7 @@ fn keys_that_cannot_be_one_are_damage_and_odd_ones_are_only_odd() {
 }
 
 #[test]
-fn a_newer_record_is_left_where_it_is() {
+fn newer_records_are_left_in_place() {
     let made = made::palace();
     let mut bytes = made.header();
     bytes[4] = 2;
@@ -172,6 +172,6 @@ fn a_newer_record_is_left_where_it_is() {
     let path = made.segment("sealed");
     std::fs::write(&path, &bytes).unwrap();
     let outcome = works_with(&made.path);
-    outcome.tells("the record is of format 2; this build reads up to 1");
+    outcome.tells("the record has format 2, and this version reads formats up to 1");
     assert_eq!(std::fs::read(&path).unwrap(), bytes);
 }

@@ -119,17 +119,17 @@ fn a_writer_rotates_its_segments() {
 }
 
 #[test]
-fn a_writer_builds_on_what_another_has_not_acknowledged() {
+fn a_writer_depends_on_an_unacknowledged_commit() {
     holds(DEPENDS, 900_000);
 }
 
 #[test]
-fn a_writer_builds_on_what_another_has_written_on_after() {
+fn a_writer_depends_on_a_commit_rewritten_after_a_seal() {
     holds(Model { records: [2, 1], runs: 1, ..DEPENDS }, 100_000);
 }
 
 #[test]
-fn a_writer_builds_on_what_another_has_written_on_after_and_the_power_fails() {
+fn a_writer_depends_on_a_rewritten_commit_and_the_power_fails() {
     holds(Model { records: [2, 1], cuts: 1, ..POWER_DEPENDS }, 2_200_000);
 }
 
@@ -158,13 +158,13 @@ fn long_three_compactions_race_with_a_writer_and_a_loader() {
 
 #[test]
 #[ignore = "takes minutes and gigabytes"]
-fn long_two_compactors_race_with_writers_that_build_on_one_another() {
+fn long_two_compactors_race_with_mutually_dependent_writers() {
     holds(Model { compactors: 2, runs: 2, ..DEPENDS }, 4_500_000);
 }
 
 #[test]
 #[ignore = "takes minutes and gigabytes"]
-fn long_a_writer_builds_on_what_another_has_written_on_after() {
+fn long_a_writer_depends_on_a_commit_rewritten_after_a_seal() {
     holds(Model { records: [2, 1], ..DEPENDS }, 16_000_000);
 }
 

@@ -12,10 +12,10 @@
 //! Everything happens in a mount namespace of its own, which the kernel takes away with its last process,
 //! and the loop device with it: nothing stays behind, however the test ends.
 
+use super::job::{Job, PENDING, Role};
 use super::number;
 use super::process::{Ledger, Process, check, tell};
 use super::support::{Dice, seeds};
-use super::worker::{Job, PENDING, Role};
 use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};

@@ -4,10 +4,10 @@
 //! in the end everybody is killed at once, and a fresh process compares what is there with what was
 //! acknowledged.
 
+use super::job::{Job, Role};
 use super::number;
 use super::process::{Ledger, Process, check, tell};
 use super::support::{Dice, dir, seeds};
-use super::worker::{Job, Role};
 use rustix::process::Signal;
 use std::path::Path;
 use std::time::Duration;
@@ -177,7 +177,7 @@ fn round(seed: u64, kills: u64) -> Tally {
 }
 
 #[test]
-fn processes_killed_and_stopped_at_random_lose_nothing_acknowledged() {
+fn killed_and_stopped_processes_lose_nothing_acknowledged() {
     let (mut all, mut rounds) = (Tally::default(), 0);
     let wanted = number("CRDT_PALACE_KILLS").unwrap_or(40);
     let start = std::time::Instant::now();

@@ -1,16 +1,15 @@
-//! Many real processes on a real file system, and what becomes of a palace when they are killed, stopped,
-//! and cut off from their disk. docs/RELIABILITY.md has the commands of the long forms.
+//! Many real processes on a real file system, killed, stopped, and cut off from their disk.
+//! docs/RELIABILITY.md has the commands of the long forms.
 //!
-//! The test binary runs itself again: the test `child` does nothing unless the environment has a job for
-//! it. Nothing here depends on how fast anything is; the pauses only spread the moments at which it happens.
+//! Their program is tests/programs/worker.rs. No result depends on speed; the pauses only spread the moments
+//! at which things happen.
 
 mod acks;
-mod clock;
 mod cuts;
+mod job;
 mod kills;
 mod process;
 mod soak;
-mod worker;
 
 #[path = "../support/mod.rs"]
 mod support;
@@ -22,7 +21,7 @@ mod points;
 /// That the names would be found if they were there is shown in tests/stops/main.rs.
 #[cfg(all(feature = "cli", not(feature = "stop-points")))]
 #[test]
-fn the_default_build_has_no_stop_points() {
+fn default_build_has_no_stop_points() {
     // A build without the server has the compactor only.
     let server = option_env!("CARGO_BIN_EXE_crdt-palace");
     for program in [env!("CARGO_BIN_EXE_crdt-compact")].into_iter().chain(server) {
@@ -32,11 +31,6 @@ fn the_default_build_has_no_stop_points() {
         let found: Vec<_> = points::POINTS.into_iter().filter(|point| has(point)).collect();
         assert!(found.is_empty() && !has(points::VARIABLE), "{program} has {found:?}");
     }
-}
-
-#[test]
-fn child() {
-    worker::run();
 }
 
 /// The number that a variable of the environment has, for the long forms.

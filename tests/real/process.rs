@@ -2,13 +2,14 @@
 
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
-use super::worker::{JOB, Job, Role};
+use crate::job::{Job, Role};
+use crate::support::child;
 use rustix::process::{Pid, Signal, WaitOptions, kill_process, waitpid};
 use std::fs::File;
 use std::io::{BufRead, BufReader, Seek, SeekFrom, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::Path;
-use std::process::{Child, ChildStdin, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStdin, ExitStatus, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
@@ -56,15 +57,14 @@ pub struct Process {
 }
 
 impl Process {
-    /// Runs this binary's test `child` with a job, and enters what it acknowledges in the ledger.
+    /// Starts a child with a job, and enters what it acknowledges in the ledger.
     pub fn start(job: &Job, ledger: &Ledger) -> Self {
         Self::start_with(job, ledger, &[])
     }
 
     pub fn start_with(job: &Job, ledger: &Ledger, environment: &[(&str, &str)]) -> Self {
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--nocapture"])
-            .env(JOB, serde_json::to_string(job).unwrap())
+        let mut child = child("work")
+            .arg(serde_json::to_string(job).unwrap())
             .envs(environment.iter().copied())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
@@ -209,7 +209,7 @@ fn listen(mut output: impl BufRead, ear: &Ear, ledger: &Ledger) {
     let mut line = String::new();
     while output.read_line(&mut line).unwrap() > 0 {
         // A line that was cut off is none.
-        if let Some(said) = line.strip_suffix('\n').and_then(|line| line.strip_prefix('@')) {
+        if let Some(said) = line.strip_suffix('\n') {
             let ack = said.strip_prefix("ack ");
             if let Some(ack) = ack {
                 ledger.add(ack);

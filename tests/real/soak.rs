@@ -5,10 +5,10 @@
 //! more than a few times what was written, and the one that stayed has not grown.
 
 use super::acks;
+use super::job::{Job, Role};
 use super::number;
 use super::process::{Ledger, Process, check, tell};
 use super::support::{Dice, dir, seeds};
-use super::worker::{Job, Role};
 use crdt_palace::format::filename::parse_snapshot;
 use crdt_palace::format::key::Key;
 use crdt_palace::merge::automerge::Automerge;
@@ -191,7 +191,7 @@ fn assert_bounded(samples: &[Held], context: &str) {
 }
 
 #[test]
-fn instances_that_come_go_and_die_agree_and_leak_nothing() {
+fn instances_that_start_end_and_die_agree_and_leak_nothing() {
     let minutes = number("CRDT_PALACE_SOAK_MINUTES");
     let time = minutes.map_or(Duration::from_secs(8), |minutes| Duration::from_secs(60 * minutes));
     let instances = if minutes.is_some() { 50 } else { 6 };

@@ -5,35 +5,28 @@
 
 #[path = "../real/acks.rs"]
 mod acks;
-#[path = "../real/clock.rs"]
-mod clock;
+#[path = "../real/job.rs"]
+mod job;
 #[path = "../../src/fs/stop/points.rs"]
 mod points;
 #[path = "../real/process.rs"]
 mod process;
 #[path = "../support/mod.rs"]
 mod support;
-#[path = "../real/worker.rs"]
-mod worker;
 
+use job::{Job, Role};
 use points::{POINTS, VARIABLE};
 use process::{Ledger, Process, check};
 use rustix::process::Signal;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use support::{compact_all, dir, manual, names};
-use worker::{Job, Role};
 
 const LOG: &str = env!("CARGO_BIN_EXE_crdt-log");
 /// More than a superseded snapshot stays.
 const MINUTES_MS: i64 = 90_000;
 /// More than anything stays in `trash/`, or is left alone in `tmp/`.
 const DAYS_MS: i64 = 2 * 24 * 60 * 60 * 1000;
-
-#[test]
-fn child() {
-    worker::run();
-}
 
 /// A palace, and what was acknowledged in it.
 struct World {
@@ -180,14 +173,14 @@ fn seal_under(writer: &mut Process, palace: &Path, theirs: &[String]) {
 }
 
 #[test]
-fn a_process_killed_at_any_step_loses_nothing_acknowledged() {
+fn processes_killed_at_any_step_lose_nothing_acknowledged() {
     for point in POINTS {
         visit(point, 0, "KILL");
     }
 }
 
 #[test]
-fn a_process_stopped_at_any_step_loses_nothing_acknowledged() {
+fn processes_stopped_at_any_step_lose_nothing_acknowledged() {
     for point in POINTS {
         visit(point, 0, "STOP");
     }
@@ -195,7 +188,7 @@ fn a_process_stopped_at_any_step_loses_nothing_acknowledged() {
 
 /// With the first commit a segment is made as well; later ones are written into one that others have read.
 #[test]
-fn a_writer_stopped_or_killed_in_a_later_write_loses_nothing_acknowledged() {
+fn writers_hit_in_a_later_write_lose_nothing_acknowledged() {
     let later = |point: &&&str| point.starts_with("append.") || point.starts_with("commit.");
     for (n, point) in POINTS.iter().filter(later).enumerate() {
         // These come about by what others do, not every time.
@@ -206,10 +199,10 @@ fn a_writer_stopped_or_killed_in_a_later_write_loses_nothing_acknowledged() {
     }
 }
 
-/// The other half of the proof that other builds have none of this: `the_default_build_has_no_stop_points`
+/// The other half of the proof that other builds have none of this: `default_build_has_no_stop_points`
 /// in tests/real/main.rs would find these names.
 #[test]
-fn the_names_can_be_found_in_a_program_that_has_them() {
+fn stop_point_names_are_found_in_a_build_that_has_them() {
     // It compacts and never writes, so it has a part of them.
     let program = std::fs::read(env!("CARGO_BIN_EXE_crdt-compact")).unwrap();
     let text = String::from_utf8_lossy(&program);

@@ -1,7 +1,8 @@
-//! What several of the integration tests need: handles, seeds, and a palace's content as one value
-//! that can be compared.
+//! Helpers that several test binaries share: handles, seeds, the child program, and the content of a palace
+//! as one value that can be compared.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+use crdt_palace::fs::sim::SplitMix;
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
 use crdt_palace::palace::verify::Verification;
 use crdt_palace::palace::{Document, Error, Options, Palace};
@@ -9,6 +10,8 @@ use crdt_palace::store::StoreError;
 use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::{Duration, Instant};
 
 /// The fields of a JSON object.
 pub fn object(value: Value) -> Map<String, Value> {
@@ -20,8 +23,24 @@ pub fn manual(path: &Path) -> Palace {
     Options::default().auto_compact(false).open(path).unwrap()
 }
 
+/// A directory that is removed when it is dropped.
+// The child program has no development dependencies.
+#[cfg(test)]
 pub fn dir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
+}
+
+/// The path of the child program, tests/programs/child.rs.
+pub fn child_program() -> &'static str {
+    // Cargo names it to the tests, and not to the program itself, which has this module too.
+    option_env!("CARGO_BIN_EXE_crdt-palace-test-child").unwrap()
+}
+
+/// The child program in a role.
+pub fn child(role: &str) -> Command {
+    let mut command = Command::new(child_program());
+    command.arg(role);
+    command
 }
 
 /// Every document, deleted ones left out, page by page.
@@ -97,10 +116,13 @@ pub fn files(path: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     found
 }
 
-/// An error with everything that led to it, as a program shows it.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(Some(error), |error| error.source());
-    causes.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// Waits until something holds. The limit is for a run that has gone wrong.
+pub fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !holds() {
+        assert!(start.elapsed() < Duration::from_secs(60), "it never happens that {what}");
+        std::thread::sleep(Duration::from_millis(1));
+    }
 }
 
 /// The seeds to try: `default` of them, or as many as `CRDT_PALACE_SEEDS` says; from
@@ -113,23 +135,21 @@ pub fn seeds(default: u64) -> impl Iterator<Item = u64> {
     start..start + count
 }
 
-/// A sequence of numbers that a seed decides (SplitMix64).
-pub struct Dice(u64);
+/// A sequence of random numbers that a seed decides.
+pub struct Dice(SplitMix);
 
 impl Dice {
     pub fn new(seed: u64) -> Self {
-        Dice(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15))
+        // Neighbouring seeds start far apart.
+        Dice(SplitMix::new(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
     }
 
     pub fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let z = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
+        self.0.next_u64()
     }
 
     pub fn below(&mut self, bound: usize) -> usize {
-        usize::try_from(self.roll() % bound as u64).unwrap()
+        self.0.below(bound)
     }
 
     pub fn chance(&mut self, one_in: usize) -> bool {

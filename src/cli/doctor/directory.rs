@@ -5,7 +5,7 @@ use crate::cli::print::bytes;
 use crate::format::filename::{DIRECTORIES, MANIFEST};
 use crate::fs::os::OsFs;
 use crate::fs::shell::quoted;
-use crate::fs::{Fs, class};
+use crate::fs::{Fs, fs_type};
 use rustix::fs::{Access, AtFlags, CWD};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -229,14 +229,14 @@ pub(super) fn file_system(existing: &Path) -> Check {
         Ok(fs_type) => fs_type,
         Err(error) => return Check::unknown(CHECK, &error),
     };
-    let name = class::name(fs_type);
+    let name = fs_type::name(fs_type);
     match name {
         "tmpfs" | "ramfs" => Check::note(
             CHECK,
             format!("{name}: in memory, and lost at the next boot"),
             "pass a --palace DIR on a disk, if the palace must last",
         ),
-        _ if class::lock_trusted(fs_type) => {
+        _ if fs_type::lock_trusted(fs_type) => {
             Check::ok(CHECK, format!("{name}: local, with locks that can be trusted"))
         }
         "overlay" => Check::note(

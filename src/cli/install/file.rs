@@ -33,7 +33,7 @@ impl ConfigFile {
                 }
                 path.to_owned()
             }
-            found => found.at("look at", path)?,
+            found => found.at("access", path)?,
         };
         let content = content(&path)?;
         Ok(ConfigFile { path, content })

@@ -1,33 +1,33 @@
-//! What a simulated file holds: in the page cache, and on the medium.
+//! The content of a simulated file, in the page cache and on the medium.
 //!
-//! Owns: bytes, which of them a sync has covered, and what a power cut makes of the others.
-//! Invariant: a byte that a successful sync wrote is on the medium for good. Must not know: names,
-//! processes, faults (it is told whether a sync failed).
+//! Owns: the bytes, the ranges that a sync has covered, and the effect of a power cut on the others.
+//! Invariant: a byte that a successful sync wrote stays on the medium. Must not know: names, processes,
+//! faults (its caller says whether a sync failed).
 
 use super::events::Event;
 use super::splitmix::SplitMix;
 use std::io;
 use std::ops::Range;
 
-/// A medium writes whole sectors, in any order.
+/// The size of a sector. A medium writes whole sectors, in any order.
 const SECTOR: usize = 512;
 
 /// The bytes of one file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Content {
-    /// What every reader sees.
+    /// The bytes that every reader sees.
     live: Vec<u8>,
-    /// What is certain to survive.
+    /// The bytes that survive for certain.
     durable: Vec<u8>,
-    /// Written, not synced.
+    /// Written and not synced.
     dirty: Vec<Range<usize>>,
-    /// Written, and then a sync failed: the kernel calls these pages clean and never writes them again.
+    /// Written before a sync that failed: the kernel calls these pages clean and never writes them again.
     doubtful: Vec<Range<usize>>,
-    /// The file was truncated and that is not synced: `live` does not continue `durable`.
+    /// The file was truncated, and that is not synced: `live` does not continue `durable`.
     replaced: bool,
-    /// When it was last written, milliseconds since 1970.
+    /// The time of the last write, in milliseconds since 1970.
     pub(super) modified_ms: i64,
-    /// How many syncs failed.
+    /// The number of failed syncs.
     pub(super) failures: u64,
 }
 
@@ -40,13 +40,13 @@ impl Content {
         self.live.len()
     }
 
-    /// The bytes from `offset`; empty past the end.
+    /// Returns the bytes from `offset`; empty past the end.
     pub(super) fn tail(&self, offset: u64) -> &[u8] {
         usize::try_from(offset).ok().and_then(|offset| self.live.get(offset..)).unwrap_or(&[])
     }
 
-    /// Writes at an offset, over zeros or beyond the end. A byte that was written is never written again:
-    /// the format promises it, and nothing that was synced can be torn.
+    /// Writes at an offset, over zeros or beyond the end. A written byte is never written again: the
+    /// format promises it, so that nothing synced can be torn.
     pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let end = start + bytes.len();
@@ -60,6 +60,7 @@ impl Content {
         if let Some(target) = self.live.get_mut(start..end) {
             target.copy_from_slice(bytes);
         }
+        // Writes in a row make one range, which a power cut can tear at any byte.
         match self.dirty.last_mut() {
             Some(last) if last.end == start => last.end = end,
             _ => self.dirty.push(start..end),
@@ -67,7 +68,7 @@ impl Content {
         Ok(())
     }
 
-    /// Truncates and writes anew.
+    /// Truncates the file and writes it anew.
     pub(super) fn replace(&mut self, bytes: &[u8]) {
         self.live.clear();
         self.dirty.clear();
@@ -77,8 +78,9 @@ impl Content {
         self.dirty.push(0..bytes.len());
     }
 
-    /// A sync that succeeds. What an earlier failed sync gave up stays unwritten.
+    /// Syncs successfully. Pages that an earlier failed sync gave up stay unwritten.
     pub(super) fn sync(&mut self) {
+        // A truncation reaches the medium together with the data.
         if self.replaced {
             self.durable.clear();
             self.replaced = false;
@@ -89,14 +91,14 @@ impl Content {
         }
     }
 
-    /// A sync that fails, as on ext4, XFS and Btrfs: the pages are clean from now on, written or not.
+    /// Fails a sync as ext4, XFS and Btrfs do: the pages are clean from now on, written or not.
     pub(super) fn fail_sync(&mut self) {
         self.doubtful.append(&mut self.dirty);
         self.failures += 1;
     }
 
-    /// Keeps of the bytes that were not synced all, none, the first few, or some sectors. Says which it
-    /// came to, if there were any.
+    /// Keeps all of the unsynced bytes, none, the first few, or some sectors. Returns the event that this
+    /// is, if there were any.
     pub(super) fn power_cut(&mut self, chance: &mut SplitMix) -> Option<Event> {
         let survivor = self.survivor(chance);
         let event = (self.live != self.durable).then_some(match &survivor {
@@ -112,6 +114,7 @@ impl Content {
         if self.dirty.is_empty() && self.doubtful.is_empty() && !self.replaced {
             return self.durable.clone();
         }
+        // All and none are as likely as the cases in between, because both are usual on real disks.
         match chance.below(4) {
             0 => self.durable.clone(),
             1 => self.live.clone(),
@@ -120,7 +123,7 @@ impl Content {
         }
     }
 
-    /// The unsynced bytes up to an arbitrary one.
+    /// Returns the content with the unsynced bytes up to an arbitrary one.
     fn torn(&self, chance: &mut SplitMix) -> Vec<u8> {
         let unsynced = self.unsynced();
         let total: usize = unsynced.iter().map(ExactSizeIterator::len).sum();
@@ -134,8 +137,8 @@ impl Content {
         survivor
     }
 
-    /// Each unsynced sector for itself: written, or not (zeros, if the file was not that long before).
-    /// The new length survives or not.
+    /// Returns the content with some unsynced sectors. A sector that is not written is zeros if the file
+    /// was not that long before. The new length survives or not.
     fn out_of_order(&self, chance: &mut SplitMix) -> Vec<u8> {
         let mut survivor = self.base();
         for range in self.unsynced() {

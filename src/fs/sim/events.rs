@@ -1,12 +1,13 @@
-//! What the simulated disk did to its processes: so that a test can show that it met what it is about.
+//! Counts of what the simulated disk did to its processes, so that a test can show that it met its
+//! subject.
 //!
-//! Owns: the kinds of events and their count. Invariant: a count says what came of a call or a power cut,
-//! not what was planned. Must not know: why.
+//! Owns: the kinds of events and their counts. Invariant: a count tells the effect of a call or a power
+//! cut, not the plan. Must not know: the cause.
 
 use super::faults::{Call, Failure};
 use std::collections::BTreeMap;
 
-/// Something that a test on this disk is meant to survive.
+/// An event that a test on this disk is meant to survive.
 ///
 /// ```
 /// use crdt_palace::fs::{Fs, sim::{Event, SimDisk}};
@@ -28,7 +29,7 @@ pub enum Event {
     BytesKept,
     /// A power cut kept a part of them.
     BytesTorn,
-    /// A power cut took back a name that was given, or brought back one that was taken away.
+    /// A power cut undid the addition of a name, or brought back a removed name.
     NameDropped,
     /// A power cut kept such a change although no directory was synced.
     NameKept,
@@ -42,7 +43,7 @@ pub enum Event {
     Failed(Call, Failure),
 }
 
-/// How often each [`Event`] happened.
+/// Counts of each [`Event`].
 ///
 /// ```
 /// use crdt_palace::fs::{Fs, sim::{Call, Event, Failure, SimDisk}};
@@ -64,20 +65,20 @@ impl Events {
         *self.0.entry(event).or_default() += 1;
     }
 
-    /// How often this happened.
+    /// Returns the count of this event.
     #[must_use]
     pub fn of(&self, event: Event) -> u64 {
         self.0.get(&event).copied().unwrap_or(0)
     }
 
-    /// Counts those of another disk as well.
+    /// Adds the counts of another disk.
     pub fn add(&mut self, other: &Events) {
         for (event, count) in &other.0 {
             *self.0.entry(*event).or_default() += count;
         }
     }
 
-    /// Each that happened, and how often.
+    /// Returns each event that happened, with its count.
     pub fn iter(&self) -> impl Iterator<Item = (Event, u64)> {
         self.0.iter().map(|(event, count)| (*event, *count))
     }

@@ -1,7 +1,7 @@
-//! Which calls on the simulated disk fail, and how.
+//! The plan of calls that fail on the simulated disk.
 //!
-//! Owns: the plan of faults. Invariant: the same plan, seed and calls fail alike. Must not know: what a
-//! failed call leaves behind.
+//! Owns: the plan of faults. Invariant: the same plan, seed and calls fail alike. Must not know: the
+//! effects of a failed call.
 
 use super::splitmix::SplitMix;
 use std::io;
@@ -43,19 +43,19 @@ pub enum Call {
     Read,
     /// [`list`](crate::fs::Fs::list).
     List,
-    /// Whatever asks about a file, by name or open: [`stat`](crate::fs::Fs::stat), `fs_type`, `owned`.
+    /// Any question about a file, by name or open: [`stat`](crate::fs::Fs::stat), `fs_type`, `owned`.
     Stat,
 }
 
 impl Call {
-    /// Whether it only looks: it changes nothing, and is none of the disk's
+    /// Returns true if the call only reads: it changes nothing, and does not count as one of the disk's
     /// [`operations`](super::SimDisk::operations).
     pub(super) fn looks(self) -> bool {
         matches!(self, Self::Open | Self::Read | Self::List | Self::Stat)
     }
 }
 
-/// How a call fails.
+/// A way in which a call fails.
 ///
 /// ```
 /// use crdt_palace::fs::{Fs, sim::{Call, Failure, SimDisk}};
@@ -69,15 +69,15 @@ impl Call {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Failure {
-    /// EIO. A write may have written a part; a sync gives the unsynced bytes up for good, and a later
+    /// EIO. A write may have written a part. A sync gives up the unsynced bytes for good, and a later
     /// sync of the same file succeeds without them. Any other call has done nothing.
     Io,
-    /// ENOSPC, with the same leftovers. A call that only looks fails with EIO.
+    /// ENOSPC, with the same effects. A call that only reads fails with EIO.
     NoSpace,
-    /// A write writes less than asked, and says so. Any other call fails with EIO.
+    /// A write writes less than asked, and returns that count. Any other call fails with EIO.
     Short,
-    /// EMFILE: the process has no file handle left. Nothing was done. Only a call that needs one, to
-    /// create, to open or to list, can fail like this; any other fails with EIO.
+    /// EMFILE: the process has no file handle left. The call has done nothing. Only a call that needs a
+    /// handle, to create, open or list, can fail like this; any other fails with EIO.
     NoHandle,
 }
 
@@ -92,14 +92,14 @@ impl Failure {
     }
 }
 
-/// The plan.
+/// The planned and the random faults.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Faults {
-    /// The call, how many of its kind are still to succeed, and the failure.
+    /// The call, the number of calls of its kind that still succeed, and the failure.
     planned: Vec<(Call, u64, Failure)>,
-    /// One call that changes something in so many fails; 0 is none.
+    /// One in so many calls that change something fails; 0 for none.
     pub(super) one_in: usize,
-    /// One call that only looks in so many fails; 0 is none.
+    /// One in so many calls that only read fails; 0 for none.
     pub(super) looks_one_in: usize,
 }
 
@@ -108,9 +108,10 @@ impl Faults {
         self.planned.push((call, nth.saturating_sub(1), failure));
     }
 
-    /// Whether this call fails. Each call is told once.
+    /// Returns the failure of this call, if it has to fail. To be called once for each call.
     pub(super) fn strike(&mut self, call: Call, chance: &mut SplitMix) -> Option<Failure> {
         let mut struck = None;
+        // A planned fault is used up when it strikes; the others of its kind count down.
         self.planned.retain_mut(|(planned, left, failure)| {
             if *planned != call {
                 return true;

@@ -1,9 +1,9 @@
 //! The simulated medium: files, directories, and which names are on disk.
 //!
-//! Owns: the tree as processes see it and as a power cut leaves it. Invariant: the changes of one file's
-//! names, and of one name's files, survive in order (a rename is there as a whole or not at all), and
-//! each change on its own otherwise; a name is certain to survive only after a sync of its directory.
-//! Must not know: processes, locks, faults.
+//! Owns: the tree as processes see it, and as a power cut leaves it. Invariant: the changes of one file's
+//! names, and of one name's files, survive in order; a rename survives as a whole or not at all. Other
+//! changes survive each on its own. A name survives for certain only after a sync of its directory. Must
+//! not know: processes, locks, faults.
 
 use super::content::Content;
 use super::events::{Event, Events};
@@ -18,29 +18,29 @@ pub(super) type Ino = u64;
 /// The inode of `/`, which always exists.
 const ROOT: Ino = 1;
 
-/// One entry of one directory: a place where a file can be.
-type Place = (Ino, String);
+/// One entry of one directory, by the directory's inode and the name.
+type DirEntry = (Ino, String);
 
 /// The names in one directory.
 #[derive(Clone, Debug, Default)]
 struct Names {
-    /// What processes see.
+    /// The names that processes see.
     live: BTreeMap<String, Ino>,
-    /// What is certain to survive.
+    /// The names that survive for certain.
     durable: BTreeMap<String, Ino>,
 }
 
-/// One change of names that no directory sync has covered. `from` is `None` for a creation, `to` for a
-/// removal.
+/// One change of names that no sync of a directory has covered. `from` is `None` for a creation, `to` for
+/// a removal.
 #[derive(Clone, Debug)]
 struct NameChange {
     ino: Ino,
-    from: Option<Place>,
-    to: Option<Place>,
+    from: Option<DirEntry>,
+    to: Option<DirEntry>,
 }
 
 impl NameChange {
-    fn places(&self) -> impl Iterator<Item = &Place> {
+    fn places(&self) -> impl Iterator<Item = &DirEntry> {
         self.from.iter().chain(&self.to)
     }
 
@@ -54,11 +54,11 @@ impl NameChange {
     }
 }
 
-/// Files and names that changes are known to touch: what later or earlier changes are compared with.
+/// Files and names that some changes touch, to compare other changes with.
 #[derive(Default)]
 struct Touched {
     inodes: BTreeSet<Ino>,
-    places: BTreeSet<Place>,
+    places: BTreeSet<DirEntry>,
 }
 
 impl Touched {
@@ -77,7 +77,7 @@ impl Touched {
 pub(super) struct Image {
     files: BTreeMap<Ino, Content>,
     dirs: BTreeMap<Ino, Names>,
-    /// Not yet durable, oldest first.
+    /// The changes that are not durable yet, oldest first.
     pending: Vec<NameChange>,
     last_ino: Ino,
 }
@@ -88,7 +88,7 @@ impl Image {
         Self { files: BTreeMap::new(), dirs, pending: Vec::new(), last_ino: ROOT }
     }
 
-    /// The inode behind a path, file or directory.
+    /// Returns the inode of a path, file or directory.
     pub(super) fn find(&self, path: &Path) -> io::Result<Ino> {
         normal(path)?.into_iter().try_fold(ROOT, |dir, name| self.entry(dir, name))
     }
@@ -102,8 +102,8 @@ impl Image {
         self.dirs.get(&dir).ok_or_else(|| io::ErrorKind::NotADirectory.into())
     }
 
-    /// The directory that would hold `path`, and its last component.
-    fn place(&self, path: &Path) -> io::Result<Place> {
+    /// Returns the directory that would hold `path`, and its last component.
+    fn place(&self, path: &Path) -> io::Result<DirEntry> {
         let mut names = normal(path)?;
         let last = names.pop().ok_or(io::ErrorKind::InvalidInput)?;
         let dir = names.into_iter().try_fold(ROOT, |dir, name| self.entry(dir, name))?;
@@ -111,8 +111,8 @@ impl Image {
         Ok((dir, last.to_owned()))
     }
 
-    /// A place that holds nothing yet.
-    fn free_place(&self, path: &Path) -> io::Result<Place> {
+    /// Returns a directory entry that is free.
+    fn free_place(&self, path: &Path) -> io::Result<DirEntry> {
         let (dir, name) = self.place(path)?;
         match self.entry(dir, &name) {
             Ok(_) => Err(io::ErrorKind::AlreadyExists.into()),
@@ -120,7 +120,7 @@ impl Image {
         }
     }
 
-    /// The file behind a path, refusing directories.
+    /// Returns the inode of a path; fails for directories.
     pub(super) fn find_file(&self, path: &Path) -> io::Result<Ino> {
         let ino = self.find(path)?;
         self.file(ino).map(|_| ino)
@@ -205,12 +205,14 @@ impl Image {
         }
     }
 
-    /// Makes every change that touches this directory durable, with those that it builds on.
+    /// Makes every change that touches this directory durable, with the changes that it builds on.
     pub(super) fn sync_dir(&mut self, path: &Path) -> io::Result<()> {
         let dir = self.find(path)?;
         self.names(dir)?;
         let mut needed = Touched::default();
         let (mut durable, mut pending) = (Vec::new(), Vec::new());
+        // From the newest back: a change that becomes durable needs the earlier ones of its file and
+        // names.
         for change in std::mem::take(&mut self.pending).into_iter().rev() {
             if change.places().any(|place| place.0 == dir) || needed.meets(&change) {
                 needed.add(&change);
@@ -227,11 +229,14 @@ impl Image {
         Ok(())
     }
 
-    /// Leaves what survives: see the module head for names, [`Content::power_cut`] for bytes.
+    /// Keeps what survives: see the module head for names, [`Content::power_cut`] for bytes.
     pub(super) fn power_cut(&mut self, chance: &mut SplitMix, events: &mut Events) {
+        // Some cuts keep nearly all changes and some nearly none. A coin for each change would seldom do
+        // either.
         let kept_of_16 = [0, 3, 8, 13, 16].get(chance.below(5)).copied().unwrap_or(8);
         let mut lost = Touched::default();
         for change in std::mem::take(&mut self.pending) {
+            // A change that builds on a lost one is lost too.
             let kept = chance.below(16) < kept_of_16 && !lost.meets(&change);
             events.count(change.survived(kept));
             if kept {
@@ -250,7 +255,8 @@ impl Image {
         }
     }
 
-    /// Drops what has no durable name, with all that is in it. Says how many files have more than one.
+    /// Drops files and directories without a durable name, with all that is in them. Returns the number
+    /// of second names.
     fn forget_the_unreachable(&mut self) -> usize {
         let mut second_names = 0;
         let mut reached = BTreeSet::from([ROOT]);
@@ -270,7 +276,7 @@ impl Image {
     }
 }
 
-/// The components of a path. There is one working directory, `/`, and no symbolic link.
+/// Returns the components of a path. There is one working directory, `/`, and no symbolic link.
 fn normal(path: &Path) -> io::Result<Vec<&str>> {
     let mut names = Vec::new();
     for component in path.components() {

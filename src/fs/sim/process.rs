@@ -1,13 +1,13 @@
-//! One process on the simulated disk: the system calls it makes.
+//! A process on the simulated disk: its system calls.
 //!
 //! Owns: [`SimFs`] and its open files. Invariant: a killed process, and every process after a power cut,
 //! gets an error from each call, and its locks are free. Must not know: what survives a power cut.
 
-use super::Shared;
 use super::faults::Call;
 use super::image::Ino;
+use super::shared::Shared;
 use super::state::State;
-use crate::fs::names::NameEvents;
+use crate::fs::name_events::NameEvents;
 use crate::fs::{File, Fs, Host, Stat};
 use std::io;
 use std::path::{Path, PathBuf};
@@ -38,8 +38,8 @@ pub struct SimFs {
 }
 
 impl SimFs {
-    /// SIGKILL: from now on each call on it or its files fails; its locks are free. What it wrote stays
-    /// in the page cache.
+    /// Kills the process (SIGKILL). From now on each call on it or its files fails, and its locks are
+    /// free. Bytes that it wrote stay in the page cache.
     pub fn kill(&self) {
         self.disk.state().kill(self.process);
     }
@@ -106,11 +106,12 @@ impl Fs for SimFs {
         let mut state = self.disk.state();
         state.look(self.process, Call::List)?;
         let mut names = state.image.list(path)?;
+        // Directories have no order, and no caller must come to rely on one.
         state.chance.shuffle(&mut names);
         Ok(names)
     }
 
-    /// None: nothing here happens by itself, and every listing is to be seen to be right.
+    /// Returns `None`: no events come without a call, and the tests are to exercise every listing.
     fn name_events(&self, _directories: &[PathBuf]) -> io::Result<Option<NameEvents>> {
         Ok(None)
     }
@@ -129,7 +130,8 @@ impl Fs for SimFs {
         Ok((state.stat(ino), modified_ms))
     }
 
-    /// As on a real system, whoever did not look whether the name was taken loses the file that had it.
+    /// Replaces a file that has the new name, as a real system does: a caller that did not check loses
+    /// that file.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         let mut state = self.disk.state();
         state.change(self.process, Call::Rename)?;
@@ -196,10 +198,10 @@ impl Fs for SimFs {
 struct SimFile {
     process: SimFs,
     ino: Ino,
-    /// Tells this description from others of the same file: a lock belongs to one of them.
+    /// The number of this description among all of the disk: a lock belongs to one of them.
     description: u64,
     writable: bool,
-    /// How many failed syncs of the file it was told of.
+    /// The number of failed syncs of the file that this description was told of.
     seen: AtomicU64,
 }
 
@@ -245,6 +247,7 @@ impl File for SimFile {
     fn try_lock(&self) -> io::Result<bool> {
         let mut state = self.disk().state();
         state.check(self.process())?;
+        // The first description to ask gets the lock, and gets it again when it asks again.
         let holder = state.locks.entry(self.ino).or_insert((self.process(), self.description));
         Ok(holder.1 == self.description)
     }

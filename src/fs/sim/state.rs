@@ -1,8 +1,7 @@
-//! The kernel of the simulated machine: processes, locks, the clock, and how a call begins.
+//! The kernel of the simulated machine: processes, locks, the clock, and the beginning of each call.
 //!
-//! Owns: everything about a disk that is not on it, and the count of what happened to its processes.
-//! Invariant: no call of a dead process, or without power, changes anything. Must not know: which calls
-//! there are.
+//! Owns: the state of the machine outside of its disk, and the counts of events. Invariant: no call of a
+//! dead process, or without power, changes anything. Must not know: the calls themselves.
 
 use super::events::{Event, Events};
 use super::faults::{Call, Failure, Faults};
@@ -14,18 +13,18 @@ use std::io;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where the clock starts: 2025-01-01T00:00:00Z, in milliseconds.
+/// The time at which the clock starts: 2025-01-01T00:00:00Z, in milliseconds.
 const EPOCH_MS: i64 = 1_735_689_600_000;
-/// What `statfs` says of ext4, where locks can be trusted.
+/// The `statfs` type of ext4, where locks can be trusted.
 const EXT4: u64 = 0xEF53;
 
 /// The disk and the kernel.
 #[derive(Clone)]
 pub(super) struct State {
     pub(super) image: Image,
-    /// Identifiers, one sequence for all processes: no two ever get the same.
+    /// Identifiers, one sequence for all processes: none comes twice.
     pub(super) ids: SplitMix,
-    /// Everything else that chance decides.
+    /// All other random decisions.
     pub(super) chance: SplitMix,
     pub(super) faults: Faults,
     pub(super) clock_ms: i64,
@@ -38,7 +37,7 @@ pub(super) struct State {
     pub(super) last_number: u64,
     pub(super) operations: u64,
     pub(super) stop_after: Option<u64>,
-    /// The file system knows no rename that refuses a taken name.
+    /// True if the file system knows no rename that refuses a taken name.
     pub(super) links: bool,
     pub(super) events: Events,
 }
@@ -48,7 +47,7 @@ impl State {
         let mut chance = SplitMix::new(seed);
         let mut state = Self {
             image: Image::new(),
-            ids: SplitMix::new(chance.next()),
+            ids: SplitMix::new(chance.next_u64()),
             chance,
             faults: Faults::default(),
             clock_ms: EPOCH_MS,
@@ -68,11 +67,11 @@ impl State {
     }
 
     pub(super) fn random(&mut self) -> [u8; 16] {
-        let both = u128::from(self.ids.next()) | u128::from(self.ids.next()) << 64;
+        let both = u128::from(self.ids.next_u64()) | u128::from(self.ids.next_u64()) << 64;
         both.to_le_bytes()
     }
 
-    /// A number that no process and no open file had before.
+    /// Returns a number that no process and no open file had before.
     pub(super) fn next_number(&mut self) -> u64 {
         self.last_number += 1;
         self.last_number
@@ -105,7 +104,7 @@ impl State {
         self.stop_after = None;
     }
 
-    /// Whether this process can make a call at all.
+    /// Fails if this process cannot make calls: it is dead, or the power is cut.
     pub(super) fn check(&self, process: u64) -> io::Result<()> {
         if self.stop_after.is_some_and(|n| self.operations >= n) {
             return Err(io::Error::other("the simulated machine has no power"));
@@ -116,9 +115,10 @@ impl State {
         Ok(())
     }
 
-    /// Begins a call that changes something. Says how it has to fail, if it has to.
+    /// Begins a call that changes something. Returns its failure, if it has to fail.
     pub(super) fn begin(&mut self, process: u64, call: Call) -> io::Result<Option<Failure>> {
         self.check(process)?;
+        // fsync needs no right to write.
         if self.is_stranger(process) && !matches!(call, Call::Sync | Call::SyncDir) {
             return Err(io::ErrorKind::PermissionDenied.into());
         }
@@ -134,7 +134,7 @@ impl State {
         }
     }
 
-    /// Begins a call that only looks.
+    /// Begins a call that only reads.
     pub(super) fn look(&mut self, process: u64, call: Call) -> io::Result<()> {
         self.check(process)?;
         match self.strike(call) {
@@ -143,7 +143,7 @@ impl State {
         }
     }
 
-    /// Whether this call has to fail, and how.
+    /// Returns the failure of this call, if it has to fail, and counts it.
     fn strike(&mut self, call: Call) -> Option<Failure> {
         let struck = self.faults.strike(call, &mut self.chance);
         if let Some(failure) = struck {
@@ -152,8 +152,8 @@ impl State {
         struck
     }
 
-    /// As [`OsFs`](crate::fs::os::OsFs) does it: at once, or, where the file system knows no such rename,
-    /// by a second name and then the end of the first. Whatever stops it in between leaves both.
+    /// Renames as [`OsFs`](crate::fs::os::OsFs) does: atomically, or, where the file system knows no such
+    /// rename, by adding the second name and then removing the first. A failure in between leaves both.
     pub(super) fn rename_noreplace(
         &mut self,
         process: u64,
@@ -179,6 +179,7 @@ impl State {
         let failure = self.begin(process, Call::Write)?;
         let count = match failure {
             None => bytes.len(),
+            // A write that fails may have written a part.
             Some(_) => self.chance.below(bytes.len()),
         };
         let content = self.image.file_mut(ino)?;
@@ -190,8 +191,8 @@ impl State {
         }
     }
 
-    /// `seen`: how many failed syncs of the file this description knows of. As on Linux, each open file
-    /// is told once of a failure since it was opened, whoever's sync it was.
+    /// Syncs a file. `seen` is the number of failed syncs that this description knows of. As on Linux,
+    /// each open file is told once of a failure since it was opened, whichever process synced.
     pub(super) fn sync(&mut self, process: u64, ino: Ino, seen: &AtomicU64) -> io::Result<()> {
         let failure = self.begin(process, Call::Sync)?;
         let content = self.image.file_mut(ino)?;
@@ -199,6 +200,7 @@ impl State {
             None => content.sync(),
             Some(_) => content.fail_sync(),
         }
+        // A file that was opened after the failure is not told of it.
         let news = seen.swap(content.failures, Ordering::Relaxed) < content.failures;
         let failure = failure.or(news.then_some(Failure::Io));
         failure.map_or(Ok(()), |failure| Err(failure.error(Call::Sync)))

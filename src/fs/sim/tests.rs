@@ -1,4 +1,4 @@
-//! Each rule of the simulated disk, with a test that fails without it.
+//! The rules of the simulated disk, each with a test that fails without it.
 
 use super::*;
 use crate::fs::{File, Fs, read_from};
@@ -51,7 +51,7 @@ fn read(fs: &SimFs, path: &str) -> Vec<u8> {
     read_from(&*fs.open(p(path)).unwrap(), 0).unwrap()
 }
 
-/// What the disk holds at `see` after each of many power cuts.
+/// Returns the results of `see` after each of many power cuts.
 fn outcomes<T: Ord>(disk: &SimDisk, see: impl Fn(&SimFs) -> T) -> BTreeSet<T> {
     (0..CUTS)
         .map(|seed| {
@@ -62,7 +62,7 @@ fn outcomes<T: Ord>(disk: &SimDisk, see: impl Fn(&SimFs) -> T) -> BTreeSet<T> {
         .collect()
 }
 
-/// Which of these paths exist.
+/// Returns which of these paths exist.
 fn present(fs: &SimFs, paths: &[&str]) -> Vec<bool> {
     paths.iter().map(|path| fs.stat(p(path)).is_ok()).collect()
 }
@@ -78,7 +78,7 @@ fn synced_bytes_under_a_synced_name_survive_every_power_cut() {
 }
 
 #[test]
-fn unsynced_bytes_are_dropped_kept_torn_at_any_byte_or_lost_by_sector() {
+fn power_cut_drops_keeps_or_tears_unsynced_bytes() {
     let (disk, fs) = disk();
     let file = durable_file(&fs, "/a/f", &[1; 700]);
     file.append(&[2; 1300]).unwrap();
@@ -137,7 +137,7 @@ fn a_directory_needs_a_sync_of_its_parent() {
 }
 
 #[test]
-fn a_rename_survives_as_old_or_new_never_neither_nor_both() {
+fn rename_survives_under_exactly_one_name() {
     let (disk, fs) = disk();
     durable_file(&fs, "/a/f", b"x");
     fs.rename_noreplace(p("/a/f"), p("/b/g")).unwrap();
@@ -147,7 +147,7 @@ fn a_rename_survives_as_old_or_new_never_neither_nor_both() {
 }
 
 #[test]
-fn of_two_renames_the_second_does_not_survive_without_the_first() {
+fn second_rename_never_survives_without_the_first() {
     let (disk, fs) = disk();
     durable_file(&fs, "/a/f", b"x");
     fs.rename_noreplace(p("/a/f"), p("/a/g")).unwrap();
@@ -207,7 +207,7 @@ fn the_changes_of_one_name_survive_in_order() {
 }
 
 #[test]
-fn a_rename_by_link_leaves_the_old_name_the_new_one_or_both_and_never_neither() {
+fn rename_by_link_never_loses_both_names() {
     let (disk, fs) = disk();
     disk.rename_by_link();
     durable_file(&fs, "/a/f", b"x");
@@ -226,7 +226,7 @@ fn a_rename_by_link_leaves_the_old_name_the_new_one_or_both_and_never_neither() 
 }
 
 #[test]
-fn what_happened_is_counted_by_what_came_of_it() {
+fn events_count_effects_not_plans() {
     let mut seen = Events::default();
     for seed in 0..40 {
         let (disk, fs) = disk();
@@ -255,7 +255,7 @@ fn what_happened_is_counted_by_what_came_of_it() {
 }
 
 #[test]
-fn a_failed_sync_gives_its_bytes_up_and_the_next_one_lies() {
+fn failed_sync_loses_its_bytes_and_the_next_succeeds() {
     let (disk, fs) = disk();
     let file = durable_file(&fs, "/a/f", b"12");
     file.append(b"34").unwrap();
@@ -271,7 +271,7 @@ fn a_failed_sync_gives_its_bytes_up_and_the_next_one_lies() {
 }
 
 #[test]
-fn a_failed_sync_is_told_once_to_every_file_that_was_open() {
+fn failed_sync_is_reported_once_to_every_open_file() {
     let (disk, fs) = disk();
     let file = durable_file(&fs, "/a/f", b"12");
     let other = disk.process();
@@ -301,7 +301,7 @@ fn a_note_replaces_what_was_there_and_is_not_synced() {
 }
 
 #[test]
-fn after_a_power_cut_processes_are_dead_locks_free_and_the_boot_is_another() {
+fn power_cut_ends_processes_locks_and_boot() {
     let (disk, fs) = disk();
     let file = durable_file(&fs, "/a/f", b"x");
     assert!(file.try_lock().unwrap());
@@ -315,7 +315,7 @@ fn after_a_power_cut_processes_are_dead_locks_free_and_the_boot_is_another() {
 }
 
 #[test]
-fn a_lock_belongs_to_one_open_file_and_ends_with_it() {
+fn simulated_lock_belongs_to_one_open_file() {
     let (disk, one) = disk();
     let file = durable_file(&one, "/a/f", b"");
     let other = disk.process();
@@ -330,7 +330,7 @@ fn a_lock_belongs_to_one_open_file_and_ends_with_it() {
 }
 
 #[test]
-fn a_killed_process_fails_each_call_and_leaves_its_bytes_in_the_cache() {
+fn killed_process_fails_calls_and_leaves_its_bytes() {
     let (disk, fs) = disk();
     let file = fs.create(p("/a/f")).unwrap();
     file.append(b"cached").unwrap();
@@ -356,7 +356,7 @@ fn an_open_file_works_on_when_its_name_changes_or_goes() {
 }
 
 #[test]
-fn errors_are_those_of_the_system() {
+fn simulated_errors_match_the_system() {
     use io::ErrorKind::{AlreadyExists, InvalidInput, IsADirectory, NotADirectory, NotFound};
     let (_disk, fs) = disk();
     durable_file(&fs, "/a/f", b"");
@@ -412,7 +412,7 @@ fn planned_faults_hit_the_nth_call_of_their_kind_only() {
 }
 
 #[test]
-fn a_short_write_says_how_much_and_a_failed_one_does_not() {
+fn short_write_returns_its_count_and_failed_one_does_not() {
     let mut left = BTreeSet::new();
     for seed in 0..100 {
         let disk = SimDisk::new(seed);
@@ -440,7 +440,7 @@ fn faults_by_chance_hit_about_one_in_n() {
 }
 
 #[test]
-fn calls_that_only_look_fail_when_told_to_and_do_nothing_else() {
+fn read_calls_fail_when_planned_and_change_nothing() {
     let (disk, fs) = disk();
     let file = durable_file(&fs, "/a/f", b"x");
     let before = disk.operations();
@@ -474,7 +474,7 @@ fn calls_that_only_look_fail_when_told_to_and_do_nothing_else() {
 }
 
 #[test]
-fn looks_that_fail_by_chance_leave_the_other_calls_alone() {
+fn random_read_failures_spare_other_calls() {
     let (disk, fs) = disk();
     durable_file(&fs, "/a/f", b"x");
     disk.fail_looks_one_in(4);
@@ -532,7 +532,7 @@ fn the_same_seed_and_calls_give_the_same_disk() {
 }
 
 #[test]
-fn a_fork_goes_its_own_way() {
+fn forked_disk_is_independent() {
     let (disk, fs) = disk();
     durable_file(&fs, "/a/f", b"");
     let fork = disk.fork();
@@ -579,7 +579,7 @@ fn a_listing_is_in_no_order() {
 }
 
 #[test]
-fn a_stranger_owns_nothing_and_changes_nothing() {
+fn process_of_another_user_changes_nothing() {
     let (disk, fs) = disk();
     durable_file(&fs, "/a/f", b"x");
     let stranger = disk.strange_process();
@@ -592,7 +592,7 @@ fn a_stranger_owns_nothing_and_changes_nothing() {
 }
 
 #[test]
-fn the_kind_of_file_system_can_be_set_and_sqlite_cannot_reach_it() {
+fn simulated_fs_type_can_be_set_and_has_no_local_path() {
     let (disk, fs) = disk();
     assert_eq!(fs.fs_type(p("/a")).unwrap(), 0xEF53);
     disk.set_fs_type(0x6969);

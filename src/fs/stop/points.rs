@@ -1,12 +1,12 @@
-//! The places at which a process can be told to stop: one list for the code, which refuses a name that is
-//! not in it, and for the tests, which go through all of it.
+//! The names of all stop points: one list for the code, which refuses other names, and for the tests,
+//! which go through all of it.
 
-/// What tells a process where to stop: `NAME PASSES STOP` or `NAME PASSES KILL`, where so many passes of the
-/// point are let go before.
+/// The environment variable with the order: `NAME PASSES STOP` or `NAME PASSES KILL`. The first PASSES
+/// passes of the point are let go.
 pub const VARIABLE: &str = "CRDT_PALACE_STOP_AT";
 
-/// In the order in which a palace lives: it is made, a segment is, a commit is written, a segment is sealed
-/// by its owner or after its death, folded, and taken away.
+/// The points, in the order of a palace's life: create the palace, create a segment, write a commit, seal the segment
+/// (by its owner, or after its owner's death), compact, purge.
 pub const POINTS: [&str; 46] = [
     "root.directory",
     "root.tmp",
@@ -23,7 +23,7 @@ pub const POINTS: [&str; 46] = [
     "create.durable",
     "commit.queued",
     "commit.secured",
-    "commit.founded",
+    "commit.dependencies_synced",
     "append.begun",
     "append.written",
     "append.synced",

@@ -6,8 +6,8 @@ use super::problem::Problem;
 use super::read::{bad_cursor, limit};
 use super::results::{Found, Hit};
 use crate::mcp::bounds::{ITEM_BYTES, fill};
-use crate::palace::search::{HITS_MAX, text_of};
 use crate::palace::{Document, Palace};
+use crate::palace::{HITS_MAX, text_of};
 use crate::snapshot::words;
 
 /// How many characters of text a hit shows, and how many of them stand before the word.
@@ -29,7 +29,7 @@ pub(super) fn search(palace: &Palace, asked: &Search) -> Result<Found, Problem> 
     if let Some(cursor) = &asked.cursor {
         let (score, key) = place(cursor).ok_or_else(|| bad_cursor(cursor))?;
         // Where it would stand now, so that nobody's write in between moves the page.
-        let behind = |hit: &crate::palace::search::Hit| {
+        let behind = |hit: &crate::palace::Hit| {
             score.total_cmp(&hit.score).then_with(|| hit.document.key.as_str().cmp(key)).is_gt()
         };
         hits.retain(behind);

@@ -9,7 +9,7 @@ use crate::format::key::Key;
 use crate::mcp::bounds::{ASIDE_BYTES, Disputed, Ended, fill, shortened};
 use crate::merge::MergeError;
 use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions, chain};
-use crate::store::log::Durability;
+use crate::store::group_commit::Durability;
 use serde_json::{Map, Value};
 
 type Result<T> = std::result::Result<T, Problem>;

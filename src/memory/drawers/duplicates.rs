@@ -9,7 +9,7 @@ use super::handle::Drawers;
 use super::place::parts;
 use super::search::SEARCHED;
 use crate::memory::error::{MemoryError, Result};
-use crate::palace::ranked::{Question, WORDS_MAX};
+use crate::palace::search::ranking::{Question, WORDS_MAX};
 use crate::snapshot::words;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;

@@ -10,7 +10,7 @@ use super::place::wing_of;
 use super::place::{DRAWERS, MOVED, Place, moved_drawer, name, parts};
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
-use crate::palace::keys::KEYS_MAX;
+use crate::palace::KEYS_MAX;
 #[cfg(feature = "mcp")]
 use std::collections::BTreeSet;
 use std::collections::{BTreeMap, HashMap};

@@ -9,7 +9,7 @@ use super::place::parts;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use crate::palace::Document;
-use crate::palace::ranked::{Question, Rank, Ranked};
+use crate::palace::search::ranking::{Question, Rank, Ranked};
 use crate::snapshot::words;
 
 /// The longest query, in characters.

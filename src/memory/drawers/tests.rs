@@ -459,7 +459,7 @@ fn longest_place_and_largest_drawer_are_filed_and_read() {
 fn drawer_answers_rest_on_durable_state() {
     use crate::fs::sim::SimDisk;
     use crate::palace::{Palace, WriteOptions};
-    use crate::store::log::Durability;
+    use crate::store::group_commit::Durability;
     use std::sync::Arc;
 
     let disk = SimDisk::new(1);

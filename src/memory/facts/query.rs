@@ -5,8 +5,8 @@ use super::handle::Facts;
 use super::triple::{FACTS, folded, part};
 use crate::memory::error::{MemoryError, Result};
 use crate::memory::moment::{moment, one_form, readable};
-use crate::palace::keys::KEYS_MAX;
-use crate::palace::ranked::Question;
+use crate::palace::KEYS_MAX;
+use crate::palace::search::ranking::Question;
 use crate::snapshot::words;
 use std::collections::BTreeSet;
 

@@ -5,7 +5,7 @@ use crate::fs::sim::{Call, Event, Failure, SimDisk};
 use crate::memory::{MemoryError, Result};
 use crate::palace::{Options, WriteOptions};
 use crate::store::StoreError;
-use crate::store::log::Durability;
+use crate::store::group_commit::Durability;
 use serde_json::Map;
 use std::sync::Arc;
 

@@ -12,7 +12,7 @@ use super::keys::{
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use crate::merge::MergeError;
-use crate::palace::keys::KEYS_MAX;
+use crate::palace::KEYS_MAX;
 use crate::palace::{Draft, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};

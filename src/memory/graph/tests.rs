@@ -3,7 +3,7 @@
 use super::*;
 use crate::memory::MemoryError;
 use crate::palace::{Options, Palace, WriteOptions};
-use crate::store::log::Durability;
+use crate::store::group_commit::Durability;
 use serde_json::json;
 use std::sync::Arc;
 

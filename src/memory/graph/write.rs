@@ -8,7 +8,7 @@ use super::keys::{
 use super::read::touches;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
-use crate::merge::MergeError;
+use crate::merge::{MergeError, ValueType};
 use crate::palace::{Draft, Outcome};
 use serde_json::Value;
 use std::cell::{Cell, RefCell};
@@ -393,7 +393,11 @@ fn delete(draft: &mut Draft<'_>) -> std::result::Result<(), MergeError> {
 
 /// Stops a commit, because the entity was deleted, and its list of observations with it.
 fn no_list() -> MergeError {
-    MergeError::WrongType { path: format!("/{OBSERVATIONS}"), found: "nothing", wanted: "a list" }
+    MergeError::WrongType {
+        path: format!("/{OBSERVATIONS}"),
+        found: ValueType::Nothing,
+        wanted: ValueType::List,
+    }
 }
 
 /// Returns the items whose document the commit changed. There is one outcome for each item, in the same order.

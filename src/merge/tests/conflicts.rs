@@ -11,7 +11,7 @@ fn conflicted() -> Doc {
 }
 
 #[test]
-fn one_value_is_shown_and_the_other_listed_with_who_and_when() {
+fn concurrent_writes_show_one_value_and_list_the_other() {
     let doc = conflicted();
     assert_eq!(value(&doc)["x"], "from b");
     let conflicts = doc.view().conflicts;
@@ -25,7 +25,7 @@ fn one_value_is_shown_and_the_other_listed_with_who_and_when() {
 }
 
 #[test]
-fn writing_the_field_again_settles_it_also_with_the_shown_value() {
+fn rewriting_a_field_settles_it_even_with_the_shown_value() {
     for settle in [json!("new"), json!("from b"), json!("from a"), json!({"a": "map"}), json!(null)]
     {
         let mut doc = conflicted();
@@ -43,14 +43,14 @@ fn writing_the_field_again_settles_it_also_with_the_shown_value() {
 }
 
 #[test]
-fn a_write_that_does_not_name_the_field_leaves_the_conflict() {
+fn a_write_to_another_field_leaves_the_conflict() {
     let mut doc = conflicted();
     patch(&mut doc, 'c', json!({"y": 1}));
     assert_eq!(conflicts(&doc).len(), 1);
 }
 
 #[test]
-fn settling_keeps_what_somebody_else_writes_at_the_same_time() {
+fn settling_keeps_a_concurrent_write() {
     let mut a = conflicted();
     let mut b = a.clone();
     patch(&mut a, 'c', json!({"x": "from b"}));
@@ -60,7 +60,7 @@ fn settling_keeps_what_somebody_else_writes_at_the_same_time() {
 }
 
 #[test]
-fn the_same_value_written_twice_is_no_conflict() {
+fn equal_concurrent_values_do_not_conflict() {
     let (mut a, mut b) = twins(json!({"x": 0}));
     put(&mut a, 'a', json!({"x": 1}));
     put(&mut b, 'b', json!({"x": 1}));
@@ -70,19 +70,19 @@ fn the_same_value_written_twice_is_no_conflict() {
 }
 
 #[test]
-fn two_processes_that_start_from_nothing_conflict_in_fields_only() {
+fn two_first_writes_conflict_only_in_their_fields() {
     let (mut a, mut b) = (Doc::new(), Doc::new());
     put(&mut a, 'a', json!({"same": 1, "x": 1, "m": {"p": 1, "q": {"r": 1}}, "l": ["a"]}));
     put(&mut b, 'b', json!({"same": 1, "x": 2, "m": {"p": 2, "q": {"s": 1}}, "l": ["b"]}));
     sync(&mut a, &mut b);
-    let united = json!({"same": 1, "x": 2, "m": {"p": 2, "q": {"r": 1, "s": 1}}, "l": ["a", "b"]});
-    assert_eq!(value(&a), united);
+    let merged = json!({"same": 1, "x": 2, "m": {"p": 2, "q": {"r": 1, "s": 1}}, "l": ["a", "b"]});
+    assert_eq!(value(&a), merged);
     let expected = [("/m/p".to_owned(), vec![json!(1)]), ("/x".to_owned(), vec![json!(1)])];
     assert_eq!(conflicts(&a), expected);
 }
 
 #[test]
-fn a_map_against_a_scalar_is_a_conflict_and_settles_without_being_made_anew() {
+fn settling_a_map_against_a_scalar_does_not_recreate_it() {
     for (left, right) in [(json!({"k": 1}), json!("text")), (json!("text"), json!({"k": 1}))] {
         let (mut a, mut b) = twins(json!({"x": 0}));
         put(&mut a, 'a', json!({"x": left}));
@@ -90,7 +90,7 @@ fn a_map_against_a_scalar_is_a_conflict_and_settles_without_being_made_anew() {
         sync(&mut a, &mut b);
         assert_eq!(value(&a), json!({"x": right}));
         assert_eq!(conflicts(&a), [("/x".to_owned(), vec![left])]);
-        // Somebody adds to the shown value (if it is a map) while it is settled.
+        // A concurrent write adds to the shown value, if it is a map.
         if right.is_object() {
             patch(&mut b, 'd', json!({"x": {"late": true}}));
         }
@@ -119,7 +119,7 @@ fn settling_and_writing_can_be_one_change() {
 }
 
 #[test]
-fn settling_at_a_base_leaves_what_came_since() {
+fn settling_at_a_base_leaves_later_changes() {
     let (mut a, mut b) = twins(json!({"x": 0, "y": 0}));
     put(&mut a, 'a', json!({"x": "text", "y": 0}));
     put(&mut b, 'b', json!({"x": {"k": 1}, "y": 0}));

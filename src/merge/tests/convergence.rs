@@ -1,4 +1,4 @@
-//! Random histories: whatever three replicas do, and however their changes travel, they agree.
+//! Random histories: three replicas agree, whatever they do and however their changes travel.
 
 use super::*;
 use crate::merge::hash_of;
@@ -7,7 +7,7 @@ use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
 use serde_json::json;
 
-/// A fixed seed unless `PROPTEST_RNG_SEED` says otherwise, and no files.
+/// Fixes the seed unless `PROPTEST_RNG_SEED` is set, and writes no files.
 pub(super) fn config(cases: u32) -> Config {
     Config { cases, failure_persistence: None, rng_seed: seed(), ..Config::default() }
 }
@@ -28,7 +28,7 @@ enum Act {
     Delete,
     Refile,
     Settle,
-    /// Bring all changes of another replica, in this one's own way.
+    /// Apply all changes of another replica, in one of four ways.
     Pull {
         from: usize,
         how: usize,
@@ -98,11 +98,11 @@ fn deliver(to: &mut Doc, from: &Doc, how: usize) {
         let group = group.iter().map(|(_, bytes)| bytes.as_slice());
         match how {
             1 => *to = std::mem::take(to).apply_and_save(group).unwrap().0,
-            2 => *to = std::mem::take(to).apply_or_lose(group).unwrap(),
+            2 => *to = std::mem::take(to).apply_without_copy(group).unwrap(),
             _ => assert_eq!(to.apply(group).rejected, []),
         }
     }
-    assert_eq!(to.waiting().count(), 0);
+    assert_eq!(to.pending().count(), 0);
 }
 
 fn perform(docs: &mut [Doc; 3], who: usize, act: &Act) {
@@ -114,7 +114,7 @@ fn perform(docs: &mut [Doc; 3], who: usize, act: &Act) {
         Act::Put(value) => {
             let written = doc.put(&stamp, None, &map(value.clone())).unwrap();
             assert_eq!(Json::Object(doc.view().value), *value);
-            assert_eq!(doc.view().conflicts, [], "a put states the whole document");
+            assert_eq!(doc.view().conflicts, [], "a put settles every conflict");
             assert!(!doc.is_deleted() || value == &json!({}));
             assert_eq!(doc.put(&stamp, None, &map(value.clone())).unwrap(), None);
             written
@@ -136,7 +136,7 @@ fn perform(docs: &mut [Doc; 3], who: usize, act: &Act) {
             doc.remove_items(&stamp, LISTS[*at], &|item| item.is_i64()).unwrap_or(None)
         }
         Act::Delete => doc.delete(&stamp).unwrap(),
-        Act::Refile => Some(doc.note_filing(&stamp).unwrap()),
+        Act::Refile => Some(doc.record_filing(&stamp).unwrap()),
         Act::Settle => {
             let shown = doc.view().value;
             let written = doc.put(&stamp, None, &shown).unwrap();
@@ -177,7 +177,7 @@ proptest! {
     #![proptest_config(config(200))]
 
     #[test]
-    fn replicas_agree_whatever_they_did(acts in proptest::collection::vec((0..3usize, act()), 1..30)) {
+    fn replicas_converge_after_random_histories(acts in proptest::collection::vec((0..3usize, act()), 1..30)) {
         let mut docs = [Doc::new(), Doc::new(), Doc::new()];
         for (who, act) in &acts {
             perform(&mut docs, *who, act);
@@ -195,7 +195,7 @@ proptest! {
     }
 
     #[test]
-    fn a_subset_waits_and_heals(
+    fn changes_stay_pending_until_their_dependencies_come(
         acts in proptest::collection::vec((0..3usize, act()), 5..25),
         taken in proptest::collection::vec(any::<bool>(), 64),
     ) {
@@ -210,19 +210,19 @@ proptest! {
         let mut doc = Doc::new();
         let applied = doc.apply(now.iter().map(|((_, bytes), _)| bytes.as_slice()));
         prop_assert_eq!(applied.rejected, vec![]);
-        prop_assert_eq!(doc.changes().unwrap().len() + doc.waiting().count(), now.len());
-        prop_assert_eq!(doc.missing().is_empty(), doc.waiting().count() == 0);
-        for hash in doc.missing() {
+        prop_assert_eq!(doc.changes().unwrap().len() + doc.pending().count(), now.len());
+        prop_assert_eq!(doc.missing_dependencies().is_empty(), doc.pending().count() == 0);
+        for hash in doc.missing_dependencies() {
             prop_assert!(later.iter().any(|((other, _), _)| *other == hash));
         }
-        // Saved without the waiting ones, which travel beside it.
+        // The pending changes are not saved with the document: they travel beside it.
         let mut copy = Doc::load(&doc.save()).unwrap();
-        prop_assert_eq!(copy.apply(doc.waiting().map(|(_, bytes)| bytes)).rejected, vec![]);
+        prop_assert_eq!(copy.apply(doc.pending().map(|(_, bytes)| bytes)).rejected, vec![]);
         prop_assert_eq!(copy.merge(&doc).unwrap().new, 0);
         let applied = copy.apply(later.iter().rev().map(|((_, bytes), _)| bytes.as_slice()));
         prop_assert_eq!(applied.rejected, vec![]);
         prop_assert_eq!((copy.heads(), copy.view()), (docs[0].heads(), docs[0].view()));
-        prop_assert_eq!(copy.waiting().count(), 0);
+        prop_assert_eq!(copy.pending().count(), 0);
     }
 }
 

@@ -21,7 +21,7 @@ fn a_delete_hides_and_keeps_the_content() {
 }
 
 #[test]
-fn an_edit_made_at_the_same_time_brings_the_whole_document_back() {
+fn a_concurrent_edit_restores_a_deleted_document() {
     let (mut a, mut b) = twins(json!({"x": 1, "y": {"z": 2}}));
     a.delete(&by('a')).unwrap().unwrap();
     patch(&mut b, 'b', json!({"x": 5}));
@@ -31,7 +31,7 @@ fn an_edit_made_at_the_same_time_brings_the_whole_document_back() {
 }
 
 #[test]
-fn two_deletes_are_a_delete() {
+fn concurrent_deletes_leave_the_document_deleted() {
     let (mut a, mut b) = twins(json!({"x": 1}));
     a.delete(&by('a')).unwrap().unwrap();
     b.delete(&by('b')).unwrap().unwrap();
@@ -55,7 +55,7 @@ fn a_put_after_a_delete_compares_with_the_hidden_content() {
 }
 
 #[test]
-fn other_writes_after_a_delete_start_from_nothing() {
+fn patches_and_counters_after_a_delete_start_empty() {
     let (mut doc, _) = twins(json!({"x": 1, "l": ["old"]}));
     doc.increment(&by('a'), None, &["n"], 7).unwrap().unwrap();
     doc.delete(&by('a')).unwrap().unwrap();
@@ -70,12 +70,12 @@ fn other_writes_after_a_delete_start_from_nothing() {
     assert!(listed.is_deleted());
     listed.append(&by('b'), &["l"], &[json!("new")]).unwrap().unwrap();
     assert_eq!(value(&listed), json!({"l": ["new"]}));
-    doc.note_filing(&by('b')).unwrap();
+    doc.record_filing(&by('b')).unwrap();
     assert_eq!(value(&doc), json!({"x": 1, "l": ["old"], "n": 7}));
 }
 
 #[test]
-fn a_base_before_or_at_a_delete_works() {
+fn writes_at_a_base_before_or_at_a_delete_restore_it() {
     let (mut doc, _) = twins(json!({"x": 1, "y": 1}));
     let before = doc.heads();
     doc.delete(&by('a')).unwrap().unwrap();
@@ -91,9 +91,9 @@ fn a_base_before_or_at_a_delete_works() {
     assert_eq!(value(&doc), json!({"z": 1, "w": 1}));
 }
 
-/// No document is in the way for ever: a deletion has no operations, so there is room for it.
+/// A deletion has no operations, so it needs no room in the history.
 #[test]
-fn a_history_that_has_no_room_for_operations_can_be_deleted() {
+fn a_document_with_a_full_history_can_be_deleted() {
     let mut doc = Doc::new();
     let list = vec![true; 99_990];
     let (error, written) = (0..)

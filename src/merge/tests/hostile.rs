@@ -8,7 +8,7 @@ use automerge::{ActorId, Automerge, Change, ExpandedChange, ObjType, ROOT, ReadD
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-/// A chunk with a right length and checksum around any content.
+/// Returns a chunk with a right length and checksum around any content.
 fn frame(kind: u8, body: &[u8]) -> Vec<u8> {
     let mut hashed = vec![kind];
     hashed.extend(unsigned(body.len() as u64));
@@ -27,7 +27,7 @@ fn unsigned(mut n: u64) -> Vec<u8> {
     bytes
 }
 
-/// The length of a run of equal values; one value alone is a literal run.
+/// Encodes the length of a run of equal values. One value alone is a literal run.
 fn run(n: i64) -> Vec<u8> {
     if n == 1 {
         return vec![0x7f];
@@ -40,7 +40,7 @@ fn run(n: i64) -> Vec<u8> {
     bytes
 }
 
-/// A change whose columns are given raw, as `(name, bytes)`.
+/// Returns a change with raw columns `(name, bytes)`.
 fn with_columns(start_op: u64, columns: &[(u64, Vec<u8>)]) -> Vec<u8> {
     let mut body = vec![0, 16];
     body.extend([7; 16]);
@@ -56,7 +56,7 @@ fn with_columns(start_op: u64, columns: &[(u64, Vec<u8>)]) -> Vec<u8> {
     frame(1, &body)
 }
 
-/// `count` puts of `null` to one field named `name`.
+/// Returns a change with `count` puts of `null` to one field.
 fn puts(start_op: u64, count: i64, name: &str) -> Vec<u8> {
     let mut names = run(count);
     names.extend(unsigned(name.len() as u64));
@@ -71,15 +71,15 @@ fn puts(start_op: u64, count: i64, name: &str) -> Vec<u8> {
     with_columns(start_op, &columns)
 }
 
-/// The only error that applying these bytes gives.
+/// Applies bytes that must be refused, and returns the error.
 fn refused(doc: &mut Doc, bytes: &[u8]) -> MergeError {
-    assert!(doc.clone().apply_or_lose([bytes]).is_none());
+    assert!(doc.clone().apply_without_copy([bytes]).is_none());
     assert!(doc.clone().apply_and_save([bytes]).is_none());
     let before = (doc.heads(), doc.view());
     let mut applied = doc.apply([bytes]);
     assert_eq!((applied.new, applied.rejected.len()), (0, 1), "{:?}", doc.view());
     assert_eq!((doc.heads(), doc.view()), before);
-    assert_eq!(doc.waiting().count(), 0);
+    assert_eq!(doc.pending().count(), 0);
     applied.rejected.remove(0).1
 }
 
@@ -131,7 +131,7 @@ fn a_flipped_bit_anywhere_is_refused() {
 }
 
 #[test]
-fn only_plain_change_chunks_are_taken() {
+fn chunks_other_than_plain_changes_are_refused() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"x": "y".repeat(500)}));
     let hash = doc.heads().hashes()[0];
@@ -165,7 +165,7 @@ fn run_lengths_are_bounded_before_anything_is_decoded() {
 }
 
 #[test]
-fn a_counter_that_runs_ahead_is_refused() {
+fn an_operation_counter_too_far_ahead_is_refused() {
     let mut doc = Doc::new();
     for start in [1_000_002, u64::from(u32::MAX), 1 << 40, u64::MAX] {
         let error = refused(&mut doc, &puts(start, 1, "x"));
@@ -182,7 +182,7 @@ fn a_counter_that_runs_ahead_is_refused() {
 }
 
 #[test]
-fn one_bad_change_does_not_keep_the_others_out() {
+fn a_bad_change_in_a_batch_does_not_block_the_others() {
     let mut good = Doc::new();
     let mut changes: Vec<Vec<u8>> =
         (0..20).map(|n| put(&mut good, 'a', json!({"x": n, "y": [n]})).bytes).collect();
@@ -206,13 +206,13 @@ fn one_bad_change_does_not_keep_the_others_out() {
     for (hash, _) in good.changes().unwrap() {
         assert!(doc.contains(&hash));
     }
-    assert_eq!(doc.waiting().count(), 0);
-    // What it did take, it can save and load.
+    assert_eq!(doc.pending().count(), 0);
+    // The document can be saved and loaded with what was accepted.
     assert_eq!(Doc::load(&doc.save()).unwrap().view(), doc.view());
 }
 
 #[test]
-fn the_second_change_with_a_number_is_refused_and_the_rest_applied() {
+fn a_repeated_sequence_number_is_refused_alone() {
     let one = expanded(5, 1, 1, &[], vec![put_op("x", 1)]);
     let two = expanded(5, 1, 1, &[], vec![put_op("x", 2)]);
     let after = |change: &Change| {
@@ -230,8 +230,8 @@ fn the_second_change_with_a_number_is_refused_and_the_rest_applied() {
     let error = MergeError::DuplicateSequence { actor, sequence: 1 };
     assert_eq!(applied.rejected, [(Some(hash_of(two.raw_bytes()).unwrap()), error)]);
     assert_eq!(value(&doc), json!({"x": 1, "y": 1, "z": 1}));
-    assert_eq!(doc.missing(), [hash_of(two.raw_bytes()).unwrap()]);
-    // In one batch: one of them gets in, the same one whatever the order.
+    assert_eq!(doc.missing_dependencies(), [hash_of(two.raw_bytes()).unwrap()]);
+    // In one batch one of them is applied, the same one in any order.
     let pair = [one.raw_bytes(), two.raw_bytes()];
     let (mut a, mut b) = (Doc::new(), Doc::new());
     assert_eq!(a.apply(pair).rejected, b.apply(pair.into_iter().rev()).rejected);
@@ -239,8 +239,8 @@ fn the_second_change_with_a_number_is_refused_and_the_rest_applied() {
 }
 
 #[test]
-fn a_change_that_could_not_be_given_back_is_refused() {
-    // The same operations as Automerge would write, with its runs split.
+fn a_change_in_noncanonical_encoding_is_refused() {
+    // The operations that Automerge would write, with the runs split.
     let canonical = puts(1, 2, "x");
     assert_eq!(Doc::new().apply([canonical.as_slice()]).new, 1);
     let split = with_columns(
@@ -273,13 +273,13 @@ fn a_change_that_marks_text_is_refused() {
     let error = refused(&mut doc, changes[1].raw_bytes());
     let expected = MergeError::TooMany { what: "marks of text", count: 2, limit: 0 };
     assert_eq!(error, expected);
-    // What was saved with marks is read.
+    // A document that was saved with marks is loaded.
     let loaded = Doc::load(&author.save()).unwrap();
     assert_eq!(loaded.view().value, doc.view().value);
 }
 
 /// Operations 1 and 2 of actor 7 make a list and a text, with an element each (3 and 4).
-fn shapes() -> (Doc, ChangeHash) {
+fn list_and_text() -> (Doc, ChangeHash) {
     let op = |action, obj, key, insert| Op { action, obj, key, insert, pred: vec![].into() };
     let id = |counter| OpId::new(counter, &ActorId::from([7; 16]));
     let make =
@@ -296,10 +296,10 @@ fn shapes() -> (Doc, ChangeHash) {
     (doc, ChangeHash(change.hash().0))
 }
 
-/// In release Automerge takes each of them; some hide what others wrote in the same map.
+/// A release build of Automerge accepts each of them. Some hide other fields of the same map.
 #[test]
 fn operations_that_do_not_fit_their_object_are_refused() {
-    let (mut doc, dep) = shapes();
+    let (mut doc, dep) = list_and_text();
     let id = |counter| OpId::new(counter, &ActorId::from([7; 16]));
     let elem = |counter| Key::Seq(id(counter).into());
     let (root, list, text) = (ObjectId::Root, ObjectId::Id(id(1)), ObjectId::Id(id(2)));
@@ -314,15 +314,15 @@ fn operations_that_do_not_fit_their_object_are_refused() {
         ("names no element", put(), &list, map_key(), vec![], false),
         ("names no element", put(), &text, map_key(), vec![], true),
         ("names no element", put(), &list, Key::head(), vec![id(3)], false),
-        ("takes the place of no value", put(), &list, elem(3), vec![], false),
-        ("takes the place of no value", OpType::Delete, &text, elem(4), vec![], false),
-        ("in the place of another", put(), &list, elem(3), vec![id(3)], true),
+        ("overwrites no value of it", put(), &list, elem(3), vec![], false),
+        ("overwrites no value of it", OpType::Delete, &text, elem(4), vec![], false),
+        ("overwrites a value", put(), &list, elem(3), vec![id(3)], true),
         ("inserts no value", OpType::Delete, &list, elem(3), vec![], true),
         ("inserts no value", OpType::Increment(1), &list, elem(3), vec![], true),
-        ("not set", put(), &text, elem(4), vec![id(4)], false),
+        ("sets a character", put(), &text, elem(4), vec![id(4)], false),
         ("a table", OpType::Make(ObjType::Table), &root, map_key(), vec![], false),
-        ("nobody has made", put(), &element, map_key(), vec![], false),
-        ("nobody has made", put(), &nothing, map_key(), vec![], false),
+        ("does not exist", put(), &element, map_key(), vec![], false),
+        ("does not exist", put(), &nothing, map_key(), vec![], false),
         ("does not come before", put(), &list, elem(5), vec![], true),
         ("does not come before", put(), &root, map_key(), vec![id(6)], false),
     ];
@@ -332,12 +332,11 @@ fn operations_that_do_not_fit_their_object_are_refused() {
             let seq = if actor == 7 { 2 } else { 1 };
             let change = expanded(actor, seq, 5, &[dep], vec![op.clone()]);
             let error = refused(&mut doc, change.raw_bytes());
-            let told =
-                matches!(&error, MergeError::Misshapen { counter: 5, why } if why.contains(what));
+            let told = matches!(&error, MergeError::MalformedOperation { counter: 5, why } if why.contains(what));
             assert!(told, "case {n} of actor {actor}: {error}");
         }
     }
-    // What is made in the same batch, or the same change, can be used in it.
+    // An object that is made in the same batch, or the same change, can be used in it.
     let op = |action, obj, key, insert| Op { action, obj, key, insert, pred: vec![].into() };
     let theirs = |counter| OpId::new(counter, &ActorId::from([8; 16]));
     let made = op(OpType::Make(ObjType::Map), list.clone(), elem(3), true);
@@ -350,8 +349,8 @@ fn operations_that_do_not_fit_their_object_are_refused() {
 }
 
 #[test]
-fn what_readers_would_refuse_is_an_error_for_who_writes_it() {
-    let (mut doc, _) = shapes();
+fn an_edit_that_readers_would_refuse_is_an_error() {
+    let (mut doc, _) = list_and_text();
     let before = doc.view();
     let stamp = Stamp { actor: [1; 16], time_ms: 0, by: "" };
     let set = |doc: &mut Doc| {
@@ -360,11 +359,17 @@ fn what_readers_would_refuse_is_an_error_for_who_writes_it() {
             tx.put(&text, 0, "X")
         })
     };
-    assert!(matches!(set(&mut doc.clone()), Err(MergeError::Misshapen { counter: 5, .. })));
+    assert!(matches!(
+        set(&mut doc.clone()),
+        Err(MergeError::MalformedOperation { counter: 5, .. })
+    ));
     let table = |doc: &mut Doc| {
         doc.edit(&stamp, None, |tx| tx.put_object(ROOT, "t", ObjType::Table).map(drop))
     };
-    assert!(matches!(table(&mut doc.clone()), Err(MergeError::Misshapen { counter: 5, .. })));
+    assert!(matches!(
+        table(&mut doc.clone()),
+        Err(MergeError::MalformedOperation { counter: 5, .. })
+    ));
     let splice = |doc: &mut Doc| {
         doc.edit(&stamp, None, |tx| {
             let (_, text) = tx.get(ROOT, "text")?.unwrap();
@@ -376,7 +381,7 @@ fn what_readers_would_refuse_is_an_error_for_who_writes_it() {
 }
 
 #[test]
-fn a_time_that_nobody_can_keep_is_refused() {
+fn a_time_out_of_range_is_refused() {
     let at = |time| {
         let mut change = ExpandedChange::from(&expanded(7, 1, 1, &[], vec![put_op("x", 1)]));
         (change.time, change.hash) = (time, None);
@@ -384,9 +389,9 @@ fn a_time_that_nobody_can_keep_is_refused() {
     };
     for time in [i64::MIN, i64::MAX, 1 << 62, -(1 << 62)] {
         let error = refused(&mut Doc::new(), at(time).raw_bytes());
-        assert_eq!(error, MergeError::NotAChange { why: "its time is out of any calendar" });
+        assert_eq!(error, MergeError::NotAChange { why: "its time is out of range" });
     }
-    // As far apart as two can be.
+    // The largest difference that is accepted.
     let mut doc = Doc::new();
     assert_eq!(doc.apply([at((1 << 62) - 1).raw_bytes()]).new, 1);
     let stamp = Stamp { actor: [1; 16], time_ms: -(1 << 62) + 1, by: "" };
@@ -396,14 +401,14 @@ fn a_time_that_nobody_can_keep_is_refused() {
 
 #[test]
 fn a_dependency_named_twice_is_refused() {
-    let (mut doc, dep) = shapes();
+    let (mut doc, dep) = list_and_text();
     let change = expanded(8, 1, 5, &[dep, dep], vec![put_op("x", 1)]);
     let error = refused(&mut doc, change.raw_bytes());
     assert_eq!(error, MergeError::NotAChange { why: "it names a dependency twice" });
 }
 
 #[test]
-fn nesting_without_end_is_read_to_a_depth() {
+fn deep_nesting_is_read_to_a_limit() {
     let make = |n: u64| {
         let actor = ActorId::from([3; 16]);
         let obj = if n == 0 { ObjectId::Root } else { ObjectId::Id(OpId(n, actor)) };
@@ -415,11 +420,11 @@ fn nesting_without_end_is_read_to_a_depth() {
     assert_eq!(doc.apply([deep.raw_bytes()]).new, 1);
     let text = serde_json::to_string(&doc.view()).unwrap();
     assert_eq!(serde_json::from_str::<View>(&text).unwrap(), doc.view());
-    assert_eq!(text.matches("{\"d\":").count(), crate::merge::read::READ_DEPTH_MAX + 1);
+    assert_eq!(text.matches("{\"d\":").count(), crate::merge::tree::READ_DEPTH_MAX + 1);
 }
 
 #[test]
-fn random_bytes_in_a_sound_frame_do_no_harm() {
+fn random_bytes_in_a_valid_frame_do_no_harm() {
     let mut state = 0x1234_5678_9abc_def0u64;
     let mut random = || {
         state ^= state << 13;
@@ -448,19 +453,19 @@ fn random_bytes_in_a_sound_frame_do_no_harm() {
         assert_eq!(doc.changes().unwrap().len(), 1 + applied.new);
         let _shown = doc.view();
     }
-    assert!(taken > 0, "the test shall reach behind the first checks");
+    assert!(taken > 0, "no change passed the first checks");
 }
 
 #[test]
-fn automerge_alone_holds_the_bomb() {
+fn plain_automerge_expands_the_bomb() {
     let bomb = puts(1, 1_000_000, "x");
     assert_eq!(Change::try_from(bomb.as_slice()).unwrap().len(), 1_000_000);
 }
 
-/// Automerge takes a change that starts to count among the operations of those that it builds on, or that has no
-/// operations and starts later; it gives it back byte for byte, saves it, and cannot load what it saved.
+/// Automerge accepts a change that starts to count among the operations of those that it builds on, or that has no
+/// operations and starts later. It returns it byte for byte and saves it, but cannot load what it saved.
 #[test]
-fn a_change_counts_on_from_those_it_builds_on() {
+fn a_change_with_a_misplaced_counter_is_refused() {
     let mut whole = Doc::new();
     put(&mut whole, 'a', json!({"x": 1, "y": [1, 2]}));
     let all: Vec<_> = whole.heads().hashes().to_vec();
@@ -485,9 +490,9 @@ fn a_change_counts_on_from_those_it_builds_on() {
     }
 }
 
-/// The same is true of a change that does not build on the one that its actor made before.
+/// Automerge does the same with a change that does not build on the previous change of its actor.
 #[test]
-fn a_change_builds_on_the_one_that_its_actor_made_before() {
+fn a_change_not_built_on_its_actors_last_is_refused() {
     let one = expanded(9, 1, 1, &[], vec![put_op("a", 1)]);
     let first = hash_of(one.raw_bytes()).unwrap();
     let alone = expanded(9, 2, 3, &[], vec![put_op("b", 1)]);
@@ -500,7 +505,7 @@ fn a_change_builds_on_the_one_that_its_actor_made_before() {
     let actor = "09".repeat(16);
     let error = MergeError::SequenceGap { actor, sequence: 2 };
     assert_eq!(refused(&mut doc, alone.raw_bytes()), error);
-    // In one batch as well, and with others' changes between.
+    // The same in one batch, with changes of other actors between.
     let mut last = first;
     let mut changes = vec![one.raw_bytes().to_vec()];
     for n in 0..5 {

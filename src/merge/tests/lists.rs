@@ -1,6 +1,6 @@
 use super::*;
 use crate::merge::list_diff::kept;
-use crate::merge::{MergeError, explain};
+use crate::merge::{MergeError, ValueType, explain};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -30,7 +30,7 @@ fn an_insertion_in_the_middle_is_one_operation() {
 }
 
 #[test]
-fn appending_and_removing_touch_only_those_elements() {
+fn append_and_remove_touch_only_their_elements() {
     let (mut a, mut b) = (Doc::new(), Doc::new());
     a.append(&by('a'), &["observations"], &[json!("likes tea"), json!("old")]).unwrap().unwrap();
     b.append(&by('b'), &["observations"], &[json!("old"), json!("has a cat")]).unwrap().unwrap();
@@ -48,16 +48,22 @@ fn appending_and_removing_touch_only_those_elements() {
     assert_eq!(a.remove_items(&by('a'), &["nowhere", "x"], &|_| true).unwrap(), None);
     assert_eq!(a.append(&by('a'), &["observations"], &[]).unwrap(), None);
     let error = a.append(&by('a'), &["observations", "x"], &[json!(1)]).unwrap_err();
-    assert!(matches!(error, MergeError::WrongType { found: "a list", wanted: "a map", .. }));
+    assert!(matches!(
+        error,
+        MergeError::WrongType { found: ValueType::List, wanted: ValueType::Map, .. }
+    ));
     patch(&mut a, 'a', json!({"s": "text"}));
     let error = a.append(&by('a'), &["s"], &[json!(1)]).unwrap_err();
-    assert!(matches!(error, MergeError::WrongType { found: "a string", wanted: "a list", .. }));
+    assert!(matches!(
+        error,
+        MergeError::WrongType { found: ValueType::String, wanted: ValueType::List, .. }
+    ));
     let error = a.remove_items(&by('a'), &["s"], &|_| true).unwrap_err();
     assert!(matches!(error, MergeError::WrongType { .. }));
 }
 
 #[test]
-fn what_stays_is_the_longest_common_part() {
+fn list_diff_keeps_the_longest_common_part() {
     let list = |text: &str| text.chars().map(|c| json!(c.to_string())).collect::<Vec<_>>();
     assert_eq!(kept(&list("abcdef"), &list("abXdefY")).len(), 5);
     assert_eq!(kept(&list("abcdef"), &list("fabcde")).len(), 5);
@@ -75,7 +81,7 @@ proptest! {
     #![proptest_config(super::convergence::config(300))]
 
     #[test]
-    fn any_list_becomes_any_other(old in small_list(), new in small_list(), newer in small_list()) {
+    fn any_list_can_be_replaced_by_any_other(old in small_list(), new in small_list(), newer in small_list()) {
         let pairs = kept(&old, &new);
         prop_assert!(pairs.windows(2).all(|w| w[0].0 < w[1].0 && w[0].1 < w[1].1));
         prop_assert!(pairs.iter().all(|(a, b)| old[*a] == new[*b]));

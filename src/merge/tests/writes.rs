@@ -7,7 +7,7 @@ use automerge::{ObjType, ROOT, ReadDoc, ScalarValue};
 use serde_json::json;
 
 #[test]
-fn a_put_writes_what_differs_and_nothing_else() {
+fn a_put_writes_only_what_differs() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"title": "x", "tags": ["p", "q"], "meta": {"n": 1, "m": null}}));
     let change = put(&mut doc, 'a', json!({"title": "x", "tags": ["p", "q"], "meta": {"n": 2}}));
@@ -20,7 +20,7 @@ fn a_put_writes_what_differs_and_nothing_else() {
 }
 
 #[test]
-fn an_empty_document_is_one_too() {
+fn putting_an_empty_map_creates_the_document() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({}));
     assert_eq!((doc.history().len(), doc.is_deleted()), (1, false));
@@ -28,7 +28,7 @@ fn an_empty_document_is_one_too() {
 }
 
 #[test]
-fn a_patch_is_a_json_merge_patch() {
+fn a_patch_follows_rfc_7396() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"a": 1, "b": {"c": 1, "d": 2}, "l": [1, 2]}));
     patch(&mut doc, 'a', json!({"a": null, "b": {"c": null, "e": {"f": 1, "g": null}}, "l": [2]}));
@@ -40,7 +40,7 @@ fn a_patch_is_a_json_merge_patch() {
 }
 
 #[test]
-fn strings_are_whole_values_and_numbers_keep_their_kind() {
+fn strings_are_scalars_and_numbers_keep_their_type() {
     let mut doc = Doc::new();
     let numbers = json!({"i": -3, "u": u64::MAX, "f": 1.0, "s": "text", "b": true});
     put(&mut doc, 'a', numbers.clone());
@@ -56,7 +56,7 @@ fn strings_are_whole_values_and_numbers_keep_their_kind() {
 }
 
 #[test]
-fn the_first_write_is_one_batch_with_the_same_result_as_single_ones() {
+fn a_first_write_in_one_batch_equals_single_writes() {
     let content = json!({"m": {"x": {"y": [1, {"z": 2}]}}, "l": [[], [["deep"]]], "s": "é"});
     let mut fresh = Doc::new();
     put(&mut fresh, 'a', content.clone());
@@ -68,7 +68,7 @@ fn the_first_write_is_one_batch_with_the_same_result_as_single_ones() {
 }
 
 #[test]
-fn a_text_made_by_edit_is_shown_as_a_string_and_edited_by_characters() {
+fn a_put_over_a_text_edits_its_characters() {
     let mut doc = Doc::new();
     doc.edit(&by('a'), None, |tx| {
         let text = tx.put_object(ROOT, "t", ObjType::Text)?;
@@ -85,7 +85,7 @@ fn a_text_made_by_edit_is_shown_as_a_string_and_edited_by_characters() {
 }
 
 #[test]
-fn an_edit_that_fails_leaves_nothing_behind() {
+fn a_failed_edit_leaves_nothing_behind() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"x": 1}));
     let before = doc.heads();
@@ -102,7 +102,7 @@ fn an_edit_that_fails_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_change_says_who_when_and_what_it_builds_on() {
+fn a_change_names_its_writer_time_and_dependencies() {
     let mut doc = Doc::new();
     let first = put(&mut doc, 'a', json!({"x": 1}));
     let second = put(&mut doc, 'b', json!({"x": 2}));
@@ -122,8 +122,8 @@ fn a_change_says_who_when_and_what_it_builds_on() {
 }
 
 #[test]
-fn a_message_of_another_program_is_taken_for_its_name() {
-    use crate::merge::message::Message;
+fn a_foreign_change_message_is_taken_as_the_writers_name() {
+    use crate::merge::change_message::Message;
     assert_eq!(Message::parse(Some("bumped the version")).by, "bumped the version");
     assert_eq!(Message::parse(Some(r#"{"by":"x"}"#)).by, "x");
     assert_eq!(Message::parse(Some(r#"{"by":"x","kind":"novel"}"#)).kind, ChangeKind::Unknown);
@@ -134,7 +134,7 @@ fn a_message_of_another_program_is_taken_for_its_name() {
 }
 
 #[test]
-fn a_write_at_a_base_is_concurrent_with_what_came_since() {
+fn a_write_at_a_base_is_concurrent_with_later_changes() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"x": 1, "y": 1}));
     let base = doc.heads();
@@ -153,11 +153,11 @@ fn a_write_at_a_base_is_concurrent_with_what_came_since() {
 }
 
 #[test]
-fn writes_of_one_actor_at_old_versions_never_share_a_sequence_number() {
+fn writes_at_old_versions_never_repeat_a_sequence_number() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"x": 1}));
     let base = doc.heads();
-    // Without operations: Automerge's own check for concurrency does not see it.
+    // The delete has no operations: Automerge's own choice of an actor overlooks it.
     doc.delete(&by('a')).unwrap().unwrap();
     for n in 0..3 {
         doc.put(&by('a'), Some(&base), &map(json!({"x": 10 + n}))).unwrap().unwrap();
@@ -174,20 +174,20 @@ fn writes_of_one_actor_at_old_versions_never_share_a_sequence_number() {
         assert_eq!(copy.apply([bytes.as_slice()]).rejected, []);
     }
     assert_eq!((copy.heads(), copy.view()), (doc.heads(), doc.view()));
-    // Every number follows the one before it in the same line of descent.
+    // The next number follows the last one of the same actor.
     let next = put(&mut doc, 'a', json!({"x": 99}));
     assert_eq!(explain(&next.bytes).unwrap().sequence, 3);
 }
 
 #[test]
-fn an_actor_whose_changes_still_wait_writes_under_another_name() {
+fn an_actor_with_pending_changes_writes_under_another_id() {
     let mut theirs = Doc::new();
     let first = put(&mut theirs, 'b', json!({"x": 1}));
     let second = put(&mut theirs, 'a', json!({"x": 2}));
     let mut doc = Doc::new();
     assert_eq!(doc.apply([second.bytes.as_slice()]).new, 0);
     let mine = put(&mut doc, 'a', json!({"y": 1}));
-    assert_eq!(doc.waiting().map(|(hash, _)| *hash).collect::<Vec<_>>(), [second.hash]);
+    assert_eq!(doc.pending().map(|(hash, _)| *hash).collect::<Vec<_>>(), [second.hash]);
     let applied = doc.apply([first.bytes.as_slice()]);
     assert_eq!((applied.new, applied.rejected), (2, vec![]));
     assert_eq!(value(&doc), json!({"x": 2, "y": 1}));
@@ -195,7 +195,7 @@ fn an_actor_whose_changes_still_wait_writes_under_another_name() {
 }
 
 #[test]
-fn an_etag_names_a_version_of_the_past() {
+fn an_etag_resolves_to_a_past_version() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"x": 1}));
     let old = doc.heads();
@@ -235,11 +235,11 @@ fn values_over_the_limits_are_refused() {
 }
 
 #[test]
-fn the_same_content_filed_twice_is_one_document_without_conflicts() {
+fn content_filed_twice_is_one_document() {
     let key = crate::format::key::Key::new("drawer/3f9a").unwrap();
     let content = map(json!({"content": "hello", "meta": {"a": [1, 2.5]}, "room": "r"}));
     let filed = |content| {
-        let first = Doc::first_filing(&key, content).unwrap();
+        let first = Doc::content_derived_change(&key, content).unwrap();
         let mut doc = Doc::new();
         assert_eq!(doc.apply([&first.bytes[..]]).rejected, []);
         (doc, first)
@@ -249,8 +249,8 @@ fn the_same_content_filed_twice_is_one_document_without_conflicts() {
     assert_eq!(first_a, first_b);
     // The format promises this: another encoder must take another domain.
     assert_eq!(explain(&first_a.bytes).unwrap().time_ms, 0);
-    let noted = a.note_filing(&by('a')).unwrap();
-    b.note_filing(&by('b')).unwrap();
+    let noted = a.record_filing(&by('a')).unwrap();
+    b.record_filing(&by('b')).unwrap();
     sync(&mut a, &mut b);
     assert_eq!(a.view().value, content);
     assert_eq!(conflicts(&a), []);
@@ -265,7 +265,7 @@ fn the_same_content_filed_twice_is_one_document_without_conflicts() {
 }
 
 #[test]
-fn a_saved_document_comes_back() {
+fn a_saved_document_loads_unchanged() {
     let mut doc = Doc::new();
     put(&mut doc, 'a', json!({"x": 1, "l": ["p"]}));
     let mut other = doc.clone();
@@ -286,7 +286,7 @@ fn a_saved_document_comes_back() {
     assert_eq!(Doc::load(&Doc::new().save()).unwrap().heads(), Heads::default());
 }
 
-/// What is acknowledged must be seen by all.
+/// A change that is acknowledged must be visible to every process.
 #[test]
 fn a_change_that_readers_would_refuse_is_not_made() {
     let (name, mut doc) = ("n".repeat(200), Doc::new());
@@ -302,7 +302,7 @@ fn a_change_that_readers_would_refuse_is_not_made() {
 }
 
 #[test]
-fn more_conflicts_than_a_change_may_settle_are_settled_bit_by_bit() {
+fn too_many_conflicts_are_settled_in_several_changes() {
     let fields = |n: u64| -> Map<String, Json> {
         (0..10_100).map(|field| (format!("f{field:05}"), (field + n).into())).collect()
     };

@@ -1,4 +1,4 @@
-//! What goes in comes out.
+//! Every read returns what was built.
 
 use super::*;
 
@@ -24,7 +24,7 @@ fn every_row_comes_back_as_it_was() {
 }
 
 #[test]
-fn what_is_not_there_is_none_at_either_end_and_in_between() {
+fn absent_keys_are_none_before_between_and_after() {
     let snapshot = snapshot(&rows(300), &[]);
     for missing in ["", "a", "drawer/", "drawer/0000\u{0}", "drawer/0150x", "drawer/9", "z", "é"] {
         assert_eq!(snapshot.get(missing).unwrap(), None, "{missing:?}");
@@ -164,7 +164,7 @@ fn the_first_of_two_log_rows_with_one_number_stays() {
 }
 
 #[test]
-fn a_snapshot_has_exactly_the_matches_that_memory_has() {
+fn snapshot_and_memory_find_the_same_documents() {
     let texts = [
         "The quick brown fox",
         "quick-witted FOXES",
@@ -225,7 +225,7 @@ fn a_snapshot_has_exactly_the_matches_that_memory_has() {
 }
 
 #[test]
-fn very_many_terms_are_no_problem() {
+fn search_with_very_many_terms_works() {
     let many: Vec<String> = (0..5000).map(|n| format!("t{n}")).collect();
     let (all, most) = (many.join(" "), many[1..].join(" "));
     let mut builder = Builder::in_memory(meta()).unwrap();
@@ -235,9 +235,9 @@ fn very_many_terms_are_no_problem() {
     assert_eq!(snapshot.matching(&Terms::default().whole(&all)).unwrap(), [key("all")]);
 }
 
-/// Any character at all, next to a letter and alone: FTS5 has to cut where we cut.
+/// Any character, next to a letter and alone: FTS5 has to split where the tokenizer splits.
 #[test]
-fn the_index_cuts_words_exactly_where_we_do() {
+fn fts5_splits_words_exactly_like_the_tokenizer() {
     let characters: Vec<char> = ('\u{0}'..=char::MAX).filter(|c| c.is_alphanumeric()).collect();
     let mut builder = Builder::in_memory(meta()).unwrap();
     let chunks: Vec<&[char]> = characters.chunks(400).collect();
@@ -264,7 +264,7 @@ fn all_words(chunks: &[&[char]], text_of: impl Fn(&[char]) -> String) -> Vec<Str
     all
 }
 
-/// The words that FTS5 has, read through the means that it offers for that.
+/// Reads the words that FTS5 has, by its own means.
 fn index_terms(snapshot: &Snapshot) -> Vec<String> {
     let connection = snapshot.connection();
     connection.execute_batch("PRAGMA query_only=OFF").unwrap();

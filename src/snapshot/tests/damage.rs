@@ -1,8 +1,9 @@
-//! Damaged files: the truth or an error, never a panic, never anything else.
+//! Damaged files: a read returns the truth or an error, never a panic and never anything else.
 
 use super::*;
+use crate::fs::sim::SplitMix;
 
-/// A snapshot of few pages with every kind of page in it, and what it holds.
+/// A snapshot of few pages with every kind of page in it, and its content.
 struct Sample {
     rows: Vec<Row>,
     log: Vec<LogRow>,
@@ -26,9 +27,9 @@ impl Sample {
         self.bytes.len() / PAGE
     }
 
-    /// Whatever `bytes` are: what is read from them is true, or it is an error that blames the file.
+    /// Asserts, whatever `bytes` are, that every read returns the truth or an error that blames the file.
     ///
-    /// Returns whether the damage was noticed by reading the documents.
+    /// Returns true if reading the documents noticed the damage.
     fn accepts(&self, bytes: Vec<u8>, context: &str) -> bool {
         let snapshot = match open(bytes) {
             Ok(snapshot) => snapshot,
@@ -93,27 +94,11 @@ fn blames_the_file(error: &SnapshotError, context: &str) -> bool {
     true
 }
 
-/// The tests are repeatable: one seed, printed with every failure.
-struct Dice(blake3::OutputReader);
-
-impl Dice {
-    fn new(seed: u64) -> Self {
-        let mut hasher = blake3::Hasher::new();
-        Dice(hasher.update(&seed.to_le_bytes()).finalize_xof())
-    }
-
-    fn below(&mut self, limit: usize) -> usize {
-        let mut bytes = [0; 8];
-        self.0.fill(&mut bytes);
-        (u64::from_le_bytes(bytes) % limit as u64) as usize
-    }
-}
-
 /// One bit of every byte, a quarter of the file at a time so that the quarters can run side by side.
 fn flip_a_bit_in_every_byte(quarter: usize) {
     let sample = Sample::new(8);
     assert!((10..=30).contains(&sample.pages()), "{} pages", sample.pages());
-    let mut dice = Dice::new(1);
+    let mut dice = SplitMix::new(1);
     let mut noticed = 0;
     for at in 0..sample.bytes.len() {
         let bit = dice.below(8);
@@ -166,7 +151,7 @@ fn a_lost_page_is_noticed_or_harmless() {
 #[test]
 fn a_page_in_the_place_of_another_is_noticed() {
     let sample = Sample::new(150);
-    let mut dice = Dice::new(2);
+    let mut dice = SplitMix::new(2);
     for round in 0..400 {
         let (from, to) = (dice.below(sample.pages()), dice.below(sample.pages()));
         let mut bytes = sample.bytes.clone();
@@ -185,7 +170,7 @@ fn a_page_in_the_place_of_another_is_noticed() {
 fn random_garbage_is_noticed_or_harmless() {
     let sample = Sample::new(150);
     for seed in 0..600 {
-        let mut dice = Dice::new(seed);
+        let mut dice = SplitMix::new(seed);
         let mut bytes = sample.bytes.clone();
         for _ in 0..=dice.below(4) {
             let at = dice.below(bytes.len());
@@ -205,7 +190,7 @@ fn verify_finds_every_change_that_matters() {
         terms.iter().map(|terms| snapshot.matching(terms).ok()).collect()
     };
     let truth = search(&open(sample.bytes.clone()).unwrap());
-    let (mut dice, mut missed) = (Dice::new(3), 0);
+    let (mut dice, mut missed) = (SplitMix::new(3), 0);
     for round in 0..3000 {
         let (at, bit) = (dice.below(sample.bytes.len()), dice.below(8));
         let mut bytes = sample.bytes.clone();

@@ -1,4 +1,4 @@
-//! Files: odd names, files that are something else, and that nothing else appears beside one.
+//! Files with odd names, files of other kinds, and that no file appears beside a snapshot.
 
 use super::*;
 use rusqlite::Connection;
@@ -23,7 +23,7 @@ fn open_at(path: &Path) -> Result<Snapshot, SnapshotError> {
     Snapshot::open(Source::Path(path), ID)
 }
 
-/// The file of ten rows after `sql` was executed on it by something that minds no rules.
+/// Returns the file of ten rows after `sql` was executed on it, without regard for any rule.
 fn tampered(sql: &str) -> Result<Snapshot, SnapshotError> {
     let (_directory, path) = built(&rows(10));
     let connection = Connection::open(&path).unwrap();
@@ -78,7 +78,6 @@ fn any_file_name_works() {
     assert_eq!(names_in(directory.path()).len(), odd.len(), "nothing but these was created");
 }
 
-#[cfg(unix)]
 #[test]
 fn a_file_name_need_not_be_utf_8() {
     use std::os::unix::ffi::OsStrExt as _;
@@ -89,7 +88,6 @@ fn a_file_name_need_not_be_utf_8() {
     assert_eq!(names_in(directory.path()), [path.file_name().unwrap()]);
 }
 
-#[cfg(unix)]
 #[test]
 fn a_relative_path_works() {
     let (_directory, path) = built(&rows(3));
@@ -131,7 +129,6 @@ fn an_open_snapshot_can_be_moved_and_removed() {
     assert_eq!(snapshot.rows_after(None, 999).unwrap(), rows(300));
 }
 
-#[cfg(unix)]
 #[test]
 fn the_mode_of_an_empty_file_is_kept() {
     use std::os::unix::fs::PermissionsExt as _;
@@ -144,7 +141,7 @@ fn the_mode_of_an_empty_file_is_kept() {
 }
 
 #[test]
-fn nothing_is_built_over_something() {
+fn build_over_existing_content_is_refused() {
     let (_directory, path) = built(&rows(3));
     let text = path.with_file_name("text");
     fs::write(&text, "some text").unwrap();
@@ -174,7 +171,7 @@ fn a_cut_or_lengthened_file_is_refused() {
 }
 
 #[test]
-fn what_is_no_regular_file_or_not_there_is_not_opened() {
+fn missing_or_irregular_snapshot_is_not_opened() {
     let directory = tempfile::tempdir().unwrap();
     let error = open_at(directory.path()).unwrap_err();
     assert!(matches!(error, SnapshotError::NotASnapshot { .. }), "{error}");
@@ -186,7 +183,6 @@ fn what_is_no_regular_file_or_not_there_is_not_opened() {
 }
 
 /// Opening a pipe would wait for ever.
-#[cfg(target_os = "linux")]
 #[test]
 fn a_pipe_is_not_opened() {
     use rustix::fs::{CWD, FileType, Mode, mknodat};

@@ -1,4 +1,4 @@
-//! What the tests of this layer share: small snapshots with known contents.
+//! Small snapshots with known contents, shared by the tests of this layer.
 
 mod contents;
 mod damage;
@@ -31,7 +31,7 @@ fn hash(n: usize) -> ChangeHash {
     ChangeHash(*blake3::hash(&n.to_le_bytes()).as_bytes())
 }
 
-/// A row whose parts all differ from those of every other `n`, some of them empty.
+/// Returns a row whose parts all differ from those of every other `n`; some of them are empty.
 pub(super) fn row(name: &str, n: usize) -> Row {
     let bytes = |length: usize| -> Vec<u8> { (0..length).map(|i| (i * 7 + n) as u8).collect() };
     Row {
@@ -44,12 +44,12 @@ pub(super) fn row(name: &str, n: usize) -> Row {
     }
 }
 
-/// `count` rows under `drawer/0000` and so on.
+/// Returns `count` rows under `drawer/0000` and so on.
 pub(super) fn rows(count: usize) -> Vec<Row> {
     (0..count).map(|n| row(&format!("drawer/{n:04}"), n)).collect()
 }
 
-/// What the tests let a row be found by.
+/// Returns the text by which the tests let a row be found.
 pub(super) fn text(row: &Row) -> String {
     format!("{} {}", row.key, row.view)
 }

@@ -2,7 +2,7 @@
 //! shown, saved, loaded, given back byte for byte and written on.
 
 use super::input::Input;
-use crdt_palace::merge::{Doc, Stamp, deps_of, explain, hash_of, stamp_of};
+use crdt_palace::merge::{Doc, Stamp, author_of, deps_of, explain, hash_of};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use std::sync::OnceLock;
@@ -87,7 +87,7 @@ pub fn run(data: &[u8]) {
         _ => (0..1 + input.below(4)).map(|_| sample(&mut input)).collect(),
     };
     for change in &changes {
-        let (hash, stamp) = (hash_of(change), stamp_of(change));
+        let (hash, stamp) = (hash_of(change), author_of(change));
         assert!(hash.is_ok() == deps_of(change).is_ok() || deps_of(change).is_err());
         if let (Ok(hash), Ok(stamp)) = (&hash, &stamp) {
             assert_eq!(stamp.change, *hash);
@@ -99,7 +99,7 @@ pub fn run(data: &[u8]) {
     let before = samples();
     assert_eq!(doc.apply([&before.first[..]]).new, 1);
     let applied = doc.apply(changes.iter().map(Vec::as_slice));
-    let waiting = doc.waiting().count();
+    let waiting = doc.pending().count();
     let named: std::collections::HashSet<_> =
         changes.iter().filter_map(|change| hash_of(change).ok()).collect();
     assert!(applied.new + waiting <= named.len());

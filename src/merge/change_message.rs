@@ -1,0 +1,135 @@
+//! The message of a change: the name of its writer, and the kind of the change.
+//!
+//! A message is compact JSON, `{"by":"…","kind":"delete"}`. A field with its default (no writer, kind `edit`)
+//! is left out, and if both are defaults there is no message. A message that is not such JSON comes from
+//! another program: it is taken as the writer's name.
+
+use super::chunk::Chunk;
+use super::error::MergeError;
+use crate::format::hash::ChangeHash;
+use automerge::ChangeMetadata;
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+/// Meaning of a change beyond its operations.
+///
+/// ```
+/// use crdt_palace::palace::{ChangeKind, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+/// palace.delete("k", &WriteOptions::default())?;
+/// let kinds: Vec<ChangeKind> = palace.history("k")?.iter().map(|change| change.kind).collect();
+/// assert_eq!(kinds, [ChangeKind::Edit, ChangeKind::Delete]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum ChangeKind {
+    /// The change means its operations, and nothing else.
+    #[default]
+    Edit,
+    /// The change deletes the document. It has no operations, so that a concurrent edit brings the whole
+    /// document back.
+    Delete,
+    /// The change records that a writer filed content that the document already has. It has no operations.
+    Filed,
+    /// A kind of a later version of this program. Its operations count like those of an edit.
+    #[serde(other)]
+    Unknown,
+}
+
+/// The message of a change, parsed.
+#[derive(Debug, Default, Serialize, Deserialize)]
+pub(super) struct Message<'a> {
+    #[serde(default, borrow, skip_serializing_if = "str::is_empty")]
+    pub by: Cow<'a, str>,
+    #[serde(default, skip_serializing_if = "is_edit")]
+    pub kind: ChangeKind,
+}
+
+fn is_edit(kind: &ChangeKind) -> bool {
+    *kind == ChangeKind::Edit
+}
+
+impl<'a> Message<'a> {
+    /// Makes a message from the name of the writer and the kind of the change.
+    pub fn new(by: &'a str, kind: ChangeKind) -> Self {
+        Message { by: Cow::Borrowed(by), kind }
+    }
+
+    /// Parses the message of any change. Never fails: text that is not ours is the writer's name.
+    pub fn parse(text: Option<&'a str>) -> Self {
+        let Some(text) = text else { return Message::default() };
+        serde_json::from_str(text).unwrap_or_else(|_| Message::new(text, ChangeKind::Edit))
+    }
+
+    /// Returns the text of the message, or `None` if both fields have their defaults.
+    pub fn encode(&self) -> Option<String> {
+        if self.by.is_empty() && is_edit(&self.kind) {
+            return None;
+        }
+        // Two fields of text cannot fail to become JSON.
+        serde_json::to_string(self).ok()
+    }
+}
+
+/// Writer, time and hash of a change.
+///
+/// ```
+/// use crdt_palace::palace::WriteOptions;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let options = WriteOptions { by: Some("ada/1.0".into()), ..WriteOptions::default() };
+/// palace.put_with("k", json!({"a": 1}).as_object().ok_or("an object")?, &options)?;
+/// let found = palace.get("k")?.ok_or("it was written")?;
+/// let written = found.modified.ok_or("it has a change")?;
+/// assert_eq!((written.by.as_str(), written.change), ("ada/1.0", found.heads.hashes()[0]));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Written {
+    /// Name of the writer, such as `claude-code/2.1 (crdt-palace 0.1.0)`; empty if it gave none.
+    pub by: String,
+    /// Milliseconds since 1970, by the writer's clock.
+    pub time_ms: i64,
+    /// Hash of the change.
+    #[serde(deserialize_with = "hash_from_text")]
+    pub change: ChangeHash,
+}
+
+/// Reads a hash from its hex digits.
+fn hash_from_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<ChangeHash, D::Error> {
+    let text = Cow::<'de, str>::deserialize(from)?;
+    text.parse().map_err(serde::de::Error::custom)
+}
+
+impl Written {
+    /// Reads writer, time and hash of an applied change.
+    pub(super) fn new(meta: &ChangeMetadata<'_>) -> Self {
+        let message = Message::parse(meta.message.as_deref());
+        Written {
+            by: message.by.into_owned(),
+            time_ms: meta.timestamp,
+            change: ChangeHash(meta.hash.0),
+        }
+    }
+}
+
+/// Returns writer, time and hash of a raw change. Verifies it as [`super::hash_of`] does.
+///
+/// # Errors
+/// [`MergeError::NotAChange`] or [`MergeError::Checksum`] if `change` is not one whole type-1 chunk, and
+/// [`MergeError::TooMany`] if it would expand beyond the bounds of a change.
+pub fn author_of(change: &[u8]) -> Result<Written, MergeError> {
+    let Chunk { hash, time_ms, message, .. } = Chunk::parse(change)?;
+    let message = Message::parse((!message.is_empty()).then_some(message));
+    Ok(Written { by: message.by.into_owned(), time_ms, change: hash })
+}

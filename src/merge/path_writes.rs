@@ -1,0 +1,205 @@
+//! Writes to the field at one path: counters and the elements of lists.
+//!
+//! They read the fields along the path and nothing else, so their cost does not grow with the document.
+
+use super::doc::Doc;
+use super::error::{MergeError, ValueType};
+use super::hashes::Hashes;
+use super::json_pointer::pointer;
+use super::json_values::{ValueKind, hydrated};
+use super::new_change::{NewChange, Stamp};
+use super::plan::{Plan, Step};
+use super::tree::Item;
+use super::tree_reader::{RankedValues, StoredValue, TreeReader};
+use super::value_limits::{NESTING_MAX, check_nesting, check_size};
+use crate::format::hash::Heads;
+use automerge::{ObjId, ROOT, ReadDoc, ScalarValue, hydrate};
+use serde_json::Value as Json;
+
+/// Type that was found and type that was wanted, for [`MergeError::WrongType`].
+type Types = (ValueType, ValueType);
+
+impl Doc {
+    /// Adds `by` to the counter at `path`. Creates the counter and the maps around it if they are not there.
+    ///
+    /// Returns `None` if the counter is there and `by` is 0.
+    ///
+    /// # Errors
+    /// [`MergeError::WrongType`] if something else is there; otherwise as [`Doc::put`].
+    pub fn increment(
+        &mut self,
+        stamp: &Stamp<'_>,
+        base: Option<&Heads>,
+        path: &[&str],
+        by: i64,
+    ) -> Result<Option<NewChange>, MergeError> {
+        let base = self.base_heads(base)?;
+        let new = hydrate::Value::Scalar(ScalarValue::counter(by));
+        let plan = self.at_path(base.as_deref(), path, new, |parts, key, found| {
+            if !matches!(found.winner.kind, ValueKind::Counter(_)) {
+                return Err((found.winner.kind.value_type(), ValueType::Counter));
+            }
+            let obj = parts.get(found.winner.part).cloned().unwrap_or(ROOT);
+            let step = Step::Increment { obj, prop: key.into(), by };
+            Ok(if by == 0 { Vec::new() } else { vec![step] })
+        })?;
+        self.commit(stamp, base.as_deref(), plan)
+    }
+
+    /// Adds elements to the end of the list at `path`. Creates the list and the maps around it if they are not there.
+    ///
+    /// Returns `None` if `values` is empty.
+    ///
+    /// # Errors
+    /// [`MergeError::WrongType`] if something else is there; otherwise as [`Doc::put`].
+    pub fn append(
+        &mut self,
+        stamp: &Stamp<'_>,
+        path: &[&str],
+        values: &[Json],
+    ) -> Result<Option<NewChange>, MergeError> {
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let whole = Json::Array(values.to_vec());
+        check_nesting(&whole, NESTING_MAX.saturating_sub(path.len()))?;
+        check_size(&whole)?;
+        let am = &self.am;
+        let plan = self.at_path(None, path, hydrated(&whole), |_, _, found| {
+            // The last part is the winner, and its end is the end of the whole list.
+            let list = list_parts(&found)?.into_iter().next_back().unwrap_or(ROOT);
+            let index = am.length(&list);
+            Ok(vec![Step::Insert { list, index, values: values.iter().map(hydrated).collect() }])
+        })?;
+        self.commit(stamp, None, plan)
+    }
+
+    /// Removes the elements for which `unwanted` returns true from the list at `path`, and touches no other.
+    ///
+    /// Returns `None` if there is no such element, or no list.
+    ///
+    /// # Errors
+    /// [`MergeError::WrongType`] if something else is there.
+    pub fn remove_items(
+        &mut self,
+        stamp: &Stamp<'_>,
+        path: &[&str],
+        unwanted: &dyn Fn(&Json) -> bool,
+    ) -> Result<Option<NewChange>, MergeError> {
+        if self.is_deleted() {
+            return Ok(None);
+        }
+        let reader = TreeReader { am: &self.am, heads: None };
+        let mut plan = Plan::default();
+        if let Some((_, found)) = self.find(None, path)? {
+            let parts = list_parts(&found).map_err(|types| wrong_type(path, types))?;
+            let list = reader.list(parts, 0);
+            let gone = |item: &&Item| unwanted(&item.slot.shown.to_json());
+            let delete = |item: &Item| {
+                let obj = list.parts.get(item.part)?.clone();
+                Some(Step::Delete { obj, prop: item.index.into() })
+            };
+            // From the end: a removal moves the positions behind it.
+            let gone: Vec<&Item> = list.items.iter().rev().filter(gone).collect();
+            plan.meets_conflict = gone.iter().any(|item| item.slot.in_conflict());
+            plan.steps.extend(gone.into_iter().filter_map(delete));
+        }
+        if plan.steps.is_empty() { Ok(None) } else { self.commit(stamp, None, plan) }
+    }
+
+    /// Finds the field at `path`, and the parts of the map that it is in. Returns `None` if it is not there.
+    fn find(
+        &self,
+        base: Option<&Hashes>,
+        path: &[&str],
+    ) -> Result<Option<(Vec<ObjId>, RankedValues)>, MergeError> {
+        match self.descend(base, path)? {
+            (parts, [key]) => {
+                let field = TreeReader { am: &self.am, heads: base }.field(&parts, key);
+                Ok(field.map(|found| (parts, found)))
+            }
+            _ => Ok(None),
+        }
+    }
+
+    /// Goes down `path` as far as there are maps. Returns the parts of the last map, and the rest of the path.
+    fn descend<'p, 'k>(
+        &self,
+        base: Option<&Hashes>,
+        path: &'p [&'k str],
+    ) -> Result<(Vec<ObjId>, &'p [&'k str]), MergeError> {
+        let reader = TreeReader { am: &self.am, heads: base };
+        let mut parts = vec![ROOT];
+        let mut rest = path;
+        while let [key, deeper @ ..] = rest {
+            let found = if deeper.is_empty() { None } else { reader.field(&parts, key) };
+            match found {
+                Some(found) if found.winner.kind == ValueKind::Map => {
+                    parts = ids(&found.merged);
+                    rest = deeper;
+                }
+                Some(found) => {
+                    let here = path.len() - deeper.len();
+                    let types = (found.winner.kind.value_type(), ValueType::Map);
+                    return Err(wrong_type(path.get(..here).unwrap_or_default(), types));
+                }
+                None => return Ok((parts, rest)),
+            }
+        }
+        Err(MergeError::EmptyPath)
+    }
+
+    /// Plans a write to the field at `path`: the steps of `change` if the field is there, its creation with `new` if not.
+    ///
+    /// In a deleted document no field is there.
+    fn at_path(
+        &self,
+        base: Option<&Hashes>,
+        path: &[&str],
+        new: hydrate::Value,
+        change: impl FnOnce(&[ObjId], &str, RankedValues) -> Result<Vec<Step>, Types>,
+    ) -> Result<Plan, MergeError> {
+        // The maps along the path are nested as deep as a written value may be.
+        if path.len() > NESTING_MAX {
+            return Err(MergeError::TooDeep { limit: NESTING_MAX });
+        }
+        let mut plan = Plan::default();
+        let hidden = self.hidden_at(base);
+        // The write brings the document back, but not its hidden content.
+        if hidden {
+            plan.clear(&self.tree(base));
+        } else if let Some((parts, found)) = self.find(base, path)? {
+            let key = path.last().copied().unwrap_or_default();
+            plan.meets_conflict = !found.losers.is_empty();
+            plan.steps = change(&parts, key, found).map_err(|types| wrong_type(path, types))?;
+            return Ok(plan);
+        }
+        let (parts, rest) = if hidden { (vec![ROOT], path) } else { self.descend(base, path)? };
+        let (key, inner) = rest.split_first().ok_or(MergeError::EmptyPath)?;
+        let value = inner.iter().rev().fold(new, |value, key| {
+            let map = std::collections::HashMap::from([((*key).to_owned(), value)]);
+            hydrate::Value::Map(map.into())
+        });
+        let obj = parts.into_iter().next_back().unwrap_or(ROOT);
+        plan.steps.push(match value {
+            hydrate::Value::Scalar(value) => Step::Put { obj, prop: (*key).into(), value },
+            value => Step::Create { obj, prop: (*key).into(), value },
+        });
+        Ok(plan)
+    }
+}
+
+fn ids(found: &[StoredValue]) -> Vec<ObjId> {
+    found.iter().map(|found| found.id.clone()).collect()
+}
+
+fn list_parts(found: &RankedValues) -> Result<Vec<ObjId>, Types> {
+    match &found.winner.kind {
+        ValueKind::List => Ok(ids(&found.merged)),
+        other => Err((other.value_type(), ValueType::List)),
+    }
+}
+
+fn wrong_type(path: &[&str], (found, wanted): Types) -> MergeError {
+    MergeError::WrongType { path: pointer(path.iter().copied()), found, wanted }
+}

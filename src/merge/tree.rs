@@ -1,0 +1,101 @@
+//! The tree that a document shows, in which the same map or list created twice is merged.
+//!
+//! The tree remembers in which object each entry lives, so that [`super::plan`] can edit it there.
+
+use automerge::ObjId;
+use serde_json::Value as Json;
+
+/// Maximum depth of the tree. What is nested deeper reads as `null`.
+///
+/// Writes stop at [`NESTING_MAX`](super::NESTING_MAX), so only changes of other programs get there.
+pub(super) const READ_DEPTH_MAX: usize = 100;
+
+/// A value in the tree.
+#[derive(Debug)]
+pub(super) enum Node {
+    Json(Json),
+    Counter(i64),
+    Text { id: ObjId, text: String },
+    Map(MapNode),
+    List(ListNode),
+}
+
+/// One map, or several that are shown as one.
+#[derive(Debug, Default)]
+pub(super) struct MapNode {
+    /// The maps in Automerge, in the order of their operation ids. The last one is the winner.
+    pub parts: Vec<ObjId>,
+    /// Fields in the order of their names.
+    pub fields: Vec<(String, Slot)>,
+}
+
+/// One list, or several that are shown one after the other.
+#[derive(Debug, Default)]
+pub(super) struct ListNode {
+    /// The lists in Automerge, in the order of their operation ids. The last one is the winner.
+    pub parts: Vec<ObjId>,
+    pub items: Vec<Item>,
+}
+
+/// An element of a list.
+#[derive(Debug)]
+pub(super) struct Item {
+    /// Number of the part that it lives in.
+    pub part: usize,
+    /// Position in that part.
+    pub index: usize,
+    pub slot: Slot,
+}
+
+/// A field or an element: the value that it shows, and those that lost against it.
+#[derive(Debug)]
+pub(super) struct Slot {
+    pub shown: Node,
+    /// Operation that wrote the shown value.
+    pub id: ObjId,
+    /// Number of the part in which the shown value lives.
+    pub part: usize,
+    /// Numbers of the other parts that have the field too.
+    pub also_in: Vec<usize>,
+    pub losers: Vec<Loser>,
+}
+
+/// A value that was written concurrently with the shown one, differs from it and is not merged with it.
+#[derive(Debug)]
+pub(super) struct Loser {
+    pub node: Node,
+    /// Operation that wrote it.
+    pub id: ObjId,
+    /// Number of the part in which it lives.
+    pub part: usize,
+}
+
+impl Slot {
+    /// Returns true if this slot or anything in the shown value is in conflict.
+    pub fn in_conflict(&self) -> bool {
+        !self.losers.is_empty()
+            || match &self.shown {
+                Node::Map(map) => map.fields.iter().any(|(_, slot)| slot.in_conflict()),
+                Node::List(list) => list.items.iter().any(|item| item.slot.in_conflict()),
+                Node::Json(_) | Node::Counter(_) | Node::Text { .. } => false,
+            }
+    }
+}
+
+impl Node {
+    /// Returns the shown value as JSON.
+    pub fn to_json(&self) -> Json {
+        match self {
+            Node::Json(value) => value.clone(),
+            Node::Counter(n) => Json::from(*n),
+            Node::Text { text, .. } => Json::String(text.clone()),
+            Node::Map(map) => {
+                let field = |(key, slot): &(String, Slot)| (key.clone(), slot.shown.to_json());
+                Json::Object(map.fields.iter().map(field).collect())
+            }
+            Node::List(list) => {
+                Json::Array(list.items.iter().map(|item| item.slot.shown.to_json()).collect())
+            }
+        }
+    }
+}

@@ -1,0 +1,404 @@
+//! Is everything there, and good?
+//!
+//! Tells damage (bytes that were on disk and are not good now) from a torn tail (a write that a crash
+//! cut short, which nobody was promised) and from changes that wait for another that is missing.
+
+use crate::format::damage::Region;
+use crate::format::filename;
+use crate::format::filename::{OPEN, SEALED, SNAP};
+use crate::format::hash::ChangeHash;
+use crate::format::key::Key;
+use crate::format::record::RecordError;
+use crate::merge::{Doc, MergeError};
+use crate::palace::error::{Error, Result, chain};
+use crate::palace::handle::shared::Palace;
+use crate::palace::view::rows::{check_row, doc_of_rows, rows};
+use crate::palace::view::tail::Tail;
+use crate::segment::reader::Reader;
+use crate::snapshot::Snapshot;
+use crate::store::rescan::Catalog;
+use crate::store::rescan::open_snapshot;
+use crate::store::root::Root;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How bad a finding is.
+///
+/// ```
+/// use crdt_palace::palace::verify::Severity;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let name = format!("{}.seg", palace.status()?.segments[0].segment);
+/// let file = std::fs::File::options().append(true).open(palace.path().join("open").join(name))?;
+/// std::io::Write::write_all(&mut &file, b"half a rec")?; // a write that a crash cut short
+/// let found = palace.verify()?;
+/// assert_eq!(found.findings[0].severity, Severity::Note);
+/// assert!(!found.has_problem());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Severity {
+    /// Normal after a crash, or for a file that is being written or copied. Nothing acknowledged is lost.
+    Note,
+    /// Something that was stored is damaged, missing or refused.
+    Problem,
+}
+
+/// Something worth telling.
+///
+/// ```
+/// use crdt_palace::palace::verify::Severity;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.seal()?;
+/// for file in std::fs::read_dir(palace.path().join("sealed"))? {
+///     let file = file?.path();
+///     let mut bytes = std::fs::read(&file)?;
+///     bytes[50] ^= 1; // a bad disk
+///     std::fs::write(&file, bytes)?;
+/// }
+/// let found = palace.verify()?;
+/// let finding = &found.findings[0];
+/// assert_eq!((finding.severity, finding.offset), (Severity::Problem, Some(0)));
+/// assert!(finding.what.starts_with("damage"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub severity: Severity,
+    /// In which file, if it is in one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub path: Option<PathBuf>,
+    /// Where in the file, in bytes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
+    /// Which document, if it is about one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<Key>,
+    /// The changes that are missing.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<ChangeHash>,
+    /// In words.
+    pub what: String,
+}
+
+/// What was looked at, and what was found.
+///
+/// ```
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let found = palace.verify()?;
+/// assert!(!found.has_problem() && found.findings.is_empty());
+/// assert_eq!((found.segments, found.snapshots, found.documents), (1, 0, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, serde::Serialize)]
+pub struct Verification {
+    /// Segments read.
+    pub segments: u64,
+    /// Snapshots read.
+    pub snapshots: u64,
+    /// Documents looked at, each once a snapshot and once in the tail.
+    pub documents: u64,
+    /// What was found.
+    pub findings: Vec<Finding>,
+}
+
+impl Verification {
+    /// Whether there is anything worse than a note.
+    #[must_use]
+    pub fn has_problem(&self) -> bool {
+        self.findings.iter().any(|finding| finding.severity == Severity::Problem)
+    }
+
+    fn note(&mut self, path: PathBuf, offset: Option<u64>, severity: Severity, what: String) {
+        let (key, missing, path) = (None, Vec::new(), Some(path));
+        self.findings.push(Finding { severity, path, offset, key, missing, what });
+    }
+
+    fn document(&mut self, key: &Key, missing: Vec<ChangeHash>, what: String) {
+        let (severity, key) = (Severity::Problem, Some(key.clone()));
+        self.findings.push(Finding { severity, path: None, offset: None, key, missing, what });
+    }
+}
+
+impl Palace {
+    /// Reads every byte of the palace and reports. Takes as long as that; holds nobody up.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let found = palace.verify()?;
+    /// assert_eq!((found.segments, found.documents), (1, 1));
+    /// assert!(!found.has_problem());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// What the system says; what is wrong with the palace is in the result instead.
+    pub fn verify(&self) -> Result<Verification> {
+        verify(self.root())
+    }
+}
+
+fn verify(root: &Arc<Root>) -> Result<Verification> {
+    let mut catalog = Catalog::new(root.clone(), Arc::default());
+    let news = catalog.rescan()?;
+    let mut found = Verification::default();
+    for followed in catalog.segments() {
+        found.segments += 1;
+        check_segment(&catalog, &followed.reader, &mut found);
+    }
+    check_names(root, &catalog, &mut found)?;
+    for path in catalog.irregular() {
+        let what = "a symbolic link, or no file at all, has the name of a segment; it is not read";
+        found.note(path.to_owned(), None, Severity::Problem, what.to_owned());
+    }
+    for (id, error) in catalog.unreadable() {
+        let path = root.file(SNAP, &filename::snapshot(id));
+        found.note(path, None, Severity::Problem, error.to_string());
+    }
+    let mut tail = Tail::default();
+    news.commits.into_iter().for_each(|commit| tail.add_found(commit));
+    let snapshots = catalog.snapshots();
+    let mut suspects: BTreeSet<Key> = tail.keys("", None).cloned().collect();
+    for snapshot in &snapshots {
+        found.snapshots += 1;
+        check_snapshot(root, snapshot, &mut suspects, &mut found)?;
+    }
+    let mut missing = Vec::new();
+    for key in suspects {
+        let doc = check_document(&key, &snapshots, &tail, &mut found)?;
+        let hashes = doc.as_ref().map(Doc::missing_dependencies).unwrap_or_default();
+        missing.extend((!hashes.is_empty()).then_some((key, hashes)));
+    }
+    if !missing.is_empty() {
+        check_missing(&mut catalog, tail, missing, &mut found)?;
+    }
+    Ok(found)
+}
+
+/// What a change waits for may have been written where the first look had been before, but before the change: then
+/// another look finds it.
+fn check_missing(
+    catalog: &mut Catalog,
+    mut tail: Tail,
+    missing: Vec<(Key, Vec<ChangeHash>)>,
+    found: &mut Verification,
+) -> Result<()> {
+    catalog.rescan()?.commits.into_iter().for_each(|commit| tail.add_found(commit));
+    let snapshots = catalog.snapshots();
+    for (key, mut missing) in missing {
+        // What is wrong with it was reported after the first look.
+        let Some(doc) = load(&key, &snapshots, &tail, |_| {})? else { continue };
+        let still = doc.missing_dependencies();
+        missing.retain(|hash| still.contains(hash));
+        if !missing.is_empty() {
+            let waiting = doc.pending().count();
+            let names: Vec<_> = missing.iter().map(ToString::to_string).collect();
+            let what = format!("{key}: {waiting} change(s) wait for {}", names.join(", "));
+            found.document(&key, missing, what);
+        }
+    }
+    Ok(())
+}
+
+/// Files that have no name of ours: nobody reads them.
+fn check_names(root: &Root, catalog: &Catalog, found: &mut Verification) -> Result<()> {
+    for directory in [OPEN, SEALED, SNAP] {
+        for name in root.list(directory)? {
+            let ours = match directory {
+                SNAP => filename::parse_snapshot(&name).is_some(),
+                _ => filename::segment_in(&name).is_some(),
+            };
+            if !ours {
+                let path = root.file(directory, &name);
+                let (severity, what) = strange_file(root, catalog, directory, &path, &name);
+                found.note(path, None, severity, what);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// What a file is whose name is none of ours. A snapshot that nothing else holds may be all that is left of
+/// something that was acknowledged.
+fn strange_file(
+    root: &Root,
+    catalog: &Catalog,
+    directory: &str,
+    path: &Path,
+    name: &str,
+) -> (Severity, String) {
+    let id = || name.get(..32)?.parse().ok();
+    let Some(id) = id().filter(|_| directory == SNAP) else {
+        let what = "no file of a palace has such a name; it is not read".to_owned();
+        return (Severity::Note, what);
+    };
+    let known = |s: &Arc<Snapshot>| s.id() == id || s.meta().supersedes.contains(&id);
+    if catalog.all_snapshots().any(known) {
+        let what = format!("a renamed copy of snapshot {id}, which is here; it is not read");
+        return (Severity::Note, what);
+    }
+    match open_snapshot(root, path, id) {
+        Ok(_) => {
+            let what = format!(
+                "this snapshot was renamed, and is not read: what only it holds is missing. Give it its name \
+                 back, {id}.snap"
+            );
+            (Severity::Problem, what)
+        }
+        Err(error) => (Severity::Note, format!("a renamed file that is not read: {error}")),
+    }
+}
+
+/// A snapshot that was renamed, so that nobody reads it, and that nothing here makes needless.
+///
+/// # Errors
+/// What the system says.
+pub(in crate::palace) fn lost_snapshot(root: &Root, catalog: &Catalog) -> Result<Option<PathBuf>> {
+    for name in root.list(SNAP)? {
+        let path = root.file(SNAP, &name);
+        if filename::parse_snapshot(&name).is_none()
+            && strange_file(root, catalog, SNAP, &path, &name).0 == Severity::Problem
+        {
+            return Ok(Some(path));
+        }
+    }
+    Ok(None)
+}
+
+/// Whether a program that copies files began to copy it, and gave it a name of its own: it ends within its header,
+/// and the segment itself got its name when its header was on disk.
+pub(in crate::palace) fn is_begun_copy(reader: &Reader) -> bool {
+    let name = reader.path().file_name().and_then(|name| name.to_str());
+    let renamed = name.is_some_and(|name| filename::parse_segment(name).is_none());
+    let cut = |region: &Region| region.bytes.start == 0 && region.reason == RecordError::Short;
+    renamed && (reader.length() == 0 || reader.regions().any(cut))
+}
+
+fn check_segment(catalog: &Catalog, reader: &Reader, found: &mut Verification) {
+    let path = || reader.path().to_owned();
+    if is_begun_copy(reader) {
+        let what = "the beginning of a copy of a segment, renamed: nothing of it can be read";
+        found.note(path(), None, Severity::Note, what.to_owned());
+        return;
+    }
+    let damaged: Vec<u64> = reader.damage().map(|region| region.bytes.start).collect();
+    for region in reader.regions() {
+        let (start, length) = (region.bytes.start, region.bytes.end - region.bytes.start);
+        let (severity, what) = match damaged.contains(&start) {
+            true => (Severity::Problem, "damage"),
+            false => (Severity::Note, "a torn tail, or a write under way"),
+        };
+        found.note(
+            path(),
+            Some(start),
+            severity,
+            format!("{what}: {length} bytes: {}", region.reason),
+        );
+    }
+    if reader.length() == 0 {
+        // It got its name after its header was on disk.
+        let what = "the segment is empty: it was cut off, or is still being copied".to_owned();
+        found.note(path(), None, Severity::Problem, what);
+    }
+    if let Some(header) = reader.header().filter(|header| header.segment != reader.id()) {
+        let what = format!(
+            "this segment was renamed, or is a renamed copy: its header names segment {}; it is read \
+             and folded like any other",
+            header.segment
+        );
+        found.note(path(), None, Severity::Note, what);
+    }
+    if let Some(palace) = catalog.foreign_palace(reader) {
+        let what =
+            format!("this segment belongs to palace {palace}; it is read, and never retired");
+        found.note(path(), None, Severity::Note, what);
+    }
+}
+
+fn check_snapshot(
+    root: &Root,
+    snapshot: &Snapshot,
+    suspects: &mut BTreeSet<Key>,
+    found: &mut Verification,
+) -> Result<()> {
+    let path = root.file(SNAP, &filename::snapshot(snapshot.id()));
+    let palace = snapshot.meta().palace;
+    if root.palace().is_some_and(|ours| ours != palace) {
+        let what =
+            format!("this snapshot belongs to palace {palace}; it is read, and never retired");
+        found.note(path.clone(), None, Severity::Note, what);
+    }
+    for problem in snapshot.verify()? {
+        found.note(path.clone(), None, Severity::Problem, problem.to_string());
+    }
+    let mut after: Option<String> = None;
+    loop {
+        // What cannot be read was reported just now.
+        let Ok(page) = snapshot.rows_after(after.as_deref(), 1_000) else { return Ok(()) };
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(last.key.as_str().to_owned());
+        found.documents += page.len() as u64;
+        for row in page {
+            if let Err(error) = check_row(&row) {
+                let what = format!("{} in {}: {}", row.key, path.display(), chain(&error));
+                found.document(&row.key, Vec::new(), what);
+            } else if !row.waiting.is_empty() {
+                suspects.insert(row.key);
+            }
+        }
+    }
+}
+
+/// Looks at a document as a whole, and gives it.
+fn check_document(
+    key: &Key,
+    snapshots: &[Arc<Snapshot>],
+    tail: &Tail,
+    found: &mut Verification,
+) -> Result<Option<Doc>> {
+    found.documents += u64::from(!tail.changes(key.as_str()).is_empty());
+    load(key, snapshots, tail, |(hash, error)| {
+        let name = hash.map_or_else(|| "a change".to_owned(), |hash| format!("change {hash}"));
+        found.document(key, Vec::new(), format!("{name} of {key} is refused: {error}"));
+    })
+}
+
+/// A document, and its changes that are refused. `None` if there is something wrong with a row of it, which was
+/// reported with its snapshot.
+fn load(
+    key: &Key,
+    snapshots: &[Arc<Snapshot>],
+    tail: &Tail,
+    refused: impl FnMut((Option<ChangeHash>, MergeError)),
+) -> Result<Option<Doc>> {
+    let rows = match rows(snapshots, key) {
+        Err(Error::Snapshot(error)) if error.is_of_the_file() => return Ok(None),
+        found => found?,
+    };
+    let Ok(mut doc) = doc_of_rows(&rows, key) else { return Ok(None) };
+    let kept = rows.iter().flat_map(|row| row.waiting.iter().map(Vec::as_slice));
+    let changes = tail.changes(key.as_str()).iter();
+    let applied = doc.apply(changes.map(|change| &change.bytes[..]).chain(kept));
+    applied.rejected.into_iter().for_each(refused);
+    Ok(Some(doc))
+}

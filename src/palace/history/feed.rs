@@ -1,0 +1,276 @@
+//! What has happened since a caller last asked.
+//!
+//! A cursor says, for each instance, up to which of its commits the caller has seen. Sequence numbers
+//! survive compaction, so a cursor stays good for as long as the palace exists.
+
+use crate::format::id::InstanceId;
+use crate::format::key::Key;
+use crate::palace::compact::log_rows::{log_row, stamped};
+use crate::palace::error::{Error, Result};
+use crate::palace::handle::shared::Palace;
+use crate::palace::view::view::View;
+use crate::snapshot::LogRow;
+use std::collections::{BTreeMap, VecDeque};
+use std::fmt;
+use std::str::FromStr;
+
+/// The most commits that one call gives.
+pub const COMMITS_MAX: usize = 10_000;
+
+/// Up to which commit of each instance a caller has seen everything. The default: nothing.
+///
+/// ```
+/// use crdt_palace::palace::feed::Cursor;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let text = palace.cursor_now()?.to_string(); // to be kept anywhere
+/// let cursor: Cursor = text.parse()?;
+/// assert!(palace.changes_since(&cursor, 100)?.commits.is_empty());
+/// assert_eq!(palace.changes_since(&Cursor::default(), 100)?.commits.len(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cursor(BTreeMap<InstanceId, u64>);
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("c1")?;
+        self.0.iter().try_for_each(|(instance, sequence)| write!(f, ".{instance}-{sequence}"))
+    }
+}
+
+impl Cursor {
+    /// Also has seen this commit. Those of an instance are to be seen in their order.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn see(&mut self, commit: &CommitInfo) {
+        self.0.insert(commit.instance, commit.sequence);
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let entry = |part: &str| {
+            let (instance, sequence) = part.split_once('-')?;
+            Some((instance.parse().ok()?, sequence.parse().ok()?))
+        };
+        let mut parts = text.split('.');
+        let version = parts.next() == Some("c1");
+        let entries = parts.map(entry).collect::<Option<_>>().filter(|_| version);
+        entries.map(Cursor).ok_or_else(|| Error::Cursor { text: text.to_owned() })
+    }
+}
+
+/// A commit, as a feed gives it.
+///
+/// ```
+/// use crdt_palace::palace::{WriteOptions, feed::Cursor};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let options = WriteOptions { by: Some("ada/1.0".into()), ..WriteOptions::default() };
+/// palace.put_with("a", json!({"n": 1}).as_object().ok_or("an object")?, &options)?;
+/// let commit = &palace.changes_since(&Cursor::default(), 100)?.commits[0];
+/// assert_eq!((commit.sequence, commit.by.as_str()), (1, "ada/1.0"));
+/// assert_eq!(Some(commit.instance), palace.status()?.this_instance);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct CommitInfo {
+    /// Which process made it.
+    pub instance: InstanceId,
+    /// Its running number in that process.
+    pub sequence: u64,
+    /// When: milliseconds since 1970, UTC, by the writer's clock.
+    pub time_ms: i64,
+    /// The writer, as it calls itself.
+    pub by: String,
+    /// The documents that it changed.
+    pub keys: Vec<Key>,
+}
+
+/// Commits, and where to go on.
+///
+/// ```
+/// use crdt_palace::palace::feed::Cursor;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// for key in ["a", "b", "c"] {
+///     palace.put(key, json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// }
+/// let (mut cursor, mut seen) = (Cursor::default(), 0);
+/// loop {
+///     let changes = palace.changes_since(&cursor, 2)?;
+///     seen += changes.commits.len();
+///     cursor = changes.cursor;
+///     if !changes.more {
+///         break;
+///     }
+/// }
+/// assert_eq!(seen, 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Changes {
+    /// Each instance's in their order; among instances, by time.
+    pub commits: Vec<CommitInfo>,
+    /// Give it back for what comes next.
+    pub cursor: Cursor,
+    /// Whether there is more already.
+    pub more: bool,
+}
+
+impl Palace {
+    /// The commits that `cursor` does not know of, at most `limit` (and [`COMMITS_MAX`]) of them.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// use crdt_palace::palace::feed::Cursor;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let seen = palace.changes_since(&Cursor::default(), 100)?;
+    /// assert_eq!(seen.commits[0].keys[0].as_str(), "a");
+    /// palace.put("b", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let new = palace.changes_since(&seen.cursor, 100)?;
+    /// assert_eq!((new.commits.len(), new.commits[0].keys[0].as_str()), (1, "b"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Snapshot`] if the log of a snapshot is damaged, [`Error::Store`] with what the system says.
+    pub fn changes_since(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
+        let limit = limit.clamp(1, COMMITS_MAX);
+        // One more than wanted, to know whether there is more.
+        let mut queues = unseen(&*self.fresh()?, cursor, limit + 1)?;
+        let mut changes = Changes { commits: Vec::new(), cursor: cursor.clone(), more: false };
+        while changes.commits.len() < limit {
+            let heads = queues.iter().filter_map(|(id, queue)| Some((queue.front()?.time_ms, *id)));
+            let Some((_, instance)) = heads.min() else { return Ok(changes) };
+            let Some(row) = queues.get_mut(&instance).and_then(VecDeque::pop_front) else { break };
+            changes.cursor.0.insert(instance, row.sequence);
+            changes.commits.push(commit_info(row));
+        }
+        changes.more = queues.values().any(|queue| !queue.is_empty());
+        Ok(changes)
+    }
+
+    /// A cursor that has seen what was written before this time, in milliseconds since 1970, by the
+    /// writers' clocks.
+    ///
+    /// # Errors
+    /// Any of [`Error`].
+    #[cfg(feature = "mcp")]
+    pub(crate) fn cursor_at(&self, time_ms: i64) -> Result<Cursor> {
+        let mut cursor = Cursor::default();
+        loop {
+            let page = self.changes_since(&cursor, COMMITS_MAX)?;
+            let before = page.commits.iter().take_while(|commit| commit.time_ms < time_ms);
+            let seen = before.map(|commit| cursor.see(commit)).count();
+            if seen < page.commits.len() || !page.more {
+                return Ok(cursor);
+            }
+        }
+    }
+
+    /// A cursor that has seen everything that is there now.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let cursor = palace.cursor_now()?;
+    /// palace.put("b", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let since = palace.changes_since(&cursor, 100)?;
+    /// assert_eq!((since.commits.len(), since.commits[0].keys[0].as_str()), (1, "b"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Palace::changes_since`].
+    pub fn cursor_now(&self) -> Result<Cursor> {
+        let view = self.fresh()?;
+        let mut seen: BTreeMap<InstanceId, u64> = BTreeMap::new();
+        let mut note = |instance: InstanceId, sequence: u64| {
+            let highest = seen.entry(instance).or_default();
+            *highest = sequence.max(*highest);
+        };
+        for snapshot in view.snapshots() {
+            for (instance, sequence) in snapshot.log_instances()? {
+                note(instance, sequence);
+            }
+        }
+        for commit in view.tail.commits() {
+            if let Some(instance) = commit.instance {
+                note(instance, commit.sequence);
+            }
+        }
+        Ok(Cursor(seen))
+    }
+}
+
+fn commit_info(row: LogRow) -> CommitInfo {
+    let LogRow { instance, sequence, time_ms, by, changes } = row;
+    let mut keys: Vec<Key> = changes.into_iter().map(|(key, _)| key).collect();
+    keys.sort_unstable();
+    keys.dedup();
+    CommitInfo { instance, sequence, time_ms, by, keys }
+}
+
+/// Returns the next commits of each instance, at most `limit` of each.
+fn unseen(
+    view: &View,
+    cursor: &Cursor,
+    limit: usize,
+) -> Result<BTreeMap<InstanceId, VecDeque<LogRow>>> {
+    let seen = |instance: InstanceId| cursor.0.get(&instance).copied().unwrap_or(0);
+    let mut found: BTreeMap<InstanceId, BTreeMap<u64, LogRow>> = BTreeMap::new();
+    for snapshot in view.snapshots() {
+        for (instance, last) in snapshot.log_instances()? {
+            if last > seen(instance) {
+                let rows = snapshot.log_after(instance, seen(instance), limit)?;
+                let known = found.entry(instance).or_default();
+                known.extend(rows.into_iter().map(|row| (row.sequence, row)));
+            }
+        }
+    }
+    for commit in view.tail.commits() {
+        if let Some(instance) = commit.instance
+            && commit.sequence > seen(instance)
+        {
+            let row = || log_row(instance, commit.sequence, &stamped(&commit.body));
+            found.entry(instance).or_default().entry(commit.sequence).or_insert_with(row);
+        }
+    }
+    let queue =
+        |(id, rows): (_, BTreeMap<u64, LogRow>)| (id, rows.into_values().take(limit).collect());
+    Ok(found.into_iter().map(queue).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_round_trips_as_text() {
+        let cursor = Cursor(BTreeMap::from([(InstanceId([1; 16]), 7), (InstanceId([2; 16]), 9)]));
+        assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        assert_eq!("c1".parse::<Cursor>().unwrap(), Cursor::default());
+        for bad in ["", "c2", "c1.", "c1.7", "c1.00-1"] {
+            assert!(bad.parse::<Cursor>().is_err(), "{bad}");
+        }
+    }
+}

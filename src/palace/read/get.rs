@@ -1,0 +1,201 @@
+//! Reading: one document, many in order, and what a document was.
+
+use crate::format::hash::Etag;
+use crate::format::key::Key;
+use crate::merge::{ChangeInfo, Doc};
+use crate::palace::error::{Error, Result};
+use crate::palace::handle::shared::Palace;
+use crate::palace::view::document::{Document, Page};
+use crate::palace::view::layers::Layers;
+use crate::palace::view::view::View;
+use crate::snapshot::ViewRow;
+
+/// The most documents that one page holds.
+pub const PAGE_MAX: usize = 1_000;
+
+impl Palace {
+    /// The document of this key; `None` if there is none or it is deleted.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// let found = palace.get("k")?.ok_or("it was written")?;
+    /// assert_eq!(found.value["a"], 1);
+    /// assert_eq!(palace.get("nothing")?, None);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Key`] if `key` cannot name a document: see [`Key`]. [`Error::Snapshot`], [`Error::View`] or
+    /// [`Error::Document`] if what a snapshot holds of it is damaged. [`Error::Store`] with what the system
+    /// says.
+    pub fn get(&self, key: &str) -> Result<Option<Document>> {
+        let key = Key::new(key)?;
+        self.read_fresh(|view| view.read(&key))
+    }
+
+    /// As [`Palace::get`], without looking for what other processes wrote since the last look.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let other = Palace::open(palace.path())?;
+    /// other.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// assert_eq!(palace.get_unrefreshed("k")?, None); // it has not looked
+    /// assert!(palace.get("k")?.is_some());
+    /// assert!(palace.get_unrefreshed("k")?.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Palace::get`].
+    pub fn get_unrefreshed(&self, key: &str) -> Result<Option<Document>> {
+        let key = Key::new(key)?;
+        self.last_view().read(&key)
+    }
+
+    /// Whether anything was ever written under this key, also if it is deleted now; without looking for what other
+    /// processes wrote since the last look.
+    ///
+    /// # Errors
+    /// As [`Palace::get`].
+    pub(crate) fn has_history(&self, key: &Key) -> Result<bool> {
+        let view = self.last_view();
+        if !view.tail.changes(key.as_str()).is_empty() {
+            return Ok(true);
+        }
+        for snapshot in view.snapshots() {
+            if snapshot.contains(key.as_str())? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// The document as it was at a version that its history lists; `None` if it was deleted then.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let first = palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("k", json!({"a": 2}).as_object().ok_or("an object")?)?;
+    /// let before = palace.get_at("k", &first.etag)?.ok_or("it was not deleted then")?;
+    /// assert_eq!(before.value["a"], 1);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVersion`], or as [`Palace::get`].
+    pub fn get_at(&self, key: &str, etag: &Etag) -> Result<Option<Document>> {
+        let key = Key::new(key)?;
+        let view = self.fresh()?;
+        let no_version = || Error::NoSuchVersion { key: key.clone(), etag: etag.clone() };
+        let at = |doc: &Doc| {
+            let heads = doc.resolve(etag).ok_or_else(no_version)?;
+            let view = doc.view_at(&heads);
+            let view = view.map_err(|source| Error::Document { key: key.clone(), source })?;
+            Ok(Document::of(key.clone(), heads, view, false))
+        };
+        view.ask(&key, at)?.ok_or_else(no_version)?
+    }
+
+    /// Every change of a document, each after those that it builds on; also those of a deleted one.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("k", json!({"a": 2}).as_object().ok_or("an object")?)?;
+    /// let history = palace.history("k")?;
+    /// assert_eq!(history.len(), 2);
+    /// assert_eq!(history[1].deps, [history[0].hash]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Palace::get`].
+    pub fn history(&self, key: &str) -> Result<Vec<ChangeInfo>> {
+        let key = Key::new(key)?;
+        Ok(self.fresh()?.ask(&key, Doc::history)?.unwrap_or_default())
+    }
+
+    /// The documents whose keys start with `prefix`, in the order of their keys, at most `limit` (and
+    /// [`PAGE_MAX`]) of them, after the page that gave `cursor`.
+    ///
+    /// Each page is as of the moment it was asked for. A document that is there all the time is in
+    /// exactly one page, whatever others write between the calls.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// for key in ["notes/a", "notes/b", "plans/a"] {
+    ///     palace.put(key, json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// }
+    /// let first = palace.scan("notes/", None, 1)?;
+    /// assert_eq!(first.documents[0].key.as_str(), "notes/a");
+    /// let second = palace.scan("notes/", first.cursor.as_deref(), 1)?;
+    /// assert_eq!(second.documents[0].key.as_str(), "notes/b");
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Cursor`] if the cursor is not of this prefix, or as [`Palace::get`].
+    pub fn scan(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page> {
+        if let Some(cursor) = cursor
+            && !cursor.starts_with(prefix)
+        {
+            return Err(Error::Cursor { text: cursor.to_owned() });
+        }
+        let limit = limit.clamp(1, PAGE_MAX);
+        self.read_fresh(|view| scan(view, prefix, cursor, limit))
+    }
+}
+
+fn scan(view: &View, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page> {
+    let mut page = Page { documents: Vec::new(), cursor: None };
+    let mut last = None;
+    let read = |n, after: Option<&str>, limit| rows(view, n, prefix, after, limit);
+    // One more than fit says that there are more.
+    let mut layers = Layers::new(view.layers(), limit + 1);
+    layers.begin(cursor, &read)?;
+    while let Some((key, rows)) = layers.next(&read)? {
+        if page.documents.len() == limit {
+            page.cursor = last;
+            break;
+        }
+        let document = match view.tail.changes(key.as_str()).is_empty() {
+            true => view.read_rows(&key, rows.into_iter().flatten().collect())?,
+            false => view.read(&key)?,
+        };
+        page.documents.extend(document);
+        last = Some(key.as_str().to_owned());
+    }
+    Ok(page)
+}
+
+/// Returns the next keys of a layer, with their rows.
+fn rows(
+    view: &View,
+    layer: usize,
+    prefix: &str,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Vec<(Key, Option<ViewRow>)>> {
+    let Some(snapshot) = view.snapshots().get(layer) else {
+        let keys = view.tail.keys(prefix, after).take(limit);
+        return Ok(keys.map(|key| (key.clone(), None)).collect());
+    };
+    let rows = snapshot.scan(prefix, after, limit)?.into_iter();
+    Ok(rows.map(|row| (row.key.clone(), Some(row))).collect())
+}

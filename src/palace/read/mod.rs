@@ -1,0 +1,4 @@
+//! Reading documents by key.
+
+pub mod get;
+pub mod keys;

@@ -1,0 +1,4 @@
+//! Full-text search over what documents show.
+
+pub mod query;
+pub mod ranking;

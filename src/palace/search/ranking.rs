@@ -1,0 +1,495 @@
+//! Full-text search for whole questions: documents with more of the words come first.
+//!
+//! Invariant: as in [`super::search`], where a document lives changes neither whether it is found nor its
+//! place in the order. The indexes only say which documents may have how many of the words; documents are
+//! read until no other can come before those that were found. The order is total, and a document's place
+//! in it depends on that document alone, so paging is stable while others write.
+//!
+//! A document may stand in several snapshots, and in all but one what it was. So a row alone never says that a
+//! document is found, only that it may be; but a row that does not come among the best is left without a look at
+//! the other snapshots. If it is not what the document is now, the row that is has its own turn: see [`super::apart`].
+
+use super::query::{parse, score};
+use crate::format::key::Key;
+use crate::palace::error::{Error, Result};
+use crate::palace::handle::shared::Palace;
+use crate::palace::view::document::Document;
+use crate::palace::view::rows::parse_view;
+use crate::palace::view::tail::TailDocument;
+use crate::palace::view::text::{Patterns, collect, text_of};
+use crate::palace::view::view::View;
+use crate::snapshot::{Terms, words};
+use serde_json::{Map, Value};
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::str::FromStr;
+
+/// The most words of a query that are looked at.
+pub const WORDS_MAX: usize = 32;
+
+/// Words that say little about what somebody looks for. They count only in a query without others.
+const COMMON: [&str; 48] = [
+    "a", "about", "an", "and", "are", "as", "at", "be", "but", "by", "can", "did", "do", "does",
+    "for", "from", "had", "has", "have", "how", "i", "in", "is", "it", "my", "of", "on", "or",
+    "our", "that", "the", "their", "them", "there", "they", "this", "to", "was", "we", "were",
+    "what", "when", "where", "which", "who", "why", "with", "you",
+];
+
+/// Where a document stands in the order: more words first, then the higher score, then the key.
+#[derive(Clone, Debug)]
+pub struct Rank {
+    /// How many of the query's words it has.
+    pub words: usize,
+    /// As [`super::search::Hit::score`].
+    pub score: f64,
+    /// Its key.
+    pub key: Key,
+}
+
+/// What comes first is less.
+impl Ord for Rank {
+    fn cmp(&self, other: &Rank) -> Ordering {
+        other
+            .words
+            .cmp(&self.words)
+            .then_with(|| other.score.total_cmp(&self.score))
+            .then_with(|| self.key.cmp(&other.key))
+    }
+}
+
+impl PartialOrd for Rank {
+    fn partial_cmp(&self, other: &Rank) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl PartialEq for Rank {
+    fn eq(&self, other: &Rank) -> bool {
+        self.cmp(other) == Ordering::Equal
+    }
+}
+
+impl Eq for Rank {}
+
+impl fmt::Display for Rank {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{:016x}.{}", self.words, self.score.to_bits(), self.key)
+    }
+}
+
+impl FromStr for Rank {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self> {
+        let parsed = || {
+            let mut parts = text.splitn(3, '.');
+            let words = parts.next()?.parse().ok()?;
+            let score = f64::from_bits(u64::from_str_radix(parts.next()?, 16).ok()?);
+            Some(Rank { words, score, key: Key::new(parts.next()?).ok()? })
+        };
+        parsed().ok_or_else(|| Error::Cursor { text: text.to_owned() })
+    }
+}
+
+/// What is looked for, and where.
+pub struct Question<'a> {
+    /// The words; `plan*` stands for every word that starts with "plan".
+    pub query: &'a str,
+    /// Whether only documents are wanted that have all of them.
+    pub every: bool,
+    /// Which documents may be found, by their keys.
+    pub keys: &'a dyn Fn(&Key) -> bool,
+    /// Which may, by what they show.
+    pub documents: &'a dyn Fn(&Document) -> bool,
+    /// The fields whose texts are searched; empty for all.
+    pub fields: &'a [&'a str],
+    /// Only what comes behind this in the order.
+    pub after: Option<&'a Rank>,
+    /// At most so many, at least 1.
+    pub limit: usize,
+}
+
+/// A document that has at least one word of a query.
+#[derive(Clone, Debug)]
+pub struct Ranked {
+    /// The document.
+    pub document: Document,
+    /// Its place in the order, and the cursor for what comes behind it.
+    pub rank: Rank,
+}
+
+impl Palace {
+    /// The documents that have the most words of a question, best first. Words such as "the" are not
+    /// looked at unless there are no others, nor are more than [`WORDS_MAX`] words.
+    ///
+    /// # Errors
+    /// [`Error::EmptyQuery`] if there is no word in the query.
+    pub(crate) fn ranked(&self, question: &Question<'_>) -> Result<Vec<Ranked>> {
+        let terms = terms(question);
+        if terms.is_empty() {
+            return Err(Error::EmptyQuery);
+        }
+        self.read_fresh(|view| ranked(view, question, &terms))
+    }
+}
+
+/// Each word by itself.
+fn terms(question: &Question<'_>) -> Vec<Terms> {
+    let query = question.query;
+    let common = |word: &String| COMMON.contains(&word.as_str());
+    let kept = |part: &&str| !words(part).iter().all(common);
+    let telling: Vec<&str> = query.split_whitespace().filter(kept).collect();
+    let mut found: Vec<Terms> = parse(&telling.join(" ")).each().take(WORDS_MAX).collect();
+    if found.is_empty() || question.every {
+        found = parse(query).each().take(WORDS_MAX).collect();
+    }
+    found
+}
+
+/// A document that may have some of the words of a question.
+enum Candidate<'a> {
+    /// A row of the snapshot with this number, by its own number.
+    Row(usize, i64),
+    /// A document with changes in the tail.
+    Tail(&'a Key, &'a TailDocument),
+}
+
+/// The best of the documents that were read, each once: its place in the order tells them apart.
+struct Best {
+    limit: usize,
+    found: BTreeMap<Rank, Document>,
+}
+
+impl Best {
+    fn add(&mut self, rank: Rank, document: Document) {
+        self.found.insert(rank, document);
+        if self.found.len() > self.limit {
+            self.found.pop_last();
+        }
+    }
+
+    /// Whether one of this rank would be among them.
+    fn has_room_for(&self, rank: &Rank) -> bool {
+        self.found.len() < self.limit || self.last().is_some_and(|last| rank < last)
+    }
+
+    /// Whether one with so many of the words may be.
+    fn has_room_at(&self, words: usize) -> bool {
+        self.found.len() < self.limit || self.last().is_some_and(|last| words >= last.words)
+    }
+
+    fn last(&self) -> Option<&Rank> {
+        self.found.last_key_value().map(|(rank, _)| rank)
+    }
+}
+
+fn ranked(view: &View, question: &Question<'_>, terms: &[Terms]) -> Result<Vec<Ranked>> {
+    let mut best = Best { limit: question.limit.max(1), found: BTreeMap::new() };
+    for key in view.divergent_keys()?.iter().filter(|key| (question.keys)(key)) {
+        judge(view.read(key)?, question, terms, &mut best);
+    }
+    for (words, candidates) in candidates(view, question, terms)?.into_iter().rev() {
+        // The candidates that are left have at most so many of the words.
+        let too_few = question.every && words < terms.len();
+        if too_few || !best.has_room_at(words) {
+            break;
+        }
+        for candidate in candidates {
+            match candidate {
+                Candidate::Row(snapshot, number) => {
+                    let rank = rank_row(view, snapshot, number, question, terms)?;
+                    if let Some(rank) = rank.filter(|rank| best.has_room_for(rank)) {
+                        judge(view.read(&rank.key)?, question, terms, &mut best);
+                    }
+                }
+                Candidate::Tail(key, document) => {
+                    let shown = view.shown(key, document)?;
+                    judge(view.document_of(key, &shown)?, question, terms, &mut best);
+                }
+            }
+        }
+    }
+    let ranked = |(rank, document)| Ranked { document, rank };
+    Ok(best.found.into_iter().map(ranked).collect())
+}
+
+/// Takes in a document as it is, if it is one of the best.
+fn judge(document: Option<Document>, question: &Question<'_>, terms: &[Terms], best: &mut Best) {
+    if let Some(document) = document
+        && let Some(rank) = rank(&document, question, terms)
+    {
+        best.add(rank, document);
+    }
+}
+
+/// Returns the rank that a document would have if this row were all of it; `None` for a document that is judged by
+/// what the tail or other snapshots hold of it.
+fn rank_row(
+    view: &View,
+    snapshot: usize,
+    number: i64,
+    question: &Question<'_>,
+    terms: &[Terms],
+) -> Result<Option<Rank>> {
+    let Some(snapshot) = view.snapshots().get(snapshot) else { return Ok(None) };
+    let key = snapshot.numbered_key(number)?;
+    let elsewhere = || view.tail.document(key.as_str()).is_some();
+    if !(question.keys)(&key) || elsewhere() || view.divergent_keys()?.contains(&key) {
+        return Ok(None);
+    }
+    let row = snapshot.numbered_view(number)?;
+    let shown = parse_view(&row.view, &key)?;
+    let document = Document::of(key, row.heads, shown, row.incomplete);
+    Ok(document.and_then(|document| rank(&document, question, terms)))
+}
+
+/// Returns the candidates by how many of the words they may have.
+fn candidates<'a>(
+    view: &'a View,
+    question: &Question<'_>,
+    terms: &[Terms],
+) -> Result<BTreeMap<usize, Vec<Candidate<'a>>>> {
+    let mut found: BTreeMap<usize, Vec<Candidate<'a>>> = BTreeMap::new();
+    let patterns: Vec<Patterns> = terms.iter().map(Patterns::of).collect();
+    for (key, document) in view.tail.documents().filter(|(key, _)| (question.keys)(key)) {
+        let shown = view.shown_with_words(key, document)?;
+        let has = |pattern: &&Patterns| pattern.all_in(shown.distinct_words());
+        let count = patterns.iter().filter(has).count();
+        if count > 0 {
+            found.entry(count).or_default().push(Candidate::Tail(key, document));
+        }
+    }
+    for (n, snapshot) in view.snapshots().iter().enumerate() {
+        let mut counts: HashMap<i64, usize> = HashMap::new();
+        for term in terms {
+            for number in snapshot.numbers_matching(term)? {
+                *counts.entry(number).or_default() += 1;
+            }
+        }
+        for (number, count) in counts {
+            found.entry(count).or_default().push(Candidate::Row(n, number));
+        }
+    }
+    Ok(found)
+}
+
+/// Where a document stands in the order; `None` if it is none that is looked for.
+fn rank(document: &Document, question: &Question<'_>, terms: &[Terms]) -> Option<Rank> {
+    if !(question.documents)(document) {
+        return None;
+    }
+    let words = words(&searched(&document.value, question.fields));
+    let scores: Vec<f64> = terms.iter().filter_map(|term| score(&words, term)).collect();
+    let rank = Rank { words: scores.len(), score: scores.iter().sum(), key: document.key.clone() };
+    let behind = |after: &Rank| rank > *after;
+    let enough = if question.every { terms.len() } else { 1 };
+    (rank.words >= enough && question.after.is_none_or(behind)).then_some(rank)
+}
+
+/// The texts of these fields, or of all.
+fn searched(value: &Map<String, Value>, fields: &[&str]) -> String {
+    if fields.is_empty() {
+        return text_of(value);
+    }
+    let mut text = String::new();
+    fields.iter().filter_map(|field| value.get(*field)).for_each(|v| collect(v, &mut text));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fs::sim::SimDisk;
+    use crate::palace::compact::CompactOptions;
+    use crate::palace::{Options, WriteOptions};
+    use serde_json::json;
+    use std::path::Path;
+    use std::sync::Arc;
+
+    fn open(disk: &SimDisk) -> Palace {
+        let options = Options::default().auto_compact(false).fs(Arc::new(disk.process()));
+        options.open("/palace").unwrap()
+    }
+
+    fn text(palace: &Palace, key: &str, text: &str) {
+        palace.put(key, json!({"text": text}).as_object().unwrap()).unwrap();
+    }
+
+    fn delete(palace: &Palace, key: &str) {
+        palace.delete(key, &WriteOptions::default()).unwrap();
+    }
+
+    /// What was written since the last one becomes a snapshot beside those that there are.
+    fn fold(palace: &Palace, live: usize) {
+        palace.compact(CompactOptions::default()).unwrap();
+        let snapshots = palace.status().unwrap().snapshots;
+        assert_eq!(snapshots.iter().filter(|snapshot| !snapshot.superseded).count(), live);
+    }
+
+    const QUESTION: Question<'_> = Question {
+        query: "token",
+        every: false,
+        keys: &|_| true,
+        documents: &|_| true,
+        fields: &[],
+        after: None,
+        limit: 100,
+    };
+
+    /// Their keys, and what they show.
+    fn found(palace: &Palace, question: &Question<'_>) -> Vec<(String, String)> {
+        let found = palace.ranked(question).unwrap().into_iter();
+        let shown = |document: &Document| document.value["text"].as_str().unwrap().to_owned();
+        found.map(|it| (it.document.key.as_str().to_owned(), shown(&it.document))).collect()
+    }
+
+    fn pairs(of: &[(&str, &str)]) -> Vec<(String, String)> {
+        of.iter().map(|(key, text)| ((*key).to_owned(), (*text).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_document_in_two_snapshots_is_found_once_and_by_what_it_is_now() {
+        let palace = open(&SimDisk::new(1));
+        for key in ["deleted", "lost", "same", "twice"] {
+            text(&palace, key, "token token");
+        }
+        text(&palace, "got", "nothing");
+        text(&palace, "once", "token");
+        fold(&palace, 1);
+        delete(&palace, "deleted");
+        text(&palace, "lost", "nothing");
+        text(&palace, "got", "token token token");
+        text(&palace, "twice", "token, and more");
+        let same = json!({"other": 1});
+        palace.patch("same", same.as_object().unwrap(), &WriteOptions::default()).unwrap();
+        fold(&palace, 2);
+        let now = pairs(&[
+            ("got", "token token token"),
+            ("same", "token token"),
+            ("once", "token"),
+            ("twice", "token, and more"),
+        ]);
+        for limit in 1..=5 {
+            let expected = &now[..now.len().min(limit)];
+            assert_eq!(found(&palace, &Question { limit, ..QUESTION }), expected, "{limit}");
+        }
+        let only = |document: &Document| document.value["text"] == "token token";
+        let asked = Question { documents: &only, ..QUESTION };
+        assert_eq!(found(&palace, &asked), now[1..2], "by what they show now");
+        let lost = Question { query: "nothing", ..QUESTION };
+        assert_eq!(found(&palace, &lost), pairs(&[("lost", "nothing")]));
+        // The others that ask the indexes.
+        let hits = palace.search("token", 10).unwrap();
+        let keys: Vec<_> = hits.iter().map(|hit| hit.document.key.as_str()).collect();
+        assert_eq!(keys, ["got", "same", "once", "twice"]);
+        let keys = palace.keys("", None, 10).unwrap();
+        let scanned = palace.scan("", None, 10).unwrap().documents;
+        assert_eq!(keys, scanned.into_iter().map(|document| document.key).collect::<Vec<_>>());
+        assert_eq!(keys.len(), 5);
+    }
+
+    #[test]
+    fn what_was_deleted_or_changed_takes_nobody_s_place() {
+        let palace = open(&SimDisk::new(1));
+        for n in 0..12 {
+            text(&palace, &format!("deleted/{n}"), "token token refresh");
+            text(&palace, &format!("changed/{n}"), "token token refresh");
+        }
+        fold(&palace, 1);
+        for n in 0..12 {
+            delete(&palace, &format!("deleted/{n}"));
+            text(&palace, &format!("changed/{n}"), "something else");
+        }
+        text(&palace, "live", &format!("token {}", "filler ".repeat(200)));
+        fold(&palace, 2);
+        for (query, every) in [("token", false), ("token refresh", false), ("token", true)] {
+            for limit in [1, 2, 12, 13, 24, 25] {
+                let found = found(&palace, &Question { query, every, limit, ..QUESTION });
+                assert_eq!(found.len(), 1, "{query}, {limit}");
+                assert_eq!(found[0].0, "live");
+            }
+        }
+    }
+
+    /// As a program does that brings copies together.
+    fn copy_snapshots(from: &Path, to: &Path) {
+        std::fs::create_dir_all(to.join("snap")).unwrap();
+        std::fs::copy(from.join("palace.json"), to.join("palace.json")).unwrap();
+        for file in std::fs::read_dir(from.join("snap")).unwrap() {
+            let file = file.unwrap();
+            std::fs::copy(file.path(), to.join("snap").join(file.file_name())).unwrap();
+        }
+    }
+
+    #[test]
+    fn words_that_were_added_in_two_copies_are_found_together() {
+        let dir = tempfile::tempdir().unwrap();
+        let (a, b) = (dir.path().join("a"), dir.path().join("b"));
+        let open = |at: &Path| Options::default().auto_compact(false).open(at).unwrap();
+        let here = open(&a);
+        text(&here, "both", "token");
+        fold(&here, 1);
+        copy_snapshots(&a, &b);
+        for (at, field, word) in [(&a, "text", "green"), (&b, "more", "blue")] {
+            let palace = open(at);
+            let patch = json!({field: word});
+            palace.patch("both", patch.as_object().unwrap(), &WriteOptions::default()).unwrap();
+            fold(&palace, 2);
+        }
+        copy_snapshots(&b, &a);
+        for limit in [1, 10] {
+            let asked = Question { query: "green blue", every: true, limit, ..QUESTION };
+            assert_eq!(found(&here, &asked), pairs(&[("both", "green")]), "{limit}");
+            let gone = Question { query: "token", limit, ..QUESTION };
+            assert_eq!(found(&here, &gone), [], "{limit}");
+        }
+    }
+
+    #[test]
+    fn where_a_document_lives_does_not_change_what_is_found() {
+        // One keeps all of it in the tail, the other in up to three snapshots.
+        let (tail, folded) = (open(&SimDisk::new(1)), open(&SimDisk::new(2)));
+        let mut dice = 7_u64;
+        let mut roll = |below: u64| {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (dice >> 33) % below
+        };
+        for step in 1..=120 {
+            let key = format!("k{}", roll(30));
+            let words: Vec<_> =
+                (0..roll(6)).map(|_| ["red", "green", "blue"][roll(3) as usize]).collect();
+            for palace in [&tail, &folded] {
+                match words.is_empty() {
+                    true => delete(palace, &key),
+                    false => text(palace, &key, &words.join(" ")),
+                }
+            }
+            if step % 40 == 0 {
+                fold(&folded, step / 40);
+            }
+        }
+        for (query, every) in [("red", false), ("red green blue", false), ("red gr*", true)] {
+            let asked = Question { query, every, ..QUESTION };
+            let all: Vec<Rank> =
+                tail.ranked(&asked).unwrap().into_iter().map(|it| it.rank).collect();
+            assert!(all.len() > 5, "{query}: {}", all.len());
+            for limit in 1..=all.len() + 1 {
+                let found = folded.ranked(&Question { limit, ..asked }).unwrap();
+                let ranks: Vec<Rank> = found.into_iter().map(|it| it.rank).collect();
+                assert_eq!(ranks, all[..limit.min(all.len())], "{query}, {limit}");
+            }
+            let mut paged: Vec<Rank> = Vec::new();
+            loop {
+                let after = paged.last().cloned();
+                let page = Question { after: after.as_ref(), limit: 2, ..asked };
+                let page = folded.ranked(&page).unwrap();
+                if page.is_empty() {
+                    break;
+                }
+                paged.extend(page.into_iter().map(|it| it.rank));
+            }
+            assert_eq!(paged, all, "{query}, page by page");
+        }
+    }
+}

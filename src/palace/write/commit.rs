@@ -1,0 +1,379 @@
+//! Committing: several writes that happen together or not at all.
+//!
+//! Invariant: a commit builds on everything that was acknowledged before it started, and is
+//! acknowledged only after its bytes, and those that they build on, are where the caller asked for.
+
+use super::draft::{Draft, Written, exists};
+use super::request::{Condition, Outcome, Receipt, WriteOptions};
+use super::rescue::{foreign_places, records, to_rescue, unwritten};
+use crate::format::hash::{ChangeHash, Etag, Heads};
+use crate::format::id::InstanceId;
+use crate::format::key::Key;
+use crate::format::record::Entry;
+use crate::fs::stop;
+use crate::merge::{Doc, MergeError, Stamp};
+use crate::palace::error::{Error, Result};
+use crate::palace::handle::shared::{Palace, Shared};
+use crate::palace::handle::unsynced::UnsyncedDependencies;
+use crate::palace::handle::writer::Writer;
+use crate::palace::view::directory::Directory;
+use crate::palace::view::tail::entries;
+use crate::palace::view::view::View;
+use crate::store::StoreError;
+use crate::store::group_commit::{Durability, Ticket};
+use crate::store::lock::{self, Guard};
+use crate::store::rescan::Backlog;
+use crate::sync::atomic::AtomicUsize;
+use crate::sync::atomic::Ordering::Relaxed;
+use crate::sync::mutant;
+use bytes::Bytes;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+type Write<'a> = Box<dyn FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> + 'a>;
+
+/// Several writes that happen together or not at all. See [`Palace::batch`].
+///
+/// ```
+/// use crdt_palace::palace::{Key, WriteOptions};
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// let mut batch = palace.batch();
+/// batch.write(Key::new("notes/a")?, |draft| draft.increment(&["read"], 1));
+/// batch.write(Key::new("notes/b")?, |draft| draft.increment(&["read"], 2));
+/// let receipt = batch.commit(&WriteOptions::default())?;
+/// assert_eq!(receipt.outcomes[1].key.as_str(), "notes/b");
+/// assert_eq!(palace.get("notes/b")?.ok_or("it was written")?.value["read"], 2);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub struct Batch<'a> {
+    palace: &'a Palace,
+    writes: Vec<(Key, Option<Condition>, Write<'a>)>,
+}
+
+impl<'a> Batch<'a> {
+    pub(in crate::palace) fn new(palace: &'a Palace) -> Self {
+        Batch { palace, writes: Vec::new() }
+    }
+
+    /// Adds a write of one document. The closure is called once, at the commit, with the document as
+    /// it then is; if it fails, nothing of the batch happens.
+    pub fn write(
+        &mut self,
+        key: Key,
+        write: impl FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> + 'a,
+    ) -> &mut Self {
+        self.writes.push((key, None, Box::new(write)));
+        self
+    }
+
+    /// As [`Batch::write`], on a condition of its own.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::{Condition, Key, WriteOptions};
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.increment("b", &["n"], 1, &WriteOptions::default())?;
+    ///
+    /// let mut batch = palace.batch();
+    /// batch.write(Key::new("a")?, |draft| draft.increment(&["n"], 1));
+    /// batch.write_if(Key::new("b")?, Condition::Absent, |draft| draft.increment(&["n"], 1));
+    /// assert!(batch.commit(&WriteOptions::default()).is_err());
+    /// assert_eq!(palace.get("a")?, None); // all or nothing
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn write_if(
+        &mut self,
+        key: Key,
+        condition: Condition,
+        write: impl FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError> + 'a,
+    ) -> &mut Self {
+        self.writes.push((key, Some(condition), Box::new(write)));
+        self
+    }
+
+    /// Makes the commit. `options.if_match` is for every document of the batch that has no condition
+    /// of its own.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::{Error, Key, MergeError, WriteOptions};
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let mut batch = palace.batch();
+    /// batch.write(Key::new("a")?, |draft| draft.increment(&["n"], 1));
+    /// batch.write(Key::new("b")?, |_| Err(MergeError::EmptyPath));
+    /// let error = batch.commit(&WriteOptions::default()).unwrap_err();
+    /// assert!(matches!(error, Error::Document { key, .. } if key.as_str() == "b"));
+    /// assert_eq!(palace.get("a")?, None); // all or nothing
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Palace::write`]; [`Error::Batch`] if there is no write, or two of one document;
+    /// [`RecordError::TooLarge`] if all changes together have more than [`BODY_BYTES_MAX`] bytes.
+    pub fn commit(self, options: &WriteOptions) -> Result<Receipt> {
+        let Batch { palace, writes } = self;
+        check_keys(&writes)?;
+        palace.writable()?;
+        palace.shared.writer.check_not_held()?;
+        let _under_way = UnderWay::new(&palace.shared.committing);
+        let conditional = options.if_match.is_some()
+            || writes.iter().any(|(_, condition, _)| condition.is_some());
+        let serial = match conditional {
+            true => {
+                palace.shared.notice_replacement(&mut palace.shared.directory())?;
+                palace.shared.root.ensure_created()?;
+                Some(lock::conditional(&palace.shared.root)?)
+            }
+            false => None,
+        };
+        let made = palace.shared.make(writes, options, serial.as_ref())?;
+        stop::at!("commit.queued");
+        let rescued = match options.durability {
+            Durability::Durable => palace.shared.put_on_disk(&made.dependencies)?,
+            Durability::Buffered => {
+                palace.shared.sync_later(made.dependencies);
+                None
+            }
+        };
+        stop::at!("commit.dependencies_synced");
+        palace.wait_for(made.ticket, options.durability)?;
+        let waited = palace.wait_for(rescued, options.durability);
+        waited.map_err(|error| palace.shared.outcome_unknown(error))?;
+        if let Some(guard) = serial {
+            // Another writer may have held another lock file meanwhile, and seen nothing of this commit.
+            let root = &palace.shared.root;
+            let lost = |error| StoreError::OutcomeUnknown { source: Arc::new(error) };
+            guard.still_there(root).and_then(|()| root.still_there()).map_err(lost)?;
+        }
+        stop::at!("commit.done");
+        palace.after_commit(options.durability, made.backlog);
+        Ok(Receipt { outcomes: made.outcomes, durability: options.durability })
+    }
+}
+
+impl Palace {
+    fn wait_for(&self, ticket: Option<Ticket>, durability: Durability) -> Result<()> {
+        let Some(ticket) = ticket else { return Ok(()) };
+        self.shared.log.wait(ticket, durability).map_err(|error| {
+            let log = &self.shared.log;
+            let mut directory = self.shared.directory();
+            // The caller hears why its write failed. Should the rescan fail too, the next read makes another.
+            if let Err(error) = directory.forget_unwritten(log, log.instance_if_any()) {
+                tracing::debug!(%error, "the segments of an abandoned instance are read later");
+            }
+            error.into()
+        })
+    }
+}
+
+/// Counted for as long as it lives.
+struct UnderWay<'a>(&'a AtomicUsize);
+
+impl<'a> UnderWay<'a> {
+    fn new(count: &'a AtomicUsize) -> Self {
+        count.fetch_add(1, Relaxed);
+        UnderWay(count)
+    }
+}
+
+impl Drop for UnderWay<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Relaxed);
+    }
+}
+
+fn check_keys(writes: &[(Key, Option<Condition>, Write<'_>)]) -> Result<()> {
+    let mut keys: Vec<&Key> = writes.iter().map(|(key, ..)| key).collect();
+    keys.sort_unstable();
+    let twice =
+        keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b).map(|(key, _)| (*key).clone());
+    if twice.is_some() || keys.is_empty() { Err(Error::Batch { key: twice }) } else { Ok(()) }
+}
+
+/// A commit that has its place in the log.
+struct Made {
+    /// The place that has to be waited for. Of a commit in which nothing differed, it is that of the commit of this process
+    /// that made it so, if any: "it is there already" is a promise too.
+    ticket: Option<Ticket>,
+    dependencies: UnsyncedDependencies,
+    outcomes: Vec<Outcome>,
+    /// The backlog of the compaction when it was made.
+    backlog: Backlog,
+}
+
+/// One write of a commit, made and not yet in the log.
+struct Drafted {
+    key: Key,
+    /// The document with the change; `None` if the change was made without it.
+    doc: Option<Doc>,
+    /// Number of changes of the tail that were in the document before.
+    applied: usize,
+    outcome: Outcome,
+    made: Vec<Entry<Bytes>>,
+    /// The last of the changes, if it is by the author of all of this process, and whether it is on top of all others.
+    last: Option<(ChangeHash, bool)>,
+}
+
+impl Shared {
+    /// Makes the changes of a commit, and gives it its place in the log.
+    fn make(
+        &self,
+        writes: Vec<(Key, Option<Condition>, Write<'_>)>,
+        options: &WriteOptions,
+        serial: Option<&Guard>,
+    ) -> Result<Made> {
+        // Asked before the other writers are waited for: one rescan may serve all that wait.
+        let begun = self.rescans_begun();
+        let mut guard = self.writer.lock()?;
+        let (instance, view) = self.view_to_write(begun)?;
+        if let Some(guard) = serial {
+            // The rescan may have seen another directory than the one that was locked.
+            guard.still_there(&self.root)?;
+            check_readable(&view)?;
+        }
+        let writer = &mut guard.writer;
+        let draft = |write| self.draft(&view, writer, instance, write, options);
+        let drafted = writes.into_iter().map(draft).collect::<Result<Vec<_>>>()?;
+        let generation = view.generation;
+        // Without a view that shares it, the tail is changed in place.
+        drop(view);
+        if mutant!(CommitQueuedOutsideTheLock) {
+            drop(guard);
+            guard = self.writer.lock()?;
+        }
+        let mut directory = self.directory();
+        directory.forget_view();
+        self.add(&mut directory, &mut guard.writer, instance, drafted, generation)
+    }
+
+    /// Makes one write. The document is taken out of those that are loaded, so that one with a change that does not
+    /// become a commit is forgotten: a local Automerge commit cannot be rolled back.
+    fn draft(
+        &self,
+        view: &View,
+        writer: &mut Writer,
+        instance: InstanceId,
+        (key, condition, write): (Key, Option<Condition>, Write<'_>),
+        options: &WriteOptions,
+    ) -> Result<Drafted> {
+        let doc = view.load(&key)?;
+        let condition = condition.as_ref().or(options.if_match.as_ref());
+        check_condition(view, doc.as_ref(), &key, condition)?;
+        let base = resolve_base(doc.as_ref(), &key, options.base.as_ref())?;
+        let name = || self.root.random();
+        // Queued changes of this very actor may be among the pending ones, and would collide.
+        let pending = doc.as_ref().is_some_and(|doc| doc.pending().next().is_some());
+        let actor =
+            if pending { name()? } else { writer.author(instance).of(&key, doc.as_ref(), name)? };
+        let by = options.by.as_deref().unwrap_or(&self.program);
+        let stamp = Stamp { actor, time_ms: self.root.fs().now_ms(), by };
+        let on_top = base.is_none();
+        let mut draft = Draft::new(doc, stamp, base);
+        let written = write(&mut draft).and_then(|()| draft.finish());
+        let Written { doc, heads, changes } =
+            written.map_err(|source| Error::Document { key: key.clone(), source })?;
+        let changed = !changes.is_empty();
+        let entry = |change| Entry { key: key.clone(), change };
+        let last = changes.last().map(|change| (change.hash, on_top)).filter(|_| !pending);
+        let (mut made, mut settled) = (Vec::new(), Vec::new());
+        for change in changes {
+            made.push(entry(Bytes::from(change.bytes)));
+            settled.extend(change.settled);
+        }
+        let applied = view.tail.changes(key.as_str()).len();
+        let outcome = Outcome { key: key.clone(), etag: heads.etag(), changed, settled };
+        Ok(Drafted { key, doc, applied, outcome, made, last })
+    }
+
+    /// Adds the commit to the log and to the tail, with what it has to rescue.
+    fn add(
+        &self,
+        directory: &mut Directory,
+        writer: &mut Writer,
+        instance: InstanceId,
+        drafted: Vec<Drafted>,
+        generation: u64,
+    ) -> Result<Made> {
+        let mut keys: BTreeSet<Key> = drafted.iter().map(|drafted| drafted.key.clone()).collect();
+        let rescued = to_rescue(&directory.tail, &directory.catalog, &keys)?;
+        keys.extend(rescued.iter().flat_map(entries).map(|entry| entry.key));
+        let segments = directory.catalog.unsynced(foreign_places(&directory.tail, &keys));
+        let dependencies = UnsyncedDependencies { keys, segments };
+        let (mut made, mut outcomes, mut docs, mut last) = (vec![], vec![], vec![], vec![]);
+        for drafted in drafted {
+            made.extend(drafted.made);
+            last.extend(drafted.last.map(|last| (drafted.key.clone(), last)));
+            outcomes.push(drafted.outcome);
+            let known = directory.tail.changes(drafted.key.as_str()).len();
+            docs.extend(drafted.doc.map(|doc| (drafted.key, doc, drafted.applied, known)));
+        }
+        for body in records(unwritten(&directory.tail, &rescued), made)? {
+            self.enqueue(directory, instance, body)?;
+        }
+        for (key, (change, on_top)) in last {
+            writer.author(instance).made(&key, change, on_top);
+        }
+        for (key, doc, applied, known) in docs {
+            // If a rescan brought changes meanwhile, the document has its own change and not those before it.
+            let all = directory.tail.changes(key.as_str()).len();
+            let applied = if applied == known { all } else { applied };
+            directory.keep(key, doc, generation, applied);
+        }
+        let ticket = directory.tail.last_own(instance, &dependencies.keys);
+        let backlog = directory.catalog.backlog();
+        Ok(Made { ticket, dependencies, outcomes, backlog })
+    }
+
+    fn enqueue(&self, directory: &mut Directory, instance: InstanceId, body: Bytes) -> Result<()> {
+        let abandoned = || self.log.failed("the write before this one failed; try again");
+        directory.enqueue(&self.log, instance, body).ok_or_else(abandoned)?;
+        Ok(())
+    }
+}
+
+/// Refuses to judge a condition where a snapshot cannot be read: it may hold another version.
+fn check_readable(view: &View) -> Result<()> {
+    match view.unreadable {
+        Some(snapshot) => Err(Error::Unreadable { snapshot }),
+        None => Ok(()),
+    }
+}
+
+fn check_condition(
+    view: &View,
+    doc: Option<&Doc>,
+    key: &Key,
+    condition: Option<&Condition>,
+) -> Result<()> {
+    let current = doc.filter(|doc| exists(doc));
+    let holds = match condition {
+        None => true,
+        Some(Condition::Absent) => current.is_none(),
+        Some(Condition::Match(etag)) => current.is_some_and(|doc| doc.heads().etag() == *etag),
+    };
+    if holds {
+        return Ok(());
+    }
+    let current = current.and_then(|doc| view.document(doc, key)).map(Box::new);
+    Err(Error::EtagMismatch { key: key.clone(), current })
+}
+
+fn resolve_base(doc: Option<&Doc>, key: &Key, base: Option<&Etag>) -> Result<Option<Heads>> {
+    let Some(etag) = base else { return Ok(None) };
+    let found = match doc {
+        Some(doc) => doc.resolve(etag),
+        None => Doc::new().resolve(etag),
+    };
+    match found {
+        Some(heads) => Ok(Some(heads)),
+        None => Err(Error::NoSuchVersion { key: key.clone(), etag: etag.clone() }),
+    }
+}

@@ -1,0 +1,96 @@
+//! Reads the log of commits in a snapshot.
+
+use super::codec::{self, Check, LogColumns};
+use super::read::bytes;
+use super::{LogRow, Snapshot, SnapshotError};
+use crate::format::id::InstanceId;
+use rusqlite::{Params, Row as Columns};
+
+const NEXT: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
+     WHERE instance = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
+const PAGE: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
+     WHERE (instance, sequence) > (?1, ?2) ORDER BY instance, sequence LIMIT ?3";
+const LAST: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
+     WHERE instance < ?1 ORDER BY instance DESC, sequence DESC LIMIT 1";
+
+impl Snapshot {
+    /// Returns the commits of `instance` with a sequence number above `sequence`, in order, at most
+    /// `limit`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`]. Only [`Snapshot::verify`] finds damage that hides whole commits.
+    pub fn log_after(
+        &self,
+        instance: InstanceId,
+        sequence: u64,
+        limit: usize,
+    ) -> Result<Vec<LogRow>, SnapshotError> {
+        self.log_rows(NEXT, (instance.0, bounded(sequence), bounded(limit)))
+    }
+
+    /// Returns a page of all commits, by instance and sequence number: at most `limit` of those after
+    /// `after`. [`Meta::commits`](super::Meta::commits) is their number.
+    ///
+    /// # Errors
+    /// As [`Snapshot::log_after`].
+    pub fn log_page(
+        &self,
+        after: Option<(InstanceId, u64)>,
+        limit: usize,
+    ) -> Result<Vec<LogRow>, SnapshotError> {
+        // An empty blob sorts before every instance.
+        let (instance, sequence) = after
+            .as_ref()
+            .map_or((&[][..], 0), |(instance, sequence)| (&instance.0[..], bounded(*sequence)));
+        self.log_rows(PAGE, (instance, sequence, bounded(limit)))
+    }
+
+    /// Returns the instances that made commits, each with its highest sequence number, in descending
+    /// order of their ids.
+    ///
+    /// # Errors
+    /// As [`Snapshot::log_after`].
+    pub fn log_instances(&self) -> Result<Vec<(InstanceId, u64)>, SnapshotError> {
+        // A blob that is longer than every instance sorts after all of them. One descent for each
+        // instance is far less than reading the whole log.
+        let mut below = vec![u8::MAX; 17];
+        let mut instances = Vec::new();
+        while let Some(row) = self.log_rows(LAST, [&below])?.pop() {
+            below = row.instance.0.to_vec();
+            instances.push((row.instance, row.sequence));
+        }
+        Ok(instances)
+    }
+
+    fn log_rows(&self, sql: &str, parameters: impl Params) -> Result<Vec<LogRow>, SnapshotError> {
+        let connection = self.connection();
+        let mut statement = self.sql(connection.prepare_cached(sql))?;
+        let mut found = self.sql(statement.query(parameters))?;
+        let mut rows = Vec::new();
+        while let Some(columns) = self.sql(found.next())? {
+            rows.push(self.log_row(columns)?);
+        }
+        Ok(rows)
+    }
+
+    fn log_row(&self, columns: &Columns<'_>) -> Result<LogRow, SnapshotError> {
+        let instance = InstanceId(self.sql(columns.get(0))?);
+        let sequence: i64 = self.sql(columns.get(1))?;
+        let sequence = self.decoded(None, u64::try_from(sequence).ok())?;
+        let time_ms = self.sql(columns.get(2))?;
+        let (by, changes) = (self.sql(bytes(columns, 3))?, self.sql(bytes(columns, 4))?);
+        let proof: Check = self.sql(columns.get(5))?;
+        if (LogColumns { instance, sequence, time_ms, by, changes }).check() != proof {
+            let what = format!("the check of commit {sequence} of {instance} does not fit");
+            return Err(self.damaged(None, &what));
+        }
+        let by = self.decoded(None, std::str::from_utf8(by).ok())?.to_owned();
+        let changes = self.decoded(None, codec::unpack_changes(changes))?;
+        Ok(LogRow { instance, sequence, time_ms, by, changes })
+    }
+}
+
+/// Limits a number to SQLite's largest integer, 2⁶³ − 1. The builder accepts no larger ones.
+fn bounded(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}

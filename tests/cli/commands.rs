@@ -1,0 +1,535 @@
+//! The commands, run as programs.
+
+use crate::client::{COMPACT, LOG, PALACE, code, run, stderr, stdout};
+use crate::support::object;
+use crdt_palace::memory::{Entity, Memory, Relation};
+use crdt_palace::palace::{Options, Palace};
+use serde_json::{Map, Value, json};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use tempfile::TempDir;
+
+fn entity(name: &str, texts: &[&str]) -> Entity {
+    let observations = texts.iter().map(|text| (*text).to_owned()).collect();
+    Entity { name: name.to_owned(), entity_type: "thing".to_owned(), observations }
+}
+
+/// A palace with entities a and b, a relation, and what the second argument adds.
+fn palace(dir: &TempDir, name: &str, more: &[Entity]) -> String {
+    let path = dir.path().join(name);
+    let memory = Memory::new(Palace::open(&path).unwrap()).by(Some("tester/1".to_owned()));
+    memory.create_entities(&[entity("a", &["one"]), entity("b", &[])]).unwrap();
+    let relation = Relation { from: "a".into(), to: "b".into(), relation_type: "knows".into() };
+    memory.create_relations(&[relation]).unwrap();
+    memory.create_entities(more).unwrap();
+    path.to_str().unwrap().to_owned()
+}
+
+fn json_lines(output: &Output) -> Vec<Value> {
+    stdout(output).lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn names(path: &str) -> Vec<String> {
+    let graph = Memory::new(Palace::open_read_only(path).unwrap()).read_graph().unwrap();
+    graph.entities.into_iter().map(|entity| entity.name).collect()
+}
+
+fn files(path: &str, directory: &str) -> Vec<PathBuf> {
+    let list = std::fs::read_dir(Path::new(path).join(directory)).unwrap();
+    list.map(|entry| entry.unwrap().path()).collect()
+}
+
+#[test]
+fn help_has_examples_and_versions_are_printed() {
+    for program in [PALACE, LOG, COMPACT] {
+        let help = stdout(&run(program, &["--help"]));
+        assert!(help.contains("Examples:") && help.contains("Exit codes:"), "{help}");
+        assert!(stdout(&run(program, &["--version"])).contains(env!("CARGO_PKG_VERSION")));
+        let usage = run(program, &["--no-such-option"]);
+        assert_eq!((code(&usage), usage.stdout.len()), (Some(2), 0));
+    }
+}
+
+#[test]
+fn dump_shows_every_commit_with_all_its_facts() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    for _ in 0..2 {
+        let output = run(LOG, &["dump", "--json", &path]);
+        let commits = json_lines(&output);
+        assert_eq!(commits.len(), 2);
+        let changes: usize = commits.iter().map(|c| c["changes"].as_array().unwrap().len()).sum();
+        let hashes = stdout(&output).matches("\"hash\":").count();
+        assert_eq!(hashes, changes, "a field stands in an object once");
+        let mut keys = Vec::new();
+        for commit in &commits {
+            assert_eq!((&commit["schema"], &commit["by"]), (&json!(1), &json!("tester/1")));
+            assert!(commit["time_ms"].as_i64().unwrap() > 1_700_000_000_000);
+            assert_eq!(commit["instance"].as_str().unwrap().len(), 32);
+            assert!(
+                commit["segment"].is_string() && commit["offset"].is_u64()
+                    || commit["snapshot"].is_string()
+            );
+            for change in commit["changes"].as_array().unwrap() {
+                assert_eq!(change["hash"].as_str().unwrap().len(), 64);
+                assert!(change["deps"].is_array());
+                keys.push(change["key"].as_str().unwrap().to_owned());
+            }
+        }
+        assert!(keys.contains(&"entity/a".to_owned()) && keys.contains(&"entity/b".to_owned()));
+        let text = stdout(&run(LOG, &["dump", &path]));
+        for words in [
+            "commit 1 of instance",
+            "by tester/1",
+            "entity/a  change",
+            "set name = \"a\"",
+            "after ",
+        ] {
+            assert!(text.contains(words), "{words}: {text}");
+        }
+        // And once more, from a snapshot.
+        stdout(&run(COMPACT, &[&path]));
+    }
+}
+
+#[test]
+fn stored_text_cannot_control_the_terminal() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[entity("evil", &["\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}"])]);
+    let output = run(LOG, &["dump", &path]);
+    let text = stdout(&output);
+    assert!(text.contains("owned"), "{text}");
+    assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')), "{text:?}");
+}
+
+#[test]
+fn dump_ends_quietly_when_its_reader_hangs_up() {
+    let dir = tempfile::tempdir().unwrap();
+    let many: Vec<Entity> =
+        (0..2_000).map(|n| entity(&format!("e{n}"), &["a text of some length"])).collect();
+    let path = palace(&dir, "p", &many);
+    let mut child = Command::new(LOG)
+        .args(["dump", &path])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut first = [0; 16];
+    child.stdout.take().unwrap().read_exact(&mut first).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert_eq!((code(&output), stderr(&output)), (Some(0), String::new()));
+}
+
+/// Standard output or error for a program whose reader hung up before it began.
+fn hung_up() -> Stdio {
+    let (reader, writer) = std::io::pipe().unwrap();
+    drop(reader);
+    writer.into()
+}
+
+#[test]
+fn closed_stdout_is_neither_a_failure_nor_a_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let commands: [(&str, &[&str]); 8] = [
+        (LOG, &["dump", &path]),
+        (LOG, &["verify", &path]),
+        (LOG, &["stats", &path]),
+        (COMPACT, &["--dry-run", &path]),
+        (PALACE, &["status", "--palace", &path]),
+        (PALACE, &["export", "--palace", &path]),
+        (PALACE, &["demo", "--instances", "1", "--calls", "2"]),
+        (PALACE, &["--help"]),
+    ];
+    for (program, arguments) in commands {
+        let mut command = Command::new(program);
+        command.args(arguments).env("TMPDIR", dir.path()).stdout(hung_up());
+        let output = command.output().unwrap();
+        assert_eq!((code(&output), stderr(&output)), (Some(0), String::new()), "{arguments:?}");
+    }
+}
+
+#[test]
+fn closed_stderr_changes_no_exit_code() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let (good, bad) = (dir.path().join("good"), dir.path().join("bad"));
+    std::fs::write(&good, "").unwrap();
+    std::fs::write(&bad, "no").unwrap();
+    let (good, bad) = (good.to_str().unwrap(), bad.to_str().unwrap());
+    let commands: [(&str, &[&str], i32); 4] = [
+        (PALACE, &["import", good, "--palace", &path], 0),
+        (PALACE, &["import", bad, "--palace", &path], 1),
+        (LOG, &["dump", "/none/such"], 10),
+        (LOG, &["nonsense"], 2),
+    ];
+    for (program, arguments, expected) in commands {
+        let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+        for errors in [hung_up(), full.into()] {
+            let status = Command::new(program).args(arguments).stderr(errors).status().unwrap();
+            assert_eq!(status.code(), Some(expected), "{arguments:?}");
+        }
+    }
+}
+
+/// Whatever is logged, and whoever should read it.
+#[test]
+fn logging_to_closed_stderr_does_not_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
+    std::fs::create_dir(PathBuf::from(&path).join("open").join("0".repeat(32) + ".seg")).unwrap();
+    let said = stderr(&run(LOG, &["stats", &path]));
+    assert!(
+        said.contains("has the name of a segment and is no regular file"),
+        "nothing is logged: {said:?}"
+    );
+    let full = std::fs::File::options().write(true).open("/dev/full").unwrap();
+    for errors in [hung_up(), full.into()] {
+        let output = Command::new(LOG).args(["stats", &path]).stderr(errors).output().unwrap();
+        let whole = String::from_utf8_lossy(&output.stdout).contains("documents   3");
+        assert_eq!((code(&output), whole), (Some(0), true));
+    }
+}
+
+/// Files that somebody relies on, from scripts that look at the exit code only.
+#[test]
+fn exit_codes_tell_findings_even_when_stdout_is_closed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
+    drop(palace(&dir, "p", &[entity("late", &[])]));
+    let snapshot = files(&path, "snap").remove(0);
+    std::fs::write(&snapshot, "no snapshot").unwrap();
+    let commands: [(&str, &[&str]); 6] = [
+        (LOG, &["verify", &path]),
+        (LOG, &["dump", &path]),
+        (LOG, &["stats", &path]),
+        (PALACE, &["export", "--palace", &path]),
+        (PALACE, &["doctor", "--palace", &path]),
+        (COMPACT, &[&path]),
+    ];
+    for (program, arguments) in commands {
+        for output in [Stdio::piped(), hung_up()] {
+            let output = Command::new(program).args(arguments).stdout(output).output().unwrap();
+            assert_eq!(code(&output), Some(1), "{program} {arguments:?}: {}", stderr(&output));
+        }
+    }
+}
+
+#[test]
+fn merges_refuse_files_that_cannot_be_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let into = dir.path().join("into");
+    let merge = || run(COMPACT, &["--into", into.to_str().unwrap(), &path]);
+    let refused = |file: &Path| {
+        let output = merge();
+        let said = stderr(&output);
+        assert_eq!(code(&output), Some(1), "{said}");
+        assert!(said.contains(file.to_str().unwrap()) && said.contains("lack"), "{said}");
+        assert!(!into.exists(), "nothing is made");
+    };
+    // It has its name before it has its content: a copy that was cut off.
+    let empty = PathBuf::from(&path).join("sealed").join("0".repeat(32) + ".seg");
+    std::fs::write(&empty, "").unwrap();
+    refused(&empty);
+    std::fs::remove_file(&empty).unwrap();
+    assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
+    let snapshot = files(&path, "snap").remove(0);
+    let renamed = snapshot.with_extension("snap.sync-conflict");
+    std::fs::rename(&snapshot, &renamed).unwrap();
+    refused(&renamed);
+    std::fs::rename(&renamed, &snapshot).unwrap();
+    let output = merge();
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert!(!stdout(&output).contains("without an end"));
+}
+
+#[test]
+fn exports_name_the_documents_they_leave_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let export = || run(PALACE, &["export", "--palace", &path]);
+    assert_eq!(stderr(&export()), "");
+    Palace::open(&path).unwrap().put("notes/plan", &Map::new()).unwrap();
+    let output = export();
+    assert_eq!((code(&output), names(&path).len()), (Some(0), 2));
+    assert!(stderr(&output).contains("not in the export: 1 document;"), "{}", stderr(&output));
+}
+
+#[test]
+fn verify_tells_damage_from_a_torn_tail() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    assert!(stdout(&run(LOG, &["verify", &path])).contains("all is well"));
+    let segment = files(&path, "sealed").remove(0);
+    let good = std::fs::read(&segment).unwrap();
+
+    let mut bad = good.clone();
+    // Behind the last record there is room.
+    let used = good.iter().rposition(|byte| *byte != 0).unwrap();
+    bad[used / 2] ^= 0x40;
+    std::fs::write(&segment, &bad).unwrap();
+    let output = run(LOG, &["verify", "--json", &path]);
+    assert_eq!(code(&output), Some(1), "{}", stderr(&output));
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(found["schema"], 1);
+    let problems: Vec<&Value> = found["findings"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|finding| finding["severity"] == "problem")
+        .collect();
+    assert!(!problems.is_empty(), "{found}");
+
+    // A tail without its end, in a segment that was never sealed.
+    std::fs::remove_file(&segment).unwrap();
+    let open = Path::new(&path).join("open").join(segment.file_name().unwrap());
+    std::fs::write(open, &good[..used - 3]).unwrap();
+    let output = run(LOG, &["verify", "--json", &path]);
+    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(code(&output), Some(0), "{found}");
+    assert_eq!(found["findings"][0]["severity"], "note", "{found}");
+}
+
+#[test]
+fn stats_count_documents_before_and_after_compaction() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let before = json_lines(&run(LOG, &["stats", "--json", &path])).remove(0);
+    assert_eq!(before["commits"], 2);
+    assert_eq!(before["documents"], 3);
+    assert_eq!(before["instances"], 1);
+    assert_eq!(before["writers"], json!({"tester/1": 2}));
+    stdout(&run(COMPACT, &[&path]));
+    let mut after = json_lines(&run(LOG, &["stats", "--json", &path])).remove(0);
+    assert!(after["bytes"].as_u64().unwrap() > 0);
+    after["bytes"] = before["bytes"].clone();
+    assert_eq!(after, before);
+    assert!(stdout(&run(LOG, &["stats", &path])).contains("tester/1 (2 commits)"));
+}
+
+#[test]
+fn compact_program_compacts_everything_and_reports_it() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    palace(&dir, "p", &[entity("c", &[])]);
+    let live = Palace::open(&path).unwrap();
+    live.put("notes/x", &object(json!({"n": 1}))).unwrap();
+    let plan = json_lines(&run(COMPACT, &["--dry-run", "--json", &path])).remove(0);
+    assert_eq!((&plan["segments"], &plan["published"]), (&json!(2), &Value::Null));
+    assert_eq!(files(&path, "snap").len(), 0);
+    let report = json_lines(&run(COMPACT, &["--json", &path])).remove(0);
+    assert_eq!(report["schema"], 1);
+    assert_eq!(report["segments"], 2);
+    assert_eq!(report["documents"], 4);
+    for field in ["bytes_before", "bytes_after"] {
+        assert!(report[field].as_u64().unwrap() > 0, "{report}");
+    }
+    assert!(report["lock_held_ms"].is_u64() && report["elapsed_ms"].is_u64());
+    assert_eq!((files(&path, "snap").len(), files(&path, "sealed").len()), (1, 0));
+    assert_eq!(names(&path), ["a", "b", "c"]);
+    let text = stdout(&run(COMPACT, &[&path]));
+    assert!(
+        text.contains("nothing to compact") && text.contains("its process is running"),
+        "{text}"
+    );
+    assert_eq!(live.get("notes/x").unwrap().unwrap().value["n"], 1);
+}
+
+#[test]
+fn running_compactions_are_not_disturbed() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    stdout(&run(COMPACT, &[&path]));
+    let lock = std::fs::File::options().write(true).open(Path::new(&path).join("LOCK")).unwrap();
+    lock.lock().unwrap();
+    let output = run(COMPACT, &[&path]);
+    assert_eq!(code(&output), Some(11));
+    assert!(stderr(&output).contains("crdt-compact"), "who holds it: {}", stderr(&output));
+    assert_eq!(names(&path), ["a", "b"], "a reader does not care");
+    let status = json_lines(&run(PALACE, &["status", "--json", "--palace", &path])).remove(0);
+    assert!(status["compaction"]["holder"].as_str().unwrap().contains("crdt-compact"));
+}
+
+#[test]
+fn copies_merge_into_a_new_palace_without_forgotten_keys() {
+    let dir = tempfile::tempdir().unwrap();
+    let one = palace(&dir, "one", &[entity("c", &["secret"])]);
+    let two = palace(&dir, "two", &[entity("d", &[])]);
+    let into = dir.path().join("into").to_str().unwrap().to_owned();
+    let forget = ["--forget", "entity/c"];
+    let arguments = [&["--into", &into, "--json"][..], &forget, &[&one, &two]].concat();
+    let report = json_lines(&run(COMPACT, &arguments)).remove(0);
+    assert_eq!((&report["forgotten"], &report["documents"]), (&json!(1), &json!(4)));
+    assert_eq!(names(&into), ["a", "b", "d"]);
+    assert_eq!(names(&one), ["a", "b", "c"]);
+    for file in files(&into, "snap") {
+        let bytes = std::fs::read(file).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"secret"));
+    }
+    let again = run(COMPACT, &["--into", &into, &one]);
+    assert_eq!(code(&again), Some(1));
+    assert!(stderr(&again).contains("exists already"), "{}", stderr(&again));
+
+    let other = dir.path().join("other").to_str().unwrap().to_owned();
+    let typo = run(COMPACT, &["--into", &other, "--forget", "entity/C", &one]);
+    assert_eq!(code(&typo), Some(1), "nothing was erased");
+    assert!(stderr(&typo).contains("1 key to forget was in none"), "{}", stderr(&typo));
+    assert_eq!(names(&other), ["a", "b", "c"]);
+}
+
+#[test]
+fn exit_codes_tell_kinds_of_errors_apart() {
+    let dir = tempfile::tempdir().unwrap();
+    let (none, text) = (dir.path().join("none"), dir.path().join("text"));
+    let file = text.join("diary.txt");
+    std::fs::create_dir(&text).unwrap();
+    std::fs::write(&file, "not a palace").unwrap();
+    for path in [&none, &text, &file].map(|path| path.to_str().unwrap()) {
+        let commands: [(&str, &[&str]); 6] = [
+            (LOG, &["dump", path]),
+            (LOG, &["verify", path]),
+            (LOG, &["stats", path]),
+            (COMPACT, &[path]),
+            (PALACE, &["status", "--palace", path]),
+            (PALACE, &["export", "--palace", path]),
+        ];
+        for (program, arguments) in commands {
+            let output = run(program, arguments);
+            assert_eq!(code(&output), Some(10), "{arguments:?}: {}", stderr(&output));
+            assert!(stderr(&output).lines().count() == 1 && output.stdout.is_empty());
+        }
+    }
+    assert!(!none.exists());
+    assert_eq!(code(&run(COMPACT, &["a", "b"])), Some(2));
+
+    let path = palace(&dir, "p", &[]);
+    let manifest = Path::new(&path).join("palace.json");
+    let mut newer: Value = serde_json::from_slice(&std::fs::read(&manifest).unwrap()).unwrap();
+    let fields = newer.as_object_mut().unwrap();
+    let version = fields.values_mut().find(|value| value.as_u64() == Some(1)).unwrap();
+    *version = json!(99);
+    std::fs::write(&manifest, newer.to_string()).unwrap();
+    let output = run(LOG, &["dump", &path]);
+    assert_eq!(code(&output), Some(12), "{}", stderr(&output));
+    assert!(stderr(&output).contains("upgrade"));
+    // One that may be read by this version may still not be written by it.
+    let fields = newer.as_object_mut().unwrap();
+    fields.insert("readable_by".to_owned(), json!(1));
+    std::fs::write(&manifest, newer.to_string()).unwrap();
+    assert_eq!(code(&run(LOG, &["dump", &path])), Some(0));
+    let output = run(COMPACT, &[&path]);
+    assert_eq!(code(&output), Some(12), "{}", stderr(&output));
+}
+
+#[test]
+fn exported_graphs_import_unchanged() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("memory.jsonl");
+    let lines = [
+        r#"{"type":"relation","from":"a","to":"b","relationType":"knows"}"#,
+        r#"{"type":"entity","name":"b","entityType":"thing","observations":[]}"#,
+        r#"{"type":"entity","name":"a","entityType":"thing","observations":["one","zwei ü"]}"#,
+    ];
+    std::fs::write(&file, lines.join("\n")).unwrap();
+    let (file, path) = (file.to_str().unwrap(), dir.path().join("p"));
+    let path = path.to_str().unwrap();
+    assert_eq!(stdout(&run(PALACE, &["import", file, "--palace", path])), "");
+    let export = || {
+        let output = Command::new(PALACE).arg("export").env("CRDT_PALACE_DIR", path).output();
+        stdout(&output.unwrap())
+    };
+    let expected: String = [lines[2], lines[1], lines[0]].map(|line| format!("{line}\n")).concat();
+    assert_eq!(export(), expected);
+
+    std::fs::write(file, "{}\n\n{\"type\":\"entity\",\"name\":\"c\",\"entityType\":\"t\",\"observations\":[\"x\"]}\nno\n").unwrap();
+    let output = run(PALACE, &["import", file, "--palace", path]);
+    assert_eq!(code(&output), Some(1));
+    let text = stderr(&output);
+    assert!(text.contains("memory.jsonl:1: ") && text.contains("memory.jsonl:4: "), "{text}");
+    assert!(export().contains(r#""name":"c""#));
+    assert!(files(path, "open").is_empty(), "an import ends with its segment sealed");
+    let none = run(PALACE, &["import", "/none/such", "--palace", path]);
+    assert_eq!(code(&none), Some(1));
+    assert!(stderr(&none).contains("/none/such"));
+}
+
+#[test]
+fn default_palace_path_follows_the_environment() {
+    let dir = tempfile::tempdir().unwrap();
+    let home = dir.path().join("home");
+    let expected = home.join(".local/share/crdt-palace");
+    let memory = Memory::new(Palace::open(&expected).unwrap());
+    memory.create_entities(&[entity("at home", &[])]).unwrap();
+    let xdg = dir.path().join("xdg");
+    let memory = Memory::new(Palace::open(xdg.join("crdt-palace")).unwrap());
+    memory.create_entities(&[entity("at xdg", &[])]).unwrap();
+    let export = |data: Option<&str>| {
+        let mut command = Command::new(PALACE);
+        command.arg("export").env_remove("CRDT_PALACE_DIR").env_remove("XDG_DATA_HOME");
+        command.env("HOME", &home).envs(data.map(|data| ("XDG_DATA_HOME", data)));
+        stdout(&command.output().unwrap())
+    };
+    assert!(export(None).contains("at home"));
+    assert!(export(xdg.to_str()).contains("at xdg"));
+    assert!(export(Some("relative")).contains("at home"));
+}
+
+#[test]
+fn status_shows_live_processes() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[]);
+    let live = Palace::open(&path).unwrap();
+    Memory::new(live.clone()).create_entities(&[entity("c", &[])]).unwrap();
+    let status = json_lines(&run(PALACE, &["status", "--json", "--palace", &path])).remove(0);
+    assert_eq!(status["schema"], 1);
+    let segments = status["segments"].as_array().unwrap();
+    let of = |state: &str| segments.iter().find(|segment| segment["state"] == state);
+    assert_eq!(of("live").unwrap()["pid"], std::process::id());
+    assert!(of("sealed").is_some());
+    let text = stdout(&run(PALACE, &["status", "--palace", &path]));
+    assert!(text.contains(&format!("pid {}", std::process::id())), "{text}");
+}
+
+/// As many processes leave where they are killed and locks say nothing.
+#[test]
+fn more_segments_than_open_files_allowed_are_read_and_compacted() {
+    let dir = TempDir::new().unwrap();
+    let path = dir.path().join("palace");
+    for n in 0..100 {
+        let palace = Options::default().auto_compact(false).open(&path).unwrap();
+        palace.put(&format!("k{n:03}"), &object(json!({"n": n}))).unwrap();
+    }
+    let path = path.to_str().unwrap();
+    assert_eq!(files(path, "sealed").len(), 100);
+    for (program, arguments) in [(LOG, "dump"), (COMPACT, ""), (LOG, "verify")] {
+        let command = format!("ulimit -S -n 64 && exec {program} {arguments} {path}");
+        let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+        assert_eq!(code(&output), Some(0), "{program} {arguments}: {}", stderr(&output));
+        assert!(arguments != "dump" || stdout(&output).contains("k099"));
+    }
+    assert_eq!(files(path, "sealed").len(), 0);
+    assert_eq!(Palace::open(path).unwrap().scan("k", None, 200).unwrap().documents.len(), 100);
+}
+
+#[test]
+fn exports_report_documents_that_cannot_be_read() {
+    let dir = TempDir::new().unwrap();
+    let path = palace(&dir, "palace", &[]);
+    assert_eq!(code(&run(COMPACT, &[&path])), Some(0));
+    Memory::new(Palace::open(&path).unwrap()).create_entities(&[entity("late", &[])]).unwrap();
+    let export = || run(PALACE, &["export", "--palace", &path]);
+    let lines = |output: &Output| output.stdout.iter().filter(|byte| **byte == b'\n').count();
+    let whole = export();
+    assert_eq!((code(&whole), lines(&whole)), (Some(0), 4));
+    let snapshot = &files(&path, "snap")[0];
+    std::fs::write(snapshot, "no snapshot").unwrap();
+    let partial = export();
+    assert_eq!((code(&partial), lines(&partial)), (Some(1), 1));
+    let name = snapshot.file_name().unwrap().to_str().unwrap();
+    let said = stderr(&partial);
+    assert!(said.contains(name) && said.contains("the export lacks"), "{said}");
+}

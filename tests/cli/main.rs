@@ -1,0 +1,11 @@
+//! The command-line programs, run as their users run them.
+
+#[path = "../support/client.rs"]
+mod client;
+mod commands;
+mod demo;
+mod doctor;
+mod import;
+mod install;
+#[path = "../support/mod.rs"]
+mod support;

@@ -1,0 +1,14 @@
+//! The MCP server, with real servers as child processes and a real client that speaks to them.
+
+#[path = "../support/client.rs"]
+mod client;
+mod document_tools;
+mod http;
+mod memory_concurrent;
+mod palace_tools;
+mod resources;
+mod server;
+mod shutdown;
+#[path = "../support/mod.rs"]
+mod support;
+mod unreadable_snapshot;
