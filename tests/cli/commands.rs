@@ -256,7 +256,7 @@ fn exports_name_the_documents_they_leave_out() {
     Palace::open(&path).unwrap().put("notes/plan", &Map::new()).unwrap();
     let output = export();
     assert_eq!((code(&output), names(&path).len()), (Some(0), 2));
-    assert!(stderr(&output).contains("not in the export: 1 document,"), "{}", stderr(&output));
+    assert!(stderr(&output).contains("not in the export: 1 document;"), "{}", stderr(&output));
 }
 
 #[test]

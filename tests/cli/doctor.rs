@@ -167,6 +167,21 @@ fn wrong_permissions_are_reported_with_the_repair_command() {
 }
 
 #[test]
+fn printed_commands_can_be_pasted_whatever_the_path() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("it's $HOME; `id` \"x\"");
+    Palace::open(&path).unwrap().put("a", json!({"n": 1}).as_object().unwrap()).unwrap();
+    set_mode(&path, 0o755);
+    let output = run(PALACE, &["doctor", "--palace", path.to_str().unwrap()]);
+    let text = String::from_utf8(output.stdout).unwrap();
+    let command =
+        text.lines().find_map(|line| line.split_once("unless you want that: ")).unwrap().1;
+    let repaired = Command::new("sh").args(["-c", command]).output().unwrap();
+    assert!(repaired.status.success(), "{command}: {repaired:?}");
+    expect(&doctor(&path).1["permissions"], "ok", "only this user");
+}
+
+#[test]
 fn palaces_without_a_manifest_are_not_taken_for_missing() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _open) = palace(&dir);
