@@ -277,8 +277,10 @@ mod held {
     }
 }
 
-#[cfg(all(test, debug_assertions, not(feature = "shuttle")))]
+#[cfg(test)]
 mod tests {
+    #![cfg(all(debug_assertions, not(feature = "shuttle")))]
+
     use super::*;
 
     #[test]

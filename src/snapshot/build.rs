@@ -3,7 +3,7 @@
 use super::codec::{self, LogColumns, ViewColumns};
 use super::meta::{Stored, hex};
 use super::tokenizer::each_word;
-use super::{LogRow, Meta, Row, SnapshotError, open, schema, verify};
+use super::{LogRow, Meta, Row, SnapshotError, connect, schema, verify};
 use crate::format::FORMAT_VERSION;
 use rusqlite::{Connection, OpenFlags, params};
 use std::path::Path;
@@ -35,7 +35,7 @@ impl Builder {
     /// [`SnapshotError::NotEmpty`]; [`SnapshotError::Build`] if the file cannot be written.
     pub fn at(path: &Path, meta: Meta) -> Result<Self, SnapshotError> {
         // SQLite's locks protect nothing here, and some file systems refuse them.
-        let uri = open::uri(path, "nolock=1");
+        let uri = connect::uri(path, "nolock=1");
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
             | OpenFlags::SQLITE_OPEN_CREATE
             | OpenFlags::SQLITE_OPEN_URI

@@ -4,7 +4,7 @@
 //! file that was checked when the snapshot was opened. If it is not, or no file handle can be had, readers take turns on
 //! the connections that there are.
 
-use super::open::{FileStamp, open_another};
+use super::connect::{FileStamp, open_another};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, TryLockError};

@@ -12,6 +12,7 @@
 mod build;
 mod codec;
 mod commit_log;
+mod connect;
 mod connections;
 mod error;
 mod key_listing;
@@ -26,12 +27,12 @@ mod verify;
 mod tests;
 
 pub use build::Builder;
+pub use connect::Source;
+#[cfg(feature = "mcp")]
+pub(crate) use connect::uri;
 pub use error::SnapshotError;
 pub use key_listing::Listed;
 pub use meta::Meta;
-pub use open::Source;
-#[cfg(feature = "mcp")]
-pub(crate) use open::uri;
 pub use tokenizer::{Terms, WORD_CHARS_MAX, words};
 
 use crate::format::hash::{ChangeHash, Heads};

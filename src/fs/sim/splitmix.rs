@@ -11,12 +11,14 @@ pub struct SplitMix(u64);
 
 impl SplitMix {
     /// Starts the sequence of this seed.
+    #[doc(hidden)]
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
     /// Returns the next value. The mixing is a bijection of a counter, so nothing repeats in 2^64 calls.
+    #[doc(hidden)]
     pub fn next_u64(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
         let mut z = self.0;
@@ -26,6 +28,7 @@ impl SplitMix {
     }
 
     /// Returns a value below `bound`; 0 if `bound` is 0.
+    #[doc(hidden)]
     pub fn below(&mut self, bound: usize) -> usize {
         match u64::try_from(bound) {
             // The bias of the remainder is far too small to matter in a test.
@@ -35,11 +38,13 @@ impl SplitMix {
     }
 
     /// Returns true in one of two cases.
+    #[doc(hidden)]
     pub fn coin(&mut self) -> bool {
         self.next_u64() & 1 == 1
     }
 
     /// Puts a list in a random order (Fisher and Yates).
+    #[doc(hidden)]
     pub fn shuffle<T>(&mut self, list: &mut [T]) {
         for last in (1..list.len()).rev() {
             list.swap(last, self.below(last + 1));

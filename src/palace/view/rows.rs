@@ -62,10 +62,10 @@ pub fn check_row(row: &Row) -> Result<()> {
     changes.map(drop).map_err(|source| Error::Document { key: row.key.clone(), source })
 }
 
-pub type Rejected = Vec<(Option<ChangeHash>, MergeError)>;
+type Rejected = Vec<(Option<ChangeHash>, MergeError)>;
 
 /// Logs the changes that a document refused.
-pub fn report(rejected: Rejected, key: &Key) {
+pub(super) fn report(rejected: Rejected, key: &Key) {
     for (hash, error) in rejected {
         tracing::warn!(%key, ?hash, %error, "a change was refused");
     }
