@@ -28,6 +28,7 @@ impl Doc {
         value: &Map<String, Json>,
     ) -> Result<NewChange, MergeError> {
         check_value(value)?;
+        // No time and no message: both would differ from process to process.
         encode(actor(key, value), 0, None, value)
     }
 
@@ -45,6 +46,7 @@ impl Doc {
 /// If two contents are ever filed under one key, they are changes of two actors and merge. As two first changes of one
 /// actor, one of them would be refused for ever.
 fn actor(key: &Key, value: &Map<String, Json>) -> [u8; 16] {
+    // The format describes this hash: two programs that derive different actors make two documents of one content.
     let mut hasher = blake3::Hasher::new();
     for text in [DOMAIN, key.as_str()] {
         hash_text(&mut hasher, text);
@@ -81,6 +83,7 @@ fn hash_value(hasher: &mut blake3::Hasher, value: &Json) {
             hasher.update(&(items.len() as u64).to_le_bytes());
             items.iter().for_each(|item| hash_value(hasher, item));
         }
+        // As JSON, so that 1, 1.0 and "1" give different bytes.
         scalar => hash_text(hasher, &scalar.to_string()),
     }
 }

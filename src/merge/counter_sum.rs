@@ -50,6 +50,7 @@ fn ancestors<'a>(
     heads: &[ChangeHash],
     changes: &'a HashMap<ChangeHash, Change>,
 ) -> Vec<&'a Change> {
+    // At a past version only the increments that it contains count.
     let mut seen: HashSet<ChangeHash> = HashSet::new();
     let mut next: Vec<ChangeHash> = heads.to_vec();
     let mut found = Vec::new();
@@ -66,6 +67,7 @@ fn ancestors<'a>(
 fn added_by(change: &Change, counters: &HashSet<OpId>) -> i64 {
     let change = change.decode();
     let value = |(op, counter): (&automerge::legacy::Op, u64)| match &op.action {
+        // One increment may name several of the counters, and counts once.
         OpType::Increment(by) if op.pred.iter().any(|id| counters.contains(id)) => *by,
         OpType::Put(initial) if counters.contains(&OpId(counter, change.actor_id.clone())) => {
             initial.as_i64().unwrap_or(0)

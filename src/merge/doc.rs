@@ -126,6 +126,7 @@ impl Doc {
         if now.etag() == *etag {
             return Some(now);
         }
+        // A past version is searched among all changes: an etag has only prefixes, and Automerge no index of those.
         let metas = self.am.get_changes_meta(&[]);
         let all = metas.iter().map(|meta| ChangeHash(meta.hash.0));
         let named = Heads::new(all.filter(|hash| etag.names(hash)).collect());
@@ -154,6 +155,7 @@ impl Doc {
     /// # Errors
     /// As [`Doc::change_bytes`].
     pub fn changes(&self) -> Result<Vec<(ChangeHash, Vec<u8>)>, MergeError> {
+        // A forged document can be loaded, and panics only here.
         let changes = catch_panic(|| self.am.get_changes(&[]))?;
         Ok(changes.iter().map(|c| (ChangeHash(c.hash().0), c.raw_bytes().to_vec())).collect())
     }

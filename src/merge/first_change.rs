@@ -38,6 +38,7 @@ pub(super) fn encode(
     if count > limit {
         return Err(MergeError::TooMany { what: "operations", count, limit });
     }
+    // Counting starts at 1 and the sequence at 1, because the change depends on nothing.
     let change = Change::from(ExpandedChange {
         operations,
         actor_id,
@@ -56,6 +57,7 @@ pub(super) fn encode(
 /// Lists the operations in the order of Automerge's own batches: level by level, the fields of a map by their names.
 fn operations(actor: &ActorId, value: &Map<String, Json>) -> Vec<Op> {
     let mut encoder = Encoder { actor, operations: Vec::new(), containers: VecDeque::new() };
+    // A queue, not recursion: Automerge writes all containers of one level before the next.
     encoder.fields(&ObjectId::Root, value);
     while let Some((object, value)) = encoder.containers.pop_front() {
         match value {

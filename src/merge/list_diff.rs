@@ -10,6 +10,7 @@ use std::collections::{HashMap, VecDeque};
 
 /// Returns the pairs `(old index, new index)` of equal elements that stay, rising in both.
 pub(super) fn kept(old: &[Json], new: &[Json]) -> Vec<(usize, usize)> {
+    // Most writes change one place of a list. Then the middle is short, and little is left to match.
     let start = old.iter().zip(new).take_while(|(a, b)| a == b).count();
     let (old_rest, new_rest) = (old.iter().skip(start), new.iter().skip(start));
     let end = old_rest.rev().zip(new_rest.rev()).take_while(|(a, b)| a == b).count();

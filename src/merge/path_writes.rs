@@ -34,6 +34,7 @@ impl Doc {
         by: i64,
     ) -> Result<Option<NewChange>, MergeError> {
         let base = self.base_heads(base)?;
+        // A counter, not a number: concurrent increments of a number would be a conflict instead of a sum.
         let new = hydrate::Value::Scalar(ScalarValue::counter(by));
         let plan = self.at_path(base.as_deref(), path, new, |parts, key, found| {
             if !matches!(found.winner.kind, ValueKind::Counter(_)) {
@@ -61,6 +62,7 @@ impl Doc {
         if values.is_empty() {
             return Ok(None);
         }
+        // The limits of a value hold for what is appended, nested as deep as it will stand in the document.
         let whole = Json::Array(values.to_vec());
         check_nesting(&whole, NESTING_MAX.saturating_sub(path.len()))?;
         check_size(&whole)?;
@@ -101,6 +103,7 @@ impl Doc {
             };
             // From the end: a removal moves the positions behind it.
             let gone: Vec<&Item> = list.items.iter().rev().filter(gone).collect();
+            // A removed element may hold conflicts, which go with it and are reported as settled.
             plan.meets_conflict = gone.iter().any(|item| item.slot.in_conflict());
             plan.steps.extend(gone.into_iter().filter_map(delete));
         }
@@ -176,6 +179,7 @@ impl Doc {
         }
         let (parts, rest) = if hidden { (vec![ROOT], path) } else { self.descend(base, path)? };
         let (key, inner) = rest.split_first().ok_or(MergeError::EmptyPath)?;
+        // The missing maps are created with their content, from the inside out.
         let value = inner.iter().rev().fold(new, |value, key| {
             let map = std::collections::HashMap::from([((*key).to_owned(), value)]);
             hydrate::Value::Map(map.into())

@@ -26,6 +26,7 @@ impl Doc {
         base: Option<&Hashes>,
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
+        // The actor must be set before the transaction: Automerge takes the actor and its next number when it begins.
         self.choose_actor(stamp, base)?;
         self.check_writable()?;
         let mut tx = begin(&mut self.am, base)?;
@@ -74,7 +75,8 @@ impl Doc {
             metas.map(|meta| meta.max_op).max().unwrap_or(0)
         };
         let now = end(&heads);
-        // Automerge counts on from all changes that it has, also in a transaction at an earlier version.
+        // Every reader would refuse a change whose counters go beyond the end, so it must not be made.
+        // It counts on from all changes that it has, also in a transaction at an earlier version.
         check_counter(base.map_or(now, end), now + 1, OPERATIONS_MAX)?;
         let actor = self.free_actor(stamp, base);
         self.am.set_actor(actor);
@@ -96,6 +98,7 @@ impl Doc {
         let since = since.iter().map(|meta| meta.actor.to_bytes());
         let pending = self.pending.values().map(|pending| pending.actor.as_slice());
         let taken: BTreeSet<&[u8]> = since.chain(pending).collect();
+        // The suffix is counted, not random: this layer has no source of randomness.
         let derived = (1..u32::MAX).map(|n| [&stamp.actor[..], &n.to_be_bytes()].concat());
         let mut candidates = std::iter::once(stamp.actor.to_vec()).chain(derived);
         let free = candidates.find(|actor| !taken.contains(actor.as_slice()));
@@ -122,6 +125,7 @@ pub(super) fn run_steps(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), 
         match step {
             Step::Put { obj, prop, value } => tx.put(obj, prop.clone(), value.clone())?,
             Step::Create { obj, prop, value } => {
+                // One call for the whole value: with a call for each field a write takes twice as long.
                 tx.batch_create_object(obj, prop.clone(), value, false).map(drop)?;
             }
             Step::Insert { list, index, values } => {

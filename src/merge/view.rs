@@ -194,6 +194,7 @@ impl View {
     ///
     /// Positions in lists may have moved in between, so paths are compared without them.
     pub(super) fn settled_by(&self, after: &View) -> Vec<Settled> {
+        // Nearly every document has no conflict, so nothing is built for it.
         if self.conflicts.is_empty() {
             return Vec::new();
         }
@@ -242,6 +243,7 @@ impl<'a> Renderer<'a> {
     }
 
     fn slot(&mut self, step: String, slot: Slot) -> Json {
+        // Conflicts are collected before their children, so that they come in the order of their paths.
         self.path.push(step);
         if !slot.losers.is_empty() {
             self.conflict(&slot);

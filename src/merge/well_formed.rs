@@ -27,6 +27,7 @@ impl<'a> Objects<'a> {
     /// Checks a change, and adds the objects that it makes for the changes after it.
     pub(super) fn check(&mut self, change: &Change) -> Result<(), MergeError> {
         let (actor, start) = (change.actor_id(), change.start_op().get());
+        // Decoding panics over an operation that refers to an actor that the change does not list.
         let operations = catch_panic(|| change.decode())?.operations;
         for (counter, operation) in (start..).zip(&operations) {
             let kind = self.kind(&operation.obj);
@@ -61,6 +62,7 @@ fn check_fit(operation: &Op, object: ObjType) -> Fit {
         return Err("it makes a table, which nothing can be written to");
     }
     match (object, &operation.key, operation.insert) {
+        // A put into a field with nothing to overwrite is the usual first write, so predecessors are not checked here.
         (ObjType::Map, Key::Map(_), false) => Ok(()),
         (ObjType::Map, ..) => Err("it changes a map and names no field"),
         (ObjType::List | ObjType::Text, Key::Seq(_), true) => check_insertion(operation),
@@ -104,6 +106,8 @@ fn check_order(operation: &Op, counter: u64, start: u64, actor: &ActorId) -> Fit
         Key::Seq(element) => element.as_opid(),
         Key::Map(_) => None,
     };
+    // Counters below the start of the change may belong to any actor. From there on, only this change has made some
+    // that it can know of.
     let before =
         |id: &OpId| id.counter() < start || (id.counter() < counter && id.actor() == actor);
     match object.into_iter().chain(element).chain(operation.pred.iter()).all(before) {

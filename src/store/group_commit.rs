@@ -7,6 +7,7 @@
 //! unknown whether its last sequence numbers are taken. Must not know: files (`write_batch`).
 
 use super::StoreError;
+use super::abandoned_instances::{AbandonedInstance, AbandonedInstances};
 use super::own_segments::OwnSegments;
 use super::root::Root;
 use super::write_batch::{BatchWriter, Queued};
@@ -15,7 +16,6 @@ use crate::fs::FsError;
 use crate::segment::writer::Writer;
 use crate::sync::{Condvar, Lock, Locked, Rank};
 use bytes::Bytes;
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
@@ -52,11 +52,6 @@ pub const BUFFERED_MS: u64 = 1_000;
 /// one that starts with the commits of an abandoned one.
 const TURN_BYTES: usize = 16 << 20;
 
-/// The number of abandoned instances whose progress is remembered. A program that tries again and again
-/// on a full disk abandons one each time. A caller that waits for a commit of an older one gets an
-/// unknown outcome.
-const ABANDONED_MAX: usize = 256;
-
 const PANICKED: &str = "a thread panicked while it wrote";
 
 /// The position of a commit in this process's log.
@@ -66,17 +61,6 @@ pub struct Ticket {
     pub instance: InstanceId,
     /// Its sequence number.
     pub sequence: u64,
-}
-
-/// An abandoned instance: how far its commits are written and synced, and the cause.
-#[derive(Debug)]
-struct AbandonedInstance {
-    instance: InstanceId,
-    written: u64,
-    synced: u64,
-    /// True if some later commits may have been written.
-    unknown: bool,
-    source: Arc<StoreError>,
 }
 
 #[derive(Debug)]
@@ -95,8 +79,7 @@ struct Inner {
     turns: u64,
     /// The last commit that the present turn writes.
     in_turn: u64,
-    /// The newest last.
-    abandoned: VecDeque<AbandonedInstance>,
+    abandoned: AbandonedInstances,
     /// The failure because of which buffered commits may be lost to a power cut, until it is reported.
     lost: Option<Arc<StoreError>>,
 }
@@ -130,7 +113,7 @@ impl Log {
             leading: false,
             turns: 0,
             in_turn: 0,
-            abandoned: VecDeque::new(),
+            abandoned: AbandonedInstances::default(),
             lost: None,
         };
         Log { root, program, own, inner: Lock::new(Rank::Log, inner), turn: Default::default() }
@@ -203,7 +186,7 @@ impl Log {
     #[must_use]
     pub fn written(&self, instance: InstanceId) -> u64 {
         let inner = self.lock();
-        inner.abandoned(instance).map_or(inner.written, |failure| failure.synced)
+        inner.abandoned.find(instance).map_or(inner.written, |failure| failure.synced)
     }
 
     /// Syncs every commit written so far.
@@ -240,7 +223,7 @@ impl Log {
         if inner.instance == Some(ticket.instance) {
             return Ok(reached(inner.written, inner.synced));
         }
-        match inner.abandoned(ticket.instance) {
+        match inner.abandoned.find(ticket.instance) {
             Some(failure) if reached(failure.written, failure.synced) => Ok(true),
             Some(AbandonedInstance { unknown: false, source, .. }) => {
                 Err(StoreError::NotWritten { source: source.clone() })
@@ -389,10 +372,6 @@ impl Log {
 }
 
 impl Inner {
-    fn abandoned(&self, instance: InstanceId) -> Option<&AbandonedInstance> {
-        self.abandoned.iter().find(|failure| failure.instance == instance)
-    }
-
     /// Takes the commits for the next turn off the queue. Their size is limited, because readers read a
     /// limited part of a segment.
     fn take_batch(&mut self) -> Vec<Queued> {
@@ -416,16 +395,8 @@ impl Inner {
         if written > synced {
             self.lost = Some(source.clone());
         }
-        let failure = self.instance.take().map(|instance| AbandonedInstance {
-            instance,
-            written,
-            synced,
-            unknown,
-            source,
-        });
-        self.abandoned.extend(failure);
-        if self.abandoned.len() > ABANDONED_MAX {
-            self.abandoned.pop_front();
+        if let Some(instance) = self.instance.take() {
+            self.abandoned.add(AbandonedInstance { instance, written, synced, unknown, source });
         }
         self.writer = None;
         self.queue.clear();

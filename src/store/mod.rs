@@ -5,10 +5,13 @@
 //! acknowledged change (docs/CONCURRENCY.md has the argument). Must not know: the meaning of a change.
 //! Keys and bytes go through untouched, and Automerge is not imported below `merge`.
 
+mod abandoned_instances;
+mod directories;
 mod directory_watch;
 pub mod group_commit;
 pub mod lock;
 mod mounted;
+pub mod open_snapshot;
 pub mod own_segments;
 pub mod publish;
 pub mod purge;

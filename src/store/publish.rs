@@ -4,7 +4,7 @@
 //! whichever process made it.
 
 use super::StoreError;
-use super::rescan::open_snapshot;
+use super::open_snapshot::open_snapshot;
 use super::retire::is_unchanged;
 use super::root::Root;
 use crate::format::filename::{self, SNAP};

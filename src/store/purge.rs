@@ -5,7 +5,7 @@
 //! a half times the bytes that were ever appended.
 
 use super::StoreError;
-use super::rescan::open_snapshot;
+use super::open_snapshot::open_snapshot;
 use super::root::Root;
 use crate::format::filename::{self, SNAP, TMP, TRASH};
 use crate::format::id::{SegmentId, SnapshotId};

@@ -7,15 +7,16 @@
 
 use super::StoreError;
 use super::directory_watch::DirectoryWatch;
+use super::open_snapshot::open_snapshot;
 use super::own_segments::OwnSegments;
 use super::root::Root;
 use super::seal::is_from_this_machine;
 use super::unreadable_snapshots::UnreadableSnapshots;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, is_irregular, read_from};
+use crate::fs::{At, is_irregular};
 use crate::segment::reader::{Commit, ForeignSync, Reader};
-use crate::snapshot::{Snapshot, SnapshotError, Source};
+use crate::snapshot::{Snapshot, SnapshotError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -150,8 +151,7 @@ impl Catalog {
         for name in &open {
             present.extend(self.visit_segment(OPEN, name)?);
         }
-        // `sealed/` after `open/`, and `snap/` last: files move in this direction only, so none is
-        // missed.
+        // `sealed/` after `open/`, `snap/` last: files only move this way, so none is missed.
         for name in &self.root.list(SEALED)? {
             present.extend(self.visit_segment(SEALED, name)?);
         }
@@ -417,17 +417,4 @@ impl Catalog {
         let theirs = reader.header()?.palace;
         (Some(theirs) != self.root.palace()).then_some(theirs)
     }
-}
-
-/// Opens a snapshot. SQLite reads the file itself where it can, and gets its bytes where it cannot.
-///
-/// # Errors
-/// [`StoreError::Snapshot`] if it is damaged, or an error of the operating system.
-pub fn open_snapshot(root: &Root, path: &Path, id: SnapshotId) -> Result<Snapshot, StoreError> {
-    if let Some(local) = root.fs().local_path(path) {
-        return Ok(Snapshot::open(Source::Path(&local), id)?);
-    }
-    let file = root.fs().open(path).at("open", path)?;
-    let bytes = read_from(&*file, 0).at("read", path)?;
-    Ok(Snapshot::open(Source::Bytes(bytes), id)?)
 }

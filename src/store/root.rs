@@ -3,7 +3,7 @@
 //! Invariant: opening changes nothing on disk. The first write creates what is missing. Wherever that is
 //! cut off, it leaves a directory that the next attempt completes.
 
-use super::{StoreError, mounted};
+use super::{StoreError, directories, mounted};
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
@@ -65,7 +65,7 @@ impl Root {
             durable: AtomicBool::new(false),
         };
         match root.find_manifest()? {
-            Some(read) => drop(root.learn(read)?),
+            Some(read) => drop(root.note_manifest(read)?),
             None if !read_only => {}
             None => return Err(StoreError::NoPalace { path: root.path }),
         }
@@ -85,7 +85,10 @@ impl Root {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn learn(&self, (manifest, file): (Manifest, FileStamp)) -> Result<PalaceId, StoreError> {
+    fn note_manifest(
+        &self,
+        (manifest, file): (Manifest, FileStamp),
+    ) -> Result<PalaceId, StoreError> {
         let (palace, device) =
             (Some(manifest.palace), Some(mounted::device(&*self.fs, &self.path)?));
         let newer = manifest.is_newer().then_some(manifest.format);
@@ -174,7 +177,7 @@ impl Root {
         }
         stop::at!("root.known");
         for name in DIRECTORIES {
-            self.create_directory(&self.path.join(name))?;
+            directories::create(&*self.fs, &self.path.join(name))?;
         }
         stop::at!("root.directories");
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
@@ -183,7 +186,7 @@ impl Root {
         if self.known().file.is_some_and(|file| file != read.1) {
             return Err(StoreError::Replaced { path: self.path.clone() });
         }
-        let palace = self.learn(read)?;
+        let palace = self.note_manifest(read)?;
         self.durable.store(true, Ordering::Relaxed);
         Ok(palace)
     }
@@ -194,10 +197,10 @@ impl Root {
     /// [`StoreError::ReadOnly`], or an error of the operating system.
     pub fn ensure_tmp(&self) -> Result<(), StoreError> {
         self.check_writable()?;
-        self.create_directory_chain(&self.path)?;
+        directories::create_with_parents(&*self.fs, &self.path)?;
         stop::at!("root.directory");
-        self.sync_ancestors()?;
-        self.create_directory(&self.path.join(TMP))?;
+        directories::sync_ancestors(&*self.fs, &self.path)?;
+        directories::create(&*self.fs, &self.path.join(TMP))?;
         stop::at!("root.tmp");
         Ok(())
     }
@@ -212,41 +215,6 @@ impl Root {
             self.known().palace.get_or_insert(palace);
         }
         self.ensure_created()
-    }
-
-    fn create_directory_chain(&self, path: &Path) -> Result<(), StoreError> {
-        match (self.fs.create_dir(path), path.parent()) {
-            (Err(error), Some(parent)) if error.kind() == ErrorKind::NotFound => {
-                self.create_directory_chain(parent)?;
-                self.create_directory(path)
-            }
-            (Err(error), _) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            (done, _) => Ok(done.at("create", path)?),
-        }
-    }
-
-    /// Syncs the names that lead to the palace, also those of directories that existed: see
-    /// [`Root::durable`]. A directory that this user may not read holds none that this user made, and
-    /// some file systems cannot sync a directory.
-    fn sync_ancestors(&self) -> Result<(), StoreError> {
-        use ErrorKind::{InvalidInput, PermissionDenied, Unsupported};
-        for ancestor in self.path.ancestors().skip(1) {
-            // The parent of a relative name is the working directory, which has no name in the path.
-            let here = ancestor.as_os_str().is_empty();
-            let ancestor = if here { Path::new(".") } else { ancestor };
-            match self.fs.sync_dir(ancestor) {
-                Err(e) if matches!(e.kind(), InvalidInput | PermissionDenied | Unsupported) => {}
-                done => done.at("sync", ancestor)?,
-            }
-        }
-        Ok(())
-    }
-
-    fn create_directory(&self, path: &Path) -> Result<(), StoreError> {
-        match self.fs.create_dir(path) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            done => Ok(done.at("create", path)?),
-        }
     }
 
     fn ensure_manifest(&self) -> Result<(Manifest, FileStamp), StoreError> {
@@ -369,7 +337,7 @@ impl Root {
             return Ok(());
         }
         match self.read_manifest()? {
-            Some(read) => self.learn(read).map(drop),
+            Some(read) => self.note_manifest(read).map(drop),
             None => self.check_mounted(),
         }
     }

@@ -57,15 +57,15 @@ impl BatchWriter<'_> {
         self.unsynced.extend(batch);
         // Without commits, all there was to do was to sync what has just been sealed.
         if let Some(last) = self.unsynced.last().map(|queued| queued.sequence) {
-            self.insist(if self.writer.is_some() { known } else { 0 })?;
+            self.write_with_retries(if self.writer.is_some() { known } else { 0 })?;
             self.written = last;
         }
         Ok(())
     }
 
     /// Writes `unsynced` from index `from` on; if that does not count, writes all of it to a new segment.
-    fn insist(&mut self, from: usize) -> Result<(), StoreError> {
-        let mut outcome = self.attempt(from);
+    fn write_with_retries(&mut self, from: usize) -> Result<(), StoreError> {
+        let mut outcome = self.try_write(from);
         let (mut failures, mut lost) = (0, 0);
         loop {
             match outcome {
@@ -75,7 +75,7 @@ impl BatchWriter<'_> {
                 Ok(false) => {
                     lost += 1;
                     if lost == LOST_AT_MOST {
-                        return Err(self.nameless());
+                        return Err(self.name_lost_error());
                     }
                 }
                 Err(error) => {
@@ -91,11 +91,11 @@ impl BatchWriter<'_> {
                 }
             }
             self.writer = None;
-            outcome = self.attempt(0);
+            outcome = self.try_write(0);
         }
     }
 
-    fn nameless(&self) -> StoreError {
+    fn name_lost_error(&self) -> StoreError {
         let source = std::io::Error::other(
             "each new one lost its name: another program moves files there, or this file system gives renamed \
              files a new identity; stop that program, or move the palace to a local disk",
@@ -128,7 +128,7 @@ impl BatchWriter<'_> {
 
     /// Writes `unsynced` from index `from` on. Returns false if that does not count: another process
     /// sealed the segment, and a compactor may have read it before.
-    fn attempt(&mut self, from: usize) -> Result<bool, StoreError> {
+    fn try_write(&mut self, from: usize) -> Result<bool, StoreError> {
         let mut writer = match self.writer.take() {
             Some(writer) => writer,
             None => self.create()?,

@@ -131,7 +131,7 @@ impl Plan {
             if plan.left == 0 { plan.action.take() } else { None }
         };
         if let Some(action) = action {
-            action();
+            crdt_palace::sync::apart(action);
         }
     }
 }
@@ -173,7 +173,7 @@ impl File for InterruptedFile {
     }
     fn try_lock(&self) -> io::Result<bool> {
         let action = self.plan.0.lock().unwrap().locking.take();
-        action.into_iter().for_each(|action| action());
+        action.into_iter().for_each(crdt_palace::sync::apart);
         self.inner.try_lock()
     }
     fn is_locked(&self) -> io::Result<bool> {

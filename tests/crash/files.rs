@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// The palace of a test that has only one.
+/// The palace of a test that has only one. Its parent directories do not exist at first.
 pub const PALACE: &str = "/home/palace";
 
 pub const ALL: CompactOptions =

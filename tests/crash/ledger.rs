@@ -13,8 +13,6 @@ use serde_json::{Map, Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
-/// Where the palace is on the simulated disk. Its parents do not exist at first.
-
 /// What a write does to a document.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Effect {

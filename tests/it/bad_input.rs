@@ -204,7 +204,7 @@ fn directories_that_are_no_palace_are_left_alone() {
         assert!(error.to_string().starts_with(&text), "{error}");
         for path in [&file, &file.join("below")] {
             let error = open(path).unwrap_err();
-            assert!(chain(&error).contains("is a file, not a directory"), "{}", chain(&error));
+            assert!(chain(&error).contains("is a file and not a directory"), "{}", chain(&error));
         }
     }
     let error = Palace::open_read_only(dir.path().join("nowhere")).unwrap_err();

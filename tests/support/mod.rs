@@ -30,10 +30,12 @@ pub fn dir() -> tempfile::TempDir {
     tempfile::tempdir().unwrap()
 }
 
-/// The path of the child program, tests/programs/child.rs.
+/// The path of the child program, tests/programs/child.rs. Cargo gives it to the tests, and not to the program itself,
+/// which has this module too.
+const CHILD: Option<&str> = option_env!("CARGO_BIN_EXE_crdt-palace-test-child");
+
 pub fn child_program() -> &'static str {
-    // Cargo names it to the tests, and not to the program itself, which has this module too.
-    option_env!("CARGO_BIN_EXE_crdt-palace-test-child").unwrap()
+    CHILD.unwrap()
 }
 
 /// The child program in a role.

@@ -17,7 +17,7 @@ use crate::palace::view::tail::Tail;
 use crate::segment::reader::Reader;
 use crate::snapshot::Snapshot;
 use crate::store::rescan::Catalog;
-use crate::store::rescan::open_snapshot;
+use crate::store::open_snapshot::open_snapshot;
 use crate::store::root::Root;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

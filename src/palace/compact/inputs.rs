@@ -13,7 +13,7 @@ use crate::palace::view::rows::check_row;
 use crate::palace::view::tail::entries;
 use crate::segment::reader::{Commit, Reader};
 use crate::snapshot::{Meta, Snapshot};
-use crate::store::rescan::open_snapshot;
+use crate::store::open_snapshot::open_snapshot;
 use crate::store::root::Root;
 use crate::store::seal::is_from_this_machine;
 use crate::store::{StoreError, publish, quarantine, retire};

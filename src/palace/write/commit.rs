@@ -25,7 +25,7 @@ use crate::store::lock::{self, Guard};
 use crate::store::rescan::Backlog;
 use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
-use crate::sync::mutant;
+use crate::sync::{apart, mutant};
 use bytes::Bytes;
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -277,7 +277,8 @@ impl Shared {
         let stamp = Stamp { actor, time_ms: self.root.fs().now_ms(), by };
         let on_top = base.is_none();
         let mut draft = Draft::new(doc, stamp, base);
-        let written = write(&mut draft).and_then(|()| draft.finish());
+        // The closure may use another palace.
+        let written = apart(|| write(&mut draft)).and_then(|()| draft.finish());
         let Written { doc, heads, changes } =
             written.map_err(|source| Error::Document { key: key.clone(), source })?;
         let changed = !changes.is_empty();
