@@ -119,12 +119,12 @@ fn print_in_words(
         }
     }
     if !dry_run {
-        let (sealed, cleared) =
-            (count(report.sealed, "segment"), count(report.cleared, "old file"));
-        writeln!(
-            out,
-            "sealed {sealed} of dead processes; moved {cleared} to trash/ or deleted them from it"
-        )?;
+        if report.sealed > 0 {
+            writeln!(out, "sealed {} of dead processes", count(report.sealed, "segment"))?;
+        }
+        if report.cleared > 0 {
+            writeln!(out, "moved to trash/, or deleted: {}", count(report.cleared, "old file"))?;
+        }
         let (all, locked) = (report.elapsed_ms, report.lock_held_ms);
         writeln!(out, "took {all} ms, and held LOCK for {locked} ms of them")?;
     }
