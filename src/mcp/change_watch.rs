@@ -1,10 +1,10 @@
-//! What has changed, for whoever asked to be told: one watch of the palace for all clients of a server.
+//! One watch of the palace for all clients of a server that asked for notices.
 //!
-//! Invariant: a client that was told that it is subscribed, and reads then, either reads a change or is told of it,
-//! whichever process made it. Must not know: how a client is told.
+//! Invariant: a client that was told that it is subscribed, and reads then, either reads a change or is notified of
+//! it, whichever process made it. Must not know: how a client is notified.
 
-use super::listing::Seen;
-use super::sets::Tools;
+use super::resource_listing::SeenResources;
+use super::tool_sets::Tools;
 use crate::format::key::Key;
 use crate::palace::watch::Watch;
 use crate::palace::{Palace, chain};
@@ -16,83 +16,88 @@ use tokio::sync::Mutex;
 use tokio::sync::broadcast::{Receiver, Sender, channel};
 use tokio::task::spawn_blocking;
 
-/// How long it takes at most to notice that nobody listens any more.
+/// Longest time after which the watch notices that no client listens any more.
 const LINGER: Duration = Duration::from_secs(1);
-/// How many looks a slow listener may be behind. What it misses then counts as a change of everything.
+/// Rescans that a slow listener may be behind. What it misses then counts as a change of everything.
 const BEHIND: usize = 64;
 
-/// What one look at the palace has found.
+/// The changes that one rescan of the palace has found.
 #[derive(Clone, Debug)]
-pub(super) struct News {
-    /// The documents that have changed.
+pub(super) struct Changes {
+    /// The changed documents.
     pub keys: Arc<BTreeSet<Key>>,
-    /// Whether the list of resources may have changed.
+    /// True if the list of resources may have changed.
     pub list_changed: bool,
 }
 
-/// The watch that all clients of a server share, while there is one that listens.
-pub(super) struct Notices {
+/// The watch that all clients of a server share, while one of them listens.
+pub(super) struct ChangeWatch {
     palace: Palace,
     tools: Arc<Tools>,
-    watched: Mutex<Option<Sender<News>>>,
-    /// Whether anybody ever wanted to know of the list: to find out costs a read for each change.
+    sender: Mutex<Option<Sender<Changes>>>,
+    /// True if a client ever wanted to know of the list: to find out costs a read for each change.
     lists: AtomicBool,
 }
 
-impl Notices {
+impl ChangeWatch {
     pub fn new(palace: Palace, tools: Arc<Tools>) -> Arc<Self> {
-        Arc::new(Notices { palace, tools, watched: Mutex::default(), lists: AtomicBool::default() })
+        Arc::new(ChangeWatch {
+            palace,
+            tools,
+            sender: Mutex::default(),
+            lists: AtomicBool::default(),
+        })
     }
 
-    /// What changes from now on.
+    /// Returns the changes from now on.
     ///
     /// # Errors
     /// Why the palace cannot be watched, in words.
-    pub async fn follow(self: &Arc<Self>, lists: bool) -> Result<Receiver<News>, String> {
+    pub async fn follow(self: &Arc<Self>, lists: bool) -> Result<Receiver<Changes>, String> {
         self.lists.fetch_or(lists, Ordering::Relaxed);
-        let mut watched = self.watched.lock().await;
-        // Whatever is acknowledged after this line is found by a look that is still to come.
-        if let Some(sender) = &*watched {
+        let mut shared = self.sender.lock().await;
+        // A write that is acknowledged after this line is found by a rescan that is still to come.
+        if let Some(sender) = &*shared {
             return Ok(sender.subscribe());
         }
         let palace = self.palace.clone();
         let watch = spawn_blocking(move || palace.watch("")).await;
         let watch = watch.map_err(|error| chain(&error))?.map_err(|error| chain(&error))?;
         let (sender, receiver) = channel(BEHIND);
-        *watched = Some(sender.clone());
-        let notices = self.clone();
-        drop(spawn_blocking(move || notices.tell(watch, &sender)));
+        *shared = Some(sender.clone());
+        let this = self.clone();
+        drop(spawn_blocking(move || this.send_changes(watch, &sender)));
         Ok(receiver)
     }
 
-    fn tell(&self, mut watch: Watch, sender: &Sender<News>) {
-        let mut seen = Seen::default();
+    fn send_changes(&self, mut watch: Watch, sender: &Sender<Changes>) {
+        let mut seen = SeenResources::default();
         while !self.is_over(sender) {
             match watch.next(LINGER) {
                 Ok(keys) if keys.is_empty() => {}
                 Ok(keys) => {
                     let list_changed = self.lists.load(Ordering::Relaxed)
                         && seen.differs(&self.palace, &self.tools, &keys);
-                    // Without listeners it is over at the next turn.
-                    drop(sender.send(News { keys: Arc::new(keys), list_changed }));
+                    // Without listeners the loop ends at the next turn.
+                    drop(sender.send(Changes { keys: Arc::new(keys), list_changed }));
                 }
                 Err(error) => {
-                    tracing::warn!(%error, "clients are not told of changes for now");
+                    tracing::warn!(%error, "clients get no notices of changes for now");
                     std::thread::sleep(LINGER);
                 }
             }
         }
     }
 
-    /// Ends the watch if nobody listens. Nobody can begin to in between: that takes the same lock.
-    fn is_over(&self, sender: &Sender<News>) -> bool {
+    /// Ends the watch if no client listens. None can begin to in between: that takes the same lock.
+    fn is_over(&self, sender: &Sender<Changes>) -> bool {
         if sender.receiver_count() > 0 {
             return false;
         }
-        let mut watched = self.watched.blocking_lock();
+        let mut shared = self.sender.blocking_lock();
         let over = sender.receiver_count() == 0;
         if over {
-            *watched = None;
+            *shared = None;
         }
         over
     }

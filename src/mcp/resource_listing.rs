@@ -1,137 +1,138 @@
-//! The list of resources, page by page, and what changes it: those that are always there, the wings, the documents.
+//! The list of resources, page by page, and what changes it: the fixed ones, the wings, the documents.
 //!
 //! Invariant: a wing or document that is there all the time is on exactly one page, whatever others write between
 //! the calls.
 
-use super::ToolSet;
+use super::arguments::bad_cursor;
 use super::documents;
-use super::resources::{JSON, STATUS_SETS, Subject};
-use super::sets::Tools;
+use super::page::{Budget, Page};
+use super::resources::{JSON, OfferedResource, STATUS_SETS};
+use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
 use crate::memory::drawers::{Drawers, is_move, wing_of};
-use crate::palace::{Document, Palace, chain};
+use crate::palace::{self, Document, Palace, chain};
 use rmcp::model::Resource;
 use std::collections::{BTreeSet, HashMap, HashSet};
 
-/// How many wings and documents a page has.
+/// Wings and documents on a page.
 const PAGE: usize = 100;
-/// What a cursor starts with, before the last wing of the page …
+/// The beginning of a cursor before the last wing of the page …
 const AFTER_WING: &str = "after-wing:";
-/// … or the last key.
+/// … or before the last key.
 const AFTER: &str = "after:";
-/// Of how many documents and wings it is remembered whether they were there.
+/// Most documents and wings of which is remembered whether they were there.
 const SEEN_MAX: usize = 10_000;
 
-/// Whether the list changes with the palace.
+/// Returns true if the list changes with the palace.
 pub(super) fn list_changes(tools: &Tools) -> bool {
     tools.has(ToolSet::Documents) || tools.has(ToolSet::Palace)
 }
 
-/// A page of the list.
-#[derive(Default)]
-pub(super) struct Page {
-    pub resources: Vec<Resource>,
-    /// Where the next one starts.
-    pub next_cursor: Option<String>,
-}
-
-/// Where a page starts.
-pub(super) enum Start {
+/// The start of a page.
+pub(super) enum ListStart {
     Beginning,
     BehindWing(String),
     Behind(Key),
 }
 
-impl Start {
-    /// What a cursor says; `None` if it is none of this list.
-    pub fn of(cursor: Option<&str>) -> Option<Self> {
-        let Some(cursor) = cursor else { return Some(Start::Beginning) };
-        match cursor.strip_prefix(AFTER_WING) {
-            Some(wing) => Some(Start::BehindWing(wing.to_owned())),
-            None => Some(Start::Behind(Key::new(cursor.strip_prefix(AFTER)?).ok()?)),
+impl ListStart {
+    /// Reads a cursor.
+    ///
+    /// # Errors
+    /// [`palace::Error::Cursor`] if this list gives no such cursor.
+    pub fn of(cursor: Option<&str>) -> palace::Result<Self> {
+        let Some(cursor) = cursor else { return Ok(ListStart::Beginning) };
+        if let Some(wing) = cursor.strip_prefix(AFTER_WING) {
+            return Ok(ListStart::BehindWing(wing.to_owned()));
         }
+        let key = cursor.strip_prefix(AFTER).and_then(|key| Key::new(key).ok());
+        key.map(ListStart::Behind).ok_or_else(|| bad_cursor(cursor))
     }
 }
 
-/// A page of the list.
+/// Returns a page of the list.
 ///
 /// # Errors
-/// What the palace says, in words.
-pub(super) fn list(palace: &Palace, tools: &Tools, start: Start) -> Result<Page, String> {
-    let mut page = Page::default();
-    let (wing, key) = match start {
-        Start::Beginning => {
-            page.resources = fixed(tools);
-            (Some(String::new()), None)
-        }
-        Start::BehindWing(wing) => (Some(wing), None),
-        Start::Behind(key) => (None, Some(key)),
+/// The palace's, in words.
+pub(super) fn list(
+    palace: &Palace,
+    tools: &Tools,
+    start: ListStart,
+) -> Result<Page<Resource>, String> {
+    let (fixed, wing, key) = match start {
+        ListStart::Beginning => (fixed(tools), Some(String::new()), None),
+        ListStart::BehindWing(wing) => (Vec::new(), Some(wing), None),
+        ListStart::Behind(key) => (Vec::new(), None, Some(key)),
     };
-    let mut left = PAGE;
+    let limit = fixed.len() + PAGE;
+    let mut listed: Vec<(String, Resource)> =
+        fixed.into_iter().map(|resource| (AFTER_WING.to_owned(), resource)).collect();
     if let Some(after) = wing.filter(|_| tools.has(ToolSet::Palace)) {
-        let wings = wings(palace, &after)?;
-        left -= wings.len();
-        if left == 0 {
-            page.next_cursor = wings.last().map(|last| format!("{AFTER_WING}{last}"));
-        }
-        page.resources.extend(wings.iter().map(|wing| in_list(&Subject::Wing(wing.clone()), wing)));
+        let resource = |wing: String| {
+            let resource = in_list(&OfferedResource::Wing(wing.clone()), &wing);
+            (format!("{AFTER_WING}{wing}"), resource)
+        };
+        listed.extend(wings(palace, &after)?.into_iter().map(resource));
     }
-    if left > 0 && tools.has(ToolSet::Documents) {
+    if listed.len() <= limit && tools.has(ToolSet::Documents) {
         let after = key.map(|key| key.as_str().to_owned());
         let own = |document: Document| document.key;
-        let found = documents::each_after(palace, "", after, left, own);
-        let (keys, more) = found.map_err(|error| chain(&error))?;
-        page.next_cursor = keys.last().filter(|_| more).map(|last| format!("{AFTER}{last}"));
-        let listed = |key: &Key| in_list(&Subject::Document(key.clone()), key.as_str());
-        page.resources.extend(keys.iter().map(listed));
+        let found = documents::each_after(palace, "", after, limit + 1 - listed.len(), own);
+        let (keys, _) = found.map_err(|error| chain(&error))?;
+        let resource = |key: Key| {
+            let resource = in_list(&OfferedResource::Document(key.clone()), key.as_str());
+            (format!("{AFTER}{key}"), resource)
+        };
+        listed.extend(keys.into_iter().map(resource));
     }
-    Ok(page)
+    Ok(Page::fill(listed, limit, false, &mut Budget::around(&())))
 }
 
-/// The wings behind a name, as many as a page has.
+/// The wings behind a name, as many as a page has and one more.
 fn wings(palace: &Palace, after: &str) -> Result<Vec<String>, String> {
     let wings = Drawers::new(palace.clone()).wings().map_err(|error| chain(&error))?;
-    Ok(wings.into_iter().filter(|wing| wing.as_str() > after).take(PAGE).collect())
+    Ok(wings.into_iter().filter(|wing| wing.as_str() > after).take(PAGE + 1).collect())
 }
 
-/// Those that are always there.
+/// The resources that are always there.
 fn fixed(tools: &Tools) -> Vec<Resource> {
-    let graph = in_list(&Subject::Graph, "knowledge-graph")
+    let graph = in_list(&OfferedResource::Graph, "knowledge-graph")
         .with_title("Knowledge Graph")
         .with_description("The full knowledge graph with all entities and relations");
-    let status = in_list(&Subject::Status, "status").with_title("Palace Status").with_description(
-        "Which processes have the palace open, and the files that it consists of",
-    );
+    let status =
+        in_list(&OfferedResource::Status, "status").with_title("Palace Status").with_description(
+            "Which processes have the palace open, and the files that it consists of",
+        );
     let all = [(&[ToolSet::Memory][..], graph), (STATUS_SETS, status)];
     let offered = |sets: &[ToolSet]| sets.iter().any(|set| tools.has(*set));
     all.into_iter().filter(|(sets, _)| offered(sets)).map(|(_, resource)| resource).collect()
 }
 
-fn in_list(subject: &Subject, name: &str) -> Resource {
-    Resource::new(subject.uri(), name).with_mime_type(JSON)
+fn in_list(resource: &OfferedResource, name: &str) -> Resource {
+    Resource::new(resource.uri(), name).with_mime_type(JSON)
 }
 
-/// What of the list was there when it was last looked at.
+/// The documents and wings that were there at the last rescan.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct SeenResources {
     documents: HashMap<Key, bool>,
     wings: HashSet<String>,
 }
 
-impl Seen {
-    /// Whether the list may have changed with these documents: one of them, or a wing, has come or gone, or was not
-    /// seen before.
+impl SeenResources {
+    /// Returns true if the list may have changed with these documents: one of them, or a wing, has come or gone, or
+    /// was not seen before.
     pub fn differs(&mut self, palace: &Palace, tools: &Tools, keys: &BTreeSet<Key>) -> bool {
         if self.documents.len() + self.wings.len() + keys.len() > SEEN_MAX {
-            *self = Seen::default();
+            *self = SeenResources::default();
         }
         let documents = tools.has(ToolSet::Documents) && self.documents_differ(palace, keys);
         let wings = tools.has(ToolSet::Palace) && self.wings_differ(palace, keys);
         documents || wings
     }
 
-    /// Documents of other tool sets can be read and subscribed to, but are not listed: there may be a hundred
-    /// thousand of them.
+    /// Leaves out documents of other tool sets. They can be read and subscribed to, but are not listed: there may be a
+    /// hundred thousand of them.
     fn documents_differ(&mut self, palace: &Palace, keys: &BTreeSet<Key>) -> bool {
         let mut differ = false;
         for key in keys.iter().filter(|key| documents::of_documents_alone(key.as_str())) {
@@ -156,7 +157,7 @@ impl Seen {
             }
         }
         let drawers = Drawers::new(palace.clone());
-        // What cannot be read is told of: whoever lists the resources will hear why.
+        // A wing that cannot be counted is not taken for gone: a client that lists the resources gets the error.
         let is_gone = |wing: &str| drawers.counts(Some(wing)).is_ok_and(|counts| counts.is_empty());
         for wing in emptied.into_iter().filter(|wing| is_gone(wing)) {
             self.wings.remove(wing);

@@ -1,11 +1,10 @@
-//! Tool sets: which tools there are, in which order, under which names.
+//! Tool sets: which tools a server has, in which order, under which names.
 //!
 //! Invariant: the list of tools is the same for every client of a server, at any time.
 
-use super::Server;
-use rmcp::handler::server::router::tool::ToolRouter;
-use rmcp::model::Tool;
-use std::collections::HashSet;
+use super::tool::Tool;
+use super::{documents, memory, palace};
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,12 +19,16 @@ pub enum ToolSet {
     Documents,
 }
 
-/// What a server offers.
+/// What the server is. README.md, Cargo.toml and the help of the commands say the same.
+const DESCRIPTION: &str = "A memory that many AI sessions share: every session starts its own server on the same \
+    directory, and no acknowledged write is lost.";
+
+/// The tools that a server offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Offer {
     /// The sets, in the order in which their tools are listed.
     pub sets: Vec<ToolSet>,
-    /// What the names of the set [`ToolSet::Palace`] begin with.
+    /// The beginning of the names of the set [`ToolSet::Palace`].
     pub prefix: Prefix,
 }
 
@@ -35,7 +38,7 @@ impl Default for Offer {
     }
 }
 
-/// What the names of tools begin with.
+/// The beginning of the names of tools.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Prefix(String);
 
@@ -51,9 +54,9 @@ impl fmt::Display for Prefix {
     }
 }
 
-/// A text that no tool's name can begin with.
+/// The text cannot be the beginning of a tool's name.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a prefix has at most {PREFIX_BYTES_MAX} letters, digits and _ . - of ASCII")]
+#[error("a prefix has at most {PREFIX_BYTES_MAX} characters: ASCII letters, digits and _ . -")]
 pub struct BadPrefix;
 
 /// The longest prefix: a tool's name has at most 128 characters.
@@ -73,60 +76,63 @@ impl FromStr for Prefix {
 
 /// The tools of a server.
 pub(super) struct Tools {
-    pub sets: Vec<ToolSet>,
+    sets: Vec<ToolSet>,
     prefix: Prefix,
-    pub router: ToolRouter<Server>,
-    /// Their names as they are listed. The router would have them by name.
-    order: Vec<String>,
+    /// In the order in which they are listed.
+    tools: Vec<Tool>,
+    /// The place of each in that order, by its name.
+    places: HashMap<String, usize>,
 }
 
 impl Tools {
     pub fn new(offer: &Offer) -> Self {
-        let mut seen = HashSet::new();
-        let sets = offer.sets.iter().copied().filter(|set| seen.insert(*set)).collect();
-        let (prefix, router) = (offer.prefix.clone(), ToolRouter::new());
-        let mut tools = Tools { sets, prefix, router, order: Vec::new() };
-        for set in tools.sets.clone() {
-            match set {
-                ToolSet::Palace => {
-                    let Prefix(prefix) = tools.prefix.clone();
-                    tools.add(Server::palace_router(), &super::palace::ORDER, &prefix);
-                }
-                ToolSet::Memory => tools.add(Server::memory_router(), &super::memory::ORDER, ""),
-                ToolSet::Documents => {
-                    tools.add(super::documents::router(), &super::documents::ORDER, "");
-                }
-            }
+        let (mut seen, mut tools) = (HashSet::new(), Vec::new());
+        let sets: Vec<ToolSet> =
+            offer.sets.iter().copied().filter(|set| seen.insert(*set)).collect();
+        let prefix = offer.prefix.clone();
+        for set in &sets {
+            tools.extend(match set {
+                ToolSet::Palace => prefixed(palace::tools(), &prefix),
+                ToolSet::Memory => memory::tools(),
+                ToolSet::Documents => documents::tools(),
+            });
         }
-        tools
+        let name = |(n, tool): (usize, &Tool)| (tool.listed.name.to_string(), n);
+        let places = tools.iter().enumerate().map(name).collect();
+        Tools { sets, prefix, tools, places }
     }
 
-    /// Adds tools, each under its name behind the prefix.
-    fn add(&mut self, router: ToolRouter<Server>, order: &[&str], prefix: &str) {
-        for mut route in router.map.into_values() {
-            route.attr.name = format!("{prefix}{}", route.attr.name).into();
-            self.router.add_route(route);
-        }
-        self.order.extend(order.iter().map(|name| format!("{prefix}{name}")));
+    /// All tools, in order.
+    pub fn list(&self) -> Vec<rmcp::model::Tool> {
+        self.tools.iter().map(|tool| tool.listed.clone()).collect()
     }
 
-    /// All of them, in order.
-    pub fn list(&self) -> Vec<Tool> {
-        self.order.iter().filter_map(|name| self.router.get(name).cloned()).collect()
+    /// The tool of this name.
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(*self.places.get(name)?)
     }
 
-    /// Whether a set is offered.
+    /// Returns true if a set is offered.
     pub fn has(&self, set: ToolSet) -> bool {
         self.sets.contains(&set)
     }
 
-    /// What a client may tell its model about the server.
+    /// Returns what a client may tell its model about the server.
     pub fn instructions(&self) -> String {
-        let parts = self.sets.iter().map(|set| match set {
-            ToolSet::Palace => super::palace::instructions(&self.prefix.0),
-            ToolSet::Memory => super::memory::INSTRUCTIONS.to_owned(),
-            ToolSet::Documents => super::documents::INSTRUCTIONS.to_owned(),
+        let sets = self.sets.iter().map(|set| match set {
+            ToolSet::Palace => palace::instructions(&self.prefix.0),
+            ToolSet::Memory => memory::INSTRUCTIONS.to_owned(),
+            ToolSet::Documents => documents::INSTRUCTIONS.to_owned(),
         });
-        parts.collect::<Vec<_>>().join("\n\n")
+        let parts: Vec<String> = std::iter::once(DESCRIPTION.to_owned()).chain(sets).collect();
+        parts.join("\n\n")
     }
+}
+
+/// The same tools; their names begin with the prefix.
+fn prefixed(mut tools: Vec<Tool>, Prefix(prefix): &Prefix) -> Vec<Tool> {
+    for tool in &mut tools {
+        tool.listed.name = format!("{prefix}{}", tool.listed.name).into();
+    }
+    tools
 }

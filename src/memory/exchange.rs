@@ -7,10 +7,9 @@ use super::keys::{
     OBSERVATIONS, distinct, entity_key, entity_value, is_of_graph, observations_of, relation_key,
     relation_value,
 };
-use super::{Entity, Memory, MemoryError, Relation, Result};
+use super::{Entity, Memory, MemoryError, Relation, Result, each_key};
 use crate::format::key::Key;
 use crate::merge::MergeError;
-use crate::palace::keys::KEYS_MAX;
 use crate::palace::{Draft, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -323,15 +322,12 @@ impl Memory {
     /// # Errors
     /// What the palace says.
     pub fn others(&self) -> Result<usize> {
-        let (mut others, mut last) = (0, None::<Key>);
-        loop {
-            let page = self.palace.keys("", last.as_ref().map(Key::as_str), KEYS_MAX)?;
-            others += page.iter().filter(|key| !is_of_graph(key)).count();
-            if page.len() < KEYS_MAX {
-                return Ok(others);
-            }
-            last = page.into_iter().next_back();
-        }
+        let mut others = 0;
+        each_key(&self.palace, "", |key| {
+            others += usize::from(!is_of_graph(key));
+            Ok(())
+        })?;
+        Ok(others)
     }
 }
 

@@ -33,6 +33,7 @@ pub use write::{DeletedEntities, DeletedObservations};
 pub(crate) use when::{milliseconds, readable};
 
 use crate::format::key::Key;
+use crate::palace::keys::KEYS_MAX;
 use crate::palace::read::PAGE_MAX;
 use crate::palace::{Batch, Document, Outcome, Palace, WriteOptions};
 use keys::entity_key;
@@ -307,6 +308,19 @@ impl Memory {
             written.lock().unwrap_or_else(PoisonError::into_inner).extend(outcomes.iter().cloned());
         }
         Ok(outcomes)
+    }
+}
+
+/// Calls `take` with every key that starts like this, in order.
+fn each_key(palace: &Palace, prefix: &str, mut take: impl FnMut(&Key) -> Result<()>) -> Result<()> {
+    let mut after: Option<String> = None;
+    loop {
+        let keys = palace.keys(prefix, after.as_deref(), KEYS_MAX)?;
+        keys.iter().try_for_each(&mut take)?;
+        match keys.last() {
+            Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
+            _ => return Ok(()),
+        }
     }
 }
 

@@ -1,6 +1,8 @@
-//! What the tools take. The names are MemPalace's; an argument that a tool does not know is refused, because
-//! a misspelt one would be a call that silently did something else.
+//! Arguments of the tools, with MemPalace's names.
+//!
+//! An argument that a tool does not know is refused: a misspelt one would be a call that silently did something else.
 
+use crate::mcp::arguments::argument;
 use crate::memory::MemoryError;
 use crate::memory::facts::Direction;
 use rmcp::schemars::{self, JsonSchema};
@@ -10,7 +12,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 // Some clients demand that there are properties, if only none.
 #[schemars(extend("properties" = {}))]
-pub(super) struct Nothing {}
+pub(super) struct NoArguments {}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -117,7 +119,7 @@ pub(super) struct UpdateDrawer {
     pub wing: Option<String>,
     /// The room to move it to
     pub room: Option<String>,
-    /// The etag that you read: if somebody has changed the drawer since, nothing is written and you are told
+    /// The etag that you read: if the drawer has changed since, nothing is written and the call fails with ETAG_MISMATCH
     pub if_match: Option<String>,
 }
 
@@ -126,7 +128,7 @@ pub(super) struct UpdateDrawer {
 pub(super) struct DeleteDrawer {
     /// The drawer's id
     pub drawer_id: String,
-    /// The etag that you read: if somebody has changed the drawer since, nothing is deleted and you are told
+    /// The etag that you read: if the drawer has changed since, nothing is deleted and the call fails with ETAG_MISMATCH
     pub if_match: Option<String>,
 }
 
@@ -180,19 +182,19 @@ pub(super) struct Checkpoint {
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub(super) enum Ends {
+pub(super) enum FactDirection {
     Outgoing,
     Incoming,
     #[default]
     Both,
 }
 
-impl From<Ends> for Direction {
-    fn from(ends: Ends) -> Self {
-        match ends {
-            Ends::Outgoing => Direction::Outgoing,
-            Ends::Incoming => Direction::Incoming,
-            Ends::Both => Direction::Both,
+impl From<FactDirection> for Direction {
+    fn from(given: FactDirection) -> Self {
+        match given {
+            FactDirection::Outgoing => Direction::Outgoing,
+            FactDirection::Incoming => Direction::Incoming,
+            FactDirection::Both => Direction::Both,
         }
     }
 }
@@ -205,7 +207,7 @@ pub(super) struct KgQuery {
     /// Only what held then: 2026-03-01, or 2026-03-01T10:00:00Z
     pub as_of: Option<String>,
     /// outgoing: it is the subject; incoming: the object; both if not given
-    pub direction: Option<Ends>,
+    pub direction: Option<FactDirection>,
     /// The next_cursor of the call before, if it had one
     pub cursor: Option<String>,
 }
@@ -262,7 +264,7 @@ pub(super) struct KgSupersede {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KgTimeline {
-    /// Whose facts; everybody's if not given
+    /// Whose facts; those of all entities if not given
     pub entity: Option<String>,
     /// The next_cursor of the call before, if it had one
     pub cursor: Option<String>,
@@ -290,6 +292,8 @@ pub(super) struct DiaryRead {
     pub last_n: Option<i64>,
     /// Only in this wing
     pub wing: Option<String>,
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -305,26 +309,11 @@ pub(super) struct ChangesSince {
     pub include_own: Option<bool>,
 }
 
-/// A number of things to give.
-pub(super) fn limit(
-    field: &'static str,
-    given: Option<i64>,
-    usual: usize,
-    most: usize,
-) -> Result<usize, MemoryError> {
-    let Some(given) = given else { return Ok(usual) };
-    usize::try_from(given).ok().filter(|given| (1..=most).contains(given)).ok_or_else(|| {
-        MemoryError::Argument {
-            field,
-            why: format!("it is {given}: pass a number from 1 to {most}"),
-        }
-    })
-}
-
-/// A number of things to leave out.
+/// Reads the number of items to leave out.
+///
+/// # Errors
+/// [`MemoryError::Argument`] if it is negative.
 pub(super) fn offset(given: Option<i64>) -> Result<usize, MemoryError> {
-    usize::try_from(given.unwrap_or(0)).map_err(|_| MemoryError::Argument {
-        field: "offset",
-        why: "it is negative: pass 0 or more".to_owned(),
-    })
+    let negative = |_| argument("offset", "it is negative: pass 0 or more");
+    usize::try_from(given.unwrap_or(0)).map_err(negative)
 }

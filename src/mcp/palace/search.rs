@@ -1,75 +1,43 @@
-//! Searching, and looking for duplicates.
+//! Searching drawers, and looking for duplicates.
 
-use super::answers::{Filters, FoundDrawer, Matches, Results};
-use super::arguments::{CheckDuplicate, Search, limit};
-use super::bounds::fitting;
-use crate::mcp::Server;
-use crate::memory::drawers::{Found, HITS_MAX, Search as Question};
+use super::arguments::{CheckDuplicate, Search};
+use super::results::{DuplicateMatches, Filters, FoundDrawer, SearchResults};
+use crate::mcp::arguments::limit;
+use crate::mcp::page::{Budget, Page, echoed};
+use crate::mcp::tool::Call;
+use crate::memory::drawers::{HITS_MAX, Search as Question};
 use crate::memory::{MemoryError, milliseconds};
-use rmcp::handler::server::wrapper::{Json, Parameters};
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, tool, tool_router};
 
-/// How similar a duplicate is, unless the caller says so.
+/// Similarity from which on a text is a duplicate, unless the caller gives another.
 pub(super) const SIMILAR: f64 = 0.9;
 
-#[tool_router(router = find_router, vis = "pub(super)")]
-impl Server {
-    /// Search all drawers by words: those with more of the words come first. Answer from what it finds, not from memory
-    #[tool(
-        title = "Search",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn search(
-        &self,
-        Parameters(arguments): Parameters<Search>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Results>, String> {
-        let filters = Filters {
-            wing: arguments.wing.clone(),
-            room: arguments.room.clone(),
-            since: arguments.since.clone(),
-            before: arguments.before.clone(),
-        };
-        let query = arguments.query.clone();
-        let Found { hits, more } = self
-            .on_drawers(&context, move |drawers| drawers.search(&question(&arguments)?))
-            .await?;
-        let cursors: Vec<String> = hits.iter().map(|hit| hit.next.clone()).collect();
-        let (results, cut) = fitting(hits.into_iter().map(FoundDrawer::from).collect());
-        let last = results.len().checked_sub(1).and_then(|last| cursors.get(last).cloned());
-        let next_cursor = last.filter(|_| more || cut);
-        Ok(Json(Results { query, filters, results, next_cursor }))
-    }
+pub(super) fn search(call: &Call, arguments: Search) -> Result<SearchResults, MemoryError> {
+    let found = call.drawers().search(&question(&arguments)?)?;
+    let filter = |given: &Option<String>| given.as_deref().map(echoed);
+    let filters = Filters {
+        wing: filter(&arguments.wing),
+        room: filter(&arguments.room),
+        since: filter(&arguments.since),
+        before: filter(&arguments.before),
+    };
+    let query = arguments.query;
+    let mut results = SearchResults { query, filters, results: Vec::new(), next_cursor: None };
+    let hits = found.hits.into_iter().map(|hit| (hit.next.clone(), FoundDrawer::from(hit)));
+    let page = Page::fill(hits, HITS_MAX, found.more, &mut Budget::around(&results));
+    (results.results, results.next_cursor) = (page.items, page.next_cursor);
+    Ok(results)
+}
 
-    /// Whether a text is filed already, the same or nearly, in any wing. It compares words, not meaning
-    #[tool(
-        title = "Check Duplicate",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn check_duplicate(
-        &self,
-        Parameters(arguments): Parameters<CheckDuplicate>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Matches>, String> {
-        let CheckDuplicate { content, threshold } = arguments;
-        let threshold = threshold.unwrap_or(SIMILAR);
-        let found = self
-            .on_drawers(&context, move |drawers| drawers.duplicates(&content, threshold))
-            .await?;
-        let (matches, _) = fitting(found.into_iter().map(Into::into).collect());
-        Ok(Json(Matches { is_duplicate: !matches.is_empty(), matches }))
-    }
+pub(super) fn check_duplicate(
+    call: &Call,
+    arguments: CheckDuplicate,
+) -> Result<DuplicateMatches, MemoryError> {
+    let CheckDuplicate { content, threshold } = arguments;
+    let found = call.drawers().duplicates(&content, threshold.unwrap_or(SIMILAR))?;
+    let is_duplicate = !found.is_empty();
+    // There are ten at most, each with the beginning of its text.
+    let (matches, _) = Budget::around(&()).keep(found.into_iter().map(Into::into));
+    Ok(DuplicateMatches { is_duplicate, matches })
 }
 
 fn question(arguments: &Search) -> Result<Question<'_>, MemoryError> {

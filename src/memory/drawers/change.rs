@@ -6,7 +6,8 @@
 //! from what is there.
 
 use super::place::{Place, keys_of, moved_key, name, parts};
-use super::{Drawer, Drawers, drawer_of, etag, file, no_drawer, place_of, shown};
+use super::{Drawer, Drawers, drawer_of, file, no_drawer, place_of, shown};
+use crate::format::hash::Etag;
 use crate::format::key::Key;
 use crate::memory::{MemoryError, Result};
 use crate::merge::{Conflict, MergeError, View};
@@ -42,7 +43,7 @@ pub struct Change<'a> {
     /// The room.
     pub room: Option<&'a str>,
     /// Only if the drawer is at this version: an etag that was read before.
-    pub if_match: Option<&'a str>,
+    pub if_match: Option<&'a Etag>,
 }
 
 /// What became of it.
@@ -144,7 +145,7 @@ impl Drawers {
             return Err(MemoryError::argument("drawer_id", why));
         }
         let (patch, place) = patch(&place_of(&key, &value), change)?;
-        let condition = change.if_match.map(condition).transpose()?;
+        let condition = change.if_match.cloned().map(Condition::Match);
         let (gone, left) = (Cell::new(false), RefCell::default());
         let mut batch = self.palace.batch();
         let write = |draft: &mut Draft<'_>| apply(draft, &patch, &gone, &left);
@@ -263,8 +264,8 @@ impl Drawers {
     /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
     /// let filed = drawers.file(&[item])?.remove(0);
     /// let moved = drawers.update(&filed.id, Change { room: Some("history"), ..Change::default() })?;
-    /// assert!(drawers.delete_one(&filed.id, Some(&filed.etag)).is_err()); // somebody has changed it
-    /// let gone = drawers.delete_one(&filed.id, Some(&moved.drawer.etag))?;
+    /// assert!(drawers.delete_one(&filed.id, Some(&filed.etag.parse()?)).is_err()); // somebody has changed it
+    /// let gone = drawers.delete_one(&filed.id, Some(&moved.drawer.etag.parse()?))?;
     /// assert!(gone.changed && drawers.get(&filed.id).is_err());
     /// let again = drawers.delete_one(&filed.id, None)?;
     /// assert_eq!((again.changed, again.etag), (false, gone.etag));
@@ -273,10 +274,10 @@ impl Drawers {
     ///
     /// # Errors
     /// [`MemoryError::NoDrawer`] if there never was one, or with `if_match` if there is none now,
-    /// [`MemoryError::EtagMismatch`], [`MemoryError::Argument`] if it is no etag, or what the palace says; nothing was
+    /// [`MemoryError::EtagMismatch`], or what the palace says; nothing was
     /// written then.
-    pub fn delete_one(&self, id: &str, if_match: Option<&str>) -> Result<DeletedOne> {
-        let if_match = if_match.map(condition).transpose()?;
+    pub fn delete_one(&self, id: &str, if_match: Option<&Etag>) -> Result<DeletedOne> {
+        let if_match = if_match.cloned().map(Condition::Match);
         let key = match self.document(id)? {
             Some(document) => document.key,
             None if if_match.is_some() => return Err(no_drawer(id)),
@@ -331,10 +332,6 @@ impl Drawers {
     }
 }
 
-fn condition(if_match: &str) -> Result<Condition> {
-    Ok(Condition::Match(etag("if_match", if_match)?))
-}
-
 /// Why a change on a condition was refused.
 fn mismatch(id: &str, current: Option<Box<Document>>, patch: &Map<String, Value>) -> MemoryError {
     let Some(now) = current else { return no_drawer(id) };
@@ -343,8 +340,8 @@ fn mismatch(id: &str, current: Option<Box<Document>>, patch: &Map<String, Value>
     MemoryError::EtagMismatch { id: id.to_owned(), etag: now.etag.to_string(), is_so }
 }
 
-/// Each id once; two of them may stand for one drawer only if they are the same.
-fn distinct(ids: &[String]) -> Result<impl Iterator<Item = &String>> {
+/// Returns each id once, in order; two of them may stand for one drawer only if they are the same.
+pub(crate) fn distinct(ids: &[String]) -> Result<impl Iterator<Item = &String>> {
     if ids.is_empty() || ids.len() > IDS_MAX {
         let why = format!("pass 1 to {IDS_MAX} ids, not {}", ids.len());
         return Err(MemoryError::argument("drawer_ids", why));

@@ -10,6 +10,7 @@ use crate::format::key::Key;
 use crate::memory::{MemoryError, Result, each_document, when};
 use crate::palace::Outcome;
 use serde_json::{Map, Value, json};
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// The most entries of one call.
@@ -208,6 +209,22 @@ impl Drawers {
     /// # Errors
     /// [`MemoryError::Argument`], or what the palace says.
     pub fn read_diary(&self, agent: &str, wing: Option<&str>, last: usize) -> Result<DiaryPage> {
+        let (mut entries, total) = self.diary_behind(agent, wing, None)?;
+        entries.truncate(last.clamp(1, ENTRIES_MAX));
+        Ok(DiaryPage { entries, total })
+    }
+
+    /// The entries of an agent's diary that are older than the one with the id `after`, the newest first; and how many
+    /// the whole diary has.
+    pub(crate) fn diary_behind(
+        &self,
+        agent: &str,
+        wing: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<(Vec<Drawer>, usize)> {
+        if let Some(after) = after.filter(|after| !after.starts_with(DIARY)) {
+            return Err(MemoryError::cursor(after));
+        }
         // As in the name of its wing: "Ada" and "ada" are one agent.
         let agent = name("agent_name", agent)?.to_lowercase();
         let wings = match wing {
@@ -222,10 +239,14 @@ impl Drawers {
                 }
             })?;
         }
-        entries.sort_by(|a: &Drawer, b: &Drawer| time_in(&b.id).cmp(time_in(&a.id)));
+        // The id decides between entries of the same time, so that each has one place.
+        let place = |id: &str| (time_in(id).to_owned(), id.to_owned());
+        entries.sort_by_cached_key(|entry: &Drawer| Reverse(place(&entry.id)));
         let total = entries.len();
-        entries.truncate(last.clamp(1, ENTRIES_MAX));
-        Ok(DiaryPage { entries, total })
+        if let Some(after) = after.map(place) {
+            entries.retain(|entry| place(&entry.id) < after);
+        }
+        Ok((entries, total))
     }
 
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {

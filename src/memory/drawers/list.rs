@@ -8,8 +8,7 @@ use super::place::{DRAWERS, MOVED, Place, moved_drawer, name, parts};
 use super::wing_of;
 use super::{Drawer, Drawers, drawer_of, place_of};
 use crate::format::key::Key;
-use crate::memory::{MemoryError, Result};
-use crate::palace::keys::KEYS_MAX;
+use crate::memory::{MemoryError, Result, each_key};
 #[cfg(feature = "mcp")]
 use std::collections::BTreeSet;
 use std::collections::{BTreeMap, HashMap};
@@ -130,6 +129,28 @@ impl Drawers {
         offset: usize,
         limit: usize,
     ) -> Result<DrawerPage> {
+        let (keys, total) = self.keys_behind(wing, room, after, offset)?;
+        let mut page = DrawerPage { drawers: Vec::new(), total, next: None };
+        for key in &keys {
+            if page.drawers.len() == limit {
+                return Ok(page);
+            }
+            page.drawers.extend(self.under(key)?);
+            page.next = Some(key.as_str().to_owned());
+        }
+        page.next = None;
+        Ok(page)
+    }
+
+    /// The keys of a list of drawers behind `after`, or without it behind the first `offset`, in order; and how many
+    /// drawers the whole list has.
+    pub(crate) fn keys_behind(
+        &self,
+        wing: Option<&str>,
+        room: Option<&str>,
+        after: Option<&str>,
+        offset: usize,
+    ) -> Result<(Vec<Key>, usize)> {
         let mut keys = Vec::new();
         self.each(&Within::new(wing, room)?, |key, _, _| keys.push(key.clone()))?;
         keys.sort_unstable();
@@ -139,18 +160,14 @@ impl Drawers {
             Some(after) if after.starts_with(DRAWERS) => {
                 keys.partition_point(|key| key.as_str() <= after)
             }
-            Some(after) => return Err(bad_cursor(after)),
+            Some(after) => return Err(MemoryError::cursor(after)),
         };
-        let mut page = DrawerPage { drawers: Vec::new(), total, next: None };
-        for key in keys.iter().skip(start) {
-            if page.drawers.len() == limit {
-                return Ok(page);
-            }
-            page.drawers.extend(self.palace.get(key.as_str())?.map(drawer_of));
-            page.next = Some(key.as_str().to_owned());
-        }
-        page.next = None;
-        Ok(page)
+        Ok((keys.split_off(start), total))
+    }
+
+    /// The drawer under a key, if it is still there.
+    pub(crate) fn under(&self, key: &Key) -> Result<Option<Drawer>> {
+        Ok(self.palace.get(key.as_str())?.map(drawer_of))
     }
 
     /// Names every drawer there, with its wing and room.
@@ -160,19 +177,13 @@ impl Drawers {
         mut take: impl FnMut(&Key, &str, &str),
     ) -> Result<()> {
         let moved = self.moved()?;
-        let (prefix, mut after) = (within.prefix(), None::<String>);
-        loop {
-            let keys = self.palace.keys(&prefix, after.as_deref(), KEYS_MAX)?;
-            for key in keys.iter().filter(|key| !moved.contains_key(*key)) {
-                if let Some((wing, room, _)) = parts(key).filter(|(w, r, _)| within.has(w, r)) {
-                    take(key, wing, room);
-                }
+        each_key(&self.palace, &within.prefix(), |key| {
+            let filed = parts(key).filter(|(wing, room, _)| within.has(wing, room));
+            if let Some((wing, room, _)) = filed.filter(|_| !moved.contains_key(key)) {
+                take(key, wing, room);
             }
-            match keys.last() {
-                Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
-                _ => break,
-            }
-        }
+            Ok(())
+        })?;
         for (key, place) in &moved {
             if within.has(&place.wing, &place.room) {
                 take(key, &place.wing, &place.room);
@@ -211,27 +222,15 @@ impl Drawers {
 
     /// The drawers that were moved, and where they are now.
     pub(super) fn moved(&self) -> Result<Moved> {
-        let (mut moved, mut after) = (Moved::new(), None::<String>);
-        loop {
-            let keys = self.palace.keys(MOVED, after.as_deref(), KEYS_MAX)?;
-            for key in keys.iter().filter_map(moved_drawer) {
-                if let Some(document) = self.palace.get_unrefreshed(key.as_str())? {
-                    let place = place_of(&key, &document.value);
-                    moved.insert(key, place);
-                }
+        let mut moved = Moved::new();
+        each_key(&self.palace, MOVED, |key| {
+            let Some(key) = moved_drawer(key) else { return Ok(()) };
+            if let Some(document) = self.palace.get_unrefreshed(key.as_str())? {
+                let place = place_of(&key, &document.value);
+                moved.insert(key, place);
             }
-            match keys.last() {
-                Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
-                _ => return Ok(moved),
-            }
-        }
+            Ok(())
+        })?;
+        Ok(moved)
     }
-}
-
-fn bad_cursor(text: &str) -> MemoryError {
-    let start: String = text.chars().take(80).collect();
-    let why = format!(
-        "{start:?} is none: pass back what an earlier call gave as next_cursor, or nothing"
-    );
-    MemoryError::argument("cursor", why)
 }

@@ -33,6 +33,8 @@ pub use find::{Found, HITS_MAX, Hit, QUERY_CHARS_MAX, Search};
 pub use list::{Counts, DrawerPage};
 pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place};
 
+#[cfg(feature = "mcp")]
+pub(crate) use change::distinct;
 pub(crate) use place::drawer_id;
 #[cfg(feature = "mcp")]
 pub(crate) use place::{is_move, is_of_wing, wing_of};
@@ -150,17 +152,17 @@ impl Drawers {
     /// let filed = drawers.file(&[item])?.remove(0);
     /// let change = Change { content: Some("We sign tokens with Ed25519."), ..Change::default() };
     /// drawers.update(&filed.id, change)?;
-    /// assert_eq!(drawers.get_at(&filed.id, &filed.etag)?.content, "We sign tokens with RSA.");
+    /// let then = drawers.get_at(&filed.id, &filed.etag.parse()?)?;
+    /// assert_eq!(then.content, "We sign tokens with RSA.");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::NoVersion`], [`MemoryError::NoDrawer`] if there is none or it was deleted at that version,
-    /// [`MemoryError::Argument`] if it is no etag, or what the palace says.
-    pub fn get_at(&self, id: &str, version: &str) -> Result<Drawer> {
-        let at = etag("version", version)?;
+    /// [`MemoryError::NoVersion`], [`MemoryError::NoDrawer`] if there is none or it was deleted at that version, or
+    /// what the palace says.
+    pub fn get_at(&self, id: &str, version: &Etag) -> Result<Drawer> {
         for key in place::keys_of(id) {
-            match self.palace.get_at(key.as_str(), &at) {
+            match self.palace.get_at(key.as_str(), version) {
                 Ok(document) => return document.map(drawer_of).ok_or_else(|| no_drawer(id)),
                 // An id may stand for more than one key.
                 Err(Error::NoSuchVersion { .. }) => {}
@@ -168,7 +170,7 @@ impl Drawers {
             }
         }
         let Drawer { id, .. } = self.get(id)?;
-        Err(MemoryError::NoVersion { id, version: version.to_owned() })
+        Err(MemoryError::NoVersion { id, version: version.to_string() })
     }
 
     /// The document of the drawer with this id.
@@ -184,14 +186,6 @@ impl Drawers {
 
 fn no_drawer(id: &str) -> MemoryError {
     MemoryError::NoDrawer { id: id.chars().take(200).collect() }
-}
-
-/// An etag as a caller passes it back.
-fn etag(field: &'static str, text: &str) -> Result<Etag> {
-    text.parse().map_err(|_| {
-        let start: String = text.chars().take(80).collect();
-        MemoryError::argument(field, format!("{start:?} is not an etag: pass one as you got it"))
-    })
 }
 
 fn text(value: &Map<String, Value>, field: &str) -> Option<String> {

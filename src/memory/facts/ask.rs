@@ -2,8 +2,8 @@
 
 use super::triple::folded;
 use super::{FACTS, Fact, Facts, MemoryError, Result, fact_of};
+use crate::memory::each_key;
 use crate::memory::when::{moment, one_form, readable};
-use crate::palace::keys::KEYS_MAX;
 use crate::palace::ranked::Question;
 use crate::snapshot::words;
 use std::collections::BTreeSet;
@@ -142,9 +142,8 @@ impl Facts {
     /// [`MemoryError::Argument`], or what the palace says.
     pub fn about(&self, asked: &Asked<'_>) -> Result<FactPage> {
         let as_of = asked.as_of.map(|text| moment("as_of", text)).transpose()?;
-        if asked.after.is_some_and(|after| !after.contains('!')) {
-            let why = "it is none: pass back what an earlier call gave as next_cursor, or nothing";
-            return Err(MemoryError::argument("cursor", why));
+        if let Some(after) = asked.after.filter(|after| !after.contains('!')) {
+            return Err(MemoryError::cursor(after));
         }
         let mut facts = match asked.entity {
             Some(entity) => self.of(entity, asked.direction)?,
@@ -195,15 +194,12 @@ impl Facts {
     /// # Errors
     /// What the palace says.
     pub fn count(&self) -> Result<usize> {
-        let (mut count, mut after) = (0, None::<String>);
-        loop {
-            let keys = self.palace.keys(FACTS, after.as_deref(), KEYS_MAX)?;
-            count += keys.len();
-            match keys.last() {
-                Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
-                _ => return Ok(count),
-            }
-        }
+        let mut count = 0;
+        each_key(&self.palace, FACTS, |_| {
+            count += 1;
+            Ok(())
+        })?;
+        Ok(count)
     }
 
     /// The present moment, to compare with those of facts.

@@ -1,0 +1,10 @@
+//! The server over HTTP: many clients at once, one session each.
+
+mod address;
+mod guard;
+mod health;
+mod listen;
+mod request;
+
+pub use address::Address;
+pub use listen::Http;
