@@ -196,9 +196,9 @@ fn fields(n: usize) -> Map<String, Value> {
 async fn documents(client: &Client, disk: &SimDisk) {
     let by = Some("\u{1}".repeat(5_000));
     let options = WriteOptions { by, ..WriteOptions::default() };
+    let value = object(json!({"text": format!("needle {}", "\"".repeat(300))}));
     let palace = open(disk, "test");
     let mut batch = palace.batch();
-    let value = object(json!({"text": format!("needle {}", "\"".repeat(300))}));
     for n in 0..1_000 {
         let (key, value) = (format!("{}{n:04}", "\"".repeat(508)), &value);
         batch.write(Key::new(&key).unwrap(), move |draft| draft.put(value));

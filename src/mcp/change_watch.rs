@@ -23,7 +23,7 @@ const BEHIND: usize = 64;
 
 /// The changes that one rescan of the palace has found.
 #[derive(Clone, Debug)]
-pub(super) struct Changes {
+pub(super) struct RescanChanges {
     /// The changed documents.
     pub keys: Arc<BTreeSet<Key>>,
     /// True if the list of resources may have changed.
@@ -34,7 +34,7 @@ pub(super) struct Changes {
 pub(super) struct ChangeWatch {
     palace: Palace,
     tools: Arc<Tools>,
-    sender: Mutex<Option<Sender<Changes>>>,
+    sender: Mutex<Option<Sender<RescanChanges>>>,
     /// True if a client ever wanted to know of the list: to find out costs a read for each change.
     lists: AtomicBool,
 }
@@ -53,7 +53,7 @@ impl ChangeWatch {
     ///
     /// # Errors
     /// Why the palace cannot be watched, in words.
-    pub async fn follow(self: &Arc<Self>, lists: bool) -> Result<Receiver<Changes>, String> {
+    pub async fn follow(self: &Arc<Self>, lists: bool) -> Result<Receiver<RescanChanges>, String> {
         self.lists.fetch_or(lists, Ordering::Relaxed);
         let mut shared = self.sender.lock().await;
         // A write that is acknowledged after this line is found by a rescan that is still to come.
@@ -70,7 +70,7 @@ impl ChangeWatch {
         Ok(receiver)
     }
 
-    fn send_changes(&self, mut watch: Watch, sender: &Sender<Changes>) {
+    fn send_changes(&self, mut watch: Watch, sender: &Sender<RescanChanges>) {
         let mut seen = SeenResources::default();
         while !self.is_over(sender) {
             match watch.next(LINGER) {
@@ -79,7 +79,7 @@ impl ChangeWatch {
                     let list_changed = self.lists.load(Ordering::Relaxed)
                         && seen.differs(&self.palace, &self.tools, &keys);
                     // Without listeners the loop ends at the next turn.
-                    drop(sender.send(Changes { keys: Arc::new(keys), list_changed }));
+                    drop(sender.send(RescanChanges { keys: Arc::new(keys), list_changed }));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "clients get no notices of changes for now");
@@ -90,7 +90,7 @@ impl ChangeWatch {
     }
 
     /// Ends the watch if no client listens. None can begin to in between: that takes the same lock.
-    fn is_over(&self, sender: &Sender<Changes>) -> bool {
+    fn is_over(&self, sender: &Sender<RescanChanges>) -> bool {
         if sender.receiver_count() > 0 {
             return false;
         }

@@ -21,7 +21,7 @@ const WRITER_CHARS: usize = 200;
 /// Most characters of a path: names of fields may be long.
 const PATH_CHARS: usize = 500;
 
-/// Who wrote something, and when
+/// The writer, and the time
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(super) struct Authorship {
@@ -94,13 +94,13 @@ impl VersionedValue {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(super) struct OpenConflict {
-    /// Which field: a JSON pointer
+    /// The field, as a JSON pointer
     pub path: String,
     /// The value that is shown
     pub shown: VersionedValue,
     /// The others. Writing the field once more, with any value, settles it
     pub others: Vec<VersionedValue>,
-    /// How many more there are
+    /// Number of values that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more: Option<i64>,
 }
@@ -118,11 +118,11 @@ impl OpenConflict {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(super) struct SettledConflict {
-    /// Which field: a JSON pointer
+    /// The field, as a JSON pointer
     pub path: String,
     /// The values that are gone from it; document_get still has them under their etags as version
     pub values: Vec<VersionedValue>,
-    /// How many more there are
+    /// Number of values that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more: Option<i64>,
 }

@@ -31,7 +31,7 @@ pub struct Server {
     feed_cursors: Arc<FeedCursors>,
     /// True when the server is about to stop, for all clients.
     stopping: Arc<watch::Sender<bool>>,
-    /// Whether several clients are served, so that what this process wrote may be news to one of them.
+    /// True if several clients are served, so that the writes of this process may be news to one of them.
     shared: bool,
 }
 

@@ -4,7 +4,7 @@
 //! Notices of what changes all the time (the list of resources, the status) go out once a second at most, and are
 //! never dropped.
 
-use super::change_watch::Changes;
+use super::change_watch::RescanChanges;
 use super::resources::OfferedResource;
 use rmcp::RoleServer;
 use rmcp::model::ResourceUpdatedNotificationParam;
@@ -43,7 +43,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// Changes the subscriptions. The watch has to follow before the client is told that it is subscribed.
+    /// RescanChanges the subscriptions. The watch has to follow before the client is told that it is subscribed.
     pub fn subscribe(&self, change: impl FnOnce(&mut Subscriptions)) {
         change(&mut lock(&self.wanted));
     }
@@ -54,7 +54,7 @@ impl Session {
     }
 
     /// Notifies the client from now on of what it has subscribed to.
-    pub fn notify(&self, peer: Peer<RoleServer>, changes: Receiver<Changes>) {
+    pub fn notify(&self, peer: Peer<RoleServer>, changes: Receiver<RescanChanges>) {
         let wanted = self.wanted.clone();
         let task = tokio::spawn(Notifier::new(Recipient::Session(peer), changes, wanted).notify());
         *lock(&self.notifying) = Some(task.abort_handle());
@@ -135,7 +135,7 @@ impl Recipient {
 /// Notifies one client.
 pub(super) struct Notifier {
     recipient: Recipient,
-    changes: Receiver<Changes>,
+    changes: Receiver<RescanChanges>,
     wanted: Arc<Mutex<Subscriptions>>,
     /// Notices for the next beat; `None` is the list.
     due: BTreeSet<Option<String>>,
@@ -145,7 +145,7 @@ pub(super) struct Notifier {
 impl Notifier {
     pub fn new(
         recipient: Recipient,
-        changes: Receiver<Changes>,
+        changes: Receiver<RescanChanges>,
         wanted: Arc<Mutex<Subscriptions>>,
     ) -> Self {
         Notifier { recipient, changes, wanted, due: BTreeSet::new(), next_beat: Instant::now() }
@@ -175,7 +175,7 @@ impl Notifier {
         }
     }
 
-    async fn notify_of_changes(&mut self, changes: &Changes) -> Result<(), ClientGone> {
+    async fn notify_of_changes(&mut self, changes: &RescanChanges) -> Result<(), ClientGone> {
         let touched = |resource: &OfferedResource| resource.is_touched_by(&changes.keys);
         self.notify_of(touched, changes.list_changed).await
     }

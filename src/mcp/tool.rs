@@ -20,14 +20,14 @@ use std::sync::Arc;
 /// Most characters of the text of an error that is longer than a result: what it repeats from the arguments is cut.
 const ERROR_CHARS: usize = 4_000;
 
-/// What a tool's function is given besides its arguments.
+/// The circumstances of a call, for the tool's function.
 #[derive(Clone)]
 pub(super) struct Call {
     pub palace: Palace,
     /// The client's name and version, for history.
     pub client: Option<String>,
     pub feed_cursors: Arc<FeedCursors>,
-    /// Whether other clients write through this process, so that its own writes may be news to this client.
+    /// True if other clients write through this process, so that its own writes may be news to this client.
     pub shared: bool,
 }
 
@@ -45,7 +45,7 @@ impl Call {
     }
 }
 
-/// What a call does to the palace. Clients decide by it which calls they let a model make unasked, and which they
+/// The effect of a call on the palace. By it, clients decide which calls a model may make unasked, and which they
 /// repeat.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Effect {
@@ -80,7 +80,7 @@ type Run = dyn Fn(&Call, JsonObject) -> CallToolResult + Send + Sync;
 /// A tool of a set.
 #[derive(Clone)]
 pub(super) struct Tool {
-    /// What `tools/list` says of it.
+    /// Its entry in `tools/list`.
     pub listed: rmcp::model::Tool,
     run: Arc<Run>,
 }
@@ -109,7 +109,7 @@ impl Tool {
             arguments.into(),
         ) {
             Ok(arguments) => answer(run(call, arguments)),
-            Err(error) => error_result(format!("the arguments are not those of {name}: {error}")),
+            Err(error) => error_result(format!("invalid arguments: {error}")),
         };
         Tool { listed, run: Arc::new(run) }
     }

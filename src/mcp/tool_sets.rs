@@ -19,7 +19,7 @@ pub enum ToolSet {
     Documents,
 }
 
-/// What the server is. README.md, Cargo.toml and the help of the commands say the same.
+/// Description of the server. README.md, Cargo.toml and the help of the commands have the same.
 const DESCRIPTION: &str = "A memory that many AI sessions share: every session starts its own server on the same \
     directory, and no acknowledged write is lost.";
 

@@ -17,7 +17,7 @@ pub(super) use keys::of_documents_alone;
 pub(super) use read::each_after;
 pub(super) use tools::tools;
 
-/// What a client may tell its model.
+/// The instructions of this set for a model.
 pub(super) const INSTRUCTIONS: &str = "Shared JSON documents under keys such as notes/plan. Other sessions read and \
     write them at the same time, so read before you write. To change a field use document_patch, to count use \
     document_increment: neither needs a retry. If your new value depends on the old one, pass the etag that you read: \

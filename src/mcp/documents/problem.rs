@@ -30,11 +30,11 @@ pub(super) enum Code {
 /// Why a call failed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Problem {
-    /// What kind of problem it is; only errors have it
+    /// The kind of problem; only errors have it
     pub error: Code,
-    /// What is wrong, and what to do; only errors have it
+    /// The problem, and what to do next; only errors have it
     pub message: String,
-    /// With ETAG_MISMATCH: what is there now, null if there is no such document
+    /// With ETAG_MISMATCH: the current document, null if there is none
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<Value>,
 }

@@ -23,10 +23,10 @@ pub(super) struct DocumentShown {
     /// Fields that several writers set at the same time
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<OpenConflict>,
-    /// How many more there are: document_conflicts shows all
+    /// Number of conflicts that are left out: document_conflicts shows all
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_conflicts: Option<i64>,
-    /// Who changed it last
+    /// The last writer
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<Authorship>,
     /// True if some of its changes are pending, because changes that they build on have not arrived yet
@@ -44,15 +44,15 @@ pub(super) struct WriteResult {
     pub changed: bool,
     /// True: it is on disk, and survives a power cut
     pub durable: bool,
-    /// What was in conflict before this write and is gone: this write has decided. Check that it decided right
+    /// Conflicts that this write has settled. Check that it decided right
     pub conflicts: Vec<SettledConflict>,
-    /// How many more conflicts this write has settled
+    /// Number of settled conflicts that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_conflicts: Option<i64>,
     /// After a write with base: what is in conflict now. Write the field once more to decide
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open_conflicts: Vec<OpenConflict>,
-    /// How many more open conflicts there are: document_conflicts shows all
+    /// Number of open conflicts that are left out: document_conflicts shows all
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_open_conflicts: Option<i64>,
     /// Why it is not known what is in conflict now. The write is done: do not repeat it, and call document_conflicts
@@ -83,9 +83,9 @@ pub(super) struct Entry {
     pub etag: String,
     /// The length of the value, in bytes of JSON
     pub bytes: i64,
-    /// How many fields are in conflict
+    /// Number of fields in conflict
     pub conflicts: i64,
-    /// Who changed it last
+    /// The last writer
     #[serde(skip_serializing_if = "Option::is_none")]
     pub modified: Option<Authorship>,
 }
@@ -130,12 +130,12 @@ pub(super) struct DocumentVersions {
 pub(super) struct Version {
     /// The version that it made: for version of document_get and document_restore
     pub etag: String,
-    /// Who made it
+    /// The writer
     #[serde(flatten)]
     pub by: Authorship,
     /// edit, delete or filed
     pub kind: String,
-    /// How many operations it has
+    /// Number of operations
     pub operations: i64,
     /// The versions that it builds on
     pub follows: Vec<String>,

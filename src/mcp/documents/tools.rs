@@ -45,7 +45,7 @@ pub(in crate::mcp) fn tools() -> Vec<Tool> {
             ("document_put", "Put Document"),
             Overwrite,
             put,
-            "Write a whole document. With if_match it is written only if nobody changed it since; with base, what \
+            "Write a whole document. With if_match it is written only if it has not changed since; with base, what \
              others changed since is kept beside it",
         ),
         tool(

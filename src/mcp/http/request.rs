@@ -27,7 +27,7 @@ const REQUEST_BYTES: usize = 16 << 20;
 /// Time for which a session without any message is kept. A client that comes back later has to open a new one.
 const SESSION_WAIT: Duration = Duration::from_secs(3600);
 
-pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+pub(super) type HttpAnswer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Answers the requests of all connections.
 pub(super) struct RequestHandler {
@@ -54,7 +54,7 @@ impl RequestHandler {
         RequestHandler { palace, server, guard, mcp, making_status: tokio::sync::Mutex::default() }
     }
 
-    pub async fn answer(&self, request: Request<Incoming>) -> Answer {
+    pub async fn answer(&self, request: Request<Incoming>) -> HttpAnswer {
         if let Err(refusal) = self.guard.check(request.headers()) {
             return refused(refusal);
         }
@@ -75,7 +75,7 @@ impl RequestHandler {
     }
 
     /// Ends a stream of notices with the server. It would go on as long as the client listens.
-    fn until_the_server_stops<B>(&self, answer: Response<B>) -> Answer
+    fn until_the_server_stops<B>(&self, answer: Response<B>) -> HttpAnswer
     where
         B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     {
@@ -84,7 +84,7 @@ impl RequestHandler {
         answer.map(|body| StoppableBody { body, stop }.boxed_unsync())
     }
 
-    async fn status(&self, what: fn(&Palace) -> Result<String, String>) -> Answer {
+    async fn status(&self, what: fn(&Palace) -> Result<String, String>) -> HttpAnswer {
         let _making_status = self.making_status.lock().await;
         let palace = self.palace.clone();
         let found = tokio::task::spawn_blocking(move || what(&palace)).await;
@@ -100,7 +100,7 @@ impl RequestHandler {
     }
 }
 
-fn refused(refusal: Refusal) -> Answer {
+fn refused(refusal: Refusal) -> HttpAnswer {
     let forbidden = |words| text(StatusCode::FORBIDDEN, words);
     match refusal {
         Refusal::Host => forbidden(
@@ -116,13 +116,13 @@ fn refused(refusal: Refusal) -> Answer {
     }
 }
 
-fn text(status: StatusCode, words: impl Into<Bytes>) -> Answer {
+fn text(status: StatusCode, words: impl Into<Bytes>) -> HttpAnswer {
     let mut answer = Response::new(Full::new(words.into()).boxed_unsync());
     *answer.status_mut() = status;
     answer
 }
 
-fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+fn with(mut answer: HttpAnswer, name: HeaderName, value: &'static str) -> HttpAnswer {
     answer.headers_mut().insert(name, HeaderValue::from_static(value));
     answer
 }

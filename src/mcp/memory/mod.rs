@@ -9,7 +9,7 @@ mod tools;
 pub(super) use answer::indented;
 pub(super) use tools::tools;
 
-/// What a client may tell its model.
+/// The instructions of this set for a model.
 pub(super) const INSTRUCTIONS: &str = "A knowledge graph that all your sessions share, also those that run at \
     the same time. Search before you create; add to an entity that exists; create both entities \
     before a relation between them.";

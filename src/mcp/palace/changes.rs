@@ -34,7 +34,7 @@ pub(super) struct Changes {
     pub count: i64,
     /// For the next call
     pub next_cursor: String,
-    /// Whether there is more already
+    /// True if there is more already
     pub more: bool,
     /// True if the server did not know the cursor, and began a minute before it was given
     pub approximate: bool,
@@ -56,11 +56,11 @@ pub(super) struct ChangedDocument {
 pub(super) struct CommitShown {
     pub at: String,
     pub by: String,
-    /// Which process
+    /// The process that made it
     pub instance: String,
-    /// What it wrote, changed or deleted
+    /// The documents that it wrote, changed or deleted
     pub changed: Vec<ChangedDocument>,
-    /// How many more that are not named
+    /// Number of those that are not named
     pub and_more: i64,
 }
 

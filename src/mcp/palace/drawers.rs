@@ -48,10 +48,10 @@ pub(super) fn get_drawer(call: &Call, arguments: GetDrawer) -> Result<DrawerShow
     Ok(DrawerShown::new(drawer, from))
 }
 
-/// One of the ids that were asked for.
+/// The drawer of an id, or the id if it names none.
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Asked {
+enum DrawerOrMissing {
     Drawer(Box<DrawerShown>),
     NotFound(String),
 }
@@ -65,8 +65,8 @@ pub(super) fn get_drawers(call: &Call, arguments: GetDrawers) -> Result<DrawersS
     let drawers = call.drawers();
     let read = |(n, id): (usize, &String)| {
         let asked = match drawers.get(id) {
-            Ok(drawer) => Asked::Drawer(Box::new(DrawerShown::new(drawer, 0))),
-            Err(MemoryError::NoDrawer { .. }) => Asked::NotFound(echoed(id)),
+            Ok(drawer) => DrawerOrMissing::Drawer(Box::new(DrawerShown::new(drawer, 0))),
+            Err(MemoryError::NoDrawer { .. }) => DrawerOrMissing::NotFound(echoed(id)),
             Err(error) => return Err(error),
         };
         Ok(((n + 1).to_string(), asked))
@@ -82,8 +82,8 @@ pub(super) fn get_drawers(call: &Call, arguments: GetDrawers) -> Result<DrawersS
     shown.next_cursor = page.next_cursor;
     for asked in page.items {
         match asked {
-            Asked::Drawer(drawer) => shown.drawers.push(*drawer),
-            Asked::NotFound(id) => shown.not_found.push(id),
+            DrawerOrMissing::Drawer(drawer) => shown.drawers.push(*drawer),
+            DrawerOrMissing::NotFound(id) => shown.not_found.push(id),
         }
     }
     shown.count = number(shown.drawers.len());

@@ -20,7 +20,7 @@ pub(super) struct FactShown {
     pub object: String,
     pub valid_from: Option<String>,
     pub valid_to: Option<String>,
-    /// Whether it has not ended
+    /// True if it has not ended
     pub current: bool,
     pub source_closet: Option<String>,
     pub source_file: Option<String>,
@@ -53,7 +53,7 @@ pub(super) struct EntityFacts {
     pub entity: String,
     pub as_of: Option<String>,
     pub facts: Vec<FactShown>,
-    /// How many there are in all
+    /// Number of facts on all pages
     pub count: i64,
     pub next_cursor: Option<String>,
 }
@@ -63,7 +63,7 @@ pub(super) struct Timeline {
     /// The entity, or "all"
     pub entity: String,
     pub timeline: Vec<FactShown>,
-    /// How many there are in all
+    /// Number of facts on all pages
     pub count: i64,
     pub next_cursor: Option<String>,
 }
@@ -86,7 +86,7 @@ pub(super) struct FactEnded {
     pub receipt: WriteReceipt,
     pub triple_id: String,
     pub fact: String,
-    /// When it ended: the earliest moment that anybody gave
+    /// When it ended: the earliest moment that any client gave
     pub ended: String,
     /// True if it had ended by then
     pub noop: bool,
@@ -96,7 +96,7 @@ pub(super) struct FactEnded {
 pub(super) struct Superseded {
     #[serde(flatten)]
     pub receipt: WriteReceipt,
-    /// Of the new fact
+    /// The id of the new fact
     pub triple_id: String,
     pub fact: String,
     pub superseded_id: String,
@@ -118,7 +118,7 @@ pub(super) struct KgStats {
     pub current_facts: i64,
     pub expired_facts: i64,
     pub relationship_types: Vec<String>,
-    /// Whether some types were left out
+    /// True if some types were left out
     pub truncated: bool,
 }
 

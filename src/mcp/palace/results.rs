@@ -36,7 +36,7 @@ pub(super) struct Instance {
     /// The file that it appends to
     pub segment: String,
     pub bytes: i64,
-    /// Whether it is this server
+    /// True if it is this server
     pub this_server: bool,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Status {
     pub total_drawers: i64,
     pub wings: Counted,
     pub rooms: Counted,
-    /// Whether wings, rooms or instances were left out; list_wings and list_rooms give all
+    /// True if wings, rooms or instances were left out; list_wings and list_rooms give all
     pub truncated: bool,
     pub facts: i64,
     pub palace: String,
@@ -84,7 +84,7 @@ pub(super) struct DrawerConflict {
     /// The field, as a JSON pointer
     pub path: String,
     pub others: Vec<OtherValue>,
-    /// How many more others there are
+    /// Number of other values that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more: Option<i64>,
 }
@@ -140,13 +140,13 @@ fn said_list(texts: Vec<String>) -> Vec<String> {
 pub(super) struct WriteReceipt {
     /// Always true: a call that fails returns an error instead
     pub success: bool,
-    /// Whether it is durable: on disk, so that it survives a power cut
+    /// True if the write is on disk and survives a power cut
     pub durable: bool,
     /// The version of what was written
     pub etag: String,
     /// Fields that several writers had set at the same time, and that this write settled
     pub conflicts: Vec<DrawerConflict>,
-    /// How many more conflicts it settled
+    /// Number of settled conflicts that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_conflicts: Option<i64>,
 }
@@ -197,7 +197,7 @@ pub(super) struct DrawerShown {
     pub etag: String,
     /// Fields that several writers set at the same time, with the values that are not shown; update_drawer settles them
     pub conflicts: Vec<DrawerConflict>,
-    /// How many more conflicts there are
+    /// Number of conflicts that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_conflicts: Option<i64>,
 }
@@ -278,7 +278,7 @@ pub(super) struct FoundDrawer {
     pub room: String,
     pub source_file: Option<String>,
     pub created_at: Option<String>,
-    /// How many of the query's words it has
+    /// Number of the query's words that it has
     pub words_matched: i64,
     pub bm25_score: f64,
     /// Where they are: content, metadata (wing, room, agent, topic), or content+metadata
@@ -326,11 +326,11 @@ pub(super) struct DuplicateMatch {
     pub id: String,
     pub wing: String,
     pub room: String,
-    /// Of all runs of three words in one of the texts, the part that is in both: 1 is the same words in the same order
+    /// The part of all runs of three words that both texts have: 1 is the same words in the same order
     pub similarity: f64,
     /// The text, or the beginning of a long one and …; get_drawer gives all
     pub content: String,
-    /// Whether it is the beginning only
+    /// True if it is the beginning only
     pub truncated: bool,
 }
 
@@ -385,7 +385,7 @@ pub(super) struct DrawersDeleted {
     pub not_found: Vec<String>,
     pub count: i64,
     pub conflicts: Vec<DrawerConflict>,
-    /// How many ids are left out of the two lists, because the result would be too long; count counts all
+    /// Number of ids that are left out of the two lists, because the result would be too long; count counts all
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<i64>,
 }
@@ -419,7 +419,8 @@ pub(super) struct CheckpointSaved {
     pub items: Vec<CheckpointItemResult>,
     pub diary: Option<CheckpointEntry>,
     pub conflicts: Vec<DrawerConflict>,
-    /// How many of the last items are left out, because the result would be too long. They were treated like the others
+    /// Number of items at the end that are left out, because the result would be too long. They are
+    /// filed like the others
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<i64>,
 }

@@ -19,7 +19,7 @@ use rmcp::schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-/// What a client may tell its model, with the names as they are listed.
+/// The instructions of this set for a model, with the names of tools as they are listed.
 pub(in crate::mcp) fn instructions(prefix: &str) -> String {
     format!(
         "A palace has a wing for each person or project, rooms for topics, and in them drawers with texts, word for \
