@@ -1,7 +1,6 @@
 //! Numbers of drawers by wing and room, and the processes that write.
 
 use super::arguments::{ListRooms, ListWings, NoArguments};
-use super::results::{Counted, Instance, Rooms, Status, Taxonomy, Wings};
 use crate::mcp::arguments::bad_cursor;
 use crate::mcp::conflicts::writer;
 use crate::mcp::page::{Budget, Page, echoed, number};
@@ -9,6 +8,8 @@ use crate::mcp::tool::Call;
 use crate::memory::drawers::Counts;
 use crate::memory::{MemoryError, readable};
 use crate::palace::status::LiveInstance;
+use rmcp::schemars::{self, JsonSchema};
+use serde::Serialize;
 use std::collections::BTreeMap;
 
 /// Most wings, rooms and processes that the overview names.
@@ -16,6 +17,62 @@ const NAMED: usize = 100;
 /// Most bytes of the processes in the overview, and of its wings.
 const INSTANCES_BYTES: usize = 30_000;
 const WINGS_BYTES: usize = 30_000;
+
+/// Numbers of drawers by wing or room.
+pub(super) type Counted = BTreeMap<String, i64>;
+
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Instance {
+    pub instance: String,
+    pub pid: i64,
+    pub program: String,
+    /// The client that wrote last through it; null if it did not say
+    pub client: Option<String>,
+    pub since: String,
+    /// The file that it appends to
+    pub segment: String,
+    pub bytes: i64,
+    /// True if it is this server
+    pub this_server: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Status {
+    pub total_drawers: i64,
+    pub wings: Counted,
+    pub rooms: Counted,
+    /// True if wings, rooms or instances were left out; list_wings and list_rooms give all
+    pub truncated: bool,
+    pub facts: i64,
+    pub palace: String,
+    /// The running processes that have written
+    pub instances: Vec<Instance>,
+    /// The process that compacts now, if one does
+    pub compacting: Option<String>,
+    /// Why the palace cannot be written, if it cannot
+    pub read_only: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Wings {
+    pub wings: Counted,
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Rooms {
+    /// The wing, or "all"
+    pub wing: String,
+    pub rooms: Counted,
+    pub next_cursor: Option<String>,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Taxonomy {
+    pub taxonomy: BTreeMap<String, Counted>,
+    pub next_cursor: Option<String>,
+}
 
 pub(super) fn list_wings(call: &Call, arguments: ListWings) -> Result<Wings, MemoryError> {
     let counts = call.drawers().counts(None)?;

@@ -8,7 +8,6 @@ use crate::memory::readable;
 use crate::merge::{Candidate, Conflict};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
-use std::collections::BTreeMap;
 
 /// Characters of a drawer's text that a list shows.
 const PREVIEW_CHARS: usize = 200;
@@ -20,62 +19,6 @@ const SAID_BYTES: usize = 6_000;
 /// Most bytes of the conflicts of a drawer, and of the other values of one of its fields.
 const CONFLICTS_BYTES: usize = 15_000;
 const OTHERS_BYTES: usize = 6_000;
-
-/// Numbers of drawers by wing or room.
-pub(super) type Counted = BTreeMap<String, i64>;
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(inline)]
-pub(super) struct Instance {
-    pub instance: String,
-    pub pid: i64,
-    pub program: String,
-    /// The client that wrote last through it; null if it did not say
-    pub client: Option<String>,
-    pub since: String,
-    /// The file that it appends to
-    pub segment: String,
-    pub bytes: i64,
-    /// True if it is this server
-    pub this_server: bool,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Status {
-    pub total_drawers: i64,
-    pub wings: Counted,
-    pub rooms: Counted,
-    /// True if wings, rooms or instances were left out; list_wings and list_rooms give all
-    pub truncated: bool,
-    pub facts: i64,
-    pub palace: String,
-    /// The running processes that have written
-    pub instances: Vec<Instance>,
-    /// The process that compacts now, if one does
-    pub compacting: Option<String>,
-    /// Why the palace cannot be written, if it cannot
-    pub read_only: Option<String>,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Wings {
-    pub wings: Counted,
-    pub next_cursor: Option<String>,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Rooms {
-    /// The wing, or "all"
-    pub wing: String,
-    pub rooms: Counted,
-    pub next_cursor: Option<String>,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Taxonomy {
-    pub taxonomy: BTreeMap<String, Counted>,
-    pub next_cursor: Option<String>,
-}
 
 /// A value that several writers set at once, and what the others wrote.
 #[derive(Serialize, JsonSchema)]
