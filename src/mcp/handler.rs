@@ -1,24 +1,23 @@
-//! What a client meets: the list of tools, resources, and notices of their changes.
+//! The requests of the protocol: tools, resources, subscriptions.
 //!
-//! Invariant: lists are the same for every client, at any time.
+//! Invariant: the list of tools is the same for every client, at any time.
 
-use super::Server;
-use super::listing::{Page, Start, list, list_changes};
-use super::resources::{Subject, templates};
-use super::session::{Ear, Teller, Wanted};
-use rmcp::handler::server::tool::ToolCallContext;
+use super::page::Page;
+use super::resource_listing::{ListStart, list, list_changes};
+use super::resources::{OfferedResource, templates};
+use super::server::Server;
+use super::session::{Notifier, Recipient, Subscriptions};
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, ContentBlock, Implementation,
-    ListPromptsRequestMethod, ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult,
-    ListToolsResult, PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams,
-    ReadResourceResponse, ReadResourceResult, ResourceContents, ServerCapabilities, ServerConfig,
-    SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams,
+    CacheScope, CallToolRequestParams, CallToolResponse, Implementation, ListPromptsRequestMethod,
+    ListPromptsResult, ListResourceTemplatesResult, ListResourcesResult, ListToolsResult,
+    PaginatedRequestParams, ProtocolVersion, ReadResourceRequestParams, ReadResourceResponse,
+    ReadResourceResult, ResourceContents, ServerCapabilities, ServerConfig, SubscribeRequestParams,
+    SubscriptionFilter, Tool, UnsubscribeRequestParams,
 };
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
-use rmcp::{ErrorData, RoleServer, ServerHandler, tool_handler};
+use rmcp::{ErrorData, RoleServer, ServerHandler};
 use std::sync::{Arc, Mutex};
 
-#[tool_handler(router = self.tools.router)]
 impl ServerHandler for Server {
     fn get_info(&self) -> ServerConfig {
         let capabilities = ServerCapabilities::builder()
@@ -34,18 +33,17 @@ impl ServerHandler for Server {
             .with_instructions(self.tools.instructions())
     }
 
-    /// As the macro makes it, but that every answer tells of what is missing.
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        self.tools.get(name).map(|tool| tool.listed.clone())
+    }
+
     async fn call_tool(
         &self,
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let call = ToolCallContext::new(self, request, context);
-        let mut response = self.tools.router.call(call).await?;
-        if let CallToolResponse::Complete(result) = &mut response {
-            result.content.extend(self.what_is_missing().map(ContentBlock::text));
-        }
-        Ok(response)
+        let no_tool = || ErrorData::invalid_params("tool not found", None);
+        self.call(request, &context).await.map(Into::into).ok_or_else(no_tool)
     }
 
     async fn list_tools(
@@ -60,7 +58,8 @@ impl ServerHandler for Server {
         Ok(result)
     }
 
-    /// There are no prompts, and no capability says so. rmcp would give an empty list, like a server that has prompts.
+    /// Refuses: there are no prompts, and no capability for them. rmcp would give an empty list, like a server that has
+    /// prompts.
     async fn list_prompts(
         &self,
         _: Option<PaginatedRequestParams>,
@@ -74,20 +73,19 @@ impl ServerHandler for Server {
         request: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListResourcesResult, ErrorData> {
-        // Who has looked at the list wants to know when it changes; who has not needs no watch. In the new era it
-        // is asked for.
+        // A client that has listed the resources wants to know when the list changes; one that has not needs no
+        // watch. Since 2026-07-28 clients ask for it.
         if list_changes(&self.tools) && !is_new(&context) {
-            self.session.want(|wanted| wanted.list = true);
-            self.tell(context.peer.clone()).await?;
+            self.session.subscribe(|wanted| wanted.list = true);
+            self.notify_session(context.peer.clone()).await?;
         }
         let cursor = request.and_then(|request| request.cursor);
-        let start = Start::of(cursor.as_deref()).ok_or_else(|| {
-            ErrorData::invalid_params("not a cursor of this list: pass nextCursor, or none", None)
-        })?;
+        let start = ListStart::of(cursor.as_deref());
+        let start = start.map_err(|error| ErrorData::invalid_params(error.to_string(), None))?;
         let tools = self.tools.clone();
-        let page = self.run_apart(&context, move |palace, _| list(palace, &tools, start)).await;
-        let Page { resources, next_cursor } = page.and_then(|page| page).map_err(internal)?;
-        Ok(ListResourcesResult { next_cursor, ..ListResourcesResult::with_all_items(resources) })
+        let page = self.run(&context, move |call| list(&call.palace, &tools, start)).await;
+        let Page { items, next_cursor } = page.and_then(|page| page).map_err(internal)?;
+        Ok(ListResourcesResult { next_cursor, ..ListResourcesResult::with_all_items(items) })
     }
 
     async fn list_resource_templates(
@@ -103,8 +101,8 @@ impl ServerHandler for Server {
         request: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        let (uri, subject) = self.subject(request.uri)?;
-        let text = self.run_apart(&context, move |palace, by| subject.read(palace, by)).await;
+        let (uri, resource) = self.resource(request.uri)?;
+        let text = self.run(&context, move |call| resource.read(call)).await;
         let text = text.and_then(|text| text).map_err(internal)?.ok_or_else(|| not_found(&uri))?;
         let contents = ResourceContents::text(text, uri).with_mime_type("application/json");
         Ok(ReadResourceResult::new(vec![contents]).into())
@@ -115,7 +113,7 @@ impl ServerHandler for Server {
         asked: &SubscriptionFilter,
     ) -> Option<SubscriptionFilter> {
         let uris = asked.resource_subscriptions.iter().flatten();
-        let known = uris.filter(|uri| Subject::of(uri, &self.tools).is_some());
+        let known = uris.filter(|uri| OfferedResource::of(uri, &self.tools).is_some());
         let accepted = SubscriptionFilter::builder().resource_subscriptions(known);
         Some(match list_changes(&self.tools) {
             true => accepted.resources_list_changed().build(),
@@ -123,22 +121,23 @@ impl ServerHandler for Server {
         })
     }
 
-    /// The client was told already that it is subscribed. Whether something changed between that and the
-    /// first look is not known, so the first notice of everything comes at once.
+    /// The client was told already that it is subscribed. A change between that and the first rescan may go
+    /// unnoticed, so the first notice of everything comes at once.
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
         let accepted = context.sink().accepted();
         let uris = accepted.resource_subscriptions.iter().flatten();
-        let subjects = uris.filter_map(|uri| Some((uri.clone(), Subject::of(uri, &self.tools)?)));
+        let resources =
+            uris.filter_map(|uri| Some((uri.clone(), OfferedResource::of(uri, &self.tools)?)));
         let list = accepted.resources_list_changed == Some(true);
-        let wanted = Wanted { subjects: subjects.collect(), list };
-        let news = self.notices.follow(list).await.map_err(internal)?;
-        let ear = Ear::Listen(context.sink().clone());
-        let teller = Teller::new(ear, news, Arc::new(Mutex::new(wanted)));
+        let wanted = Subscriptions { resources: resources.collect(), list };
+        let changes = self.changes.follow(list).await.map_err(internal)?;
+        let recipient = Recipient::Listen(context.sink().clone());
+        let notifier = Notifier::new(recipient, changes, Arc::new(Mutex::new(wanted)));
         tokio::select! {
             () = context.cancelled() => {}
             () = self.session.is_over() => {}
             () = self.is_stopping() => {}
-            () = teller.tell_all_and_on() => {}
+            () = notifier.notify_all_and_go_on() => {}
         }
         Ok(())
     }
@@ -148,9 +147,9 @@ impl ServerHandler for Server {
         request: SubscribeRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let (uri, subject) = self.subject(request.uri)?;
-        self.session.want(|wanted| drop(wanted.subjects.insert(uri, subject)));
-        self.tell(context.peer).await
+        let (uri, resource) = self.resource(request.uri)?;
+        self.session.subscribe(|wanted| drop(wanted.resources.insert(uri, resource)));
+        self.notify_session(context.peer).await
     }
 
     async fn unsubscribe(
@@ -158,33 +157,34 @@ impl ServerHandler for Server {
         request: UnsubscribeRequestParams,
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
-        let (uri, _) = self.subject(request.uri)?;
-        self.session.want(|wanted| drop(wanted.subjects.remove(&uri)));
-        self.session.rest();
+        let (uri, _) = self.resource(request.uri)?;
+        self.session.subscribe(|wanted| drop(wanted.resources.remove(&uri)));
+        self.session.stop_if_unused();
         Ok(())
     }
 }
 
 impl Server {
-    /// What a URI names; refuses to speak of a resource that is not offered.
-    fn subject(&self, uri: String) -> Result<(String, Subject), ErrorData> {
-        match Subject::of(&uri, &self.tools) {
-            Some(subject) => Ok((uri, subject)),
+    /// Finds the resource of a URI; an error if these tools do not offer it.
+    fn resource(&self, uri: String) -> Result<(String, OfferedResource), ErrorData> {
+        match OfferedResource::of(&uri, &self.tools) {
+            Some(resource) => Ok((uri, resource)),
             None => Err(not_found(&uri)),
         }
     }
 
-    /// Sees to it that the client of this session is told of what it wants.
-    async fn tell(&self, peer: Peer<RoleServer>) -> Result<(), ErrorData> {
+    /// Starts to notify the client of this session, unless that goes on already.
+    async fn notify_session(&self, peer: Peer<RoleServer>) -> Result<(), ErrorData> {
         let _starting = self.session.starting.lock().await;
         if self.session.is_silent() {
-            let news = self.notices.follow(list_changes(&self.tools)).await.map_err(internal)?;
-            self.session.tell(peer, news);
+            let changes = self.changes.follow(list_changes(&self.tools)).await.map_err(internal)?;
+            self.session.notify(peer, changes);
         }
         Ok(())
     }
 }
 
+/// Returns true if the client speaks 2026-07-28 or later.
 fn is_new(context: &RequestContext<RoleServer>) -> bool {
     context.protocol_version().is_some_and(|era| era >= ProtocolVersion::V_2026_07_28)
 }

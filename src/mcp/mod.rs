@@ -1,28 +1,38 @@
 //! The MCP server: sets of tools on a palace, on stdio or over HTTP.
 //!
-//! Owns: tool names, argument and result shapes, what goes over the wire. Invariants: starting has no
-//! side effects (clients start servers to probe them, and kill them); standard output carries the
-//! protocol and nothing else; a reply is sent after its write was acknowledged. Must not know: how
-//! things are stored.
+//! Owns: tool names, argument and result shapes, the protocol. Invariants: starting has no side effects (clients start
+//! servers to probe them, and kill them); standard output carries the protocol and nothing else; a reply is sent after
+//! its write was acknowledged. Must not know: how documents are stored.
+//!
+//! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`,
+//! `feed_cursors`; `conflicts`, `arguments`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
+//! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `process`, `stdio`, `http`.
 
-mod bounds;
+mod arguments;
+mod change_watch;
+mod conflicts;
 mod documents;
+mod error;
+mod feed_cursors;
 mod handler;
 mod http;
-mod listing;
 mod memory;
-mod notices;
+mod page;
 mod palace;
+mod process;
+mod resource_listing;
 mod resources;
-mod serve;
 mod server;
 mod session;
-mod sets;
+mod stdio;
+mod tool;
+mod tool_sets;
 
-pub use http::{Address, GuardError, Http};
-pub use serve::{ServeError, serve};
+pub use error::{GuardError, ServeError};
+pub use http::{Address, Http};
 pub use server::Server;
-pub use sets::{BadPrefix, Offer, Prefix, ToolSet};
+pub use stdio::serve;
+pub use tool_sets::{BadPrefix, Offer, Prefix, ToolSet};
 
 #[cfg(test)]
 mod tests;

@@ -3,20 +3,21 @@
 //! Invariant: calls that are in flight together run side by side, each on a thread of its own, so
 //! that their commits share a sync. Must not know: what a tool does.
 
-use super::notices::Notices;
-use super::palace::Cursors;
+use super::change_watch::ChangeWatch;
+use super::feed_cursors::FeedCursors;
 use super::session::Session;
-use super::sets::{Offer, Tools};
-use crate::palace::{Palace, chain};
+use super::tool::{Call, error_result};
+use super::tool_sets::{Offer, Tools};
+use crate::palace::Palace;
 use rmcp::RoleServer;
+use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
-use std::error::Error;
 use std::sync::Arc;
 use tokio::sync::{RwLock, watch};
 use tokio::task::JoinError;
 
-/// How much of a client's name history keeps.
-const BY_CHARS_MAX: usize = 120;
+/// Most characters of a client's name and version in history.
+const CLIENT_CHARS: usize = 120;
 
 /// Tool sets on a palace, for one client. Cheap to clone; a clone is for the same client.
 #[derive(Clone)]
@@ -25,13 +26,13 @@ pub struct Server {
     pub(super) tools: Arc<Tools>,
     /// Held shared by every call while it runs.
     running: Arc<RwLock<()>>,
-    pub(super) notices: Arc<Notices>,
+    pub(super) changes: Arc<ChangeWatch>,
     pub(super) session: Arc<Session>,
-    pub(super) cursors: Arc<Cursors>,
-    /// Whether the server is about to stop, for all clients.
+    feed_cursors: Arc<FeedCursors>,
+    /// True when the server is about to stop, for all clients.
     stopping: Arc<watch::Sender<bool>>,
-    /// Whether several clients are served, so that what this process wrote may be news to one of them.
-    pub(super) for_several: bool,
+    /// True if several clients are served, so that the writes of this process may be news to one of them.
+    shared: bool,
 }
 
 impl Server {
@@ -39,19 +40,19 @@ impl Server {
     #[must_use]
     pub fn new(palace: Palace, offer: &Offer) -> Self {
         let tools = Arc::new(Tools::new(offer));
-        let notices = Notices::new(palace.clone(), tools.clone());
+        let changes = ChangeWatch::new(palace.clone(), tools.clone());
         let (running, session) = (Arc::default(), Arc::default());
-        let (cursors, stopping) = (Arc::default(), Arc::default());
-        let for_several = false;
-        Server { palace, tools, running, notices, session, cursors, stopping, for_several }
+        let (feed_cursors, stopping) = (Arc::default(), Arc::default());
+        let shared = false;
+        Server { palace, tools, running, changes, session, feed_cursors, stopping, shared }
     }
 
-    /// The same, to serve several clients.
+    /// The same server, for several clients.
     pub(super) fn for_several(self) -> Self {
-        Server { for_several: true, ..self }
+        Server { shared: true, ..self }
     }
 
-    /// The same for another client: it shares everything but what the client subscribes to.
+    /// The same server for another client: it shares everything but what the client subscribes to.
     #[must_use]
     pub fn for_another_client(&self) -> Self {
         Server { session: Arc::default(), ..self.clone() }
@@ -65,20 +66,34 @@ impl Server {
     /// Waits until the server is about to stop.
     pub(super) async fn is_stopping(&self) {
         let mut stopping = self.stopping.subscribe();
-        // Its sender is in `self`, so there is no other end than this.
+        // Its sender is in `self`, so that the wait ends with the value, never with an error.
         drop(stopping.wait_for(|stopping| *stopping).await);
     }
 
     /// Waits until no call is running; none starts after that.
     pub(super) async fn finish(&self) {
         let guard = self.running.clone().write_owned().await;
-        // Never released: what comes now comes too late.
+        // Never released: a call that comes now comes too late.
         std::mem::forget(guard);
     }
 
-    /// What to tell with every answer while a snapshot cannot be read. Without it, what only that holds would look as
-    /// if it had never been.
-    pub(super) fn what_is_missing(&self) -> Option<String> {
+    /// Runs a tool; `None` if the server has none of that name.
+    pub(super) async fn call(
+        &self,
+        request: CallToolRequestParams,
+        context: &RequestContext<RoleServer>,
+    ) -> Option<CallToolResult> {
+        let tool = self.tools.get(&request.name)?.clone();
+        let arguments = request.arguments.unwrap_or_default();
+        let result = self.run(context, move |call| tool.run(call, arguments)).await;
+        let mut result = result.unwrap_or_else(error_result);
+        result.content.extend(self.missing_part().map(ContentBlock::text));
+        Some(result)
+    }
+
+    /// A warning for every answer while a snapshot cannot be read. Without it, what only that snapshot holds would
+    /// look as if it had never been.
+    fn missing_part(&self) -> Option<String> {
         let unreadable = self.palace.unreadable();
         let name = unreadable.first()?.display();
         let more = match unreadable.len() {
@@ -93,32 +108,24 @@ impl Server {
         ))
     }
 
-    /// Runs a call on a thread where it may block. It is given the palace, and who calls, for history.
+    /// Runs a function on a thread where it may block.
     ///
     /// # Errors
-    /// What to tell the model: the error with its causes.
-    pub(super) async fn run<T: Send + 'static, E: Error>(
+    /// A text for the client if the function panicked, which is a bug.
+    pub(super) async fn run<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,
-        call: impl FnOnce(&Palace, Option<String>) -> Result<T, E> + Send + 'static,
+        function: impl FnOnce(&Call) -> T + Send + 'static,
     ) -> Result<T, String> {
-        let call = |palace: &Palace, by| call(palace, by).map_err(|error| chain(&error));
-        self.run_apart(context, call).await?
-    }
-
-    /// As [`Server::run`], for calls with answers of their own.
-    ///
-    /// # Errors
-    /// If the call gave no answer, which is a bug.
-    pub(super) async fn run_apart<T: Send + 'static>(
-        &self,
-        context: &RequestContext<RoleServer>,
-        call: impl FnOnce(&Palace, Option<String>) -> T + Send + 'static,
-    ) -> Result<T, String> {
-        let (palace, by) = (self.palace.clone(), writer(context));
+        let call = Call {
+            palace: self.palace.clone(),
+            client: client(context),
+            feed_cursors: self.feed_cursors.clone(),
+            shared: self.shared,
+        };
         let running = self.running.clone().read_owned().await;
         let done = tokio::task::spawn_blocking(move || {
-            let result = call(&palace, by);
+            let result = function(&call);
             drop(running);
             result
         });
@@ -126,7 +133,7 @@ impl Server {
     }
 }
 
-/// What to tell of a call that ended without an answer: nobody knows how far it came.
+/// The answer to a call that panicked. Nothing is known of how far it came.
 pub(super) fn no_answer(error: &JoinError) -> String {
     format!(
         "the call failed ({error}); if it writes, it may have written: read before you repeat it. The server's log \
@@ -134,9 +141,10 @@ pub(super) fn no_answer(error: &JoinError) -> String {
     )
 }
 
-/// Who calls, for history. A name is anybody's text: it is kept short, and on one line.
-fn writer(context: &RequestContext<RoleServer>) -> Option<String> {
+/// The client's name and version, for history. A client can call itself anything: the name is cut, and kept on one
+/// line.
+fn client(context: &RequestContext<RoleServer>) -> Option<String> {
     let client = context.client_info()?;
     let name = format!("{}/{}", client.name, client.version);
-    Some(name.chars().filter(|c| !c.is_control()).take(BY_CHARS_MAX).collect())
+    Some(name.chars().filter(|c| !c.is_control()).take(CLIENT_CHARS).collect())
 }

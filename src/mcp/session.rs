@@ -1,11 +1,11 @@
-//! One client: what it wants to be told of, and the telling.
+//! One client: its subscriptions, and the task that notifies it.
 //!
-//! Invariants: what one client subscribes to is told to no other. A notice names the resource as the client did.
-//! What changes all the time (the list of resources, the status) is told once a second at most, and never
-//! forgotten.
+//! Invariants: a client is notified of its own subscriptions only. A notice names the resource as the client did.
+//! Notices of what changes all the time (the list of resources, the status) go out once a second at most, and are
+//! never dropped.
 
-use super::notices::News;
-use super::resources::Subject;
+use super::change_watch::RescanChanges;
+use super::resources::OfferedResource;
 use rmcp::RoleServer;
 use rmcp::model::ResourceUpdatedNotificationParam;
 use rmcp::service::{Peer, SubscriptionSink};
@@ -18,66 +18,66 @@ use tokio::sync::watch;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
-/// How often a client is told of what changes all the time.
+/// Time between two notices of a resource that changes all the time.
 const PACE: Duration = Duration::from_secs(1);
 
-/// What a client wants to be told of.
+/// The resources that a client wants notices of.
 #[derive(Debug, Default)]
-pub(super) struct Wanted {
-    /// By their URIs, as the client wrote them.
-    pub subjects: BTreeMap<String, Subject>,
-    /// Whether it wants to know of changes of the list.
+pub(super) struct Subscriptions {
+    /// The resources by their URIs, as the client wrote them.
+    pub resources: BTreeMap<String, OfferedResource>,
+    /// True if it wants notices of changes of the list.
     pub list: bool,
 }
 
-/// A client and, if it is of an era before 2026-07-28, what it subscribed to call by call.
+/// A client and, if its protocol is older than 2026-07-28, what it subscribed to call by call.
 #[derive(Debug, Default)]
 pub(super) struct Session {
-    wanted: Arc<Mutex<Wanted>>,
-    /// The task that tells the client, while there is one.
-    telling: Mutex<Option<AbortHandle>>,
-    /// Held while that task is started: of two, one would be ended with news that it has not told.
+    wanted: Arc<Mutex<Subscriptions>>,
+    /// The task that notifies the client, while there is one.
+    notifying: Mutex<Option<AbortHandle>>,
+    /// Held while that task is started: of two, one would be ended with notices that it has not sent.
     pub(super) starting: tokio::sync::Mutex<()>,
-    /// Whether the client will ask for nothing more.
+    /// True once the client will send no more requests.
     over: watch::Sender<bool>,
 }
 
 impl Session {
-    /// Changes what is wanted. The client has to be followed before it is told that it is.
-    pub fn want(&self, change: impl FnOnce(&mut Wanted)) {
+    /// RescanChanges the subscriptions. The watch has to follow before the client is told that it is subscribed.
+    pub fn subscribe(&self, change: impl FnOnce(&mut Subscriptions)) {
         change(&mut lock(&self.wanted));
     }
 
-    /// Whether nobody tells the client yet.
+    /// Returns true if no task notifies the client.
     pub fn is_silent(&self) -> bool {
-        lock(&self.telling).as_ref().is_none_or(AbortHandle::is_finished)
+        lock(&self.notifying).as_ref().is_none_or(AbortHandle::is_finished)
     }
 
-    /// Tells the client from now on of what it wants.
-    pub fn tell(&self, peer: Peer<RoleServer>, news: Receiver<News>) {
+    /// Notifies the client from now on of what it has subscribed to.
+    pub fn notify(&self, peer: Peer<RoleServer>, changes: Receiver<RescanChanges>) {
         let wanted = self.wanted.clone();
-        let task = tokio::spawn(Teller::new(Ear::Session(peer), news, wanted).tell());
-        *lock(&self.telling) = Some(task.abort_handle());
+        let task = tokio::spawn(Notifier::new(Recipient::Session(peer), changes, wanted).notify());
+        *lock(&self.notifying) = Some(task.abort_handle());
     }
 
-    /// The client will ask for nothing more. Calls that would go on for ever end.
+    /// Notes that the client will send no more requests. Calls that would go on for ever end.
     pub fn end(&self) {
         self.over.send_replace(true);
     }
 
-    /// Waits until the client will ask for nothing more.
+    /// Waits until the client will send no more requests.
     pub async fn is_over(&self) {
         let mut over = self.over.subscribe();
-        // Its sender is in `self`, so there is no other end than this.
+        // Its sender is in `self`, so that the wait ends with the value, never with an error.
         drop(over.wait_for(|over| *over).await);
     }
 
-    /// Stops if nothing is wanted any more.
-    pub fn rest(&self) {
+    /// Stops to notify the client if it has no subscription left.
+    pub fn stop_if_unused(&self) {
         let wanted = lock(&self.wanted);
-        if wanted.subjects.is_empty()
+        if wanted.resources.is_empty()
             && !wanted.list
-            && let Some(task) = lock(&self.telling).take()
+            && let Some(task) = lock(&self.notifying).take()
         {
             task.abort();
         }
@@ -86,7 +86,7 @@ impl Session {
 
 impl Drop for Session {
     fn drop(&mut self) {
-        if let Some(task) = lock(&self.telling).take() {
+        if let Some(task) = lock(&self.notifying).take() {
             task.abort();
         }
     }
@@ -96,94 +96,104 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Whom to tell.
-pub(super) enum Ear {
-    /// The whole session.
+/// Where notices go.
+pub(super) enum Recipient {
+    /// The session, before 2026-07-28.
     Session(Peer<RoleServer>),
-    /// One `subscriptions/listen`.
+    /// One call of `subscriptions/listen`.
     Listen(SubscriptionSink),
 }
 
 /// The client is gone.
-struct Gone;
+struct ClientGone;
 
-impl Ear {
-    async fn updated(&self, uri: String) -> Result<(), Gone> {
+impl Recipient {
+    async fn updated(&self, uri: String) -> Result<(), ClientGone> {
         match self {
-            Ear::Session(peer) => {
+            Recipient::Session(peer) => {
                 let notice = ResourceUpdatedNotificationParam::new(uri);
-                peer.notify_resource_updated(notice).await.map_err(|_| Gone)
+                peer.notify_resource_updated(notice).await.map_err(|_| ClientGone)
             }
-            Ear::Listen(sink) => sink.notify_resource_updated(uri).await.map_err(|_| Gone),
+            Recipient::Listen(sink) => {
+                sink.notify_resource_updated(uri).await.map_err(|_| ClientGone)
+            }
         }
     }
 
-    async fn list_changed(&self) -> Result<(), Gone> {
+    async fn list_changed(&self) -> Result<(), ClientGone> {
         match self {
-            Ear::Session(peer) => peer.notify_resource_list_changed().await.map_err(|_| Gone),
-            Ear::Listen(sink) => sink.notify_resource_list_changed().await.map_err(|_| Gone),
+            Recipient::Session(peer) => {
+                peer.notify_resource_list_changed().await.map_err(|_| ClientGone)
+            }
+            Recipient::Listen(sink) => {
+                sink.notify_resource_list_changed().await.map_err(|_| ClientGone)
+            }
         }
     }
 }
 
-/// Tells one client.
-pub(super) struct Teller {
-    ear: Ear,
-    news: Receiver<News>,
-    wanted: Arc<Mutex<Wanted>>,
-    /// What is to be told at the next beat; `None` is the list.
+/// Notifies one client.
+pub(super) struct Notifier {
+    recipient: Recipient,
+    changes: Receiver<RescanChanges>,
+    wanted: Arc<Mutex<Subscriptions>>,
+    /// Notices for the next beat; `None` is the list.
     due: BTreeSet<Option<String>>,
     next_beat: Instant,
 }
 
-impl Teller {
-    pub fn new(ear: Ear, news: Receiver<News>, wanted: Arc<Mutex<Wanted>>) -> Self {
-        Teller { ear, news, wanted, due: BTreeSet::new(), next_beat: Instant::now() }
+impl Notifier {
+    pub fn new(
+        recipient: Recipient,
+        changes: Receiver<RescanChanges>,
+        wanted: Arc<Mutex<Subscriptions>>,
+    ) -> Self {
+        Notifier { recipient, changes, wanted, due: BTreeSet::new(), next_beat: Instant::now() }
     }
 
-    /// Tells of everything that is wanted, then of what changes, until the client is gone.
-    pub async fn tell_all_and_on(mut self) {
-        if self.everything().await.is_ok() {
-            self.tell().await;
+    /// Sends a notice of every subscription, then of what changes, until the client is gone.
+    pub async fn notify_all_and_go_on(mut self) {
+        if self.notify_of_everything().await.is_ok() {
+            self.notify().await;
         }
     }
 
-    /// Tells of what changes, until the client is gone.
-    pub async fn tell(mut self) {
+    /// Sends notices of what changes, until the client is gone.
+    pub async fn notify(mut self) {
         loop {
-            let told = tokio::select! {
-                news = self.news.recv() => match news {
-                    Ok(news) => self.these(&news).await,
-                    Err(RecvError::Lagged(_)) => self.everything().await,
+            let sent = tokio::select! {
+                changes = self.changes.recv() => match changes {
+                    Ok(changes) => self.notify_of_changes(&changes).await,
+                    Err(RecvError::Lagged(_)) => self.notify_of_everything().await,
                     Err(RecvError::Closed) => return,
                 },
                 () = sleep_until(self.next_beat), if !self.due.is_empty() => self.beat().await,
             };
-            if told.is_err() {
+            if sent.is_err() {
                 return;
             }
         }
     }
 
-    async fn these(&mut self, news: &News) -> Result<(), Gone> {
-        let touched = |subject: &Subject| subject.is_touched_by(&news.keys);
-        self.tell_of(touched, news.list_changed).await
+    async fn notify_of_changes(&mut self, changes: &RescanChanges) -> Result<(), ClientGone> {
+        let touched = |resource: &OfferedResource| resource.is_touched_by(&changes.keys);
+        self.notify_of(touched, changes.list_changed).await
     }
 
-    async fn everything(&mut self) -> Result<(), Gone> {
-        self.tell_of(|_| true, true).await
+    async fn notify_of_everything(&mut self) -> Result<(), ClientGone> {
+        self.notify_of(|_| true, true).await
     }
 
-    async fn tell_of(
+    async fn notify_of(
         &mut self,
-        touched: impl Fn(&Subject) -> bool,
+        touched: impl Fn(&OfferedResource) -> bool,
         list_changed: bool,
-    ) -> Result<(), Gone> {
+    ) -> Result<(), ClientGone> {
         let mut now = Vec::new();
         {
             let wanted = lock(&self.wanted);
-            for (uri, subject) in wanted.subjects.iter().filter(|(_, subject)| touched(subject)) {
-                if subject.changes_all_the_time() {
+            for (uri, resource) in wanted.resources.iter().filter(|(_, r)| touched(r)) {
+                if resource.changes_all_the_time() {
                     self.due.insert(Some(uri.clone()));
                 } else {
                     now.push(uri.clone());
@@ -194,17 +204,17 @@ impl Teller {
             }
         }
         for uri in now {
-            self.ear.updated(uri).await?;
+            self.recipient.updated(uri).await?;
         }
         Ok(())
     }
 
-    async fn beat(&mut self) -> Result<(), Gone> {
+    async fn beat(&mut self) -> Result<(), ClientGone> {
         self.next_beat = Instant::now() + PACE;
         for due in std::mem::take(&mut self.due) {
             match due {
-                Some(uri) => self.ear.updated(uri).await?,
-                None => self.ear.list_changed().await?,
+                Some(uri) => self.recipient.updated(uri).await?,
+                None => self.recipient.list_changed().await?,
             }
         }
         Ok(())
@@ -244,7 +254,7 @@ mod tests {
 
     #[tokio::test]
     #[expect(deprecated, reason = "clients of eras before 2026-07-28 ask in this way")]
-    async fn what_one_client_subscribes_to_is_told_to_no_other() {
+    async fn each_client_is_notified_of_its_own_subscriptions_only() {
         let dir = tempfile::tempdir().unwrap();
         let palace = Palace::open(dir.path().join("palace")).unwrap();
         let server = Server::new(
@@ -263,7 +273,7 @@ mod tests {
         }
         for (client, mut heard) in [(ann, to_ann), (bob, to_bob)] {
             client.cancel().await.unwrap();
-            assert_eq!(heard.recv().await, None, "told of what another client asked for");
+            assert_eq!(heard.recv().await, None, "notified of what another client asked for");
         }
     }
 }

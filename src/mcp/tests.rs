@@ -1,4 +1,4 @@
-//! What a client is told when the disk fails in the middle of a call, and that it is the truth.
+//! Answers when the disk fails in the middle of a call, or when a call is repeated: they are true.
 
 use super::{Offer, Server, ToolSet};
 use crate::fs::sim::{Call, Failure, SimDisk};
@@ -124,7 +124,8 @@ async fn an_acknowledged_write_is_never_answered_with_an_error() {
     assert!(untold > 0, "no look for open conflicts failed");
 }
 
-/// A call that is repeated because its answer was lost finds its own version. It must not be told to apply its change to that.
+/// A call that is repeated because its answer was lost finds its own version. It must not be told to apply its change
+/// to that.
 #[tokio::test]
 async fn a_condition_that_fails_says_if_its_own_call_may_have_come_between() {
     let (client, of) = furnished(&SimDisk::new(1)).await;

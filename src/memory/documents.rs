@@ -2,8 +2,28 @@
 
 use super::error::Result;
 use crate::format::key::Key;
-use crate::palace::PAGE_MAX;
+use crate::palace::{KEYS_MAX, PAGE_MAX};
 use crate::palace::{Batch, Document, Palace};
+
+/// Calls `take` with every key that starts with `prefix`, in order.
+///
+/// # Errors
+/// Those of the palace and of `take`.
+pub(super) fn each_key(
+    palace: &Palace,
+    prefix: &str,
+    mut take: impl FnMut(&Key) -> Result<()>,
+) -> Result<()> {
+    let mut after: Option<String> = None;
+    loop {
+        let keys = palace.keys(prefix, after.as_deref(), KEYS_MAX)?;
+        keys.iter().try_for_each(&mut take)?;
+        match keys.last() {
+            Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
+            _ => return Ok(()),
+        }
+    }
+}
 
 /// Calls `take` with every document whose key starts with `prefix`, in the order of the keys.
 pub(super) fn each_document(

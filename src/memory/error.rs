@@ -129,6 +129,11 @@ fn advice(etag: &str, already_applied: bool) -> String {
 }
 
 impl MemoryError {
+    /// The error for a cursor that no earlier call has given.
+    pub(super) fn cursor(text: &str) -> Self {
+        palace::Error::Cursor { text: text.to_owned() }.into()
+    }
+
     pub(super) fn argument(field: &'static str, why: impl Into<String>) -> Self {
         MemoryError::Argument { field, why: why.into() }
     }

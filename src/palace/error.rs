@@ -87,7 +87,10 @@ pub enum Error {
         etag: Etag,
     },
     /// A cursor that this palace did not give.
-    #[error("{text:?} is not a cursor; pass back what an earlier call returned, or none")]
+    #[error(
+        "{:?} is not a cursor of this call: pass back the next_cursor of an earlier call, or none",
+        text.chars().take(80).collect::<String>()
+    )]
     Cursor {
         /// The text that was offered.
         text: String,

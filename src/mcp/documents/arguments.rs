@@ -1,5 +1,6 @@
-//! What the tools take. An argument that a tool does not know is refused: a misspelt one would otherwise be a write
-//! that silently did less.
+//! Arguments of the tools.
+//!
+//! An argument that a tool does not know is refused: a misspelt one would be a write that silently did less.
 
 use rmcp::schemars::{self, JsonSchema};
 use serde::Deserialize;
@@ -50,9 +51,9 @@ pub(super) struct Patch {
 pub(super) struct Increment {
     /// The key of the document
     pub key: String,
-    /// Which counter: a JSON pointer, for example /visits. It is made if it is not there
+    /// The counter, as a JSON pointer, for example /visits. It is made if it is not there
     pub path: String,
-    /// How much to add, 1 if it is not said; negative to subtract
+    /// The number to add, 1 if not given; negative to subtract
     pub by: Option<i64>,
     /// Write only if the document is at this etag, or, with "absent", only if it does not exist
     pub if_match: Option<String>,
@@ -65,7 +66,7 @@ pub(super) struct Increment {
 pub(super) struct List {
     /// Only keys that start with this, for example notes/
     pub prefix: Option<String>,
-    /// The most documents to list, 1 to 1000; 100 if it is not said
+    /// The most documents to list, 1 to 1000; 100 if not given
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
@@ -78,7 +79,7 @@ pub(super) struct Search {
     pub query: String,
     /// Only keys that start with this, for example notes/
     pub prefix: Option<String>,
-    /// The most documents to find, 1 to 100; 10 if it is not said
+    /// The most documents to find, 1 to 100; 10 if not given
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
@@ -100,7 +101,7 @@ pub(super) struct Delete {
 pub(super) struct History {
     /// The key of the document
     pub key: String,
-    /// The most versions to list, 1 to 500; 50 if it is not said
+    /// The most versions to list, 1 to 500; 50 if not given
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,

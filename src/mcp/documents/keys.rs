@@ -1,14 +1,14 @@
-//! Which documents this tool set may write, and which it lists unasked.
+//! Keys that this tool set may write, and keys that it lists unasked.
 //!
-//! All tool sets share one namespace. Those with a domain of their own keep rules between documents (a relation
-//! has two entities, an id is a hash of the content) that a write from here would break, so their prefixes are
-//! closed to writes. Reading breaks nothing, but a palace may hold a hundred thousand of their documents: they are
-//! listed and found only if the prefix asks for them.
+//! All tool sets share one namespace. The other sets keep rules between documents (a relation has two entities, an id
+//! is a hash of the content) that a write from here would break, so their prefixes are closed to writes. Reading
+//! breaks nothing, but a palace may hold a hundred thousand of their documents: they are listed and found only if the
+//! prefix asks for them.
 
 use super::problem::{Code, Problem};
 use crate::format::key::KEY_BYTES_MAX;
 
-/// What the keys of a domain start with, and which tools write there.
+/// The prefixes of the other sets, and the tools that write there.
 const DOMAINS: [(&str, &str); 5] = [
     ("drawer/", "the drawers and diaries"),
     ("entity/", "the knowledge graph"),
@@ -21,24 +21,26 @@ fn domain(key: &str) -> Option<(&'static str, &'static str)> {
     DOMAINS.into_iter().find(|(prefix, _)| key.starts_with(prefix))
 }
 
-/// Whether the key belongs to no domain.
+/// Returns true if the key belongs to no other set.
 pub(in crate::mcp) fn of_documents_alone(key: &str) -> bool {
     domain(key).is_none()
 }
 
-/// Whether a listing with this prefix shows this key.
+/// Returns true if a listing with this prefix shows this key.
 pub(super) fn is_listed(prefix: &str, key: &str) -> bool {
     domain(prefix).is_some() || of_documents_alone(key)
 }
 
-/// A place behind every key of the domain that this key is in; `None` if it is in none.
+/// Returns a text behind every key of the domain that this key is in; `None` if it is in none.
 pub(in crate::mcp) fn behind_domain(key: &str) -> Option<String> {
     // No character is greater, and no key is longer.
     domain(key).map(|(prefix, _)| format!("{prefix}{}", "\u{10ffff}".repeat(KEY_BYTES_MAX / 4)))
 }
 
+/// Checks that this set may write the key.
+///
 /// # Errors
-/// If the key belongs to a domain.
+/// [`Code::Reserved`] if the key belongs to another set.
 pub(super) fn check_writable(key: &str) -> Result<(), Problem> {
     let Some((prefix, whose)) = domain(key) else { return Ok(()) };
     Err(Problem::new(

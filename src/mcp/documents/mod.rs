@@ -8,39 +8,18 @@ mod arguments;
 mod keys;
 mod problem;
 mod read;
-mod read_tools;
 mod results;
 mod search;
+mod tools;
 mod write;
-mod write_tools;
 
 pub(super) use keys::of_documents_alone;
 pub(super) use read::each_after;
+pub(super) use tools::tools;
 
-use super::Server;
-use rmcp::handler::server::router::tool::ToolRouter;
-
-pub(super) const INSTRUCTIONS: &str = "Shared JSON documents under keys such as notes/plan, which other \
-    sessions read and write at the same time. Read before you write. To change a field use document_patch, to \
-    count use document_increment: neither needs a retry. If your new value depends on the old one, pass the \
-    etag that you read as if_match and retry on ETAG_MISMATCH, or as base to keep both values. Where a result \
-    lists conflicts, both values were kept: write the field once more to decide.";
-
-/// The tools in the order in which they are listed.
-pub(super) const ORDER: [&str; 10] = [
-    "document_get",
-    "document_put",
-    "document_patch",
-    "document_increment",
-    "document_list",
-    "document_search",
-    "document_delete",
-    "document_history",
-    "document_conflicts",
-    "document_restore",
-];
-
-/// The tools.
-pub(super) fn router() -> ToolRouter<Server> {
-    Server::documents_read_router() + Server::documents_write_router()
-}
+/// The instructions of this set for a model.
+pub(super) const INSTRUCTIONS: &str = "Shared JSON documents under keys such as notes/plan. Other sessions read and \
+    write them at the same time, so read before you write. To change a field use document_patch, to count use \
+    document_increment: neither needs a retry. If your new value depends on the old one, pass the etag that you read: \
+    as if_match to be refused if it has changed (retry on ETAG_MISMATCH), or as base to keep both values. Where a \
+    result lists conflicts, both values were kept: write the field once more to decide.";

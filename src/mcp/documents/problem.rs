@@ -1,11 +1,16 @@
-//! What went wrong, as a model can act on it: a word for programs, and what to do in words.
+//! Why a call failed: a code for programs, and what to do next for models.
 
-use crate::mcp::bounds::{self, Side};
+use crate::mcp::conflicts::VersionedValue;
+use crate::mcp::page::echoed;
+use crate::memory::MemoryError;
 use crate::palace::{Document, Error, chain};
 use crate::store::StoreError;
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::{Value, json};
+
+/// Most bytes of the current value in an ETAG_MISMATCH.
+const CURRENT_BYTES: usize = 50_000;
 
 /// A kind of problem.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
@@ -25,11 +30,11 @@ pub(super) enum Code {
 /// Why a call failed.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct Problem {
-    /// What kind of problem it is; only errors have it
+    /// The kind of problem; only errors have it
     pub error: Code,
-    /// What is wrong, and what to do; only errors have it
+    /// The problem, and what to do next; only errors have it
     pub message: String,
-    /// With ETAG_MISMATCH: what is there now, null if there is no such document
+    /// With ETAG_MISMATCH: the current document, null if there is none
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current: Option<Value>,
 }
@@ -45,14 +50,23 @@ impl Problem {
 
     pub fn no_document(key: &str) -> Self {
         let hint = "document_list and document_search show what there is, document_history what was deleted";
-        Problem::new(Code::NotFound, format!("there is no document {key:?}: {hint}"))
+        Problem::new(Code::NotFound, format!("there is no document {:?}: {hint}", echoed(key)))
     }
 
-    /// The message, and what is there now.
+    /// Returns the message, followed by the current value.
     pub fn text(&self) -> String {
         match &self.current {
             Some(current) => format!("{}\ncurrent: {current}", self.message),
             None => self.message.clone(),
+        }
+    }
+}
+
+impl From<MemoryError> for Problem {
+    fn from(error: MemoryError) -> Self {
+        match error {
+            MemoryError::Palace(error) => error.into(),
+            error => Problem::invalid(chain(&error)),
         }
     }
 }
@@ -64,7 +78,7 @@ impl From<Error> for Problem {
 }
 
 impl Problem {
-    /// As from the error alone; of a version that does not match, `advice` may know better what to do.
+    /// Makes a problem of an error. If the version did not match, `advice` may know better what to do next.
     pub fn of(error: Error, advice: impl Fn(&Document) -> Option<&'static str>) -> Self {
         let text = chain(&error);
         let (code, hint) = match error {
@@ -86,7 +100,7 @@ impl Problem {
     }
 }
 
-/// The present value goes with it, so that a retry needs no read.
+/// The problem of a version that does not match. It has the current value, so that a retry needs no read.
 fn mismatch(
     key: &str,
     current: Option<&Document>,
@@ -109,10 +123,10 @@ fn mismatch(
         "ETAG_MISMATCH: {key:?} is at version {text} now, and nothing was written: {advice}"
     );
     let value = Value::Object(document.value.clone());
-    let side = Side::bounded(value, bounds::CURRENT_BYTES, document.modified.as_ref());
-    let mut current = json!(side);
+    let mut current =
+        json!(VersionedValue::bounded(value, CURRENT_BYTES, document.modified.as_ref()));
     if let Value::Object(fields) = &mut current {
-        // Who wrote it last stands there; the version is that of the whole document.
+        // The writer is the last one; the version is that of the whole document.
         fields.insert("etag".to_owned(), json!(etag));
     }
     Problem { current: Some(current), ..Problem::new(Code::EtagMismatch, message) }

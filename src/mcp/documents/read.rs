@@ -1,51 +1,32 @@
-//! Looking at documents.
+//! Reading documents: one, a list, its history, its conflicts.
 
 use super::arguments::{Conflicts, Get, History, List};
 use super::keys::{behind_domain, is_listed};
 use super::problem::{Code, Problem};
-use super::results::{AllConflicts, Entry, Got, Listed, Version, Versions};
+use super::results::{
+    DocumentConflicts, DocumentList, DocumentShown, DocumentVersions, Entry, Version,
+};
 use crate::format::hash::Etag;
-use crate::mcp::bounds::{ASIDE_BYTES, By, Disputed, ITEM_BYTES, fill, piece, shortened};
+use crate::mcp::arguments::{argument, bad_cursor, limit, optional_etag};
+use crate::mcp::conflicts::{Authorship, OpenConflict, open_aside, path as shown_path};
+use crate::mcp::page::{Budget, Page, json_len, number, piece, shortened};
 use crate::merge::{ChangeInfo, Conflict};
 use crate::palace::{self, Document, Palace};
 use serde_json::Value;
 
 type Result<T> = std::result::Result<T, Problem>;
 
-/// How many documents are read at a time to fill a page.
+/// Documents that are read at a time to fill a page.
 const SCAN: usize = 100;
 
-pub(super) fn etag(text: &str) -> Result<Etag> {
-    text.parse().map_err(|_| {
-        Problem::invalid(format!(
-            "{:?} is not an etag: pass one as you got it",
-            shortened(text, 80)
-        ))
-    })
-}
-
-/// A limit that was asked for, or the usual one.
-pub(super) fn limit(asked: Option<i64>, usual: usize, most: usize) -> Result<usize> {
-    let Some(asked) = asked else { return Ok(usual) };
-    let limit = usize::try_from(asked).ok().filter(|limit| (1..=most).contains(limit));
-    limit.ok_or_else(|| Problem::invalid(format!("limit is {asked}: it must be 1 to {most}")))
-}
-
-pub(super) fn bad_cursor(text: &str) -> Problem {
-    let text = shortened(text, 80);
-    Problem::invalid(format!(
-        "{text:?} is not a cursor of this call: pass next_cursor as you got it, or none"
-    ))
-}
-
-/// A cursor into one document: a version, so that it means the same whatever others write, and a place.
-fn place(cursor: &str) -> Result<(Etag, usize)> {
+/// Reads a cursor into one document: a version, so that it means the same whatever others write, and an offset.
+fn version_and_offset(cursor: &str) -> Result<(Etag, usize)> {
     let parsed =
         cursor.split_once(':').and_then(|(etag, at)| Some((etag.parse().ok()?, at.parse().ok()?)));
-    parsed.ok_or_else(|| bad_cursor(cursor))
+    parsed.ok_or_else(|| bad_cursor(cursor).into())
 }
 
-/// The document now, or at a version.
+/// Returns the document now, or at a version.
 fn document(palace: &Palace, key: &str, version: Option<&Etag>) -> Result<Document> {
     let found = match version {
         Some(version) => palace.get_at(key, version)?,
@@ -63,10 +44,12 @@ pub(super) fn deleted_at(key: &str, version: &Etag) -> Problem {
     Problem::new(Code::NotFound, text)
 }
 
-pub(super) fn get(palace: &Palace, asked: &Get) -> Result<Got> {
+pub(super) fn get(palace: &Palace, asked: &Get) -> Result<DocumentShown> {
     let (version, offset) = match (&asked.cursor, &asked.version) {
-        (Some(cursor), _) => place(cursor).map(|(version, offset)| (Some(version), offset))?,
-        (None, version) => (version.as_deref().map(etag).transpose()?, 0),
+        (Some(cursor), _) => {
+            version_and_offset(cursor).map(|(version, offset)| (Some(version), offset))?
+        }
+        (None, version) => (optional_etag("version", version.as_deref())?, 0),
     };
     let document = document(palace, &asked.key, version.as_ref())?;
     let path = asked.path.as_deref().unwrap_or_default();
@@ -78,10 +61,10 @@ pub(super) fn get(palace: &Palace, asked: &Get) -> Result<Got> {
             .is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
     };
     let conflicts = document.conflicts.into_iter().filter(at).collect();
-    let (conflicts, more_conflicts) = aside(conflicts, &whole);
+    let (conflicts, more_conflicts) = open_aside(conflicts, &whole);
     let value = whole.pointer(path).ok_or_else(|| nothing_at(path, &whole))?;
     let text = value.to_string();
-    let mut got = Got {
+    let mut shown = DocumentShown {
         key: asked.key.clone(),
         etag: document.etag.to_string(),
         value: None,
@@ -89,34 +72,27 @@ pub(super) fn get(palace: &Palace, asked: &Get) -> Result<Got> {
         next_cursor: None,
         conflicts,
         more_conflicts,
-        modified: document.modified.map(|written| By::new(&written.by, written.time_ms)),
+        modified: document.modified.map(|written| Authorship::new(&written.by, written.time_ms)),
         incomplete: document.incomplete,
     };
-    if asked.cursor.is_none() && text.len() <= ITEM_BYTES - ASIDE_BYTES {
-        got.value = Some(value.clone());
-        return Ok(got);
+    // What is around the value takes its part of the result first.
+    let room = Budget::around(&shown).left();
+    if asked.cursor.is_none() && text.len() <= room {
+        shown.value = Some(value.clone());
+        return Ok(shown);
     }
     let bad = || bad_cursor(asked.cursor.as_deref().unwrap_or_default());
-    let (part, end) = piece(&text, offset, ITEM_BYTES - ASIDE_BYTES).ok_or_else(bad)?;
-    got.json_piece = Some(part.to_owned());
-    got.next_cursor = (end < text.len()).then(|| format!("{}:{end}", got.etag));
-    Ok(got)
-}
-
-/// Conflicts in a result that is about something else: some of them, and how many more there are.
-pub(super) fn aside(conflicts: Vec<Conflict>, whole: &Value) -> (Vec<Disputed>, Option<i64>) {
-    let count = conflicts.len();
-    let disputed = conflicts.into_iter().map(|conflict| Disputed::of(conflict, whole));
-    let (shown, more) = fill(disputed, count, ASIDE_BYTES);
-    let left = (count - shown.len()) as i64;
-    (shown, more.then_some(left))
+    let (part, end) = piece(&text, offset, room).ok_or_else(bad)?;
+    shown.json_piece = Some(part.to_owned());
+    shown.next_cursor = (end < text.len()).then(|| format!("{}:{end}", shown.etag));
+    Ok(shown)
 }
 
 fn nothing_at(path: &str, whole: &Value) -> Problem {
+    let shown = shown_path(path);
     if !path.starts_with('/') {
-        return Problem::invalid(format!(
-            "path {path:?} is no JSON pointer: it starts with /, as in /tasks/0"
-        ));
+        let why = format!("{shown:?} is not a JSON pointer: start with /, as in /tasks/0");
+        return argument("path", why).into();
     }
     let parent = path.rsplit_once('/').and_then(|(parent, _)| whole.pointer(parent));
     let there = match parent {
@@ -128,20 +104,20 @@ fn nothing_at(path: &str, whole: &Value) -> Problem {
         Some(Value::Array(items)) => format!("the list there has {} items", items.len()),
         _ => "nor is there anything around it".to_owned(),
     };
-    Problem::new(Code::NotFound, format!("there is nothing at {path:?}; {there}"))
+    Problem::new(Code::NotFound, format!("there is nothing at {shown:?}; {there}"))
 }
 
-pub(super) fn list(palace: &Palace, asked: &List) -> Result<Listed> {
-    let limit = limit(asked.limit, 100, 1_000)?;
+pub(super) fn list(palace: &Palace, asked: &List) -> Result<DocumentList> {
+    let limit = limit("limit", asked.limit, 100, 1_000)?;
     let prefix = asked.prefix.as_deref().unwrap_or_default();
     let (entries, more) = each_after(palace, prefix, asked.cursor.clone(), limit, entry)?;
-    let (documents, cut) = fill(entries, limit, ITEM_BYTES);
-    let last = documents.last().map(|entry| entry.key.clone());
-    Ok(Listed { next_cursor: last.filter(|_| more || cut), documents })
+    let entries = entries.into_iter().map(|entry| (entry.key.clone(), entry));
+    let page = Page::fill(entries, limit, more, &mut Budget::around(&()));
+    Ok(DocumentList { documents: page.items, next_cursor: page.next_cursor })
 }
 
-/// What `make` makes of each document behind `after` that a listing with this prefix shows, at most `limit` of
-/// them, and whether there are more.
+/// Calls `make` with each document behind `after` that a listing with this prefix shows, at most `limit` of them.
+/// Returns what it made, and whether there are more documents.
 pub(in crate::mcp) fn each_after<T>(
     palace: &Palace,
     prefix: &str,
@@ -176,50 +152,57 @@ fn entry(document: Document) -> Entry {
     Entry {
         key: document.key.as_str().to_owned(),
         etag: document.etag.to_string(),
-        bytes: Value::Object(document.value).to_string().len() as i64,
-        conflicts: document.conflicts.len() as i64,
-        modified: document.modified.map(|written| By::new(&written.by, written.time_ms)),
+        bytes: number(json_len(&Value::Object(document.value))),
+        conflicts: number(document.conflicts.len()),
+        modified: document.modified.map(|written| Authorship::new(&written.by, written.time_ms)),
     }
 }
 
-pub(super) fn history(palace: &Palace, asked: &History) -> Result<Versions> {
-    let limit = limit(asked.limit, 50, 500)?;
+pub(super) fn history(palace: &Palace, asked: &History) -> Result<DocumentVersions> {
+    let limit = limit("limit", asked.limit, 50, 500)?;
     let changes = palace.history(&asked.key)?;
     if changes.is_empty() {
         return Err(Problem::no_document(&asked.key));
     }
     let mut newest = changes.iter().rev();
     if let Some(cursor) = &asked.cursor {
-        // What was written since stands before the place, or is left to the next look from the start.
+        // What was written since stands before the cursor's version, or comes with the next call without a cursor.
         newest
             .find(|change| change.hash.etag().to_string() == *cursor)
             .ok_or_else(|| bad_cursor(cursor))?;
     }
-    let (versions, more) = fill(newest.map(version), limit, ITEM_BYTES);
-    let last = versions.last().map(|version| version.etag.clone());
-    Ok(Versions { key: asked.key.clone(), next_cursor: last.filter(|_| more), versions })
+    let mut history =
+        DocumentVersions { key: asked.key.clone(), versions: Vec::new(), next_cursor: None };
+    let versions = newest.map(version).map(|version| (version.etag.clone(), version));
+    let page = Page::fill(versions, limit, false, &mut Budget::around(&history));
+    (history.versions, history.next_cursor) = (page.items, page.next_cursor);
+    Ok(history)
 }
 
 fn version(change: &ChangeInfo) -> Version {
     let kind = serde_json::to_value(change.kind).ok();
     Version {
         etag: change.hash.etag().to_string(),
-        by: By::new(&change.by, change.time_ms),
+        by: Authorship::new(&change.by, change.time_ms),
         kind: kind.as_ref().and_then(Value::as_str).unwrap_or("unknown").to_owned(),
         operations: change.operations.try_into().unwrap_or(i64::MAX),
         follows: change.deps.iter().map(|hash| hash.etag().to_string()).collect(),
     }
 }
 
-pub(super) fn conflicts(palace: &Palace, asked: &Conflicts) -> Result<AllConflicts> {
-    let from = asked.cursor.as_deref().map(place).transpose()?;
+pub(super) fn conflicts(palace: &Palace, asked: &Conflicts) -> Result<DocumentConflicts> {
+    let from = asked.cursor.as_deref().map(version_and_offset).transpose()?;
     let document = document(palace, &asked.key, from.as_ref().map(|(version, _)| version))?;
     let skipped = from.map_or(0, |(_, skipped)| skipped);
     let whole = Value::Object(document.value);
-    let disputed = document.conflicts.into_iter().skip(skipped);
-    let disputed = disputed.map(|conflict| Disputed::of(conflict, &whole));
-    let (conflicts, more) = fill(disputed, usize::MAX, ITEM_BYTES);
     let etag = document.etag.to_string();
-    let next_cursor = more.then(|| format!("{etag}:{}", skipped + conflicts.len()));
-    Ok(AllConflicts { key: asked.key.clone(), etag, conflicts, next_cursor })
+    let shown = document.conflicts.into_iter().enumerate().skip(skipped);
+    let shown = shown
+        .map(|(n, conflict)| (format!("{etag}:{}", n + 1), OpenConflict::of(conflict, &whole)));
+    let key = asked.key.clone();
+    let mut result =
+        DocumentConflicts { key, etag: etag.clone(), conflicts: Vec::new(), next_cursor: None };
+    let page = Page::fill(shown, usize::MAX, false, &mut Budget::around(&result));
+    (result.conflicts, result.next_cursor) = (page.items, page.next_cursor);
+    Ok(result)
 }

@@ -1,12 +1,12 @@
-//! What the tools give.
+//! Results of the tools.
 
-use crate::mcp::bounds::{By, Disputed, Ended};
+use crate::mcp::conflicts::{Authorship, OpenConflict, SettledConflict};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::Value;
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Got {
+pub(super) struct DocumentShown {
     /// The key
     pub key: String,
     /// The version: pass it back as if_match or base
@@ -22,20 +22,20 @@ pub(super) struct Got {
     pub next_cursor: Option<String>,
     /// Fields that several writers set at the same time
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub conflicts: Vec<Disputed>,
-    /// How many more there are: document_conflicts shows all
+    pub conflicts: Vec<OpenConflict>,
+    /// Number of conflicts that are left out: document_conflicts shows all
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_conflicts: Option<i64>,
-    /// Who changed it last
+    /// The last writer
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub modified: Option<By>,
-    /// True if changes of it wait for others that nobody has brought yet
+    pub modified: Option<Authorship>,
+    /// True if some of its changes are pending, because changes that they build on have not arrived yet
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Written {
+pub(super) struct WriteResult {
     /// The key
     pub key: String,
     /// The version now
@@ -44,16 +44,19 @@ pub(super) struct Written {
     pub changed: bool,
     /// True: it is on disk, and survives a power cut
     pub durable: bool,
-    /// What was in conflict before this write and is gone: it has decided. Look whether that is right
-    pub conflicts: Vec<Ended>,
-    /// How many more conflicts it has ended
+    /// Conflicts that this write has settled. Check that it decided right
+    pub conflicts: Vec<SettledConflict>,
+    /// Number of settled conflicts that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_conflicts: Option<i64>,
     /// After a write with base: what is in conflict now. Write the field once more to decide
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub open_conflicts: Vec<Disputed>,
-    /// Only if what is in conflict now could not be looked for, and why. The write is done: do not repeat it, and ask
-    /// document_conflicts later
+    pub open_conflicts: Vec<OpenConflict>,
+    /// Number of open conflicts that are left out: document_conflicts shows all
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_open_conflicts: Option<i64>,
+    /// Why it is not known what is in conflict now. The write is done: do not repeat it, and call document_conflicts
+    /// later
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_conflicts_unknown: Option<String>,
     /// After an increment: the counter
@@ -62,7 +65,7 @@ pub(super) struct Written {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Listed {
+pub(super) struct DocumentList {
     /// In the order of their keys
     pub documents: Vec<Entry>,
     /// Where the next page starts; absent on the last
@@ -80,15 +83,15 @@ pub(super) struct Entry {
     pub etag: String,
     /// The length of the value, in bytes of JSON
     pub bytes: i64,
-    /// How many fields are in conflict
+    /// Number of fields in conflict
     pub conflicts: i64,
-    /// Who changed it last
+    /// The last writer
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub modified: Option<By>,
+    pub modified: Option<Authorship>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Found {
+pub(super) struct DocumentHits {
     /// Best first
     pub documents: Vec<Hit>,
     /// Where the next page starts; absent on the last
@@ -111,7 +114,7 @@ pub(super) struct Hit {
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct Versions {
+pub(super) struct DocumentVersions {
     /// The key
     pub key: String,
     /// Newest first
@@ -127,25 +130,25 @@ pub(super) struct Versions {
 pub(super) struct Version {
     /// The version that it made: for version of document_get and document_restore
     pub etag: String,
-    /// Who made it
+    /// The writer
     #[serde(flatten)]
-    pub by: By,
+    pub by: Authorship,
     /// edit, delete or filed
     pub kind: String,
-    /// How many operations it has
+    /// Number of operations
     pub operations: i64,
     /// The versions that it builds on
     pub follows: Vec<String>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
-pub(super) struct AllConflicts {
+pub(super) struct DocumentConflicts {
     /// The key
     pub key: String,
     /// The version
     pub etag: String,
     /// Fields that several writers set at the same time
-    pub conflicts: Vec<Disputed>,
+    pub conflicts: Vec<OpenConflict>,
     /// Where the next page starts; absent on the last
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,

@@ -1,4 +1,4 @@
-//! Where to listen: what a person types.
+//! The address to listen at, as a person types it.
 
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
@@ -12,7 +12,7 @@ pub struct Address {
     port: u16,
 }
 
-/// It is neither a port nor a host and a port.
+/// The text is neither a port nor a host and a port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("expected a port, or HOST:PORT as in 127.0.0.1:8765, localhost:8765 or [::1]:8765")]
 pub struct BadAddress;
@@ -26,7 +26,7 @@ impl FromStr for Address {
         }
         let (host, port) = text.rsplit_once(':').ok_or(BadAddress)?;
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
-        // Without brackets it would not be clear where an IPv6 address ends.
+        // Without brackets it is not clear where an IPv6 address ends.
         let host = bracketed.or((!host.contains(':')).then_some(host)).ok_or(BadAddress)?;
         let port = port.parse().map_err(|_| BadAddress)?;
         match host.is_empty() {
@@ -37,10 +37,10 @@ impl FromStr for Address {
 }
 
 impl Address {
-    /// The socket addresses that it stands for.
+    /// Looks up its socket addresses.
     ///
     /// # Errors
-    /// If the name is not known.
+    /// The system's, if the name is not known.
     pub(super) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
         Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())
     }

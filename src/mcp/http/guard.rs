@@ -1,51 +1,34 @@
-//! Who may come in.
+//! Which requests are let in: by host, origin and token.
 //!
-//! Invariants: a web page from elsewhere gets nothing, even if its name was made to resolve to this machine; beyond
-//! loopback nobody gets anything without the token. Must not know: what there is to get.
+//! Invariants: a web page from elsewhere gets nothing, even if its name was made to resolve to this machine; a request
+//! from another machine gets nothing without the token. Must not know: what requests ask for.
 
 use super::address::Address;
+use crate::mcp::error::GuardError;
 use hyper::header::{AUTHORIZATION, HOST, HeaderMap, HeaderValue, ORIGIN};
 use hyper::http::uri::Authority;
 use std::net::{IpAddr, SocketAddr};
 
-/// How many characters a token has at least.
+/// Fewest characters of a token.
 const TOKEN_CHARS: usize = 16;
-
-/// Why the server does not start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum GuardError {
-    /// Others than this machine could come in, and there is no token.
-    #[error(
-        "this address can be reached from other machines: set CRDT_PALACE_TOKEN to a secret of at least 16 \
-         characters that clients send as bearer token, or listen on 127.0.0.1"
-    )]
-    TokenMissing,
-    /// It could be guessed, or no client could send it.
-    #[error(
-        "CRDT_PALACE_TOKEN needs at least 16 characters, all of them visible ASCII without spaces: set a longer \
-         one, for example from `openssl rand -hex 32`, or unset it to serve this machine without"
-    )]
-    TokenBad,
-}
 
 /// Why a request is not answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// It was sent to a name that is not this server's.
+    /// The request was sent to a name that is not this server's.
     Host,
-    /// It was made by a web page of somebody else.
+    /// A web page of another site made the request.
     Origin,
-    /// It has no token, or not the right one.
+    /// The request has no token, or not the right one.
     Token,
 }
 
-/// Whom a server lets in.
+/// Decides which requests a server lets in.
 #[derive(Clone, Debug)]
 pub(super) struct Guard {
-    /// The host of the address, by which it may be called beside the names of loopback.
+    /// The host of the address. Requests may name it besides the names of loopback.
     host: String,
-    /// Whether it listens on every address of the machine.
+    /// True if the server listens on every address of the machine.
     everywhere: bool,
     token: Option<blake3::Hash>,
 }
@@ -76,18 +59,18 @@ impl Guard {
         })
     }
 
-    /// Whether a request with these headers is answered.
+    /// Checks a request by its headers.
     ///
     /// # Errors
-    /// Why not.
+    /// The reason to refuse it.
     pub fn check(&self, headers: &HeaderMap) -> Result<(), Refusal> {
         let mut hosts = headers.get_all(HOST).iter();
         let host = hosts.next().and_then(text).and_then(host_of);
-        if hosts.next().is_some() || !host.is_some_and(|host| self.is_called(&host)) {
+        if hosts.next().is_some() || !host.is_some_and(|host| self.is_own_name(&host)) {
             return Err(Refusal::Host);
         }
         let origins = headers.get_all(ORIGIN).iter();
-        if !origins.into_iter().all(|origin| self.is_origin(origin)) {
+        if !origins.into_iter().all(|origin| self.is_own_origin(origin)) {
             return Err(Refusal::Origin);
         }
         if !self.token.is_none_or(|token| sent_token(headers) == Some(token)) {
@@ -96,14 +79,14 @@ impl Guard {
         Ok(())
     }
 
-    /// A page can have its own name resolve to this machine, but not an address: who calls by address knows
-    /// whom.
-    fn is_called(&self, host: &str) -> bool {
+    /// Returns true if the host names this server. A web page can have its own name resolve to this machine, but not
+    /// an address, so an address is fine if the server listens on all of them.
+    fn is_own_name(&self, host: &str) -> bool {
         let by_address = self.everywhere && host.parse::<IpAddr>().is_ok();
         is_loopback(host) || host == self.host || by_address
     }
 
-    fn is_origin(&self, origin: &HeaderValue) -> bool {
+    fn is_own_origin(&self, origin: &HeaderValue) -> bool {
         let parts = text(origin).and_then(|origin| origin.split_once("://"));
         let host = parts.filter(|(scheme, _)| ["http", "https"].contains(scheme));
         let host = host.and_then(|(_, authority)| host_of(authority));
@@ -119,7 +102,7 @@ fn text(value: &HeaderValue) -> Option<&str> {
 fn host_of(authority: &str) -> Option<String> {
     let authority: Authority = authority.parse().ok()?;
     let host = authority.host();
-    // Nobody logs in by URL; what stands before an @ is there to deceive.
+    // No client logs in by URL: a name before an @ is there to deceive.
     let is_plain = !authority.as_str().contains('@') && !host.is_empty();
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     is_plain.then(|| bare.to_ascii_lowercase())

@@ -1,4 +1,4 @@
-//! `GET /health` and `GET /health/locks`: who is here, for monitors and people.
+//! `GET /health` and `GET /health/locks`: which processes write the palace, for monitors and people.
 
 use crate::palace::status::{HeldLock, LiveInstance};
 use crate::palace::{Palace, PalaceId, chain};
@@ -10,9 +10,9 @@ struct Health {
     status: &'static str,
     version: &'static str,
     palace: PathBuf,
-    /// Null if nothing was written yet.
+    /// Null before the first write.
     id: Option<PalaceId>,
-    /// Null as long: the file system is not known.
+    /// Null before the first write: the file system is not known.
     locks_trusted: Option<bool>,
     instances: Vec<LiveInstance>,
 }
@@ -22,23 +22,23 @@ struct Locks {
     locks: Vec<HeldLock>,
 }
 
-/// That the palace can be read, and who writes it; or why it cannot.
+/// Returns the processes that write the palace, as JSON; an error if it cannot be read.
 pub(super) fn health(palace: &Palace) -> Result<String, String> {
-    let found = palace.status().map_err(|error| chain(&error))?;
+    let status = palace.status().map_err(|error| chain(&error))?;
     json(&Health {
         status: "ok",
         version: env!("CARGO_PKG_VERSION"),
-        palace: found.path,
-        id: found.palace,
-        locks_trusted: found.palace.map(|_| found.locks_trusted),
-        instances: found.instances,
+        palace: status.path,
+        id: status.palace,
+        locks_trusted: status.palace.map(|_| status.locks_trusted),
+        instances: status.instances,
     })
 }
 
-/// What is locked, and by whom; or why that cannot be said.
+/// Returns the locks that are held and their holders, as JSON; an error if the palace cannot be read.
 pub(super) fn locks(palace: &Palace) -> Result<String, String> {
-    let found = palace.status().map_err(|error| chain(&error))?;
-    json(&Locks { locks: found.locks })
+    let status = palace.status().map_err(|error| chain(&error))?;
+    json(&Locks { locks: status.locks })
 }
 
 fn json(value: &impl Serialize) -> Result<String, String> {

@@ -1,6 +1,7 @@
-//! What the tools take and give, as the reference memory server does. An argument that a tool does
-//! not know is refused: a misspelt one would otherwise be a write that silently did less. Only
-//! `read_graph` ignores what it is given, because some clients send a dummy to tools without arguments.
+//! Arguments and results of the tools, as the reference memory server has them.
+//!
+//! An argument that a tool does not know is refused: a misspelt one would be a write that silently did less. Only
+//! `read_graph` ignores its arguments, because some clients send a dummy to tools without arguments.
 
 use crate::memory::{Added, Addition, Deletion, Entity, Relation};
 use rmcp::schemars::{self, JsonSchema};
@@ -57,6 +58,10 @@ pub(super) struct OpenNodes {
     /// An array of entity names to retrieve
     pub names: Vec<String>,
 }
+
+/// Any arguments, which are ignored.
+#[derive(Deserialize, JsonSchema)]
+pub(super) struct Ignored {}
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct CreatedEntities {

@@ -1,234 +1,162 @@
-//! The nine tools.
+//! The nine tools, in the order of the reference server.
 
 use super::answer::{answer, deleted, indented, written};
 use super::arguments::{
     AddObservations, AddedObservations, CreateEntities, CreateRelations, CreatedEntities,
-    CreatedRelations, DeleteEntities, DeleteObservations, DeleteRelations, Deleted, OpenNodes,
-    SearchNodes,
+    CreatedRelations, DeleteEntities, DeleteObservations, DeleteRelations, Deleted, Ignored,
+    OpenNodes, SearchNodes,
 };
-use crate::mcp::Server;
+use crate::mcp::tool::{Call, Effect, Tool, error_result};
 use crate::memory::{Graph, Memory, MemoryError};
+use crate::palace::chain;
 use rmcp::handler::server::common::{schema_for_empty_input, schema_for_output};
-use rmcp::handler::server::wrapper::Parameters;
-use rmcp::model::{CallToolResult, MetaObject};
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, tool, tool_router};
+use rmcp::model::CallToolResult;
+use rmcp::schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
-impl Server {
-    /// Runs a call on the knowledge graph.
-    async fn on_graph<T: Send + 'static>(
-        &self,
-        context: &RequestContext<RoleServer>,
-        call: impl FnOnce(&Memory) -> Result<T, MemoryError> + Send + 'static,
-    ) -> Result<T, String> {
-        self.run(context, |palace, by| call(&Memory::new(palace.clone()).by(by))).await
-    }
+/// A result, or an error in words.
+type Answer = Result<CallToolResult, String>;
 
-    /// Runs a call that changes the knowledge graph, and tells what it wrote.
-    async fn change_graph<T: Send + 'static>(
-        &self,
-        context: &RequestContext<RoleServer>,
-        call: impl FnOnce(&Memory) -> Result<T, MemoryError> + Send + 'static,
-    ) -> Result<(T, MetaObject), String> {
-        self.run(context, |palace, by| {
-            let memory = Memory::new(palace.clone()).by(by).noting();
-            call(&memory).map(|result| (result, written(memory.written())))
-        })
-        .await
-    }
+/// A tool whose function takes `A`, and whose results have the structure `S`.
+fn tool<A, S>(
+    names: (&'static str, &'static str),
+    effect: Effect,
+    run: fn(&Call, A) -> Answer,
+    description: &'static str,
+) -> Tool
+where
+    A: DeserializeOwned + JsonSchema + 'static,
+    S: JsonSchema + 'static,
+{
+    let answer = |result: Answer| result.unwrap_or_else(error_result);
+    Tool::new(names, effect, schema_for_output::<S>(), run, answer, description)
 }
 
-#[tool_router(router = memory_router, vis = "pub(in crate::mcp)")]
-impl Server {
-    /// Create multiple new entities in the knowledge graph
-    #[tool(
-        title = "Create Entities",
-        output_schema = schema_for_output::<CreatedEntities>(),
-        annotations(
-            read_only_hint = false,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn create_entities(
-        &self,
-        Parameters(CreateEntities { entities }): Parameters<CreateEntities>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, String> {
-        let (entities, written) =
-            self.change_graph(&context, move |memory| memory.create_entities(&entities)).await?;
-        let text = indented(&entities)?;
-        Ok(answer(&CreatedEntities { entities }, text)?.with_meta(Some(written)))
-    }
+pub(in crate::mcp) fn tools() -> Vec<Tool> {
+    use Effect::{AddOnce, OverwriteOnce, Read};
+    let mut read_graph = tool::<_, Graph>(
+        ("read_graph", "Read Graph"),
+        Read,
+        read_graph,
+        "Read the entire knowledge graph",
+    );
+    read_graph.listed.input_schema = schema_for_empty_input();
+    vec![
+        tool::<_, CreatedEntities>(
+            ("create_entities", "Create Entities"),
+            AddOnce,
+            create_entities,
+            "Create multiple new entities in the knowledge graph",
+        ),
+        tool::<_, CreatedRelations>(
+            ("create_relations", "Create Relations"),
+            AddOnce,
+            create_relations,
+            "Create multiple new relations between entities in the knowledge graph. Relations should be in active \
+             voice",
+        ),
+        tool::<_, AddedObservations>(
+            ("add_observations", "Add Observations"),
+            AddOnce,
+            add_observations,
+            "Add new observations to existing entities in the knowledge graph",
+        ),
+        tool::<_, Deleted>(
+            ("delete_entities", "Delete Entities"),
+            OverwriteOnce,
+            delete_entities,
+            "Delete multiple entities and their associated relations from the knowledge graph",
+        ),
+        tool::<_, Deleted>(
+            ("delete_observations", "Delete Observations"),
+            OverwriteOnce,
+            delete_observations,
+            "Delete specific observations from entities in the knowledge graph",
+        ),
+        tool::<_, Deleted>(
+            ("delete_relations", "Delete Relations"),
+            OverwriteOnce,
+            delete_relations,
+            "Delete multiple relations from the knowledge graph",
+        ),
+        read_graph,
+        tool::<_, Graph>(
+            ("search_nodes", "Search Nodes"),
+            Read,
+            search_nodes,
+            "Search for nodes in the knowledge graph based on a query",
+        ),
+        tool::<_, Graph>(
+            ("open_nodes", "Open Nodes"),
+            Read,
+            open_nodes,
+            "Open specific nodes in the knowledge graph by their names",
+        ),
+    ]
+}
 
-    /// Create multiple new relations between entities in the knowledge graph. Relations should be in active voice
-    #[tool(
-        title = "Create Relations",
-        output_schema = schema_for_output::<CreatedRelations>(),
-        annotations(
-            read_only_hint = false,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn create_relations(
-        &self,
-        Parameters(CreateRelations { relations }): Parameters<CreateRelations>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, String> {
-        let (relations, written) =
-            self.change_graph(&context, move |memory| memory.create_relations(&relations)).await?;
-        let text = indented(&relations)?;
-        Ok(answer(&CreatedRelations { relations }, text)?.with_meta(Some(written)))
-    }
+/// Runs a write, and adds what it did to its result.
+fn write<T>(
+    call: &Call,
+    change: impl FnOnce(&Memory) -> Result<T, MemoryError>,
+    answer: impl FnOnce(T) -> Answer,
+) -> Answer {
+    let graph = call.graph().noting();
+    let result = change(&graph).map_err(|error| chain(&error))?;
+    Ok(answer(result)?.with_meta(Some(written(graph.written()))))
+}
 
-    /// Add new observations to existing entities in the knowledge graph
-    #[tool(
-        title = "Add Observations",
-        output_schema = schema_for_output::<AddedObservations>(),
-        annotations(
-            read_only_hint = false,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn add_observations(
-        &self,
-        Parameters(AddObservations { observations }): Parameters<AddObservations>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, String> {
-        let (results, written) = self
-            .change_graph(&context, move |memory| memory.add_observations(&observations))
-            .await?;
-        let text = indented(&results)?;
-        Ok(answer(&AddedObservations { results }, text)?.with_meta(Some(written)))
-    }
+/// The structure has the list under a name, the text has the list alone.
+fn listed<T: Serialize, S: Serialize>(list: T, structure: impl FnOnce(T) -> S) -> Answer {
+    let text = indented(&list)?;
+    answer(&structure(list), text)
+}
 
-    /// Delete multiple entities and their associated relations from the knowledge graph
-    #[tool(
-        title = "Delete Entities",
-        output_schema = schema_for_output::<Deleted>(),
-        annotations(
-            read_only_hint = false,
-            destructive_hint = true,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn delete_entities(
-        &self,
-        Parameters(DeleteEntities { entity_names }): Parameters<DeleteEntities>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, String> {
-        let (_, written) = self
-            .change_graph(&context, move |memory| memory.delete_entities(&entity_names))
-            .await?;
-        Ok(deleted("Entities")?.with_meta(Some(written)))
-    }
+fn create_entities(call: &Call, CreateEntities { entities }: CreateEntities) -> Answer {
+    let created = |entities| listed(entities, |entities| CreatedEntities { entities });
+    write(call, |graph| graph.create_entities(&entities), created)
+}
 
-    /// Delete specific observations from entities in the knowledge graph
-    #[tool(
-        title = "Delete Observations",
-        output_schema = schema_for_output::<Deleted>(),
-        annotations(
-            read_only_hint = false,
-            destructive_hint = true,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn delete_observations(
-        &self,
-        Parameters(DeleteObservations { deletions }): Parameters<DeleteObservations>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, String> {
-        let (_, written) = self
-            .change_graph(&context, move |memory| memory.delete_observations(&deletions))
-            .await?;
-        Ok(deleted("Observations")?.with_meta(Some(written)))
-    }
+fn create_relations(call: &Call, CreateRelations { relations }: CreateRelations) -> Answer {
+    let created = |relations| listed(relations, |relations| CreatedRelations { relations });
+    write(call, |graph| graph.create_relations(&relations), created)
+}
 
-    /// Delete multiple relations from the knowledge graph
-    #[tool(
-        title = "Delete Relations",
-        output_schema = schema_for_output::<Deleted>(),
-        annotations(
-            read_only_hint = false,
-            destructive_hint = true,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn delete_relations(
-        &self,
-        Parameters(DeleteRelations { relations }): Parameters<DeleteRelations>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, String> {
-        let (_, written) =
-            self.change_graph(&context, move |memory| memory.delete_relations(&relations)).await?;
-        Ok(deleted("Relations")?.with_meta(Some(written)))
-    }
+fn add_observations(call: &Call, AddObservations { observations }: AddObservations) -> Answer {
+    let added = |results| listed(results, |results| AddedObservations { results });
+    write(call, |graph| graph.add_observations(&observations), added)
+}
 
-    /// Read the entire knowledge graph
-    #[tool(
-        title = "Read Graph",
-        input_schema = schema_for_empty_input(),
-        output_schema = schema_for_output::<Graph>(),
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn read_graph(
-        &self,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, String> {
-        let graph = self.on_graph(&context, Memory::read_graph).await?;
-        answer(&graph, indented(&graph)?)
-    }
+fn delete_entities(call: &Call, DeleteEntities { entity_names }: DeleteEntities) -> Answer {
+    write(call, |graph| graph.delete_entities(&entity_names), |_| deleted("Entities"))
+}
 
-    /// Search for nodes in the knowledge graph based on a query
-    #[tool(
-        title = "Search Nodes",
-        output_schema = schema_for_output::<Graph>(),
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn search_nodes(
-        &self,
-        Parameters(SearchNodes { query }): Parameters<SearchNodes>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, String> {
-        let graph = self.on_graph(&context, move |memory| memory.search_nodes(&query)).await?;
-        answer(&graph, indented(&graph)?)
-    }
+fn delete_observations(
+    call: &Call,
+    DeleteObservations { deletions }: DeleteObservations,
+) -> Answer {
+    write(call, |graph| graph.delete_observations(&deletions), |_| deleted("Observations"))
+}
 
-    /// Open specific nodes in the knowledge graph by their names
-    #[tool(
-        title = "Open Nodes",
-        output_schema = schema_for_output::<Graph>(),
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn open_nodes(
-        &self,
-        Parameters(OpenNodes { names }): Parameters<OpenNodes>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<CallToolResult, String> {
-        let graph = self.on_graph(&context, move |memory| memory.open_nodes(&names)).await?;
-        answer(&graph, indented(&graph)?)
-    }
+fn delete_relations(call: &Call, DeleteRelations { relations }: DeleteRelations) -> Answer {
+    write(call, |graph| graph.delete_relations(&relations), |_| deleted("Relations"))
+}
+
+/// The part of the graph that a read has found.
+fn graph(found: Result<Graph, MemoryError>) -> Answer {
+    let graph = found.map_err(|error| chain(&error))?;
+    answer(&graph, indented(&graph)?)
+}
+
+fn read_graph(call: &Call, Ignored {}: Ignored) -> Answer {
+    graph(call.graph().read_graph())
+}
+
+fn search_nodes(call: &Call, SearchNodes { query }: SearchNodes) -> Answer {
+    graph(call.graph().search_nodes(&query))
+}
+
+fn open_nodes(call: &Call, OpenNodes { names }: OpenNodes) -> Answer {
+    graph(call.graph().open_nodes(&names))
 }

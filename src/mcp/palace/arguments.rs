@@ -1,6 +1,8 @@
-//! What the tools take. The names are MemPalace's; an argument that a tool does not know is refused, because
-//! a misspelt one would be a call that silently did something else.
+//! Arguments of the tools, with MemPalace's names.
+//!
+//! An argument that a tool does not know is refused: a misspelt one would be a call that silently did something else.
 
+use crate::mcp::arguments::argument;
 use crate::memory::MemoryError;
 use crate::memory::facts::Direction;
 use rmcp::schemars::{self, JsonSchema};
@@ -10,7 +12,7 @@ use serde::Deserialize;
 #[serde(deny_unknown_fields)]
 // Some clients demand that there are properties, if only none.
 #[schemars(extend("properties" = {}))]
-pub(super) struct Nothing {}
+pub(super) struct NoArguments {}
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -33,7 +35,7 @@ pub(super) struct ListRooms {
 pub(super) struct Search {
     /// Words or a question, at most 250 characters; plan* finds planning too
     pub query: String,
-    /// How many results, 1 to 100; 5 if not given
+    /// Number of results, 1 to 100; 5 if not given
     pub limit: Option<i64>,
     /// Only in this wing
     pub wing: Option<String>,
@@ -52,7 +54,7 @@ pub(super) struct Search {
 pub(super) struct CheckDuplicate {
     /// The text to look for
     pub content: String,
-    /// How similar, over 0 to 1; 0.9 if not given
+    /// Least similarity, over 0 to 1; 0.9 if not given
     pub threshold: Option<f64>,
 }
 
@@ -67,7 +69,7 @@ pub(super) struct AddDrawer {
     pub content: String,
     /// Where it comes from
     pub source_file: Option<String>,
-    /// Who files it
+    /// The person or agent that files it
     pub added_by: Option<String>,
 }
 
@@ -76,7 +78,8 @@ pub(super) struct AddDrawer {
 pub(super) struct GetDrawer {
     /// The drawer's id
     pub drawer_id: String,
-    /// Of a long text: the next_offset of the call before. Pass its etag as version, so that all parts are of one text
+    /// To go on with a long text: the next_offset of the call before. Pass its etag as version, so that all parts are
+    /// of one text
     pub offset: Option<i64>,
     /// An etag of this drawer, or of one of its conflicts: the drawer as it was then. As it is now if not given
     pub version: Option<String>,
@@ -98,9 +101,9 @@ pub(super) struct ListDrawers {
     pub wing: Option<String>,
     /// Only in rooms of this name
     pub room: Option<String>,
-    /// How many, 1 to 100; 20 if not given
+    /// Number of drawers, 1 to 100; 20 if not given
     pub limit: Option<i64>,
-    /// How many to leave out; a cursor is better, as it is exact while others write
+    /// Number of drawers to skip; a cursor is better, as it is exact while others write
     pub offset: Option<i64>,
     /// The next_cursor of the call before, if it had one
     pub cursor: Option<String>,
@@ -117,7 +120,8 @@ pub(super) struct UpdateDrawer {
     pub wing: Option<String>,
     /// The room to move it to
     pub room: Option<String>,
-    /// The etag that you read: if somebody has changed the drawer since, nothing is written and you are told
+    /// The etag that you read: if the drawer has changed since, nothing is written and the call fails with
+    /// ETAG_MISMATCH
     pub if_match: Option<String>,
 }
 
@@ -126,7 +130,8 @@ pub(super) struct UpdateDrawer {
 pub(super) struct DeleteDrawer {
     /// The drawer's id
     pub drawer_id: String,
-    /// The etag that you read: if somebody has changed the drawer since, nothing is deleted and you are told
+    /// The etag that you read: if the drawer has changed since, nothing is deleted and the call fails with
+    /// ETAG_MISMATCH
     pub if_match: Option<String>,
 }
 
@@ -153,9 +158,9 @@ pub(super) struct CheckpointItem {
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct CheckpointDiary {
-    /// Whose diary
+    /// The agent whose diary it is
     pub agent_name: String,
-    /// What to write down
+    /// The text of the entry
     pub entry: String,
     /// The topic; general if not given
     pub topic: Option<String>,
@@ -166,13 +171,13 @@ pub(super) struct CheckpointDiary {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Checkpoint {
-    /// What to file, at most 100
+    /// The texts to file, at most 100
     pub items: Vec<CheckpointItem>,
     /// An entry of a diary, written in the same commit
     pub diary: Option<CheckpointDiary>,
-    /// An item is not filed if there is a drawer as similar as this, over 0 to 1; 0.9 if not given
+    /// An item is not filed if a drawer is as similar as this, over 0 to 1; 0.9 if not given
     pub dedup_threshold: Option<f64>,
-    /// Who files them
+    /// The person or agent that files them
     pub added_by: Option<String>,
 }
 
@@ -180,19 +185,19 @@ pub(super) struct Checkpoint {
 #[derive(Clone, Copy, Default, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 #[schemars(inline)]
-pub(super) enum Ends {
+pub(super) enum FactDirection {
     Outgoing,
     Incoming,
     #[default]
     Both,
 }
 
-impl From<Ends> for Direction {
-    fn from(ends: Ends) -> Self {
-        match ends {
-            Ends::Outgoing => Direction::Outgoing,
-            Ends::Incoming => Direction::Incoming,
-            Ends::Both => Direction::Both,
+impl From<FactDirection> for Direction {
+    fn from(given: FactDirection) -> Self {
+        match given {
+            FactDirection::Outgoing => Direction::Outgoing,
+            FactDirection::Incoming => Direction::Incoming,
+            FactDirection::Both => Direction::Both,
         }
     }
 }
@@ -200,12 +205,12 @@ impl From<Ends> for Direction {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KgQuery {
-    /// Whose facts; whatever the case
+    /// The entity; upper and lower case are the same
     pub entity: String,
     /// Only what held then: 2026-03-01, or 2026-03-01T10:00:00Z
     pub as_of: Option<String>,
     /// outgoing: it is the subject; incoming: the object; both if not given
-    pub direction: Option<Ends>,
+    pub direction: Option<FactDirection>,
     /// The next_cursor of the call before, if it had one
     pub cursor: Option<String>,
 }
@@ -213,11 +218,11 @@ pub(super) struct KgQuery {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KgAdd {
-    /// Who or what
+    /// The subject: a person or thing
     pub subject: String,
-    /// Does, has or is what, such as works_at
+    /// The relation, such as works_at
     pub predicate: String,
-    /// To whom or what
+    /// The object: a person or thing
     pub object: String,
     /// Since when: 2026-03-01, or 2026-03-01T10:00:00Z
     pub valid_from: Option<String>,
@@ -234,11 +239,11 @@ pub(super) struct KgAdd {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KgInvalidate {
-    /// Who or what
+    /// The subject: a person or thing
     pub subject: String,
-    /// Does, has or is what
+    /// The relation
     pub predicate: String,
-    /// To whom or what
+    /// The object: a person or thing
     pub object: String,
     /// When it ended: 2026-03-01, or 2026-03-01T10:00:00Z; if not given today, or now if it began today
     pub ended: Option<String>,
@@ -247,13 +252,13 @@ pub(super) struct KgInvalidate {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KgSupersede {
-    /// Who or what
+    /// The subject: a person or thing
     pub subject: String,
-    /// Does, has or is what
+    /// The relation
     pub predicate: String,
-    /// What was true
+    /// The object until then
     pub old_object: String,
-    /// What is true instead
+    /// The object from then on
     pub new_object: String,
     /// From when on: 2026-03-01, or 2026-03-01T10:00:00Z; if not given today, or now if the old one began today
     pub at: Option<String>,
@@ -262,7 +267,7 @@ pub(super) struct KgSupersede {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct KgTimeline {
-    /// Whose facts; everybody's if not given
+    /// The entity; the facts of all entities if not given
     pub entity: Option<String>,
     /// The next_cursor of the call before, if it had one
     pub cursor: Option<String>,
@@ -271,9 +276,9 @@ pub(super) struct KgTimeline {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiaryWrite {
-    /// Whose diary
+    /// The agent whose diary it is
     pub agent_name: String,
-    /// What to write down, at most 100,000 characters
+    /// The text of the entry, at most 100,000 characters
     pub entry: String,
     /// The topic; general if not given
     pub topic: Option<String>,
@@ -284,12 +289,14 @@ pub(super) struct DiaryWrite {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiaryRead {
-    /// Whose diary
+    /// The agent whose diary it is
     pub agent_name: String,
-    /// How many entries, the newest first, 1 to 100; 10 if not given
+    /// Number of entries, the newest first, 1 to 100; 10 if not given
     pub last_n: Option<i64>,
     /// Only in this wing
     pub wing: Option<String>,
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -299,32 +306,17 @@ pub(super) struct ChangesSince {
     pub cursor: Option<String>,
     /// Instead of a cursor: a time, 2026-03-01 or 2026-03-01T10:00:00Z
     pub since: Option<String>,
-    /// How many commits, 1 to 100; 20 if not given
+    /// Number of commits, 1 to 100; 20 if not given
     pub limit: Option<i64>,
     /// Also what this server wrote. If not given: true over HTTP, where it writes for others too, else false
     pub include_own: Option<bool>,
 }
 
-/// A number of things to give.
-pub(super) fn limit(
-    field: &'static str,
-    given: Option<i64>,
-    usual: usize,
-    most: usize,
-) -> Result<usize, MemoryError> {
-    let Some(given) = given else { return Ok(usual) };
-    usize::try_from(given).ok().filter(|given| (1..=most).contains(given)).ok_or_else(|| {
-        MemoryError::Argument {
-            field,
-            why: format!("it is {given}: pass a number from 1 to {most}"),
-        }
-    })
-}
-
-/// A number of things to leave out.
+/// Reads the number of items to leave out.
+///
+/// # Errors
+/// [`MemoryError::Argument`] if it is negative.
 pub(super) fn offset(given: Option<i64>) -> Result<usize, MemoryError> {
-    usize::try_from(given.unwrap_or(0)).map_err(|_| MemoryError::Argument {
-        field: "offset",
-        why: "it is negative: pass 0 or more".to_owned(),
-    })
+    let negative = |_| argument("offset", "it is negative: pass 0 or more");
+    usize::try_from(given.unwrap_or(0)).map_err(negative)
 }

@@ -1,15 +1,16 @@
-//! What others wrote since a moment, and the cursors for it.
+//! The feed: what others wrote since a moment.
 //!
-//! A cursor of the palace names every process that ever wrote, which is too long for a model to repeat. So the
-//! server gives short ones, and remembers what the last of them stand for. One that it does not know, because it was
-//! given before a restart or long ago, still says since when there was something to tell: what is told then begins a
-//! minute before that.
+//! A cursor that this server does not know still has a time. What is told then begins a minute before that time.
 //!
 //! Invariant: nothing is left out but what the caller's process wrote, and over HTTP, where that may be another
 //! client's, not that either; after a restart, something may be told twice.
 
-use super::answers::number;
-use super::bounds::room;
+use super::arguments::ChangesSince;
+use crate::mcp::arguments::{argument, bad_cursor, limit};
+use crate::mcp::conflicts::writer;
+use crate::mcp::feed_cursors::FeedCursors;
+use crate::mcp::page::{Budget, number};
+use crate::mcp::tool::Call;
 use crate::memory::drawers::drawer_id;
 use crate::memory::facts::fact_id;
 use crate::memory::{MemoryError, milliseconds, readable};
@@ -17,45 +18,32 @@ use crate::palace::Palace;
 use crate::palace::feed::{CommitInfo, Cursor};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
-use std::collections::VecDeque;
-use std::sync::{Mutex, PoisonError};
 
-/// How many cursors a server remembers.
-const REMEMBERED: usize = 256;
-/// How far before an unknown cursor's time it is begun again, for clocks and commits under way.
+/// Time by which the feed goes back for an unknown cursor, because of clocks and of commits under way.
 const OVERLAP_MS: i64 = 60_000;
-/// How many commits are looked at in one step.
+/// Commits that are read in one step.
 const PAGE: usize = 1_000;
-/// How many documents of one commit are named.
+/// Most documents of one commit that are named, and most bytes of their names.
 const NAMED: usize = 100;
+const NAMED_BYTES: usize = 30_000;
 
-/// Cursors that were given, by their short form.
-#[derive(Debug, Default)]
-pub(in crate::mcp) struct Cursors(Mutex<VecDeque<(String, Cursor)>>);
-
-impl Cursors {
-    /// A short form, which also says since when something may not have been told.
-    fn give(&self, cursor: Cursor, since_ms: i64) -> String {
-        let digest = blake3::hash(cursor.to_string().as_bytes()).to_hex();
-        let short = format!("{since_ms:x}-{}", digest.chars().take(12).collect::<String>());
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.push_back((short.clone(), cursor));
-        if known.len() > REMEMBERED {
-            known.pop_front();
-        }
-        short
-    }
-
-    fn find(&self, short: &str) -> Option<Cursor> {
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|(known, _)| known == short).map(|(_, cursor)| cursor.clone())
-    }
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Changes {
+    /// Each process's in their order
+    pub changes: Vec<CommitShown>,
+    pub count: i64,
+    /// For the next call
+    pub next_cursor: String,
+    /// True if there is more already
+    pub more: bool,
+    /// True if the server did not know the cursor, and began a minute before it was given
+    pub approximate: bool,
 }
 
 /// A document that was changed.
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct Touched {
+pub(super) struct ChangedDocument {
     /// drawer, diary, fact or document
     pub kind: String,
     /// Its id; of a document its key
@@ -65,88 +53,87 @@ pub(super) struct Touched {
 /// A commit.
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct Commit {
+pub(super) struct CommitShown {
     pub at: String,
     pub by: String,
-    /// Which process
+    /// The process that made it
     pub instance: String,
-    /// What it wrote, changed or deleted
-    pub changed: Vec<Touched>,
-    /// How many more that are not named
+    /// The documents that it wrote, changed or deleted
+    pub changed: Vec<ChangedDocument>,
+    /// Number of those that are not named
     pub and_more: i64,
 }
 
-/// Where to begin.
-pub(super) struct From {
-    pub cursor: Option<String>,
-    pub since: Option<String>,
+pub(super) fn changes_since(call: &Call, arguments: ChangesSince) -> Result<Changes, MemoryError> {
+    let ChangesSince { cursor, since, limit: most, include_own } = arguments;
+    let most = limit("limit", most, 20, 100)?;
+    let own = include_own.unwrap_or(call.shared);
+    feed(&call.palace, &call.feed_cursors, &FeedStart { cursor, since }, most, own)
 }
 
-/// What was found.
-pub(super) struct News {
-    pub commits: Vec<Commit>,
-    pub next: String,
-    pub more: bool,
-    pub approximate: bool,
+/// The moment at which the feed begins.
+struct FeedStart {
+    cursor: Option<String>,
+    since: Option<String>,
 }
 
-/// What was written behind a cursor or since a time, at most so many commits.
-pub(super) fn news(
+/// Returns what was written behind a cursor or since a time: at most `limit` commits, and as many as fit.
+fn feed(
     palace: &Palace,
-    cursors: &Cursors,
-    from: &From,
+    cursors: &FeedCursors,
+    from: &FeedStart,
     limit: usize,
     own: bool,
-) -> Result<News, MemoryError> {
+) -> Result<Changes, MemoryError> {
     let now = palace.now_ms();
     let (mut cursor, approximate) = begin(palace, cursors, from)?;
     let this = palace.instance().filter(|_| !own);
-    let (mut commits, mut room) = (Vec::new(), room());
+    let (mut changes, mut budget) = (Vec::new(), Budget::around(&()));
+    let answer = |changes: Vec<CommitShown>, next_cursor, more| {
+        let count = number(changes.len());
+        Ok(Changes { changes, count, next_cursor, more, approximate })
+    };
     loop {
         let page = palace.changes_since(&cursor, PAGE)?;
         for commit in &page.commits {
             let told = Some(commit.instance) != this;
             if let Some(shown) = told.then(|| shown(commit)).filter(|c| !c.changed.is_empty()) {
-                if commits.len() == limit || !room.takes(&shown) {
-                    let next = cursors.give(cursor, commit.time_ms.clamp(0, now));
-                    return Ok(News { commits, next, more: true, approximate });
+                if changes.len() == limit || !budget.takes(&shown) {
+                    let next = cursors.shorten(cursor, commit.time_ms.clamp(0, now));
+                    return answer(changes, next, true);
                 }
-                commits.push(shown);
+                changes.push(shown);
             }
             cursor.see(commit);
         }
         if !page.more {
-            return Ok(News { commits, next: cursors.give(cursor, now), more: false, approximate });
+            return answer(changes, cursors.shorten(cursor, now), false);
         }
     }
 }
 
-fn begin(palace: &Palace, cursors: &Cursors, from: &From) -> Result<(Cursor, bool), MemoryError> {
-    let unknown = || MemoryError::Argument {
-        field: "cursor",
-        why: "it is none: pass back what an earlier call gave as next_cursor, or nothing"
-            .to_owned(),
-    };
+/// Returns the palace's cursor to begin with, and whether it is approximate.
+fn begin(
+    palace: &Palace,
+    cursors: &FeedCursors,
+    from: &FeedStart,
+) -> Result<(Cursor, bool), MemoryError> {
     match (&from.cursor, &from.since) {
-        (Some(_), Some(_)) => Err(MemoryError::Argument {
-            field: "since",
-            why: "there is a cursor too: pass one of the two".to_owned(),
-        }),
+        (Some(_), Some(_)) => Err(argument("since", "there is a cursor too: pass one of the two")),
         (None, None) => Ok((palace.cursor_now()?, false)),
         (None, Some(since)) => Ok((palace.cursor_at(milliseconds("since", since)?)?, false)),
         (Some(short), None) => match cursors.find(short) {
             Some(cursor) => Ok((cursor, false)),
             None => {
-                let time = short.split_once('-').ok_or_else(unknown)?.0;
-                let time = i64::from_str_radix(time, 16).map_err(|_| unknown())?;
-                Ok((palace.cursor_at(time.saturating_sub(OVERLAP_MS))?, true))
+                let since = FeedCursors::since_ms(short).ok_or_else(|| bad_cursor(short))?;
+                Ok((palace.cursor_at(since.saturating_sub(OVERLAP_MS))?, true))
             }
         },
     }
 }
 
-fn shown(commit: &CommitInfo) -> Commit {
-    let touched = |key: &crate::format::key::Key| {
+fn shown(commit: &CommitInfo) -> CommitShown {
+    let changed = |key: &crate::format::key::Key| {
         let (kind, id) = match (drawer_id(key), fact_id(key)) {
             (Some(id), _) if id.starts_with("diary_") => ("diary", id),
             (Some(id), _) => ("drawer", id),
@@ -155,17 +142,17 @@ fn shown(commit: &CommitInfo) -> Commit {
             (None, None) if key.as_str().starts_with("moved/") => return None,
             (None, None) => ("document", key.as_str().to_owned()),
         };
-        Some(Touched { kind: kind.to_owned(), id })
+        Some(ChangedDocument { kind: kind.to_owned(), id })
     };
-    let mut changed: Vec<Touched> = commit.keys.iter().filter_map(touched).collect();
-    let and_more = number(changed.len().saturating_sub(NAMED));
-    changed.truncate(NAMED);
-    Commit {
+    let changed: Vec<ChangedDocument> = commit.keys.iter().filter_map(changed).collect();
+    let count = changed.len();
+    let (named, _) = Budget::of(NAMED_BYTES).keep(changed.into_iter().take(NAMED));
+    CommitShown {
         at: readable(commit.time_ms),
-        by: commit.by.clone(),
+        by: writer(&commit.by),
         instance: commit.instance.to_string(),
-        changed,
-        and_more,
+        and_more: number(count - named.len()),
+        changed: named,
     }
 }
 
@@ -188,17 +175,18 @@ mod tests {
             disk.advance(10_000);
         }
         let since = Some(readable(0));
-        let (mut from, mut told, mut pages) = (From { cursor: None, since }, HashSet::new(), 0);
+        let (mut from, mut told, mut pages) =
+            (FeedStart { cursor: None, since }, HashSet::new(), 0);
         loop {
             // Each page is asked of a server that was started anew.
-            let news = news(&ours, &Cursors::default(), &from, 9, false).unwrap();
-            told.extend(news.commits.iter().flat_map(|c| &c.changed).map(|c| c.id.clone()));
+            let page = feed(&ours, &FeedCursors::default(), &from, 9, false).unwrap();
+            told.extend(page.changes.iter().flat_map(|c| &c.changed).map(|c| c.id.clone()));
             pages += 1;
-            if !news.more {
+            if !page.more {
                 break;
             }
             assert!(pages < 10, "it goes in circles");
-            from = From { cursor: Some(news.next), since: None };
+            from = FeedStart { cursor: Some(page.next_cursor), since: None };
         }
         assert_eq!(told, keys.into_iter().collect::<HashSet<_>>());
     }

@@ -1,21 +1,20 @@
 //! Diaries.
 
-use super::answers::{Kept, number};
-use super::arguments::{DiaryRead, DiaryWrite, limit};
-use super::bounds::{fitting, part};
-use crate::mcp::Server;
+use super::arguments::{DiaryRead, DiaryWrite};
+use super::results::WriteReceipt;
+use super::text::part;
+use crate::mcp::arguments::limit;
+use crate::mcp::page::{Budget, Page, echoed, number};
+use crate::mcp::tool::Call;
 use crate::memory::drawers::{DiaryEntry, Drawer, ENTRIES_MAX};
-use crate::memory::readable;
-use rmcp::handler::server::wrapper::{Json, Parameters};
+use crate::memory::{MemoryError, readable};
 use rmcp::schemars::{self, JsonSchema};
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, tool, tool_router};
 use serde::Serialize;
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct EntryWritten {
     #[serde(flatten)]
-    pub kept: Kept,
+    pub receipt: WriteReceipt,
     pub entry_id: String,
     pub agent: String,
     pub topic: String,
@@ -45,89 +44,56 @@ pub(super) struct EntriesShown {
     pub entries: Vec<EntryShown>,
     pub total: i64,
     pub showing: i64,
+    pub next_cursor: Option<String>,
 }
 
 impl From<Drawer> for EntryShown {
     fn from(drawer: Drawer) -> Self {
-        let (content, next) = part(&drawer.content, 0);
         let timestamp = drawer.filed_ms.map(readable);
-        EntryShown {
+        let mut shown = EntryShown {
             entry_id: drawer.id,
             wing: drawer.place.wing,
             date: timestamp.as_ref().map(|time| time.chars().take_while(|c| *c != 'T').collect()),
             timestamp,
-            topic: drawer.diary.map(|(_, topic)| topic).unwrap_or_default(),
-            content,
-            next_offset: next.map(number),
-        }
+            topic: drawer.diary.map(|(_, topic)| echoed(&topic)).unwrap_or_default(),
+            content: String::new(),
+            next_offset: None,
+        };
+        (shown.content, shown.next_offset) = part(&drawer.content, 0, &shown);
+        shown
     }
 }
 
-#[tool_router(router = diary_router, vis = "pub(super)")]
-impl Server {
-    /// Write an entry in an agent's diary. Entries are never changed, and search finds them
-    #[tool(
-        title = "Write Diary",
-        annotations(
-            read_only_hint = false,
-            destructive_hint = false,
-            idempotent_hint = false,
-            open_world_hint = false
-        )
-    )]
-    async fn diary_write(
-        &self,
-        Parameters(arguments): Parameters<DiaryWrite>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<EntryWritten>, String> {
-        let DiaryWrite { agent_name, entry, topic, wing } = arguments;
-        let written = self
-            .on_drawers(&context, move |drawers| {
-                let (topic, wing) = (topic.as_deref(), wing.as_deref());
-                let entry = DiaryEntry::new(&agent_name, &entry, topic, wing)?;
-                drawers.write_diary(&entry)
-            })
-            .await?;
-        Ok(Json(EntryWritten {
-            kept: Kept::new(written.etag, Vec::new()),
-            entry_id: written.id,
-            agent: written.agent,
-            topic: written.topic,
-            wing: written.wing,
-            timestamp: readable(written.filed_ms),
-            chunks: 1,
-        }))
-    }
+pub(super) fn diary_write(call: &Call, arguments: DiaryWrite) -> Result<EntryWritten, MemoryError> {
+    let DiaryWrite { agent_name, entry, topic, wing } = arguments;
+    let entry = DiaryEntry::new(&agent_name, &entry, topic.as_deref(), wing.as_deref())?;
+    let written = call.drawers().write_diary(&entry)?;
+    Ok(EntryWritten {
+        receipt: WriteReceipt::new(written.etag, Vec::new()),
+        entry_id: written.id,
+        agent: written.agent,
+        topic: written.topic,
+        wing: written.wing,
+        timestamp: readable(written.filed_ms),
+        chunks: 1,
+    })
+}
 
-    /// Read the newest entries of an agent's diary, wherever it wrote them
-    #[tool(
-        title = "Read Diary",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn diary_read(
-        &self,
-        Parameters(arguments): Parameters<DiaryRead>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<EntriesShown>, String> {
-        let DiaryRead { agent_name, last_n, wing } = arguments;
-        let agent = agent_name.clone();
-        let page = self
-            .on_drawers(&context, move |drawers| {
-                let last = limit("last_n", last_n, 10, ENTRIES_MAX)?;
-                drawers.read_diary(&agent_name, wing.as_deref(), last)
-            })
-            .await?;
-        let (entries, _) = fitting(page.entries.into_iter().map(EntryShown::from).collect());
-        Ok(Json(EntriesShown {
-            agent,
-            showing: number(entries.len()),
-            entries,
-            total: number(page.total),
-        }))
-    }
+pub(super) fn diary_read(call: &Call, arguments: DiaryRead) -> Result<EntriesShown, MemoryError> {
+    let DiaryRead { agent_name, last_n, wing, cursor } = arguments;
+    let last = limit("last_n", last_n, 10, ENTRIES_MAX)?;
+    let (entries, total) =
+        call.drawers().diary_behind(&agent_name, wing.as_deref(), cursor.as_deref())?;
+    let mut shown = EntriesShown {
+        agent: echoed(&agent_name),
+        entries: Vec::new(),
+        total: number(total),
+        showing: number(last),
+        next_cursor: None,
+    };
+    let entries = entries.into_iter().map(|entry| (entry.id.clone(), EntryShown::from(entry)));
+    let page = Page::fill(entries, last, false, &mut Budget::around(&shown));
+    shown.showing = number(page.items.len());
+    (shown.entries, shown.next_cursor) = (page.items, page.next_cursor);
+    Ok(shown)
 }

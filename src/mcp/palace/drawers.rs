@@ -1,273 +1,192 @@
 //! Filing, reading, changing and deleting drawers.
 
-use super::answers::{
-    Added, AllGone, Checked, Entry, Gone, GoneDrawer, Kept, Listed, Preview, Saved, Updated, Whole,
-    Wholes, number,
-};
 use super::arguments::{
     AddDrawer, Checkpoint, DeleteDrawer, DeleteDrawers, GetDrawer, GetDrawers, ListDrawers,
-    UpdateDrawer, limit, offset,
+    UpdateDrawer, offset,
 };
-use super::bounds::fitting;
-use super::find::SIMILAR;
-use crate::mcp::Server;
+use super::results::{
+    CheckpointEntry, CheckpointItemResult, CheckpointSaved, DeletedId, DrawerAdded, DrawerDeleted,
+    DrawerList, DrawerShown, DrawerUpdated, DrawersDeleted, DrawersShown, Preview, WriteReceipt,
+};
+use super::search::SIMILAR;
+use crate::mcp::arguments::{argument, bad_cursor, etag, limit, optional_etag};
+use crate::mcp::page::{Budget, Page, echoed, number};
+use crate::mcp::tool::Call;
 use crate::memory::MemoryError;
-use crate::memory::drawers::{Change, DiaryEntry, Drawers, Filed, FiledAs, Item, Place};
-use rmcp::handler::server::wrapper::{Json, Parameters};
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, tool, tool_router};
+use crate::memory::drawers::{
+    Change, DiaryEntry, Drawers, Duplicate, Filed, FiledAs, Item, Place, distinct,
+};
+use serde::Serialize;
 
-/// The most items of one checkpoint.
+/// Most items of one checkpoint.
 const ITEMS_MAX: usize = 100;
 
-#[tool_router(router = drawers_router, vis = "pub(super)")]
-impl Server {
-    /// File a text, word for word, in a room of a wing. Filing the same again changes nothing
-    #[tool(
-        title = "Add Drawer",
-        annotations(
-            read_only_hint = false,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn add_drawer(
-        &self,
-        Parameters(arguments): Parameters<AddDrawer>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Added>, String> {
-        let AddDrawer { wing, room, content, source_file, added_by } = arguments;
-        let (place, filed) = self
-            .on_drawers(&context, move |drawers| {
-                let item = Item::new(Place::new(&wing, &room)?, &content)?
-                    .said(source_file.as_deref(), added_by.as_deref())?;
-                Ok((item.place.clone(), only(drawers.file(&[item])?)?))
-            })
-            .await?;
-        let there = filed.filed == FiledAs::There;
-        Ok(Json(Added {
-            kept: Kept::new(filed.etag, Vec::new()),
-            drawer_id: filed.id,
-            wing: place.wing,
-            room: place.room,
-            chunks: 1,
-            reason: there.then(|| "already_exists".to_owned()),
-        }))
-    }
-
-    /// Read one drawer: its whole text, where it is, where it comes from
-    #[tool(
-        title = "Get Drawer",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn get_drawer(
-        &self,
-        Parameters(arguments): Parameters<GetDrawer>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Whole>, String> {
-        let GetDrawer { drawer_id, offset: from, version } = arguments;
-        self.on_drawers(&context, move |drawers| {
-            let drawer = match &version {
-                Some(version) => drawers.get_at(&drawer_id, version)?,
-                None => drawers.get(&drawer_id)?,
-            };
-            Ok(Whole::new(drawer, offset(from)?))
-        })
-        .await
-        .map(Json)
-    }
-
-    /// Read several drawers at once
-    #[tool(
-        title = "Get Drawers",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn get_drawers(
-        &self,
-        Parameters(arguments): Parameters<GetDrawers>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Wholes>, String> {
-        let GetDrawers { drawer_ids, cursor } = arguments;
-        let left: Vec<String> = match &cursor {
-            Some(cursor) => drawer_ids.into_iter().skip_while(|id| id != cursor).skip(1).collect(),
-            None => drawer_ids,
-        };
-        let (drawers, not_found) =
-            self.on_drawers(&context, move |drawers| drawers.get_all(&left)).await?;
-        let whole = |drawer| Whole::new(drawer, 0);
-        let (drawers, cut) = fitting(drawers.into_iter().map(whole).collect());
-        let next_cursor = drawers.last().map(|last| last.drawer_id.clone()).filter(|_| cut);
-        Ok(Json(Wholes { count: number(drawers.len()), drawers, not_found, next_cursor }))
-    }
-
-    /// List the drawers of a wing, a room or both, with the beginnings of their texts
-    #[tool(
-        title = "List Drawers",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn list_drawers(
-        &self,
-        Parameters(arguments): Parameters<ListDrawers>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Listed>, String> {
-        let ListDrawers { wing, room, limit: most, offset: from, cursor } = arguments;
-        let (page, from, most) = self
-            .on_drawers(&context, move |drawers| {
-                let (from, most) = (offset(from)?, limit("limit", most, 20, 100)?);
-                let (wing, room) = (wing.as_deref(), room.as_deref());
-                Ok((drawers.list(wing, room, cursor.as_deref(), from, most)?, from, most))
-            })
-            .await?;
-        let drawers: Vec<Preview> = page.drawers.into_iter().map(Preview::from).collect();
-        Ok(Json(Listed {
-            count: number(drawers.len()),
-            drawers,
-            total: number(page.total),
-            offset: number(from),
-            limit: number(most),
-            next_cursor: page.next,
-        }))
-    }
-
-    /// Change the text of a drawer, or move it to another wing or room. Its id stays. Pass the etag that you read as if_match, or you may overwrite what somebody wrote since
-    #[tool(
-        title = "Update Drawer",
-        annotations(
-            read_only_hint = false,
-            destructive_hint = true,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn update_drawer(
-        &self,
-        Parameters(arguments): Parameters<UpdateDrawer>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Updated>, String> {
-        let UpdateDrawer { drawer_id, content, wing, room, if_match } = arguments;
-        let done = self
-            .on_drawers(&context, move |drawers| {
-                let (content, wing, room) = (content.as_deref(), wing.as_deref(), room.as_deref());
-                let if_match = if_match.as_deref();
-                drawers.update(&drawer_id, Change { content, wing, room, if_match })
-            })
-            .await?;
-        Ok(Json(Updated {
-            kept: Kept::new(done.drawer.etag, done.settled),
-            drawer_id: done.drawer.id,
-            wing: done.drawer.place.wing,
-            room: done.drawer.place.room,
-            noop: !done.changed,
-        }))
-    }
-
-    /// Delete a drawer. If somebody changes it at the same time, it stays; with if_match also if somebody has changed it since you read it
-    #[tool(
-        title = "Delete Drawer",
-        annotations(
-            read_only_hint = false,
-            destructive_hint = true,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn delete_drawer(
-        &self,
-        Parameters(arguments): Parameters<DeleteDrawer>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Gone>, String> {
-        let DeleteDrawer { drawer_id, if_match } = arguments;
-        let (drawer_id, gone) = self
-            .on_drawers(&context, move |drawers| {
-                let gone = drawers.delete_one(&drawer_id, if_match.as_deref())?;
-                Ok((drawer_id, gone))
-            })
-            .await?;
-        Ok(Json(Gone { kept: Kept::new(gone.etag, Vec::new()), drawer_id, noop: !gone.changed }))
-    }
-
-    /// Delete several drawers in one commit
-    #[tool(
-        title = "Delete Drawers",
-        annotations(
-            read_only_hint = false,
-            destructive_hint = true,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn delete_drawers(
-        &self,
-        Parameters(arguments): Parameters<DeleteDrawers>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<AllGone>, String> {
-        let DeleteDrawers { drawer_ids } = arguments;
-        let done = self.on_drawers(&context, move |drawers| drawers.delete(&drawer_ids)).await?;
-        let gone = |(drawer_id, etag)| GoneDrawer { drawer_id, etag };
-        let deleted: Vec<GoneDrawer> = done.deleted.into_iter().map(gone).collect();
-        Ok(Json(AllGone {
-            success: true,
-            durable: true,
-            count: number(deleted.len()),
-            deleted,
-            not_found: done.not_found,
-            conflicts: Vec::new(),
-        }))
-    }
-
-    /// Save a session: file several texts and write a diary entry, all in one commit. What is filed already, or nearly, is not filed again
-    #[tool(
-        title = "Checkpoint",
-        annotations(
-            read_only_hint = false,
-            destructive_hint = false,
-            idempotent_hint = false,
-            open_world_hint = false
-        )
-    )]
-    async fn checkpoint(
-        &self,
-        Parameters(arguments): Parameters<Checkpoint>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Saved>, String> {
-        self.on_drawers(&context, move |drawers| save(drawers, arguments)).await.map(Json)
-    }
+pub(super) fn add_drawer(call: &Call, arguments: AddDrawer) -> Result<DrawerAdded, MemoryError> {
+    let AddDrawer { wing, room, content, source_file, added_by } = arguments;
+    let item = Item::new(Place::new(&wing, &room)?, &content)?
+        .said(source_file.as_deref(), added_by.as_deref())?;
+    let place = item.place.clone();
+    let filed = only(call.drawers().file(&[item])?)?;
+    let there = filed.filed == FiledAs::There;
+    Ok(DrawerAdded {
+        receipt: WriteReceipt::new(filed.etag, Vec::new()),
+        drawer_id: filed.id,
+        wing: place.wing,
+        room: place.room,
+        chunks: 1,
+        reason: there.then(|| "already_exists".to_owned()),
+    })
 }
 
-/// What became of the one thing that was asked for.
+pub(super) fn get_drawer(call: &Call, arguments: GetDrawer) -> Result<DrawerShown, MemoryError> {
+    let GetDrawer { drawer_id, offset: from, version } = arguments;
+    let from = offset(from)?;
+    let drawer = match &version {
+        Some(version) => call.drawers().get_at(&drawer_id, &etag("version", version)?)?,
+        None => call.drawers().get(&drawer_id)?,
+    };
+    Ok(DrawerShown::new(drawer, from))
+}
+
+/// The drawer of an id, or the id if it names none.
+#[derive(Serialize)]
+#[serde(untagged)]
+enum DrawerOrMissing {
+    Drawer(Box<DrawerShown>),
+    NotFound(String),
+}
+
+/// The cursor is the number of distinct ids that the pages before had. Ids that name nothing are part of a page, and
+/// count in its length, like the others.
+pub(super) fn get_drawers(call: &Call, arguments: GetDrawers) -> Result<DrawersShown, MemoryError> {
+    let GetDrawers { drawer_ids, cursor } = arguments;
+    let done =
+        cursor.as_deref().map_or(Ok(0), |text| text.parse().map_err(|_| bad_cursor(text)))?;
+    let drawers = call.drawers();
+    let read = |(n, id): (usize, &String)| {
+        let asked = match drawers.get(id) {
+            Ok(drawer) => DrawerOrMissing::Drawer(Box::new(DrawerShown::new(drawer, 0))),
+            Err(MemoryError::NoDrawer { .. }) => DrawerOrMissing::NotFound(echoed(id)),
+            Err(error) => return Err(error),
+        };
+        Ok(((n + 1).to_string(), asked))
+    };
+    let mut shown = DrawersShown {
+        drawers: Vec::new(),
+        not_found: Vec::new(),
+        count: number(drawer_ids.len()),
+        next_cursor: None,
+    };
+    let items = distinct(&drawer_ids)?.enumerate().skip(done).map(read);
+    let page = Page::try_fill(items, usize::MAX, false, &mut Budget::around(&shown))?;
+    shown.next_cursor = page.next_cursor;
+    for asked in page.items {
+        match asked {
+            DrawerOrMissing::Drawer(drawer) => shown.drawers.push(*drawer),
+            DrawerOrMissing::NotFound(id) => shown.not_found.push(id),
+        }
+    }
+    shown.count = number(shown.drawers.len());
+    Ok(shown)
+}
+
+pub(super) fn list_drawers(call: &Call, arguments: ListDrawers) -> Result<DrawerList, MemoryError> {
+    let ListDrawers { wing, room, limit: most, offset: from, cursor } = arguments;
+    let (from, most) = (offset(from)?, limit("limit", most, 20, 100)?);
+    let drawers = call.drawers();
+    let (keys, total) =
+        drawers.keys_behind(wing.as_deref(), room.as_deref(), cursor.as_deref(), from)?;
+    let read = |key| match drawers.under(&key) {
+        Ok(drawer) => drawer.map(|drawer| Ok((key.to_string(), Preview::from(drawer)))),
+        Err(error) => Some(Err(error)),
+    };
+    let mut list = DrawerList {
+        drawers: Vec::new(),
+        total: number(total),
+        count: number(most),
+        offset: number(from),
+        limit: number(most),
+        next_cursor: None,
+    };
+    let previews = keys.into_iter().filter_map(read);
+    let page = Page::try_fill(previews, most, false, &mut Budget::around(&list))?;
+    list.count = number(page.items.len());
+    (list.drawers, list.next_cursor) = (page.items, page.next_cursor);
+    Ok(list)
+}
+
+pub(super) fn update_drawer(
+    call: &Call,
+    arguments: UpdateDrawer,
+) -> Result<DrawerUpdated, MemoryError> {
+    let UpdateDrawer { drawer_id, content, wing, room, if_match } = arguments;
+    let if_match = optional_etag("if_match", if_match.as_deref())?;
+    let (content, wing, room) = (content.as_deref(), wing.as_deref(), room.as_deref());
+    let change = Change { content, wing, room, if_match: if_match.as_ref() };
+    let done = call.drawers().update(&drawer_id, change)?;
+    Ok(DrawerUpdated {
+        receipt: WriteReceipt::new(done.drawer.etag, done.settled),
+        drawer_id: done.drawer.id,
+        wing: done.drawer.place.wing,
+        room: done.drawer.place.room,
+        noop: !done.changed,
+    })
+}
+
+pub(super) fn delete_drawer(
+    call: &Call,
+    arguments: DeleteDrawer,
+) -> Result<DrawerDeleted, MemoryError> {
+    let DeleteDrawer { drawer_id, if_match } = arguments;
+    let if_match = optional_etag("if_match", if_match.as_deref())?;
+    let deleted = call.drawers().delete_one(&drawer_id, if_match.as_ref())?;
+    let receipt = WriteReceipt::new(deleted.etag, Vec::new());
+    Ok(DrawerDeleted { receipt, drawer_id, noop: !deleted.changed })
+}
+
+pub(super) fn delete_drawers(
+    call: &Call,
+    arguments: DeleteDrawers,
+) -> Result<DrawersDeleted, MemoryError> {
+    let done = call.drawers().delete(&arguments.drawer_ids)?;
+    let mut result = DrawersDeleted {
+        success: true,
+        durable: true,
+        deleted: Vec::new(),
+        not_found: Vec::new(),
+        count: number(done.deleted.len()),
+        conflicts: Vec::new(),
+        left_out: None,
+    };
+    let mut budget = Budget::around(&result);
+    let deleted = done.deleted.into_iter().map(|(drawer_id, etag)| DeletedId { drawer_id, etag });
+    let (deleted, more_deleted) = budget.keep(deleted);
+    let not_found = done.not_found.iter().map(|id| echoed(id));
+    let (not_found, more_not_found) = budget.keep(not_found);
+    let left_out = more_deleted.unwrap_or(0) + more_not_found.unwrap_or(0);
+    (result.deleted, result.not_found) = (deleted, not_found);
+    result.left_out = (left_out > 0).then_some(left_out);
+    Ok(result)
+}
+
+/// The result of the only item.
 fn only(filed: Vec<Filed>) -> Result<Filed, MemoryError> {
     filed.into_iter().next().ok_or_else(|| argument("content", "nothing was filed"))
 }
 
-fn argument(field: &'static str, why: impl Into<String>) -> MemoryError {
-    MemoryError::Argument { field, why: why.into() }
-}
-
-/// What a checkpoint does with an item.
-enum Fate {
-    /// Files it, as the item of this number.
+/// The plan for an item of a checkpoint.
+enum ItemPlan {
+    /// File it, as the item of this number.
     File(usize),
-    /// Nothing: this is like it.
-    Duplicate(Checked),
+    /// Do not file it: this drawer is similar.
+    Duplicate(CheckpointItemResult),
 }
 
-fn save(drawers: &Drawers, arguments: Checkpoint) -> Result<Saved, MemoryError> {
+pub(super) fn checkpoint(
+    call: &Call,
+    arguments: Checkpoint,
+) -> Result<CheckpointSaved, MemoryError> {
+    let drawers = call.drawers();
     let Checkpoint { items, diary, dedup_threshold, added_by } = arguments;
     if items.len() > ITEMS_MAX || (items.is_empty() && diary.is_none()) {
         let why = format!("pass 1 to {ITEMS_MAX} items, or a diary entry; not {}", items.len());
@@ -276,16 +195,16 @@ fn save(drawers: &Drawers, arguments: Checkpoint) -> Result<Saved, MemoryError> 
     let entry = diary
         .map(|d| DiaryEntry::new(&d.agent_name, &d.entry, d.topic.as_deref(), d.wing.as_deref()));
     let entry = entry.transpose()?;
-    let (mut wanted, mut fates) = (Vec::new(), Vec::new());
+    let (mut wanted, mut plans) = (Vec::new(), Vec::new());
     for item in items {
         let item = Item::new(Place::new(&item.wing, &item.room)?, &item.content)?
             .said(None, added_by.as_deref())?;
-        let like = like(drawers, &item, dedup_threshold.unwrap_or(SIMILAR))?;
-        fates.push(match like {
-            Some(like) => Fate::Duplicate(like),
-            None => Fate::File(wanted.len()),
+        let similar = similar(&drawers, &item, dedup_threshold.unwrap_or(SIMILAR))?;
+        plans.push(match similar {
+            Some(similar) => ItemPlan::Duplicate(similar),
+            None => ItemPlan::File(wanted.len()),
         });
-        if let Some(Fate::File(_)) = fates.last() {
+        if let Some(ItemPlan::File(_)) = plans.last() {
             wanted.push(item);
         }
     }
@@ -293,33 +212,44 @@ fn save(drawers: &Drawers, arguments: Checkpoint) -> Result<Saved, MemoryError> 
         true => (Vec::new(), None),
         false => drawers.checkpoint(&wanted, entry.as_ref())?,
     };
-    let like = |fate: &Fate| match fate {
-        Fate::Duplicate(like) => Some(like.drawer_id.clone()),
-        Fate::File(_) => None,
+    let similar = |plan: &ItemPlan| match plan {
+        ItemPlan::Duplicate(similar) => Some(similar.drawer_id.clone()),
+        ItemPlan::File(_) => None,
     };
-    let like: Vec<String> = fates.iter().filter_map(like).collect();
-    if !like.is_empty() {
-        drawers.await_durable(&like)?;
+    let similar: Vec<String> = plans.iter().filter_map(similar).collect();
+    // The answer relies on these drawers, so that they have to be durable too.
+    if !similar.is_empty() {
+        drawers.await_durable(&similar)?;
     }
-    let checked = |fate| match fate {
-        Fate::Duplicate(like) => Some(like),
-        Fate::File(n) => Some(as_filed(wanted.get(n)?, filed.get(n)?)),
+    let result = |plan| match plan {
+        ItemPlan::Duplicate(similar) => Some(similar),
+        ItemPlan::File(n) => Some(as_filed(wanted.get(n)?, filed.get(n)?)),
     };
-    let items = fates.into_iter().filter_map(checked).collect();
-    let diary = entry.map(|entry| Entry { entry_id: entry.id, etag: entry.etag });
-    Ok(Saved { success: true, durable: true, items, diary, conflicts: Vec::new() })
+    let results: Vec<CheckpointItemResult> = plans.into_iter().filter_map(result).collect();
+    let mut saved = CheckpointSaved {
+        success: true,
+        durable: true,
+        items: Vec::new(),
+        diary: entry.map(|entry| CheckpointEntry { entry_id: entry.id, etag: entry.etag }),
+        conflicts: Vec::new(),
+        left_out: None,
+    };
+    (saved.items, saved.left_out) = Budget::around(&saved).keep(results.into_iter());
+    Ok(saved)
 }
 
-/// The drawer that makes filing an item needless: one like it, but not itself.
-fn like(drawers: &Drawers, item: &Item, threshold: f64) -> Result<Option<Checked>, MemoryError> {
+/// The drawer because of which an item need not be filed: one that is similar, but not the item itself.
+fn similar(
+    drawers: &Drawers,
+    item: &Item,
+    threshold: f64,
+) -> Result<Option<CheckpointItemResult>, MemoryError> {
     let found = drawers.duplicates(&item.content, threshold)?;
-    let itself = |d: &crate::memory::drawers::Duplicate| {
-        d.drawer.place == item.place && d.drawer.content == item.content
-    };
+    let itself = |d: &Duplicate| d.drawer.place == item.place && d.drawer.content == item.content;
     if found.iter().any(itself) {
         return Ok(None);
     }
-    Ok(found.into_iter().next().map(|duplicate| Checked {
+    Ok(found.into_iter().next().map(|duplicate| CheckpointItemResult {
         drawer_id: duplicate.drawer.id,
         wing: duplicate.drawer.place.wing,
         room: duplicate.drawer.place.room,
@@ -329,12 +259,12 @@ fn like(drawers: &Drawers, item: &Item, threshold: f64) -> Result<Option<Checked
     }))
 }
 
-fn as_filed(item: &Item, filed: &Filed) -> Checked {
+fn as_filed(item: &Item, filed: &Filed) -> CheckpointItemResult {
     let status = match filed.filed {
         FiledAs::New => "filed",
         FiledAs::There => "already_exists",
     };
-    Checked {
+    CheckpointItemResult {
         drawer_id: filed.id.clone(),
         wing: item.place.wing.clone(),
         room: item.place.room.clone(),

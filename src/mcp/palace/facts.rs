@@ -1,14 +1,12 @@
 //! The knowledge graph: facts that hold from when to when.
 
-use super::answers::{Kept, number};
-use super::arguments::{KgAdd, KgInvalidate, KgQuery, KgSupersede, KgTimeline, Nothing};
-use super::bounds::fitting;
-use crate::mcp::Server;
-use crate::memory::facts::{Fact, FactPage, FactQuery, Source, Triple};
-use rmcp::handler::server::wrapper::{Json, Parameters};
+use super::arguments::{KgAdd, KgInvalidate, KgQuery, KgSupersede, KgTimeline, NoArguments};
+use super::results::{WriteReceipt, said};
+use crate::mcp::page::{Budget, Page, echoed, number};
+use crate::mcp::tool::Call;
+use crate::memory::MemoryError;
+use crate::memory::facts::{FactQuery, Fact, FactPage, Source, Triple};
 use rmcp::schemars::{self, JsonSchema};
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, tool, tool_router};
 use serde::Serialize;
 
 #[derive(Serialize, JsonSchema)]
@@ -22,7 +20,7 @@ pub(super) struct FactShown {
     pub object: String,
     pub valid_from: Option<String>,
     pub valid_to: Option<String>,
-    /// Whether it has not ended
+    /// True if it has not ended
     pub current: bool,
     pub source_closet: Option<String>,
     pub source_file: Option<String>,
@@ -43,19 +41,19 @@ impl FactShown {
             valid_from: fact.valid_from,
             valid_to: fact.valid_to,
             current,
-            source_closet: source.closet,
-            source_file: source.file,
-            source_drawer_id: source.drawer,
+            source_closet: source.closet.map(said),
+            source_file: source.file.map(said),
+            source_drawer_id: source.drawer.map(said),
         }
     }
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Known {
+pub(super) struct EntityFacts {
     pub entity: String,
     pub as_of: Option<String>,
     pub facts: Vec<FactShown>,
-    /// How many there are in all
+    /// Number of facts on all pages
     pub count: i64,
     pub next_cursor: Option<String>,
 }
@@ -65,7 +63,7 @@ pub(super) struct Timeline {
     /// The entity, or "all"
     pub entity: String,
     pub timeline: Vec<FactShown>,
-    /// How many there are in all
+    /// Number of facts on all pages
     pub count: i64,
     pub next_cursor: Option<String>,
 }
@@ -73,10 +71,10 @@ pub(super) struct Timeline {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FactAdded {
     #[serde(flatten)]
-    pub kept: Kept,
+    pub receipt: WriteReceipt,
     pub triple_id: String,
     pub fact: String,
-    /// True if it was known
+    /// True if it was known already
     pub noop: bool,
     pub valid_from: Option<String>,
     pub valid_to: Option<String>,
@@ -85,10 +83,10 @@ pub(super) struct FactAdded {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct FactEnded {
     #[serde(flatten)]
-    pub kept: Kept,
+    pub receipt: WriteReceipt,
     pub triple_id: String,
     pub fact: String,
-    /// When it ended: the earliest moment that anybody gave
+    /// When it ended: the earliest moment that any client gave
     pub ended: String,
     /// True if it had ended by then
     pub noop: bool,
@@ -97,8 +95,8 @@ pub(super) struct FactEnded {
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Superseded {
     #[serde(flatten)]
-    pub kept: Kept,
-    /// Of the new fact
+    pub receipt: WriteReceipt,
+    /// The id of the new fact
     pub triple_id: String,
     pub fact: String,
     pub superseded_id: String,
@@ -120,195 +118,116 @@ pub(super) struct KgStats {
     pub current_facts: i64,
     pub expired_facts: i64,
     pub relationship_types: Vec<String>,
-    /// Whether some types were left out
+    /// True if some types were left out
     pub truncated: bool,
 }
 
-#[tool_router(router = facts_router, vis = "pub(super)")]
-impl Server {
-    /// What is known of an entity: its facts, and from when to when they hold; with as_of, those that held then
-    #[tool(
-        title = "Query Knowledge Graph",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn kg_query(
-        &self,
-        Parameters(arguments): Parameters<KgQuery>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Known>, String> {
-        let KgQuery { entity, as_of, direction, cursor } = arguments;
-        let (of, at) = (entity.clone(), as_of.clone());
-        let page = self.on_facts(&context, move |facts| {
-            let (entity, as_of) = (Some(of.as_str()), at.as_deref());
-            let (direction, after) = (direction.unwrap_or_default().into(), cursor.as_deref());
-            let page = facts.about(&FactQuery { entity, as_of, direction, after, limit: 0 })?;
-            Ok(Shown::new(page, entity, &facts.now()))
-        });
-        let Shown { facts, count, next_cursor } = page.await?;
-        Ok(Json(Known { entity, as_of, facts, count, next_cursor }))
-    }
-
-    /// State a fact: subject, predicate, object, and since when it holds. Stating the same again changes nothing, also if it ended since
-    #[tool(
-        title = "Add Fact",
-        annotations(
-            read_only_hint = false,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn kg_add(
-        &self,
-        Parameters(arguments): Parameters<KgAdd>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<FactAdded>, String> {
-        let stated = self
-            .on_facts(&context, move |facts| {
-                let KgAdd { subject, predicate, object, valid_from, valid_to, .. } = &arguments;
-                let triple = Triple::new(subject, predicate, object)?;
-                let source = source(&arguments);
-                facts.assert(&triple, valid_from.as_deref(), valid_to.as_deref(), source.as_ref())
-            })
-            .await?;
-        let Fact { id, triple, valid_from, valid_to, etag, .. } = stated.fact;
-        Ok(Json(FactAdded {
-            kept: Kept::new(etag, Vec::new()),
-            triple_id: id,
-            fact: triple.to_string(),
-            noop: !stated.new,
-            valid_from,
-            valid_to,
-        }))
-    }
-
-    /// A fact does not hold any more: say when it ended. It stays in the timeline
-    #[tool(
-        title = "Invalidate Fact",
-        annotations(
-            read_only_hint = false,
-            destructive_hint = true,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn kg_invalidate(
-        &self,
-        Parameters(arguments): Parameters<KgInvalidate>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<FactEnded>, String> {
-        let KgInvalidate { subject, predicate, object, ended } = arguments;
-        let done = self
-            .on_facts(&context, move |facts| {
-                facts.end(&Triple::new(&subject, &predicate, &object)?, ended.as_deref())
-            })
-            .await?;
-        Ok(Json(FactEnded {
-            kept: Kept::new(done.fact.etag, Vec::new()),
-            triple_id: done.fact.id,
-            fact: done.fact.triple.to_string(),
-            ended: done.fact.valid_to.unwrap_or_default(),
-            noop: !done.changed,
-        }))
-    }
-
-    /// A fact has changed: end the old one and state the new one from the same moment on, in one commit
-    #[tool(
-        title = "Supersede Fact",
-        annotations(
-            read_only_hint = false,
-            destructive_hint = true,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn kg_supersede(
-        &self,
-        Parameters(arguments): Parameters<KgSupersede>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Superseded>, String> {
-        let KgSupersede { subject, predicate, old_object, new_object, at } = arguments;
-        let (old, new) = self
-            .on_facts(&context, move |facts| {
-                let old = Triple::new(&subject, &predicate, &old_object)?;
-                facts.replace(&old, &new_object, at.as_deref())
-            })
-            .await?;
-        Ok(Json(Superseded {
-            kept: Kept::new(new.fact.etag, Vec::new()),
-            triple_id: new.fact.id,
-            fact: new.fact.triple.to_string(),
-            superseded_id: old.fact.id,
-            superseded: old.fact.triple.to_string(),
-            ended: old.fact.valid_to.unwrap_or_default(),
-            noop: !old.changed && !new.new,
-            valid_from: new.fact.valid_from,
-            valid_to: new.fact.valid_to,
-        }))
-    }
-
-    /// Facts in the order in which they began to hold, also those that ended
-    #[tool(
-        title = "Timeline",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn kg_timeline(
-        &self,
-        Parameters(arguments): Parameters<KgTimeline>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Timeline>, String> {
-        let KgTimeline { entity, cursor } = arguments;
-        let of = entity.clone();
-        let page = self.on_facts(&context, move |facts| {
-            let (entity, after) = (of.as_deref(), cursor.as_deref());
-            let page = facts.about(&FactQuery { entity, after, ..FactQuery::default() })?;
-            Ok(Shown::new(page, entity, &facts.now()))
-        });
-        let Shown { facts: timeline, count, next_cursor } = page.await?;
-        let entity = entity.unwrap_or_else(|| "all".to_owned());
-        Ok(Json(Timeline { entity, timeline, count, next_cursor }))
-    }
-
-    /// How many entities and facts there are, how many still hold, and which predicates are in use
-    #[tool(
-        title = "Knowledge Graph Stats",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn kg_stats(
-        &self,
-        Parameters(arguments): Parameters<Nothing>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<KgStats>, String> {
-        let Nothing {} = arguments;
-        let stats = self.on_facts(&context, |facts| facts.stats()).await?;
-        let (relationship_types, truncated) = fitting(stats.predicates.into_iter().collect());
-        Ok(Json(KgStats {
-            entities: number(stats.entities),
-            triples: number(stats.facts),
-            current_facts: number(stats.current),
-            expired_facts: number(stats.facts - stats.current),
-            relationship_types,
-            truncated,
-        }))
-    }
+pub(super) fn kg_query(call: &Call, arguments: KgQuery) -> Result<EntityFacts, MemoryError> {
+    let KgQuery { entity, as_of, direction, cursor } = arguments;
+    let (of, at, after) = (Some(entity.as_str()), as_of.as_deref(), cursor.as_deref());
+    let direction = direction.unwrap_or_default().into();
+    let facts = call.facts();
+    let page = facts.about(&FactQuery { entity: of, as_of: at, direction, after, limit: 0 })?;
+    let mut known = EntityFacts {
+        entity: echoed(&entity),
+        as_of: at.map(echoed),
+        facts: Vec::new(),
+        count: number(page.total),
+        next_cursor: None,
+    };
+    let page = shown(page, of, &facts.now(), &mut Budget::around(&known));
+    (known.facts, known.next_cursor) = (page.items, page.next_cursor);
+    Ok(known)
 }
 
-/// Where a fact comes from, if the caller says so.
+pub(super) fn kg_timeline(call: &Call, arguments: KgTimeline) -> Result<Timeline, MemoryError> {
+    let KgTimeline { entity, cursor } = arguments;
+    let (of, after) = (entity.as_deref(), cursor.as_deref());
+    let facts = call.facts();
+    let page = facts.about(&FactQuery { entity: of, after, ..FactQuery::default() })?;
+    let mut timeline = Timeline {
+        entity: echoed(of.unwrap_or("all")),
+        timeline: Vec::new(),
+        count: number(page.total),
+        next_cursor: None,
+    };
+    let page = shown(page, of, &facts.now(), &mut Budget::around(&timeline));
+    (timeline.timeline, timeline.next_cursor) = (page.items, page.next_cursor);
+    Ok(timeline)
+}
+
+/// Facts as results show them, as many as fit.
+fn shown(page: FactPage, entity: Option<&str>, now: &str, budget: &mut Budget) -> Page<FactShown> {
+    let shown = |fact: Fact| (fact.position(), FactShown::new(fact, entity, now));
+    Page::fill(page.facts.into_iter().map(shown), usize::MAX, page.more, budget)
+}
+
+pub(super) fn kg_add(call: &Call, arguments: KgAdd) -> Result<FactAdded, MemoryError> {
+    let KgAdd { subject, predicate, object, valid_from, valid_to, .. } = &arguments;
+    let triple = Triple::new(subject, predicate, object)?;
+    let source = source(&arguments);
+    let (from, to) = (valid_from.as_deref(), valid_to.as_deref());
+    let asserted = call.facts().state(&triple, from, to, source.as_ref())?;
+    let Fact { id, triple, valid_from, valid_to, etag, .. } = asserted.fact;
+    Ok(FactAdded {
+        receipt: WriteReceipt::new(etag, Vec::new()),
+        triple_id: id,
+        fact: triple.to_string(),
+        noop: !asserted.new,
+        valid_from,
+        valid_to,
+    })
+}
+
+pub(super) fn kg_invalidate(
+    call: &Call,
+    arguments: KgInvalidate,
+) -> Result<FactEnded, MemoryError> {
+    let KgInvalidate { subject, predicate, object, ended } = arguments;
+    let triple = Triple::new(&subject, &predicate, &object)?;
+    let done = call.facts().end(&triple, ended.as_deref())?;
+    Ok(FactEnded {
+        receipt: WriteReceipt::new(done.fact.etag, Vec::new()),
+        triple_id: done.fact.id,
+        fact: done.fact.triple.to_string(),
+        ended: done.fact.valid_to.unwrap_or_default(),
+        noop: !done.changed,
+    })
+}
+
+pub(super) fn kg_supersede(call: &Call, arguments: KgSupersede) -> Result<Superseded, MemoryError> {
+    let KgSupersede { subject, predicate, old_object, new_object, at } = arguments;
+    let old = Triple::new(&subject, &predicate, &old_object)?;
+    let (old, new) = call.facts().supersede(&old, &new_object, at.as_deref())?;
+    Ok(Superseded {
+        receipt: WriteReceipt::new(new.fact.etag, Vec::new()),
+        triple_id: new.fact.id,
+        fact: new.fact.triple.to_string(),
+        superseded_id: old.fact.id,
+        superseded: old.fact.triple.to_string(),
+        ended: old.fact.valid_to.unwrap_or_default(),
+        noop: !old.changed && !new.new,
+        valid_from: new.fact.valid_from,
+        valid_to: new.fact.valid_to,
+    })
+}
+
+pub(super) fn kg_stats(call: &Call, NoArguments {}: NoArguments) -> Result<KgStats, MemoryError> {
+    let stats = call.facts().stats()?;
+    let mut result = KgStats {
+        entities: number(stats.entities),
+        triples: number(stats.facts),
+        current_facts: number(stats.current),
+        expired_facts: number(stats.facts - stats.current),
+        relationship_types: Vec::new(),
+        truncated: false,
+    };
+    let (types, left_out) = Budget::around(&result).keep(stats.predicates.into_iter());
+    (result.relationship_types, result.truncated) = (types, left_out.is_some());
+    Ok(result)
+}
+
+/// The source of a fact, if the caller gives one.
 fn source(arguments: &KgAdd) -> Option<Source> {
     let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let source = Source {
@@ -317,22 +236,4 @@ fn source(arguments: &KgAdd) -> Option<Source> {
         drawer: said(&arguments.source_drawer_id),
     };
     (source != Source::default()).then_some(source)
-}
-
-/// Facts as they are shown, as many as fit.
-struct Shown {
-    facts: Vec<FactShown>,
-    count: i64,
-    next_cursor: Option<String>,
-}
-
-impl Shown {
-    fn new(page: FactPage, entity: Option<&str>, now: &str) -> Self {
-        let positions: Vec<String> = page.facts.iter().map(Fact::position).collect();
-        let shown = |fact| FactShown::new(fact, entity, now);
-        let (facts, cut) = fitting(page.facts.into_iter().map(shown).collect());
-        let last = facts.len().checked_sub(1).and_then(|last| positions.get(last).cloned());
-        let next_cursor = last.filter(|_| page.more || cut);
-        Shown { facts, count: number(page.total), next_cursor }
-    }
 }

@@ -1,158 +1,126 @@
-//! What there is: counts of drawers, who is here, and what others wrote.
+//! Numbers of drawers by wing and room, and the processes that write.
 
-use super::answers::{Counted, Instance, Rooms, Status, Taxonomy, Wings, number};
-use super::arguments::{ChangesSince, ListRooms, ListWings, Nothing, limit};
-use super::bounds::{fitting, fitting_behind};
-use super::changes::{Commit, From, news};
-use crate::mcp::Server;
-use crate::memory::drawers::{Counts, Drawers};
-use crate::memory::facts::Facts;
+use super::arguments::{ListRooms, ListWings, NoArguments};
+use crate::mcp::arguments::bad_cursor;
+use crate::mcp::conflicts::writer;
+use crate::mcp::page::{Budget, Page, echoed, number};
+use crate::mcp::tool::Call;
+use crate::memory::drawers::Counts;
 use crate::memory::{MemoryError, readable};
-use crate::palace::Palace;
 use crate::palace::status::LiveInstance;
-use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::schemars::{self, JsonSchema};
-use rmcp::service::RequestContext;
-use rmcp::{RoleServer, tool, tool_router};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
-/// The most wings, rooms and processes that the overview names.
+/// Most wings, rooms and processes that the overview names.
 const NAMED: usize = 100;
+/// Most bytes of the processes in the overview, and of its wings.
+const INSTANCES_BYTES: usize = 30_000;
+const WINGS_BYTES: usize = 30_000;
+
+/// Numbers of drawers by wing or room.
+pub(super) type Counted = BTreeMap<String, i64>;
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Changes {
-    /// Each process's in their order
-    pub changes: Vec<Commit>,
-    pub count: i64,
-    /// For the next call
-    pub next_cursor: String,
-    /// Whether there is more already
-    pub more: bool,
-    /// True if the server did not know the cursor, and began a minute before it was given
-    pub approximate: bool,
+#[schemars(inline)]
+pub(super) struct Instance {
+    pub instance: String,
+    pub pid: i64,
+    pub program: String,
+    /// The client that wrote last through it; null if it did not say
+    pub client: Option<String>,
+    pub since: String,
+    /// The file that it appends to
+    pub segment: String,
+    pub bytes: i64,
+    /// True if it is this server
+    pub this_server: bool,
 }
 
-#[tool_router(router = overview_router, vis = "pub(super)")]
-impl Server {
-    /// How many drawers and facts the palace has, in which wings and rooms, and which processes are using it now
-    #[tool(
-        title = "Palace Status",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn status(
-        &self,
-        Parameters(arguments): Parameters<Nothing>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Status>, String> {
-        let Nothing {} = arguments;
-        self.run(&context, |palace, _| overview(palace)).await.map(Json)
-    }
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Status {
+    pub total_drawers: i64,
+    pub wings: Counted,
+    pub rooms: Counted,
+    /// True if wings, rooms or instances were left out; list_wings and list_rooms give all
+    pub truncated: bool,
+    pub facts: i64,
+    pub palace: String,
+    /// The running processes that have written
+    pub instances: Vec<Instance>,
+    /// The process that compacts now, if one does
+    pub compacting: Option<String>,
+    /// Why the palace cannot be written, if it cannot
+    pub read_only: Option<String>,
+}
 
-    /// List all wings with the number of their drawers
-    #[tool(
-        title = "List Wings",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn list_wings(
-        &self,
-        Parameters(arguments): Parameters<ListWings>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Wings>, String> {
-        let counts = self.on_drawers(&context, |drawers| drawers.counts(None)).await?;
-        let wings = counts.into_iter().map(|(wing, rooms)| (wing, sum(&rooms))).collect();
-        let (wings, next_cursor) = fitting_behind(wings, arguments.cursor.as_deref());
-        Ok(Json(Wings { wings, next_cursor }))
-    }
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Wings {
+    pub wings: Counted,
+    pub next_cursor: Option<String>,
+}
 
-    /// List the rooms of a wing, or of all, with the number of their drawers
-    #[tool(
-        title = "List Rooms",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn list_rooms(
-        &self,
-        Parameters(arguments): Parameters<ListRooms>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Rooms>, String> {
-        let ListRooms { wing, cursor } = arguments;
-        let of = wing.clone();
-        let counts =
-            self.on_drawers(&context, move |drawers| drawers.counts(of.as_deref())).await?;
-        let (rooms, next_cursor) = fitting_behind(by_room(&counts), cursor.as_deref());
-        Ok(Json(Rooms { wing: wing.unwrap_or_else(|| "all".to_owned()), rooms, next_cursor }))
-    }
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Rooms {
+    /// The wing, or "all"
+    pub wing: String,
+    pub rooms: Counted,
+    pub next_cursor: Option<String>,
+}
 
-    /// The whole tree: every wing, its rooms, and the number of drawers in each
-    #[tool(
-        title = "Get Taxonomy",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn get_taxonomy(
-        &self,
-        Parameters(arguments): Parameters<ListWings>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Taxonomy>, String> {
-        let counts = self.on_drawers(&context, |drawers| drawers.counts(None)).await?;
-        let tree = |(wing, rooms): (String, BTreeMap<String, usize>)| {
-            (wing, rooms.into_iter().map(|(room, n)| (room, number(n))).collect::<Counted>())
-        };
-        let tree = counts.into_iter().map(tree).collect();
-        let (taxonomy, next_cursor) = fitting_behind(tree, arguments.cursor.as_deref());
-        Ok(Json(Taxonomy { taxonomy, next_cursor }))
-    }
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Taxonomy {
+    pub taxonomy: BTreeMap<String, Counted>,
+    pub next_cursor: Option<String>,
+}
 
-    /// What other sessions wrote, changed or deleted since a cursor or a time; over HTTP also what you wrote. Call it once without arguments for a cursor
-    #[tool(
-        title = "Changes Since",
-        annotations(
-            read_only_hint = true,
-            destructive_hint = false,
-            idempotent_hint = true,
-            open_world_hint = false
-        )
-    )]
-    async fn changes_since(
-        &self,
-        Parameters(arguments): Parameters<ChangesSince>,
-        context: RequestContext<RoleServer>,
-    ) -> Result<Json<Changes>, String> {
-        let ChangesSince { cursor, since, limit: most, include_own } = arguments;
-        let cursors = self.cursors.clone();
-        let own = include_own.unwrap_or(self.for_several);
-        let told = self.run(&context, move |palace, _| {
-            let most = limit("limit", most, 20, 100)?;
-            news(palace, &cursors, &From { cursor, since }, most, own)
-        });
-        let told = told.await?;
-        Ok(Json(Changes {
-            count: number(told.commits.len()),
-            changes: told.commits,
-            next_cursor: told.next,
-            more: told.more,
-            approximate: told.approximate,
-        }))
+pub(super) fn list_wings(call: &Call, arguments: ListWings) -> Result<Wings, MemoryError> {
+    let counts = call.drawers().counts(None)?;
+    let wings = counts.into_iter().map(|(wing, rooms)| (wing, sum(&rooms))).collect();
+    let page = behind(wings, arguments.cursor.as_deref(), &mut Budget::around(&()));
+    Ok(Wings { wings: page.items.into_iter().collect(), next_cursor: page.next_cursor })
+}
+
+pub(super) fn list_rooms(call: &Call, arguments: ListRooms) -> Result<Rooms, MemoryError> {
+    let ListRooms { wing, cursor } = arguments;
+    let counts = call.drawers().counts(wing.as_deref())?;
+    let wing = wing.as_deref().map_or_else(|| "all".to_owned(), echoed);
+    let mut result = Rooms { wing, rooms: Counted::new(), next_cursor: None };
+    let page = behind(by_room(&counts), cursor.as_deref(), &mut Budget::around(&result));
+    (result.rooms, result.next_cursor) = (page.items.into_iter().collect(), page.next_cursor);
+    Ok(result)
+}
+
+/// The entries of a map behind a name, as many as fit. The cursor is the last name.
+fn behind(counted: Counted, after: Option<&str>, budget: &mut Budget) -> Page<(String, i64)> {
+    let behind = |(name, _): &(String, i64)| after.is_none_or(|after| name.as_str() > after);
+    let entry = |(name, count): (String, i64)| (name.clone(), (name, count));
+    Page::fill(counted.into_iter().filter(behind).map(entry), usize::MAX, false, budget)
+}
+
+/// The cursor is wing and room: a wing may have more rooms than fit one result. No name has a slash.
+pub(super) fn get_taxonomy(call: &Call, arguments: ListWings) -> Result<Taxonomy, MemoryError> {
+    let after = arguments.cursor.as_deref().map(|cursor| {
+        cursor
+            .split_once('/')
+            .map(|(wing, room)| (wing.to_owned(), room.to_owned()))
+            .ok_or_else(|| bad_cursor(cursor))
+    });
+    let after = after.transpose()?;
+    let counts = call.drawers().counts(None)?;
+    let rooms = counts.into_iter().flat_map(|(wing, rooms)| {
+        rooms.into_iter().map(move |(room, count)| ((wing.clone(), room), number(count)))
+    });
+    let rooms = rooms.filter(|(place, _)| after.as_ref().is_none_or(|after| place > after));
+    let entry = |((wing, room), count): ((String, String), i64)| {
+        (format!("{wing}/{room}"), (wing, room, count))
+    };
+    let page = Page::fill(rooms.map(entry), usize::MAX, false, &mut Budget::around(&()));
+    let mut taxonomy: BTreeMap<String, Counted> = BTreeMap::new();
+    for (wing, room, count) in page.items {
+        taxonomy.entry(wing).or_default().insert(room, count);
     }
+    Ok(Taxonomy { taxonomy, next_cursor: page.next_cursor })
 }
 
 fn sum(rooms: &BTreeMap<String, usize>) -> i64 {
@@ -167,38 +135,47 @@ fn by_room(counts: &Counts) -> Counted {
     rooms
 }
 
-/// The largest, in the order of their names, and whether there are others.
-fn largest(counted: Counted) -> (Counted, bool) {
+/// Returns the largest that fit, in the order of their names, and whether there are others.
+fn largest(counted: Counted, budget: &mut Budget) -> (Counted, bool) {
+    let count = counted.len();
     let mut by_size: Vec<(String, i64)> = counted.into_iter().collect();
     by_size.sort_by_key(|(_, count)| -count);
-    let cut = by_size.len() > NAMED;
-    (by_size.into_iter().take(NAMED).collect(), cut)
+    let (named, _) = budget.keep(by_size.into_iter().take(NAMED));
+    let cut = named.len() < count;
+    (named.into_iter().collect(), cut)
 }
 
-fn overview(palace: &Palace) -> Result<Status, MemoryError> {
-    let counts = Drawers::new(palace.clone()).counts(None)?;
-    let status = palace.status()?;
-    let wings = counts.iter().map(|(wing, rooms)| (wing.clone(), sum(rooms))).collect();
-    let ((wings, cut_wings), (rooms, cut_rooms)) = (largest(wings), largest(by_room(&counts)));
+pub(super) fn status(call: &Call, NoArguments {}: NoArguments) -> Result<Status, MemoryError> {
+    let counts = call.drawers().counts(None)?;
+    let status = call.palace.status()?;
     let instance = |live: LiveInstance| Instance {
         this_server: Some(live.instance) == status.this_instance,
         instance: live.instance.to_string(),
         pid: i64::from(live.pid),
-        program: live.program,
-        client: live.client,
+        program: writer(&live.program),
+        client: live.client.as_deref().map(writer),
         since: readable(live.since_ms),
         segment: live.segment.to_string(),
         bytes: i64::try_from(live.bytes).unwrap_or(i64::MAX),
     };
-    Ok(Status {
+    let running = status.instances.len();
+    let instances = status.instances.into_iter().take(NAMED).map(instance);
+    let mut result = Status {
         total_drawers: counts.values().map(sum).sum(),
-        wings,
-        rooms,
-        truncated: cut_wings || cut_rooms,
-        facts: number(Facts::new(palace.clone()).count()?),
+        wings: Counted::new(),
+        rooms: Counted::new(),
+        truncated: false,
+        facts: number(call.facts().count()?),
         palace: status.path.display().to_string(),
-        instances: fitting(status.instances.into_iter().take(NAMED).map(instance).collect()).0,
-        compacting: status.compaction.as_ref().map(|holder| holder.holder.clone()),
+        instances: Budget::of(INSTANCES_BYTES).keep(instances).0,
+        compacting: status.compaction.as_ref().map(|holder| writer(&holder.holder)),
         read_only: status.read_only.map(str::to_owned),
-    })
+    };
+    let mut budget = Budget::around(&result);
+    let wings = counts.iter().map(|(wing, rooms)| (wing.clone(), sum(rooms))).collect();
+    let (wings, cut_wings) = largest(wings, &mut budget.share(WINGS_BYTES));
+    let (rooms, cut_rooms) = largest(by_room(&counts), &mut budget);
+    result.truncated = cut_wings || cut_rooms || result.instances.len() < running;
+    (result.wings, result.rooms) = (wings, rooms);
+    Ok(result)
 }

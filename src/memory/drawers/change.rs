@@ -7,8 +7,9 @@
 
 use super::drawer::{Drawer, drawer_of, place_of, shown};
 use super::file;
-use super::handle::{Drawers, etag, no_drawer};
+use super::handle::{Drawers, no_drawer};
 use super::place::{Place, keys_of, moved_key, name, parts};
+use crate::format::hash::Etag;
 use crate::format::key::Key;
 use crate::memory::documents::confirm;
 use crate::memory::error::{MemoryError, Result};
@@ -45,7 +46,7 @@ pub struct Change<'a> {
     /// The new room.
     pub room: Option<&'a str>,
     /// The version that the drawer must have for the change: an etag that was read before.
-    pub if_match: Option<&'a str>,
+    pub if_match: Option<&'a Etag>,
 }
 
 /// Result of [`Drawers::update`].
@@ -148,7 +149,7 @@ impl Drawers {
             return Err(MemoryError::argument("drawer_id", why));
         }
         let (patch, place) = patch(&place_of(&key, &value), change)?;
-        let condition = change.if_match.map(condition).transpose()?;
+        let condition = change.if_match.cloned().map(Condition::Match);
         let (gone, left) = (Cell::new(false), RefCell::default());
         let mut batch = self.palace.batch();
         let write = |draft: &mut Draft<'_>| apply(draft, &patch, &gone, &left);
@@ -272,8 +273,8 @@ impl Drawers {
     /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
     /// let filed = drawers.file(&[item])?.remove(0);
     /// let moved = drawers.update(&filed.id, Change { room: Some("history"), ..Change::default() })?;
-    /// assert!(drawers.delete_one(&filed.id, Some(&filed.etag)).is_err()); // it was changed since
-    /// let gone = drawers.delete_one(&filed.id, Some(&moved.drawer.etag))?;
+    /// assert!(drawers.delete_one(&filed.id, Some(&filed.etag.parse()?)).is_err()); // it was changed since
+    /// let gone = drawers.delete_one(&filed.id, Some(&moved.drawer.etag.parse()?))?;
     /// assert!(gone.changed && drawers.get(&filed.id).is_err());
     /// let again = drawers.delete_one(&filed.id, None)?;
     /// assert_eq!((again.changed, again.etag), (false, gone.etag));
@@ -282,10 +283,10 @@ impl Drawers {
     ///
     /// # Errors
     /// [`MemoryError::NoDrawer`] if there never was one, or with `if_match` if there is none now;
-    /// [`MemoryError::EtagMismatch`]; [`MemoryError::Argument`] if `if_match` is not an etag; and errors of the palace.
+    /// [`MemoryError::EtagMismatch`]; and errors of the palace.
     /// Then nothing was written.
-    pub fn delete_one(&self, id: &str, if_match: Option<&str>) -> Result<DeletedOne> {
-        let if_match = if_match.map(condition).transpose()?;
+    pub fn delete_one(&self, id: &str, if_match: Option<&Etag>) -> Result<DeletedOne> {
+        let if_match = if_match.cloned().map(Condition::Match);
         let key = match self.document(id)? {
             Some(document) => document.key,
             // A condition names a version that the caller has seen. A deleted drawer cannot have it.
@@ -341,10 +342,6 @@ impl Drawers {
     }
 }
 
-fn condition(if_match: &str) -> Result<Condition> {
-    Ok(Condition::Match(etag("if_match", if_match)?))
-}
-
 /// Makes the error of a change whose condition did not hold.
 fn mismatch(id: &str, current: Option<Box<Document>>, patch: &Map<String, Value>) -> MemoryError {
     let Some(now) = current else { return no_drawer(id) };
@@ -355,7 +352,7 @@ fn mismatch(id: &str, current: Option<Box<Document>>, patch: &Map<String, Value>
 }
 
 /// Returns each id once. Two different ids never name the same drawer.
-fn distinct(ids: &[String]) -> Result<impl Iterator<Item = &String>> {
+pub(crate) fn distinct(ids: &[String]) -> Result<impl Iterator<Item = &String>> {
     if ids.is_empty() || ids.len() > IDS_MAX {
         let why = format!("pass 1 to {IDS_MAX} ids, not {}", ids.len());
         return Err(MemoryError::argument("drawer_ids", why));

@@ -13,6 +13,7 @@ use crate::memory::error::{MemoryError, Result};
 use crate::memory::moment::readable;
 use crate::palace::Outcome;
 use serde_json::{Map, Value, json};
+use std::cmp::Reverse;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// The most entries of one call.
@@ -213,6 +214,22 @@ impl Drawers {
     /// # Errors
     /// [`MemoryError::Argument`], and errors of the palace.
     pub fn read_diary(&self, agent: &str, wing: Option<&str>, last: usize) -> Result<DiaryPage> {
+        let (mut entries, total) = self.diary_behind(agent, wing, None)?;
+        entries.truncate(last.clamp(1, ENTRIES_MAX));
+        Ok(DiaryPage { entries, total })
+    }
+
+    /// Reads the entries of an agent's diary that are older than the one with the id `after`, the newest first. Returns
+    /// them with the number of entries of the whole diary.
+    pub(crate) fn diary_behind(
+        &self,
+        agent: &str,
+        wing: Option<&str>,
+        after: Option<&str>,
+    ) -> Result<(Vec<Drawer>, usize)> {
+        if let Some(after) = after.filter(|after| !after.starts_with(DIARY)) {
+            return Err(MemoryError::cursor(after));
+        }
         // The name of the wing has no case, so "Ada" and "ada" are one agent here too.
         let agent = name("agent_name", agent)?.to_lowercase();
         let wings = match wing {
@@ -227,10 +244,14 @@ impl Drawers {
                 }
             })?;
         }
-        entries.sort_by(|a: &Drawer, b: &Drawer| time_in(&b.id).cmp(time_in(&a.id)));
+        // The id decides between entries of the same time, so that each has one place.
+        let place = |id: &str| (time_in(id).to_owned(), id.to_owned());
+        entries.sort_by_cached_key(|entry: &Drawer| Reverse(place(&entry.id)));
         let total = entries.len();
-        entries.truncate(last.clamp(1, ENTRIES_MAX));
-        Ok(DiaryPage { entries, total })
+        if let Some(after) = after.map(place) {
+            entries.retain(|entry| place(&entry.id) < after);
+        }
+        Ok((entries, total))
     }
 
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {

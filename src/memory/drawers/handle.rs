@@ -66,17 +66,17 @@ impl Drawers {
     /// let filed = drawers.file(&[item])?.remove(0);
     /// let change = Change { content: Some("We sign tokens with Ed25519."), ..Change::default() };
     /// drawers.update(&filed.id, change)?;
-    /// assert_eq!(drawers.get_at(&filed.id, &filed.etag)?.content, "We sign tokens with RSA.");
+    /// let then = drawers.get_at(&filed.id, &filed.etag.parse()?)?;
+    /// assert_eq!(then.content, "We sign tokens with RSA.");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::NoVersion`], [`MemoryError::NoDrawer`] if there is none or it was deleted at that version,
-    /// [`MemoryError::Argument`] if `version` is not an etag, and errors of the palace.
-    pub fn get_at(&self, id: &str, version: &str) -> Result<Drawer> {
-        let at = etag("version", version)?;
+    /// [`MemoryError::NoVersion`], [`MemoryError::NoDrawer`] if there is none or it was deleted at that version, and
+    /// errors of the palace.
+    pub fn get_at(&self, id: &str, version: &Etag) -> Result<Drawer> {
         for key in place::keys_of(id) {
-            match self.palace.get_at(key.as_str(), &at) {
+            match self.palace.get_at(key.as_str(), version) {
                 Ok(document) => return document.map(drawer_of).ok_or_else(|| no_drawer(id)),
                 // An id may stand for more than one key.
                 Err(Error::NoSuchVersion { .. }) => {}
@@ -84,7 +84,7 @@ impl Drawers {
             }
         }
         let Drawer { id, .. } = self.get(id)?;
-        Err(MemoryError::NoVersion { id, version: version.to_owned() })
+        Err(MemoryError::NoVersion { id, version: version.to_string() })
     }
 
     /// Returns the document of the drawer with this id.
@@ -100,12 +100,4 @@ impl Drawers {
 
 pub(super) fn no_drawer(id: &str) -> MemoryError {
     MemoryError::NoDrawer { id: id.chars().take(200).collect() }
-}
-
-/// Parses an etag that a caller passes back.
-pub(super) fn etag(field: &'static str, text: &str) -> Result<Etag> {
-    text.parse().map_err(|_| {
-        let start: String = text.chars().take(80).collect();
-        MemoryError::argument(field, format!("{start:?} is not an etag: pass one as you got it"))
-    })
 }

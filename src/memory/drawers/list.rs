@@ -9,8 +9,8 @@ use super::handle::Drawers;
 use super::place::wing_of;
 use super::place::{DRAWERS, MOVED, Place, moved_drawer, name, parts};
 use crate::format::key::Key;
+use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
-use crate::palace::KEYS_MAX;
 #[cfg(feature = "mcp")]
 use std::collections::BTreeSet;
 use std::collections::{BTreeMap, HashMap};
@@ -131,6 +131,28 @@ impl Drawers {
         offset: usize,
         limit: usize,
     ) -> Result<DrawerPage> {
+        let (keys, total) = self.keys_behind(wing, room, after, offset)?;
+        let mut page = DrawerPage { drawers: Vec::new(), total, next: None };
+        for key in &keys {
+            if page.drawers.len() == limit {
+                return Ok(page);
+            }
+            page.drawers.extend(self.under(key)?);
+            page.next = Some(key.as_str().to_owned());
+        }
+        page.next = None;
+        Ok(page)
+    }
+
+    /// Returns the keys of a list of drawers behind `after`, or without it behind the first `offset`, in order; and the
+    /// number of drawers of the whole list.
+    pub(crate) fn keys_behind(
+        &self,
+        wing: Option<&str>,
+        room: Option<&str>,
+        after: Option<&str>,
+        offset: usize,
+    ) -> Result<(Vec<Key>, usize)> {
         let mut keys = Vec::new();
         self.each(&PlaceFilter::new(wing, room)?, |key, _, _| keys.push(key.clone()))?;
         // The moved drawers come last from `each`, and a page needs one order.
@@ -141,18 +163,14 @@ impl Drawers {
             Some(after) if after.starts_with(DRAWERS) => {
                 keys.partition_point(|key| key.as_str() <= after)
             }
-            Some(after) => return Err(bad_cursor(after)),
+            Some(after) => return Err(MemoryError::cursor(after)),
         };
-        let mut page = DrawerPage { drawers: Vec::new(), total, next: None };
-        for key in keys.iter().skip(start) {
-            if page.drawers.len() == limit {
-                return Ok(page);
-            }
-            page.drawers.extend(self.palace.get(key.as_str())?.map(drawer_of));
-            page.next = Some(key.as_str().to_owned());
-        }
-        page.next = None;
-        Ok(page)
+        Ok((keys.split_off(start), total))
+    }
+
+    /// Reads the drawer under a key, if it is still there.
+    pub(crate) fn under(&self, key: &Key) -> Result<Option<Drawer>> {
+        Ok(self.palace.get(key.as_str())?.map(drawer_of))
     }
 
     /// Calls `take` with every drawer that the filter allows, and with its wing and room.
@@ -162,20 +180,14 @@ impl Drawers {
         mut take: impl FnMut(&Key, &str, &str),
     ) -> Result<()> {
         let moved = self.moved()?;
-        let (prefix, mut after) = (filter.prefix(), None::<String>);
-        loop {
-            let keys = self.palace.keys(&prefix, after.as_deref(), KEYS_MAX)?;
+        each_key(&self.palace, &filter.prefix(), |key| {
+            let filed = parts(key).filter(|(wing, room, _)| filter.has(wing, room));
             // A moved drawer is listed below, in its present place.
-            for key in keys.iter().filter(|key| !moved.contains_key(*key)) {
-                if let Some((wing, room, _)) = parts(key).filter(|(w, r, _)| filter.has(w, r)) {
-                    take(key, wing, room);
-                }
+            if let Some((wing, room, _)) = filed.filter(|_| !moved.contains_key(key)) {
+                take(key, wing, room);
             }
-            match keys.last() {
-                Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
-                _ => break,
-            }
-        }
+            Ok(())
+        })?;
         // A drawer may have been moved into this place from any other, so all moved ones are checked.
         for (key, place) in &moved {
             if filter.has(&place.wing, &place.room) {
@@ -215,28 +227,16 @@ impl Drawers {
 
     /// Returns the drawers that were moved, and their present places.
     pub(super) fn moved(&self) -> Result<MovedDrawers> {
-        let (mut moved, mut after) = (MovedDrawers::new(), None::<String>);
-        loop {
-            let keys = self.palace.keys(MOVED, after.as_deref(), KEYS_MAX)?;
-            for key in keys.iter().filter_map(moved_drawer) {
-                // The note stays when its drawer is deleted. Reading the keys above has rescanned already.
-                if let Some(document) = self.palace.get_unrefreshed(key.as_str())? {
-                    let place = place_of(&key, &document.value);
-                    moved.insert(key, place);
-                }
+        let mut moved = MovedDrawers::new();
+        each_key(&self.palace, MOVED, |key| {
+            let Some(key) = moved_drawer(key) else { return Ok(()) };
+            // The note stays when its drawer is deleted. Reading the keys has rescanned already.
+            if let Some(document) = self.palace.get_unrefreshed(key.as_str())? {
+                let place = place_of(&key, &document.value);
+                moved.insert(key, place);
             }
-            match keys.last() {
-                Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
-                _ => return Ok(moved),
-            }
-        }
+            Ok(())
+        })?;
+        Ok(moved)
     }
-}
-
-fn bad_cursor(text: &str) -> MemoryError {
-    let start: String = text.chars().take(80).collect();
-    let why = format!(
-        "{start:?} is not a cursor: pass the next_cursor of an earlier call, or leave it out"
-    );
-    MemoryError::argument("cursor", why)
 }

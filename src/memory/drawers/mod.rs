@@ -38,6 +38,8 @@ pub use list::{Counts, DrawerPage};
 pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place};
 pub use search::{HITS_MAX, Hit, QUERY_CHARS_MAX, Search, SearchPage};
 
+#[cfg(feature = "mcp")]
+pub(crate) use change::distinct;
 pub(crate) use place::drawer_id;
 #[cfg(feature = "mcp")]
 pub(crate) use place::{is_move, is_of_wing, wing_of};

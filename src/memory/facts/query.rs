@@ -3,9 +3,9 @@
 use super::fact::{Fact, fact_of};
 use super::handle::Facts;
 use super::triple::{FACTS, folded, part};
+use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
 use crate::memory::moment::{moment, one_form, readable};
-use crate::palace::KEYS_MAX;
 use crate::palace::search::ranking::Question;
 use crate::snapshot::words;
 use std::collections::BTreeSet;
@@ -144,10 +144,8 @@ impl Facts {
     /// [`MemoryError::Argument`], and errors of the palace.
     pub fn about(&self, query: &FactQuery<'_>) -> Result<FactPage> {
         let as_of = query.as_of.map(|text| moment("as_of", text)).transpose()?;
-        if query.after.is_some_and(|after| !after.contains('!')) {
-            let why =
-                "it is not a cursor: pass the next_cursor of an earlier call, or leave it out";
-            return Err(MemoryError::argument("cursor", why));
+        if let Some(after) = query.after.filter(|after| !after.contains('!')) {
+            return Err(MemoryError::cursor(after));
         }
         let mut facts = match query.entity {
             Some(entity) => self.of(entity, query.direction)?,
@@ -199,15 +197,12 @@ impl Facts {
     /// # Errors
     /// Errors of the palace.
     pub fn count(&self) -> Result<usize> {
-        let (mut count, mut after) = (0, None::<String>);
-        loop {
-            let keys = self.palace.keys(FACTS, after.as_deref(), KEYS_MAX)?;
-            count += keys.len();
-            match keys.last() {
-                Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
-                _ => return Ok(count),
-            }
-        }
+        let mut count = 0;
+        each_key(&self.palace, FACTS, |_| {
+            count += 1;
+            Ok(())
+        })?;
+        Ok(count)
     }
 
     /// Returns the present moment, in the form of the moments of facts.

@@ -10,9 +10,9 @@ use super::keys::{
     relation_value,
 };
 use crate::format::key::Key;
+use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
 use crate::merge::MergeError;
-use crate::palace::KEYS_MAX;
 use crate::palace::{Draft, Error};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -331,15 +331,12 @@ impl Memory {
     /// # Errors
     /// Errors of the palace.
     pub fn count_outside_graph(&self) -> Result<usize> {
-        let (mut count, mut last) = (0, None::<Key>);
-        loop {
-            let page = self.palace.keys("", last.as_ref().map(Key::as_str), KEYS_MAX)?;
-            count += page.iter().filter(|key| !is_of_graph(key)).count();
-            if page.len() < KEYS_MAX {
-                return Ok(count);
-            }
-            last = page.into_iter().next_back();
-        }
+        let mut count = 0;
+        each_key(&self.palace, "", |key| {
+            count += usize::from(!is_of_graph(key));
+            Ok(())
+        })?;
+        Ok(count)
     }
 }
 

@@ -1,10 +1,10 @@
-//! One request: let in or not, and to whom it goes.
+//! One HTTP request: whether the guard lets it in, and which part of the server answers it.
 //!
-//! Invariant: the guard is asked before anything else is looked at.
+//! Invariant: the guard decides before anything else of a request is read.
 
 use super::guard::{Guard, Refusal};
 use super::health::{health, locks};
-use crate::mcp::Server;
+use crate::mcp::server::Server;
 use crate::palace::Palace;
 use bytes::Bytes;
 use http_body_util::combinators::UnsyncBoxBody;
@@ -22,24 +22,24 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// How many bytes a request may have: as many as a line of the protocol on standard input.
+/// Most bytes of a request: as many as a line of the protocol on standard input may have.
 const REQUEST_BYTES: usize = 16 << 20;
-/// How long a session without any message is kept. A client that comes back later has to open a new one.
+/// Time for which a session without any message is kept. A client that comes back later has to open a new one.
 const SESSION_WAIT: Duration = Duration::from_secs(3600);
 
-pub(super) type Answer = Response<UnsyncBoxBody<Bytes, Infallible>>;
+pub(super) type HttpAnswer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Answers the requests of all connections.
-pub(super) struct Answerer {
+pub(super) struct RequestHandler {
     palace: Palace,
     server: Server,
     guard: Guard,
     mcp: StreamableHttpService<Server, LocalSessionManager>,
-    /// Held while a status is made: two at once would take each other's look at a lock for an owner.
-    looking: tokio::sync::Mutex<()>,
+    /// Held while a status is made: two at once would take each other's test of a lock for its owner.
+    making_status: tokio::sync::Mutex<()>,
 }
 
-impl Answerer {
+impl RequestHandler {
     pub fn new(palace: Palace, server: Server, guard: Guard) -> Self {
         let mut sessions = LocalSessionManager::default();
         sessions.session_config.keep_alive = Some(SESSION_WAIT);
@@ -51,38 +51,41 @@ impl Answerer {
         let clients = server.clone();
         let factory = move || Ok(clients.for_another_client());
         let mcp = StreamableHttpService::new(factory, Arc::new(sessions), config);
-        Answerer { palace, server, guard, mcp, looking: tokio::sync::Mutex::default() }
+        RequestHandler { palace, server, guard, mcp, making_status: tokio::sync::Mutex::default() }
     }
 
-    pub async fn answer(&self, request: Request<Incoming>) -> Answer {
+    pub async fn answer(&self, request: Request<Incoming>) -> HttpAnswer {
         if let Err(refusal) = self.guard.check(request.headers()) {
             return refused(refusal);
         }
         match (request.uri().path(), request.method()) {
             ("/mcp", &Method::GET) => self.until_the_server_stops(self.mcp.handle(request).await),
             ("/mcp", _) => self.mcp.handle(request).await.map(BodyExt::boxed_unsync),
-            ("/health", &Method::GET) => self.look(health).await,
-            ("/health/locks", &Method::GET) => self.look(locks).await,
+            ("/health", &Method::GET) => self.status(health).await,
+            ("/health/locks", &Method::GET) => self.status(locks).await,
             ("/health" | "/health/locks", _) => {
-                let answer = text(StatusCode::METHOD_NOT_ALLOWED, "ask with GET\n");
+                let answer = text(StatusCode::METHOD_NOT_ALLOWED, "use GET\n");
                 with(answer, ALLOW, "GET")
             }
-            _ => text(StatusCode::NOT_FOUND, "there are /mcp, /health and /health/locks\n"),
+            _ => text(
+                StatusCode::NOT_FOUND,
+                "not found: the paths are /mcp, /health and /health/locks\n",
+            ),
         }
     }
 
-    /// A stream of notices, which would go on as long as the client listens.
-    fn until_the_server_stops<B>(&self, answer: Response<B>) -> Answer
+    /// Ends a stream of notices with the server. It would go on as long as the client listens.
+    fn until_the_server_stops<B>(&self, answer: Response<B>) -> HttpAnswer
     where
         B: Body<Data = Bytes, Error = Infallible> + Send + Unpin + 'static,
     {
         let server = self.server.clone();
         let stop = Box::pin(async move { server.is_stopping().await });
-        answer.map(|body| Until { body, stop }.boxed_unsync())
+        answer.map(|body| StoppableBody { body, stop }.boxed_unsync())
     }
 
-    async fn look(&self, what: fn(&Palace) -> Result<String, String>) -> Answer {
-        let _looking = self.looking.lock().await;
+    async fn status(&self, what: fn(&Palace) -> Result<String, String>) -> HttpAnswer {
+        let _making_status = self.making_status.lock().await;
         let palace = self.palace.clone();
         let found = tokio::task::spawn_blocking(move || what(&palace)).await;
         let found = found.unwrap_or_else(|error| Err(error.to_string()));
@@ -97,38 +100,40 @@ impl Answerer {
     }
 }
 
-fn refused(refusal: Refusal) -> Answer {
+fn refused(refusal: Refusal) -> HttpAnswer {
     let forbidden = |words| text(StatusCode::FORBIDDEN, words);
     match refusal {
         Refusal::Host => forbidden(
-            "this server is not called so: use 127.0.0.1, localhost, or the host that it was told to listen at\n",
+            "Host header not allowed: use 127.0.0.1, localhost, or the host that the server listens at\n",
         ),
-        Refusal::Origin => forbidden("pages of that origin may not use this server\n"),
+        Refusal::Origin => forbidden(
+            "Origin not allowed: only pages of this machine or of the server's host may use it\n",
+        ),
         Refusal::Token => {
-            let words = "send the server's CRDT_PALACE_TOKEN: Authorization: Bearer TOKEN\n";
+            let words = "token missing or wrong: send the server's CRDT_PALACE_TOKEN as Authorization: Bearer TOKEN\n";
             with(text(StatusCode::UNAUTHORIZED, words), WWW_AUTHENTICATE, "Bearer")
         }
     }
 }
 
-fn text(status: StatusCode, words: impl Into<Bytes>) -> Answer {
+fn text(status: StatusCode, words: impl Into<Bytes>) -> HttpAnswer {
     let mut answer = Response::new(Full::new(words.into()).boxed_unsync());
     *answer.status_mut() = status;
     answer
 }
 
-fn with(mut answer: Answer, name: HeaderName, value: &'static str) -> Answer {
+fn with(mut answer: HttpAnswer, name: HeaderName, value: &'static str) -> HttpAnswer {
     answer.headers_mut().insert(name, HeaderValue::from_static(value));
     answer
 }
 
 /// A body that ends early when `stop` is ready.
-struct Until<B> {
+struct StoppableBody<B> {
     body: B,
     stop: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
-impl<B: Body + Unpin> Body for Until<B> {
+impl<B: Body + Unpin> Body for StoppableBody<B> {
     type Data = B::Data;
     type Error = B::Error;
 

@@ -1,91 +1,40 @@
-//! What the tools give, in MemPalace's words.
+//! Results of the tools, with MemPalace's names.
 
-use super::bounds::{CONFLICTS_BYTES, OTHERS_BYTES, first_of, mention, part};
+use super::text::{mention, part};
+use crate::mcp::conflicts::{path, writer};
+use crate::mcp::page::{Budget, echoed, number, shortened};
 use crate::memory::drawers::{Drawer, Duplicate, Hit};
 use crate::memory::readable;
 use crate::merge::{Candidate, Conflict};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
-use std::collections::BTreeMap;
 
-/// How much of a drawer's text a list shows, in characters.
+/// Characters of a drawer's text that a list shows.
 const PREVIEW_CHARS: usize = 200;
 
-pub(super) fn number(n: usize) -> i64 {
-    i64::try_from(n).unwrap_or(i64::MAX)
-}
-
-/// How many drawers there are in each.
-pub(super) type Counted = BTreeMap<String, i64>;
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(inline)]
-pub(super) struct Instance {
-    pub instance: String,
-    pub pid: i64,
-    pub program: String,
-    /// Who wrote last through it; null if it did not say
-    pub client: Option<String>,
-    pub since: String,
-    /// The file that it writes
-    pub segment: String,
-    pub bytes: i64,
-    /// Whether it is this server
-    pub this_server: bool,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Status {
-    pub total_drawers: i64,
-    pub wings: Counted,
-    pub rooms: Counted,
-    /// Whether wings or rooms were left out; list_wings and list_rooms give all
-    pub truncated: bool,
-    pub facts: i64,
-    pub palace: String,
-    /// The processes that have written and live
-    pub instances: Vec<Instance>,
-    /// Who compacts, if somebody does
-    pub compacting: Option<String>,
-    /// Why nothing can be written, if so
-    pub read_only: Option<String>,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Wings {
-    pub wings: Counted,
-    pub next_cursor: Option<String>,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Rooms {
-    /// The wing, or "all"
-    pub wing: String,
-    pub rooms: Counted,
-    pub next_cursor: Option<String>,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct Taxonomy {
-    pub taxonomy: BTreeMap<String, Counted>,
-    pub next_cursor: Option<String>,
-}
+/// Most characters of a text that a caller gave with a drawer or fact, such as a file's name.
+const SAID_CHARS: usize = 1_000;
+/// Most bytes of a list of such texts.
+const SAID_BYTES: usize = 6_000;
+/// Most bytes of the conflicts of a drawer, and of the other values of one of its fields.
+const CONFLICTS_BYTES: usize = 15_000;
+const OTHERS_BYTES: usize = 6_000;
 
 /// A value that several writers set at once, and what the others wrote.
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct Contested {
+pub(super) struct DrawerConflict {
     /// The field, as a JSON pointer
     pub path: String,
-    pub others: Vec<Other>,
-    /// How many more others there are
+    pub others: Vec<OtherValue>,
+    /// Number of other values that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more: Option<i64>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct Other {
+pub(super) struct OtherValue {
     /// The value, or the beginning of a long one and …
     pub value: String,
     pub by: String,
@@ -94,58 +43,68 @@ pub(super) struct Other {
     pub etag: String,
 }
 
-impl From<Candidate> for Other {
+impl From<Candidate> for OtherValue {
     fn from(Candidate { value, written }: Candidate) -> Self {
-        Other {
+        OtherValue {
             value: value.as_str().map_or_else(|| mention(&value.to_string()), mention),
-            by: written.by,
+            by: writer(&written.by),
             at: readable(written.time_ms),
             etag: written.change.etag().to_string(),
         }
     }
 }
 
-impl From<Conflict> for Contested {
+impl From<Conflict> for DrawerConflict {
     fn from(conflict: Conflict) -> Self {
-        let others = conflict.others.into_iter().map(Other::from);
-        let (others, more) = first_of(others, OTHERS_BYTES);
-        Contested { path: conflict.path, others, more }
+        let others = conflict.others.into_iter().map(OtherValue::from);
+        let (others, more) = Budget::of(OTHERS_BYTES).keep(others);
+        DrawerConflict { path: path(&conflict.path), others, more }
     }
 }
 
-/// As many as fit, and how many more there are.
-fn contested(conflicts: Vec<Conflict>) -> (Vec<Contested>, Option<i64>) {
-    first_of(conflicts.into_iter().map(Contested::from), CONFLICTS_BYTES)
+/// The conflicts that fit, and the number of the others.
+fn bounded(conflicts: Vec<Conflict>) -> (Vec<DrawerConflict>, Option<i64>) {
+    Budget::of(CONFLICTS_BYTES).keep(conflicts.into_iter().map(DrawerConflict::from))
 }
 
-/// What every write says.
+/// A text that a caller gave with a drawer or fact.
+pub(super) fn said(text: String) -> String {
+    shortened(&text, SAID_CHARS)
+}
+
+/// Such texts: the first 20 that fit.
+fn said_list(texts: Vec<String>) -> Vec<String> {
+    Budget::of(SAID_BYTES).keep(texts.into_iter().take(20).map(said)).0
+}
+
+/// The part that the results of all writes share.
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct Kept {
-    /// Always true: an error is told as one
+pub(super) struct WriteReceipt {
+    /// Always true: a call that fails returns an error instead
     pub success: bool,
-    /// Whether it is on disk
+    /// True if the write is on disk and survives a power cut
     pub durable: bool,
     /// The version of what was written
     pub etag: String,
-    /// What several writers had set at once, and this write settled
-    pub conflicts: Vec<Contested>,
-    /// How many more conflicts it settled
+    /// Fields that several writers had set at the same time, and that this write settled
+    pub conflicts: Vec<DrawerConflict>,
+    /// Number of settled conflicts that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_conflicts: Option<i64>,
 }
 
-impl Kept {
+impl WriteReceipt {
     pub fn new(etag: String, settled: Vec<Conflict>) -> Self {
-        let (conflicts, more_conflicts) = contested(settled);
-        Kept { success: true, durable: true, etag, conflicts, more_conflicts }
+        let (conflicts, more_conflicts) = bounded(settled);
+        WriteReceipt { success: true, durable: true, etag, conflicts, more_conflicts }
     }
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Added {
+pub(super) struct DrawerAdded {
     #[serde(flatten)]
-    pub kept: Kept,
+    pub receipt: WriteReceipt,
     pub drawer_id: String,
     pub wing: String,
     pub room: String,
@@ -169,7 +128,7 @@ pub(super) struct Metadata {
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct Whole {
+pub(super) struct DrawerShown {
     pub drawer_id: String,
     pub content: String,
     /// If the text goes on: the offset for get_drawer, with the etag as version
@@ -179,44 +138,47 @@ pub(super) struct Whole {
     pub metadata: Metadata,
     /// The version: pass it back as if_match to change what you have read, or as version to read it again
     pub etag: String,
-    /// What several writers set at once, and is not shown; update_drawer settles it
-    pub conflicts: Vec<Contested>,
-    /// How many more conflicts there are
+    /// Fields that several writers set at the same time, with the values that are not shown; update_drawer settles them
+    pub conflicts: Vec<DrawerConflict>,
+    /// Number of conflicts that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_conflicts: Option<i64>,
 }
 
-impl Whole {
+impl DrawerShown {
+    /// The drawer, with the part of its text from character `offset` on that fits.
     pub fn new(drawer: Drawer, offset: usize) -> Self {
-        let (content, next) = part(&drawer.content, offset);
         let (agent, topic) = drawer.diary.unzip();
         let modified = drawer.modified;
-        let (conflicts, more_conflicts) = contested(drawer.conflicts);
-        Whole {
+        let (conflicts, more_conflicts) = bounded(drawer.conflicts);
+        let mut shown = DrawerShown {
             drawer_id: drawer.id,
-            content,
-            next_offset: next.map(number),
+            content: String::new(),
+            next_offset: None,
             wing: drawer.place.wing,
             room: drawer.place.room,
             metadata: Metadata {
                 filed_at: drawer.filed_ms.map(readable),
-                source_files: drawer.source_files.into_iter().take(20).collect(),
-                added_by: drawer.added_by.into_iter().take(20).collect(),
+                source_files: said_list(drawer.source_files),
+                added_by: said_list(drawer.added_by),
                 updated_at: modified.as_ref().map(|written| readable(written.time_ms)),
-                updated_by: modified.map(|written| written.by),
-                agent,
-                topic,
+                updated_by: modified.map(|written| writer(&written.by)),
+                agent: agent.map(|agent| echoed(&agent)),
+                topic: topic.map(|topic| echoed(&topic)),
             },
             etag: drawer.etag,
             conflicts,
             more_conflicts,
-        }
+        };
+        (shown.content, shown.next_offset) = part(&drawer.content, offset, &shown);
+        shown
     }
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Wholes {
-    pub drawers: Vec<Whole>,
+pub(super) struct DrawersShown {
+    pub drawers: Vec<DrawerShown>,
+    /// Ids among those of this page that name no drawer
     pub not_found: Vec<String>,
     pub count: i64,
     pub next_cursor: Option<String>,
@@ -240,7 +202,7 @@ impl From<Drawer> for Preview {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Listed {
+pub(super) struct DrawerList {
     pub drawers: Vec<Preview>,
     pub total: i64,
     pub count: i64,
@@ -259,7 +221,7 @@ pub(super) struct FoundDrawer {
     pub room: String,
     pub source_file: Option<String>,
     pub created_at: Option<String>,
-    /// How many of the query's words it has
+    /// Number of the query's words that it has
     pub words_matched: i64,
     pub bm25_score: f64,
     /// Where they are: content, metadata (wing, room, agent, topic), or content+metadata
@@ -274,7 +236,7 @@ impl From<Hit> for FoundDrawer {
             text: hit.snippet,
             wing: drawer.place.wing,
             room: drawer.place.room,
-            source_file: drawer.source_files.into_iter().next(),
+            source_file: drawer.source_files.into_iter().next().map(said),
             created_at: drawer.filed_ms.map(readable),
             words_matched: number(hit.words),
             bm25_score: (hit.score * 1_000.0).round() / 1_000.0,
@@ -293,48 +255,48 @@ pub(super) struct Filters {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Results {
+pub(super) struct SearchResults {
     pub query: String,
     pub filters: Filters,
-    /// Those with more of the words first
+    /// Drawers with more of the words come first
     pub results: Vec<FoundDrawer>,
     pub next_cursor: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct Match {
+pub(super) struct DuplicateMatch {
     pub id: String,
     pub wing: String,
     pub room: String,
-    /// Of all runs of three words in one of the texts, the part that is in both: 1 is the same words in the same order
+    /// The part of all runs of three words that both texts have: 1 is the same words in the same order
     pub similarity: f64,
     /// The text, or the beginning of a long one and …; get_drawer gives all
     pub content: String,
-    /// Whether it is the beginning only
+    /// True if it is the beginning only
     pub truncated: bool,
 }
 
-impl From<Duplicate> for Match {
+impl From<Duplicate> for DuplicateMatch {
     fn from(Duplicate { drawer, similarity }: Duplicate) -> Self {
         let (wing, room) = (drawer.place.wing, drawer.place.room);
         let similarity = (similarity * 1_000.0).floor() / 1_000.0;
         let content = mention(&drawer.content);
         let truncated = content != drawer.content;
-        Match { id: drawer.id, wing, room, similarity, content, truncated }
+        DuplicateMatch { id: drawer.id, wing, room, similarity, content, truncated }
     }
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Matches {
+pub(super) struct DuplicateMatches {
     pub is_duplicate: bool,
-    pub matches: Vec<Match>,
+    pub matches: Vec<DuplicateMatch>,
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Updated {
+pub(super) struct DrawerUpdated {
     #[serde(flatten)]
-    pub kept: Kept,
+    pub receipt: WriteReceipt,
     pub drawer_id: String,
     pub wing: String,
     pub room: String,
@@ -343,9 +305,9 @@ pub(super) struct Updated {
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Gone {
+pub(super) struct DrawerDeleted {
     #[serde(flatten)]
-    pub kept: Kept,
+    pub receipt: WriteReceipt,
     pub drawer_id: String,
     /// True if it was deleted before
     pub noop: bool,
@@ -353,25 +315,28 @@ pub(super) struct Gone {
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct GoneDrawer {
+pub(super) struct DeletedId {
     pub drawer_id: String,
     pub etag: String,
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct AllGone {
+pub(super) struct DrawersDeleted {
     pub success: bool,
     pub durable: bool,
-    pub deleted: Vec<GoneDrawer>,
+    pub deleted: Vec<DeletedId>,
     pub not_found: Vec<String>,
     pub count: i64,
-    pub conflicts: Vec<Contested>,
+    pub conflicts: Vec<DrawerConflict>,
+    /// Number of ids that are left out of the two lists, because the result would be too long; count counts all
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<i64>,
 }
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct Checked {
-    /// The drawer, or the one that is like it
+pub(super) struct CheckpointItemResult {
+    /// The drawer, or the one that is similar
     pub drawer_id: String,
     pub wing: String,
     pub room: String,
@@ -384,17 +349,21 @@ pub(super) struct Checked {
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
-pub(super) struct Entry {
+pub(super) struct CheckpointEntry {
     pub entry_id: String,
     pub etag: String,
 }
 
 #[derive(Serialize, JsonSchema)]
-pub(super) struct Saved {
+pub(super) struct CheckpointSaved {
     pub success: bool,
     pub durable: bool,
     /// In the order of the call
-    pub items: Vec<Checked>,
-    pub diary: Option<Entry>,
-    pub conflicts: Vec<Contested>,
+    pub items: Vec<CheckpointItemResult>,
+    pub diary: Option<CheckpointEntry>,
+    pub conflicts: Vec<DrawerConflict>,
+    /// Number of items at the end that are left out, because the result would be too long. They are
+    /// filed like the others
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<i64>,
 }

@@ -1,0 +1,141 @@
+//! The tools, in the order in which they are listed.
+//!
+//! A write is one commit, and is answered once it is durable. With `base` a call that is repeated adds its items and
+//! counts once more, so only the delete is idempotent.
+
+use super::answer::{answer, schema};
+use super::arguments::{
+    Conflicts, Delete, Get, History, Increment, List, Patch, Put, Restore, Search,
+};
+use super::problem::Problem;
+use super::results::{
+    DocumentConflicts, DocumentHits, DocumentList, DocumentShown, DocumentVersions, WriteResult,
+};
+use super::write::Write;
+use super::{read, search};
+use crate::mcp::tool::{Call, Effect, Tool};
+use rmcp::schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// A tool whose function takes `A` and returns `T`.
+fn tool<A, T>(
+    names: (&'static str, &'static str),
+    effect: Effect,
+    run: fn(&Call, A) -> Result<T, Problem>,
+    description: &'static str,
+) -> Tool
+where
+    A: DeserializeOwned + JsonSchema + 'static,
+    T: Serialize + JsonSchema + 'static,
+{
+    Tool::new(names, effect, schema::<T>(), run, answer, description)
+}
+
+pub(in crate::mcp) fn tools() -> Vec<Tool> {
+    use Effect::{Add, Overwrite, OverwriteOnce, Read};
+    vec![
+        tool(
+            ("document_get", "Get Document"),
+            Read,
+            get,
+            "Read a shared document: its value, its etag (pass it on as if_match or base) and the fields in conflict",
+        ),
+        tool(
+            ("document_put", "Put Document"),
+            Overwrite,
+            put,
+            "Write a whole document. With if_match it is written only if it has not changed since; with base, what \
+             others changed since is kept beside it",
+        ),
+        tool(
+            ("document_patch", "Patch Document"),
+            Overwrite,
+            patch,
+            "Change some fields of a document by a JSON merge patch and leave the others. It needs no retry",
+        ),
+        tool(
+            ("document_increment", "Increment Counter"),
+            Add,
+            increment,
+            "Add to a counter in a document. Increments made at the same time all count, without a retry",
+        ),
+        tool(
+            ("document_list", "List Documents"),
+            Read,
+            list,
+            "List the keys of the shared documents in order, with etag, size and number of conflicts",
+        ),
+        tool(
+            ("document_search", "Search Documents"),
+            Read,
+            find,
+            "Find shared documents that hold all words of a query, best first",
+        ),
+        tool(
+            ("document_delete", "Delete Document"),
+            OverwriteOnce,
+            delete,
+            "Delete a document. Its history stays, and document_restore brings it back",
+        ),
+        tool(
+            ("document_history", "Document History"),
+            Read,
+            history,
+            "List the versions of a document, newest first: who wrote each, when, and the etag to read or restore it",
+        ),
+        tool(
+            ("document_conflicts", "Document Conflicts"),
+            Read,
+            conflicts,
+            "Show the fields of a document that several writers set at the same time: every value, with who and when",
+        ),
+        tool(
+            ("document_restore", "Restore Document"),
+            Overwrite,
+            restore,
+            "Write the value of an earlier version again, as a new version. Nothing of the history is undone",
+        ),
+    ]
+}
+
+fn get(call: &Call, asked: Get) -> Result<DocumentShown, Problem> {
+    read::get(&call.palace, &asked)
+}
+
+fn put(call: &Call, asked: Put) -> Result<WriteResult, Problem> {
+    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?.put(&asked)
+}
+
+fn patch(call: &Call, asked: Patch) -> Result<WriteResult, Problem> {
+    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?.patch(&asked)
+}
+
+fn increment(call: &Call, asked: Increment) -> Result<WriteResult, Problem> {
+    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?
+        .increment(&asked)
+}
+
+fn list(call: &Call, asked: List) -> Result<DocumentList, Problem> {
+    read::list(&call.palace, &asked)
+}
+
+fn find(call: &Call, asked: Search) -> Result<DocumentHits, Problem> {
+    search::search(&call.palace, &asked)
+}
+
+fn delete(call: &Call, asked: Delete) -> Result<WriteResult, Problem> {
+    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?.delete()
+}
+
+fn history(call: &Call, asked: History) -> Result<DocumentVersions, Problem> {
+    read::history(&call.palace, &asked)
+}
+
+fn conflicts(call: &Call, asked: Conflicts) -> Result<DocumentConflicts, Problem> {
+    read::conflicts(&call.palace, &asked)
+}
+
+fn restore(call: &Call, asked: Restore) -> Result<WriteResult, Problem> {
+    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?.restore(&asked)
+}

@@ -1,0 +1,222 @@
+//! The tools, in the order in which they are listed.
+
+use super::changes::changes_since;
+use super::diary::{diary_read, diary_write};
+use super::drawers::{
+    add_drawer, checkpoint, delete_drawer, delete_drawers, get_drawer, get_drawers, list_drawers,
+    update_drawer,
+};
+use super::facts::{kg_add, kg_invalidate, kg_query, kg_stats, kg_supersede, kg_timeline};
+use super::overview::{get_taxonomy, list_rooms, list_wings, status};
+use super::search::{check_duplicate, search};
+use crate::mcp::tool::{Call, Effect, Tool, error_result};
+use crate::memory::MemoryError;
+use crate::palace::chain;
+use Effect::{Add, AddOnce, OverwriteOnce, Read};
+use rmcp::handler::server::common::schema_for_output;
+use rmcp::model::CallToolResult;
+use rmcp::schemars::JsonSchema;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// The instructions of this set for a model, with the names of tools as they are listed.
+pub(in crate::mcp) fn instructions(prefix: &str) -> String {
+    format!(
+        "A palace has a wing for each person or project, rooms for topics, and in them drawers with texts, word for \
+         word. All your sessions share it, also those that run at the same time. Search ({prefix}search) before you \
+         answer from memory and before you file. Save several things with one {prefix}checkpoint. Record what can \
+         change over time as facts ({prefix}kg_add), and end them ({prefix}kg_invalidate, {prefix}kg_supersede) \
+         rather than delete. {prefix}changes_since tells what others wrote in the meantime."
+    )
+}
+
+/// A tool whose function takes `A` and returns `T`.
+fn tool<A, T>(
+    names: (&'static str, &'static str),
+    effect: Effect,
+    run: fn(&Call, A) -> Result<T, MemoryError>,
+    description: &'static str,
+) -> Tool
+where
+    A: DeserializeOwned + JsonSchema + 'static,
+    T: Serialize + JsonSchema + 'static,
+{
+    Tool::new(names, effect, schema_for_output::<T>(), run, answer, description)
+}
+
+/// The result of a call, or its error in words.
+fn answer<T: Serialize>(result: Result<T, MemoryError>) -> CallToolResult {
+    let structure = result
+        .map_err(|error| chain(&error))
+        .and_then(|result| serde_json::to_value(result).map_err(|error| chain(&error)));
+    structure.map_or_else(error_result, CallToolResult::structured)
+}
+
+pub(in crate::mcp) fn tools() -> Vec<Tool> {
+    let mut tools = overview_tools();
+    tools.extend(drawer_tools());
+    tools.extend(fact_tools());
+    tools.extend(session_tools());
+    tools
+}
+
+fn overview_tools() -> Vec<Tool> {
+    vec![
+        tool(
+            ("status", "Palace Status"),
+            Read,
+            status,
+            "How many drawers and facts the palace has, in which wings and rooms, and which processes are using it now",
+        ),
+        tool(
+            ("list_wings", "List Wings"),
+            Read,
+            list_wings,
+            "List all wings with the number of their drawers",
+        ),
+        tool(
+            ("list_rooms", "List Rooms"),
+            Read,
+            list_rooms,
+            "List the rooms of a wing, or of all, with the number of their drawers",
+        ),
+        tool(
+            ("get_taxonomy", "Get Taxonomy"),
+            Read,
+            get_taxonomy,
+            "The whole tree: every wing, its rooms, and the number of drawers in each. A wing may go on in the next \
+             result, with next_cursor",
+        ),
+        tool(
+            ("search", "Search"),
+            Read,
+            search,
+            "Search all drawers by words: those with more of the words come first. Answer from what it finds, not \
+             from memory",
+        ),
+        tool(
+            ("check_duplicate", "Check Duplicate"),
+            Read,
+            check_duplicate,
+            "Check whether a text is filed already, the same or nearly, in any wing. It compares words, not meaning",
+        ),
+    ]
+}
+
+fn drawer_tools() -> Vec<Tool> {
+    vec![
+        tool(
+            ("add_drawer", "Add Drawer"),
+            AddOnce,
+            add_drawer,
+            "File a text, word for word, in a room of a wing. Filing the same again changes nothing",
+        ),
+        tool(
+            ("get_drawer", "Get Drawer"),
+            Read,
+            get_drawer,
+            "Read one drawer: its whole text, where it is, where it comes from",
+        ),
+        tool(("get_drawers", "Get Drawers"), Read, get_drawers, "Read several drawers at once"),
+        tool(
+            ("list_drawers", "List Drawers"),
+            Read,
+            list_drawers,
+            "List the drawers of a wing, a room or both, with the beginnings of their texts",
+        ),
+        tool(
+            ("update_drawer", "Update Drawer"),
+            OverwriteOnce,
+            update_drawer,
+            "Change the text of a drawer, or move it to another wing or room. Its id stays. Pass the etag that you \
+             read as if_match, or you may overwrite what another session wrote since",
+        ),
+        tool(
+            ("delete_drawer", "Delete Drawer"),
+            OverwriteOnce,
+            delete_drawer,
+            "Delete a drawer. If another session changes it at the same time, it stays. With if_match it also stays \
+             if it has changed since you read it",
+        ),
+        tool(
+            ("delete_drawers", "Delete Drawers"),
+            OverwriteOnce,
+            delete_drawers,
+            "Delete several drawers in one commit",
+        ),
+        tool(
+            ("checkpoint", "Checkpoint"),
+            Add,
+            checkpoint,
+            "Save a session: file several texts and write a diary entry, all in one commit. What is filed already, or \
+             nearly, is not filed again",
+        ),
+    ]
+}
+
+fn fact_tools() -> Vec<Tool> {
+    vec![
+        tool(
+            ("kg_query", "Query Knowledge Graph"),
+            Read,
+            kg_query,
+            "What is known of an entity: its facts, and from when to when they hold; with as_of, those that held then",
+        ),
+        tool(
+            ("kg_add", "Add Fact"),
+            AddOnce,
+            kg_add,
+            "Assert a fact: subject, predicate, object, and since when it holds. Asserting the same again changes \
+             nothing, even if the fact has ended since",
+        ),
+        tool(
+            ("kg_invalidate", "Invalidate Fact"),
+            OverwriteOnce,
+            kg_invalidate,
+            "End a fact that does not hold any more, and say when it ended. It stays in the timeline",
+        ),
+        tool(
+            ("kg_supersede", "Supersede Fact"),
+            OverwriteOnce,
+            kg_supersede,
+            "Replace a fact that has changed: end the old one and assert the new one from the same moment on, in one \
+             commit",
+        ),
+        tool(
+            ("kg_timeline", "Timeline"),
+            Read,
+            kg_timeline,
+            "Facts in the order in which they began to hold, also those that ended",
+        ),
+        tool(
+            ("kg_stats", "Knowledge Graph Stats"),
+            Read,
+            kg_stats,
+            "How many entities and facts there are, how many still hold, and which predicates are in use",
+        ),
+    ]
+}
+
+fn session_tools() -> Vec<Tool> {
+    vec![
+        tool(
+            ("diary_write", "Write Diary"),
+            Add,
+            diary_write,
+            "Write an entry in an agent's diary. Entries are never changed, and search finds them",
+        ),
+        tool(
+            ("diary_read", "Read Diary"),
+            Read,
+            diary_read,
+            "Read the newest entries of an agent's diary, wherever it wrote them; with cursor, the entries before them",
+        ),
+        tool(
+            ("changes_since", "Changes Since"),
+            Read,
+            changes_since,
+            "What other sessions wrote, changed or deleted since a cursor or a time; over HTTP also what you wrote. \
+             Call it once without arguments for a cursor",
+        ),
+    ]
+}

@@ -1,0 +1,139 @@
+//! A tool: what clients are told of it, and the function that runs it.
+//!
+//! A set declares its tools as a list of names, titles, effects, functions and descriptions. The arguments and
+//! results of a function give the schemas. Invariants: a function gets arguments only if all of them are known and
+//! of the right type; no error is longer than a result may be.
+
+use super::feed_cursors::FeedCursors;
+use super::page::{RESULT_BYTES, json_len, shortened};
+use crate::memory::Memory;
+use crate::memory::drawers::Drawers;
+use crate::memory::facts::Facts;
+use crate::palace::Palace;
+use rmcp::handler::server::common::{schema_for_empty_input, schema_for_input};
+use rmcp::model::{CallToolResult, ContentBlock, JsonObject, ToolAnnotations};
+use rmcp::schemars::JsonSchema;
+use serde::de::DeserializeOwned;
+use std::any::Any;
+use std::sync::Arc;
+
+/// Most characters of the text of an error that is longer than a result: what it repeats from the arguments is cut.
+const ERROR_CHARS: usize = 4_000;
+
+/// The circumstances of a call, for the tool's function.
+#[derive(Clone)]
+pub(super) struct Call {
+    pub palace: Palace,
+    /// The client's name and version, for history.
+    pub client: Option<String>,
+    pub feed_cursors: Arc<FeedCursors>,
+    /// True if other clients write through this process, so that its own writes may be news to this client.
+    pub shared: bool,
+}
+
+impl Call {
+    pub fn drawers(&self) -> Drawers {
+        Drawers::new(self.palace.clone()).by(self.client.clone())
+    }
+
+    pub fn facts(&self) -> Facts {
+        Facts::new(self.palace.clone()).by(self.client.clone())
+    }
+
+    pub fn graph(&self) -> Memory {
+        Memory::new(self.palace.clone()).by(self.client.clone())
+    }
+}
+
+/// The effect of a call on the palace. By it, clients decide which calls a model may make unasked, and which they
+/// repeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Effect {
+    /// Reads only.
+    Read,
+    /// Adds something with every call.
+    Add,
+    /// Adds something; the same call again adds nothing.
+    AddOnce,
+    /// Changes or removes what is there, again with every call.
+    Overwrite,
+    /// Changes or removes what is there; the same call again changes nothing.
+    OverwriteOnce,
+}
+
+impl Effect {
+    /// The hints of the protocol. No tool leaves the palace, so that the world is closed.
+    fn annotations(self) -> ToolAnnotations {
+        let destructive = matches!(self, Effect::Overwrite | Effect::OverwriteOnce);
+        let idempotent = matches!(self, Effect::Read | Effect::AddOnce | Effect::OverwriteOnce);
+        ToolAnnotations::new()
+            .read_only(self == Effect::Read)
+            .destructive(destructive)
+            .idempotent(idempotent)
+            .open_world(false)
+    }
+}
+
+/// Runs a call, and gives what the client gets.
+type Run = dyn Fn(&Call, JsonObject) -> CallToolResult + Send + Sync;
+
+/// A tool of a set.
+#[derive(Clone)]
+pub(super) struct Tool {
+    /// Its entry in `tools/list`.
+    pub listed: rmcp::model::Tool,
+    run: Arc<Run>,
+}
+
+impl Tool {
+    /// Declares a tool whose function takes `A`. `answer` makes a result of what the function returns.
+    pub fn new<A, R>(
+        (name, title): (&'static str, &'static str),
+        effect: Effect,
+        output_schema: Arc<JsonObject>,
+        run: fn(&Call, A) -> R,
+        answer: fn(R) -> CallToolResult,
+        description: &'static str,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Any,
+        R: 'static,
+    {
+        // Arguments are structs, so that their schemas are those of objects, as the protocol demands.
+        let input_schema = schema_for_input::<A>().unwrap_or_else(|_| schema_for_empty_input());
+        let listed = rmcp::model::Tool::new(name, description, input_schema)
+            .with_title(title)
+            .with_raw_output_schema(output_schema)
+            .with_annotations(effect.annotations());
+        let run = move |call: &Call, arguments: JsonObject| match serde_json::from_value(
+            arguments.into(),
+        ) {
+            Ok(arguments) => answer(run(call, arguments)),
+            Err(error) => error_result(format!("invalid arguments: {error}")),
+        };
+        Tool { listed, run: Arc::new(run) }
+    }
+
+    /// Runs the tool. It may block.
+    pub fn run(&self, call: &Call, arguments: JsonObject) -> CallToolResult {
+        let mut result = (self.run)(call, arguments);
+        if result.is_error == Some(true) {
+            result.content.iter_mut().for_each(shorten_if_too_long);
+        }
+        result
+    }
+}
+
+/// An error that a model reads.
+pub(super) fn error_result(text: String) -> CallToolResult {
+    CallToolResult::error(vec![ContentBlock::text(text)])
+}
+
+/// Errors repeat arguments, which may have any length.
+fn shorten_if_too_long(content: &mut ContentBlock) {
+    if let ContentBlock::Text(text) = content
+        && json_len(&text.text) > RESULT_BYTES
+    {
+        text.text = shortened(&text.text, ERROR_CHARS);
+    }
+}
