@@ -167,7 +167,7 @@ pub(super) fn kg_add(call: &Call, arguments: KgAdd) -> Result<FactAdded, MemoryE
     let triple = Triple::new(subject, predicate, object)?;
     let source = source(&arguments);
     let (from, to) = (valid_from.as_deref(), valid_to.as_deref());
-    let asserted = call.facts().state(&triple, from, to, source.as_ref())?;
+    let asserted = call.facts().assert(&triple, from, to, source.as_ref())?;
     let Fact { id, triple, valid_from, valid_to, etag, .. } = asserted.fact;
     Ok(FactAdded {
         receipt: WriteReceipt::new(etag, Vec::new()),
@@ -198,7 +198,7 @@ pub(super) fn kg_invalidate(
 pub(super) fn kg_supersede(call: &Call, arguments: KgSupersede) -> Result<Superseded, MemoryError> {
     let KgSupersede { subject, predicate, old_object, new_object, at } = arguments;
     let old = Triple::new(&subject, &predicate, &old_object)?;
-    let (old, new) = call.facts().supersede(&old, &new_object, at.as_deref())?;
+    let (old, new) = call.facts().replace(&old, &new_object, at.as_deref())?;
     Ok(Superseded {
         receipt: WriteReceipt::new(new.fact.etag, Vec::new()),
         triple_id: new.fact.id,
