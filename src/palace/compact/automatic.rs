@@ -28,7 +28,7 @@ pub struct Automatic {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the thread and its palace tell one another.
+/// State that the thread and its palace share.
 #[derive(Debug, Default)]
 struct Progress {
     state: Mutex<State>,
@@ -39,7 +39,7 @@ struct Progress {
 struct State {
     running: bool,
     closed: bool,
-    /// What was there to compact when it was last found due.
+    /// The backlog when a compaction was last found due.
     tried: Backlog,
 }
 
@@ -107,7 +107,7 @@ impl Progress {
     }
 }
 
-/// What a step did.
+/// Result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Done {
     /// Nothing, or it failed.

@@ -25,13 +25,13 @@ use std::path::Path;
 /// A finished snapshot in `tmp/`, on disk and verified.
 #[derive(Debug)]
 pub struct Folded {
-    /// What it says about itself.
+    /// Its metadata.
     pub meta: Meta,
     /// The length of its file.
     pub bytes: u64,
 }
 
-/// What must be read back.
+/// Digest of a row that must be read back.
 struct Expected {
     key: Key,
     digest: blake3::Hash,

@@ -7,7 +7,8 @@ use crate::palace::view::tail::entries;
 use crate::snapshot::LogRow;
 use bytes::Bytes;
 
-/// The changes of a commit, each with its stamp; `None` for what is no change: `crdt-log verify` names it.
+/// Returns the entries of a commit, each with its author and time; `None` for an entry that is no change, which
+/// `crdt-log verify` names.
 pub fn stamped(body: &Bytes) -> Vec<(Entry<Bytes>, Option<Written>)> {
     let entries = entries(body);
     entries
@@ -18,7 +19,7 @@ pub fn stamped(body: &Bytes) -> Vec<(Entry<Bytes>, Option<Written>)> {
         .collect()
 }
 
-/// What the log keeps of a commit.
+/// Makes the row that the log keeps of a commit.
 pub fn log_row(
     instance: InstanceId,
     sequence: u64,

@@ -1,4 +1,4 @@
-//! Whom the changes of this process are by.
+//! Actors: the names under which the changes of this process are made.
 //!
 //! Invariant: an actor writes to a document only on top of everything that it has written to it. Automerge numbers an
 //! actor's changes of a document by those that it is shown. Of two with one number it takes one and refuses the other
@@ -12,10 +12,10 @@ use crate::merge::Doc;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// Of how many documents an actor remembers what it wrote last, in some 3 MB. Then another takes over, which costs
-/// 16 bytes in each document that both write to.
+/// Number of documents for which an actor remembers its last changes, in some 3 MB. Then another actor takes over, which
+/// costs 16 bytes in each document that both write to.
 const DOCUMENTS_MAX: usize = 1 << 15;
-/// How many changes beside each other it remembers of one document.
+/// Number of concurrent changes of one document that it remembers.
 const BESIDE_MAX: usize = 16;
 
 /// The actor of an instance's changes. At first it has the instance's name.
@@ -30,17 +30,18 @@ pub struct Author {
 }
 
 impl Author {
-    /// One that has not written anything.
+    /// Makes an author that has not written anything.
     pub fn new(instance: InstanceId) -> Self {
         Author { instance, actor: instance.0, last: HashMap::new(), hasher: RandomState::new() }
     }
 
-    /// On behalf of whom it writes.
+    /// Returns the instance that it writes for.
     pub fn instance(&self) -> InstanceId {
         self.instance
     }
 
-    /// Who may change this document as it is shown: if nobody who wrote before, one that is called as `name` says.
+    /// Returns the actor for the next change of this document. Calls `name` for a fresh one if the document lacks a change of
+    /// the present actor.
     ///
     /// # Errors
     /// Those of `name`.
@@ -109,7 +110,7 @@ mod tests {
         }
     }
 
-    /// Of two changes beside each other, it may see one and not the other.
+    /// An author may see one of two concurrent changes of its own and not the other.
     #[test]
     fn who_does_not_see_what_it_wrote_at_an_earlier_version_is_another() {
         let key = Key::new("k").unwrap();

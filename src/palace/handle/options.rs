@@ -1,4 +1,4 @@
-//! How a palace is opened.
+//! Options of an open palace, and opening it.
 //!
 //! Invariant: opening changes nothing on disk.
 

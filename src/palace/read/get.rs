@@ -59,8 +59,7 @@ impl Palace {
         self.last_view().read(&key)
     }
 
-    /// Whether anything was ever written under this key, also if it is deleted now; without looking for what other
-    /// processes wrote since the last look.
+    /// Returns true if anything was ever written under this key, also if it is deleted now. Makes no rescan.
     ///
     /// # Errors
     /// As [`Palace::get`].

@@ -1,4 +1,4 @@
-//! What a read gives.
+//! Documents and pages of them, as reads return them.
 
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;

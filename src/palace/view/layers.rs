@@ -25,11 +25,11 @@ pub struct Layers<R> {
 }
 
 struct Layer<R> {
-    /// What it holds of its next key.
+    /// Its content under its next key.
     next: Option<R>,
-    /// What was read behind that.
+    /// Rows that were read behind that.
     rows: std::vec::IntoIter<(Key, R)>,
-    /// Whether there is nothing behind what was read.
+    /// True if there is nothing behind those rows.
     ended: bool,
 }
 
