@@ -138,14 +138,6 @@ fn item(n: usize, content: &str) -> Value {
 /// A client of a palace in which every list is too long for one result.
 async fn furnished(disk: &SimDisk) -> Client {
     let client = Client::of(open(disk, &"p".repeat(1_000))).await;
-    // Other processes, which live as long as the test does.
-    for n in 0..40 {
-        let other = open(disk, &"\"".repeat(1_000));
-        let by = Some("\"".repeat(200));
-        let options = WriteOptions { by, ..WriteOptions::default() };
-        other.put_with(&format!("other/{n}"), &Map::new(), &options).unwrap();
-        std::mem::forget(other);
-    }
     wings(&client, disk).await;
     facts(&client).await;
     documents(&client, disk).await;
@@ -154,6 +146,14 @@ async fn furnished(disk: &SimDisk) -> Client {
         client.call("palace_diary_write", entry).await;
     }
     graph(&client).await;
+    // Other processes, which live as long as the test does.
+    for n in 0..40 {
+        let other = open(disk, &"\"".repeat(1_000));
+        let by = Some("\"".repeat(200));
+        let options = WriteOptions { by, ..WriteOptions::default() };
+        other.put_with(&format!("other/{n}"), &Map::new(), &options).unwrap();
+        std::mem::forget(other);
+    }
     // So that reads do not go through everything that was written here.
     drop(open(disk, "test").compact(Default::default()).unwrap());
     client
