@@ -8,6 +8,7 @@ use super::feed_cursors::FeedCursors;
 use super::session::Session;
 use super::tool::{Call, error_result};
 use super::tool_sets::{Offer, Tools};
+use crate::fs::shell::quoted;
 use crate::palace::Palace;
 use rmcp::RoleServer;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock};
@@ -100,10 +101,10 @@ impl Server {
             1 => String::new(),
             count => format!(" and {} more", count - 1),
         };
-        let palace = self.palace.path().display();
+        let palace = quoted(self.palace.path());
         Some(format!(
             "WARNING: a part of the memory cannot be read, and is missing from answers: {name}{more}. Nothing of it \
-             is overwritten or deleted. Tell the user: `crdt-log verify '{palace}'` says what is wrong; put the file \
+             is overwritten or deleted. Tell the user: `crdt-log verify {palace}` says what is wrong; put the file \
              back from a copy."
         ))
     }

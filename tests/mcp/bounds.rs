@@ -1,5 +1,4 @@
 //! Every tool of every set, driven to its limits: no result is longer than `docs/MCP.md` promises.
-#![cfg(feature = "mcp")]
 
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::mcp::{Offer, Server, ToolSet};
