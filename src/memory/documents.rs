@@ -2,8 +2,8 @@
 
 use super::error::Result;
 use crate::format::key::Key;
-use crate::palace::{Batch, Document, Palace};
 use crate::palace::{KEYS_MAX, PAGE_MAX};
+use crate::palace::{Batch, Document, Palace};
 
 /// Calls `take` with every key that starts with `prefix`, in order.
 ///

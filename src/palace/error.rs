@@ -155,7 +155,7 @@ impl From<SegmentError> for Error {
     }
 }
 
-/// Returns the advice for an error. It is not part of the error's own text: the same error is also the cause of an
+/// What to do about it. Here, and not in the text of the error itself: the same error is also the cause of an
 /// [`OutcomeUnknown`](StoreError::OutcomeUnknown), and who tries that again may write twice.
 fn advice(error: &StoreError) -> &'static str {
     match error {

@@ -140,8 +140,8 @@ pub fn merge_into(
     })
 }
 
-/// Returns true if the directory holds only what an interrupted merge leaves: `palace.json` and unfinished files. A
-/// directory that cannot be listed counts as someone's data.
+/// Whether nothing is here but what a merge leaves that was cut off: no file but `palace.json`, and what was in the
+/// making. What cannot be listed is somebody's.
 fn is_unfinished(fs: &dyn Fs, into: &Path) -> bool {
     let no_content = |name: &String| match name.as_str() {
         MANIFEST | TMP => true,

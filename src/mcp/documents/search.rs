@@ -6,8 +6,8 @@ use super::problem::Problem;
 use super::results::{DocumentHits, Hit};
 use crate::mcp::arguments::{bad_cursor, limit};
 use crate::mcp::page::{Budget, Page};
-use crate::palace::{Document, Palace};
 use crate::palace::{HITS_MAX, text_of};
+use crate::palace::{Document, Palace};
 use crate::snapshot::words;
 
 /// Characters of text that a hit shows, and those of them that stand before the word.

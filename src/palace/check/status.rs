@@ -350,7 +350,7 @@ fn segment(
     }))
 }
 
-/// Returns the writer of a commit; `None` if it has no name.
+/// Who made this commit; `None` if nobody said.
 fn writer_of(commit: &Commit) -> Option<String> {
     let changes = entries(&commit.body).filter_map(|entry| explain(&entry.change).ok());
     changes.map(|change| change.by).find(|by| !by.is_empty())

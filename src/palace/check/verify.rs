@@ -195,8 +195,8 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
     Ok(found)
 }
 
-/// Rescans once more for missing dependencies. A dependency may have been written where the first rescan had been
-/// already, but before the change: then the second rescan finds it.
+/// What a change waits for may have been written where the first look had been before, but before the change: then
+/// another look finds it.
 fn check_missing(
     catalog: &mut Catalog,
     mut tail: Tail,
@@ -238,8 +238,8 @@ fn check_names(root: &Root, catalog: &Catalog, found: &mut Verification) -> Resu
     Ok(())
 }
 
-/// Judges a file whose name is not one of a palace. A snapshot that nothing else holds may be all that is left of an
-/// acknowledged write.
+/// What a file is whose name is none of ours. A snapshot that nothing else holds may be all that is left of
+/// something that was acknowledged.
 fn strange_file(
     root: &Root,
     catalog: &Catalog,
@@ -269,10 +269,10 @@ fn strange_file(
     }
 }
 
-/// Finds a snapshot that was renamed, so that no process reads it, and that no other snapshot makes needless.
+/// A snapshot that was renamed, so that nobody reads it, and that nothing here makes needless.
 ///
 /// # Errors
-/// An error of the operating system.
+/// What the system says.
 pub(in crate::palace) fn lost_snapshot(root: &Root, catalog: &Catalog) -> Result<Option<PathBuf>> {
     for name in root.list(SNAP)? {
         let path = root.file(SNAP, &name);
@@ -285,8 +285,8 @@ pub(in crate::palace) fn lost_snapshot(root: &Root, catalog: &Catalog) -> Result
     Ok(None)
 }
 
-/// Returns true for the beginning of a copy that a program made under a name of its own: it ends within its header,
-/// while a segment gets its name only when its header is on disk.
+/// Whether a program that copies files began to copy it, and gave it a name of its own: it ends within its header,
+/// and the segment itself got its name when its header was on disk.
 pub(in crate::palace) fn is_begun_copy(reader: &Reader) -> bool {
     let name = reader.path().file_name().and_then(|name| name.to_str());
     let renamed = name.is_some_and(|name| filename::parse_segment(name).is_none());

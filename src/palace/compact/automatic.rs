@@ -28,7 +28,7 @@ pub struct Automatic {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// State that the thread and its palace share.
+/// What the thread and its palace tell one another.
 #[derive(Debug, Default)]
 struct Progress {
     state: Mutex<State>,
@@ -39,7 +39,7 @@ struct Progress {
 struct State {
     running: bool,
     closed: bool,
-    /// The backlog when a compaction was last found due.
+    /// What was there to compact when it was last found due.
     tried: Backlog,
 }
 
@@ -107,7 +107,7 @@ impl Progress {
     }
 }
 
-/// Result of a step.
+/// What a step did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Done {
     /// Nothing, or it failed.

@@ -25,13 +25,13 @@ use std::path::Path;
 /// A finished snapshot in `tmp/`, on disk and verified.
 #[derive(Debug)]
 pub struct Folded {
-    /// Its metadata.
+    /// What it says about itself.
     pub meta: Meta,
     /// The length of its file.
     pub bytes: u64,
 }
 
-/// Digest of a row that must be read back.
+/// What must be read back.
 struct Expected {
     key: Key,
     digest: blake3::Hash,

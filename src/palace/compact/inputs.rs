@@ -1,7 +1,7 @@
-//! Inputs of a new snapshot: the files that a compaction reads, merges and retires.
+//! What a new snapshot is made from.
 //!
-//! Invariant: a file that was not read whole, is damaged, or belongs to another palace is no input. Files are listed in
-//! the direction in which data moves, so that a file that left one place is found in the next.
+//! Invariant: an input that was not read whole, is damaged, or belongs to somebody else is none. Listed
+//! in the direction in which data moves, so that what is missing in one place is found in the next.
 
 use super::policy::{self, Candidate};
 use super::report::{CompactOptions, CompactReport, Extent, Skipped};
@@ -31,7 +31,7 @@ pub const SUPERSEDED_MS: i64 = 60_000;
 pub struct Segment {
     /// Its file.
     pub reader: Reader,
-    /// The instance that wrote it.
+    /// Who wrote it.
     pub instance: InstanceId,
     /// Everything in it.
     pub commits: Vec<Commit>,
@@ -40,13 +40,13 @@ pub struct Segment {
 /// A file of `sealed/`.
 #[derive(Debug)]
 pub struct SealedFile {
-    /// Its file name. It differs from the id if a person or a program renamed the file.
+    /// What it is called: otherwise than its id says if somebody renamed it.
     pub name: String,
     /// Which file it was, and when it was last modified, before it was read.
     pub seen: (Stat, i64),
 }
 
-/// Inputs of a new snapshot.
+/// What a new snapshot is made from.
 #[derive(Debug, Default)]
 pub struct Inputs {
     /// These are folded.
@@ -198,7 +198,7 @@ impl Inputs {
     /// Takes away snapshots that were superseded for long enough, and that a live one holds for good.
     ///
     /// # Errors
-    /// An error of the operating system.
+    /// What the system says.
     pub fn clear_superseded(&mut self, root: &Root, skipped: &mut Vec<Skipped>) -> Result<usize> {
         let now_ms = root.fs().now_ms();
         let mut old: Vec<_> = self.superseded.iter().map(|s| s.id()).collect();
@@ -247,8 +247,8 @@ impl Inputs {
         found
     }
 
-    /// Verifies and syncs a live snapshot, and returns true if files that it holds may be retired. A damaged one is left
-    /// out from here on.
+    /// Whether anything may be retired because this live snapshot holds it. One that is damaged is left out from
+    /// here on.
     fn is_secured(
         &mut self,
         root: &Root,
@@ -264,7 +264,7 @@ impl Inputs {
         }
     }
 
-    /// Returns the metadata of the snapshots that stand in `snap/` now, with the one that was published just now.
+    /// What the snapshots that stand in `snap/` now say of themselves, with the one that was published just now.
     pub fn standing<'a>(&'a self, published: Option<&'a Meta>) -> Vec<&'a Meta> {
         let found = self.live.iter().chain(&self.superseded).map(|snapshot| snapshot.meta());
         found.chain(published).collect()

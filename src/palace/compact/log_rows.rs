@@ -7,8 +7,7 @@ use crate::palace::view::tail::entries;
 use crate::snapshot::LogRow;
 use bytes::Bytes;
 
-/// Returns the entries of a commit, each with its author and time; `None` for an entry that is no change, which
-/// `crdt-log verify` names.
+/// The changes of a commit, each with its stamp; `None` for what is no change: `crdt-log verify` names it.
 pub fn stamped(body: &Bytes) -> Vec<(Entry<Bytes>, Option<Written>)> {
     let entries = entries(body);
     entries
@@ -19,7 +18,7 @@ pub fn stamped(body: &Bytes) -> Vec<(Entry<Bytes>, Option<Written>)> {
         .collect()
 }
 
-/// Makes the row that the log keeps of a commit.
+/// What the log keeps of a commit.
 pub fn log_row(
     instance: InstanceId,
     sequence: u64,

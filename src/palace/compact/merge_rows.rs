@@ -1,4 +1,4 @@
-//! Merges the inputs document by document, in the order of the keys, into rows of the new snapshot.
+//! Every document of the inputs, in the order of the keys, as its row of the new snapshot.
 //!
 //! Invariant: a document that a segment brings changes of takes in its rows in all live snapshots, so that
 //! its row is complete by itself; every other one is what it was in the snapshots that are merged.
@@ -12,7 +12,7 @@ use crate::snapshot::{Row, Snapshot};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
-/// Number of rows, or commits, that are read from a snapshot at a time.
+/// How many rows, or commits, are read from a snapshot at a time.
 pub const CHUNK: usize = 256;
 
 /// The rows of a snapshot in the order of their keys, a few at a time.
@@ -42,9 +42,9 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// Rows that are still to be made.
+/// What is left to be made.
 pub struct Documents<'a> {
-    /// Changes from segments.
+    /// Of segments.
     changes: BTreeMap<Key, Vec<Incoming>>,
     merged: Vec<Rows<'a>>,
     /// Snapshots that are looked at and stay as they are.

@@ -1,4 +1,4 @@
-//! Pace of a compaction: it gives way to writers, or does not.
+//! How much a compaction minds the writers beside it.
 //!
 //! A thread of low priority still keeps a processor for the rest of its time slice, some milliseconds, when
 //! a writer wakes up; a commit takes a tenth of one. Measured with eight writers on two processors: giving

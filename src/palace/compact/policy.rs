@@ -21,7 +21,7 @@ pub const BUSY_BYTES_DUE: u64 = 4 << 20;
 /// This many bytes that no snapshot holds are overdue: whoever folded has not kept up, and each process holds them in
 /// memory.
 pub const OVERDUE_BYTES: u64 = 32 << 20;
-/// Number of snapshots of one tier that are merged into one of the next.
+/// How many snapshots of one tier are merged into one of the next.
 pub const FANOUT: usize = 4;
 /// The most appended bytes that an automatic step turns into one snapshot.
 pub const STEP_BYTES: u64 = 20 << 20;
@@ -37,7 +37,7 @@ pub struct Candidate {
     pub appended: u64,
 }
 
-/// Returns true if there is enough to compact.
+/// Whether there is enough to fold.
 #[must_use]
 pub fn due(backlog: Backlog, now_ms: i64) -> bool {
     // A snapshot from the future says nothing about now: a clock was set back.
@@ -48,8 +48,8 @@ pub fn due(backlog: Backlog, now_ms: i64) -> bool {
     backlog.segments >= SEGMENTS_DUE || backlog.sealed_bytes >= bytes
 }
 
-/// Returns true if so much is due that compacting must not wait for the rest of the machine's work. Where all processors
-/// are busy, a thread of low priority gets next to nothing, and segments that wait make them busier.
+/// Whether so much is due that folding it must not wait for everything else that this machine does: where all
+/// processors are busy a thread of low priority gets next to nothing, and what is not folded makes them busier.
 #[must_use]
 pub fn overdue(backlog: Backlog) -> bool {
     backlog.sealed_bytes >= OVERDUE_BYTES

@@ -13,7 +13,7 @@ use crate::snapshot::Row;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashSet};
 
-/// Number of absorbed rows whose heads a row remembers. Forgetting one costs a reader a merge, nothing else.
+/// How many heads of absorbed rows a row remembers. Forgetting one costs a reader a merge, nothing else.
 const ABSORBED_MAX: usize = 32;
 
 /// Bytes that stood in a segment as a change of a document.
@@ -58,7 +58,7 @@ fn row_of(key: Key, found: &[Row], new: &[Incoming], merged: Merged) -> Result<(
     }
 }
 
-/// Digest that a row must have when it is read back.
+/// What a row must be read back as.
 pub fn digest(row: &Row) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     for part in std::iter::once(&row.document).chain(&row.waiting) {
@@ -72,7 +72,7 @@ struct Merged {
     /// Loaded from `saved`.
     doc: Doc,
     saved: Vec<u8>,
-    /// Changes that Automerge refuses, now or in an earlier compaction: kept with the pending changes, because
+    /// What Automerge refuses, now or when it was folded before: kept with the changes that wait, because
     /// nothing is ever dropped. A person may want to look.
     refused: Vec<Vec<u8>>,
 }
@@ -99,7 +99,7 @@ fn merge_all(key: &Key, found: &[Row], new: &[Incoming]) -> Result<Merged> {
     }
 }
 
-/// Keeps a document that cannot be loaded once it is saved: the newest row as it is, and everything else beside it. Compaction must not
+/// What cannot be loaded once it is saved: the newest row as it is, and everything else beside it. Compaction must not
 /// stop at it for good.
 fn unmerged(key: &Key, found: &[Row], given: Vec<&[u8]>) -> Result<Merged> {
     tracing::warn!(%key, "what Automerge makes of this document cannot be saved: its changes are kept beside it");
@@ -142,7 +142,7 @@ fn absorbed(found: &[Row], now: &Heads) -> Vec<Heads> {
     others.take(ABSORBED_MAX).cloned().collect()
 }
 
-/// Changes that a row must hold.
+/// What a row must hold.
 struct Wanted {
     heads: Vec<Heads>,
     changes: Vec<ChangeHash>,
@@ -173,7 +173,7 @@ impl Wanted {
         }
     }
 
-    /// Names a change that is neither in the document nor kept beside it.
+    /// What of it is neither in the document nor kept beside it, in words.
     fn missing(&self, doc: &Doc, row: &Row) -> Option<String> {
         let kept = row.waiting.iter().filter_map(|change| merge::hash_of(change).ok());
         let kept: HashSet<ChangeHash> = kept.collect();

@@ -1,4 +1,4 @@
-//! Actors: the names under which the changes of this process are made.
+//! Whom the changes of this process are by.
 //!
 //! Invariant: an actor writes to a document only on top of everything that it has written to it. Automerge numbers an
 //! actor's changes of a document by those that it is shown. Of two with one number it takes one and refuses the other
@@ -12,10 +12,10 @@ use crate::merge::Doc;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// Number of documents for which an actor remembers its last changes, in some 3 MB. Then another actor takes over, which
-/// costs 16 bytes in each document that both write to.
+/// Of how many documents an actor remembers what it wrote last, in some 3 MB. Then another takes over, which costs
+/// 16 bytes in each document that both write to.
 const DOCUMENTS_MAX: usize = 1 << 15;
-/// Number of concurrent changes of one document that it remembers.
+/// How many changes beside each other it remembers of one document.
 const BESIDE_MAX: usize = 16;
 
 /// The actor of an instance's changes. At first it has the instance's name.
@@ -30,18 +30,17 @@ pub struct Author {
 }
 
 impl Author {
-    /// Makes an author that has not written anything.
+    /// One that has not written anything.
     pub fn new(instance: InstanceId) -> Self {
         Author { instance, actor: instance.0, last: HashMap::new(), hasher: RandomState::new() }
     }
 
-    /// Returns the instance that it writes for.
+    /// On behalf of whom it writes.
     pub fn instance(&self) -> InstanceId {
         self.instance
     }
 
-    /// Returns the actor for the next change of this document. Calls `name` for a fresh one if the document lacks a change of
-    /// the present actor.
+    /// Who may change this document as it is shown: if nobody who wrote before, one that is called as `name` says.
     ///
     /// # Errors
     /// Those of `name`.
@@ -110,7 +109,7 @@ mod tests {
         }
     }
 
-    /// An author may see one of two concurrent changes of its own and not the other.
+    /// Of two changes beside each other, it may see one and not the other.
     #[test]
     fn who_does_not_see_what_it_wrote_at_an_earlier_version_is_another() {
         let key = Key::new("k").unwrap();

@@ -1,4 +1,4 @@
-//! Options of an open palace, and opening it.
+//! How a palace is opened.
 //!
 //! Invariant: opening changes nothing on disk.
 

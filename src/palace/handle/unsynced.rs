@@ -15,7 +15,7 @@ pub struct UnsyncedDependencies {
 }
 
 impl UnsyncedDependencies {
-    /// Returns true if all is on disk.
+    /// Whether all is on disk.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }

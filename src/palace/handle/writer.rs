@@ -10,7 +10,7 @@ use crate::format::id::InstanceId;
 use crate::palace::error::{Error, Result};
 use crate::sync::{Lock, Locked, Rank, ThreadId, current_thread};
 
-/// State that a thread needs to make a commit.
+/// What a thread needs to make a commit.
 #[derive(Debug, Default)]
 pub struct Writer {
     author: Option<Author>,

@@ -59,7 +59,8 @@ impl Palace {
         self.last_view().read(&key)
     }
 
-    /// Returns true if anything was ever written under this key, also if it is deleted now. Makes no rescan.
+    /// Whether anything was ever written under this key, also if it is deleted now; without looking for what other
+    /// processes wrote since the last look.
     ///
     /// # Errors
     /// As [`Palace::get`].

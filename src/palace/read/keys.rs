@@ -12,10 +12,10 @@ use crate::palace::view::view::View;
 /// The most keys that one call gives.
 pub const KEYS_MAX: usize = 10_000;
 
-/// Answer of a layer about a document, without reading it.
+/// What a layer says of a document without reading it.
 enum Known {
     Shown,
-    /// The document stands in the tail, or its row is empty: only reading it tells.
+    /// It stands in the tail, or its row is empty.
     Ask,
 }
 

@@ -18,7 +18,7 @@ pub const HITS_MAX: usize = 1_000;
 
 /// Saturation of a word's count: the k1 of Okapi BM25 (Robertson and Zaragoza, 2009).
 const K1: f64 = 1.2;
-/// Weight of a document's length: the b of BM25.
+/// How much the length of a document matters: the b of BM25.
 const B: f64 = 0.75;
 /// The length, in words, that counts as usual. BM25 takes the average of the collection, which would
 /// make the rank depend on where a document lives.
@@ -145,7 +145,7 @@ pub(super) fn parse(query: &str) -> Terms {
     })
 }
 
-/// Scores a document with these words; `None` if a term is missing.
+/// How well a document with these words fits; `None` if a term is missing.
 pub(super) fn score(words: &[String], terms: &Terms) -> Option<f64> {
     let norm = K1 * (1.0 - B + B * words.len() as f64 / USUAL_WORDS);
     let weigh = |count: usize| match count as f64 {

@@ -39,7 +39,7 @@ const COMMON: [&str; 48] = [
 /// Where a document stands in the order: more words first, then the higher score, then the key.
 #[derive(Clone, Debug)]
 pub struct Rank {
-    /// Number of the query's words that it has.
+    /// How many of the query's words it has.
     pub words: usize,
     /// As [`super::search::Hit::score`].
     pub score: f64,
@@ -47,7 +47,7 @@ pub struct Rank {
     pub key: Key,
 }
 
-/// The better rank is the lesser.
+/// What comes first is less.
 impl Ord for Rank {
     fn cmp(&self, other: &Rank) -> Ordering {
         other
@@ -92,11 +92,11 @@ impl FromStr for Rank {
     }
 }
 
-/// A query, and the documents among which it is asked.
+/// What is looked for, and where.
 pub struct Question<'a> {
     /// The words; `plan*` stands for every word that starts with "plan".
     pub query: &'a str,
-    /// True if only documents that have all of the words are wanted.
+    /// Whether only documents are wanted that have all of them.
     pub every: bool,
     /// Which documents may be found, by their keys.
     pub keys: &'a dyn Fn(&Key) -> bool,
@@ -169,12 +169,12 @@ impl Best {
         }
     }
 
-    /// Returns true if a document of this rank would be among them.
+    /// Whether one of this rank would be among them.
     fn has_room_for(&self, rank: &Rank) -> bool {
         self.found.len() < self.limit || self.last().is_some_and(|last| rank < last)
     }
 
-    /// Returns true if a document with so many of the words may be among them.
+    /// Whether one with so many of the words may be.
     fn has_room_at(&self, words: usize) -> bool {
         self.found.len() < self.limit || self.last().is_some_and(|last| words >= last.words)
     }
@@ -323,7 +323,7 @@ mod tests {
         palace.delete(key, &WriteOptions::default()).unwrap();
     }
 
-    /// Makes a snapshot of the writes since the last one, beside those that there are.
+    /// What was written since the last one becomes a snapshot beside those that there are.
     fn fold(palace: &Palace, live: usize) {
         palace.compact(CompactOptions::default()).unwrap();
         let snapshots = palace.status().unwrap().snapshots;

@@ -1,4 +1,4 @@
-//! Documents and pages of them, as reads return them.
+//! What a read gives.
 
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;

@@ -25,11 +25,11 @@ pub struct Layers<R> {
 }
 
 struct Layer<R> {
-    /// Its content under its next key.
+    /// What it holds of its next key.
     next: Option<R>,
-    /// Rows that were read behind that.
+    /// What was read behind that.
     rows: std::vec::IntoIter<(Key, R)>,
-    /// True if there is nothing behind those rows.
+    /// Whether there is nothing behind what was read.
     ended: bool,
 }
 

@@ -52,7 +52,7 @@ impl Shown {
         });
     }
 
-    /// Returns true once the distinct words were made.
+    /// Whether the distinct words were made.
     pub fn has_words(&self) -> bool {
         self.words.get().is_some()
     }
@@ -111,7 +111,7 @@ impl Slot {
         *self.lock() = None;
     }
 
-    /// Returns true if anything is kept.
+    /// Whether anything is kept.
     pub fn is_filled(&self) -> bool {
         self.lock().is_some()
     }

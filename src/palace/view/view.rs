@@ -226,7 +226,7 @@ impl View {
         found.into_values().map(|rescan| rescan.unwrap_or(self.snapshots.rescan)).min()
     }
 
-    /// Returns true if the dependency of a change that was found by rescan `since` is missing. It was written before the
+    /// Whether the dependency of a change that was found by rescan `since` is missing. It was written before the
     /// change, perhaps where that rescan had been already. A later rescan finds it, if it is anywhere.
     fn is_incomplete(&self, since: Option<u64>) -> bool {
         let before = since.is_some_and(|rescan| rescan < self.tail.rescan());
@@ -236,7 +236,7 @@ impl View {
         before
     }
 
-    /// Returns true if the answers have to be read again from the view of another rescan.
+    /// Whether what was read has to be read again from the view of another rescan.
     pub fn is_in_doubt(&self) -> bool {
         self.doubt.load(Ordering::Relaxed)
     }

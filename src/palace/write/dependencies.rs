@@ -123,7 +123,7 @@ mod tests {
         Options::default().fs(Arc::new(disk.process())).auto_compact(false).open("/p").unwrap()
     }
 
-    /// The commit that builds on it is in the log by then, and may be in a file.
+    /// What builds on it is in the log by then, and may be in a file.
     #[test]
     fn what_cannot_be_carried_along_leaves_the_outcome_unknown() {
         let disk = SimDisk::new(1);

@@ -46,13 +46,13 @@ pub struct Draft<'a> {
     harmed: Option<MergeError>,
 }
 
-/// Result of a draft.
+/// What became of a draft.
 pub(super) struct Written {
     /// The document, if it was needed.
     pub doc: Option<Doc>,
     /// Its version.
     pub heads: Heads,
-    /// Its changes.
+    /// What was done.
     pub changes: Vec<NewChange>,
 }
 
@@ -325,7 +325,7 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Returns true if readers see the document.
+/// Whether readers see a document.
 pub(super) fn exists(doc: &Doc) -> bool {
     !doc.heads().is_empty() && !doc.is_deleted()
 }
