@@ -13,7 +13,7 @@ pub(super) fn each_document(
 ) -> Result<()> {
     let mut cursor: Option<String> = None;
     loop {
-        let page = palace.scan(prefix, cursor.as_deref(), PAGE_MAX)?;
+        let page = palace.scan_page(prefix, cursor.as_deref(), PAGE_MAX)?;
         page.documents.into_iter().for_each(&mut take);
         cursor = page.cursor;
         if cursor.is_none() {

@@ -6,8 +6,8 @@ use super::problem::Problem;
 use super::read::{bad_cursor, limit};
 use super::results::{Found, Hit};
 use crate::mcp::bounds::{ITEM_BYTES, fill};
-use crate::palace::{HITS_MAX, text_of};
 use crate::palace::{Document, Palace};
+use crate::palace::{HITS_MAX, text_of};
 use crate::snapshot::words;
 
 /// How many characters of text a hit shows, and how many of them stand before the word.
@@ -25,7 +25,7 @@ pub(super) fn search(palace: &Palace, asked: &Search) -> Result<Found, Problem> 
     }
     let prefix = asked.prefix.as_deref().unwrap_or_default();
     let wanted = |key: &str| key.starts_with(prefix) && is_listed(prefix, key);
-    let mut hits = palace.search_where(query, HITS_MAX, &wanted)?;
+    let mut hits = palace.search(query).filter(&wanted).limit(HITS_MAX).hits()?;
     if let Some(cursor) = &asked.cursor {
         let (score, key) = place(cursor).ok_or_else(|| bad_cursor(cursor))?;
         // Where it would stand now, so that nobody's write in between moves the page.

@@ -12,7 +12,9 @@ use super::bounds::fitting;
 use super::find::SIMILAR;
 use crate::mcp::Server;
 use crate::memory::MemoryError;
-use crate::memory::drawers::{Change, DiaryEntry, Drawers, Filed, FiledAs, Item, Place};
+use crate::memory::drawers::{
+    Change, DiaryEntry, DrawerQuery, Drawers, Filed, FiledAs, Item, Place,
+};
 use rmcp::handler::server::wrapper::{Json, Parameters};
 use rmcp::service::RequestContext;
 use rmcp::{RoleServer, tool, tool_router};
@@ -130,8 +132,14 @@ impl Server {
         let (page, from, most) = self
             .on_drawers(&context, move |drawers| {
                 let (from, most) = (offset(from)?, limit("limit", most, 20, 100)?);
-                let (wing, room) = (wing.as_deref(), room.as_deref());
-                Ok((drawers.list(wing, room, cursor.as_deref(), from, most)?, from, most))
+                let query = DrawerQuery {
+                    wing: wing.as_deref(),
+                    room: room.as_deref(),
+                    after: cursor.as_deref(),
+                    offset: from,
+                    limit: most,
+                };
+                Ok((drawers.list(&query)?, from, most))
             })
             .await?;
         let drawers: Vec<Preview> = page.drawers.into_iter().map(Preview::from).collect();

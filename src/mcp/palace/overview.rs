@@ -199,6 +199,6 @@ fn overview(palace: &Palace) -> Result<Status, MemoryError> {
         palace: status.path.display().to_string(),
         instances: fitting(status.instances.into_iter().take(NAMED).map(instance).collect()).0,
         compacting: status.compaction.as_ref().map(|holder| holder.holder.clone()),
-        read_only: status.read_only.map(str::to_owned),
+        read_only: status.read_only.map(|reason| reason.to_string()),
     })
 }

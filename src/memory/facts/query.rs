@@ -29,6 +29,7 @@ pub const FACTS_MAX: usize = 100;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Direction {
     /// The entity is the subject.
     Outgoing,
@@ -86,6 +87,7 @@ pub struct FactQuery<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FactPage {
     /// The facts, in the order in which they begin to hold. Those that always held come first.
     pub facts: Vec<Fact>,
@@ -111,6 +113,7 @@ pub struct FactPage {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
     /// The number of subjects and objects; case does not matter.
     pub entities: usize,
@@ -201,7 +204,7 @@ impl Facts {
     pub fn count(&self) -> Result<usize> {
         let (mut count, mut after) = (0, None::<String>);
         loop {
-            let keys = self.palace.keys(FACTS, after.as_deref(), KEYS_MAX)?;
+            let keys = self.palace.keys_page(FACTS, after.as_deref(), KEYS_MAX)?;
             count += keys.len();
             match keys.last() {
                 Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),

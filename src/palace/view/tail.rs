@@ -4,15 +4,15 @@
 //! is added, so that following fifty busy writers costs little more than reading what they wrote.
 //!
 //! The maps are persistent: a clone costs two pointers and shares everything, and a later addition copies only what it
-//! touches. So each reader has a tail of its own that nobody changes.
+//! touches. So each reader has a tail of its own, which never changes.
 
 use super::shown::Slot;
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::key::Key;
 use crate::format::record::{Entry, decode_commit};
-use crate::store::rescan::FoundCommit;
 use crate::store::group_commit::Ticket;
 use crate::store::own_segments::OwnSegment;
+use crate::store::rescan::FoundCommit;
 use bytes::Bytes;
 use rpds::{RedBlackTreeMapSync, VectorSync};
 use std::collections::HashSet;
@@ -92,7 +92,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Begins another rescan: commits that are added from now on carry its number.
+    /// Begins another rescan: commits that are added from now on have its number.
     pub fn begin_rescan(&mut self) {
         self.rescan += 1;
     }
@@ -233,4 +233,3 @@ pub fn entries(body: &Bytes) -> impl Iterator<Item = Entry<Bytes>> {
     let decoded = decode_commit(body).unwrap_or_default();
     decoded.into_iter().map(|entry| Entry { key: entry.key, change: body.slice_ref(entry.change) })
 }
-

@@ -30,7 +30,8 @@ pub fn distinct_words(value: &Map<String, Value>) -> String {
     let mut found = words(&text_of(value));
     found.sort_unstable();
     found.dedup();
-    let mut text = String::with_capacity(found.iter().map(|word| word.len() + 1).sum::<usize>() + 1);
+    let mut text =
+        String::with_capacity(found.iter().map(|word| word.len() + 1).sum::<usize>() + 1);
     text.push(' ');
     for word in found {
         text.push_str(&word);
@@ -50,7 +51,7 @@ impl Patterns {
         Patterns(terms.patterns().map(|pattern| Finder::new(&pattern).into_owned()).collect())
     }
 
-    /// Whether each of them is among these words.
+    /// Returns true if each of them is among these words.
     #[must_use]
     pub fn all_in(&self, words: &str) -> bool {
         self.0.iter().all(|pattern| pattern.find(words.as_bytes()).is_some())
