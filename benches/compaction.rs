@@ -8,13 +8,12 @@ use common::large::{Steps, copy, documents, stepped};
 use common::table::{Bar, Table};
 use common::{Result, document, key, median, micros, millis, percentile, quick, scratch, timed};
 use crdt_palace::merge::{Doc, Stamp};
-use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Options, WriteOptions};
-use crdt_palace::store::group_commit::Durability;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
+const ALL: CompactOptions = CompactOptions::new().all();
 
 fn main() -> Result {
     match child::role() {
@@ -55,9 +54,9 @@ fn fold(table: &mut Table) -> Result {
         theirs.push(millis(timed(|| apply_fresh(&changes))?.1));
         let dir = scratch()?;
         let palace = Options::default().auto_compact(false).open(dir.path())?;
-        let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+        let buffered = palace.with(WriteOptions::new().buffered());
         for n in 0..count {
-            palace.put_with(&key(n), &document(n), &buffered)?;
+            buffered.put(&key(n), &document(n))?;
         }
         palace.seal()?;
         let (report, took) = timed(|| Ok(palace.compact(ALL)?))?;

@@ -5,21 +5,20 @@ mod common;
 use automerge::{AutoCommit, ROOT, transaction::Transactable};
 use common::table::{Bar, Table};
 use common::{Result, document, median, millis, quick, scratch, timed};
-use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
-use crdt_palace::store::group_commit::Durability;
 use serde_json::Value;
 
-const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
+const ALL: CompactOptions = CompactOptions::new().all();
 const KEY: &str = "notes/plan";
 
 fn main() -> Result {
     let count: u64 = if quick() { 2_000 } else { 20_000 };
     let dir = scratch()?;
     let palace = Options::default().auto_compact(false).open(dir.path())?;
-    let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    let buffered = palace.with(WriteOptions::new().buffered());
     for n in 0..count {
-        palace.put_with(KEY, &document(n), &buffered)?;
+        buffered.put(KEY, &document(n))?;
     }
     palace.sync()?;
     let peer = automerge_writes(count)?;

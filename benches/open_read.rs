@@ -9,7 +9,6 @@ use common::large::{copy, documents, kept, single, stepped};
 use common::table::{Bar, Table};
 use common::{Result, Sequence, document, key, median, micros, millis, percentile, quick, timed};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
-use crdt_palace::store::group_commit::Durability;
 use serde_json::Value;
 use std::path::Path;
 
@@ -70,7 +69,7 @@ fn open(table: &mut Table, one: &Path, many: &Path, automerge: &Path) -> Result 
 fn with_tail(of: &Path) -> Result<tempfile::TempDir> {
     let dir = copy(of)?;
     let palace = Options::default().auto_compact(false).open(dir.path())?;
-    let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    let buffered = palace.with(WriteOptions::new().buffered());
     let new = || {
         Ok::<u64, Box<dyn std::error::Error + Send + Sync>>(
             common::large::size(&dir.path().join("open"))?
@@ -79,7 +78,7 @@ fn with_tail(of: &Path) -> Result<tempfile::TempDir> {
     };
     let mut n = documents();
     while new()? < TAIL {
-        palace.put_with(&key(n), &document(n), &buffered)?;
+        buffered.put(&key(n), &document(n))?;
         n += 1;
     }
     drop(palace);

@@ -64,7 +64,7 @@ fn drawers() -> Result<PathBuf> {
         }
         std::fs::write(kept(ONE)?, one.ok_or("nothing was filed")?.id)?;
         palace.seal()?;
-        let due = || CompactOptions { extent: Extent::Due, ..CompactOptions::default() };
+        let due = || CompactOptions::new().extent(Extent::Due);
         // The one in the background may still be at it.
         loop {
             match palace.compact(due()) {

@@ -10,8 +10,9 @@ use crdt_palace::palace::automerge::transaction::Transactable;
 use crdt_palace::palace::automerge::{ObjType, ROOT, ReadDoc};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::feed::Cursor;
-use crdt_palace::palace::{Condition, Error, Key, Options, Palace, WriteOptions};
-use serde_json::{Map, Value, json};
+use crdt_palace::palace::{Error, Key, Options, Palace, WriteOptions};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ fn main() -> Result<(), Failure> {
         Some(path) => PathBuf::from(path),
         None => std::env::temp_dir().join(format!("embed-{}", std::process::id())),
     };
-    let palace = Options::default().program("embed 1.0").open(&path)?;
+    let palace = Options::new().program("embed 1.0").open(&path)?;
     println!("the palace is {}", path.display());
 
     write(&palace)?;
@@ -36,33 +37,33 @@ fn main() -> Result<(), Failure> {
     Ok(())
 }
 
-/// Makes the object of a document. A value that is no object goes into the field `value`.
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(map) => map,
-        other => Map::from_iter([("value".to_owned(), other)]),
-    }
+/// A note. Any type that serializes to a JSON object is a document.
+#[derive(Serialize, Deserialize)]
+struct Note {
+    title: String,
+    done: bool,
+    tags: Vec<String>,
 }
 
 /// A put writes the whole document, a patch some of its fields. Increments of several processes add up.
 fn write(palace: &Palace) -> Result<(), Failure> {
-    let plan = object(json!({"title": "Plan", "done": false, "tags": ["today"]}));
-    let written = palace.put("notes/plan", &plan)?;
+    let note = Note { title: "Plan".to_owned(), done: false, tags: vec!["today".to_owned()] };
+    let written = palace.put("notes/plan", &note)?;
     println!("put notes/plan, version {}", written.etag);
 
-    let options = WriteOptions { by: Some("the example".into()), ..WriteOptions::default() };
-    let written = palace.patch("notes/plan", &object(json!({"done": true})), &options)?;
+    let named = palace.with(WriteOptions::new().by("the example"));
+    let written = named.patch("notes/plan", &json!({"done": true}))?;
     println!("patched it, version {}", written.etag);
 
-    palace.increment("notes/plan", &["read"], 1, &options)?;
-    palace.increment("account/a", &["amount"], 100, &options)?;
+    named.increment("account/a", &["amount"], 100)?;
+    let plan: Note = palace.get_as("notes/plan")?.ok_or("it was written")?;
+    println!("{}: done is {}, with {} tags", plan.title, plan.done, plan.tags.len());
     Ok(())
 }
 
 /// Edits a text by characters, in an Automerge transaction, so that concurrent edits merge.
 fn text(palace: &Palace) -> Result<(), Failure> {
-    let options = WriteOptions::default();
-    let (length, _) = palace.edit("notes/draft", &options, |tx| {
+    let (length, _) = palace.edit("notes/draft", |tx| {
         let text = match tx.get(ROOT, "text")? {
             Some((_, text)) => text,
             None => tx.put_object(ROOT, "text", ObjType::Text)?,
@@ -81,23 +82,21 @@ fn move_between(palace: &Palace, from: &str, to: &str, by: i64) -> Result<Vec<St
     for (key, by) in [(from, -by), (to, by)] {
         batch.write(Key::new(key)?, move |draft| draft.increment(&["amount"], by));
     }
-    let receipt = batch.commit(&WriteOptions::default())?;
+    let receipt = batch.commit()?;
     Ok(receipt.outcomes.iter().map(|outcome| outcome.key.to_string()).collect())
 }
 
 /// Writes on a condition: reads a version, writes only if the document still has it, and starts again if not.
 fn count_visit(palace: &Palace) -> Result<i64, Failure> {
     loop {
-        let found = palace.get("visits")?;
-        let (count, condition) = match &found {
+        let (count, condition) = match palace.get("visits")? {
             Some(document) => {
-                let count = document.value.get("count").and_then(Value::as_i64).unwrap_or(0);
-                (count + 1, Condition::Match(document.etag.clone()))
+                let count = document.value.get("count").and_then(|count| count.as_i64());
+                (count.unwrap_or(0) + 1, WriteOptions::new().if_match(document.etag))
             }
-            None => (1, Condition::Absent),
+            None => (1, WriteOptions::new().if_absent()),
         };
-        let options = WriteOptions { if_match: Some(condition), ..WriteOptions::default() };
-        match palace.put_with("visits", &object(json!({"count": count})), &options) {
+        match palace.with(condition).put("visits", &json!({"count": count})) {
             Ok(_) => return Ok(count),
             Err(Error::EtagMismatch { .. }) => {
                 println!("another process wrote it first; trying again")
@@ -107,20 +106,13 @@ fn count_visit(palace: &Palace) -> Result<i64, Failure> {
     }
 }
 
-/// Scans all documents page by page, searches, and lists the history of a document.
+/// Scans all documents, searches, and lists the history of a document.
 fn read(palace: &Palace) -> Result<(), Failure> {
-    let mut cursor = None;
-    loop {
-        let page = palace.scan("", cursor.as_deref(), 100)?;
-        for document in &page.documents {
-            println!("  {}  {}", document.key, Value::Object(document.value.clone()));
-        }
-        cursor = page.cursor;
-        if cursor.is_none() {
-            break;
-        }
+    for document in palace.scan("") {
+        let document = document?;
+        println!("  {}  {}", document.key, serde_json::to_string(&document.value)?);
     }
-    for hit in palace.search("sentence*", 10)? {
+    for hit in palace.search("sentence*").prefix("notes/").limit(10).hits()? {
         println!("found {} ({:.2})", hit.document.key, hit.score);
     }
     for change in palace.history("notes/plan")? {
@@ -134,7 +126,7 @@ fn watch(palace: &Palace, path: &std::path::Path) -> Result<(), Failure> {
     let other = Palace::open(path)?;
     // A watch sees the changes after it began, so it begins before the write.
     let mut watch = other.watch("notes/")?;
-    palace.put("notes/news", &object(json!({"text": "for every watcher"})))?;
+    palace.put("notes/news", &json!({"text": "for every watcher"}))?;
     let changed = watch.next(Duration::from_secs(10))?;
     let keys: Vec<String> = changed.iter().map(|key| key.to_string()).collect();
     println!("the other handle saw a change of {}", keys.join(", "));
@@ -149,10 +141,9 @@ fn maintain(palace: &Palace) -> Result<(), Failure> {
         changes.commits.len(),
         changes.cursor
     );
-    let report = palace.compact(CompactOptions::default())?;
+    let report = palace.compact(CompactOptions::new())?;
     println!("compacted {} segments with {} documents", report.segments, report.documents);
     let status = palace.status()?;
-    let (segments, snapshots) = (status.segments.len(), status.snapshots.len());
-    println!("{segments} segments and {snapshots} snapshots on {}", status.file_system);
+    println!("{} segments and {} snapshots", status.segments.len(), status.snapshots.len());
     Ok(())
 }

@@ -18,8 +18,8 @@
 //!   that index the same file at the same moment write the same entry, without a conflict.
 //! * The index holds only finished work. No entry says "in progress", so none can outlive the process that made it.
 
-use crdt_palace::palace::{Key, Options, Palace, WriteOptions, chain};
-use serde_json::{Map, Value, json};
+use crdt_palace::palace::{Key, Options, Palace, chain};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::hash::{BuildHasher, RandomState};
 use std::path::{Path, PathBuf};
@@ -49,7 +49,7 @@ pub fn main() -> ExitCode {
 }
 
 fn run(palace: &Path, folder: &Path) -> Result<(), Failure> {
-    let palace = Options::default().program("index_snapshot 1.0").open(palace)?;
+    let palace = Options::new().program("index_snapshot 1.0").open(palace)?;
     let mut written = 0;
     // Files may change during a pass. The index is complete after a pass that wrote nothing.
     loop {
@@ -77,7 +77,7 @@ fn pass(palace: &Palace, folder: &Path) -> Result<usize, Failure> {
     }
     let indexed = entries(palace)?;
     for name in indexed.difference(&names).filter(|name| !folder.join(name).exists()) {
-        let outcome = palace.delete(&format!("{PREFIX}{name}"), &WriteOptions::default())?;
+        let outcome = palace.delete(&format!("{PREFIX}{name}"))?;
         changed += usize::from(outcome.changed);
     }
     Ok(changed)
@@ -109,28 +109,24 @@ fn bring_up_to_date(palace: &Palace, folder: &Path, name: &str) -> Result<bool, 
 }
 
 /// Indexes the content of a file. Put your own work here: chunks, symbols, embeddings.
-fn index(bytes: &[u8], hash: &str) -> Map<String, Value> {
-    let entry = match std::str::from_utf8(bytes) {
+fn index(bytes: &[u8], hash: &str) -> Value {
+    match std::str::from_utf8(bytes) {
         Ok(text) => {
             let lines = text.lines().count();
             let chunks = lines.div_ceil(CHUNK_LINES);
             json!({"status": "indexed", "hash": hash, "lines": lines, "chunks": chunks})
         }
         Err(error) => json!({"status": "failed", "hash": hash, "why": error.to_string()}),
-    };
-    entry.as_object().cloned().unwrap_or_default()
+    }
 }
 
 /// Returns the files that are in the index.
 fn entries(palace: &Palace) -> Result<BTreeSet<String>, Failure> {
-    let (mut names, mut after) = (BTreeSet::new(), None::<String>);
-    loop {
-        let page = palace.keys(PREFIX, after.as_deref(), 1_000)?;
-        let Some(last) = page.last() else { return Ok(names) };
-        after = Some(last.to_string());
-        let name = |key: &Key| key.as_str().strip_prefix(PREFIX).map(str::to_owned);
-        names.extend(page.iter().filter_map(name));
+    let mut names = BTreeSet::new();
+    for key in palace.keys(PREFIX) {
+        names.extend(key?.as_str().strip_prefix(PREFIX).map(str::to_owned));
     }
+    Ok(names)
 }
 
 /// Lists the files below a folder by their paths below it, without hidden ones.

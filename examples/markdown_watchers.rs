@@ -14,9 +14,9 @@
 //! * **A change of an entry is handled like a change of the file.** A slow process may write an old text over a newer
 //!   one, and be killed before it notices. The other processes see that write, read the file, and correct the entry.
 
-use crdt_palace::palace::{Key, Options, Palace, WriteOptions, chain};
+use crdt_palace::palace::{Key, Options, Palace, chain};
 use notify::{Event, EventKind, RecursiveMode, Watcher};
-use serde_json::{Map, Value};
+use serde_json::json;
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -46,7 +46,7 @@ pub fn main() -> ExitCode {
 }
 
 fn mirror(palace: &Path, folder: &Path) -> Result<(), Failure> {
-    let palace = Options::default().program("markdown_watchers 1.0").open(palace)?;
+    let palace = Options::new().program("markdown_watchers 1.0").open(palace)?;
     let mirror = Mirror { palace, folder: folder.canonicalize()? };
     let (sender, changed) = channel();
     // The watches start before the first scan, so no change falls between them.
@@ -117,14 +117,14 @@ impl Mirror {
 
     /// Returns the entries of a path and below it.
     fn entries(&self, below: &str) -> Result<Vec<String>, Failure> {
-        let (mut names, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let page = self.palace.keys(&format!("{PREFIX}{below}"), after.as_deref(), 1_000)?;
-            let Some(last) = page.last() else { return Ok(names) };
-            after = Some(last.to_string());
-            let page = page.iter().map(name).filter(|name| Path::new(name).starts_with(below));
-            names.extend(page.map(str::to_owned));
+        let mut names = Vec::new();
+        for key in self.palace.keys(&format!("{PREFIX}{below}")) {
+            let key = key?;
+            // The prefix is one of text: it also finds "notes.md" below "note".
+            let name = Some(name(&key)).filter(|name| Path::new(name).starts_with(below));
+            names.extend(name.map(str::to_owned));
         }
+        Ok(names)
     }
 
     /// Writes the text of a file into its entry, or deletes the entry of a file that is gone.
@@ -132,11 +132,10 @@ impl Mirror {
         let key = format!("{PREFIX}{name}");
         let (what, outcome) = match std::fs::read(self.folder.join(name)) {
             Ok(bytes) => {
-                let text = Value::from(String::from_utf8_lossy(&bytes));
-                ("wrote", self.palace.put(&key, &Map::from_iter([("text".to_owned(), text)])))
+                ("wrote", self.palace.put(&key, &json!({"text": String::from_utf8_lossy(&bytes)})))
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                ("removed", self.palace.delete(&key, &WriteOptions::default()))
+                ("removed", self.palace.delete(&key))
             }
             Err(error) => {
                 eprintln!("{name}: {error}");

@@ -1,18 +1,29 @@
-//! `crdt-palace`: a store of JSON documents that many processes share in one directory, without a
-//! leader, a daemon, a refusal or a lost write.
+//! A memory that many AI sessions share: every session starts its own server on the same directory, and no acknowledged
+//! write is lost.
+//!
+//! The library stores JSON documents in that directory. Any number of processes write them at once, without a leader or
+//! a daemon, and concurrent changes of a document merge.
 //!
 //! ```
 //! use crdt_palace::palace::Palace;
-//! use serde_json::json;
+//! use serde::{Deserialize, Serialize};
+//!
+//! #[derive(Serialize, Deserialize)]
+//! struct Note {
+//!     title: String,
+//!     tags: Vec<String>,
+//! }
 //!
 //! # let dir = tempfile::tempdir()?;
 //! # let path = dir.path().join("palace");
 //! let palace = Palace::open(&path)?;
-//! let plan = json!({"title": "Plan", "tags": ["draft"]});
-//! palace.put("notes/plan", plan.as_object().ok_or("an object")?)?;
+//! palace.put("notes/plan", &Note { title: "Plan".to_owned(), tags: vec!["draft".to_owned()] })?;
 //!
-//! let found = palace.get("notes/plan")?.ok_or("it was written")?;
-//! assert_eq!(found.value["title"], "Plan");
+//! let plan: Note = palace.get_as("notes/plan")?.ok_or("it was written")?;
+//! assert_eq!(plan.title, "Plan");
+//! for document in palace.scan("notes/") {
+//!     println!("{}", document?.key);
+//! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!

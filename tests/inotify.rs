@@ -8,7 +8,7 @@ mod support;
 
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::palace::Palace;
-use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::store::own_segments::OwnSegments;
 use crdt_palace::store::rescan::Catalog;
 use crdt_palace::store::root::Root;
@@ -63,7 +63,7 @@ fn frequent_readers_see_every_change_of_another_process() {
         writer.put(&b, &document(round)).unwrap();
         assert_eq!(n(&b), Some(json!(round)), "after a seal");
 
-        let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
+        let all = CompactOptions::new().all();
         writer.seal().unwrap();
         writer.compact(all).unwrap();
         std::fs::remove_dir_all(path.join("trash")).unwrap();

@@ -7,7 +7,6 @@ use super::{Result, bench_dir, document, key, quick};
 use crdt_palace::format::FORMAT_VERSION;
 use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
 use crdt_palace::palace::{Error, Options, Palace, StoreError, WriteOptions};
-use crdt_palace::store::group_commit::Durability;
 use std::path::{Path, PathBuf};
 
 /// Part of the name of the kept files: increase it when they are to be built again.
@@ -57,7 +56,7 @@ impl Steps {
         palace.seal()?;
         self.appended += size(&palace.path().join("sealed"))?;
         let before = io()?;
-        let options = CompactOptions { extent: Extent::Due, ..CompactOptions::default() };
+        let options = CompactOptions::new().extent(Extent::Due);
         let CompactReport { bytes_after, lock_held_ms, elapsed_ms, .. } =
             palace.compact(options)?;
         let after = io()?;
@@ -75,10 +74,10 @@ impl Steps {
 pub fn stepped() -> Result<PathBuf> {
     keep("stepped", |path| {
         let palace = Options::default().auto_compact(false).open(path)?;
-        let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+        let buffered = palace.with(WriteOptions::new().buffered());
         let mut steps = Steps::default();
         for n in 0..documents() {
-            palace.put_with(&key(n), &document(n), &buffered)?;
+            buffered.put(&key(n), &document(n))?;
             let new = || {
                 Ok::<u64, Box<dyn std::error::Error + Send + Sync>>(
                     size(&path.join("open"))? + size(&path.join("sealed"))?,
@@ -99,7 +98,7 @@ pub fn single() -> Result<PathBuf> {
     keep("single", |path| {
         link(&stepped()?, path)?;
         let palace = Options::default().auto_compact(false).open(path)?;
-        palace.compact(CompactOptions { extent: Extent::All, ..CompactOptions::default() })?;
+        palace.compact(CompactOptions::new().all())?;
         clean(&palace)
     })
 }
@@ -121,7 +120,7 @@ pub fn keep(name: &str, build: impl FnOnce(&Path) -> Result) -> Result<PathBuf> 
 /// Seals the segment and folds what is due, then takes away what that left behind.
 pub fn fold_due(palace: &Palace) -> Result {
     palace.seal()?;
-    let due = || CompactOptions { extent: Extent::Due, ..CompactOptions::default() };
+    let due = || CompactOptions::new().extent(Extent::Due);
     // The compaction in the background may still hold the lock.
     while let Err(error) = palace.compact(due()) {
         match error {

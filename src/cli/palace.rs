@@ -40,7 +40,8 @@ of `serve --http` must send, at least 16 characters.
 Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace at the path, 11 another
 process holds a lock, 12 a newer version wrote the palace.";
 
-/// A knowledge graph that many processes share in one directory, as an MCP server.
+/// A memory that many AI sessions share: every session starts its own server on the same directory, and no acknowledged
+/// write is lost
 #[derive(Parser)]
 #[command(name = "crdt-palace", version, after_help = EXAMPLES)]
 struct Cli {

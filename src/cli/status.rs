@@ -29,7 +29,8 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         writeln!(out, "id           {id}")?;
     }
     let trust = if status.locks_trusted { "locks can be trusted" } else { "locks are not trusted" };
-    writeln!(out, "file system  {} ({trust})", status.file_system)?;
+    let file_system = status.file_system.map_or_else(|| "none yet".to_owned(), |it| it.to_string());
+    writeln!(out, "file system  {file_system} ({trust})")?;
     if let Some(reason) = status.read_only {
         writeln!(out, "read-only    {reason}")?;
     }

@@ -28,8 +28,8 @@ impl ChangeHash {
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// let first = palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
-    /// palace.put("a", json!({"n": 2}).as_object().ok_or("an object")?)?;
+    /// let first = palace.put("a", &json!({"n": 1}))?;
+    /// palace.put("a", &json!({"n": 2}))?;
     /// let change = palace.history("a")?.remove(0);
     /// assert_eq!(change.hash.etag(), first.etag);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -153,6 +153,7 @@ pub struct Etag(Vec<u64>);
 /// ```
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[error("{text:?} is not an etag: expected 16 lower-case hex digits for each head, joined by '.'")]
+#[non_exhaustive]
 pub struct EtagError {
     /// The rejected text.
     pub text: String,

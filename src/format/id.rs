@@ -14,6 +14,7 @@ use std::fmt;
 /// ```
 #[derive(Debug, thiserror::Error, Clone, PartialEq, Eq)]
 #[error("{text:?} is not 32 lower-case hex digits")]
+#[non_exhaustive]
 pub struct IdError {
     /// The rejected text.
     pub text: String,
@@ -114,7 +115,7 @@ id!(
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
     /// assert_eq!(palace.status()?.palace, None); // nothing was written yet
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// let id = palace.status()?.palace.ok_or("it was written")?;
     /// assert_eq!(id.to_string().parse(), Ok(id));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -153,7 +154,7 @@ id!(
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
     /// assert_eq!(palace.status()?.this_instance, None); // it has not written
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// let instance = palace.status()?.this_instance.ok_or("it has written")?;
     /// assert_eq!(palace.history("a")?[0].actor, instance.to_string());
     /// # Ok::<(), Box<dyn std::error::Error>>(())

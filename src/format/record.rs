@@ -101,10 +101,9 @@ impl Record<'_> {
 /// let large = json!({"text": "x".repeat(1_000_000)});
 /// let mut batch = palace.batch();
 /// for n in 0..9 {
-///     let value = large.as_object().ok_or("an object")?;
-///     batch.write(Key::new(&format!("large/{n}"))?, move |draft| draft.put(value));
+///     batch.write(Key::new(&format!("large/{n}"))?, |draft| draft.put(&large));
 /// }
-/// let error = batch.commit(&WriteOptions::default()).unwrap_err();
+/// let error = batch.commit().unwrap_err();
 /// let Error::Store(StoreError::Segment(SegmentError::Record(error))) = error else { panic!() };
 /// assert!(matches!(error, RecordError::TooLarge(bytes) if bytes > 9_000_000));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -124,7 +123,7 @@ pub enum RecordError {
     )]
     Version(u8),
     /// A field has a value that no writer gives it.
-    #[error("no writer gives a record this {0}")]
+    #[error("a field of the record has a value that no writer gives it: {0}")]
     Field(&'static str),
     /// The checksum does not match.
     #[error("the record's checksum does not match its bytes")]

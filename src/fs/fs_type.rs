@@ -25,29 +25,97 @@ pub fn lock_trusted(fs_type: u64) -> bool {
     )
 }
 
-/// Returns the common name of a file system type, for messages.
+/// A kind of file system.
 ///
 /// ```
-/// use crdt_palace::fs::fs_type::name;
-/// assert_eq!(name(0x6969), "nfs");
-/// assert_eq!(name(1), "unknown");
+/// use crdt_palace::fs::fs_type::FileSystem;
+/// assert_eq!(FileSystem::of(0x6969), FileSystem::Nfs);
+/// assert_eq!(FileSystem::of(0x6969).to_string(), "nfs");
+/// assert_eq!(FileSystem::of(1), FileSystem::Unknown);
 /// ```
-#[must_use]
-pub fn name(fs_type: u64) -> &'static str {
-    match fs_type {
-        0xEF53 => "ext4",
-        0x5846_5342 => "xfs",
-        0x9123_683E => "btrfs",
-        0x2FC1_2FC1 => "zfs",
-        0xF2F5_2010 => "f2fs",
-        0xCA45_1A4E => "bcachefs",
-        0x0102_1994 => "tmpfs",
-        0x8584_58F6 => "ramfs",
-        0x6969 => "nfs",
-        0x517B | 0xFE53_4D42 | 0xFF53_4D42 => "smb",
-        0x0102_1997 => "9p",
-        0x6573_5546 => "fuse",
-        0x794C_7630 => "overlay",
-        _ => "unknown",
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FileSystem {
+    /// ext2, ext3 or ext4.
+    Ext4,
+    /// XFS.
+    Xfs,
+    /// Btrfs.
+    Btrfs,
+    /// ZFS.
+    Zfs,
+    /// F2FS.
+    F2fs,
+    /// bcachefs.
+    Bcachefs,
+    /// tmpfs, in memory.
+    Tmpfs,
+    /// ramfs, in memory.
+    Ramfs,
+    /// NFS.
+    Nfs,
+    /// SMB.
+    Smb,
+    /// 9p, as virtual machines share directories.
+    NineP,
+    /// FUSE.
+    Fuse,
+    /// overlayfs.
+    Overlay,
+    /// Any other.
+    Unknown,
+}
+
+impl FileSystem {
+    /// Returns the kind that has this `statfs.f_type`.
+    #[must_use]
+    pub fn of(fs_type: u64) -> Self {
+        match fs_type {
+            0xEF53 => FileSystem::Ext4,
+            0x5846_5342 => FileSystem::Xfs,
+            0x9123_683E => FileSystem::Btrfs,
+            0x2FC1_2FC1 => FileSystem::Zfs,
+            0xF2F5_2010 => FileSystem::F2fs,
+            0xCA45_1A4E => FileSystem::Bcachefs,
+            0x0102_1994 => FileSystem::Tmpfs,
+            0x8584_58F6 => FileSystem::Ramfs,
+            0x6969 => FileSystem::Nfs,
+            0x517B | 0xFE53_4D42 | 0xFF53_4D42 => FileSystem::Smb,
+            0x0102_1997 => FileSystem::NineP,
+            0x6573_5546 => FileSystem::Fuse,
+            0x794C_7630 => FileSystem::Overlay,
+            _ => FileSystem::Unknown,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            FileSystem::Ext4 => "ext4",
+            FileSystem::Xfs => "xfs",
+            FileSystem::Btrfs => "btrfs",
+            FileSystem::Zfs => "zfs",
+            FileSystem::F2fs => "f2fs",
+            FileSystem::Bcachefs => "bcachefs",
+            FileSystem::Tmpfs => "tmpfs",
+            FileSystem::Ramfs => "ramfs",
+            FileSystem::Nfs => "nfs",
+            FileSystem::Smb => "smb",
+            FileSystem::NineP => "9p",
+            FileSystem::Fuse => "fuse",
+            FileSystem::Overlay => "overlay",
+            FileSystem::Unknown => "unknown",
+        }
+    }
+}
+
+impl std::fmt::Display for FileSystem {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+impl serde::Serialize for FileSystem {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
     }
 }

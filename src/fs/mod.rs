@@ -33,6 +33,7 @@ use std::path::{Path, PathBuf};
 /// ```
 #[derive(Debug, thiserror::Error)]
 #[error("cannot {action} {}", path.display())]
+#[non_exhaustive]
 pub struct FsError {
     /// The action: "open", "sync" …
     pub action: &'static str,

@@ -56,7 +56,7 @@ use state::State;
 /// let disk = SimDisk::new(7); // 7 is the seed of everything that chance decides
 /// let palace = Options::default().fs(Arc::new(disk.process())).open("/palace")?;
 /// let before = disk.operations();
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// assert!(disk.operations() > before);
 /// for seed in 0..10 {
 ///     let fork = disk.fork();

@@ -267,7 +267,7 @@ mod tests {
         ann.subscribe(SubscribeRequestParams::new(a)).await.unwrap();
         bob.subscribe(SubscribeRequestParams::new(b)).await.unwrap();
         for key in ["a", "b", "a", "b"] {
-            palace.increment(key, &["n"], 1, &Default::default()).unwrap();
+            palace.increment(key, &["n"], 1).unwrap();
             let (heard, uri) = if key == "a" { (&mut to_ann, a) } else { (&mut to_bob, b) };
             assert_eq!(heard.recv().await.unwrap(), uri);
         }

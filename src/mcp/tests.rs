@@ -18,7 +18,7 @@ fn open(disk: &SimDisk) -> Palace {
 
 /// Every document, and its version.
 fn there(disk: &SimDisk) -> Vec<(String, String)> {
-    let documents = open(disk).scan("", None, 1_000).unwrap().documents.into_iter();
+    let documents = open(disk).scan_page("", None, 1_000).unwrap().documents.into_iter();
     documents.map(|found| (found.key.to_string(), found.etag.to_string())).collect()
 }
 

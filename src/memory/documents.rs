@@ -2,8 +2,8 @@
 
 use super::error::Result;
 use crate::format::key::Key;
-use crate::palace::{KEYS_MAX, PAGE_MAX};
 use crate::palace::{Batch, Document, Palace};
+use crate::palace::{KEYS_MAX, PAGE_MAX};
 
 /// Calls `take` with every key that starts with `prefix`, in order.
 ///
@@ -16,7 +16,7 @@ pub(super) fn each_key(
 ) -> Result<()> {
     let mut after: Option<String> = None;
     loop {
-        let keys = palace.keys(prefix, after.as_deref(), KEYS_MAX)?;
+        let keys = palace.keys_page(prefix, after.as_deref(), KEYS_MAX)?;
         keys.iter().try_for_each(&mut take)?;
         match keys.last() {
             Some(last) if keys.len() == KEYS_MAX => after = Some(last.as_str().to_owned()),
@@ -33,7 +33,7 @@ pub(super) fn each_document(
 ) -> Result<()> {
     let mut cursor: Option<String> = None;
     loop {
-        let page = palace.scan(prefix, cursor.as_deref(), PAGE_MAX)?;
+        let page = palace.scan_page(prefix, cursor.as_deref(), PAGE_MAX)?;
         page.documents.into_iter().for_each(&mut take);
         cursor = page.cursor;
         if cursor.is_none() {

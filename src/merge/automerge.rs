@@ -6,11 +6,11 @@
 //!
 //! ```
 //! use crdt_palace::palace::automerge::{ObjType, ROOT, transaction::Transactable};
-//! use crdt_palace::palace::{Palace, WriteOptions};
+//! use crdt_palace::palace::Palace;
 //!
 //! # let dir = tempfile::tempdir()?;
 //! # let palace = Palace::open(dir.path().join("palace"))?;
-//! palace.edit("draft", &WriteOptions::default(), |tx| {
+//! palace.edit("draft", |tx| {
 //!     let text = tx.put_object(ROOT, "text", ObjType::Text)?;
 //!     tx.splice_text(&text, 0, 0, "Once upon a time")
 //! })?;

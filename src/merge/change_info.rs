@@ -14,9 +14,9 @@ use automerge::ChangeMetadata;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// let options = WriteOptions { by: Some("ada/1.0".into()), ..WriteOptions::default() };
-/// palace.put_with("k", json!({"a": 1, "b": 2}).as_object().ok_or("an object")?, &options)?;
-/// palace.put_with("k", json!({"a": 3, "b": 2}).as_object().ok_or("an object")?, &options)?;
+/// let options = WriteOptions::new().by("ada/1.0");
+/// palace.with(options.clone()).put("k", &json!({"a": 1, "b": 2}))?;
+/// palace.with(options.clone()).put("k", &json!({"a": 3, "b": 2}))?;
 /// let history = palace.history("k")?;
 /// assert_eq!((history[0].operations, history[1].operations), (2, 1));
 /// assert_eq!((history[1].sequence, history[1].by.as_str()), (2, "ada/1.0"));

@@ -14,14 +14,14 @@ use std::borrow::Cow;
 /// Meaning of a change beyond its operations.
 ///
 /// ```
-/// use crdt_palace::palace::{ChangeKind, WriteOptions};
+/// use crdt_palace::palace::ChangeKind;
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
-/// palace.delete("k", &WriteOptions::default())?;
+/// palace.put("k", &json!({"a": 1}))?;
+/// palace.delete("k")?;
 /// let kinds: Vec<ChangeKind> = palace.history("k")?.iter().map(|change| change.kind).collect();
 /// assert_eq!(kinds, [ChangeKind::Edit, ChangeKind::Delete]);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -87,14 +87,14 @@ impl<'a> Message<'a> {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// let options = WriteOptions { by: Some("ada/1.0".into()), ..WriteOptions::default() };
-/// palace.put_with("k", json!({"a": 1}).as_object().ok_or("an object")?, &options)?;
+/// palace.with(WriteOptions::new().by("ada/1.0")).put("k", &json!({"a": 1}))?;
 /// let found = palace.get("k")?.ok_or("it was written")?;
 /// let written = found.modified.ok_or("it has a change")?;
 /// assert_eq!((written.by.as_str(), written.change), ("ada/1.0", found.heads.hashes()[0]));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Written {
     /// Name of the writer, such as `claude-code/2.1 (crdt-palace 0.1.0)`; empty if it gave none.
     pub by: String,

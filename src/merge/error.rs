@@ -6,14 +6,14 @@ use automerge::AutomergeError;
 /// The error of the `merge` layer.
 ///
 /// ```
-/// use crdt_palace::palace::{Error, MergeError, ValueType, WriteOptions};
+/// use crdt_palace::palace::{Error, MergeError, ValueType};
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("k", json!({"title": "Plan"}).as_object().ok_or("an object")?)?;
-/// let error = palace.increment("k", &["title"], 1, &WriteOptions::default()).unwrap_err();
+/// palace.put("k", &json!({"title": "Plan"}))?;
+/// let error = palace.increment("k", &["title"], 1).unwrap_err();
 /// let Error::Document { key, source } = error else { panic!("{error}") };
 /// assert_eq!(key.as_str(), "k");
 /// assert!(matches!(source, MergeError::WrongType { wanted: ValueType::Counter, .. }));
@@ -161,6 +161,20 @@ pub enum MergeError {
         /// Type that the write needs.
         wanted: ValueType,
     },
+    /// The value of a document, or a patch of it, is no JSON object.
+    #[error(
+        "a document is a JSON object, and this value is {found}; put it into a field of an object"
+    )]
+    NotAnObject {
+        /// Type of the value.
+        found: ValueType,
+    },
+    /// The value cannot be serialized as JSON, or its `Serialize` implementation failed.
+    #[error("the value cannot be written as JSON: {why}")]
+    NotJson {
+        /// Message of serde.
+        why: String,
+    },
     /// The path has no step. It must name a field: the document itself is always a map.
     #[error("the path is empty: name at least one field")]
     EmptyPath,
@@ -194,6 +208,20 @@ pub enum ValueType {
     Null,
     /// No value.
     Nothing,
+}
+
+impl ValueType {
+    /// Returns the type of a JSON value.
+    pub(crate) fn of_json(value: &serde_json::Value) -> Self {
+        match value {
+            serde_json::Value::Object(_) => ValueType::Map,
+            serde_json::Value::Array(_) => ValueType::List,
+            serde_json::Value::String(_) => ValueType::String,
+            serde_json::Value::Number(_) => ValueType::Number,
+            serde_json::Value::Bool(_) => ValueType::Boolean,
+            serde_json::Value::Null => ValueType::Null,
+        }
+    }
 }
 
 impl std::fmt::Display for ValueType {

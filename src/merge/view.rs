@@ -22,8 +22,8 @@ use std::collections::HashMap;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
-/// palace.write("k", &WriteOptions::default(), |draft| {
+/// palace.put("k", &json!({"a": 1}))?;
+/// palace.write("k", |draft| {
 ///     let view = draft.view()?;
 ///     assert_eq!((&view.value["a"], view.deleted), (&json!(1), false));
 ///     draft.delete()?;
@@ -60,18 +60,17 @@ pub struct View {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// let first = palace.put("k", json!({"n": 0}).as_object().ok_or("an object")?)?;
+/// let first = palace.put("k", &json!({"n": 0}))?;
 /// // Two writers that read the same version:
 /// for n in [1, 2] {
-///     let options = WriteOptions { base: Some(first.etag.clone()), ..WriteOptions::default() };
-///     palace.put_with("k", json!({"n": n}).as_object().ok_or("an object")?, &options)?;
+///     palace.with(WriteOptions::new().base(first.etag.clone())).put("k", &json!({"n": n}))?;
 /// }
 /// let found = palace.get("k")?.ok_or("it was written")?;
 /// let (shown, conflict) = (&found.value["n"], &found.conflicts[0]);
 /// assert_eq!((conflict.path.as_str(), conflict.others.len()), ("/n", 1));
 /// assert_ne!(*shown, conflict.others[0].value);
 ///
-/// palace.put("k", json!({"n": shown}).as_object().ok_or("an object")?)?;
+/// palace.put("k", &json!({"n": shown}))?;
 /// assert!(palace.get("k")?.ok_or("it was written")?.conflicts.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -95,11 +94,9 @@ pub struct Conflict {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// let first = palace.put("k", json!({"n": 0}).as_object().ok_or("an object")?)?;
+/// let first = palace.put("k", &json!({"n": 0}))?;
 /// for (n, by) in [(1, "ada"), (2, "bob")] {
-///     let (base, by) = (Some(first.etag.clone()), Some(by.to_owned()));
-///     let options = WriteOptions { base, by, ..WriteOptions::default() };
-///     palace.put_with("k", json!({"n": n}).as_object().ok_or("an object")?, &options)?;
+///     palace.with(WriteOptions::new().base(first.etag.clone()).by(by)).put("k", &json!({"n": n}))?;
 /// }
 /// let found = palace.get("k")?.ok_or("it was written")?;
 /// let lost = &found.conflicts[0].others[0];
@@ -125,12 +122,11 @@ pub struct Candidate {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// let first = palace.put("k", json!({"n": 0}).as_object().ok_or("an object")?)?;
+/// let first = palace.put("k", &json!({"n": 0}))?;
 /// for n in [1, 2] {
-///     let options = WriteOptions { base: Some(first.etag.clone()), ..WriteOptions::default() };
-///     palace.put_with("k", json!({"n": n}).as_object().ok_or("an object")?, &options)?;
+///     palace.with(WriteOptions::new().base(first.etag.clone())).put("k", &json!({"n": n}))?;
 /// }
-/// let receipt = palace.put("k", json!({"n": 3}).as_object().ok_or("an object")?)?;
+/// let receipt = palace.put("k", &json!({"n": 3}))?;
 /// let settled = &receipt.settled[0];
 /// assert_eq!((settled.path.as_str(), settled.values.len()), ("/n", 2));
 /// # Ok::<(), Box<dyn std::error::Error>>(())

@@ -1,4 +1,4 @@
-//! Threads for work that nobody waits for.
+//! Threads for work that no caller waits for.
 
 use std::thread::JoinHandle;
 

@@ -1,4 +1,4 @@
-//! What can go wrong with a palace, in words that say what to do.
+//! Errors of the library. Each text says what happened, to which file or document, and what to do next.
 
 use crate::format::hash::Etag;
 use crate::format::id::SnapshotId;
@@ -14,15 +14,14 @@ use std::path::PathBuf;
 /// An error of the library.
 ///
 /// ```
-/// use crdt_palace::palace::{Condition, Error, WriteOptions};
+/// use crdt_palace::palace::{Error, WriteOptions};
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("k", json!({"n": 1}).as_object().ok_or("an object")?)?;
-/// let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
-/// match palace.put_with("k", json!({"n": 2}).as_object().ok_or("an object")?, &absent) {
+/// palace.put("k", &json!({"n": 1}))?;
+/// match palace.with(WriteOptions::new().if_absent()).put("k", &json!({"n": 2})) {
 ///     Err(Error::EtagMismatch { current: Some(document), .. }) => assert_eq!(document.value["n"], 1),
 ///     other => panic!("{other:?}"),
 /// }
@@ -37,24 +36,33 @@ pub enum Error {
     /// A snapshot.
     #[error(transparent)]
     Snapshot(#[from] SnapshotError),
-    /// A key that cannot be one.
+    /// A text that cannot be a key.
     #[error(transparent)]
     Key(#[from] KeyError),
-    /// The document or the value: too large, too deep, the wrong type at a path …
+    /// The document or the value: too large, too deep, no object, the wrong type at a path …
     #[error("{key}: {source}")]
     Document {
-        /// Which document.
+        /// The document.
         key: Key,
-        /// What is wrong.
+        /// The problem.
         #[source]
         source: MergeError,
     },
-    /// The view of a document in a snapshot cannot be read.
-    #[error("what the snapshot shows of {key} cannot be read; `crdt-log verify` tells more")]
-    View {
-        /// Which document.
+    /// The value of a document is not of the type that was asked for.
+    #[error("the value of {key} is not of the type that the program reads it as")]
+    Type {
+        /// The document.
         key: Key,
-        /// Why.
+        /// The problem.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The view of a document in a snapshot cannot be read.
+    #[error("a snapshot's view of {key} cannot be read; run `crdt-log verify` for details")]
+    View {
+        /// The document.
+        key: Key,
+        /// The problem.
         #[source]
         source: serde_json::Error,
     },
@@ -64,15 +72,14 @@ pub enum Error {
         describe(current)
     )]
     EtagMismatch {
-        /// Which document.
+        /// The document.
         key: Key,
-        /// What is there now; `None` if there is no such document.
+        /// Its present version; `None` if there is no such document.
         current: Option<Box<Document>>,
     },
-    /// A conditional write while a snapshot cannot be read: nobody can say whether the condition holds.
+    /// A conditional write while a snapshot cannot be read, so that the condition cannot be checked.
     #[error(
-        "snapshot {snapshot} cannot be read, so nobody can say whether the condition holds; \
-         `crdt-log verify` tells more"
+        "snapshot {snapshot} cannot be read, so the condition cannot be checked; run `crdt-log verify` for details"
     )]
     Unreadable {
         /// The snapshot.
@@ -81,7 +88,7 @@ pub enum Error {
     /// A `base` or a version that is not in the document's history.
     #[error("{key} has no version {etag}; `history` lists the versions it has")]
     NoSuchVersion {
-        /// Which document.
+        /// The document.
         key: Key,
         /// The version that was named.
         etag: Etag,
@@ -95,30 +102,31 @@ pub enum Error {
         /// The text that was offered.
         text: String,
     },
-    /// A query without a word in it.
-    #[error("the query has no word to look for; name at least one letter or digit")]
+    /// A query without a word.
+    #[error("the query has no word; name at least one letter or digit")]
     EmptyQuery,
-    /// The commit has no write in it, or more than one for the same document.
-    #[error(
-        "a commit needs at least one write, and at most one for each document ({key:?} has two)"
-    )]
-    Batch {
-        /// The document with two writes.
-        key: Option<Key>,
+    /// A batch without a write.
+    #[error("the batch has no write; add at least one before the commit")]
+    EmptyBatch,
+    /// A batch with two writes of the same document.
+    #[error("the batch has two writes of {key}; put both changes into one write, or commit twice")]
+    TwoWrites {
+        /// The document.
+        key: Key,
     },
-    /// A closure that a write was given writes to the same palace.
+    /// The closure of a write calls a write of the same palace.
     #[error(
-        "this thread is in the middle of a write to the same palace; a closure that was given to a write may read, and \
-         must leave other writes, sync, seal, compact and close for afterwards"
+        "this thread is in the middle of a write to the same palace: the closure of a write may read; \
+         call other writes, sync, seal, compact and close after it"
     )]
     Nested,
-    /// A snapshot that was just built does not hold what went into it. Nothing was retired.
-    #[error("the new snapshot lacks {what}; it was not published, and nothing was changed")]
+    /// A new snapshot does not hold exactly its inputs. It was not published, and no input was retired.
+    #[error("the new snapshot {problem}; it was not published, and nothing was changed")]
     Unverified {
-        /// What it lacks.
-        what: String,
+        /// The difference, as a verb and its object: "lacks …", "holds …".
+        problem: String,
     },
-    /// `compact --into` needs a place of its own.
+    /// The directory that palaces are to be merged into exists.
     #[error("{} exists already; name a directory that does not", path.display())]
     Exists {
         /// The directory.
@@ -126,19 +134,19 @@ pub enum Error {
     },
     /// A file of a source cannot be read, so a merge of it would not be whole.
     #[error(
-        "{} is not read, and the merge would lack what only it holds; `crdt-log verify` tells more",
-        path.display()
+        "{} cannot be read, and the merge would lack the changes that only this file holds; \
+         run `crdt-log verify` for details", path.display()
     )]
     Unread {
         /// The file.
         path: PathBuf,
     },
     /// A record of a source cannot be read, so a merge of it would not be whole.
-    #[error("{} is damaged at byte {offset}; `crdt-log verify` tells more", path.display())]
+    #[error("{} is damaged at byte {offset}; run `crdt-log verify` for details", path.display())]
     Damaged {
         /// The file.
         path: PathBuf,
-        /// Where.
+        /// The position of the damage, in bytes.
         offset: u64,
     },
 }
@@ -155,8 +163,9 @@ impl From<SegmentError> for Error {
     }
 }
 
-/// What to do about it. Here, and not in the text of the error itself: the same error is also the cause of an
-/// [`OutcomeUnknown`](StoreError::OutcomeUnknown), and who tries that again may write twice.
+/// Returns the advice to try again, where nothing was written. It is not in the text of the error itself, because the
+/// same error is also the cause of an [`OutcomeUnknown`](StoreError::OutcomeUnknown). A program that tries that again
+/// may write twice.
 fn advice(error: &StoreError) -> &'static str {
     match error {
         StoreError::Replaced { .. } | StoreError::Busy { .. } => "; try again",
@@ -171,10 +180,10 @@ fn describe(current: &Option<Box<Document>>) -> String {
     }
 }
 
-/// What the library's calls return.
+/// The result of the library's calls.
 pub type Result<T> = std::result::Result<T, Error>;
 
-/// An error and what caused it, on one line. Causes that the text before names already are left out.
+/// Returns the text of an error and of its causes, on one line. A cause that the text before it contains is left out.
 ///
 /// ```
 /// use crdt_palace::palace::{Palace, chain};
@@ -207,7 +216,7 @@ mod tests {
     use crate::store::StoreError;
     use std::sync::Arc;
 
-    /// Whoever reads "try again" does so, and doubles what was written.
+    /// A program that reads "try again" does so, and may write twice.
     #[test]
     fn only_where_nothing_was_written_is_it_said_to_try_again() {
         let replaced = || StoreError::Replaced { path: "/p".into() };

@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// What a merge of palaces did.
+/// Report of a merge of palaces.
 ///
 /// ```
 /// use crdt_palace::fs::os::OsFs;
@@ -34,7 +34,7 @@ use std::time::Instant;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
 /// for key in ["kept", "secret"] {
-///     palace.put(key, json!({"n": 1}).as_object().ok_or("an object")?)?;
+///     palace.put(key, &json!({"n": 1}))?;
 /// }
 /// let (from, into) = ([palace.path().to_owned()], dir.path().join("into"));
 /// let report = merge_into(Arc::new(OsFs), &into, &from, &BTreeSet::from([Key::new("secret")?]))?;
@@ -43,6 +43,7 @@ use std::time::Instant;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct IntoReport {
     /// The new palace.
     pub into: PathBuf,
@@ -52,8 +53,7 @@ pub struct IntoReport {
     pub sources: Vec<PathBuf>,
     /// Segments read.
     pub segments: usize,
-    /// Those of them that have no end, or have lost something: their processes run or were killed, or the files were
-    /// not copied whole.
+    /// Segments without an end, or with a gap: their processes run or were killed, or the files were not copied whole.
     pub unfinished: usize,
     /// Snapshots read.
     pub snapshots: usize,
@@ -61,17 +61,17 @@ pub struct IntoReport {
     pub documents: u64,
     /// Commits in its log.
     pub commits: u64,
-    /// How many of the keys to be forgotten were there.
+    /// Number of the keys to be forgotten that existed.
     pub forgotten: usize,
     /// Bytes of the sources' segments and snapshots.
     pub bytes_before: u64,
     /// Bytes of the new snapshot.
     pub bytes_after: u64,
-    /// How long it took, in milliseconds.
+    /// Its duration, in milliseconds.
     pub elapsed_ms: u64,
 }
 
-/// Merges palaces into a new one at `into`, where nothing must be but what such a merge left that was cut off.
+/// Merges palaces into a new one at `into`. Nothing may be there, except the remains of such a merge that was cut off.
 ///
 /// ```
 /// use crdt_palace::fs::os::OsFs;
@@ -81,8 +81,8 @@ pub struct IntoReport {
 /// # let dir = tempfile::tempdir()?;
 /// # let [here, there, into] = ["here", "there", "into"].map(|name| dir.path().join(name));
 ///
-/// Palace::open(&here)?.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
-/// Palace::open(&there)?.put("k", json!({"b": 2}).as_object().ok_or("an object")?)?;
+/// Palace::open(&here)?.put("k", &json!({"a": 1}))?;
+/// Palace::open(&there)?.put("k", &json!({"b": 2}))?;
 /// merge_into(Arc::new(OsFs), &into, &[here, there], &BTreeSet::new())?;
 /// let found = Palace::open(&into)?.get("k")?.ok_or("it was merged")?;
 /// assert_eq!(serde_json::Value::Object(found.value), json!({"a": 1, "b": 2}));
@@ -90,7 +90,8 @@ pub struct IntoReport {
 /// ```
 ///
 /// # Errors
-/// [`Error::Exists`]; [`Error::Damaged`] or [`Error::Unread`] if a source cannot be read whole; what the system says.
+/// [`Error::Exists`]; [`Error::Damaged`] or [`Error::Unread`] if a source cannot be read whole; an error of the operating
+/// system.
 pub fn merge_into(
     fs: Arc<dyn Fs>,
     into: &Path,
@@ -140,8 +141,8 @@ pub fn merge_into(
     })
 }
 
-/// Whether nothing is here but what a merge leaves that was cut off: no file but `palace.json`, and what was in the
-/// making. What cannot be listed is somebody's.
+/// Returns true if the directory holds only the remains of a merge that was cut off: `palace.json`, and files that were
+/// being made. A directory that cannot be listed holds something else.
 fn is_unfinished(fs: &dyn Fs, into: &Path) -> bool {
     let no_content = |name: &String| match name.as_str() {
         MANIFEST | TMP => true,
@@ -153,7 +154,7 @@ fn is_unfinished(fs: &dyn Fs, into: &Path) -> bool {
     fs.list(into).is_ok_and(|names| names.iter().all(no_content))
 }
 
-/// A file that should be read and is not.
+/// Returns a file that should be read and cannot be.
 fn unread(root: &Root, catalog: &Catalog) -> Result<Option<PathBuf>> {
     if let Some((id, error)) = catalog.unreadable().next() {
         tracing::error!(%error, "a snapshot cannot be read");
@@ -165,7 +166,7 @@ fn unread(root: &Root, catalog: &Catalog) -> Result<Option<PathBuf>> {
     }
 }
 
-/// Everything that is in the sources.
+/// The content of all sources.
 #[derive(Default)]
 struct Gathered {
     inputs: Inputs,
@@ -272,7 +273,7 @@ mod tests {
     }
 
     fn keys(disk: &SimDisk) -> Vec<String> {
-        let keys = at(disk, "/new").keys("", None, 10).unwrap();
+        let keys = at(disk, "/new").keys_page("", None, 10).unwrap();
         keys.iter().map(Key::to_string).collect()
     }
 

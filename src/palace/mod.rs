@@ -18,6 +18,8 @@
 mod background;
 pub mod compact;
 mod error;
+#[cfg(test)]
+mod error_text_tests;
 mod handle;
 mod read;
 mod view;
@@ -34,13 +36,15 @@ pub use handle::options::Options;
 pub use handle::shared::Palace;
 pub use history::{dump, feed, watch};
 pub use read::get::PAGE_MAX;
+pub use read::iterators::{Keys, Scan};
 pub use read::keys::KEYS_MAX;
-pub use search::query::{HITS_MAX, Hit};
+pub use search::query::{HITS_MAX, Hit, Search};
 pub use view::document::{Document, Page};
 pub(crate) use view::text::text_of;
 pub use write::commit::Batch;
 pub use write::draft::Draft;
 pub use write::request::{Condition, Outcome, Receipt, WriteOptions};
+pub use write::writes::Writes;
 
 // What callers meet of the layers below. Those are hidden, so this is where such a type is documented.
 pub use crate::format::hash::{ChangeHash, Etag, EtagError, Heads};
@@ -48,6 +52,7 @@ pub use crate::format::id::{IdError, InstanceId, PalaceId, SegmentId, SnapshotId
 pub use crate::format::key::{KEY_BYTES_MAX, Key, KeyError};
 pub use crate::format::manifest::ManifestError;
 pub use crate::format::record::{BODY_BYTES_MAX, RecordError};
+pub use crate::fs::fs_type::FileSystem;
 pub use crate::merge::{
     Candidate, ChangeInfo, ChangeKind, Conflict, MergeError, NESTING_MAX, OPERATIONS_MAX, Settled,
     VALUE_BYTES_MAX, ValueType, View, Written, automerge,
@@ -57,4 +62,5 @@ pub use crate::snapshot::SnapshotError;
 pub use crate::store::StoreError;
 pub use crate::store::group_commit::{BUFFERED_MS, Durability};
 pub use crate::store::lock::Holder;
+pub use crate::store::read_only::ReadOnlyReason;
 pub use crate::store::seal::Left;

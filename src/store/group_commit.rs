@@ -22,20 +22,20 @@ use std::sync::Arc;
 /// The point at which a commit counts as done.
 ///
 /// ```
-/// use crdt_palace::palace::{Durability, WriteOptions};
+/// use crdt_palace::palace::WriteOptions;
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// let quick = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
-/// palace.put_with("a", json!({"n": 1}).as_object().ok_or("an object")?, &quick)?;
+/// palace.with(WriteOptions::new().buffered()).put("a", &json!({"n": 1}))?;
 /// assert_eq!(palace.get("a")?.ok_or("it was written")?.value["n"], 1);
 /// palace.sync()?; // now it would survive a power cut, too
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Durability {
     /// On disk: it survives a power cut.
     #[default]

@@ -7,7 +7,8 @@
 use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{CAS, LOCK};
-use crate::fs::{At, File, fs_type, read_between};
+use crate::fs::fs_type::FileSystem;
+use crate::fs::{At, File, read_between};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -61,7 +62,7 @@ impl Guard {
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 /// use std::io::Write;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// assert!(palace.status()?.compaction.is_none());
 ///
 /// // What another program does that compacts:
@@ -73,6 +74,7 @@ impl Guard {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize, serde::Deserialize)]
+#[non_exhaustive]
 pub struct Holder {
     /// "compaction" or "conditional write".
     pub resource: String,
@@ -131,8 +133,8 @@ pub fn try_compaction(root: &Root, program: &str) -> Result<Option<Guard>, Store
 /// [`StoreError::Busy`] after that time, [`StoreError::LockUntrusted`] where a lock means nothing.
 pub fn conditional(root: &Root) -> Result<Guard, StoreError> {
     if !root.lock_trusted()? {
-        let fs_name = fs_type::name(root.fs_type()?);
-        return Err(StoreError::LockUntrusted { path: root.path().to_owned(), fs_name });
+        let file_system = FileSystem::of(root.fs_type()?);
+        return Err(StoreError::LockUntrusted { path: root.path().to_owned(), file_system });
     }
     let start = Instant::now();
     let mut pause = Duration::from_micros(100);

@@ -16,6 +16,7 @@ pub mod own_segments;
 pub mod publish;
 pub mod purge;
 pub mod quarantine;
+pub mod read_only;
 pub mod rescan;
 pub mod retire;
 pub mod root;
@@ -25,6 +26,7 @@ mod write_batch;
 
 use crate::format::manifest::ManifestError;
 use crate::fs::FsError;
+use crate::fs::fs_type::FileSystem;
 use crate::segment::SegmentError;
 use crate::snapshot::SnapshotError;
 use std::path::PathBuf;
@@ -40,7 +42,7 @@ use std::path::PathBuf;
 /// let error = Palace::open_read_only(&path).unwrap_err();
 /// assert!(matches!(error, Error::Store(StoreError::NoPalace { .. })));
 ///
-/// Palace::open(&path)?.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// Palace::open(&path)?.put("a", &json!({"n": 1}))?;
 /// let error = Palace::open_read_only(&path)?.put("a", &serde_json::Map::new()).unwrap_err();
 /// assert!(matches!(error, Error::Store(StoreError::ReadOnly { .. })));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -125,7 +127,7 @@ pub enum StoreError {
         /// The directory.
         path: PathBuf,
         /// The cause.
-        reason: &'static str,
+        reason: read_only::ReadOnlyReason,
     },
     /// Another process held a lock for too long.
     #[error("{} is locked by another process ({holder})", path.display())]
@@ -137,14 +139,14 @@ pub enum StoreError {
     },
     /// A lock was needed where locks cannot be trusted.
     #[error(
-        "conditional writes need a file system whose locks can be trusted, and {} is on {fs_name}; \
+        "conditional writes need a file system whose locks can be trusted, and {} is on {file_system}; \
          write without a condition, or move the palace to a local disk", path.display()
     )]
     LockUntrusted {
         /// The palace.
         path: PathBuf,
-        /// The file system's name.
-        fs_name: &'static str,
+        /// The kind of its file system.
+        file_system: FileSystem,
     },
     /// Later reads may find the write, or may not.
     #[error(

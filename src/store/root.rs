@@ -3,6 +3,7 @@
 //! Invariant: opening changes nothing on disk. The first write creates what is missing. Wherever that is
 //! cut off, it leaves a directory that the next attempt completes.
 
+use super::read_only::ReadOnlyReason;
 use super::{StoreError, directories, mounted};
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
@@ -13,11 +14,6 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Reasons why a palace is open read-only.
-const ASKED: &str = "it was opened read-only";
-const NEWER: &str = "a newer version wrote it; upgrade crdt-palace";
-const NOT_OWNER: &str = "only the owner of the directory writes or compacts; run as that user";
-
 /// The longest `palace.json` that is read, in bytes. The file's own length is not trusted.
 const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 
@@ -27,7 +23,7 @@ pub struct Root {
     fs: Arc<dyn Fs>,
     path: PathBuf,
     known: Mutex<KnownManifest>,
-    read_only: Option<&'static str>,
+    read_only: Option<ReadOnlyReason>,
     /// True once this process has synced the directories and the manifest. That they exist is not enough:
     /// the process that made them may have died before it synced them.
     durable: AtomicBool,
@@ -61,7 +57,7 @@ impl Root {
             fs,
             path: path.to_owned(),
             known: Mutex::default(),
-            read_only: read_only.then_some(ASKED),
+            read_only: read_only.then_some(ReadOnlyReason::OpenedReadOnly),
             durable: AtomicBool::new(false),
         };
         match root.find_manifest()? {
@@ -71,7 +67,7 @@ impl Root {
         }
         // A segment that root created could not be read by the owner, so root may not write either.
         if root.read_only.is_none() && root.exists()? && !root.fs.owned(path).at("access", path)? {
-            root.read_only = Some(NOT_OWNER);
+            root.read_only = Some(ReadOnlyReason::NotOwner);
         }
         Ok(root)
     }
@@ -167,7 +163,8 @@ impl Root {
         }
         // Another process, of another user, may have created it in the meantime.
         if self.exists()? && !self.fs.owned(&self.path).at("access", &self.path)? {
-            return Err(StoreError::ReadOnly { path: self.path.clone(), reason: NOT_OWNER });
+            let reason = ReadOnlyReason::NotOwner;
+            return Err(StoreError::ReadOnly { path: self.path.clone(), reason });
         }
         self.ensure_tmp()?;
         let read = self.ensure_manifest()?;
@@ -375,8 +372,8 @@ impl Root {
 
     /// Returns the reason why this palace cannot be written, if there is one.
     #[must_use]
-    pub fn read_only(&self) -> Option<&'static str> {
-        let newer = self.known().newer.map(|_| NEWER);
+    pub fn read_only(&self) -> Option<ReadOnlyReason> {
+        let newer = self.known().newer.map(|_| ReadOnlyReason::NewerFormat);
         newer.or(self.read_only)
     }
 

@@ -36,13 +36,14 @@ pub fn is_full(writer: &Writer) -> bool {
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
 /// let other = Palace::open(palace.path())?;
-/// other.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// other.put("a", &json!({"n": 1}))?;
 /// let report = palace.compact(CompactOptions::default())?;
 /// assert_eq!(report.left_open[0].reason, Left::Live); // `other` still writes it
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Left {
     /// Its owner lives: it holds the segment's flock.
     Live,

@@ -512,7 +512,7 @@ fn more_segments_than_open_files_allowed_are_read_and_compacted() {
         assert!(arguments != "dump" || stdout(&output).contains("k099"));
     }
     assert_eq!(files(path, "sealed").len(), 0);
-    assert_eq!(Palace::open(path).unwrap().scan("k", None, 200).unwrap().documents.len(), 100);
+    assert_eq!(Palace::open(path).unwrap().scan_page("k", None, 200).unwrap().documents.len(), 100);
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use crate::client::{Client, LOG, PALACE, run, stderr, stdout};
 use crate::support::{documents, files};
-use crdt_palace::memory::drawers::{Change, Drawers};
+use crdt_palace::memory::drawers::{Change, DrawerQuery, Drawers};
 use crdt_palace::palace::Palace;
 use rmcp::service::ClientLifecycleMode;
 use rusqlite::Connection;
@@ -324,7 +324,14 @@ fn repeated_imports_keep_local_changes() {
     let palace = dir.path().join("p");
     imported(&fixture("3.11.0"), &palace);
     let drawers = Drawers::new(Palace::open(&palace).unwrap());
-    let page = drawers.list(Some("atlas"), Some("decisions"), None, 0, 1).unwrap();
+    let page = drawers
+        .list(&DrawerQuery {
+            wing: Some("atlas"),
+            room: Some("decisions"),
+            limit: 1,
+            ..DrawerQuery::default()
+        })
+        .unwrap();
     let id = &page.drawers[0].id;
     drawers
         .update(

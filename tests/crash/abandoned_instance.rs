@@ -15,7 +15,7 @@ use std::sync::Arc;
 const CUTS: u64 = 8;
 
 fn set(palace: &Palace, key: &str, value: Value, durability: Durability) -> Result<(), Error> {
-    let options = WriteOptions { durability, ..WriteOptions::default() };
+    let options = WriteOptions::new().durability(durability);
     set_with(palace, key, value, &options)
 }
 

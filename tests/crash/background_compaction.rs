@@ -5,8 +5,8 @@ use crate::between_calls::Plan;
 use crate::files::{PALACE, automatic, names, open};
 use crate::support::{object, until};
 use crdt_palace::fs::sim::{Call, SimDisk};
+use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::policy::{OVERDUE_BYTES, STEP_SEGMENT_BYTES};
-use crdt_palace::palace::{Palace, WriteOptions};
 use serde_json::json;
 use std::path::Path;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ const HALF: usize = 500_000;
 
 fn set(palace: &Palace, key: &str, bytes: usize) {
     let text = "x".repeat(bytes);
-    palace.patch(key, &object(json!({"text": text})), &WriteOptions::default()).unwrap();
+    palace.patch(key, &object(json!({"text": text}))).unwrap();
 }
 
 #[test]

@@ -5,8 +5,8 @@ use crate::support::object;
 use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
 use crdt_palace::fs::{File, Fs, Host, Stat};
-use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::{Error, Palace, StoreError, WriteOptions};
+use crdt_palace::palace::compact::CompactOptions;
+use crdt_palace::palace::{Error, Palace, StoreError};
 use serde_json::json;
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -261,11 +261,11 @@ impl Fs for Interrupted {
 
 fn set(palace: &Palace, field: &str) -> bool {
     let patch = object(json!({ field: true }));
-    palace.patch("shared", &patch, &WriteOptions::default()).is_ok()
+    palace.patch("shared", &patch).is_ok()
 }
 
 fn compact(palace: &Palace) {
-    let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
+    let all = CompactOptions::new().all();
     // It is fine to find another compaction at work.
     drop(palace.compact(all));
 }

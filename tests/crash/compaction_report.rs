@@ -9,7 +9,7 @@ use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::palace::compact::{CompactOptions, CompactReport};
 use crdt_palace::palace::into::merge_into;
 use crdt_palace::palace::status::Status;
-use crdt_palace::palace::{Error, Palace, WriteOptions};
+use crdt_palace::palace::{Error, Palace};
 use crdt_palace::store::StoreError;
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -20,7 +20,7 @@ use std::time::Duration;
 /// As docs/CONCURRENCY.md says: readers that listed them must be able to open them.
 const SUPERSEDED_MS: i64 = 60_000;
 
-const DRY: CompactOptions = CompactOptions { dry_run: true, ..ALL };
+const DRY: CompactOptions = ALL.dry_run();
 
 fn length(status: &Status) -> u64 {
     status.segments.iter().map(|s| s.bytes).sum::<u64>()
@@ -37,7 +37,7 @@ fn filled(disk: &SimDisk, path: &str) -> Palace {
         for key in [&format!("b{n}"), "c"] {
             batch.write(Key::new(key).unwrap(), move |draft| draft.put(&object(json!({"n": n}))));
         }
-        batch.commit(&WriteOptions::default()).unwrap();
+        batch.commit().unwrap();
         palace.seal().unwrap();
     }
     palace

@@ -11,7 +11,6 @@ use crdt_palace::format::record::{Entry, encode_commit};
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::merge::{Doc, Stamp};
-use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::verify::{Finding, Severity};
 use crdt_palace::segment::writer::Writer;
 use crdt_palace::snapshot::{Snapshot, Source};
@@ -81,7 +80,7 @@ fn waits_in_one_and_stands_in_another(waiting_first: bool) {
     copy(&disk, "/q", "/r", &["snap"]);
     let whole = Some((json!({"base": 1, "a": 1, "b": 1}), false));
     assert_eq!(shown(&at(&disk, "/r"), "k"), whole, "from the rows");
-    let page = at(&disk, "/r").scan("", None, 10).unwrap().documents;
+    let page = at(&disk, "/r").scan_page("", None, 10).unwrap().documents;
     assert_eq!(page[0].value.len(), 3, "in a scan");
     let loaded = at(&disk, "/r");
     assert_eq!(loaded.history("k").unwrap().len(), 3, "loaded");
@@ -370,7 +369,7 @@ fn unended_segments_of_other_machines_compact_with_adopt() {
     let report = palace.compact(ALL).unwrap();
     let [skipped] = &report.skipped[..] else { panic!("{report:?}") };
     assert!(skipped.path == path && skipped.reason.contains("--adopt"), "{skipped:?}");
-    let report = palace.compact(CompactOptions { adopt: true, ..ALL }).unwrap();
+    let report = palace.compact(ALL.adopt()).unwrap();
     assert_eq!((report.segments, report.skipped.len()), (1, 0), "{report:?}");
     assert_eq!(shown(&palace, "l"), Some((json!({"n": 1}), false)));
 }

@@ -7,7 +7,7 @@ use crdt_palace::format::scan::scan;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::Palace;
-use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::compact::CompactOptions;
 use serde_json::json;
 use std::path::{Path, PathBuf};
 
@@ -110,7 +110,7 @@ fn segments_with_any_flipped_byte_lose_one_record_and_report_it() {
 }
 
 fn compact(disk: &SimDisk, at: usize) {
-    let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
+    let all = CompactOptions::new().all();
     let done = open(disk.process()).unwrap().compact(all);
     done.unwrap_or_else(|error| panic!("at {at}: {error}"));
 }
@@ -139,12 +139,12 @@ fn check_snapshot(disk: &SimDisk, what: &str) {
     let harmed = (DOCUMENTS..DOCUMENTS + 2).find(|n| !matches!(shows(&palace, *n), Ok(true)));
     assert_eq!(harmed, None, "{what}: a document of another file is harmed");
     // A page of them may fail, but must not lie.
-    if let Ok(page) = palace.scan("", None, 100) {
+    if let Ok(page) = palace.scan_page("", None, 100) {
         let missing = DOCUMENTS as usize + 2 - page.documents.len();
         assert!(missing == 0 || reported, "{what}: {missing} are missing in a scan");
     }
     // It may fail as well, but must not take away what it could not read.
-    drop(palace.compact(CompactOptions { extent: Extent::All, ..CompactOptions::default() }));
+    drop(palace.compact(CompactOptions::new().all()));
     let again = open(disk.process()).unwrap();
     let now = (0..DOCUMENTS).filter(|n| !matches!(shows(&again, *n), Ok(true))).count();
     assert_eq!(now, lost, "{what}: compaction changed what is there");

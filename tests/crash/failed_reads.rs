@@ -7,13 +7,13 @@ use crate::files::{PALACE, open};
 use crate::support::object;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
-use crdt_palace::palace::compact::{CompactOptions, Extent};
-use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
+use crdt_palace::palace::compact::CompactOptions;
+use crdt_palace::palace::{Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use serde_json::{Value, json};
 use std::path::Path;
 
-const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
+const ALL: CompactOptions = CompactOptions::new().all();
 
 /// Where `x` stands when somebody looks for it, and whether who looks has followed its writer before.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ const PLACES: [Place; 7] = [
 ];
 
 fn set(palace: &Palace, field: &str) -> Result<(), Error> {
-    palace.patch("x", &object(json!({ field: 1 })), &WriteOptions::default()).map(drop)
+    palace.patch("x", &object(json!({ field: 1 }))).map(drop)
 }
 
 /// The disk, the writer of `x`, somebody else, and the fields of `x`.
@@ -132,7 +132,7 @@ fn failed_calls_fail_the_read_and_never_hide_a_document() {
             if let Ok(found) = &found {
                 assert_eq!(*found, value(&fields), "{place:?}");
             }
-            if let Ok(page) = other.scan("", None, 10) {
+            if let Ok(page) = other.scan_page("", None, 10) {
                 assert_eq!(page.documents.len(), 1, "{place:?}");
             }
             disk.heal();
@@ -173,12 +173,12 @@ fn failed_calls_refuse_a_write_or_leave_it_whole() {
 
 #[test]
 fn failed_calls_never_make_a_document_absent_to_a_condition() {
-    let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+    let absent = WriteOptions::new().if_absent();
     for place in PLACES {
         each_look(80, |call, nth, failure| {
             let (disk, _, _writer, other, fields) = world(place);
             disk.fail_nth(call, nth, failure);
-            let result = other.put_with("x", &object(json!({"instead": 1})), &absent);
+            let result = other.with(absent.clone()).put("x", &object(json!({"instead": 1})));
             assert!(result.is_err(), "{place:?}: {result:?}");
             disk.heal();
             assert_eq!(shown(&other).unwrap(), value(&fields), "{place:?}");

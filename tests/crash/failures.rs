@@ -7,9 +7,8 @@ use crate::support::{object, until};
 use crdt_palace::format::key::Key;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
-use crdt_palace::palace::{Condition, Error, Palace, WriteOptions, chain};
+use crdt_palace::palace::{Error, Palace, WriteOptions, chain};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::group_commit::Durability;
 use serde_json::{Value, json};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -22,7 +21,7 @@ fn durable() -> WriteOptions {
 }
 
 fn buffered() -> WriteOptions {
-    WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() }
+    WriteOptions::new().buffered()
 }
 
 /// After any power cut, a fresh process sees exactly this, and nothing waits for what is lost.
@@ -213,11 +212,11 @@ fn lost_batch(seed: u64, told: bool) -> (Arc<SimDisk>, Palace, Plan) {
     if !told {
         disk.fail_nth(Call::Rename, 1, Failure::Io);
     }
-    let mut batch = one.batch();
+    let mut batch = one.with(durable()).batch();
     for key in ["a", "b"] {
         batch.write(Key::new(key).unwrap(), |draft| draft.patch(&object(json!({"batch": 1}))));
     }
-    assert!(is_unknown(&batch.commit(&durable()).map(drop)));
+    assert!(is_unknown(&batch.commit().map(drop)));
     disk.heal();
     (disk, other, plan)
 }
@@ -317,7 +316,7 @@ fn palaces_of_another_user_created_meanwhile_are_left_alone() {
     let made = open(owner).unwrap();
     set(&made, "k", json!({"n": 1}));
     let before = disk.operations();
-    let conditional = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+    let conditional = WriteOptions::new().if_absent();
     for options in [durable(), conditional] {
         let error = set_with(&stranger, "new", json!({"n": 1}), &options).unwrap_err();
         let text = chain(&error);

@@ -12,9 +12,8 @@ use std::sync::Arc;
 /// The palace of a test that has only one. Its parent directories do not exist at first.
 pub const PALACE: &str = "/home/palace";
 
-pub const ALL: CompactOptions =
-    CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
-pub const DUE: CompactOptions = CompactOptions { extent: Extent::Due, ..ALL };
+pub const ALL: CompactOptions = CompactOptions::new().all();
+pub const DUE: CompactOptions = ALL.extent(Extent::Due);
 
 /// Options of a process that compacts only when it is told to.
 pub fn options(fs: impl Fs + 'static) -> Options {
@@ -47,7 +46,7 @@ pub fn set_with(
     value: Value,
     options: &WriteOptions,
 ) -> Result<(), Error> {
-    palace.patch(key, &object(value), options).map(drop)
+    palace.with(options.clone()).patch(key, &object(value)).map(drop)
 }
 
 pub fn set_number(palace: &Palace, key: &str, n: u64) {

@@ -38,11 +38,11 @@ fn commits_in_flight_share_one_append_and_one_sync() {
 fn sealed_dependencies_need_no_sync_by_dependents() {
     let disk = SimDisk::new(1);
     let owner = open(disk.process()).unwrap();
-    let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    let buffered = WriteOptions::new().buffered();
     // The eleventh fills the first segment, and the twelfth starts another.
     let text = "x".repeat(100_000);
     for n in 0..12 {
-        owner.put_with(&format!("k{n}"), &object(json!({"text": text})), &buffered).unwrap();
+        owner.with(buffered.clone()).put(&format!("k{n}"), &object(json!({"text": text}))).unwrap();
     }
     let other = open(disk.process()).unwrap();
     other.put("its own", &object(json!({"n": 1}))).unwrap();

@@ -125,7 +125,7 @@ impl Ledger {
             self.compare(key, palace.get(key).unwrap(), &palace.history(key).unwrap());
         }
         self.check_calls(palace);
-        let page = palace.scan("", None, 1_000).unwrap();
+        let page = palace.scan_page("", None, 1_000).unwrap();
         for document in page.documents {
             let read = palace.get_unrefreshed(document.key.as_str()).unwrap();
             assert_eq!(Some(document), read, "scan and get disagree");

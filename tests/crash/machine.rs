@@ -193,13 +193,13 @@ impl Machine {
     fn write(&self, process: &Process, edits: &[Edit], buffered: bool) {
         let durability = if buffered { Durability::Buffered } else { Durability::Durable };
         let call = self.number();
-        let mut batch = process.palace.batch();
+        let mut batch = process.palace.with(WriteOptions::new().durability(durability)).batch();
         for edit in edits.iter().cloned() {
             let key = Key::new(&edit.key).unwrap();
             batch.write(key.clone(), move |draft| apply(draft, &key, &edit, call));
         }
         let attempt = self.world().ledger.attempt(edits, call, process.number);
-        let result = batch.commit(&WriteOptions { durability, ..WriteOptions::default() });
+        let result = batch.commit();
         self.note(|| format!("{} call {call}: {result:?}", process.number));
         let fate = match &result {
             Ok(_) => Fate::Acknowledged(durability),
@@ -231,7 +231,7 @@ impl Machine {
     }
 
     fn compact(&self, process: &Process, extent: Extent) {
-        let result = process.palace.compact(CompactOptions { extent, ..CompactOptions::default() });
+        let result = process.palace.compact(CompactOptions::new().extent(extent));
         self.note(|| format!("{result:?}"));
         match result {
             Ok(_) => {}
@@ -310,7 +310,7 @@ impl Machine {
         self.happen(&Step::new(1, Act::Close));
         for write in writes {
             let process = self.process(0).unwrap();
-            let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
+            let all = CompactOptions::new().all();
             let report = process.palace.compact(all).unwrap();
             assert!(report.skipped.is_empty(), "{report:?}");
             assert!(report.left_open.is_empty(), "{report:?}");

@@ -4,7 +4,7 @@ use crate::files::{PALACE, open};
 use crate::support::object;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
-use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
+use crdt_palace::palace::compact::{CompactOptions, CompactReport};
 use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::seal::Left;
@@ -45,8 +45,8 @@ fn conditional_writes_are_refused_where_locks_cannot_be_trusted() {
     let etag = palace.get("kept").unwrap().unwrap().etag;
     for condition in [Condition::Absent, Condition::Match(etag.clone())] {
         let key = if condition == Condition::Absent { "new" } else { "kept" };
-        let options = WriteOptions { if_match: Some(condition), ..WriteOptions::default() };
-        let error = palace_there.put_with(key, &value(2), &options).unwrap_err();
+        let options = WriteOptions::new().condition(condition);
+        let error = palace_there.with(options.clone()).put(key, &value(2)).unwrap_err();
         assert!(matches!(&error, Error::Store(StoreError::LockUntrusted { .. })), "{error}");
         let text = error.to_string();
         for part in ["nfs", PALACE, "write without a condition"] {
@@ -63,10 +63,9 @@ fn conditional_writes_are_refused_where_locks_cannot_be_trusted() {
 
     disk.set_fs_type(EXT4);
     let here = open(disk.process()).unwrap();
-    let options =
-        WriteOptions { if_match: Some(Condition::Match(etag)), ..WriteOptions::default() };
-    here.put_with("kept", &value(2), &options).unwrap();
-    let again = here.put_with("kept", &value(3), &options).unwrap_err();
+    let options = WriteOptions::new().if_match(etag);
+    here.with(options.clone()).put("kept", &value(2)).unwrap();
+    let again = here.with(options.clone()).put("kept", &value(3)).unwrap_err();
     assert!(matches!(again, Error::EtagMismatch { .. }), "{again}");
 }
 
@@ -125,7 +124,8 @@ fn a_dead_writer(disk: &SimDisk) {
 /// Everything that is folded, and why the others are not.
 fn compact(disk: &SimDisk, adopt: bool) -> (CompactReport, Vec<Left>) {
     let palace = open(disk.process()).unwrap();
-    let options = CompactOptions { extent: Extent::All, adopt, ..CompactOptions::default() };
+    let all = CompactOptions::new().all();
+    let options = if adopt { all.adopt() } else { all };
     let report = palace.compact(options).unwrap();
     let left = report.left_open.iter().map(|left| left.reason).collect();
     (report, left)

@@ -8,7 +8,7 @@ use crdt_palace::format::id::PalaceId;
 use crdt_palace::format::manifest::Manifest;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
-use crdt_palace::palace::{Condition, Error, WriteOptions};
+use crdt_palace::palace::{Error, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::group_commit::{Durability, Log};
 use crdt_palace::store::root::Root;
@@ -58,8 +58,8 @@ fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOption
     let fs = disk.process();
     let before = palace.status().unwrap().this_instance;
     plan.before(nth, None, move || replace(&fs));
-    let key = if options.if_match.is_some() { "new" } else { "k" };
-    let result = palace.patch(key, &object(json!({"during": 1})), options).map(drop);
+    let key = if *options == WriteOptions::new().if_absent() { "new" } else { "k" };
+    let result = palace.with(options.clone()).patch(key, &object(json!({"during": 1}))).map(drop);
     let happened = plan.end();
     let fresh = open(disk.process()).unwrap();
     match &result {
@@ -91,8 +91,8 @@ fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOption
 
 #[test]
 fn palaces_replaced_during_a_write_keep_acknowledged_commits() {
-    let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
-    let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+    let buffered = WriteOptions::new().buffered();
+    let absent = WriteOptions::new().if_absent();
     for options in [WriteOptions::default(), buffered, absent] {
         for (compacted, wrote) in [(false, true), (true, true), (false, false)] {
             let mut nth = 1;

@@ -6,7 +6,7 @@ use crate::support::object;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
 use crdt_palace::fs::{File, Fs};
 use crdt_palace::palace::compact::CompactOptions;
-use crdt_palace::palace::{Document, Palace, WriteOptions};
+use crdt_palace::palace::{Document, Palace};
 use crdt_palace::store::rescan::Catalog;
 use crdt_palace::store::root::Root;
 use serde_json::json;
@@ -217,8 +217,8 @@ fn segments_of_another_palace_are_told_apart() {
 fn read(palace: &Palace, how: &str) -> Option<Document> {
     match how {
         "get" => palace.get("x").unwrap(),
-        "scan" => palace.scan("", None, 10).unwrap().documents.pop(),
-        "search" => palace.search("before", 10).unwrap().pop().map(|hit| hit.document),
+        "scan" => palace.scan_page("", None, 10).unwrap().documents.pop(),
+        "search" => palace.search("before").limit(10).hits().unwrap().pop().map(|hit| hit.document),
         _ => {
             let found = palace.verify().unwrap();
             assert!(!found.has_problem(), "{:?}", found.findings);
@@ -239,7 +239,7 @@ fn rescans_that_overlap_writes_leave_no_document_incomplete() {
             let writers: Vec<_> = (0..4).map(|_| open(disk.process()).unwrap()).collect();
             let write = |n: usize, field: String| {
                 let fields = object(json!({ field: "before" }));
-                writers[n].patch("x", &fields, &WriteOptions::default()).unwrap();
+                writers[n].patch("x", &fields).unwrap();
             };
             // Two have a segment already.
             (0..2).for_each(|n| write(n, format!("before{n}")));
@@ -252,7 +252,7 @@ fn rescans_that_overlap_writes_leave_no_document_incomplete() {
             plan.before(nth, None, move || {
                 for n in [0, 3, 1, 2, 0] {
                     let fields = object(json!({format!("during{n}"): 1}));
-                    later[n].patch("x", &fields, &WriteOptions::default()).unwrap();
+                    later[n].patch("x", &fields).unwrap();
                 }
             });
             let found = read(&reader, how).unwrap();

@@ -6,7 +6,7 @@ use crate::support::object;
 use crdt_palace::format::record::{Kind, decode_commit};
 use crdt_palace::format::scan::scan;
 use crdt_palace::fs::sim::{Call, SimDisk};
-use crdt_palace::palace::{Durability, Key, Palace, WriteOptions};
+use crdt_palace::palace::{Key, Palace, WriteOptions};
 use crdt_palace::store::root::Root;
 use crdt_palace::store::seal::seal_dead;
 use serde_json::json;
@@ -37,7 +37,7 @@ fn write(palace: &Palace, n: u64) {
         let field = object(json!({ format!("w{n}"): n }));
         batch.write(Key::new(key).unwrap(), move |draft| draft.patch(&field));
     }
-    batch.commit(&WriteOptions::default()).unwrap();
+    batch.commit().unwrap();
 }
 
 /// So many processes one after the other, which write so often each and are killed. Their segments stay where they
@@ -99,14 +99,14 @@ fn commits_are_rescued_only_once_along_a_chain_of_processes() {
 fn dependencies_of_buffered_commits_become_durable() {
     let disk = SimDisk::new(1);
     let handle = |fs| open(fs).unwrap();
-    let quick = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    let quick = WriteOptions::new().buffered();
     for key in ["a", "b"] {
         // Killed, as it were, before its sync.
         let (fs, plan) = Plan::new(disk.process());
         let dead = handle(fs);
         dead.put("begun", &object(json!({"n": 1}))).unwrap();
         plan.skip(Call::Sync);
-        dead.patch(key, &object(json!({"theirs": 1})), &quick).unwrap();
+        dead.with(quick.clone()).patch(key, &object(json!({"theirs": 1}))).unwrap();
         std::mem::forget(dead);
     }
     let (fs, plan) = Plan::new(disk.process());
@@ -114,8 +114,8 @@ fn dependencies_of_buffered_commits_become_durable() {
     palace.put("begun", &object(json!({"n": 2}))).unwrap();
     let (other, ours) = (palace.clone(), object(json!({"ours": 2})));
     let (then, patch) = (quick.clone(), ours.clone());
-    plan.before(1, Some(Call::Sync), move || drop(other.patch("b", &patch, &then).unwrap()));
-    palace.patch("a", &ours, &quick).unwrap();
+    plan.before(1, Some(Call::Sync), move || drop(other.with(then).patch("b", &patch).unwrap()));
+    palace.with(quick.clone()).patch("a", &ours).unwrap();
     let whole = json!({"theirs": 1, "ours": 2});
     crate::support::until("all is on disk", || {
         (0..10).all(|seed| {

@@ -6,8 +6,8 @@ use crate::support::object;
 use crdt_palace::format::id::SnapshotId;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
+use crdt_palace::palace::Left;
 use crdt_palace::palace::compact::CompactOptions;
-use crdt_palace::palace::{Left, WriteOptions};
 use crdt_palace::store::purge::{TMP_MS, left_behind};
 use crdt_palace::store::root::Root;
 use crdt_palace::store::seal::{seal_dead, seal_failed};
@@ -172,7 +172,7 @@ fn dead_segment(disk: &SimDisk) -> (String, [Vec<u8>; 2]) {
     let fs = disk.process();
     let writer = open(fs.clone()).unwrap();
     let mut contents = [1, 2].map(|n| {
-        writer.patch("k", &object(json!({ n.to_string(): n })), &WriteOptions::default()).unwrap();
+        writer.patch("k", &object(json!({ n.to_string(): n }))).unwrap();
         let name = fs.list(&inside("open")).unwrap().remove(0);
         (name.clone(), content(disk, &format!("open/{name}")))
     });

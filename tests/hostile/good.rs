@@ -15,8 +15,8 @@ pub fn looks_good(palace: &Palace) {
     for key in GOOD {
         assert_eq!(palace.get(key).unwrap().unwrap().value, value(), "{key}");
     }
-    let found = palace.search("stays", 100).unwrap();
-    let page = palace.scan("good/", None, 100).unwrap();
+    let found = palace.search("stays").limit(100).hits().unwrap();
+    let page = palace.scan_page("good/", None, 100).unwrap();
     for key in GOOD {
         assert!(found.iter().any(|hit| hit.document.key.as_str() == key), "{key} is not found");
         assert!(page.documents.iter().any(|d| d.key.as_str() == key), "{key} is not listed");

@@ -11,7 +11,7 @@
 
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
-use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Durability, Error, Options, Palace, StoreError, WriteOptions};
 use crdt_palace::sync::mutants::{Mutant, activate};
 use shuttle::rand::{Rng, thread_rng};
@@ -23,7 +23,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 const PALACE: &str = "/home/palace";
-const ALL: CompactOptions = CompactOptions { extent: Extent::All, adopt: false, dry_run: false };
+const ALL: CompactOptions = CompactOptions::new().all();
 
 /// One test at a time: the mutants are switched for the whole process.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -47,8 +47,8 @@ struct Ledger {
 impl Ledger {
     fn increment(&self, palace: &Palace, key: &str, durability: Durability) {
         self.attempted.fetch_add(1, Ordering::SeqCst);
-        let options = WriteOptions { durability, ..WriteOptions::default() };
-        match palace.increment(key, &["n"], 1, &options) {
+        let options = WriteOptions::new().durability(durability);
+        match palace.with(options.clone()).increment(key, &["n"], 1) {
             Ok(_) => drop(self.acknowledged.fetch_add(1, Ordering::SeqCst)),
             // The disk failed, or the palace was replaced, as planned.
             Err(Error::Store(_)) => {}
@@ -189,7 +189,7 @@ fn replace(fs: &SimFs) {
 fn the_palace_is_replaced() {
     let disk = Arc::new(SimDisk::new(thread_rng().r#gen()));
     let palace = open(&disk);
-    palace.increment("old", &["n"], 1, &WriteOptions::default()).unwrap();
+    palace.increment("old", &["n"], 1).unwrap();
     let deleted = {
         let disk = disk.clone();
         thread::spawn(move || replace(&disk.process()))
@@ -201,7 +201,7 @@ fn the_palace_is_replaced() {
     let write = work(|palace| {
         for _ in 0..2 {
             // Into the old one, into the new one, or with an unknown outcome.
-            match palace.increment("either", &["n"], 1, &WriteOptions::default()) {
+            match palace.increment("either", &["n"], 1) {
                 Ok(_) | Err(Error::Store(_)) => {}
                 Err(error) => panic!("{error}"),
             }

@@ -6,9 +6,8 @@ use crate::support::{
 };
 use crdt_palace::merge::MergeError;
 use crdt_palace::merge::automerge::{ROOT, transaction::Transactable};
-use crdt_palace::palace::{Condition, Error, Palace, WriteOptions, chain};
+use crdt_palace::palace::{Error, Palace, WriteOptions, chain};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::group_commit::Durability;
 use serde_json::{Map, Value, json};
 use std::os::unix::fs::{MetadataExt, PermissionsExt, chown};
 use std::path::Path;
@@ -51,9 +50,9 @@ fn invalid_keys_are_refused_by_every_call() {
     for (key, part) in cases {
         let results = [
             palace.put(key, &object(json!({"v": 1}))).map(drop),
-            palace.patch(key, &object(json!({"v": 1})), &options()).map(drop),
-            palace.delete(key, &options()).map(drop),
-            palace.increment(key, &["n"], 1, &options()).map(drop),
+            palace.with(options()).patch(key, &object(json!({"v": 1}))).map(drop),
+            palace.with(options()).delete(key).map(drop),
+            palace.with(options()).increment(key, &["n"], 1).map(drop),
             palace.get(key).map(drop),
             palace.history(key).map(drop),
         ];
@@ -91,8 +90,8 @@ fn values_beyond_the_limits_are_refused_and_leave_no_trace() {
         for key in ["kept", "new"] {
             let results = [
                 palace.put(key, &value),
-                palace.patch(key, &value, &options()),
-                palace.write(key, &options(), |draft| {
+                palace.with(options()).patch(key, &value),
+                palace.with(options()).write(key, |draft| {
                     // What went well before is not written either.
                     draft.patch(&object(json!({"half": true})))?;
                     draft.put(&value)
@@ -123,7 +122,8 @@ fn writes_on_top_of_an_unacceptable_change_are_refused() {
     let palace = with_a_document(dir.path());
     let name = "n".repeat(200);
     let error = palace
-        .write("kept", &options(), |draft| {
+        .with(options())
+        .write("kept", |draft| {
             let error = draft
                 .edit(|tx| (0..90_000).try_for_each(|n| tx.put(ROOT, &name, n)))
                 .unwrap_err()
@@ -145,14 +145,14 @@ fn commits_larger_than_a_record_are_refused_whole() {
     let palace = with_a_document(dir.path());
     // Texts that do not repeat, so that no compression makes them small.
     let mut dice = crate::support::Dice::new(1);
-    let mut batch = palace.batch();
+    let mut batch = palace.with(options()).batch();
     for n in 0..10 {
         let text: String = (0..60_000).map(|_| format!("{:016x}", dice.roll())).collect();
         let value = object(json!({"text": text}));
         let key = crdt_palace::format::key::Key::new(&format!("large/{n}")).unwrap();
         batch.write(key, move |draft| draft.put(&value));
     }
-    let error = batch.commit(&options()).unwrap_err();
+    let error = batch.commit().unwrap_err();
     assert!(error.to_string().contains("a commit has at most 8388556 bytes"), "{error}");
     assert_untouched(&palace, &["kept"], "a large batch");
     palace.put("large/0", &object(json!({"v": 1}))).unwrap();
@@ -165,21 +165,22 @@ fn errors_name_the_path_and_type_that_do_not_fit() {
     let palace = with_a_document(dir.path());
     palace.put("d", &object(json!({"s": "text", "m": {"x": 1}}))).unwrap();
     let before = documents(&palace);
-    let error = palace.increment("d", &["s"], 1, &options()).unwrap_err();
+    let error = palace.with(options()).increment("d", &["s"], 1).unwrap_err();
     assert_eq!(error.to_string(), "d: /s holds a string, not a counter");
-    let error = palace.increment("d", &[], 1, &options()).unwrap_err();
+    let error = palace.with(options()).increment("d", &[], 1).unwrap_err();
     assert_eq!(error.to_string(), "d: the path is empty: name at least one field");
     let error =
-        palace.write("d", &options(), |draft| draft.append(&["m"], &[json!(1)])).unwrap_err();
+        palace.with(options()).write("d", |draft| draft.append(&["m"], &[json!(1)])).unwrap_err();
     assert_eq!(error.to_string(), "d: /m holds a map, not a list");
-    let error = palace.batch().commit(&options()).unwrap_err();
-    assert!(error.to_string().contains("at least one write"), "{error}");
-    let error = palace.search("  ...  ", 10).unwrap_err();
+    let error = palace.with(options()).batch().commit().unwrap_err();
+    assert!(error.to_string().contains("has no write"), "{error}");
+    let error = palace.search("  ...  ").limit(10).hits().unwrap_err();
     assert!(error.to_string().contains("no word"), "{error}");
-    let error = palace.scan("a/", Some("b/1"), 10).unwrap_err();
+    let error = palace.scan_page("a/", Some("b/1"), 10).unwrap_err();
     assert!(error.to_string().contains("is not a cursor"), "{error}");
     let failed: Result<((), _), _> = palace
-        .edit("d", &options(), |_| Err(crdt_palace::merge::automerge::AutomergeError::NotAnObject));
+        .with(options())
+        .edit("d", |_| Err(crdt_palace::merge::automerge::AutomergeError::NotAnObject));
     assert!(matches!(
         failed.unwrap_err(),
         Error::Document { source: MergeError::Refused { .. }, .. }
@@ -266,19 +267,10 @@ fn palaces_of_another_user_are_read_and_not_written() {
     let before = files(&path);
     let palace = manual(&path);
     assert_eq!(palace.get("kept").unwrap().unwrap().value["text"], "stays");
-    assert!(palace.read_only().unwrap().contains("only the owner of the directory writes"));
+    assert_eq!(palace.read_only(), Some(crdt_palace::palace::ReadOnlyReason::NotOwner));
     let errors = [
         palace.put("new", &object(json!({"v": 1}))).unwrap_err(),
-        palace
-            .put_with(
-                "new",
-                &object(json!({})),
-                &WriteOptions {
-                    if_match: Some(crdt_palace::palace::Condition::Absent),
-                    ..options()
-                },
-            )
-            .unwrap_err(),
+        palace.with(options().if_absent()).put("new", &object(json!({}))).unwrap_err(),
         palace.compact(Default::default()).unwrap_err(),
     ];
     for error in errors {
@@ -435,7 +427,7 @@ fn directories_deleted_under_a_process_are_created_again() {
         assert!(palace.put("kept", &object(json!({"text": "stays"}))).unwrap().changed);
         assert_untouched(&palace, &["kept"], "made again");
         assert_untouched(&other, &["kept"], "made again, another handle");
-        other.patch("kept", &object(json!({"round": round})), &options()).unwrap();
+        other.with(options()).patch("kept", &object(json!({"round": round}))).unwrap();
         assert_eq!(palace.get("kept").unwrap().unwrap().value["round"], round);
         assert_eq!(manual(&path).status().unwrap().palace, id, "the same palace");
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
@@ -457,8 +449,8 @@ fn in_its_place(path: &Path, key: &str) -> Palace {
 
 #[test]
 fn palaces_recreated_by_another_process_get_the_next_writes() {
-    let absent = WriteOptions { if_match: Some(Condition::Absent), ..options() };
-    let buffered = WriteOptions { durability: Durability::Buffered, ..options() };
+    let absent = options().if_absent();
+    let buffered = options().buffered();
     for how in [options(), buffered, absent] {
         for sealed in [false, true] {
             let (dir, context) = (dir(), format!("{how:?}, sealed {sealed}"));
@@ -472,7 +464,7 @@ fn palaces_recreated_by_another_process_get_the_next_writes() {
             std::fs::rename(&path, dir.path().join("old")).unwrap();
             let other = in_its_place(&path, "theirs");
             let value = object(json!({"text": "stays", "anew": true}));
-            assert!(palace.put_with("kept", &value, &how).unwrap().changed, "{context}");
+            assert!(palace.with(how.clone()).put("kept", &value).unwrap().changed, "{context}");
             let id = other.status().unwrap().palace;
             assert!(id != before && palace.status().unwrap().palace == id, "{context}");
             assert_untouched(&palace, &["kept", "theirs"], &context);

@@ -30,7 +30,7 @@ fn without_hanging(test: impl FnOnce(&Palace) + Send + 'static) {
         thread.join().unwrap();
     }
     // Nothing that was called is still in the way of others.
-    palace.increment("after", &["n"], 1, &WriteOptions::default()).unwrap();
+    palace.increment("after", &["n"], 1).unwrap();
     assert_eq!(palace.get("after").unwrap().unwrap().value["n"], 1);
 }
 
@@ -46,9 +46,9 @@ fn options() -> WriteOptions {
 fn read(palace: &Palace) {
     assert_eq!(palace.get("seen").unwrap().unwrap().value["n"], 1);
     assert_eq!(palace.get_unrefreshed("seen").unwrap().unwrap().value["n"], 1);
-    assert_eq!(palace.scan("seen", None, 10).unwrap().documents.len(), 1);
-    assert_eq!(palace.keys("seen", None, 10).unwrap().len(), 1);
-    assert_eq!(palace.search("plan", 10).unwrap().len(), 1);
+    assert_eq!(palace.scan_page("seen", None, 10).unwrap().documents.len(), 1);
+    assert_eq!(palace.keys_page("seen", None, 10).unwrap().len(), 1);
+    assert_eq!(palace.search("plan").limit(10).hits().unwrap().len(), 1);
     assert_eq!(palace.history("seen").unwrap().len(), 1);
     assert!(palace.status().unwrap().this_instance.is_some());
     assert!(!palace.changes_since(&Default::default(), 10).unwrap().commits.is_empty());
@@ -60,16 +60,16 @@ fn writes_are_refused(palace: &Palace) {
     let value = json!({"n": 9});
     let value = value.as_object().unwrap();
     is_nested(palace.put("other", value));
-    is_nested(palace.patch("other", value, &options()));
-    is_nested(palace.increment("other", &["n"], 1, &options()));
-    is_nested(palace.delete("seen", &options()));
-    let absent = WriteOptions { if_match: Some(Condition::Absent), ..options() };
-    is_nested(palace.put_with("other", value, &absent));
-    is_nested(palace.write("other", &options(), |draft| draft.put(value)));
-    is_nested(palace.edit("other", &options(), |tx| tx.put(ROOT, "n", 1)));
-    let mut batch = palace.batch();
+    is_nested(palace.with(options()).patch("other", value));
+    is_nested(palace.with(options()).increment("other", &["n"], 1));
+    is_nested(palace.with(options()).delete("seen"));
+    let absent = options().if_absent();
+    is_nested(palace.with(absent.clone()).put("other", value));
+    is_nested(palace.with(options()).write("other", |draft| draft.put(value)));
+    is_nested(palace.with(options()).edit("other", |tx| tx.put(ROOT, "n", 1)));
+    let mut batch = palace.with(options()).batch();
     batch.write(Key::new("other").unwrap(), |draft| draft.put(value));
-    is_nested(batch.commit(&options()));
+    is_nested(batch.commit());
     is_nested(palace.sync());
     is_nested(palace.seal());
     is_nested(palace.close());
@@ -79,7 +79,7 @@ fn writes_are_refused(palace: &Palace) {
 #[test]
 fn closure_of_write_may_read_and_not_write() {
     without_hanging(|palace| {
-        let outcome = palace.write("made", &options(), |draft| {
+        let outcome = palace.with(options()).write("made", |draft| {
             read(palace);
             writes_are_refused(palace);
             draft.increment(&["n"], 1)
@@ -93,7 +93,7 @@ fn closure_of_write_may_read_and_not_write() {
 #[test]
 fn closure_of_edit_may_read_and_not_write() {
     without_hanging(|palace| {
-        let edited = palace.edit("made", &options(), |tx| {
+        let edited = palace.with(options()).edit("made", |tx| {
             read(palace);
             writes_are_refused(palace);
             tx.put_object(ROOT, "text", ObjType::Text)
@@ -105,7 +105,7 @@ fn closure_of_edit_may_read_and_not_write() {
 #[test]
 fn closures_of_a_batch_may_read_and_not_write() {
     without_hanging(|palace| {
-        let mut batch = palace.batch();
+        let mut batch = palace.with(options()).batch();
         batch.write(Key::new("a").unwrap(), |draft| {
             read(palace);
             writes_are_refused(palace);
@@ -116,7 +116,7 @@ fn closures_of_a_batch_may_read_and_not_write() {
             writes_are_refused(palace);
             draft.increment(&["n"], 2)
         });
-        assert_eq!(batch.commit(&options()).unwrap().outcomes.len(), 2);
+        assert_eq!(batch.commit().unwrap().outcomes.len(), 2);
         assert_eq!(palace.get("b").unwrap().unwrap().value["n"], 2);
     });
 }
@@ -125,7 +125,7 @@ fn closures_of_a_batch_may_read_and_not_write() {
 fn closures_of_a_draft_may_read_and_not_write() {
     without_hanging(|palace| {
         palace.put("list", json!({"items": [1, 2, 3]}).as_object().unwrap()).unwrap();
-        let removed = palace.write("list", &options(), |draft| {
+        let removed = palace.with(options()).write("list", |draft| {
             draft.remove_items(&["items"], &|item| {
                 read(palace);
                 writes_are_refused(palace);
@@ -146,11 +146,15 @@ fn closures_of_a_draft_may_read_and_not_write() {
 #[test]
 fn closure_of_search_where_may_read_and_write() {
     without_hanging(|palace| {
-        let hits = palace.search_where("plan", 10, &|key| {
-            read(palace);
-            palace.increment("counted", &["n"], 1, &options()).unwrap();
-            key == "seen"
-        });
+        let hits = palace
+            .search("plan")
+            .filter(|key| {
+                read(palace);
+                palace.with(options()).increment("counted", &["n"], 1).unwrap();
+                key == "seen"
+            })
+            .limit(10)
+            .hits();
         assert_eq!(hits.unwrap().len(), 1);
         assert!(palace.get("counted").unwrap().unwrap().value["n"].as_i64() >= Some(1));
     });
@@ -163,7 +167,7 @@ fn closure_of_dump_may_read_and_write() {
         palace
             .dump(|_| {
                 read(palace);
-                palace.increment("counted", &["n"], 1, &options())?;
+                palace.with(options()).increment("counted", &["n"], 1)?;
                 commits += 1;
                 Ok::<(), Error>(())
             })
@@ -177,14 +181,14 @@ fn closure_of_dump_may_read_and_write() {
 fn panic_in_a_closure_leaves_the_palace_usable() {
     without_hanging(|palace| {
         let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-            palace.write("made", &options(), |draft| {
+            palace.with(options()).write("made", |draft| {
                 draft.increment(&["n"], 1)?;
                 panic!("in a closure");
             })
         }));
         assert!(panicked.is_err());
         assert_eq!(palace.get("made").unwrap(), None);
-        palace.increment("made", &["n"], 5, &options()).unwrap();
+        palace.with(options()).increment("made", &["n"], 5).unwrap();
         assert_eq!(palace.get("made").unwrap().unwrap().value["n"], 5);
     });
 }

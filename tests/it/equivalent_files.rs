@@ -40,7 +40,7 @@ struct Answers {
 fn ask(palace: &Palace) -> Answers {
     let found = documents(palace);
     let search = |query: &&str| {
-        let hits = palace.search(query, 100).unwrap().into_iter();
+        let hits = palace.search(query).limit(100).hits().unwrap().into_iter();
         hits.map(|hit| (hit.document.key, hit.score)).collect()
     };
     Answers {
@@ -85,37 +85,35 @@ fn random_write(palace: &Palace, dice: &mut Dice) {
         let past = history[dice.below(history.len())].hash.to_string();
         if dice.chance(3) { document.etag } else { past[..16].parse().unwrap() }
     });
-    let by = Some(["ann", "bob", "carl"][dice.below(3)].to_owned());
-    let options = WriteOptions { by, ..WriteOptions::default() };
-    let based = WriteOptions { base, ..options.clone() };
+    let by = ["ann", "bob", "carl"][dice.below(3)];
+    let options = WriteOptions::new().by(by);
+    let based = options.clone().base(base);
     let [a, b, c] = [(); 3].map(|()| WORDS[dice.below(WORDS.len())]);
     let n = dice.below(100);
     match dice.below(8) {
-        0 => drop(palace.put_with(&key, &object(json!({"a": a, "b": {"c": c}, "n": n})), &options)),
-        1 => drop(palace.patch(&key, &object(json!({"a": b})), &based)),
-        2 => drop(palace.patch(&key, &object(json!({"b": {a: n, "c": [b, c]}})), &based)),
-        3 => drop(palace.increment(&key, &["count"], 3, &based)),
-        4 => drop(palace.delete(&key, &options)),
-        5 => drop(palace.write(
-            &key,
-            &options,
-            |draft| match draft.view()?.value.contains_key("l") {
+        0 => drop(palace.with(options).put(&key, &object(json!({"a": a, "b": {"c": c}, "n": n})))),
+        1 => drop(palace.with(based).patch(&key, &object(json!({"a": b})))),
+        2 => drop(palace.with(based).patch(&key, &object(json!({"b": {a: n, "c": [b, c]}})))),
+        3 => drop(palace.with(based).increment(&key, &["count"], 3)),
+        4 => drop(palace.with(options).delete(&key)),
+        5 => drop(palace.with(options).write(&key, |draft| {
+            match draft.view()?.value.contains_key("l") {
                 true => draft.append(&["l"], &[json!(a), json!(c)]),
                 false => draft.patch(&object(json!({"l": [b]}))),
-            },
-        )),
+            }
+        })),
         6 => {
             let filed = Key::new(&key).unwrap();
             let value = object(json!({"a": a, "text": format!("{b} {c}")}));
-            drop(palace.write(&key, &options, |draft| draft.file(&filed, &value)));
+            drop(palace.with(options).write(&key, |draft| draft.file(&filed, &value)));
         }
         _ => {
             let other = Key::new(&format!("extra/{n}")).unwrap();
             let (one, two) = (object(json!({"a": a})), object(json!({"text": b})));
-            let mut batch = palace.batch();
+            let mut batch = palace.with(options).batch();
             batch.write(Key::new(&key).unwrap(), |draft| draft.patch(&one));
             batch.write(other, |draft| draft.put(&two));
-            drop(batch.commit(&options));
+            drop(batch.commit());
         }
     }
 }
@@ -126,7 +124,7 @@ fn random_step(handles: &[Palace], dice: &mut Dice) {
         0 => palace.seal().unwrap(),
         1 => {
             let extent = if dice.chance(3) { Extent::All } else { Extent::Due };
-            palace.compact(CompactOptions { extent, ..CompactOptions::default() }).unwrap();
+            palace.compact(CompactOptions::new().extent(extent)).unwrap();
         }
         _ => random_write(palace, dice),
     }

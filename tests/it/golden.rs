@@ -7,7 +7,7 @@
 
 use crate::support::{files, object, verification};
 use crdt_palace::palace::compact::CompactOptions;
-use crdt_palace::palace::{Condition, Error, Options, Palace, StoreError, WriteOptions};
+use crdt_palace::palace::{Error, Options, Palace, StoreError, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::path::{Path, PathBuf};
 
@@ -23,7 +23,7 @@ fn handle(path: &Path, program: &str) -> Palace {
 
 /// Everything that reading gives, in a form that compares.
 fn what_is_read(palace: &Palace) -> Value {
-    let page = palace.scan("", None, 1_000).unwrap();
+    let page = palace.scan_page("", None, 1_000).unwrap();
     assert_eq!(page.cursor, None);
     let mut histories = Map::new();
     for key in page.documents.iter().map(|document| document.key.as_str()).chain(["deleted"]) {
@@ -31,7 +31,7 @@ fn what_is_read(palace: &Palace) -> Value {
         let lines = history.iter().map(|c| json!([c.hash, c.by, c.time_ms, c.kind]));
         histories.insert(key.to_owned(), lines.collect());
     }
-    let found = palace.search("Γειά", 10).unwrap();
+    let found = palace.search("Γειά").limit(10).hits().unwrap();
     let commits = palace.changes_since(&Default::default(), 1_000).unwrap().commits;
     json!({
         "documents": page.documents,
@@ -81,14 +81,13 @@ fn format_1_palaces_can_be_written_and_keep_their_history() {
         let known = keys.map(|key| palace.history(key).unwrap());
         // The version that was read is still the one that is there.
         let etag = palace.get("plain").unwrap().unwrap().etag;
-        let now =
-            WriteOptions { if_match: Some(Condition::Match(etag)), ..WriteOptions::default() };
-        palace.put_with("plain", &object(json!({"text": "Hello again"})), &now).unwrap();
+        let now = WriteOptions::new().if_match(etag);
+        palace.with(now.clone()).put("plain", &object(json!({"text": "Hello again"}))).unwrap();
         palace.put(keys[1], &object(json!({"text": "Γειά"}))).unwrap();
-        palace.increment("counter", &["votes"], 10, &WriteOptions::default()).unwrap();
+        palace.increment("counter", &["votes"], 10).unwrap();
         palace.put("deleted", &object(json!({"text": "back"}))).unwrap();
         palace.put("conflict", &object(json!({"title": "settled"}))).unwrap();
-        palace.patch("waiting", &object(json!({"four": 4})), &WriteOptions::default()).unwrap();
+        palace.patch("waiting", &object(json!({"four": 4}))).unwrap();
         let check = |palace: &Palace| {
             let shown = keys.map(|key| Value::Object(palace.get(key).unwrap().unwrap().value));
             assert_eq!(shown[0], json!({"text": "Hello again"}), "{name}");
@@ -109,7 +108,7 @@ fn format_1_palaces_can_be_written_and_keep_their_history() {
             assert!(old.iter().all(|commit| now.contains(commit)), "{name}: a commit is gone");
         };
         check(&palace);
-        palace.compact(CompactOptions { adopt: true, ..CompactOptions::default() }).unwrap();
+        palace.compact(CompactOptions::new().adopt()).unwrap();
         check(&palace);
         check(&handle(copy.path(), "another"));
     }
@@ -129,13 +128,13 @@ fn newer_palaces_are_read_if_they_allow_it_and_never_written() {
         let expected: Value = serde_json::from_slice(&expected).unwrap();
         let palace = handle(copy.path(), "an old version");
         assert_eq!(what_is_read(&palace), expected, "{name}");
-        assert!(palace.read_only().unwrap().contains("upgrade"));
+        assert!(palace.read_only().unwrap().to_string().contains("upgrade"));
         let value = object(json!({"n": 1}));
-        let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
+        let absent = WriteOptions::new().if_absent();
         for refused in [
             palace.put("new", &value).map(drop),
-            palace.put_with("new", &value, &absent).map(drop),
-            palace.delete("plain", &WriteOptions::default()).map(drop),
+            palace.with(absent.clone()).put("new", &value).map(drop),
+            palace.delete("plain").map(drop),
             palace.compact(CompactOptions::default()).map(drop),
         ] {
             let error = refused.unwrap_err();
@@ -152,7 +151,7 @@ fn format_1_palaces_read_the_same_after_compaction() {
         let copy = copy_of(name);
         let palace = handle(copy.path(), "a later version");
         let before = what_is_read(&palace);
-        let options = CompactOptions { adopt: true, ..CompactOptions::default() };
+        let options = CompactOptions::new().adopt();
         assert!(palace.compact(options).unwrap().published.is_some());
         assert_eq!(what_is_read(&palace), before, "{name}");
         assert_eq!(what_is_read(&handle(copy.path(), "another")), before, "{name}");
@@ -167,28 +166,27 @@ fn write_the_next_fixture() {
     assert!(!fixture.exists(), "{name} is there already");
     let work = tempfile::tempdir().unwrap();
     let (a, b) = (handle(work.path(), "writer a"), handle(work.path(), "writer b"));
-    let plain = WriteOptions::default();
     a.put("plain", &object(json!({"text": "Hello, world", "n": 1, "list": [1, {"x": null}]})))
         .unwrap();
     a.put("unicode/Γειά σου/日本", &object(json!({"text": "Γειά σου Κόσμε"}))).unwrap();
-    a.increment("counter", &["votes"], 3, &plain).unwrap();
+    a.increment("counter", &["votes"], 3).unwrap();
     a.put("deleted", &object(json!({"text": "gone"}))).unwrap();
-    a.delete("deleted", &plain).unwrap();
+    a.delete("deleted").unwrap();
     let first = a.put("conflict", &object(json!({"title": "first"}))).unwrap();
     a.put("waiting", &object(json!({"one": 1}))).unwrap();
     a.compact(CompactOptions::default()).unwrap();
-    let at_first = WriteOptions { base: Some(first.etag), ..WriteOptions::default() };
-    a.patch("conflict", &object(json!({"title": "from a"})), &plain).unwrap();
-    b.patch("conflict", &object(json!({"title": "from b", "more": true})), &at_first).unwrap();
-    b.increment("counter", &["votes"], 4, &plain).unwrap();
+    let at_first = WriteOptions::new().base(first.etag);
+    a.patch("conflict", &object(json!({"title": "from a"}))).unwrap();
+    b.with(at_first).patch("conflict", &object(json!({"title": "from b", "more": true}))).unwrap();
+    b.increment("counter", &["votes"], 4).unwrap();
     b.seal().unwrap();
     // The link that will be missing, in a segment of its own.
     let c = handle(work.path(), "writer c");
     let known: Vec<_> = files(&work.path().join("open")).into_keys().collect();
-    c.patch("waiting", &object(json!({"two": 2})), &plain).unwrap();
+    c.patch("waiting", &object(json!({"two": 2}))).unwrap();
     let link =
         files(&work.path().join("open")).into_keys().find(|path| !known.contains(path)).unwrap();
-    a.patch("waiting", &object(json!({"three": 3})), &plain).unwrap();
+    a.patch("waiting", &object(json!({"three": 3}))).unwrap();
     let target = fixture.join("palace");
     for (path, content) in files(work.path()) {
         let name = path.strip_prefix(work.path()).unwrap();

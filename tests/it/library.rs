@@ -3,7 +3,7 @@
 use crate::support::{dir, manual, object};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::feed::Cursor;
-use crdt_palace::palace::{Condition, Error, WriteOptions};
+use crdt_palace::palace::{Error, WriteOptions};
 use serde_json::{Value, json};
 
 #[test]
@@ -12,7 +12,7 @@ fn opening_leaves_no_trace_and_the_first_write_creates_a_palace() {
     let path = dir.path().join("a/b/palace");
     let palace = manual(&path);
     assert_eq!(palace.get("x").unwrap(), None);
-    assert!(palace.scan("", None, 10).unwrap().documents.is_empty());
+    assert!(palace.scan_page("", None, 10).unwrap().documents.is_empty());
     assert!(!dir.path().join("a").exists());
     palace.put("x", &object(json!({"n": 1}))).unwrap();
     assert!(path.join("palace.json").exists());
@@ -35,13 +35,13 @@ fn handles_see_each_others_writes_at_once() {
     let report = a.compact(CompactOptions::default()).unwrap();
     assert_eq!((report.segments, report.documents), (1, 50));
     for palace in [&a, &b, &manual(dir.path())] {
-        let page = palace.scan("", None, 1_000).unwrap();
+        let page = palace.scan_page("", None, 1_000).unwrap();
         assert_eq!(page.documents.len(), 100);
         assert_eq!(page.cursor, None);
         assert_eq!(palace.get("b/049").unwrap().unwrap().value["text"], "from b");
-        assert_eq!(palace.search("FROM", 1_000).unwrap().len(), 50);
+        assert_eq!(palace.search("FROM").limit(1_000).hits().unwrap().len(), 50);
     }
-    a.patch("b/000", &object(json!({"n": 7})), &WriteOptions::default()).unwrap();
+    a.patch("b/000", &object(json!({"n": 7}))).unwrap();
     assert_eq!(b.get("b/000").unwrap().unwrap().value, object(json!({"n": 7, "text": "from b"})));
     assert_eq!(b.history("b/000").unwrap().len(), 2);
 }
@@ -67,15 +67,14 @@ fn feeds_cut_at_the_limit_report_that_there_is_more() {
 fn failed_conditions_return_the_current_document() {
     let dir = dir();
     let palace = manual(dir.path());
-    let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
-    let first = palace.put_with("k", &object(json!({"v": 1})), &absent).unwrap();
-    let refused = palace.put_with("k", &object(json!({"v": 2})), &absent).unwrap_err();
+    let absent = WriteOptions::new().if_absent();
+    let first = palace.with(absent.clone()).put("k", &object(json!({"v": 1}))).unwrap();
+    let refused = palace.with(absent.clone()).put("k", &object(json!({"v": 2}))).unwrap_err();
     let Error::EtagMismatch { current: Some(current), .. } = refused else { panic!("{refused}") };
     assert_eq!((current.etag, &current.value["v"]), (first.etag.clone(), &json!(1)));
-    let matching =
-        WriteOptions { if_match: Some(Condition::Match(first.etag)), ..WriteOptions::default() };
-    palace.put_with("k", &object(json!({"v": 2})), &matching).unwrap();
-    let refused = palace.put_with("k", &object(json!({"v": 3})), &matching).unwrap_err();
+    let matching = WriteOptions::new().if_match(first.etag);
+    palace.with(matching.clone()).put("k", &object(json!({"v": 2}))).unwrap();
+    let refused = palace.with(matching.clone()).put("k", &object(json!({"v": 3}))).unwrap_err();
     assert!(matches!(refused, Error::EtagMismatch { .. }), "{refused}");
     assert_eq!(palace.get("k").unwrap().unwrap().value["v"], 2);
 }
@@ -95,7 +94,7 @@ fn changes_written_after_a_foreign_seal_are_rescued() {
     // is nowhere else.
     std::fs::rename(&open, &sealed).unwrap();
     assert_eq!(b.get("shared").unwrap().unwrap().value["from"], "a");
-    b.patch("shared", &object(json!({"also": "b"})), &WriteOptions::default()).unwrap();
+    b.patch("shared", &object(json!({"also": "b"}))).unwrap();
     std::fs::remove_file(&sealed).unwrap();
     let found = manual(dir.path()).get("shared").unwrap().unwrap();
     assert_eq!(found.value, object(json!({"from": "a", "also": "b"})));
@@ -106,11 +105,12 @@ fn changes_written_after_a_foreign_seal_are_rescued() {
 fn empty_documents_exist() {
     let dir = dir();
     let palace = manual(dir.path());
-    let absent = WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() };
-    let put = palace.put_with("put", &object(json!({})), &absent).unwrap();
-    let patched = palace.patch("patched", &object(json!({"f": null})), &absent).unwrap();
+    let absent = WriteOptions::new().if_absent();
+    let put = palace.with(absent.clone()).put("put", &object(json!({}))).unwrap();
+    let patched =
+        palace.with(absent.clone()).patch("patched", &object(json!({"f": null}))).unwrap();
     assert!(put.changed && patched.changed);
-    let refused = palace.put_with("put", &object(json!({"v": 1})), &absent).unwrap_err();
+    let refused = palace.with(absent.clone()).put("put", &object(json!({"v": 1}))).unwrap_err();
     assert!(matches!(refused, Error::EtagMismatch { .. }), "{refused}");
     for palace in [&palace, &manual(dir.path())] {
         let found = palace.get("put").unwrap().unwrap();

@@ -20,15 +20,15 @@ use std::sync::Arc;
 const KEY: &str = "notes/plan";
 
 fn by(name: &str) -> WriteOptions {
-    WriteOptions { by: Some(name.to_owned()), ..WriteOptions::default() }
+    WriteOptions::new().by(name)
 }
 
 fn matching(etag: &Etag) -> WriteOptions {
-    WriteOptions { if_match: Some(Condition::Match(etag.clone())), ..WriteOptions::default() }
+    WriteOptions::new().if_match(etag.clone())
 }
 
 fn absent() -> WriteOptions {
-    WriteOptions { if_match: Some(Condition::Absent), ..WriteOptions::default() }
+    WriteOptions::new().if_absent()
 }
 
 fn read(palace: &Palace) -> Document {
@@ -36,15 +36,15 @@ fn read(palace: &Palace) -> Document {
 }
 
 fn put(palace: &Palace, value: Value, options: &WriteOptions) {
-    palace.put_with(KEY, &object(value), options).unwrap();
+    palace.with(options.clone()).put(KEY, &object(value)).unwrap();
 }
 
 fn patch(palace: &Palace, value: Value, options: &WriteOptions) {
-    palace.patch(KEY, &object(value), options).unwrap();
+    palace.with(options.clone()).patch(KEY, &object(value)).unwrap();
 }
 
 fn append(palace: &Palace, path: &[&str], item: &str, options: &WriteOptions) {
-    palace.write(KEY, options, |draft| draft.append(path, &[json!(item)])).unwrap();
+    palace.with(options.clone()).write(KEY, |draft| draft.append(path, &[json!(item)])).unwrap();
 }
 
 /// Two copies of one palace, edited apart.
@@ -135,7 +135,7 @@ fn play(setup: Option<Value>, ann: Work<'_>, bob: Work<'_>, check: &dyn Fn(&Pala
         put(&a, value.clone(), &by("both"));
         let base = Some(read(&b).etag);
         ann(&a, &by("ann"));
-        bob(&b, &WriteOptions { base, ..by("bob") });
+        bob(&b, &by("bob").base(base));
         let live = documents(&a);
         assert_eq!(live, documents(&b), "live");
         let compacted = manual(&dir.path().join("compacted"));
@@ -168,7 +168,7 @@ fn different_fields_and_documents_are_both_kept() {
         let value = json!({"title": "Ann's", "body": "Bob's", "nested": {"a": 1, "b": 2}});
         assert_eq!(read(palace).value, object(value), "{how}");
         assert!(read(palace).conflicts.is_empty(), "{how}");
-        assert_eq!(palace.scan("only/", None, 10).unwrap().documents.len(), 2, "{how}");
+        assert_eq!(palace.scan_page("only/", None, 10).unwrap().documents.len(), 2, "{how}");
     });
 }
 
@@ -197,7 +197,7 @@ fn concurrent_values_are_shown_and_listed_until_resolved() {
                     _ => "C",
                 };
                 let title = object(json!({"title": value}));
-                let written = palace.patch(KEY, &title, &by("carl")).unwrap();
+                let written = palace.with(by("carl")).patch(KEY, &title).unwrap();
                 let [gone] = written.settled.as_slice() else { panic!("{how}: {written:?}") };
                 let values = gone.values.iter();
                 let values: Vec<_> =
@@ -238,21 +238,24 @@ fn writes_report_exactly_the_conflicts_they_resolve() {
             let settled = outcome.settled.into_iter();
             settled.map(|settled| (settled.path, settled.values.len())).collect::<Vec<_>>()
         };
-        let apply = |patch: Value| settled(palace.patch(KEY, &object(patch), &by("carl")).unwrap());
+        let apply =
+            |patch: Value| settled(palace.with(by("carl")).patch(KEY, &object(patch)).unwrap());
         assert_eq!(apply(json!({"free": 1})), [], "{how}");
-        let counted = palace.increment(KEY, &["count"], 1, &by("carl")).unwrap();
+        let counted = palace.with(by("carl")).increment(KEY, &["count"], 1).unwrap();
         assert_eq!(settled(counted), [], "{how}");
         assert_eq!(apply(json!({"a": "carl"})), [("/a".to_owned(), 2)], "{how}");
         assert_eq!(apply(json!({"a": "carl again"})), [], "{how}");
         // A conflict moves with its place in a list, and goes with what it is in.
         let end =
             |draft: &mut crdt_palace::palace::Draft<'_>| draft.append(&["list"], &[json!("y")]);
-        assert_eq!(settled(palace.write(KEY, &by("carl"), end).unwrap()), [], "{how}");
+        assert_eq!(settled(palace.with(by("carl")).write(KEY, end).unwrap()), [], "{how}");
         let first = |item: &Value| item.is_object();
-        let removed = palace.write(KEY, &by("carl"), |draft| draft.remove_items(&["list"], &first));
+        let removed =
+            palace.with(by("carl")).write(KEY, |draft| draft.remove_items(&["list"], &first));
         assert_eq!(settled(removed.unwrap()), [("/list/0/in".to_owned(), 2)], "{how}");
         let (_, edited) = palace
-            .edit(KEY, &by("carl"), |tx| {
+            .with(by("carl"))
+            .edit(KEY, |tx| {
                 use crdt_palace::merge::automerge::{ROOT, transaction::Transactable};
                 tx.put(ROOT, "b", "carl")
             })
@@ -266,20 +269,17 @@ fn writes_report_exactly_the_conflicts_they_resolve() {
 fn writes_with_a_base_resolve_only_conflicts_they_saw() {
     let dir = dir();
     let palace = manual(dir.path());
-    let at = |base: &crdt_palace::palace::Outcome| WriteOptions {
-        base: Some(base.etag.clone()),
-        ..by("late")
-    };
+    let at = |base: &crdt_palace::palace::Outcome| by("late").base(base.etag.clone());
     let first = palace.put(KEY, &object(json!({"n": 5}))).unwrap();
-    let six = palace.put_with(KEY, &object(json!({"n": 6})), &at(&first)).unwrap();
-    let seven = palace.put_with(KEY, &object(json!({"n": 7})), &at(&first)).unwrap();
+    let six = palace.with(at(&first)).put(KEY, &object(json!({"n": 6}))).unwrap();
+    let seven = palace.with(at(&first)).put(KEY, &object(json!({"n": 7}))).unwrap();
     assert!(six.settled.is_empty() && seven.settled.is_empty());
     assert_eq!(read(&palace).conflicts[0].others.len(), 1);
     // Deleted by somebody who knew nothing of that: the edits win, and nothing is hidden.
     let before = read(&palace).value;
-    let deleted = palace.delete(KEY, &at(&first)).unwrap();
+    let deleted = palace.with(at(&first)).delete(KEY).unwrap();
     assert_eq!((deleted.changed, read(&palace).value), (false, before));
-    let now = palace.delete(KEY, &at(&seven)).unwrap();
+    let now = palace.with(at(&seven)).delete(KEY).unwrap();
     assert!(now.changed && now.settled.is_empty() && palace.get(KEY).unwrap().is_none());
 }
 
@@ -334,7 +334,7 @@ fn map_against_scalar_is_a_conflict() {
 fn counters_created_by_both_writers_add_up() {
     let count = |n: i64| {
         move |palace: &Palace, options: &WriteOptions| {
-            palace.increment(KEY, &["n"], n, options).unwrap();
+            palace.with(options.clone()).increment(KEY, &["n"], n).unwrap();
         }
     };
     for setup in [Some(json!({"x": 1})), None] {
@@ -354,9 +354,9 @@ fn counters_created_by_both_writers_add_up() {
 #[test]
 fn increments_of_a_shared_counter_add_up() {
     let mut copies = Copies::make(
-        &|both| drop(both.increment(KEY, &["n"], 100, &by("both")).unwrap()),
-        &|ann| drop(ann.increment(KEY, &["n"], 3, &by("ann")).unwrap()),
-        &|bob| drop(bob.increment(KEY, &["n"], -4, &by("bob")).unwrap()),
+        &|both| drop(both.with(by("both")).increment(KEY, &["n"], 100).unwrap()),
+        &|ann| drop(ann.with(by("ann")).increment(KEY, &["n"], 3).unwrap()),
+        &|bob| drop(bob.with(by("bob")).increment(KEY, &["n"], -4).unwrap()),
     );
     for (how, palace) in copies.merged() {
         assert_eq!(read(&palace).value["n"], 99, "{how}");
@@ -370,7 +370,7 @@ fn concurrent_list_insertions_are_all_kept() {
         append(palace, &["l"], "a2", options);
     };
     let bob = |palace: &Palace, options: &WriteOptions| {
-        let options = WriteOptions { base: None, ..options.clone() };
+        let options = options.clone().base(None);
         append(palace, &["l"], "b1", &options);
         append(palace, &["l"], "b2", &options);
     };
@@ -393,7 +393,7 @@ fn concurrent_list_insertions_are_all_kept() {
 #[test]
 fn edits_win_over_deletion_and_restore_the_whole_document() {
     let ann = |palace: &Palace, options: &WriteOptions| {
-        palace.delete(KEY, options).unwrap();
+        palace.with(options.clone()).delete(KEY).unwrap();
         assert_eq!(palace.get(KEY).unwrap(), None);
     };
     let bob =
@@ -403,7 +403,7 @@ fn edits_win_over_deletion_and_restore_the_whole_document() {
         let whole = json!({"title": "T", "body": "b", "nested": {"deep": [1, 2]}});
         assert_eq!(read(palace).value, object(whole), "{how}");
         assert!(read(palace).conflicts.is_empty(), "{how}");
-        palace.delete(KEY, &by("carl")).unwrap();
+        palace.with(by("carl")).delete(KEY).unwrap();
         assert_eq!(manual(palace.path()).get(KEY).unwrap(), None, "{how}");
     });
 }
@@ -411,12 +411,12 @@ fn edits_win_over_deletion_and_restore_the_whole_document() {
 #[test]
 fn documents_deleted_by_both_writers_stay_deleted_until_put() {
     let delete = |palace: &Palace, options: &WriteOptions| {
-        let options = WriteOptions { base: None, ..options.clone() };
-        palace.delete(KEY, &options).unwrap();
+        let options = options.clone().base(None);
+        palace.with(options.clone()).delete(KEY).unwrap();
     };
     play(Some(json!({"title": "t", "secret": 1})), &delete, &delete, &|palace, how| {
         assert_eq!(palace.get(KEY).unwrap(), None, "{how}");
-        assert!(palace.search("t", 10).unwrap().is_empty(), "{how}");
+        assert!(palace.search("t").limit(10).hits().unwrap().is_empty(), "{how}");
         assert!(!documents(palace).contains_key(KEY), "{how}");
         assert!(palace.history(KEY).unwrap().len() >= 2, "{how}");
         put(palace, json!({"title": "again"}), &absent());
@@ -429,7 +429,7 @@ fn equal_content_filed_twice_is_one_document() {
     let key = Key::new(KEY).unwrap();
     let value = object(json!({"text": "the same", "tags": ["a", "b"]}));
     let file = |palace: &Palace, options: &WriteOptions| {
-        palace.write(KEY, options, |draft| draft.file(&key, &value)).unwrap();
+        palace.with(options.clone()).write(KEY, |draft| draft.file(&key, &value)).unwrap();
     };
     let mut copies = Copies::make(&|_| {}, &|a| file(a, &by("ann")), &|b| file(b, &by("bob")));
     let [a, b] = ["a", "b"].map(|name| manual(&copies.path(name)).history(KEY).unwrap());
@@ -447,7 +447,7 @@ fn equal_content_filed_twice_is_one_document() {
         // Filing what is there changes nothing; filing what was deleted brings it back.
         file(&palace, &by("carl"));
         assert_eq!(read(&palace).etag, found.etag, "{how}");
-        palace.delete(KEY, &by("carl")).unwrap();
+        palace.with(by("carl")).delete(KEY).unwrap();
         file(&palace, &by("carl"));
         assert_eq!(read(&manual(palace.path())).value, value, "{how}");
     }
@@ -474,7 +474,7 @@ fn etags_have_16_digits_per_head_and_find_their_version() {
         }
         // A write based on Ann's version is concurrent with Bob's, and both are kept.
         let base = Some(versions[0].etag.clone());
-        patch(&palace, json!({"body": "C"}), &WriteOptions { base, ..by("carl") });
+        patch(&palace, json!({"body": "C"}), &by("carl").base(base));
         let found = read(&palace);
         assert_eq!((found.value["title"].as_str(), found.conflicts.len()), (Some("A"), 1), "{how}");
         assert_eq!(palace.get_at(KEY, &merged.etag).unwrap().unwrap().value, merged.value, "{how}");
@@ -485,8 +485,8 @@ fn etags_have_16_digits_per_head_and_find_their_version() {
             error.to_string(),
             "notes/plan has no version 0123456789abcdef; `history` lists the versions it has"
         );
-        let options = WriteOptions { base: Some(unknown), ..WriteOptions::default() };
-        let error = palace.put_with(KEY, &object(json!({})), &options).unwrap_err();
+        let options = WriteOptions::new().base(unknown);
+        let error = palace.with(options.clone()).put(KEY, &object(json!({}))).unwrap_err();
         assert!(matches!(error, Error::NoSuchVersion { .. }), "{how}: {error}");
     }
 }
@@ -498,16 +498,16 @@ fn conditions_compare_with_the_current_version() {
     put(&a, json!({"v": 1}), &absent());
     let first = read(&b).etag;
     put(&b, json!({"v": 2}), &matching(&first));
-    let error = a.put_with(KEY, &object(json!({"v": 3})), &matching(&first)).unwrap_err();
+    let error = a.with(matching(&first)).put(KEY, &object(json!({"v": 3}))).unwrap_err();
     let now = read(&a);
     let Error::EtagMismatch { current: Some(current), .. } = &error else { panic!("{error}") };
     assert_eq!(**current, now);
     let text = format!("ETAG_MISMATCH: {KEY} is at version {} now", now.etag);
     assert!(error.to_string().starts_with(&text), "{error}");
     // A deleted document is at no version, and absent.
-    a.delete(KEY, &matching(&now.etag)).unwrap();
+    a.with(matching(&now.etag)).delete(KEY).unwrap();
     for options in [matching(&now.etag), matching(&first)] {
-        let error = b.put_with(KEY, &object(json!({"v": 3})), &options).unwrap_err();
+        let error = b.with(options.clone()).put(KEY, &object(json!({"v": 3}))).unwrap_err();
         assert!(matches!(error, Error::EtagMismatch { current: None, .. }), "{error}");
         assert!(error.to_string().contains("not there now"), "{error}");
     }
@@ -522,18 +522,18 @@ fn batches_are_applied_whole_or_not_at_all() {
     put(&a, json!({"v": 1}), &WriteOptions::default());
     let key = |text: &str| Key::new(text).unwrap();
     let value = object(json!({"v": 2}));
-    let mut batch = b.batch();
+    let mut batch = b.with(by("bob")).batch();
     batch.write(key("before"), |draft| draft.put(&value));
     batch.write_if(key(KEY), Condition::Absent, |draft| draft.put(&value));
-    assert!(matches!(batch.commit(&by("bob")), Err(Error::EtagMismatch { .. })));
+    assert!(matches!(batch.commit(), Err(Error::EtagMismatch { .. })));
     for palace in [&a, &b, &manual(dir.path())] {
         assert_eq!(palace.get("before").unwrap(), None);
         assert_eq!(read(palace).value, object(json!({"v": 1})));
     }
-    let mut batch = b.batch();
+    let mut batch = b.with(by("bob")).batch();
     batch.write_if(key("before"), Condition::Absent, |draft| draft.put(&value));
     batch.write_if(key(KEY), Condition::Match(read(&a).etag), |draft| draft.put(&value));
-    let receipt = batch.commit(&by("bob")).unwrap();
+    let receipt = batch.commit().unwrap();
     assert_eq!(receipt.outcomes.len(), 2);
     assert_eq!((a.get("before").unwrap().unwrap().value, read(&a).value), (value.clone(), value));
 }
@@ -549,13 +549,13 @@ fn deleting_hides_and_forgetting_erases() {
     let palace = manual(&path);
     let secrets = ["Xylophone7", "Quizzical8", "secret/Zugzwang9", "Whizbang10"];
     let [first, second, key, writer] = secrets;
-    palace.put_with(key, &object(json!({"text": first})), &by(writer)).unwrap();
+    palace.with(by(writer)).put(key, &object(json!({"text": first}))).unwrap();
     palace.put(key, &object(json!({"text": second}))).unwrap();
     palace.put("kept/1", &object(json!({"text": "stays"}))).unwrap();
     palace.put("kept/2", &object(json!({"text": "goes"}))).unwrap();
     palace.compact(Default::default()).unwrap();
-    palace.delete(key, &WriteOptions::default()).unwrap();
-    palace.delete("kept/2", &WriteOptions::default()).unwrap();
+    palace.delete(key).unwrap();
+    palace.delete("kept/2").unwrap();
     assert_eq!(palace.get(key).unwrap(), None);
     assert_eq!(palace.history(key).unwrap().len(), 3, "deleting hides, it does not erase");
     for text in secrets {

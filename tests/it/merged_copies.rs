@@ -12,9 +12,9 @@ use crate::support::{Dice, dir, documents, names, object, seeds};
 use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::fs::{File, Fs, Host, Stat};
-use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
+use crdt_palace::palace::compact::{CompactOptions, CompactReport};
 use crdt_palace::palace::verify::Severity;
-use crdt_palace::palace::{Options, Palace, WriteOptions};
+use crdt_palace::palace::{Options, Palace};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -134,18 +134,19 @@ fn write(palace: &Palace, kind: &str, dice: &mut Dice, promised: &mut Promised) 
     let key = format!("{kind}/{}", dice.below(4));
     let (fields, sum) = promised.entry(key.clone()).or_default();
     if dice.chance(4) {
-        palace.increment(&key, &["count"], 3, &WriteOptions::default()).unwrap();
+        palace.increment(&key, &["count"], 3).unwrap();
         *sum += 3;
     } else {
         let field = format!("f{:x}", dice.roll());
         let patch = object(json!({ field.clone(): true }));
-        palace.patch(&key, &patch, &WriteOptions::default()).unwrap();
+        palace.patch(&key, &patch).unwrap();
         fields.insert(field);
     }
 }
 
 fn compact(palace: &Palace, adopt: bool) -> CompactReport {
-    palace.compact(CompactOptions { extent: Extent::All, adopt, dry_run: false }).unwrap()
+    let all = CompactOptions::new().all();
+    palace.compact(if adopt { all.adopt() } else { all }).unwrap()
 }
 
 /// A program that copies files, and what it has not finished.

@@ -148,9 +148,8 @@ async fn furnished(disk: &SimDisk) -> Client {
     // Other processes, which live as long as the test does.
     for n in 0..40 {
         let other = open(disk, &"\"".repeat(1_000));
-        let by = Some("\"".repeat(200));
-        let options = WriteOptions { by, ..WriteOptions::default() };
-        other.put_with(&format!("other/{n}"), &Map::new(), &options).unwrap();
+        let options = WriteOptions::new().by("\"".repeat(200));
+        other.with(options).put(&format!("other/{n}"), &Map::new()).unwrap();
         std::mem::forget(other);
     }
     // So that reads do not go through everything that was written here.
@@ -201,8 +200,7 @@ fn fields(n: usize) -> Map<String, Value> {
 
 /// Documents under the longest keys, a long history, and many conflicts.
 async fn documents(client: &Client, disk: &SimDisk) {
-    let by = Some("\u{1}".repeat(5_000));
-    let options = WriteOptions { by, ..WriteOptions::default() };
+    let options = WriteOptions::new().by("\u{1}".repeat(5_000));
     let value = object(json!({"text": format!("needle {}", "\"".repeat(300))}));
     let palace = open(disk, "test");
     let mut batch = palace.batch();
@@ -210,15 +208,15 @@ async fn documents(client: &Client, disk: &SimDisk) {
         let (key, value) = (format!("{}{n:04}", "\"".repeat(508)), &value);
         batch.write(Key::new(&key).unwrap(), move |draft| draft.put(value));
     }
-    batch.commit(&WriteOptions::default()).unwrap();
+    batch.commit().unwrap();
     for n in 0..VERSIONS {
-        palace.put_with("history", &object(json!({"n": n})), &options).unwrap();
+        palace.with(options.clone()).put("history", &object(json!({"n": n}))).unwrap();
     }
     for key in CONFLICTED {
-        let base = palace.put_with(key, &fields(0), &options).unwrap().etag;
+        let base = palace.with(options.clone()).put(key, &fields(0)).unwrap().etag;
         for n in 1..=6 {
-            let options = WriteOptions { base: Some(base.clone()), ..options.clone() };
-            palace.put_with(key, &fields(n), &options).unwrap();
+            let options = options.clone().base(base.clone());
+            palace.with(options).put(key, &fields(n)).unwrap();
         }
     }
     let put = json!({"key": "long", "value": {"text": "\"\u{1}".repeat(120_000)}});
@@ -297,15 +295,14 @@ async fn drawers(client: &Client, disk: &SimDisk) {
     let other = json!({"wing": "long", "room": "r", "content": quotes[..90_000]});
     let other = client.call("palace_add_drawer", other).await["drawer_id"].clone();
     let palace = open(disk, "test");
-    let drawer = &palace.scan("drawer/long/r/", None, 10).unwrap().documents;
+    let drawer = &palace.scan_page("drawer/long/r/", None, 10).unwrap().documents;
     let drawer = drawer.iter().find(|it| it.value["content"] == json!(quotes)).unwrap();
     for n in 0..40 {
-        let by = Some(format!("{n}{}", "\"".repeat(5_000)));
-        let options =
-            WriteOptions { base: Some(drawer.etag.clone()), by, ..WriteOptions::default() };
+        let by = format!("{n}{}", "\"".repeat(5_000));
+        let options = WriteOptions::new().base(drawer.etag.clone()).by(by);
         let value =
             json!({"content": format!("{n}{}", &quotes[..99_990]), "note": "\u{1}".repeat(9_000)});
-        palace.patch(drawer.key.as_str(), &object(value), &options).unwrap();
+        palace.with(options).patch(drawer.key.as_str(), &object(value)).unwrap();
     }
     let listed = client.call("palace_list_drawers", json!({"wing": "long"})).await;
     let ids: Vec<Value> =

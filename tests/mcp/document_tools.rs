@@ -419,7 +419,7 @@ async fn document_listings_and_searches_page_within_their_prefix() {
         let key = crdt_palace::format::key::Key::new(&key).unwrap();
         batch.write(key, |draft| draft.put(value.as_object().unwrap()));
     }
-    batch.commit(&Default::default()).unwrap();
+    batch.commit().unwrap();
     let client = start(&path, "ann", eras()[1].clone()).await;
     for (tool, limit) in [("document_list", 1_000), ("document_search", 100)] {
         let (mut keys, mut pages, mut cursor) = (Vec::new(), 0, Value::Null);

@@ -302,13 +302,13 @@ async fn concurrently_written_texts_can_each_be_read_whole() {
     let id = file(&client, "w", "r", "before").await;
     let key = format!("drawer/w/r/{}", id.rsplit_once('_').unwrap().1);
     let palace = Palace::open(&path).unwrap();
-    let base = Some(palace.get(&key).unwrap().unwrap().etag);
+    let base = palace.get(&key).unwrap().unwrap().etag;
     let texts: BTreeSet<String> = (10..30).map(|n| format!("{n}").repeat(1_000)).collect();
     // As processes do that do not see each other's writes.
     for text in &texts {
-        let options = WriteOptions { base: base.clone(), ..WriteOptions::default() };
+        let options = WriteOptions::new().base(base.clone());
         let patch = serde_json::Map::from_iter([("content".to_owned(), json!(text))]);
-        palace.patch(&key, &patch, &options).unwrap();
+        palace.with(options).patch(&key, &patch).unwrap();
     }
     let drawer = client.call("palace_get_drawer", json!({"drawer_id": id})).await.unwrap();
     let conflict = &drawer["conflicts"][0];

@@ -201,14 +201,12 @@ async fn writes_report_their_effect_in_meta() {
         assert_eq!(written(&client, "read_graph", json!({})).await, Value::Null);
 
         // Two who set the same observation at once, and a third who deletes what is shown of it.
-        let base = Some(palace.get(&keys[0]).unwrap().unwrap().etag);
+        let base = palace.get(&keys[0]).unwrap().unwrap().etag;
         for text in ["y", "z"] {
-            let by = Some(text.to_owned());
-            let options =
-                crdt_palace::palace::WriteOptions { base: base.clone(), by, ..Default::default() };
-            let mut value = palace.get_at(&keys[0], base.as_ref().unwrap()).unwrap().unwrap().value;
+            let options = crdt_palace::palace::WriteOptions::new().base(base.clone()).by(text);
+            let mut value = palace.get_at(&keys[0], &base).unwrap().unwrap().value;
             value["observations"] = json!([text]);
-            palace.put_with(&keys[0], &value, &options).unwrap();
+            palace.with(options).put(&keys[0], &value).unwrap();
         }
         let shown = palace.get(&keys[0]).unwrap().unwrap().value["observations"].clone();
         let delete = json!({"deletions": [{"entityName": ada, "observations": shown}]});

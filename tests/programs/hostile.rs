@@ -65,9 +65,9 @@ fn looks_right(palace: &Palace) {
             assert_eq!(found.unwrap().value, value(), "{key}");
         }
     }
-    let found = served(palace.search("stays", 100));
+    let found = served(palace.search("stays").limit(100).hits());
     assert!(found.is_none_or(|found| found.len() >= GOOD.len()));
-    let page = served(palace.scan("good/", None, 100));
+    let page = served(palace.scan_page("good/", None, 100));
     assert!(page.is_none_or(|page| page.documents.len() >= GOOD.len()));
 }
 

@@ -8,7 +8,7 @@ use serde_json::json;
 use std::path::Path;
 
 const KEYS: [&str; 3] = ["k", "l", "m"];
-const DUE: CompactOptions = CompactOptions { extent: Extent::Due, adopt: false, dry_run: false };
+const DUE: CompactOptions = CompactOptions::new().extent(Extent::Due);
 
 fn try_open(path: &Path) -> Result<Palace, Error> {
     Options::default().auto_compact(false).open(path)

@@ -25,8 +25,8 @@ fn without_threads(run: impl FnOnce()) {
 }
 
 fn put(palace: &Palace, key: &str, durability: Durability) {
-    let options = WriteOptions { durability, ..WriteOptions::default() };
-    palace.put_with(key, &object(json!({"n": 1})), &options).unwrap();
+    let options = WriteOptions::new().durability(durability);
+    palace.with(options.clone()).put(key, &object(json!({"n": 1}))).unwrap();
 }
 
 fn open(disk: &SimDisk, auto_compact: bool) -> Palace {

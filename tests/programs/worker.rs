@@ -153,7 +153,7 @@ impl Writer<'_> {
     fn step(&mut self, n: u64) -> Result<()> {
         let buffered = !self.job.never_buffered && self.dice.chance(2);
         let durability = if buffered { Durability::Buffered } else { Durability::Durable };
-        let options = WriteOptions { durability, ..WriteOptions::default() };
+        let options = WriteOptions::new().durability(durability);
         if let Some(ack) = self.write(&format!("{}-{n}", self.name), &options)? {
             if self.job.durable && durability == Durability::Buffered {
                 self.pending.push(ack);
@@ -171,7 +171,7 @@ impl Writer<'_> {
             let content = content(first);
             let found = self.palace.get(&format!("own/{first}"))?;
             assert_eq!(found.map(|found| found.value), Some(content), "{first}");
-            let hits = self.palace.search(&text(first, 200), 5)?;
+            let hits = self.palace.search(&text(first, 200)).limit(5).hits()?;
             assert!(!hits.is_empty(), "nothing has the words of {first}");
         }
         Ok(())
@@ -191,7 +191,7 @@ impl Writer<'_> {
         let shared = self.dice.below(self.job.spread.unwrap_or(4));
         Ok(Some(match self.dice.below(if self.job.unconditional { 10 } else { 11 }) {
             0..=2 => {
-                palace.put_with(&format!("own/{id}"), &content(id), options)?;
+                palace.with(options.clone()).put(&format!("own/{id}"), &content(id))?;
                 let found = palace.get(&format!("own/{id}"))?;
                 assert_eq!(found.map(|found| found.value), Some(content(id)), "its own write");
                 self.first.get_or_insert_with(|| id.to_owned());
@@ -199,11 +199,11 @@ impl Writer<'_> {
             }
             3 | 4 => {
                 let patch = json!({id: text(id, 20)});
-                palace.patch(&format!("shared/{shared}"), &object(patch), options)?;
+                palace.with(options.clone()).patch(&format!("shared/{shared}"), &object(patch))?;
                 format!("field {shared} {id}")
             }
             5 => {
-                palace.increment("counter", &["n"], 1, options)?;
+                palace.with(options.clone()).increment("counter", &["n"], 1)?;
                 "count".to_owned()
             }
             6 => {
@@ -222,12 +222,12 @@ impl Writer<'_> {
                 self.last += 1;
                 let (name, n) = (&self.name, self.last);
                 let value = json!({"n": n, "text": text(&format!("{name}-{n}"), 200)});
-                palace.put_with(&format!("last/{name}"), &object(value), options)?;
+                palace.with(options.clone()).put(&format!("last/{name}"), &object(value))?;
                 format!("last {name} {n}")
             }
             9 => {
-                palace.put_with(&format!("gone/{id}"), &content(id), options)?;
-                palace.delete(&format!("gone/{id}"), options)?;
+                palace.with(options.clone()).put(&format!("gone/{id}"), &content(id))?;
+                palace.with(options.clone()).delete(&format!("gone/{id}"))?;
                 format!("gone {id}")
             }
             _ => return self.win(shared, options),
@@ -242,11 +242,11 @@ impl Writer<'_> {
     where
         F: FnOnce(&mut Draft<'_>) -> std::result::Result<(), MergeError>,
     {
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(options.clone()).batch();
         for (key, write) in writes {
             batch.write(Key::new(&key).unwrap(), write);
         }
-        batch.commit(options).map(drop)
+        batch.commit().map(drop)
     }
 
     /// Puts the next version, unless somebody else was faster.
@@ -255,8 +255,8 @@ impl Writer<'_> {
         let found = self.palace.get(&key)?;
         let n = found.as_ref().map_or(0, |found| found.value["n"].as_u64().unwrap()) + 1;
         let condition = found.map_or(Condition::Absent, |found| Condition::Match(found.etag));
-        let options = WriteOptions { if_match: Some(condition), ..options.clone() };
-        match self.palace.put_with(&key, &object(json!({"n": n})), &options) {
+        let options = options.clone().condition(condition);
+        match self.palace.with(options).put(&key, &object(json!({"n": n}))) {
             Err(Error::EtagMismatch { .. }) => Ok(None),
             done => Ok(unless_busy(done)?.map(|_| format!("won {shared} {n}"))),
         }
@@ -297,7 +297,7 @@ fn compact(job: &Job) -> Result<()> {
             assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
         }
         let extent = if dice.chance(2) { Extent::All } else { Extent::Due };
-        let options = CompactOptions { extent, ..CompactOptions::default() };
+        let options = CompactOptions::new().extent(extent);
         if let Some(report) = unless_busy(palace.compact(options))? {
             let published = u8::from(report.published.is_some());
             say(&format!("compacted {published} {}", report.cleared));

@@ -6,7 +6,6 @@ use crate::support::{documents, manual, object};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::{Condition, Error, Key, Palace, WriteOptions, chain};
 use crdt_palace::store::StoreError;
-use crdt_palace::store::group_commit::Durability;
 use serde_json::json;
 use std::io::Write;
 use std::path::Path;
@@ -47,8 +46,7 @@ pub fn write(path: &Path, name: &str, threads: usize, count: usize) {
 }
 
 fn write_one(palace: &Palace, id: &str, thread: usize, n: usize) {
-    let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
-    let durable = WriteOptions::default();
+    let buffered = WriteOptions::new().buffered();
     let kind = match n % 4 {
         0 => {
             palace.put(&format!("own/{id}"), &object(json!({"id": id, "n": n}))).unwrap();
@@ -56,20 +54,20 @@ fn write_one(palace: &Palace, id: &str, thread: usize, n: usize) {
         }
         1 => {
             let key = format!("shared/{}", thread % 5);
-            palace.patch(&key, &object(json!({id: n})), &durable).unwrap();
+            palace.patch(&key, &object(json!({id: n}))).unwrap();
             "field"
         }
         2 => {
-            palace.increment("counter", &["n"], 1, &durable).unwrap();
+            palace.increment("counter", &["n"], 1).unwrap();
             "count"
         }
         _ => {
-            let mut batch = palace.batch();
+            let mut batch = palace.with(buffered).batch();
             for end in ["left", "right"] {
                 let key = Key::new(&format!("pair/{id}/{end}")).unwrap();
                 batch.write(key, |draft| draft.put(&object(json!({"id": id}))));
             }
-            batch.commit(&buffered).unwrap();
+            batch.commit().unwrap();
             "pair"
         }
     };
@@ -86,7 +84,7 @@ pub fn compact(path: &Path) {
             assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
         }
         let extent = if extent == "all" { Extent::All } else { Extent::Due };
-        match palace.compact(CompactOptions { extent, ..CompactOptions::default() }) {
+        match palace.compact(CompactOptions::new().extent(extent)) {
             Ok(_) | Err(Error::Store(StoreError::Busy { .. })) => say("compacted"),
             Err(error) => panic!("{}", chain(&error)),
         }
@@ -101,8 +99,8 @@ pub fn increment(path: &Path, count: usize) {
         let found = palace.get("number").unwrap();
         let n = found.as_ref().map_or(0, |document| document.value["n"].as_i64().unwrap());
         let condition = found.map_or(Condition::Absent, |found| Condition::Match(found.etag));
-        let options = WriteOptions { if_match: Some(condition), ..WriteOptions::default() };
-        match palace.put_with("number", &object(json!({"n": n + 1})), &options) {
+        let options = WriteOptions::new().condition(condition);
+        match palace.with(options.clone()).put("number", &object(json!({"n": n + 1}))) {
             Ok(_) => {
                 done += 1;
                 say(&format!("ack number {}", n + 1));

@@ -3,7 +3,7 @@
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
 use crdt_palace::fs::sim::SplitMix;
-use crdt_palace::palace::compact::{CompactOptions, CompactReport, Extent};
+use crdt_palace::palace::compact::{CompactOptions, CompactReport};
 use crdt_palace::palace::verify::Verification;
 use crdt_palace::palace::{Document, Error, Options, Palace};
 use crdt_palace::store::StoreError;
@@ -49,7 +49,7 @@ pub fn child(role: &str) -> Command {
 pub fn documents(palace: &Palace) -> BTreeMap<String, Document> {
     let (mut found, mut cursor) = (BTreeMap::new(), None);
     loop {
-        let page = palace.scan("", cursor.as_deref(), 97).unwrap();
+        let page = palace.scan_page("", cursor.as_deref(), 97).unwrap();
         for document in page.documents {
             let key = document.key.as_str().to_owned();
             assert_eq!(found.insert(key, document), None, "a document is in two pages");
@@ -64,7 +64,7 @@ pub fn documents(palace: &Palace) -> BTreeMap<String, Document> {
 /// Compacts everything, and waits for whoever is at it already.
 pub fn compact_all(palace: &Palace) -> CompactReport {
     loop {
-        let options = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
+        let options = CompactOptions::new().all();
         match palace.compact(options) {
             Err(Error::Store(StoreError::Busy { .. })) => std::thread::yield_now(),
             done => return done.unwrap(),

@@ -20,7 +20,8 @@ const SELF_DESCRIPTION: &str = "a memory that many AI sessions share: every sess
                                 same directory, and no acknowledged write is lost";
 
 /// Files that describe the project.
-const DESCRIBED_IN: [&str; 3] = ["README.md", "Cargo.toml", "docs/ARCHITECTURE.md"];
+const DESCRIBED_IN: [&str; 5] =
+    ["README.md", "Cargo.toml", "docs/ARCHITECTURE.md", "src/lib.rs", "src/cli/palace.rs"];
 
 /// The number of doc comments, and line and text of each that begins with one of the words above.
 fn doc_comments(text: &str) -> (usize, Vec<(usize, &str)>) {

@@ -5,7 +5,7 @@ use crate::cli::print::{count, time};
 use crate::format::FORMAT_VERSION;
 use crate::format::filename::{QUARANTINE, TMP};
 use crate::fs::shell::quoted;
-use crate::palace::status::{SegmentStatus, Status};
+use crate::palace::status::{SegmentState, SegmentStatus, Status};
 use crate::palace::{Error, Palace, StoreError, chain};
 use crate::store::purge::left_behind;
 
@@ -77,7 +77,7 @@ fn damage(palace: &Palace, status: &Status, quarantined: usize) -> Check {
 }
 
 fn live(status: &Status) -> Check {
-    let live = status.segments.iter().filter(|segment| segment.state == "live");
+    let live = status.segments.iter().filter(|segment| segment.state == SegmentState::Live);
     let since = |segment: &SegmentStatus| time(segment.created_ms.unwrap_or(0));
     let running: Vec<String> =
         live.map(|segment| format!("{} since {}", segment.who(), since(segment))).collect();

@@ -3,9 +3,10 @@
 use super::check::{Check, Verdict};
 use crate::cli::print::bytes;
 use crate::format::filename::{DIRECTORIES, MANIFEST};
+use crate::fs::Fs;
+use crate::fs::fs_type::{FileSystem, lock_trusted};
 use crate::fs::os::OsFs;
 use crate::fs::shell::quoted;
-use crate::fs::{Fs, fs_type};
 use rustix::fs::{Access, AtFlags, CWD};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -229,17 +230,17 @@ pub(super) fn file_system(existing: &Path) -> Check {
         Ok(fs_type) => fs_type,
         Err(error) => return Check::unknown(CHECK, &error),
     };
-    let name = fs_type::name(fs_type);
+    let name = FileSystem::of(fs_type);
     match name {
-        "tmpfs" | "ramfs" => Check::note(
+        FileSystem::Tmpfs | FileSystem::Ramfs => Check::note(
             CHECK,
             format!("{name}: in memory, and lost at the next boot"),
             "pass a --palace DIR on a disk, if the palace must last",
         ),
-        _ if fs_type::lock_trusted(fs_type) => {
+        _ if lock_trusted(fs_type) => {
             Check::ok(CHECK, format!("{name}: local, with locks that can be trusted"))
         }
-        "overlay" => Check::note(
+        FileSystem::Overlay => Check::note(
             CHECK,
             "overlay: the layer of a container, deleted with it; conditional writes are refused",
             "mount a volume on a local disk at this path",

@@ -20,6 +20,7 @@ use std::io;
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Call {
     /// [`create`](crate::fs::Fs::create), and an [`open_lock`](crate::fs::Fs::open_lock) that creates.
     Create,
@@ -68,6 +69,7 @@ impl Call {
 /// # Ok::<(), std::io::Error>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
 pub enum Failure {
     /// EIO. A write may have written a part. A sync gives up the unsynced bytes for good, and a later
     /// sync of the same file succeeds without them. Any other call has done nothing.

@@ -127,7 +127,7 @@ pub(in crate::mcp) fn each_after<T>(
 ) -> palace::Result<(Vec<T>, bool)> {
     let mut made = Vec::new();
     loop {
-        let page = palace.scan(prefix, after.as_deref(), SCAN)?;
+        let page = palace.scan_page(prefix, after.as_deref(), SCAN)?;
         after = page.cursor;
         for document in page.documents {
             let key = document.key.as_str();

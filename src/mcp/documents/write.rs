@@ -57,12 +57,12 @@ impl<'a> Write<'a> {
     }
 
     fn put_value(&self, value: &Map<String, Value>) -> Result<WriteResult> {
-        let outcome = self.palace.put_with(self.key, value, &self.options);
+        let outcome = self.palace.with(self.options.clone()).put(self.key, value);
         Ok(self.written(outcome.map_err(|error| unless(error, |now| now == value))?))
     }
 
     pub fn patch(&self, asked: &Patch) -> Result<WriteResult> {
-        let outcome = self.palace.patch(self.key, &asked.patch, &self.options);
+        let outcome = self.palace.with(self.options.clone()).patch(self.key, &asked.patch);
         Ok(self.written(outcome.map_err(|error| unless(error, |now| is_so(now, &asked.patch)))?))
     }
 
@@ -70,7 +70,7 @@ impl<'a> Write<'a> {
         let steps = steps(&asked.path)?;
         let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
         let mut count = None;
-        let outcome = self.palace.write(self.key, &self.options, |draft| {
+        let outcome = self.palace.with(self.options.clone()).write(self.key, |draft| {
             draft.increment(&steps, asked.by.unwrap_or(1))?;
             let value = Value::Object(draft.view()?.value);
             count = value.pointer(&asked.path).and_then(Value::as_i64);
@@ -88,7 +88,7 @@ impl<'a> Write<'a> {
         {
             return Err(Problem::no_document(self.key));
         }
-        Ok(self.written(self.palace.delete(self.key, &self.options)?))
+        Ok(self.written(self.palace.with(self.options.clone()).delete(self.key)?))
     }
 
     pub fn restore(&self, asked: &Restore) -> Result<WriteResult> {

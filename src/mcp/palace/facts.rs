@@ -5,7 +5,7 @@ use super::results::{WriteReceipt, said};
 use crate::mcp::page::{Budget, Page, echoed, number};
 use crate::mcp::tool::Call;
 use crate::memory::MemoryError;
-use crate::memory::facts::{FactQuery, Fact, FactPage, Source, Triple};
+use crate::memory::facts::{Fact, FactPage, FactQuery, Source, Triple};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 

@@ -169,7 +169,7 @@ pub(super) fn status(call: &Call, NoArguments {}: NoArguments) -> Result<Status,
         palace: status.path.display().to_string(),
         instances: Budget::of(INSTANCES_BYTES).keep(instances).0,
         compacting: status.compaction.as_ref().map(|holder| writer(&holder.holder)),
-        read_only: status.read_only.map(str::to_owned),
+        read_only: status.read_only.map(|reason| reason.to_string()),
     };
     let mut budget = Budget::around(&result);
     let wings = counts.iter().map(|(wing, rooms)| (wing.clone(), sum(rooms))).collect();

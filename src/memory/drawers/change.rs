@@ -67,6 +67,7 @@ pub struct Change<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Changed {
     /// The drawer as this change left it. A later change has another version.
     pub drawer: Drawer,
@@ -92,6 +93,7 @@ pub struct Changed {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Deleted {
     /// The ids of the drawers that this call deleted, each with the version of the delete.
     pub deleted: Vec<(String, String)>,
@@ -114,6 +116,7 @@ pub struct Deleted {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeletedOne {
     /// The version of the drawer after the delete.
     pub etag: String,
@@ -151,7 +154,7 @@ impl Drawers {
         let (patch, place) = patch(&place_of(&key, &value), change)?;
         let condition = change.if_match.cloned().map(Condition::Match);
         let (gone, left) = (Cell::new(false), RefCell::default());
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(self.options()).batch();
         let write = |draft: &mut Draft<'_>| apply(draft, &patch, &gone, &left);
         match condition {
             Some(condition) => batch.write_if(key.clone(), condition, write),
@@ -163,7 +166,7 @@ impl Drawers {
             let note = Map::from_iter([("drawer".to_owned(), json!(id))]);
             batch.write(moved.clone(), move |draft| draft.file(&moved, &note));
         }
-        let outcomes = match batch.commit(&self.options()) {
+        let outcomes = match batch.commit() {
             Err(Error::Document { .. }) if gone.get() => return Err(no_drawer(id)),
             Err(Error::EtagMismatch { current, .. }) => return Err(mismatch(id, current, &patch)),
             result => result?.outcomes,
@@ -210,11 +213,11 @@ impl Drawers {
         if keys.is_empty() {
             return Ok(result);
         }
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(self.options()).batch();
         for (key, _) in &keys {
             batch.write(key.clone(), delete);
         }
-        let outcomes = batch.commit(&self.options())?.outcomes;
+        let outcomes = batch.commit()?.outcomes;
         for ((_, id), outcome) in keys.into_iter().zip(outcomes) {
             match outcome.changed {
                 true => result.deleted.push((id.clone(), outcome.etag.to_string())),
@@ -256,9 +259,9 @@ impl Drawers {
             }
         }
         if !keys.is_empty() {
-            let mut batch = self.palace.batch();
+            let mut batch = self.palace.with(self.options()).batch();
             confirm(&mut batch, keys);
-            batch.commit(&self.options())?;
+            batch.commit()?;
         }
         Ok(())
     }
@@ -294,7 +297,7 @@ impl Drawers {
             None => self.deleted_key(id)?.ok_or_else(|| no_drawer(id))?,
         };
         let options = WriteOptions { if_match, ..self.options() };
-        match self.palace.write(key.as_str(), &options, delete) {
+        match self.palace.with(options).write(key.as_str(), delete) {
             Err(Error::EtagMismatch { current, .. }) => Err(mismatch(id, current, &Map::new())),
             outcome => {
                 let outcome = outcome?;

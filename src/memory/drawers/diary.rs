@@ -54,6 +54,7 @@ pub struct DiaryEntry {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EntryWritten {
     /// The id of its drawer.
     pub id: String,
@@ -85,6 +86,7 @@ pub struct EntryWritten {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DiaryPage {
     /// The entries, newest first.
     pub entries: Vec<Drawer>,

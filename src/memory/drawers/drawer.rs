@@ -30,6 +30,7 @@ pub(super) const FILINGS: &str = "filings";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Drawer {
     /// Its id.
     pub id: String,

@@ -35,6 +35,7 @@ const MATCHES_MAX: usize = 10;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Duplicate {
     /// The drawer.
     pub drawer: Drawer,

@@ -52,6 +52,7 @@ pub struct Item {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FiledAs {
     /// The call made a new drawer.
     New,
@@ -74,6 +75,7 @@ pub enum FiledAs {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Filed {
     /// The drawer's id.
     pub id: String,
@@ -165,7 +167,7 @@ impl Drawers {
             );
             return Err(MemoryError::argument("items", why));
         }
-        let (mut batch, now) = (self.palace.batch(), self.palace.now_ms());
+        let (mut batch, now) = (self.palace.with(self.options()).batch(), self.palace.now_ms());
         let mut keys: Vec<(Key, FiledAs)> = Vec::new();
         let mut each: Vec<usize> = Vec::new();
         for item in items {
@@ -179,7 +181,7 @@ impl Drawers {
             }
         }
         more(&mut batch)?;
-        let mut outcomes = batch.commit(&self.options())?.outcomes;
+        let mut outcomes = batch.commit()?.outcomes;
         // The outcomes come in the order of the writes, those of `more` last.
         let others = outcomes.split_off(keys.len());
         let filed: Vec<Filed> = keys.iter().zip(&outcomes).map(filed).collect();

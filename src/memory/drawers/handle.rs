@@ -42,7 +42,7 @@ impl Drawers {
     }
 
     pub(super) fn options(&self) -> WriteOptions {
-        WriteOptions { by: self.by.clone(), ..WriteOptions::default() }
+        WriteOptions { by: self.by.clone(), ..WriteOptions::new() }
     }
 
     /// Returns the drawer with this id.

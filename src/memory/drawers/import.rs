@@ -205,12 +205,12 @@ impl Drawers {
         // One bad document fails the whole batch. It is taken out, and the rest is tried again.
         let mut refused = Vec::new();
         while !keys.is_empty() {
-            let mut batch = self.palace.batch();
+            let mut batch = self.palace.with(self.options()).batch();
             for (key, same) in keys.iter() {
                 let these = same.items.iter().filter_map(|n| drawers.get(*n)).collect();
                 batch.write(key.clone(), note(key.clone(), these));
             }
-            match batch.commit(&self.options()) {
+            match batch.commit() {
                 Ok(_) => break,
                 Err(Error::Document { key, source }) => {
                     let Some(same) = keys.remove(&key) else {

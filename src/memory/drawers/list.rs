@@ -21,20 +21,22 @@ pub type Counts = BTreeMap<String, BTreeMap<String, usize>>;
 /// A page of drawers.
 ///
 /// ```
-/// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+/// # use crdt_palace::memory::drawers::{DrawerQuery, Drawers, Item, Place};
 /// # use crdt_palace::palace::Palace;
 /// # let dir = tempfile::tempdir()?;
 /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
 /// for text in ["one", "two", "three"] {
 ///     drawers.file(&[Item::new(Place::new("atlas", "notes")?, text)?])?;
 /// }
-/// let first = drawers.list(Some("atlas"), None, None, 0, 2)?;
+/// let query = DrawerQuery { wing: Some("atlas"), limit: 2, ..DrawerQuery::default() };
+/// let first = drawers.list(&query)?;
 /// assert_eq!((first.drawers.len(), first.total), (2, 3));
-/// let rest = drawers.list(Some("atlas"), None, first.next.as_deref(), 0, 2)?;
+/// let rest = drawers.list(&DrawerQuery { after: first.next.as_deref(), ..query })?;
 /// assert_eq!((rest.drawers.len(), rest.next), (1, None));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct DrawerPage {
     /// The drawers of this page, in the order of their keys.
     pub drawers: Vec<Drawer>,
@@ -42,6 +44,39 @@ pub struct DrawerPage {
     pub total: usize,
     /// The cursor of the next page; `None` after the last one.
     pub next: Option<String>,
+}
+
+/// The drawers to list. By default, the first 100 of all.
+///
+/// ```
+/// # use crdt_palace::memory::drawers::{DrawerQuery, Drawers, Item, Place};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+/// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
+/// # let id = drawers.file(&[item])?.remove(0).id;
+/// let query = DrawerQuery { wing: Some("atlas"), ..DrawerQuery::default() };
+/// assert_eq!(drawers.list(&query)?.total, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct DrawerQuery<'a> {
+    /// Only drawers in this wing.
+    pub wing: Option<&'a str>,
+    /// Only drawers in rooms of this name.
+    pub room: Option<&'a str>,
+    /// Only drawers behind this cursor: the `next` of an earlier page.
+    pub after: Option<&'a str>,
+    /// Number of drawers to leave out at the beginning. It counts only without a cursor.
+    pub offset: usize,
+    /// The most drawers to return.
+    pub limit: usize,
+}
+
+impl Default for DrawerQuery<'_> {
+    fn default() -> Self {
+        DrawerQuery { wing: None, room: None, after: None, offset: 0, limit: 100 }
+    }
 }
 
 /// A filter of wing and room; `None` allows any.
@@ -105,32 +140,26 @@ impl Drawers {
         Ok(counts)
     }
 
-    /// Returns a page of at most `limit` drawers of a wing, a room or both. `after` is the `next` of an earlier page.
-    /// Without it, the first `offset` drawers are left out.
+    /// Returns a page of the drawers that the query allows, in the order of their keys.
     ///
     /// ```
-    /// # use crdt_palace::memory::drawers::{Drawers, Item, Place};
+    /// # use crdt_palace::memory::drawers::{DrawerQuery, Drawers, Item, Place};
     /// # use crdt_palace::palace::Palace;
     /// # let dir = tempfile::tempdir()?;
     /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
     /// # let item = Item::new(Place::new("atlas", "decisions")?, "We sign tokens with RSA.")?;
     /// # let id = drawers.file(&[item])?.remove(0).id;
-    /// let page = drawers.list(Some("atlas"), Some("decisions"), None, 0, 10)?;
+    /// let page = drawers.list(&DrawerQuery { room: Some("decisions"), ..DrawerQuery::default() })?;
     /// assert_eq!(page.drawers[0].id, id);
-    /// assert!(drawers.list(None, None, None, 1, 10)?.drawers.is_empty()); // the only one is left out
+    /// let page = drawers.list(&DrawerQuery { offset: 1, ..DrawerQuery::default() })?;
+    /// assert!(page.drawers.is_empty()); // the only one is left out
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// [`MemoryError::Argument`], and errors of the palace.
-    pub fn list(
-        &self,
-        wing: Option<&str>,
-        room: Option<&str>,
-        after: Option<&str>,
-        offset: usize,
-        limit: usize,
-    ) -> Result<DrawerPage> {
+    pub fn list(&self, query: &DrawerQuery<'_>) -> Result<DrawerPage> {
+        let DrawerQuery { wing, room, after, offset, limit } = *query;
         let (keys, total) = self.keys_behind(wing, room, after, offset)?;
         let mut page = DrawerPage { drawers: Vec::new(), total, next: None };
         for key in &keys {
@@ -215,7 +244,9 @@ impl Drawers {
     /// Returns the wings that drawers were filed in. It reads one key a wing, and skips the others.
     pub(super) fn filed_wings(&self) -> Result<Vec<String>> {
         let (mut wings, mut after) = (Vec::new(), None::<String>);
-        while let Some(key) = self.palace.keys(DRAWERS, after.as_deref(), 1)?.into_iter().next() {
+        while let Some(key) =
+            self.palace.keys_page(DRAWERS, after.as_deref(), 1)?.into_iter().next()
+        {
             let rest = key.as_str().strip_prefix(DRAWERS).unwrap_or_default();
             let wing = rest.split('/').next().unwrap_or_default().to_owned();
             // This sorts behind every key of the wing.

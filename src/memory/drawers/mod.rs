@@ -34,7 +34,7 @@ pub use drawer::{CONTENT_CHARS_MAX, Drawer};
 pub use duplicates::{Duplicate, similarity};
 pub use file::{Filed, FiledAs, Item};
 pub use handle::Drawers;
-pub use list::{Counts, DrawerPage};
+pub use list::{Counts, DrawerPage, DrawerQuery};
 pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place};
 pub use search::{HITS_MAX, Hit, QUERY_CHARS_MAX, Search, SearchPage};
 

@@ -82,6 +82,7 @@ impl Default for Search<'_> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct Hit {
     /// The drawer.
     pub drawer: Drawer,
@@ -114,6 +115,7 @@ pub struct Hit {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
 pub struct SearchPage {
     /// The hits, best first.
     pub hits: Vec<Hit>,

@@ -94,7 +94,8 @@ fn drawer_id_stays_when_text_and_place_change() {
         let within = |wing| Search { query: "words", wing: Some(wing), ..Search::default() };
         assert_eq!(found(&drawers, &within(wing)), [content]);
         assert!(found(&drawers, &within("my_wing")).is_empty());
-        let listed = drawers.list(Some(wing), None, None, 0, 10).unwrap();
+        let listed =
+            drawers.list(&DrawerQuery { wing: Some(wing), ..DrawerQuery::default() }).unwrap();
         assert_eq!((listed.total, listed.drawers[0].id.as_str()), (1, id.as_str()));
     }
     // No drawer holds the first text now, so filing it again makes a new drawer.
@@ -198,9 +199,9 @@ fn concurrent_texts_are_both_shown_until_one_is_chosen() {
     let base = a.palace.get(key.as_str()).unwrap().unwrap().etag;
     // Two processes do the same when neither sees the other's write.
     for content in ["one", "two"] {
-        let options = WriteOptions { base: Some(base.clone()), ..WriteOptions::default() };
+        let options = WriteOptions::new().base(base.clone());
         let patch = Map::from_iter([("content".to_owned(), content.into())]);
-        open(&dir).palace.patch(key.as_str(), &patch, &options).unwrap();
+        open(&dir).palace.with(options.clone()).patch(key.as_str(), &patch).unwrap();
     }
     let drawer = a.get(&id).unwrap();
     let hidden = drawer.conflicts[0].others[0].value.as_str().unwrap().to_owned();
@@ -338,7 +339,7 @@ fn drawers_deleted_before_a_compaction_hide_no_other() {
         assert_eq!(found(&drawers, &kind), ["words of another kind"], "once, fold: {fold}");
         let counts = drawers.counts(None).unwrap();
         assert_eq!(counts["w"]["r"], 2, "fold: {fold}");
-        assert_eq!(drawers.list(None, None, None, 0, 10).unwrap().drawers.len(), 2);
+        assert_eq!(drawers.list(&DrawerQuery::default()).unwrap().drawers.len(), 2);
     }
 }
 
@@ -376,7 +377,14 @@ fn list_pages_have_no_gap_while_drawers_are_filed() {
     ids.push(file(&drawers, "w", "r", "in the tail").id);
     let (mut seen, mut cursor) = (Vec::new(), None::<String>);
     loop {
-        let page = drawers.list(Some("w"), None, cursor.as_deref(), 0, 4).unwrap();
+        let page = drawers
+            .list(&DrawerQuery {
+                wing: Some("w"),
+                after: cursor.as_deref(),
+                limit: 4,
+                ..DrawerQuery::default()
+            })
+            .unwrap();
         seen.extend(page.drawers.into_iter().map(|drawer| drawer.id));
         file(&drawers, "a", "before all", &format!("new {}", seen.len()));
         cursor = page.next;
@@ -386,9 +394,13 @@ fn list_pages_have_no_gap_while_drawers_are_filed() {
     }
     ids.sort();
     assert_eq!(seen, ids);
-    let page = drawers.list(None, Some("r"), None, 8, 100).unwrap();
+    let page = drawers
+        .list(&DrawerQuery { room: Some("r"), offset: 8, ..DrawerQuery::default() })
+        .unwrap();
     assert_eq!((page.drawers.len(), page.total), (2, 10));
-    assert!(drawers.list(None, None, Some("nonsense"), 0, 4).is_err());
+    assert!(
+        drawers.list(&DrawerQuery { after: Some("nonsense"), ..DrawerQuery::default() }).is_err()
+    );
 }
 
 #[test]
@@ -459,7 +471,6 @@ fn longest_place_and_largest_drawer_are_filed_and_read() {
 fn drawer_answers_rest_on_durable_state() {
     use crate::fs::sim::SimDisk;
     use crate::palace::{Palace, WriteOptions};
-    use crate::store::group_commit::Durability;
     use std::sync::Arc;
 
     let disk = SimDisk::new(1);
@@ -471,7 +482,7 @@ fn drawer_answers_rest_on_durable_state() {
     let [kept, deleted] = &kept[..] else { panic!("two were filed") };
     let key = |id: &str| ours.document(id).unwrap().unwrap().key;
     let (kept_key, deleted_key) = (key(&kept.id), key(&deleted.id));
-    let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    let buffered = WriteOptions::new().buffered();
     let each_cut = |holds: &dyn Fn(&Drawers) -> bool| {
         (0..20).all(|cut| {
             let fork = disk.fork();
@@ -480,13 +491,13 @@ fn drawer_answers_rest_on_durable_state() {
             holds(&Drawers::new(options.open("/p").unwrap()))
         })
     };
-    theirs.delete(deleted_key.as_str(), &buffered).unwrap();
+    theirs.with(buffered.clone()).delete(deleted_key.as_str()).unwrap();
     assert!(!each_cut(&|found| found.get(&deleted.id).is_err()), "the cuts cut nothing off");
     let gone = ours.delete(std::slice::from_ref(&deleted.id)).unwrap();
     assert_eq!(gone.not_found, std::slice::from_ref(&deleted.id));
     assert!(each_cut(&|found| found.get(&deleted.id).is_err()), "what was said to be gone is back");
     let more = serde_json::json!({"content": "kept, changed"});
-    theirs.patch(kept_key.as_str(), more.as_object().unwrap(), &buffered).unwrap();
+    theirs.with(buffered.clone()).patch(kept_key.as_str(), more.as_object().unwrap()).unwrap();
     let is_changed = |found: &Drawers| found.get(&kept.id).unwrap().content == "kept, changed";
     assert!(!each_cut(&is_changed), "the cuts cut nothing off");
     ours.await_durable(std::slice::from_ref(&kept.id)).unwrap();

@@ -31,6 +31,7 @@ use std::cell::Cell;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Asserted {
     /// The fact after the call.
     pub fact: Fact,
@@ -54,6 +55,7 @@ pub struct Asserted {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Ended {
     /// The fact after the call. Its `valid_to` is the earliest of all ends that were given.
     pub fact: Fact,
@@ -217,7 +219,7 @@ impl Facts {
     fn commit(&self, writes: Vec<(Key, Write<'_>)>) -> Result<Vec<CommittedPeriod>> {
         // A cell for each write: its closure runs inside the commit.
         let facts: Vec<Cell<Option<Fact>>> = writes.iter().map(|_| Cell::default()).collect();
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(self.options()).batch();
         for ((key, write), fact) in writes.into_iter().zip(&facts) {
             let of = key.clone();
             batch.write(key, move |draft| {
@@ -226,7 +228,7 @@ impl Facts {
                 Ok(())
             });
         }
-        let outcomes = batch.commit(&self.options())?.outcomes;
+        let outcomes = batch.commit()?.outcomes;
         let left = |(outcome, fact): (Outcome, Cell<Option<Fact>>)| {
             let (changed, etag) = (outcome.changed, outcome.etag.to_string());
             Some(CommittedPeriod { fact: Fact { etag, ..fact.into_inner()? }, changed })

@@ -44,7 +44,7 @@ impl Facts {
     }
 
     pub(super) fn options(&self) -> WriteOptions {
-        WriteOptions { by: self.by.clone(), ..WriteOptions::default() }
+        WriteOptions { by: self.by.clone(), ..WriteOptions::new() }
     }
 
     /// Returns the periods of a fact, in the order in which they begin.

@@ -129,11 +129,11 @@ impl Facts {
         };
         // One bad document fails the whole batch. It is taken out, and the rest is tried again.
         while !writes.is_empty() {
-            let mut batch = self.palace.batch();
+            let mut batch = self.palace.with(self.options()).batch();
             for PlannedWrite { key, one, .. } in &writes {
                 batch.write(key.clone(), |draft| note(draft, key, one));
             }
-            match batch.commit(&self.options()) {
+            match batch.commit() {
                 Ok(_) => {
                     writes.iter().for_each(|to| set(to.n, ImportedFact::New));
                     return Ok(());

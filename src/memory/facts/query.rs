@@ -29,6 +29,7 @@ pub const FACTS_MAX: usize = 100;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Direction {
     /// The entity is the subject.
     Outgoing,
@@ -86,6 +87,7 @@ pub struct FactQuery<'a> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct FactPage {
     /// The facts, in the order in which they begin to hold. Those that always held come first.
     pub facts: Vec<Fact>,
@@ -111,6 +113,7 @@ pub struct FactPage {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stats {
     /// The number of subjects and objects; case does not matter.
     pub entities: usize,

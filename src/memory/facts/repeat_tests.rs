@@ -5,7 +5,6 @@ use crate::fs::sim::{Call, Event, Failure, SimDisk};
 use crate::memory::{MemoryError, Result};
 use crate::palace::{Options, WriteOptions};
 use crate::store::StoreError;
-use crate::store::group_commit::Durability;
 use serde_json::Map;
 use std::sync::Arc;
 
@@ -196,9 +195,8 @@ fn fact_answers_without_a_write_rest_on_durable_state() {
             ann.assert(&bolt, Some("2026-03-01"), None, None).unwrap();
             let (key, _) = ann.scan(&acme.prefix()).unwrap().remove(0);
             let ends = Map::from_iter([("ends".to_owned(), serde_json::json!(["2026-03-01"]))]);
-            let buffered =
-                WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
-            bob.palace.patch(key.as_str(), &ends, &buffered).unwrap();
+            let buffered = WriteOptions::new().buffered();
+            bob.palace.with(buffered.clone()).patch(key.as_str(), &ends).unwrap();
             step(&ann);
             disk.power_cut(seed);
             let found = periods(&on(&disk));

@@ -86,9 +86,9 @@ fn concurrent_ends_merge_to_the_earliest_moment() {
     let (key, _) = facts.scan(FACTS).unwrap().remove(0);
     let base = facts.palace.get(key.as_str()).unwrap().unwrap().etag;
     for ended in ["2025-03-01", "2025-02-01", "2025-04-01"] {
-        let options = WriteOptions { base: Some(base.clone()), ..WriteOptions::default() };
+        let options = WriteOptions::new().base(base.clone());
         let patch = Map::from_iter([("ends".to_owned(), serde_json::json!([ended]))]);
-        open(&dir).palace.patch(key.as_str(), &patch, &options).unwrap();
+        open(&dir).palace.with(options.clone()).patch(key.as_str(), &patch).unwrap();
     }
     let document = facts.palace.get(key.as_str()).unwrap().unwrap();
     assert!(document.conflicts.is_empty(), "{document:?}");
@@ -215,7 +215,7 @@ fn midnight_and_the_date_are_the_same_moment() {
             ("valid_from".to_owned(), midnight(fact.valid_from).unwrap()),
             ("ends".to_owned(), ends.into()),
         ]);
-        facts.palace.patch(key.as_str(), &patch, &WriteOptions::default()).unwrap();
+        facts.palace.patch(key.as_str(), &patch).unwrap();
     }
     in_turn();
     assert!(!facts.end(&triple("Acme"), Some("2026-03-01")).unwrap().changed);
@@ -248,7 +248,7 @@ fn imported_fact_keeps_its_period_beside_an_asserted_one() {
             let (key, _) = facts.scan(FACTS).unwrap().remove(0);
             let source = serde_json::json!([{"from": {"id": "t_old"}}]);
             let patch = Map::from_iter([("sources".to_owned(), source)]);
-            facts.palace.patch(key.as_str(), &patch, &WriteOptions::default()).unwrap();
+            facts.palace.patch(key.as_str(), &patch).unwrap();
         }
         let at =
             |as_of| facts.about(&FactQuery { as_of: Some(as_of), ..about("ada") }).unwrap().total;

@@ -124,6 +124,7 @@ pub struct Addition {
 #[cfg_attr(feature = "mcp", derive(rmcp::schemars::JsonSchema))]
 #[cfg_attr(feature = "mcp", schemars(crate = "rmcp::schemars", inline, description = ""))]
 #[serde(rename_all = "camelCase")]
+#[non_exhaustive]
 pub struct Added {
     /// The name of the entity
     pub entity_name: String,

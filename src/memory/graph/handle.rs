@@ -101,8 +101,8 @@ impl Memory {
         &self.palace
     }
 
-    fn options(&self) -> WriteOptions {
-        WriteOptions { by: self.by.clone(), ..WriteOptions::default() }
+    pub(super) fn options(&self) -> WriteOptions {
+        WriteOptions { by: self.by.clone(), ..WriteOptions::new() }
     }
 
     /// Makes the commit, unless it has no writes.
@@ -125,7 +125,7 @@ impl Memory {
             return Ok(Vec::new());
         }
         confirm(&mut batch, keys);
-        let mut outcomes = batch.commit(&self.options())?.outcomes;
+        let mut outcomes = batch.commit()?.outcomes;
         // The callers know nothing of the writes that only confirm.
         outcomes.truncate(writes);
         if let Some(written) = &self.written {

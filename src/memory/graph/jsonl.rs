@@ -63,6 +63,7 @@ impl Line<Entity, Relation> {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct BadLine {
     /// The number of the line, from 1.
     pub line: u64,
@@ -86,6 +87,7 @@ pub struct BadLine {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
 pub struct ImportReport {
     /// Number of entities that were created, or got observations.
     pub entities: usize,
@@ -230,7 +232,7 @@ impl Memory {
         bad: &mut Vec<BadLine>,
     ) -> Result<(usize, usize)> {
         loop {
-            let mut batch = self.palace.batch();
+            let mut batch = self.palace.with(self.options()).batch();
             for (key, (one, _)) in &group {
                 batch.write(key.clone(), |draft| write(draft, key, one));
             }
@@ -323,7 +325,7 @@ impl Memory {
     /// let ada = Entity { name: "Ada".into(), entity_type: "person".into(), observations: vec![] };
     /// memory.create_entities(&[ada])?;
     /// let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("notes/plan", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("notes/plan", &json!({"n": 1}))?;
     /// assert_eq!(memory.count_outside_graph()?, 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

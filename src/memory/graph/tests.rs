@@ -3,7 +3,6 @@
 use super::*;
 use crate::memory::MemoryError;
 use crate::palace::{Options, Palace, WriteOptions};
-use crate::store::group_commit::Durability;
 use serde_json::json;
 use std::sync::Arc;
 
@@ -79,7 +78,7 @@ fn relation_without_one_of_its_entities_is_hidden() {
     let memory = open(&dir);
     memory.create_entities(&[entity("a", &[]), entity("b", &[])]).unwrap();
     memory.create_relations(&[relation("a", "b")]).unwrap();
-    memory.palace().delete("entity/b", &WriteOptions::default()).unwrap();
+    memory.palace().delete("entity/b").unwrap();
     assert_eq!(memory.read_graph().unwrap().relations, []);
     assert_eq!(memory.open_nodes(&["a".into()]).unwrap().relations, []);
     assert_eq!(memory.search_nodes("a").unwrap().relations, []);
@@ -280,8 +279,8 @@ fn absence_in_an_answer_is_durable() {
         };
         let (ann, bob) = (on(), on());
         ann.create_entities(&[entity("a", &["1"])]).unwrap();
-        let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
-        bob.palace().delete("entity/a", &buffered).unwrap();
+        let buffered = WriteOptions::new().buffered();
+        bob.palace().with(buffered.clone()).delete("entity/a").unwrap();
         delete(&ann);
         disk.power_cut(seed);
         assert_eq!(on().read_graph().unwrap().entities, [], "{name}, {seed}");

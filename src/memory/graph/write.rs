@@ -32,6 +32,7 @@ use std::collections::{BTreeMap, HashSet};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeletedEntities {
     /// Names of the entities that this call deleted.
     pub deleted: Vec<String>,
@@ -61,6 +62,7 @@ pub struct DeletedEntities {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct DeletedObservations {
     /// Number of observations that this call deleted.
     pub deleted: usize,
@@ -96,7 +98,7 @@ impl Memory {
                 wanted.push((key, Entity { observations, ..entity.clone() }));
             }
         }
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(self.options()).batch();
         for (key, entity) in &wanted {
             batch.write(key.clone(), |draft| match draft.exists() {
                 // An existing entity is left as it is, and the outcome says that nothing changed.
@@ -153,7 +155,7 @@ impl Memory {
         for relation in relations.iter().filter(|relation| seen.insert(*relation)) {
             wanted.push((relation_key(relation)?, relation.clone()));
         }
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(self.options()).batch();
         for (key, relation) in &wanted {
             batch.write(key.clone(), |draft| draft.file(key, &relation_value(relation)));
         }
@@ -193,7 +195,7 @@ impl Memory {
             wanted.entry(key).or_default().push((addition, added));
         }
         let gone = Cell::new(None);
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(self.options()).batch();
         let count = wanted.len();
         for (key, items) in wanted {
             // Checked again inside the commit: the entity may be deleted between the read and the commit.
@@ -250,7 +252,7 @@ impl Memory {
             }
         }
         let names: HashSet<&str> = keys.iter().map(|(_, name)| name.as_str()).collect();
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(self.options()).batch();
         let mut count = keys.len();
         for (key, _) in &keys {
             batch.write(key.clone(), delete);
@@ -305,7 +307,7 @@ impl Memory {
         missing.retain(|name| entity_key(name).map_or(true, |key| !wanted.contains_key(&key)));
         let deleted = Cell::new(0);
         let count = wanted.len();
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(self.options()).batch();
         for (key, texts) in wanted {
             let deleted = &deleted;
             batch.write(key, move |draft| {
@@ -353,7 +355,7 @@ impl Memory {
         for relation in relations.iter().filter(|relation| seen.insert(*relation)) {
             keys.push(relation_key(relation)?);
         }
-        let mut batch = self.palace.batch();
+        let mut batch = self.palace.with(self.options()).batch();
         for key in &keys {
             batch.write(key.clone(), delete);
         }

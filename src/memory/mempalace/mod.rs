@@ -18,7 +18,7 @@ use super::drawers::import::{ForeignDrawer, ImportedDrawer};
 use super::error::Result;
 use super::facts::Facts;
 use super::facts::import::ImportedFact;
-use crate::palace::compact::{CompactOptions, Extent};
+use crate::palace::compact::CompactOptions;
 use crate::palace::{Error, Palace, chain};
 use crate::store::StoreError;
 use chroma::Chroma;
@@ -72,7 +72,7 @@ pub fn import(
         import_drawers(palace, &chroma, source, triples.len(), (report, &mut ids), progress)?;
     import_facts(palace, triples, &ids.now, report, &mut |left| progress(total - left, total))?;
     if report.drawers + report.entries + report.same + report.facts > 0 {
-        let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
+        let all = CompactOptions::new().all();
         report.uncompacted = compact(palace, all);
     }
     Ok(())
@@ -99,7 +99,7 @@ fn import_drawers(
     let drawers = Drawers::new(palace.clone());
     // This rescans. From here on the import reads without one: it looks only for its own writes, and those of other
     // processes are merged.
-    drop(palace.keys("drawer/", None, 1)?);
+    drop(palace.keys_page("drawer/", None, 1)?);
     let (mut group, mut bytes, mut uncompacted) = (Vec::new(), 0, 0);
     for (n, listed) in listed.iter().enumerate() {
         match chroma.read(listed)?.and_then(|text| foreign_drawer(&listed.id, text, &source.zone)) {

@@ -2,6 +2,7 @@
 
 /// A record that was not imported.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct NotImported {
     /// Its id in MemPalace.
     pub id: String,
@@ -11,6 +12,7 @@ pub struct NotImported {
 
 /// Result of an import.
 #[derive(Debug, Default)]
+#[non_exhaustive]
 pub struct Report {
     /// Number of new drawers.
     pub drawers: usize,

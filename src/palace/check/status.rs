@@ -1,30 +1,29 @@
-//! What a palace consists of right now, for people.
+//! The present state of a palace, for people.
 
 use crate::format::filename::{self, OPEN, SEALED, SNAP, TRASH};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, fs_type, is_irregular};
+use crate::fs::fs_type::{FileSystem, lock_trusted};
+use crate::fs::{At, is_irregular};
 use crate::merge::explain;
 use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
 use crate::palace::view::tail::entries;
 use crate::segment::reader::{Commit, Reader};
 use crate::store::lock::{Holder, compaction_holder};
+use crate::store::read_only::ReadOnlyReason;
 use crate::store::root::Root;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
-/// The state of a segment whose lock somebody holds.
-const LIVE: &str = "live";
-
-/// See [`Palace::status`].
+/// The present state of a palace. Made by [`Palace::status`].
 ///
 /// ```
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let status = palace.status()?;
 /// assert_eq!(status.path, palace.path());
 /// assert!(status.palace.is_some() && status.read_only.is_none() && status.compaction.is_none());
@@ -32,81 +31,122 @@ const LIVE: &str = "live";
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct Status {
     /// The directory.
     pub path: PathBuf,
     /// Its id; `None` if nothing was written yet.
     pub palace: Option<PalaceId>,
-    /// The file system's name, as far as it is known.
-    pub file_system: String,
-    /// Whether locks on that file system can be trusted; conditional writes need that.
+    /// The kind of its file system; `None` if nothing was written yet.
+    #[serde(serialize_with = "file_system_text")]
+    pub file_system: Option<FileSystem>,
+    /// True if locks on that file system can be trusted, which conditional writes need.
     pub locks_trusted: bool,
-    /// Why this process may not write, if so.
-    pub read_only: Option<&'static str>,
+    /// The reason why this process cannot write; `None` if it can.
+    pub read_only: Option<ReadOnlyReason>,
     /// This process's instance, if it has written.
     pub this_instance: Option<InstanceId>,
     /// The segments in `open/` and `sealed/`.
     pub segments: Vec<SegmentStatus>,
     /// The snapshots in `snap/` that can be read.
     pub snapshots: Vec<SnapshotStatus>,
-    /// And those that cannot: [`Palace::unreadable`].
+    /// The snapshots in `snap/` that cannot be read: [`Palace::unreadable`].
     pub unreadable: Vec<PathBuf>,
-    /// Who is compacting.
+    /// The process that compacts.
     pub compaction: Option<Holder>,
-    /// The processes that write, as the locks of their segments tell: nobody is here because of a process id.
+    /// The processes that write: those that hold the lock of a segment. Process ids are not asked.
     pub instances: Vec<LiveInstance>,
-    /// What is locked, and by whom.
+    /// The locks that are held, and their holders.
     pub locks: Vec<HeldLock>,
     /// Files in `trash/`.
     pub trash: usize,
 }
 
-/// A segment and who writes it.
+/// A segment and its writer.
 ///
 /// ```
+/// use crdt_palace::palace::status::SegmentState;
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let segment = &palace.status()?.segments[0];
-/// assert_eq!((segment.pid, segment.state), (Some(std::process::id()), "live"));
+/// assert_eq!((segment.pid, segment.state), (Some(std::process::id()), SegmentState::Live));
 /// assert!(segment.who().starts_with(&format!("pid {} ", std::process::id())));
 /// let file = palace.path().join("open").join(format!("{}.seg", segment.segment));
-/// assert!((1..=std::fs::metadata(file)?.len()).contains(&segment.bytes)); // and room behind them
+/// assert!((1..=std::fs::metadata(file)?.len()).contains(&segment.bytes)); // and padding behind them
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct SegmentStatus {
-    /// Which.
+    /// The segment.
     pub segment: SegmentId,
-    /// Whose; `None` if its header cannot be read.
+    /// The instance that wrote it; `None` if its header cannot be read.
     pub instance: Option<InstanceId>,
-    /// "live", "closed" (its owner is gone) or "sealed".
-    pub state: &'static str,
-    /// The process that wrote it, on whatever machine.
+    /// Its state: live, closed or sealed.
+    pub state: SegmentState,
+    /// The process that wrote it, on this machine or another one.
     pub pid: Option<u32>,
     /// The program that wrote it.
     pub program: Option<String>,
-    /// Who wrote last through that program, as history names it: an MCP client's name and version.
+    /// The last writer through that program, as history names it: an MCP client's name and version.
     pub client: Option<String>,
-    /// When it was created: milliseconds since 1970, UTC.
+    /// The time of its creation: milliseconds since 1970, UTC.
     pub created_ms: Option<i64>,
-    /// Bytes of its records. The file may be longer: room for records to come.
+    /// Bytes of its records. The file may be longer: it is padded.
     pub bytes: u64,
-    /// Regions that were on disk once and are not good now: [`Palace::verify`] says where and why.
+    /// Number of damaged regions. [`Palace::verify`] reports each.
     pub damaged: usize,
 }
 
-/// A process that has written and is still there: it holds the lock of a segment in `open/`.
+/// The state of a segment.
+///
+/// ```
+/// use crdt_palace::palace::status::SegmentState;
+/// # use crdt_palace::palace::Palace;
+/// # use serde_json::json;
+/// # let dir = tempfile::tempdir()?;
+/// # let palace = Palace::open(dir.path().join("palace"))?;
+///
+/// palace.put("a", &json!({"n": 1}))?;
+/// palace.seal()?;
+/// assert_eq!(palace.status()?.segments[0].state, SegmentState::Sealed);
+/// assert_eq!(SegmentState::Sealed.to_string(), "sealed");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum SegmentState {
+    /// Its process lives, and appends to the file.
+    Live,
+    /// Its process is gone, and it is not sealed yet.
+    Closed,
+    /// The file is in `sealed/`, and no process appends to it.
+    Sealed,
+}
+
+impl std::fmt::Display for SegmentState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.pad(match self {
+            SegmentState::Live => "live",
+            SegmentState::Closed => "closed",
+            SegmentState::Sealed => "sealed",
+        })
+    }
+}
+
+/// A process that writes: it has written, and holds the lock of a segment in `open/`.
 ///
 /// ```
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
-/// assert!(palace.status()?.instances.is_empty()); // who has only looked is not seen
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// assert!(palace.status()?.instances.is_empty()); // readers are not listed
+/// palace.put("a", &json!({"n": 1}))?;
 /// let here = &palace.status()?.instances[0];
 /// assert_eq!((here.pid, Some(here.instance)), (std::process::id(), palace.status()?.this_instance));
 /// palace.seal()?;
@@ -114,17 +154,17 @@ pub struct SegmentStatus {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct LiveInstance {
-    /// Which.
+    /// Its instance.
     pub instance: InstanceId,
     /// Its process, in the numbering of its own container.
     pub pid: u32,
     /// The program.
     pub program: String,
-    /// Who wrote last through it, as history names it: an MCP client's name and version. `None` if it did
-    /// not say.
+    /// The last writer through it, as history names it: an MCP client's name and version. `None` if it has no name.
     pub client: Option<String>,
-    /// Since when it has this segment: milliseconds since 1970, UTC; as JSON a time of RFC 3339.
+    /// The time when it created this segment: milliseconds since 1970, UTC; as JSON a time of RFC 3339.
     #[serde(rename = "since", serialize_with = "as_text")]
     pub since_ms: i64,
     /// The segment that it appends to.
@@ -133,14 +173,14 @@ pub struct LiveInstance {
     pub bytes: u64,
 }
 
-/// A lock that somebody holds.
+/// A lock that a process holds.
 ///
 /// ```
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let status = palace.status()?;
 /// let lock = &status.locks[0];
 /// assert_eq!(lock.resource, format!("segment {}", status.instances[0].segment));
@@ -149,22 +189,33 @@ pub struct LiveInstance {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct HeldLock {
     /// "compaction", or "segment" and its id.
     pub resource: String,
-    /// Process id and program, and who writes through that; or "unknown".
+    /// Process id, program and the client that writes through it; or "unknown".
     pub holder: String,
-    /// When it was taken: milliseconds since 1970, UTC, or 0 if that is not known; as JSON a time of RFC 3339, or null.
+    /// The time when it was taken: milliseconds since 1970, UTC, or 0 if unknown; as JSON a time of RFC 3339, or null.
     #[serde(rename = "acquired_at", serialize_with = "as_text")]
     pub acquired_ms: i64,
-    /// Null as JSON: no lock runs out, all are let go when their process ends, however it ends.
+    /// Null as JSON: no lock expires. The operating system releases each when its process ends.
     pub ttl: (),
 }
 
-/// A time for people and other programs, as RFC 3339 has it; `None` for 0, which is no time.
+/// Returns a time as RFC 3339 text; `None` for 0, which is no time.
 pub(crate) fn time_text(ms: i64) -> Option<String> {
     let time = jiff::Timestamp::from_millisecond(ms).ok().filter(|_| ms != 0)?;
     Some(format!("{time:.3}"))
+}
+
+fn file_system_text<S: serde::Serializer>(
+    file_system: &Option<FileSystem>,
+    serializer: S,
+) -> std::result::Result<S::Ok, S::Error> {
+    match file_system {
+        Some(file_system) => serde::Serialize::serialize(file_system, serializer),
+        None => serializer.serialize_str("none yet"),
+    }
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
@@ -181,17 +232,18 @@ fn as_text<S: serde::Serializer>(ms: &i64, serializer: S) -> std::result::Result
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// palace.compact(CompactOptions::default())?;
 /// let snapshot = &palace.status()?.snapshots[0];
 /// assert_eq!((snapshot.documents, snapshot.commits, snapshot.superseded), (1, 1, false));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct SnapshotStatus {
-    /// Which.
+    /// The snapshot.
     pub snapshot: SnapshotId,
-    /// When it was made: milliseconds since 1970, UTC.
+    /// The time when it was built: milliseconds since 1970, UTC.
     pub created_ms: i64,
     /// Documents in it.
     pub documents: u64,
@@ -199,27 +251,27 @@ pub struct SnapshotStatus {
     pub commits: u64,
     /// The length of its file in bytes.
     pub bytes: u64,
-    /// Whether a newer one holds all of it.
+    /// True if a newer snapshot holds all of it.
     pub superseded: bool,
 }
 
 impl Palace {
-    /// Who has written and who is live, what files there are, and who is compacting.
+    /// Returns the segments and snapshots, the processes that write, and the process that compacts.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// let status = palace.status()?;
     /// assert_eq!(status.segments.len(), 1);
-    /// assert_eq!(status.segments[0].state, "live");
+    /// assert_eq!(status.segments[0].state.to_string(), "live");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the operating system.
     pub fn status(&self) -> Result<Status> {
         let root = self.root();
         root.refresh()?;
@@ -233,13 +285,13 @@ impl Palace {
         }
         segments.sort_by_key(|segment| (segment.created_ms, segment.segment));
         let compaction = compaction_holder(root)?;
-        let live = || segments.iter().filter(|segment| segment.state == LIVE);
+        let live = || segments.iter().filter(|segment| segment.state == SegmentState::Live);
         let fs_type = if root.palace().is_some() { Some(root.fs_type()?) } else { None };
         Ok(Status {
             path: root.path().to_owned(),
             palace: root.palace(),
-            file_system: fs_type.map_or("none yet", fs_type::name).to_owned(),
-            locks_trusted: fs_type.is_some_and(fs_type::lock_trusted),
+            file_system: fs_type.map(FileSystem::of),
+            locks_trusted: fs_type.is_some_and(lock_trusted),
             read_only: root.read_only(),
             this_instance: self.shared.log.instance_if_any(),
             instances: live().filter_map(SegmentStatus::owner).collect(),
@@ -279,7 +331,7 @@ impl Palace {
 }
 
 impl SegmentStatus {
-    /// Who writes it, in words: process, program, client.
+    /// Returns its writer as text: process, program, client.
     #[must_use]
     pub fn who(&self) -> String {
         let pid = self.pid.map_or_else(|| "?".to_owned(), |pid| pid.to_string());
@@ -330,9 +382,9 @@ fn segment(
         Err(error) => Err(error).at("open", &path)?,
     };
     let state = match directory {
-        SEALED => "sealed",
-        _ if file.is_locked().at("check the lock of", &path)? => LIVE,
-        _ => "closed",
+        SEALED => SegmentState::Sealed,
+        _ if file.is_locked().at("check the lock of", &path)? => SegmentState::Live,
+        _ => SegmentState::Closed,
     };
     let mut reader = Reader::new(id, &path, file);
     let commits = reader.read_new()?;
@@ -350,7 +402,7 @@ fn segment(
     }))
 }
 
-/// Who made this commit; `None` if nobody said.
+/// Returns the writer of this commit; `None` if it has no name.
 fn writer_of(commit: &Commit) -> Option<String> {
     let changes = entries(&commit.body).filter_map(|entry| explain(&entry.change).ok());
     changes.map(|change| change.by).find(|by| !by.is_empty())

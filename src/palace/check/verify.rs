@@ -1,7 +1,7 @@
-//! Is everything there, and good?
+//! Verification: reads every byte, and reports what is damaged or missing.
 //!
-//! Tells damage (bytes that were on disk and are not good now) from a torn tail (a write that a crash
-//! cut short, which nobody was promised) and from changes that wait for another that is missing.
+//! It tells three things apart: damage (bytes that were on disk and have changed), a torn tail (a write that a crash cut
+//! short, and that was never acknowledged), and pending changes, which build on a change that is missing.
 
 use crate::format::damage::Region;
 use crate::format::filename;
@@ -23,7 +23,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// How bad a finding is.
+/// Severity of a finding.
 ///
 /// ```
 /// use crdt_palace::palace::verify::Severity;
@@ -32,7 +32,7 @@ use std::sync::Arc;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let name = format!("{}.seg", palace.status()?.segments[0].segment);
 /// let file = std::fs::File::options().append(true).open(palace.path().join("open").join(name))?;
 /// std::io::Write::write_all(&mut &file, b"half a rec")?; // a write that a crash cut short
@@ -43,14 +43,15 @@ use std::sync::Arc;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Severity {
-    /// Normal after a crash, or for a file that is being written or copied. Nothing acknowledged is lost.
+    /// A state that is normal after a crash, or while a file is written or copied. No acknowledged write is lost.
     Note,
-    /// Something that was stored is damaged, missing or refused.
+    /// Stored bytes are damaged, missing or refused.
     Problem,
 }
 
-/// Something worth telling.
+/// A finding of a verification.
 ///
 /// ```
 /// use crdt_palace::palace::verify::Severity;
@@ -59,7 +60,7 @@ pub enum Severity {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// palace.seal()?;
 /// for file in std::fs::read_dir(palace.path().join("sealed"))? {
 ///     let file = file?.path();
@@ -74,52 +75,54 @@ pub enum Severity {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct Finding {
-    /// How bad it is.
+    /// Its severity.
     pub severity: Severity,
-    /// In which file, if it is in one.
+    /// The file, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub path: Option<PathBuf>,
-    /// Where in the file, in bytes.
+    /// The position in the file, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// Which document, if it is about one.
+    /// The document, if it is about one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub key: Option<Key>,
     /// The changes that are missing.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub missing: Vec<ChangeHash>,
-    /// In words.
+    /// The finding as text.
     pub what: String,
 }
 
-/// What was looked at, and what was found.
+/// Result of a verification: the things that were read, and the findings.
 ///
 /// ```
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let found = palace.verify()?;
 /// assert!(!found.has_problem() && found.findings.is_empty());
 /// assert_eq!((found.segments, found.snapshots, found.documents), (1, 0, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, serde::Serialize)]
+#[non_exhaustive]
 pub struct Verification {
     /// Segments read.
     pub segments: u64,
     /// Snapshots read.
     pub snapshots: u64,
-    /// Documents looked at, each once a snapshot and once in the tail.
+    /// Documents checked, each once a snapshot and once in the tail.
     pub documents: u64,
-    /// What was found.
+    /// The findings.
     pub findings: Vec<Finding>,
 }
 
 impl Verification {
-    /// Whether there is anything worse than a note.
+    /// Returns true if a finding is worse than a note.
     #[must_use]
     pub fn has_problem(&self) -> bool {
         self.findings.iter().any(|finding| finding.severity == Severity::Problem)
@@ -137,14 +140,14 @@ impl Verification {
 }
 
 impl Palace {
-    /// Reads every byte of the palace and reports. Takes as long as that; holds nobody up.
+    /// Reads every byte of the palace, and reports the findings. Other readers and writers do not wait for it.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// let found = palace.verify()?;
     /// assert_eq!((found.segments, found.documents), (1, 1));
     /// assert!(!found.has_problem());
@@ -152,7 +155,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// What the system says; what is wrong with the palace is in the result instead.
+    /// An error of the operating system. Problems of the palace are in the result instead.
     pub fn verify(&self) -> Result<Verification> {
         verify(self.root())
     }
@@ -195,8 +198,8 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
     Ok(found)
 }
 
-/// What a change waits for may have been written where the first look had been before, but before the change: then
-/// another look finds it.
+/// Checks missing changes again. A change that another builds on may have been written before it, but to a file that the
+/// first rescan had read already. Then a second rescan finds it.
 fn check_missing(
     catalog: &mut Catalog,
     mut tail: Tail,
@@ -206,7 +209,7 @@ fn check_missing(
     catalog.rescan()?.commits.into_iter().for_each(|commit| tail.add_found(commit));
     let snapshots = catalog.snapshots();
     for (key, mut missing) in missing {
-        // What is wrong with it was reported after the first look.
+        // Its problems were reported after the first rescan.
         let Some(doc) = load(&key, &snapshots, &tail, |_| {})? else { continue };
         let still = doc.missing_dependencies();
         missing.retain(|hash| still.contains(hash));
@@ -220,7 +223,7 @@ fn check_missing(
     Ok(())
 }
 
-/// Files that have no name of ours: nobody reads them.
+/// Reports files that have no name of a palace's file: no process reads them.
 fn check_names(root: &Root, catalog: &Catalog, found: &mut Verification) -> Result<()> {
     for directory in [OPEN, SEALED, SNAP] {
         for name in root.list(directory)? {
@@ -238,8 +241,7 @@ fn check_names(root: &Root, catalog: &Catalog, found: &mut Verification) -> Resu
     Ok(())
 }
 
-/// What a file is whose name is none of ours. A snapshot that nothing else holds may be all that is left of
-/// something that was acknowledged.
+/// Describes a file without a name of a palace's file. A renamed snapshot may be all that is left of acknowledged writes.
 fn strange_file(
     root: &Root,
     catalog: &Catalog,
@@ -269,10 +271,10 @@ fn strange_file(
     }
 }
 
-/// A snapshot that was renamed, so that nobody reads it, and that nothing here makes needless.
+/// Returns a snapshot that was renamed, so that no process reads it, and whose content no other snapshot holds.
 ///
 /// # Errors
-/// What the system says.
+/// An error of the operating system.
 pub(in crate::palace) fn lost_snapshot(root: &Root, catalog: &Catalog) -> Result<Option<PathBuf>> {
     for name in root.list(SNAP)? {
         let path = root.file(SNAP, &name);
@@ -285,8 +287,8 @@ pub(in crate::palace) fn lost_snapshot(root: &Root, catalog: &Catalog) -> Result
     Ok(None)
 }
 
-/// Whether a program that copies files began to copy it, and gave it a name of its own: it ends within its header,
-/// and the segment itself got its name when its header was on disk.
+/// Returns true if this is the beginning of a copy, under a name that a copying program gave it: it ends within its
+/// header, but a segment gets its name only when its header is on disk.
 pub(in crate::palace) fn is_begun_copy(reader: &Reader) -> bool {
     let name = reader.path().file_name().and_then(|name| name.to_str());
     let renamed = name.is_some_and(|name| filename::parse_segment(name).is_none());
@@ -316,7 +318,7 @@ fn check_segment(catalog: &Catalog, reader: &Reader, found: &mut Verification) {
         );
     }
     if reader.length() == 0 {
-        // It got its name after its header was on disk.
+        // A segment gets its name after its header is on disk.
         let what = "the segment is empty: it was cut off, or is still being copied".to_owned();
         found.note(path(), None, Severity::Problem, what);
     }
@@ -353,7 +355,7 @@ fn check_snapshot(
     }
     let mut after: Option<String> = None;
     loop {
-        // What cannot be read was reported just now.
+        // Pages that cannot be read were reported just now.
         let Ok(page) = snapshot.rows_after(after.as_deref(), 1_000) else { return Ok(()) };
         let Some(last) = page.last() else { return Ok(()) };
         after = Some(last.key.as_str().to_owned());
@@ -369,7 +371,7 @@ fn check_snapshot(
     }
 }
 
-/// Looks at a document as a whole, and gives it.
+/// Checks a document as a whole, and returns it.
 fn check_document(
     key: &Key,
     snapshots: &[Arc<Snapshot>],
@@ -383,7 +385,7 @@ fn check_document(
     })
 }
 
-/// A document, and its changes that are refused. `None` if there is something wrong with a row of it, which was
+/// Loads a document, and gives `refused` its changes that are refused. `None` if one of its rows is damaged: that was
 /// reported with its snapshot.
 fn load(
     key: &Key,

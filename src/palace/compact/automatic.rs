@@ -1,7 +1,7 @@
-//! The compaction that an open palace does by itself: on a thread of its own, when a commit finds it due.
+//! Automatic compaction: an open palace compacts on a thread of its own, when a commit finds it due.
 //!
-//! Invariant: at most one step is under way, and none once the palace is closed. Who closes it waits for the step: a
-//! palace that only programs of a moment write would never be folded if each of them took its step with it.
+//! Invariant: at most one step is under way, and none once the palace is closed. Closing waits for the step. If it cut
+//! the step off, a palace that only short-lived programs write would never be compacted.
 
 use super::pace::Pace;
 use super::policy;
@@ -28,7 +28,7 @@ pub struct Automatic {
     thread: Mutex<Option<JoinHandle<()>>>,
 }
 
-/// What the thread and its palace tell one another.
+/// State that the thread and its palace share.
 #[derive(Debug, Default)]
 struct Progress {
     state: Mutex<State>,
@@ -39,7 +39,7 @@ struct Progress {
 struct State {
     running: bool,
     closed: bool,
-    /// What was there to compact when it was last found due.
+    /// The backlog when compaction was last found due.
     tried: Backlog,
 }
 
@@ -48,8 +48,8 @@ impl Automatic {
         Automatic { root, program, progress: Arc::default(), thread: Mutex::default() }
     }
 
-    /// Starts if it is due and none is under way. Not if nothing has changed since it was last tried: some inputs
-    /// must stay where they are, and most segments in `open/` belong to the living.
+    /// Starts a step if it is due and none is under way. Does nothing if the backlog is still that of the last attempt:
+    /// some inputs must stay where they are, and most segments in `open/` belong to live processes.
     pub fn start_if_due(&self, backlog: Backlog) {
         if !policy::due(backlog, self.root.fs().now_ms()) {
             return;
@@ -66,7 +66,7 @@ impl Automatic {
         });
         match &started {
             Some(_) => state.running = true,
-            // Or the next commit would think that this was tried.
+            // Otherwise the next commit would take this for an attempt.
             None => state.tried = Backlog::default(),
         }
         *self.thread.lock().unwrap_or_else(PoisonError::into_inner) = started;
@@ -88,7 +88,7 @@ impl Progress {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until it is time for another step; false if there is none to be made by this thread.
+    /// Waits until it is time for another step. Returns false if this thread makes none.
     fn goes_on_after(&self, done: Done, urgent: bool) -> bool {
         let mut state = self.state();
         // A thread cannot take its priority back: the next commit starts another.
@@ -97,8 +97,8 @@ impl Progress {
             state.tried = Backlog::default();
         }
         if done == Done::All && !late {
-            // What comes in the meantime makes a larger step, unless it is so much that somebody finds it due. What
-            // is left when the writers fall silent is folded as well.
+            // Commits of this time make the next step larger, unless a process finds so many due before. After the last
+            // commit, the rest is compacted as well.
             let waited = self.closing.wait_timeout_while(state, BUSY, |state| !state.closed);
             state = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
@@ -107,7 +107,7 @@ impl Progress {
     }
 }
 
-/// What a step did.
+/// Result of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Done {
     /// Nothing, or it failed.
@@ -127,15 +127,15 @@ fn step(root: &Root, program: &str, urgent: bool) -> Done {
         Ok(CompactReport { published: None, .. }) => Done::Nothing,
         Ok(report) if report.more => Done::Bounded,
         Ok(_) => Done::All,
-        // Somebody else is at it, which is as good.
+        // Another process compacts, which is as good.
         Err(Error::Store(StoreError::Busy { .. })) => Done::Nothing,
         Err(error) => {
             tracing::warn!(%error, "compaction failed; nothing was lost, and it will be tried again");
             Done::Nothing
         }
     };
-    // A panic is a bug, here or in what the embedding program logs with, and was told as every panic is. This process
-    // must not think for ever that it is compacting.
+    // A panic is a bug, here or in the logger of the embedding program, and was reported like every panic. After it,
+    // this process must not seem to compact for ever.
     catch_unwind(AssertUnwindSafe(step)).unwrap_or(Done::Nothing)
 }
 

@@ -25,13 +25,13 @@ use std::path::Path;
 /// A finished snapshot in `tmp/`, on disk and verified.
 #[derive(Debug)]
 pub struct Folded {
-    /// What it says about itself.
+    /// Its metadata.
     pub meta: Meta,
     /// The length of its file.
     pub bytes: u64,
 }
 
-/// What must be read back.
+/// A row that must be read back.
 struct Expected {
     key: Key,
     digest: blake3::Hash,
@@ -97,7 +97,7 @@ fn build(
     let (name, local) = (filename::snapshot(meta.snapshot), root.fs().local_path(path));
     let mut builder = match &local {
         Some(local) => {
-            // Made here, so that nobody else may read it; SQLite fills it.
+            // Created here, with permissions for this user alone; SQLite fills it.
             root.fs().create(path).at("create", path)?;
             stop::at!("fold.made");
             Builder::at(local, meta)?
@@ -193,7 +193,7 @@ fn verify(snapshot: &Snapshot, expected: &[Expected], pace: Pace) -> Result<()> 
     let mut rows = Rows::new(snapshot);
     for Expected { key, digest: wanted } in expected {
         pace.give_way();
-        let lacks = |what: &str| Error::Unverified { what: format!("{what} of {key}") };
+        let lacks = |what: &str| Error::Unverified { problem: format!("lacks {what} of {key}") };
         let row = rows.next_if(key)?.ok_or_else(|| lacks("the row"))?;
         if digest(&row) != *wanted {
             return Err(lacks("the document as it was written"));
@@ -201,7 +201,7 @@ fn verify(snapshot: &Snapshot, expected: &[Expected], pace: Pace) -> Result<()> 
     }
     match rows.peek()? {
         None => Ok(()),
-        Some(key) => Err(Error::Unverified { what: format!("nothing, but has {key} as well") }),
+        Some(key) => Err(Error::Unverified { problem: format!("holds {key}, which no input has") }),
     }
 }
 

@@ -1,7 +1,7 @@
-//! What a new snapshot is made from.
+//! Inputs of a new snapshot.
 //!
-//! Invariant: an input that was not read whole, is damaged, or belongs to somebody else is none. Listed
-//! in the direction in which data moves, so that what is missing in one place is found in the next.
+//! Invariant: a file that was not read whole, is damaged, or belongs to another palace is no input. The directories are
+//! listed in the direction in which data moves, so that a file that has left one is found in the next.
 
 use super::policy::{self, Candidate};
 use super::report::{CompactOptions, CompactReport, Extent, Skipped};
@@ -31,39 +31,39 @@ pub const SUPERSEDED_MS: i64 = 60_000;
 pub struct Segment {
     /// Its file.
     pub reader: Reader,
-    /// Who wrote it.
+    /// The instance that wrote it.
     pub instance: InstanceId,
-    /// Everything in it.
+    /// Its commits.
     pub commits: Vec<Commit>,
 }
 
 /// A file of `sealed/`.
 #[derive(Debug)]
 pub struct SealedFile {
-    /// What it is called: otherwise than its id says if somebody renamed it.
+    /// Its name, which differs from its id if it was renamed.
     pub name: String,
-    /// Which file it was, and when it was last modified, before it was read.
+    /// Its identity and the time of its last modification, before it was read.
     pub seen: (Stat, i64),
 }
 
-/// What a new snapshot is made from.
+/// Inputs of a new snapshot.
 #[derive(Debug, Default)]
 pub struct Inputs {
-    /// These are folded.
+    /// Segments to compact.
     pub segments: Vec<Segment>,
     /// Their files.
     pub sealed: Vec<SealedFile>,
-    /// These are merged.
+    /// Snapshots to merge.
     pub snapshots: Vec<Arc<Snapshot>>,
-    /// These are looked at, so that the row of every folded document is complete by itself. They
-    /// contain the ones that are merged.
+    /// All live snapshots, those to merge too. They are read so that the row of every document with new changes is
+    /// complete by itself.
     pub live: Vec<Arc<Snapshot>>,
-    /// Those that a newer one has replaced.
+    /// Snapshots that a newer one has replaced.
     pub superseded: Vec<Arc<Snapshot>>,
 }
 
 impl Inputs {
-    /// Segments first, snapshots second: the direction in which data moves.
+    /// Finds the inputs: segments first, snapshots second, which is the direction in which data moves.
     pub fn find(
         root: &Root,
         palace: PalaceId,
@@ -114,8 +114,8 @@ impl Inputs {
                     let reason = format!("it belongs to palace {}", snapshot.meta().palace);
                     skipped.push(Skipped { path, reason });
                 }
-                // Retired between the listing and now: its successor holds it, and this listing may
-                // have missed that. There will be another compaction.
+                // Retired between the listing and now. Its successor holds its content, but this listing may have
+                // missed that one, so another compaction has to do it.
                 Err(_) if is_gone(root, &path)? => {
                     let resource = "snap/ is changing".to_owned();
                     return Err(StoreError::Busy { path, holder: resource }.into());
@@ -130,11 +130,10 @@ impl Inputs {
         Ok(all)
     }
 
-    /// After a failure: leaves out the snapshots that it is the fault of. They stay where they are, and are
-    /// read like before.
+    /// Drops the snapshots that caused a failure. They stay where they are, and are read like before.
     ///
     /// # Errors
-    /// The failure itself, if it is nobody's fault.
+    /// The failure itself, if no snapshot caused it.
     pub fn leave_out_culprits(
         &mut self,
         root: &Root,
@@ -174,12 +173,12 @@ impl Inputs {
             _ => return false,
         };
         let snapshot = self.live.iter().find(|snapshot| snapshot.id() == id);
-        // A row that cannot be read just now proves nothing: if no other is the culprit, the error is given back.
+        // A row that cannot be read just now proves nothing: if there is no other culprit, the error is returned.
         let row = snapshot.and_then(|snapshot| snapshot.get(key.as_str()).ok()).flatten();
         row.is_some_and(|row| check_row(&row).is_err())
     }
 
-    /// A lone snapshot is not worth being written again.
+    /// Returns true if there is something to compact: a lone snapshot is not written again.
     pub fn is_worth_it(&self) -> bool {
         !self.segments.is_empty() || self.snapshots.len() > 1
     }
@@ -195,10 +194,10 @@ impl Inputs {
         }
     }
 
-    /// Takes away snapshots that were superseded for long enough, and that a live one holds for good.
+    /// Retires snapshots that were superseded for long enough, and whose content a live one holds on disk.
     ///
     /// # Errors
-    /// What the system says.
+    /// An error of the operating system.
     pub fn clear_superseded(&mut self, root: &Root, skipped: &mut Vec<Skipped>) -> Result<usize> {
         let now_ms = root.fs().now_ms();
         let mut old: Vec<_> = self.superseded.iter().map(|s| s.id()).collect();
@@ -232,12 +231,12 @@ impl Inputs {
             .is_some_and(|t| now_ms.saturating_sub(t) >= SUPERSEDED_MS)
     }
 
-    /// The superseded snapshots that a live one was made from, and that those were made from: it holds them all,
-    /// because each was read whole when it was folded.
+    /// Returns the superseded snapshots that a live one was made from, directly or through others. It holds the content
+    /// of them all, because each was read whole when it was merged.
     fn sources(&self, live: &Snapshot) -> HashSet<SnapshotId> {
         let (mut found, mut next) = (HashSet::new(), live.meta().supersedes.clone());
         while let Some(id) = next.pop() {
-            // Each once: somebody may have made two that say they replace each other.
+            // Each once: in damaged or forged files, two may claim to replace each other.
             if let Some(between) = self.superseded.iter().find(|s| s.id() == id)
                 && found.insert(id)
             {
@@ -247,8 +246,8 @@ impl Inputs {
         found
     }
 
-    /// Whether anything may be retired because this live snapshot holds it. One that is damaged is left out from
-    /// here on.
+    /// Returns true if this live snapshot is whole and on disk, so that files may be retired because of it. Drops it if
+    /// it is damaged.
     fn is_secured(
         &mut self,
         root: &Root,
@@ -264,13 +263,13 @@ impl Inputs {
         }
     }
 
-    /// What the snapshots that stand in `snap/` now say of themselves, with the one that was published just now.
+    /// Returns the metadata of the snapshots in `snap/`, with the one that was published just now.
     pub fn standing<'a>(&'a self, published: Option<&'a Meta>) -> Vec<&'a Meta> {
         let found = self.live.iter().chain(&self.superseded).map(|snapshot| snapshot.meta());
         found.chain(published).collect()
     }
 
-    /// Added up so that no snapshot's word for it is too large.
+    /// Adds up the appended bytes. The sum saturates: a damaged snapshot may claim any number.
     pub fn appended(&self) -> u64 {
         let segments = self.segments.iter().map(|segment| segment.reader.length());
         let snapshots = self.snapshots.iter().map(|snapshot| snapshot.meta().appended);
@@ -278,8 +277,8 @@ impl Inputs {
     }
 }
 
-/// The segments in `sealed/` by the time of their last write: a change that is folded before those that
-/// it builds on has to wait in its row, and costs each reader an effort.
+/// Returns the segments in `sealed/` by the time of their last write. A change that is compacted before its dependencies
+/// stays pending in its row, which costs each reader some work.
 fn oldest_first(root: &Root) -> Result<Vec<(SealedFile, SegmentId)>> {
     let mut found = Vec::new();
     for name in root.list(SEALED)? {
@@ -297,8 +296,8 @@ fn oldest_first(root: &Root) -> Result<Vec<(SealedFile, SegmentId)>> {
     Ok(found)
 }
 
-/// A damaged input stays where it is, and a copy of it goes to `quarantine/`, for a person to look at. That the disk has
-/// no room for the copy must not keep the others from being folded.
+/// Copies a damaged input to `quarantine/`, for a person to look at; it stays where it is. If the disk is too full for
+/// the copy, the other inputs are compacted all the same.
 fn set_aside(root: &Root, path: PathBuf, name: &str, reason: String) -> Skipped {
     match quarantine::quarantine(root, &path, name, &reason) {
         Ok(()) => Skipped { path, reason },
@@ -325,7 +324,7 @@ fn choose(live: &[Arc<Snapshot>], folded: u64, extent: Extent) -> Vec<SnapshotId
     }
 }
 
-/// `None` if the segment must stay where it is.
+/// Reads a segment; `None` if it must stay where it is.
 fn read_segment(
     root: &Root,
     palace: PalaceId,

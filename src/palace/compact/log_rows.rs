@@ -7,7 +7,8 @@ use crate::palace::view::tail::entries;
 use crate::snapshot::LogRow;
 use bytes::Bytes;
 
-/// The changes of a commit, each with its stamp; `None` for what is no change: `crdt-log verify` names it.
+/// Returns the changes of a commit, each with its stamp; `None` for bytes that are no change. `crdt-log verify` reports
+/// those.
 pub fn stamped(body: &Bytes) -> Vec<(Entry<Bytes>, Option<Written>)> {
     let entries = entries(body);
     entries
@@ -18,7 +19,7 @@ pub fn stamped(body: &Bytes) -> Vec<(Entry<Bytes>, Option<Written>)> {
         .collect()
 }
 
-/// What the log keeps of a commit.
+/// Returns the row of a commit in the log.
 pub fn log_row(
     instance: InstanceId,
     sequence: u64,

@@ -12,7 +12,7 @@ use crate::snapshot::{Row, Snapshot};
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::sync::Arc;
 
-/// How many rows, or commits, are read from a snapshot at a time.
+/// Number of rows, or commits, that are read from a snapshot at a time.
 pub const CHUNK: usize = 256;
 
 /// The rows of a snapshot in the order of their keys, a few at a time.
@@ -42,12 +42,12 @@ impl<'a> Rows<'a> {
     }
 }
 
-/// What is left to be made.
+/// The documents that are left to be made.
 pub struct Documents<'a> {
-    /// Of segments.
+    /// Changes of segments.
     changes: BTreeMap<Key, Vec<Incoming>>,
     merged: Vec<Rows<'a>>,
-    /// Snapshots that are looked at and stay as they are.
+    /// Snapshots that are read and stay as they are.
     others: Vec<Arc<Snapshot>>,
     forget: &'a BTreeSet<Key>,
 }
@@ -69,7 +69,7 @@ impl<'a> Documents<'a> {
         }
     }
 
-    /// The next row, and the text that it is to be found by.
+    /// Makes the next row, and the text for its search index.
     ///
     /// # Errors
     /// If a snapshot cannot be read, or the row would lack something.

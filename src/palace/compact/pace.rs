@@ -1,4 +1,4 @@
-//! How much a compaction minds the writers beside it.
+//! Pace of a compaction: whether it gives way to writers.
 //!
 //! A thread of low priority still keeps a processor for the rest of its time slice, some milliseconds, when
 //! a writer wakes up; a commit takes a tenth of one. Measured with eight writers on two processors: giving
@@ -16,17 +16,17 @@ pub struct Pace {
 }
 
 impl Pace {
-    /// Somebody waits for it.
+    /// Makes the pace of a compaction that a caller waits for.
     pub fn brisk() -> Self {
         Pace { gentle_until: None }
     }
 
-    /// Nobody waits for it.
+    /// Makes the pace of a compaction in the background.
     pub fn gentle() -> Self {
         Pace { gentle_until: Instant::now().checked_add(GENTLE) }
     }
 
-    /// Called often: lets whoever waits for this processor go first.
+    /// Lets a thread that waits for this processor go first. Called often.
     pub fn give_way(self) {
         if self.gentle_until.is_some_and(|until| Instant::now() < until) {
             std::thread::yield_now();

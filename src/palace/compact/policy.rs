@@ -1,7 +1,7 @@
-//! When to compact, and what: pure arithmetic over sizes.
+//! Decides when to compact, and which snapshots: pure arithmetic over sizes.
 //!
 //! Snapshots form tiers by the bytes that were appended to get them, each tier [`FANOUT`] times the one
-//! before. A fold takes in all snapshots of a tier once there are enough of them, so that a byte is
+//! before. A compaction merges all snapshots of a tier once there are enough of them, so that a byte is
 //! rewritten about once a tier, and the number of snapshots grows with the logarithm of the palace.
 //! Above [`STEP_BYTES`] snapshots are left as they are, so that no automatic step takes long:
 //! `crdt-compact`, run by a person, makes one of all.
@@ -14,30 +14,30 @@ pub const SEGMENTS_DUE: usize = 64;
 /// This many bytes that no snapshot holds are due for compaction.
 pub const TAIL_BYTES_DUE: u64 = 1 << 20;
 /// A palace whose newest snapshot is younger than this, in milliseconds, is being filled: its tail may
-/// grow to [`BUSY_BYTES_DUE`], because folds of more at once rewrite less.
+/// grow to [`BUSY_BYTES_DUE`], because larger compactions rewrite less.
 pub const BUSY_MS: i64 = 1_000;
 /// This many bytes are due however young the newest snapshot is.
 pub const BUSY_BYTES_DUE: u64 = 4 << 20;
-/// This many bytes that no snapshot holds are overdue: whoever folded has not kept up, and each process holds them in
+/// This many bytes that no snapshot holds are overdue: compaction has not kept up, and each process holds them in
 /// memory.
 pub const OVERDUE_BYTES: u64 = 32 << 20;
-/// How many snapshots of one tier are merged into one of the next.
+/// Number of snapshots of one tier that are merged into one of the next.
 pub const FANOUT: usize = 4;
 /// The most appended bytes that an automatic step turns into one snapshot.
 pub const STEP_BYTES: u64 = 20 << 20;
-/// The most bytes of segments that an automatic step folds.
+/// The most bytes of segments that an automatic step compacts.
 pub const STEP_SEGMENT_BYTES: u64 = 4 << 20;
 
 /// A snapshot as far as the choice needs it.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate {
-    /// Which.
+    /// The snapshot.
     pub snapshot: SnapshotId,
     /// Bytes of the segments that flowed into it.
     pub appended: u64,
 }
 
-/// Whether there is enough to fold.
+/// Returns true if there is enough to compact.
 #[must_use]
 pub fn due(backlog: Backlog, now_ms: i64) -> bool {
     // A snapshot from the future says nothing about now: a clock was set back.
@@ -48,8 +48,8 @@ pub fn due(backlog: Backlog, now_ms: i64) -> bool {
     backlog.segments >= SEGMENTS_DUE || backlog.sealed_bytes >= bytes
 }
 
-/// Whether so much is due that folding it must not wait for everything else that this machine does: where all
-/// processors are busy a thread of low priority gets next to nothing, and what is not folded makes them busier.
+/// Returns true if so much is due that compaction must not have a low priority. Where all processors are busy, a thread of
+/// low priority gets next to nothing, and a longer tail makes them busier.
 #[must_use]
 pub fn overdue(backlog: Backlog) -> bool {
     backlog.sealed_bytes >= OVERDUE_BYTES
@@ -59,7 +59,7 @@ fn tier(appended: u64) -> u32 {
     (appended / TAIL_BYTES_DUE).max(1).ilog(FANOUT as u64)
 }
 
-/// Which of these snapshots to merge with `folded` bytes of segments into one.
+/// Chooses the snapshots to merge with `folded` bytes of segments into one.
 #[must_use]
 pub fn choose(mut candidates: Vec<Candidate>, folded: u64) -> Vec<SnapshotId> {
     candidates.sort_by_key(|candidate| candidate.appended);
@@ -115,7 +115,7 @@ mod tests {
         assert_eq!(choose(candidates(&[1, 1]), 1 << 20).len(), 0);
         assert_eq!(choose(candidates(&[1, 1, 1]), 1 << 20).len(), 3);
         assert_eq!(choose(candidates(&[1, 1, 1, 4, 4]), 1 << 20).len(), 3);
-        // What is folded counts as one of them, if there is any.
+        // The segments count as one of them, if there are any.
         assert_eq!(choose(candidates(&[1, 1, 1]), 0).len(), 0);
         assert_eq!(choose(candidates(&[1, 1, 1, 1]), 0).len(), 4);
         // As much as a step may.

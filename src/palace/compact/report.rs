@@ -1,10 +1,10 @@
-//! Options of a compaction, and what it reports.
+//! Options of a compaction, and its report.
 
 use crate::format::id::{SegmentId, SnapshotId};
 use crate::store::seal::Left;
 use std::path::PathBuf;
 
-/// How far a compaction goes.
+/// Extent of a compaction.
 ///
 /// ```
 /// use crdt_palace::palace::compact::{CompactOptions, Extent};
@@ -14,50 +14,86 @@ use std::path::PathBuf;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
 /// for n in 0..3 {
-///     palace.put(&format!("k/{n}"), json!({"n": n}).as_object().ok_or("an object")?)?;
+///     palace.put(&format!("k/{n}"), &json!({"n": n}))?;
 ///     palace.compact(CompactOptions::default())?;
 /// }
-/// let all = CompactOptions { extent: Extent::All, ..CompactOptions::default() };
-/// let report = palace.compact(all)?;
+/// let report = palace.compact(CompactOptions::new().extent(Extent::All))?;
 /// assert_eq!((report.snapshots, report.documents), (3, 3));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Extent {
-    /// What is due, in a step that is short: what instances do in the background.
+    /// The files that are due, in a short step, as a process does in the background.
     #[default]
     Due,
-    /// Everything that can be, into one snapshot.
+    /// All files that can be compacted, into one snapshot.
     All,
 }
 
-/// How to compact.
+/// Options of a compaction. The default compacts what is due.
 ///
 /// ```
-/// use crdt_palace::palace::compact::CompactOptions;
+/// use crdt_palace::palace::compact::{CompactOptions, Extent};
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
-/// let report = palace.compact(CompactOptions { dry_run: true, ..CompactOptions::default() })?;
+/// palace.put("a", &json!({"n": 1}))?;
+/// let report = palace.compact(CompactOptions::new().dry_run())?;
 /// assert_eq!((report.segments, report.published), (1, None));
+/// assert_eq!(palace.compact(CompactOptions::new().extent(Extent::Due).dry_run())?.segments, 1);
+/// let report = palace.compact(CompactOptions::new().all().adopt())?;
+/// assert_eq!((report.segments, report.documents), (1, 1));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
+#[non_exhaustive]
 pub struct CompactOptions {
-    /// How far to go.
-    pub extent: Extent,
-    /// Also seal segments whose owner cannot be known to be gone (see [`seal_dead`]), and fold those of
-    /// another machine whose end is missing.
-    pub adopt: bool,
-    /// Only report what would be done. Nothing is sealed either, so segments of dead instances that
-    /// are still in `open/` are not counted.
-    pub dry_run: bool,
+    pub(crate) extent: Extent,
+    pub(crate) adopt: bool,
+    pub(crate) dry_run: bool,
 }
 
-/// An input that stays where it is, and why.
+impl CompactOptions {
+    /// Makes the default options.
+    #[must_use]
+    pub const fn new() -> Self {
+        CompactOptions { extent: Extent::Due, adopt: false, dry_run: false }
+    }
+
+    /// Sets the extent.
+    #[must_use]
+    pub const fn extent(mut self, extent: Extent) -> Self {
+        self.extent = extent;
+        self
+    }
+
+    /// Compacts all files that can be compacted, into one snapshot.
+    #[must_use]
+    pub const fn all(self) -> Self {
+        self.extent(Extent::All)
+    }
+
+    /// Also seals segments whose process may still live, because it is on another machine or its lock cannot be trusted,
+    /// and compacts those of another machine without an end.
+    #[must_use]
+    pub const fn adopt(mut self) -> Self {
+        self.adopt = true;
+        self
+    }
+
+    /// Only reports what would be done. It seals nothing either, so segments of dead processes that are still in
+    /// `open/` are not counted.
+    #[must_use]
+    pub const fn dry_run(mut self) -> Self {
+        self.dry_run = true;
+        self
+    }
+}
+
+/// An input that stays where it is, and the reason.
 ///
 /// ```
 /// use crdt_palace::palace::compact::CompactOptions;
@@ -66,7 +102,7 @@ pub struct CompactOptions {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// palace.seal()?;
 /// for file in std::fs::read_dir(palace.path().join("sealed"))? {
 ///     let file = file?.path();
@@ -80,14 +116,15 @@ pub struct CompactOptions {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct Skipped {
     /// The file.
     pub path: PathBuf,
-    /// Why it was not taken.
+    /// The reason why it was not compacted.
     pub reason: String,
 }
 
-/// What a compaction did, or would do.
+/// Report of a compaction, or of a dry run.
 ///
 /// ```
 /// use crdt_palace::palace::compact::CompactOptions;
@@ -96,7 +133,7 @@ pub struct Skipped {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let report = palace.compact(CompactOptions::default())?;
 /// assert_eq!((report.segments, report.commits, report.changes), (1, 1, 1));
 /// assert_eq!(report.published, Some(palace.status()?.snapshots[0].snapshot));
@@ -104,32 +141,33 @@ pub struct Skipped {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, serde::Serialize)]
+#[non_exhaustive]
 pub struct CompactReport {
     /// Segments of dead instances that were sealed.
     pub sealed: usize,
-    /// Segments folded.
+    /// Segments compacted.
     pub segments: usize,
     /// Snapshots merged.
     pub snapshots: usize,
-    /// The new snapshot, if there was anything to do.
+    /// The new snapshot; `None` if nothing was to be done.
     pub published: Option<SnapshotId>,
     /// Documents in it, deleted ones included.
     pub documents: u64,
     /// Commits in its log.
     pub commits: u64,
-    /// Changes that were folded from segments.
+    /// Changes of the segments.
     pub changes: u64,
     /// Bytes of the inputs.
     pub bytes_before: u64,
     /// Bytes of the new snapshot.
     pub bytes_after: u64,
-    /// How long it took, in milliseconds.
+    /// Its duration, in milliseconds.
     pub elapsed_ms: u64,
-    /// How long `LOCK` was held, in milliseconds.
+    /// The time for which it held `LOCK`, in milliseconds.
     pub lock_held_ms: u64,
     /// Files of earlier compactions that were moved to `trash/` or purged from it.
     pub cleared: usize,
-    /// Whether there are more segments than one automatic step may fold.
+    /// True if there are more segments than one automatic step may compact.
     pub more: bool,
     /// Inputs that stay where they are.
     pub skipped: Vec<Skipped>,
@@ -147,15 +185,16 @@ pub struct CompactReport {
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
 /// let other = Palace::open(palace.path())?;
-/// other.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// other.put("a", &json!({"n": 1}))?;
 /// let report = palace.compact(CompactOptions::default())?;
 /// assert_eq!(report.left_open[0].segment, palace.status()?.segments[0].segment);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct LeftOpen {
-    /// Which.
+    /// The segment.
     pub segment: SegmentId,
-    /// Why.
+    /// The reason.
     pub reason: Left,
 }

@@ -13,7 +13,7 @@ use crate::snapshot::Row;
 use bytes::Bytes;
 use std::collections::{BTreeSet, HashSet};
 
-/// How many heads of absorbed rows a row remembers. Forgetting one costs a reader a merge, nothing else.
+/// Number of absorbed rows whose heads a row remembers. Forgetting one costs a reader a merge, nothing else.
 const ABSORBED_MAX: usize = 32;
 
 /// Bytes that stood in a segment as a change of a document.
@@ -54,11 +54,11 @@ fn row_of(key: Key, found: &[Row], new: &[Incoming], merged: Merged) -> Result<(
     let row = Row { key, document: merged.saved, heads, view, waiting, absorbed };
     match wanted.missing(&merged.doc, &row) {
         None => Ok((row, text)),
-        Some(what) => Err(Error::Unverified { what: format!("{what} of {}", row.key) }),
+        Some(what) => Err(Error::Unverified { problem: format!("lacks {what} of {}", row.key) }),
     }
 }
 
-/// What a row must be read back as.
+/// Returns the digest that a row must have when it is read back.
 pub fn digest(row: &Row) -> blake3::Hash {
     let mut hasher = blake3::Hasher::new();
     for part in std::iter::once(&row.document).chain(&row.waiting) {
@@ -72,8 +72,8 @@ struct Merged {
     /// Loaded from `saved`.
     doc: Doc,
     saved: Vec<u8>,
-    /// What Automerge refuses, now or when it was folded before: kept with the changes that wait, because
-    /// nothing is ever dropped. A person may want to look.
+    /// Changes that Automerge refuses, now or in an earlier compaction. They are kept with the pending changes, because
+    /// nothing is ever dropped.
     refused: Vec<Vec<u8>>,
 }
 
@@ -99,10 +99,10 @@ fn merge_all(key: &Key, found: &[Row], new: &[Incoming]) -> Result<Merged> {
     }
 }
 
-/// What cannot be loaded once it is saved: the newest row as it is, and everything else beside it. Compaction must not
-/// stop at it for good.
+/// Keeps a document that could not be loaded once it is saved: the newest row as it is, and all other changes beside it.
+/// Compaction must not stop at it for good.
 fn unmerged(key: &Key, found: &[Row], given: Vec<&[u8]>) -> Result<Merged> {
-    tracing::warn!(%key, "what Automerge makes of this document cannot be saved: its changes are kept beside it");
+    tracing::warn!(%key, "Automerge cannot save the merge of this document: its changes are kept beside it");
     let (doc, saved) = match found.last() {
         Some(row) => (load_row(row, key)?, row.document.clone()),
         None => (Doc::new(), Doc::new().save()),
@@ -112,7 +112,7 @@ fn unmerged(key: &Key, found: &[Row], given: Vec<&[u8]>) -> Result<Merged> {
     Ok(Merged { doc, saved, refused })
 }
 
-/// The changes of rows that cannot be merged into one document.
+/// Returns the changes of rows that cannot be merged into one document.
 fn changes_beyond(doc: &Doc, found: &[Row], key: &Key) -> Result<Vec<Vec<u8>>> {
     let mut beyond = Vec::new();
     for row in found.iter().filter(|row| !doc.contains_all(&row.heads)) {
@@ -142,7 +142,7 @@ fn absorbed(found: &[Row], now: &Heads) -> Vec<Heads> {
     others.take(ABSORBED_MAX).cloned().collect()
 }
 
-/// What a row must hold.
+/// The content that a row must have.
 struct Wanted {
     heads: Vec<Heads>,
     changes: Vec<ChangeHash>,
@@ -155,7 +155,7 @@ impl Wanted {
         let heads = found.iter().map(|row| row.heads.clone()).collect();
         let mut wanted = Wanted { heads, changes: Vec::new(), nameless: Vec::new() };
         for Incoming { bytes, hash } in new {
-            // What was taken once may be refused now, and has a name all the same.
+            // A change that was accepted once may be refused now, and has a hash all the same.
             let hash = hash.or_else(|| merge::hash_of(bytes).ok());
             wanted.add(hash, || bytes.clone());
         }
@@ -173,7 +173,7 @@ impl Wanted {
         }
     }
 
-    /// What of it is neither in the document nor kept beside it, in words.
+    /// Describes something that is neither in the document nor kept beside it; `None` if all is there.
     fn missing(&self, doc: &Doc, row: &Row) -> Option<String> {
         let kept = row.waiting.iter().filter_map(|change| merge::hash_of(change).ok());
         let kept: HashSet<ChangeHash> = kept.collect();

@@ -1,8 +1,7 @@
 //! Compaction: segments and small snapshots become one larger snapshot.
 //!
-//! Invariant: compaction is the only step that takes anything away, so it takes away nothing before
-//! the new snapshot was verified (`fold`) and its content and name are on disk. An input that could not be
-//! read whole (`inputs`) is never taken away.
+//! Invariant: only compaction retires files. It retires none before the new snapshot is verified (`build`) and its
+//! content and name are on disk. An input that could not be read whole (`inputs`) is never retired.
 
 use super::build::{Folded, fold};
 use super::inputs::{Inputs, SealedFile};
@@ -37,7 +36,8 @@ pub fn compact(
     root.ensure_created()?;
     let Some(guard) = lock::try_compaction(root, program)? else {
         let holder = lock::compaction_holder(root)?;
-        let holder = holder.map_or_else(|| "just gone".to_owned(), |holder| holder.holder);
+        let holder = holder
+            .map_or_else(|| "a process that has just exited".to_owned(), |holder| holder.holder);
         return Err(StoreError::Busy { path: root.path().join(filename::LOCK), holder }.into());
     };
     let locked = Instant::now();
@@ -96,7 +96,7 @@ fn compact_locked(
 fn publish(root: &Root, inputs: &Inputs, folded: &Folded) -> Result<()> {
     publish::publish(root, folded.meta.snapshot)?;
     for SealedFile { name, seen } in &inputs.sealed {
-        // What somebody copied over it since it was read is folded by the next compaction.
+        // A file that was copied over it since it was read is left to the next compaction.
         retire::retire_unchanged(root, SEALED, name, *seen)?;
         stop::at!("retire.segment");
     }

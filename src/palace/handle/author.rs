@@ -1,9 +1,9 @@
-//! Whom the changes of this process are by.
+//! The author of this process's changes: the Automerge actor that it writes as.
 //!
 //! Invariant: an actor writes to a document only on top of everything that it has written to it. Automerge numbers an
-//! actor's changes of a document by those that it is shown. Of two with one number it takes one and refuses the other
-//! for ever: so a process that does not see what it wrote itself, because a snapshot was taken away or cannot be read,
-//! goes on as another actor, and once the snapshot is back both are there.
+//! actor's changes of a document by those that it is shown. Of two changes with one number, it takes one and refuses the
+//! other for ever. So a process that does not see its own changes, because a snapshot is missing or cannot be read,
+//! continues as another actor. Once the snapshot is back, both changes are there.
 
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
@@ -12,10 +12,10 @@ use crate::merge::Doc;
 use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 
-/// Of how many documents an actor remembers what it wrote last, in some 3 MB. Then another takes over, which costs
+/// Number of documents whose last changes an actor remembers, in some 3 MB. Then another takes over, which costs
 /// 16 bytes in each document that both write to.
 const DOCUMENTS_MAX: usize = 1 << 15;
-/// How many changes beside each other it remembers of one document.
+/// Number of concurrent changes that it remembers of one document.
 const BESIDE_MAX: usize = 16;
 
 /// The actor of an instance's changes. At first it has the instance's name.
@@ -30,17 +30,18 @@ pub struct Author {
 }
 
 impl Author {
-    /// One that has not written anything.
+    /// Makes an author that has written nothing.
     pub fn new(instance: InstanceId) -> Self {
         Author { instance, actor: instance.0, last: HashMap::new(), hasher: RandomState::new() }
     }
 
-    /// On behalf of whom it writes.
+    /// Returns the instance that it writes for.
     pub fn instance(&self) -> InstanceId {
         self.instance
     }
 
-    /// Who may change this document as it is shown: if nobody who wrote before, one that is called as `name` says.
+    /// Returns the actor for the next change of this document. Calls `name` for a fresh one if earlier changes of the
+    /// present actor are not visible in it.
     ///
     /// # Errors
     /// Those of `name`.
@@ -59,8 +60,8 @@ impl Author {
         Ok(self.actor)
     }
 
-    /// Notes that it made this change of this document; whether on top of all that it had made of it before, or beside
-    /// that, at an earlier version.
+    /// Notes a change that it made of this document: on top of all its earlier ones, or concurrent with them, at an
+    /// earlier version.
     pub fn made(&mut self, key: &Key, change: ChangeHash, on_top: bool) {
         let last = self.last.entry(self.hasher.hash_one(key)).or_default();
         if on_top {
@@ -80,7 +81,7 @@ mod tests {
         doc.put(&Stamp { actor, time_ms: 1, by: "" }, None, &value).unwrap().unwrap().hash
     }
 
-    /// One that is new is called like this.
+    /// The name of a fresh actor.
     const ANOTHER: [u8; 16] = [2; 16];
 
     fn of(author: &mut Author, key: &Key, doc: Option<&Doc>) -> [u8; 16] {
@@ -109,7 +110,7 @@ mod tests {
         }
     }
 
-    /// Of two changes beside each other, it may see one and not the other.
+    /// A view may show one of two concurrent changes and not the other.
     #[test]
     fn who_does_not_see_what_it_wrote_at_an_earlier_version_is_another() {
         let key = Key::new("k").unwrap();

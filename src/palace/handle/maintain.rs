@@ -1,4 +1,4 @@
-//! Calls that keep an open palace in order: sync, seal, close, compact; and what goes on in the background.
+//! Maintenance of an open palace: sync, seal, close, compact; and the work in the background.
 
 use super::shared::{Palace, Shared};
 use crate::palace::background::background;
@@ -13,7 +13,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 impl Palace {
-    /// Does what is to be done after a commit, and need not be waited for.
+    /// Starts the background work that a commit makes due. The caller does not wait for it.
     pub(in crate::palace) fn after_commit(&self, durability: Durability, backlog: Backlog) {
         if durability == Durability::Buffered && !self.shared.flushing.swap(true, Ordering::SeqCst)
         {
@@ -27,17 +27,17 @@ impl Palace {
         }
     }
 
-    /// Puts on disk what was written with [`Durability::Buffered`].
+    /// Puts buffered commits on disk: see [`Durability::Buffered`].
     ///
     /// ```
-    /// # use crdt_palace::palace::{Durability, WriteOptions};
+    /// # use crdt_palace::palace::WriteOptions;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// let quick = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+    /// let quick = palace.with(WriteOptions::new().buffered());
     /// for n in 0..100 {
-    ///     palace.put_with("a", json!({"n": n}).as_object().ok_or("an object")?, &quick)?;
+    ///     quick.put("a", &json!({"n": n}))?;
     /// }
     /// palace.sync()?; // one sync for all of them
     /// assert_eq!(palace.history("a")?.len(), 100);
@@ -45,50 +45,51 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::OutcomeUnknown`].
+    /// [`StoreError::OutcomeUnknown`](crate::palace::StoreError::OutcomeUnknown).
     pub fn sync(&self) -> Result<()> {
         self.shared.writer.check_not_held()?;
         let synced = self.shared.sync();
-        // What just failed is not said again by the next call.
+        // The next call must not report the same loss again.
         let lost = self.shared.log.report_lost();
         synced?;
         Ok(lost?)
     }
 
-    /// Seals this process's segment, so that it can be folded. The next write starts another.
+    /// Seals this process's segment, so that it can be compacted. The next write starts another.
     ///
     /// ```
+    /// use crdt_palace::palace::status::SegmentState;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// palace.seal()?;
-    /// assert_eq!(palace.status()?.segments[0].state, "sealed");
-    /// palace.put("a", json!({"n": 2}).as_object().ok_or("an object")?)?;
+    /// assert_eq!(palace.status()?.segments[0].state, SegmentState::Sealed);
+    /// palace.put("a", &json!({"n": 2}))?;
     /// assert_eq!(palace.status()?.segments.len(), 2);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::OutcomeUnknown`], or what the system says.
+    /// [`StoreError::OutcomeUnknown`](crate::palace::StoreError::OutcomeUnknown), or an error of the operating system.
     pub fn seal(&self) -> Result<()> {
         self.shared.seal()
     }
 
-    /// Seals this process's segment, and waits for the compaction that this palace has under way, if any. Dropping the
-    /// last clone does the same, but nobody is told of an error, and others may have clones. A commit afterwards starts
-    /// another segment, and no compaction.
+    /// Seals this process's segment, and waits for a compaction of this palace that is under way. Dropping the last clone
+    /// does the same, but only logs an error. A commit after this starts another segment, and no compaction.
     ///
     /// ```
+    /// use crdt_palace::palace::status::SegmentState;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// let palace = Palace::open(dir.path().join("palace"))?;
     /// let elsewhere = palace.clone();
-    /// elsewhere.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// elsewhere.put("a", &json!({"n": 1}))?;
     /// palace.close()?;
-    /// assert_eq!(palace.status()?.segments[0].state, "sealed");
+    /// assert_eq!(palace.status()?.segments[0].state, SegmentState::Sealed);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
@@ -98,7 +99,7 @@ impl Palace {
         self.shared.close()
     }
 
-    /// Compacts now, whether or not it is due. Safe while others read, write and compact.
+    /// Compacts now. Safe while other processes read, write and compact.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
@@ -106,7 +107,7 @@ impl Palace {
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// let report = palace.compact(CompactOptions::default())?;
     /// assert_eq!((report.segments, report.documents), (1, 1));
     /// assert_eq!(palace.get("a")?.ok_or("it was written")?.value["n"], 1);
@@ -114,8 +115,9 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// [`StoreError::Busy`] if somebody else is at it; [`Error::Unverified`] if the new snapshot
-    /// turned out not to hold everything, and then nothing was changed.
+    /// [`StoreError::Busy`](crate::palace::StoreError::Busy) if another process compacts;
+    /// [`Error::Unverified`](crate::palace::Error::Unverified) if the new snapshot does not hold all inputs. Then nothing
+    /// was changed.
     pub fn compact(&self, options: CompactOptions) -> Result<CompactReport> {
         self.writable()?;
         self.shared.writer.check_not_held()?;
@@ -134,8 +136,8 @@ fn flush(weak: &Weak<Shared>) {
             tracing::error!(%error, "buffered commits could not be put on disk");
         }
         shared.flushing.store(false, Ordering::SeqCst);
-        // A commit between the sync and the line above saw a flusher at work and started none. What it builds on may be
-        // all that is left, if the sync of the log came after it.
+        // A commit between the sync and the line above saw a flusher at work and started none. If the sync of the log came
+        // after it, only its dependencies may be left to sync.
         if !shared.has_unsynced() || shared.flushing.swap(true, Ordering::SeqCst) {
             return;
         }
@@ -160,8 +162,8 @@ impl Shared {
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        // Sealing spares the next compactor the question whether this process lives. If it fails, the
-        // segment stays in open/ and is sealed by somebody else: nothing depends on it.
+        // Sealing spares the next compactor the question whether this process lives. If it fails, the segment stays in
+        // open/, and another process seals it: nothing depends on it.
         if let Err(error) = self.close() {
             tracing::warn!(%error, "the segment could not be sealed on closing");
         }

@@ -1,4 +1,4 @@
-//! How a palace is opened.
+//! Opening a palace.
 //!
 //! Invariant: opening changes nothing on disk.
 
@@ -15,7 +15,7 @@ use crate::store::root::Root;
 use std::path::Path;
 use std::sync::Arc;
 
-/// How to open a palace.
+/// Options of opening a palace.
 ///
 /// ```
 /// use crdt_palace::palace::Options;
@@ -23,12 +23,12 @@ use std::sync::Arc;
 /// # let dir = tempfile::tempdir()?;
 /// # let path = dir.path().join("palace");
 ///
-/// let palace = Options::default().program("notes/3.1").auto_compact(false).open(&path)?;
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// let palace = Options::new().program("notes/3.1").auto_compact(false).open(&path)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// assert_eq!(palace.history("a")?[0].by, "notes/3.1");
 ///
-/// let reader = Options::default().read_only().open(&path)?;
-/// assert!(reader.put("a", &serde_json::Map::new()).is_err());
+/// let reader = Options::new().read_only().open(&path)?;
+/// assert!(reader.put("a", &json!({})).is_err());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -51,29 +51,35 @@ impl Default for Options {
 }
 
 impl Options {
-    /// Refuse every write. The directory must exist.
+    /// Makes the default options.
+    #[must_use]
+    pub fn new() -> Self {
+        Options::default()
+    }
+
+    /// Refuses every write. The directory must exist.
     #[must_use]
     pub fn read_only(mut self) -> Self {
         self.read_only = true;
         self
     }
 
-    /// The name and version of the program, as history and `status` show it.
+    /// Names the program and its version for history and `status`.
     #[must_use]
     pub fn program(mut self, program: &str) -> Self {
         program.clone_into(&mut self.program);
         self
     }
 
-    /// Whether this process compacts in the background when it notices that it is due; then the last clone of the
-    /// palace that is dropped waits for a step that is under way. Default: yes.
+    /// Sets whether this process compacts in the background when that is due, which is the default. Dropping the last
+    /// clone of the palace then waits for a step that is under way.
     #[must_use]
     pub fn auto_compact(mut self, auto_compact: bool) -> Self {
         self.auto_compact = auto_compact;
         self
     }
 
-    /// Another implementation of the system calls: see [`crate::fs::sim`].
+    /// Uses another implementation of the system calls: see [`crate::fs::sim`].
     ///
     /// ```
     /// # use crdt_palace::palace::Options;
@@ -82,11 +88,11 @@ impl Options {
     /// # use std::sync::Arc;
     ///
     /// let disk = SimDisk::new(7);
-    /// let palace = Options::default().fs(Arc::new(disk.process())).open("/palace")?;
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// let palace = Options::new().fs(Arc::new(disk.process())).open("/palace")?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// disk.power_cut(1);
     /// assert!(palace.get("a").is_err()); // its process is gone
-    /// let palace = Options::default().fs(Arc::new(disk.process())).open("/palace")?;
+    /// let palace = Options::new().fs(Arc::new(disk.process())).open("/palace")?;
     /// assert_eq!(palace.get("a")?.ok_or("it was acknowledged")?.value["n"], 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -96,11 +102,11 @@ impl Options {
         self
     }
 
-    /// Opens the palace. Nothing is read but its `palace.json` yet, and nothing is written.
+    /// Opens the palace. This reads only its `palace.json`, and writes nothing.
     ///
     /// # Errors
     /// [`NotAPalace`](crate::palace::StoreError::NotAPalace), [`Newer`](crate::palace::StoreError::Newer), with
-    /// [`Options::read_only`] also [`NoPalace`](crate::palace::StoreError::NoPalace), or what the system says.
+    /// [`Options::read_only`] also [`NoPalace`](crate::palace::StoreError::NoPalace), or an error of the operating system.
     pub fn open(self, path: impl AsRef<Path>) -> Result<Palace> {
         let root = Arc::new(Root::open(self.fs, path.as_ref(), self.read_only)?);
         let own = Arc::new(OwnSegments::default());
@@ -115,7 +121,7 @@ impl Options {
 }
 
 impl Palace {
-    /// Opens a palace to read and write. It need not exist: the first write makes it.
+    /// Opens a palace to read and write. It need not exist: the first write creates it.
     ///
     /// # Errors
     /// See [`Options::open`].
@@ -126,15 +132,15 @@ impl Palace {
     /// Opens a palace that must exist, and refuses every write.
     ///
     /// ```
-    /// # use crdt_palace::palace::Palace;
+    /// # use crdt_palace::palace::{Palace, ReadOnlyReason};
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let path = dir.path().join("palace");
     /// assert!(Palace::open_read_only(&path).is_err()); // there is none
-    /// Palace::open(&path)?.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// Palace::open(&path)?.put("a", &json!({"n": 1}))?;
     /// let palace = Palace::open_read_only(&path)?;
     /// assert_eq!(palace.get("a")?.ok_or("it was written")?.value["n"], 1);
-    /// assert_eq!(palace.read_only(), Some("it was opened read-only"));
+    /// assert_eq!(palace.read_only(), Some(ReadOnlyReason::OpenedReadOnly));
     /// assert_eq!(palace.path(), path);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```

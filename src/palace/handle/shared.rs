@@ -13,6 +13,7 @@ use crate::palace::view::directory::Directory;
 use crate::palace::view::view::View;
 use crate::store::StoreError;
 use crate::store::group_commit::Log;
+use crate::store::read_only::ReadOnlyReason;
 use crate::store::rescan::Catalog;
 use crate::store::root::Root;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -22,9 +23,9 @@ use std::sync::Arc;
 
 /// An open palace. Cheap to clone; clones share everything, and threads may use them at once.
 ///
-/// Opening changes nothing on disk: what is missing is created by the first write. When the last
-/// clone is dropped, this process's segment is sealed, and a compaction that a write of this process began comes to the
-/// end of its step: a second or two, if there is one.
+/// Opening changes nothing on disk: the first write creates what is missing. Dropping the last clone seals this process's
+/// segment, and waits for the end of a step of a compaction that a write of this process began: a second or two, if
+/// there is one.
 ///
 /// ```
 /// use crdt_palace::palace::Palace;
@@ -33,7 +34,7 @@ use std::sync::Arc;
 /// let dir = tempfile::tempdir()?;
 /// let palace = Palace::open(dir.path().join("palace"))?;
 /// let plan = json!({"title": "Plan", "done": false});
-/// let written = palace.put("notes/plan", plan.as_object().ok_or("an object")?)?;
+/// let written = palace.put("notes/plan", &plan)?;
 ///
 /// // Another process, or another handle: it sees what was acknowledged.
 /// let other = Palace::open(dir.path().join("palace"))?;
@@ -51,13 +52,13 @@ pub struct Palace {
     pub(in crate::palace) shared: Arc<Shared>,
 }
 
-/// Everything that the clones of a [`Palace`] share.
+/// The state that the clones of a [`Palace`] share.
 #[derive(Debug)]
 pub(in crate::palace) struct Shared {
     pub root: Arc<Root>,
     pub log: Log,
     pub program: String,
-    /// `None` if it was opened not to compact by itself.
+    /// `None` if this process does not compact in the background.
     pub automatic: Option<Automatic>,
     pub directory: Lock<Directory>,
     pub writer: WriterLock,
@@ -99,25 +100,25 @@ impl Shared {
 }
 
 impl Palace {
-    /// The directory.
+    /// Returns the directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.shared.root.path()
     }
 
-    /// Why this palace cannot be written, if so: it was opened read-only, or belongs to somebody else.
+    /// Returns the reason why this palace cannot be written; `None` if it can.
     #[must_use]
-    pub fn read_only(&self) -> Option<&'static str> {
+    pub fn read_only(&self) -> Option<ReadOnlyReason> {
         self.shared.root.read_only()
     }
 
-    /// Who this process is in feeds and history; `None` until it has written.
+    /// Returns the name of this process in feeds and history; `None` until it has written.
     #[must_use]
     pub fn instance(&self) -> Option<InstanceId> {
         self.shared.log.instance_if_any()
     }
 
-    /// Returns 16 bytes that nobody else has.
+    /// Returns 16 random bytes, which no other process has.
     pub(crate) fn unique(&self) -> Result<[u8; 16]> {
         Ok(self.root().random()?)
     }
@@ -156,15 +157,15 @@ impl Palace {
         read(&*self.fresh()?)
     }
 
-    /// Returns the snapshots that the last rescan could not read. Reads go on without them, so that everything else can
-    /// be served: what only they hold is missing. Conditional writes are refused. [`Palace::verify`] tells why.
+    /// Returns the snapshots that the last rescan could not read. Reads go on without them, and lack what only they hold.
+    /// Conditional writes are refused. [`Palace::verify`] reports the reason.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("k", &json!({"a": 1}))?;
     /// palace.compact(Default::default())?;
     /// assert!(palace.unreadable().is_empty());
     /// for file in std::fs::read_dir(palace.path().join("snap"))? {
@@ -249,12 +250,11 @@ impl Shared {
         *self.unreadable.lock() = names.map(|name| self.root.file(SNAP, &name)).collect();
     }
 
-    /// If the directory was taken away or replaced under this process, starts over in the one that is there now, under a
-    /// new identity.
+    /// Starts over in the present directory, under a new identity, if the directory was deleted, moved or replaced.
     pub fn notice_replacement(&self, directory: &mut Directory) -> Result<()> {
         if self.root.is_replaced()? {
             let path = self.root.path().to_owned();
-            tracing::warn!(path = %path.display(), "the palace was taken away or replaced");
+            tracing::warn!(path = %path.display(), "the palace was deleted, moved or replaced");
             self.log.abandon(StoreError::Replaced { path });
             directory.start_over(self.root.clone());
             *self.unsynced.lock() = UnsyncedDependencies::default();

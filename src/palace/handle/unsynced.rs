@@ -15,7 +15,7 @@ pub struct UnsyncedDependencies {
 }
 
 impl UnsyncedDependencies {
-    /// Whether all is on disk.
+    /// Returns true if all dependencies are on disk.
     pub fn is_empty(&self) -> bool {
         self.segments.is_empty()
     }

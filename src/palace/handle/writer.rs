@@ -1,4 +1,4 @@
-//! The lock of those who write: one thread of a process makes a commit at a time.
+//! The writer's lock: one thread of a process makes a commit at a time.
 //!
 //! Invariant: it is held from before the view is taken that a commit builds on until the commit has its place in the
 //! log. So of two commits of one process the second builds on the first, and no actor gives one number to two changes.
@@ -10,7 +10,7 @@ use crate::format::id::InstanceId;
 use crate::palace::error::{Error, Result};
 use crate::sync::{Lock, Locked, Rank, ThreadId, current_thread};
 
-/// What a thread needs to make a commit.
+/// State that a thread needs to make a commit.
 #[derive(Debug, Default)]
 pub struct Writer {
     author: Option<Author>,

@@ -1,6 +1,6 @@
-//! Every commit of a palace, one by one, in words.
+//! A dump of every commit of a palace, as text.
 //!
-//! Read-only, and independent of what a [`super::Palace`] has in memory: it shows what is in the files.
+//! It reads the files, and not the memory of a [`super::Palace`].
 
 use crate::format::hash::ChangeHash;
 use crate::format::id::{InstanceId, SegmentId, SnapshotId};
@@ -16,10 +16,10 @@ use serde::ser::{Error as _, Serialize, Serializer};
 use std::collections::HashMap;
 use std::sync::Arc;
 
-/// How many loaded documents a dump keeps while it explains the commits of snapshots.
+/// Number of loaded documents that a dump keeps while it explains the commits of snapshots.
 const KEPT: usize = 1_024;
 
-/// Where a commit stands.
+/// The place of a commit.
 ///
 /// ```
 /// use crdt_palace::palace::{Error, compact::CompactOptions, dump::Place};
@@ -28,7 +28,7 @@ const KEPT: usize = 1_024;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let report = palace.compact(CompactOptions::default())?;
 /// let snapshot = report.published.ok_or("there was something to compact")?;
 /// palace.dump(|commit| {
@@ -39,17 +39,18 @@ const KEPT: usize = 1_024;
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
 #[serde(untagged)]
+#[non_exhaustive]
 pub enum Place {
     /// In a segment.
     Segment {
-        /// Which.
+        /// The segment.
         segment: SegmentId,
-        /// Where its record starts.
+        /// The position of its record, in bytes.
         offset: u64,
     },
     /// In the log of a snapshot.
     Snapshot {
-        /// Which.
+        /// The snapshot.
         snapshot: SnapshotId,
     },
 }
@@ -63,7 +64,7 @@ pub enum Place {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let mut commits = Vec::new();
 /// palace.dump(|commit| {
 ///     commits.push(commit);
@@ -74,20 +75,21 @@ pub enum Place {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct DumpedChange {
     /// The document.
     pub key: Key,
     /// The change.
     pub hash: Option<ChangeHash>,
-    /// What it does; `None` if it cannot be decoded, or is not in its document.
+    /// Its description; `None` if it cannot be decoded, or is not in its document.
     #[serde(flatten, serialize_with = "without_hash")]
     pub info: Option<ChangeInfo>,
-    /// Why there is no `info`.
+    /// The reason why there is no `info`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
 }
 
-/// The change names its hash already, and a field may stand in an object once.
+/// Serializes a description without its hash: the change has it already, and a JSON object has each field once.
 fn without_hash<S: Serializer>(
     info: &Option<ChangeInfo>,
     out: S,
@@ -108,7 +110,7 @@ fn without_hash<S: Serializer>(
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let mut commits = Vec::new();
 /// palace.dump(|commit| {
 ///     commits.push(commit);
@@ -119,18 +121,19 @@ fn without_hash<S: Serializer>(
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct DumpedCommit {
-    /// The version of this form.
+    /// The version of this schema.
     pub schema: u32,
-    /// When: milliseconds since 1970, UTC, by the writer's clock.
+    /// Its time: milliseconds since 1970, UTC, by the writer's clock.
     pub time_ms: i64,
-    /// Which process made it; `None` if its segment's header is damaged.
+    /// The instance that made it; `None` if its segment's header is damaged.
     pub instance: Option<InstanceId>,
-    /// Its running number in that process.
+    /// Its sequence number in that instance.
     pub sequence: u64,
-    /// The writer, as it calls itself.
+    /// The name of its writer.
     pub by: String,
-    /// Where it stands.
+    /// Its place.
     #[serde(flatten)]
     pub place: Place,
     /// Its changes.
@@ -138,15 +141,15 @@ pub struct DumpedCommit {
 }
 
 impl Palace {
-    /// Gives every commit in the files to `each`: those in snapshots first, then those in segments. The
-    /// first error of `each` ends it.
+    /// Calls `each` with every commit in the files: those in snapshots first, then those in segments. The first error of
+    /// `each` ends it.
     ///
     /// ```
     /// # use crdt_palace::palace::{Error, Palace};
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// let mut keys = Vec::new();
     /// palace.dump(|commit| {
     ///     keys.extend(commit.changes.into_iter().map(|change| change.key.to_string()));
@@ -157,7 +160,7 @@ impl Palace {
     /// ```
     ///
     /// # Errors
-    /// What the system says, or what `each` returns.
+    /// An error of the operating system, or of `each`.
     pub fn dump<E: From<Error>>(
         &self,
         mut each: impl FnMut(DumpedCommit) -> std::result::Result<(), E>,

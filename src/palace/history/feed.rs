@@ -1,7 +1,7 @@
-//! What has happened since a caller last asked.
+//! The feed: the commits since a cursor.
 //!
-//! A cursor says, for each instance, up to which of its commits the caller has seen. Sequence numbers
-//! survive compaction, so a cursor stays good for as long as the palace exists.
+//! A cursor holds, for each instance, the last commit that the caller has seen. Sequence numbers survive compaction, so
+//! a cursor stays valid for as long as the palace exists.
 
 use crate::format::id::InstanceId;
 use crate::format::key::Key;
@@ -14,10 +14,10 @@ use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
 use std::str::FromStr;
 
-/// The most commits that one call gives.
+/// Most commits of one call.
 pub const COMMITS_MAX: usize = 10_000;
 
-/// Up to which commit of each instance a caller has seen everything. The default: nothing.
+/// The last commit of each instance that a caller has seen. The default cursor has seen none.
 ///
 /// ```
 /// use crdt_palace::palace::feed::Cursor;
@@ -26,7 +26,7 @@ pub const COMMITS_MAX: usize = 10_000;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+/// palace.put("a", &json!({"n": 1}))?;
 /// let text = palace.cursor_now()?.to_string(); // to be kept anywhere
 /// let cursor: Cursor = text.parse()?;
 /// assert!(palace.changes_since(&cursor, 100)?.commits.is_empty());
@@ -44,7 +44,7 @@ impl fmt::Display for Cursor {
 }
 
 impl Cursor {
-    /// Also has seen this commit. Those of an instance are to be seen in their order.
+    /// Adds a commit to those that were seen. The commits of an instance are added in their order.
     #[cfg(feature = "mcp")]
     pub(crate) fn see(&mut self, commit: &CommitInfo) {
         self.0.insert(commit.instance, commit.sequence);
@@ -66,7 +66,7 @@ impl FromStr for Cursor {
     }
 }
 
-/// A commit, as a feed gives it.
+/// A commit in a feed.
 ///
 /// ```
 /// use crdt_palace::palace::{WriteOptions, feed::Cursor};
@@ -75,28 +75,28 @@ impl FromStr for Cursor {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
-/// let options = WriteOptions { by: Some("ada/1.0".into()), ..WriteOptions::default() };
-/// palace.put_with("a", json!({"n": 1}).as_object().ok_or("an object")?, &options)?;
+/// palace.with(WriteOptions::new().by("ada/1.0")).put("a", &json!({"n": 1}))?;
 /// let commit = &palace.changes_since(&Cursor::default(), 100)?.commits[0];
 /// assert_eq!((commit.sequence, commit.by.as_str()), (1, "ada/1.0"));
 /// assert_eq!(Some(commit.instance), palace.status()?.this_instance);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
 pub struct CommitInfo {
-    /// Which process made it.
+    /// The instance that made it.
     pub instance: InstanceId,
-    /// Its running number in that process.
+    /// Its sequence number in that instance.
     pub sequence: u64,
-    /// When: milliseconds since 1970, UTC, by the writer's clock.
+    /// Its time: milliseconds since 1970, UTC, by the writer's clock.
     pub time_ms: i64,
-    /// The writer, as it calls itself.
+    /// The name of its writer.
     pub by: String,
     /// The documents that it changed.
     pub keys: Vec<Key>,
 }
 
-/// Commits, and where to go on.
+/// Commits, and the cursor for the next call.
 ///
 /// ```
 /// use crdt_palace::palace::feed::Cursor;
@@ -106,7 +106,7 @@ pub struct CommitInfo {
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
 /// for key in ["a", "b", "c"] {
-///     palace.put(key, json!({"n": 1}).as_object().ok_or("an object")?)?;
+///     palace.put(key, &json!({"n": 1}))?;
 /// }
 /// let (mut cursor, mut seen) = (Cursor::default(), 0);
 /// loop {
@@ -121,17 +121,18 @@ pub struct CommitInfo {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Changes {
-    /// Each instance's in their order; among instances, by time.
+    /// The commits: those of an instance in their order, those of different instances by time.
     pub commits: Vec<CommitInfo>,
-    /// Give it back for what comes next.
+    /// The cursor for the next call.
     pub cursor: Cursor,
-    /// Whether there is more already.
+    /// True if there are more commits already.
     pub more: bool,
 }
 
 impl Palace {
-    /// The commits that `cursor` does not know of, at most `limit` (and [`COMMITS_MAX`]) of them.
+    /// Returns the commits that `cursor` has not seen, at most `limit` (and [`COMMITS_MAX`]) of them.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
@@ -139,17 +140,17 @@ impl Palace {
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// let seen = palace.changes_since(&Cursor::default(), 100)?;
     /// assert_eq!(seen.commits[0].keys[0].as_str(), "a");
-    /// palace.put("b", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("b", &json!({"n": 1}))?;
     /// let new = palace.changes_since(&seen.cursor, 100)?;
     /// assert_eq!((new.commits.len(), new.commits[0].keys[0].as_str()), (1, "b"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`Error::Snapshot`] if the log of a snapshot is damaged, [`Error::Store`] with what the system says.
+    /// [`Error::Snapshot`] if the log of a snapshot is damaged, [`Error::Store`] with an error of the operating system.
     pub fn changes_since(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
         let limit = limit.clamp(1, COMMITS_MAX);
         // One more than wanted, to know whether there is more.
@@ -166,8 +167,7 @@ impl Palace {
         Ok(changes)
     }
 
-    /// A cursor that has seen what was written before this time, in milliseconds since 1970, by the
-    /// writers' clocks.
+    /// Returns a cursor that has seen the commits before this time, in milliseconds since 1970, by the writers' clocks.
     ///
     /// # Errors
     /// Any of [`Error`].
@@ -184,16 +184,16 @@ impl Palace {
         }
     }
 
-    /// A cursor that has seen everything that is there now.
+    /// Returns a cursor that has seen all present commits.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("a", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("a", &json!({"n": 1}))?;
     /// let cursor = palace.cursor_now()?;
-    /// palace.put("b", json!({"n": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("b", &json!({"n": 1}))?;
     /// let since = palace.changes_since(&cursor, 100)?;
     /// assert_eq!((since.commits.len(), since.commits[0].keys[0].as_str()), (1, "b"));
     /// # Ok::<(), Box<dyn std::error::Error>>(())

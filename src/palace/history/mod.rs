@@ -1,4 +1,4 @@
-//! Commits in their order: what is new, and what ever was.
+//! Commits in their order: the feed of new ones, and the dump of all.
 
 pub mod dump;
 pub mod feed;

@@ -1,8 +1,7 @@
 //! Waiting for changes.
 //!
-//! Invariant: events of the file system are hints. They make a change known at once where they come;
-//! where they do not (another machine's writes, a full queue, the limit on watchers), the rescan once a
-//! second finds it all the same.
+//! Invariant: events of the file system are hints. With them, a change is known at once. Without them (another machine's
+//! writes, a full queue, the limit on watchers), the rescan once a second finds it all the same.
 
 use super::feed::{COMMITS_MAX, Cursor};
 use crate::format::filename::{OPEN, SEALED, SNAP};
@@ -14,7 +13,7 @@ use std::collections::BTreeSet;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
-/// How often a watch looks by itself.
+/// The time between two rescans of a watch without events.
 pub const POLL: Duration = Duration::from_secs(1);
 
 /// Waits for changes of documents whose keys start with a prefix. See [`Palace::watch`].
@@ -29,7 +28,7 @@ pub const POLL: Duration = Duration::from_secs(1);
 /// let mut watch = palace.watch("notes/")?;
 /// assert!(watch.next(Duration::ZERO)?.is_empty());
 /// for key in ["notes/a", "notes/b", "plans/a"] {
-///     palace.put(key, json!({"n": 1}).as_object().ok_or("an object")?)?;
+///     palace.put(key, &json!({"n": 1}))?;
 /// }
 /// let changed = watch.next(Duration::from_secs(60))?;
 /// assert_eq!(changed.iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["notes/a", "notes/b"]);
@@ -57,14 +56,14 @@ impl Palace {
     /// let dir = tempfile::tempdir()?;
     /// let (here, there) = (Palace::open(dir.path())?, Palace::open(dir.path())?);
     /// let mut watch = here.watch("notes/")?;
-    /// there.put("notes/plan", json!({"title": "Plan"}).as_object().ok_or("an object")?)?;
+    /// there.put("notes/plan", &json!({"title": "Plan"}))?;
     /// let changed = watch.next(Duration::from_secs(60))?;
     /// assert_eq!(changed.iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["notes/plan"]);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// As [`Palace::changes_since`]. Where events cannot be had there is no error: it looks every [`POLL`].
+    /// As [`Palace::changes_since`]. Without events of the file system there is no error: it rescans every [`POLL`].
     pub fn watch(&self, prefix: &str) -> Result<Watch> {
         // One waiting hint is as good as many.
         let (sender, hints) = sync_channel(1);
@@ -76,7 +75,7 @@ impl Palace {
             sender,
             watcher: None,
         };
-        // First the watch, then the look: what comes between is seen by one of them.
+        // Events first, then the cursor: a change between the two is seen by one of them.
         watch.listen();
         watch.cursor = self.cursor_now()?;
         Ok(watch)
@@ -84,8 +83,7 @@ impl Palace {
 }
 
 impl Watch {
-    /// The keys that changed since the last call, as soon as there are any; none if none did within
-    /// `timeout`.
+    /// Returns the keys that changed since the last call, as soon as there are any; none if none did within `timeout`.
     ///
     /// # Errors
     /// As [`Palace::changes_since`].
@@ -121,12 +119,12 @@ impl Watch {
         }
     }
 
-    /// Asks for events, if they can be had: the palace may not exist yet, or this machine's limit on
-    /// watchers may be reached, and then the rescans have to do.
+    /// Starts to listen for events. If the palace does not exist yet, or this machine's limit on watchers is reached, the
+    /// rescans have to do.
     fn listen(&mut self) {
         match self.try_listen() {
             Ok(watcher) => self.watcher = Some(watcher),
-            Err(error) => tracing::debug!(%error, "no events: looking once a second"),
+            Err(error) => tracing::debug!(%error, "no events: rescanning once a second"),
         }
     }
 

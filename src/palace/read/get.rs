@@ -1,4 +1,4 @@
-//! Reading: one document, many in order, and what a document was.
+//! Reads of one document: its present value, an earlier one, its history; and pages of many.
 
 use crate::format::hash::Etag;
 use crate::format::key::Key;
@@ -9,19 +9,20 @@ use crate::palace::view::document::{Document, Page};
 use crate::palace::view::layers::Layers;
 use crate::palace::view::view::View;
 use crate::snapshot::ViewRow;
+use serde::de::DeserializeOwned;
 
-/// The most documents that one page holds.
+/// Most documents in one page.
 pub const PAGE_MAX: usize = 1_000;
 
 impl Palace {
-    /// The document of this key; `None` if there is none or it is deleted.
+    /// Returns the document of this key; `None` if there is none or it is deleted.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+    /// palace.put("k", &json!({"a": 1}))?;
     /// let found = palace.get("k")?.ok_or("it was written")?;
     /// assert_eq!(found.value["a"], 1);
     /// assert_eq!(palace.get("nothing")?, None);
@@ -30,14 +31,41 @@ impl Palace {
     ///
     /// # Errors
     /// [`Error::Key`] if `key` cannot name a document: see [`Key`]. [`Error::Snapshot`], [`Error::View`] or
-    /// [`Error::Document`] if what a snapshot holds of it is damaged. [`Error::Store`] with what the system
-    /// says.
+    /// [`Error::Document`] if its part of a snapshot is damaged. [`Error::Store`] with an error of the operating system.
     pub fn get(&self, key: &str) -> Result<Option<Document>> {
         let key = Key::new(key)?;
         self.read_fresh(|view| view.read(&key))
     }
 
-    /// As [`Palace::get`], without looking for what other processes wrote since the last look.
+    /// Returns the value of this key as a `T`; `None` if there is no document or it is deleted.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::{Error, Palace};
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// #[derive(serde::Deserialize)]
+    /// struct Plan {
+    ///     title: String,
+    /// }
+    ///
+    /// palace.put("notes/plan", &json!({"title": "Plan"}))?;
+    /// let plan: Plan = palace.get_as("notes/plan")?.ok_or("it was written")?;
+    /// assert_eq!(plan.title, "Plan");
+    ///
+    /// palace.put("notes/plan", &json!({"title": 7}))?;
+    /// assert!(matches!(palace.get_as::<Plan>("notes/plan"), Err(Error::Type { .. })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Type`] if the value is no `T`, or as [`Palace::get`].
+    pub fn get_as<T: DeserializeOwned>(&self, key: &str) -> Result<Option<T>> {
+        self.get(key)?.map(|document| document.value_as()).transpose()
+    }
+
+    /// Returns the document of this key, like [`Palace::get`], but without a rescan. Writes of other processes since the
+    /// last rescan are not seen.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
@@ -45,8 +73,8 @@ impl Palace {
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
     /// let other = Palace::open(palace.path())?;
-    /// other.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
-    /// assert_eq!(palace.get_unrefreshed("k")?, None); // it has not looked
+    /// other.put("k", &json!({"a": 1}))?;
+    /// assert_eq!(palace.get_unrefreshed("k")?, None); // it has not rescanned
     /// assert!(palace.get("k")?.is_some());
     /// assert!(palace.get_unrefreshed("k")?.is_some());
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -59,8 +87,7 @@ impl Palace {
         self.last_view().read(&key)
     }
 
-    /// Whether anything was ever written under this key, also if it is deleted now; without looking for what other
-    /// processes wrote since the last look.
+    /// Returns true if anything was ever written under this key, also if it is deleted now. Makes no rescan.
     ///
     /// # Errors
     /// As [`Palace::get`].
@@ -77,15 +104,15 @@ impl Palace {
         Ok(false)
     }
 
-    /// The document as it was at a version that its history lists; `None` if it was deleted then.
+    /// Returns the document at a version that its history lists; `None` if it was deleted at that version.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// let first = palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
-    /// palace.put("k", json!({"a": 2}).as_object().ok_or("an object")?)?;
+    /// let first = palace.put("k", &json!({"a": 1}))?;
+    /// palace.put("k", &json!({"a": 2}))?;
     /// let before = palace.get_at("k", &first.etag)?.ok_or("it was not deleted then")?;
     /// assert_eq!(before.value["a"], 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -106,15 +133,15 @@ impl Palace {
         view.ask(&key, at)?.ok_or_else(no_version)?
     }
 
-    /// Every change of a document, each after those that it builds on; also those of a deleted one.
+    /// Returns every change of a document, each after those that it builds on, also of a deleted one.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
-    /// palace.put("k", json!({"a": 2}).as_object().ok_or("an object")?)?;
+    /// palace.put("k", &json!({"a": 1}))?;
+    /// palace.put("k", &json!({"a": 2}))?;
     /// let history = palace.history("k")?;
     /// assert_eq!(history.len(), 2);
     /// assert_eq!(history[1].deps, [history[0].hash]);
@@ -128,11 +155,11 @@ impl Palace {
         Ok(self.fresh()?.ask(&key, Doc::history)?.unwrap_or_default())
     }
 
-    /// The documents whose keys start with `prefix`, in the order of their keys, at most `limit` (and
-    /// [`PAGE_MAX`]) of them, after the page that gave `cursor`.
+    /// Returns a page of the documents whose keys start with `prefix`, in the order of their keys: at most `limit` (and
+    /// [`PAGE_MAX`]) of them, after the page that gave `cursor`. For all of them, see [`Palace::scan`].
     ///
-    /// Each page is as of the moment it was asked for. A document that is there all the time is in
-    /// exactly one page, whatever others write between the calls.
+    /// Each page shows the documents as they are when it is asked for. A document that exists all the time is in exactly
+    /// one page, whatever other processes write between the calls.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
@@ -140,18 +167,18 @@ impl Palace {
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
     /// for key in ["notes/a", "notes/b", "plans/a"] {
-    ///     palace.put(key, json!({"a": 1}).as_object().ok_or("an object")?)?;
+    ///     palace.put(key, &json!({"a": 1}))?;
     /// }
-    /// let first = palace.scan("notes/", None, 1)?;
+    /// let first = palace.scan_page("notes/", None, 1)?;
     /// assert_eq!(first.documents[0].key.as_str(), "notes/a");
-    /// let second = palace.scan("notes/", first.cursor.as_deref(), 1)?;
+    /// let second = palace.scan_page("notes/", first.cursor.as_deref(), 1)?;
     /// assert_eq!(second.documents[0].key.as_str(), "notes/b");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::Cursor`] if the cursor is not of this prefix, or as [`Palace::get`].
-    pub fn scan(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page> {
+    pub fn scan_page(&self, prefix: &str, cursor: Option<&str>, limit: usize) -> Result<Page> {
         if let Some(cursor) = cursor
             && !cursor.starts_with(prefix)
         {
@@ -159,6 +186,33 @@ impl Palace {
         }
         let limit = limit.clamp(1, PAGE_MAX);
         self.read_fresh(|view| scan(view, prefix, cursor, limit))
+    }
+}
+
+impl Document {
+    /// Deserializes the value.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// #[derive(serde::Deserialize)]
+    /// struct Note {
+    ///     text: String,
+    /// }
+    ///
+    /// palace.put("notes/a", &json!({"text": "Call Bob."}))?;
+    /// for found in palace.scan("notes/") {
+    ///     assert_eq!(found?.value_as::<Note>()?.text, "Call Bob.");
+    /// }
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::Type`] if the value is no `T`.
+    pub fn value_as<T: DeserializeOwned>(&self) -> Result<T> {
+        T::deserialize(&self.value).map_err(|source| Error::Type { key: self.key.clone(), source })
     }
 }
 

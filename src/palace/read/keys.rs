@@ -1,7 +1,7 @@
-//! Which documents there are, without reading what they show.
+//! Pages of keys, without the documents.
 //!
-//! Invariant: the keys are those that a scan would give. A document that one snapshot alone holds is
-//! there if its row shows something; about every other one the merged document is asked.
+//! Invariant: the keys are those that a scan would give. A document that one snapshot alone holds exists if its row is
+//! not empty. For every other document, the merged document decides.
 
 use crate::format::key::Key;
 use crate::palace::error::{Error, Result};
@@ -9,20 +9,21 @@ use crate::palace::handle::shared::Palace;
 use crate::palace::view::layers::Layers;
 use crate::palace::view::view::View;
 
-/// The most keys that one call gives.
+/// Most keys in one page.
 pub const KEYS_MAX: usize = 10_000;
 
-/// What a layer says of a document without reading it.
+/// Knowledge of a document from one layer, without reading it.
 enum Known {
+    /// Its row is not empty.
     Shown,
-    /// It stands in the tail, or its row is empty.
+    /// Only the merged document decides: this one is in the tail, or its row is empty.
     Ask,
 }
 
 impl Palace {
-    /// The keys that start with `prefix`, in their order, at most `limit` (and [`KEYS_MAX`]) of them,
-    /// behind `after`. Fewer than `limit` means that there are no more. Deleted documents are left out.
-    /// Cheaper than [`Palace::scan`], and as stable while others write.
+    /// Returns a page of the keys that start with `prefix`, in their order: at most `limit` (and [`KEYS_MAX`]) of them,
+    /// behind `after`. Fewer than `limit` means that there are no more. Deleted documents are left out. Cheaper than
+    /// [`Palace::scan_page`], and as stable while other processes write. For all keys, see [`Palace::keys`].
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
@@ -30,17 +31,17 @@ impl Palace {
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
     /// for key in ["notes/a", "notes/b", "plans/a"] {
-    ///     palace.put(key, json!({"a": 1}).as_object().ok_or("an object")?)?;
+    ///     palace.put(key, &json!({"a": 1}))?;
     /// }
-    /// let keys = palace.keys("notes/", None, 10)?;
+    /// let keys = palace.keys_page("notes/", None, 10)?;
     /// assert_eq!(keys.iter().map(|key| key.as_str()).collect::<Vec<_>>(), ["notes/a", "notes/b"]);
-    /// assert_eq!(palace.keys("notes/", Some("notes/a"), 10)?.len(), 1);
+    /// assert_eq!(palace.keys_page("notes/", Some("notes/a"), 10)?.len(), 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// [`Error::Cursor`] if `after` does not start with the prefix.
-    pub fn keys(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Key>> {
+    pub fn keys_page(&self, prefix: &str, after: Option<&str>, limit: usize) -> Result<Vec<Key>> {
         if let Some(after) = after.filter(|after| !after.starts_with(prefix)) {
             return Err(Error::Cursor { text: after.to_owned() });
         }

@@ -1,4 +1,5 @@
 //! Reading documents by key.
 
 pub mod get;
+pub mod iterators;
 pub mod keys;

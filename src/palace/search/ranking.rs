@@ -1,13 +1,14 @@
 //! Full-text search for whole questions: documents with more of the words come first.
 //!
-//! Invariant: as in [`super::search`], where a document lives changes neither whether it is found nor its
-//! place in the order. The indexes only say which documents may have how many of the words; documents are
-//! read until no other can come before those that were found. The order is total, and a document's place
-//! in it depends on that document alone, so paging is stable while others write.
+//! Invariant: as in [`super::query`], a document's rank does not depend on the file that holds it. The indexes only
+//! bound how many of the words a document may have. Documents are read until no other can come before those that were
+//! found. The order is total, and a document's rank depends on that document alone, so paging is stable while other
+//! processes write.
 //!
-//! A document may stand in several snapshots, and in all but one what it was. So a row alone never says that a
-//! document is found, only that it may be; but a row that does not come among the best is left without a look at
-//! the other snapshots. If it is not what the document is now, the row that is has its own turn: see [`super::apart`].
+//! A document may be in several snapshots, and all but one hold an earlier state of it. So a row alone never decides that
+//! a document is found, only that it may be. A row that would not be among the best is dropped without reading the other
+//! snapshots. If the document has another state now, the row with that state has its own turn: see
+//! [`View::divergent_keys`].
 
 use super::query::{parse, score};
 use crate::format::key::Key;
@@ -25,10 +26,10 @@ use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
 
-/// The most words of a query that are looked at.
+/// The most words of a query that count.
 pub const WORDS_MAX: usize = 32;
 
-/// Words that say little about what somebody looks for. They count only in a query without others.
+/// Words that tell little about the documents that a question asks for. They count only in a query without others.
 const COMMON: [&str; 48] = [
     "a", "about", "an", "and", "are", "as", "at", "be", "but", "by", "can", "did", "do", "does",
     "for", "from", "had", "has", "have", "how", "i", "in", "is", "it", "my", "of", "on", "or",
@@ -36,18 +37,18 @@ const COMMON: [&str; 48] = [
     "what", "when", "where", "which", "who", "why", "with", "you",
 ];
 
-/// Where a document stands in the order: more words first, then the higher score, then the key.
+/// The rank of a document: more words first, then the higher score, then the key.
 #[derive(Clone, Debug)]
 pub struct Rank {
-    /// How many of the query's words it has.
+    /// Number of the query's words that it has.
     pub words: usize,
-    /// As [`super::search::Hit::score`].
+    /// Its score, as [`super::query::Hit::score`].
     pub score: f64,
     /// Its key.
     pub key: Key,
 }
 
-/// What comes first is less.
+/// Compares ranks: the better one is less.
 impl Ord for Rank {
     fn cmp(&self, other: &Rank) -> Ordering {
         other
@@ -92,21 +93,21 @@ impl FromStr for Rank {
     }
 }
 
-/// What is looked for, and where.
+/// A question: its words, and the documents to search.
 pub struct Question<'a> {
     /// The words; `plan*` stands for every word that starts with "plan".
     pub query: &'a str,
-    /// Whether only documents are wanted that have all of them.
+    /// True if only documents with all of the words are wanted.
     pub every: bool,
-    /// Which documents may be found, by their keys.
+    /// Filter of the documents by their keys.
     pub keys: &'a dyn Fn(&Key) -> bool,
-    /// Which may, by what they show.
+    /// Filter of the documents by their values.
     pub documents: &'a dyn Fn(&Document) -> bool,
     /// The fields whose texts are searched; empty for all.
     pub fields: &'a [&'a str],
-    /// Only what comes behind this in the order.
+    /// Only documents behind this rank.
     pub after: Option<&'a Rank>,
-    /// At most so many, at least 1.
+    /// The most documents to return, at least 1.
     pub limit: usize,
 }
 
@@ -115,13 +116,13 @@ pub struct Question<'a> {
 pub struct Ranked {
     /// The document.
     pub document: Document,
-    /// Its place in the order, and the cursor for what comes behind it.
+    /// Its rank, and the cursor for the documents behind it.
     pub rank: Rank,
 }
 
 impl Palace {
-    /// The documents that have the most words of a question, best first. Words such as "the" are not
-    /// looked at unless there are no others, nor are more than [`WORDS_MAX`] words.
+    /// Returns the documents that have the most words of a question, best first. Words such as "the" count only if there
+    /// are no others, and at most [`WORDS_MAX`] words count.
     ///
     /// # Errors
     /// [`Error::EmptyQuery`] if there is no word in the query.
@@ -134,7 +135,7 @@ impl Palace {
     }
 }
 
-/// Each word by itself.
+/// Returns each word by itself.
 fn terms(question: &Question<'_>) -> Vec<Terms> {
     let query = question.query;
     let common = |word: &String| COMMON.contains(&word.as_str());
@@ -155,7 +156,7 @@ enum Candidate<'a> {
     Tail(&'a Key, &'a TailDocument),
 }
 
-/// The best of the documents that were read, each once: its place in the order tells them apart.
+/// The best of the documents that were read, each once: no two have the same rank.
 struct Best {
     limit: usize,
     found: BTreeMap<Rank, Document>,
@@ -169,12 +170,12 @@ impl Best {
         }
     }
 
-    /// Whether one of this rank would be among them.
+    /// Returns true if a document of this rank would be among them.
     fn has_room_for(&self, rank: &Rank) -> bool {
         self.found.len() < self.limit || self.last().is_some_and(|last| rank < last)
     }
 
-    /// Whether one with so many of the words may be.
+    /// Returns true if a document with so many of the words may be among them.
     fn has_room_at(&self, words: usize) -> bool {
         self.found.len() < self.limit || self.last().is_some_and(|last| words >= last.words)
     }
@@ -217,7 +218,7 @@ fn ranked(view: &View, question: &Question<'_>, terms: &[Terms]) -> Result<Vec<R
     Ok(best.found.into_iter().map(ranked).collect())
 }
 
-/// Takes in a document as it is, if it is one of the best.
+/// Adds a document at its present version, if it is one of the best.
 fn judge(document: Option<Document>, question: &Question<'_>, terms: &[Terms], best: &mut Best) {
     if let Some(document) = document
         && let Some(rank) = rank(&document, question, terms)
@@ -277,7 +278,7 @@ fn candidates<'a>(
     Ok(found)
 }
 
-/// Where a document stands in the order; `None` if it is none that is looked for.
+/// Returns the rank of a document; `None` if the question does not ask for it.
 fn rank(document: &Document, question: &Question<'_>, terms: &[Terms]) -> Option<Rank> {
     if !(question.documents)(document) {
         return None;
@@ -290,7 +291,7 @@ fn rank(document: &Document, question: &Question<'_>, terms: &[Terms]) -> Option
     (rank.words >= enough && question.after.is_none_or(behind)).then_some(rank)
 }
 
-/// The texts of these fields, or of all.
+/// Returns the texts of these fields, or of all.
 fn searched(value: &Map<String, Value>, fields: &[&str]) -> String {
     if fields.is_empty() {
         return text_of(value);
@@ -304,8 +305,8 @@ fn searched(value: &Map<String, Value>, fields: &[&str]) -> String {
 mod tests {
     use super::*;
     use crate::fs::sim::SimDisk;
+    use crate::palace::Options;
     use crate::palace::compact::CompactOptions;
-    use crate::palace::{Options, WriteOptions};
     use serde_json::json;
     use std::path::Path;
     use std::sync::Arc;
@@ -320,10 +321,10 @@ mod tests {
     }
 
     fn delete(palace: &Palace, key: &str) {
-        palace.delete(key, &WriteOptions::default()).unwrap();
+        palace.delete(key).unwrap();
     }
 
-    /// What was written since the last one becomes a snapshot beside those that there are.
+    /// Compacts the commits since the last snapshot into another one, beside the present ones.
     fn fold(palace: &Palace, live: usize) {
         palace.compact(CompactOptions::default()).unwrap();
         let snapshots = palace.status().unwrap().snapshots;
@@ -365,7 +366,7 @@ mod tests {
         text(&palace, "got", "token token token");
         text(&palace, "twice", "token, and more");
         let same = json!({"other": 1});
-        palace.patch("same", same.as_object().unwrap(), &WriteOptions::default()).unwrap();
+        palace.patch("same", same.as_object().unwrap()).unwrap();
         fold(&palace, 2);
         let now = pairs(&[
             ("got", "token token token"),
@@ -383,11 +384,11 @@ mod tests {
         let lost = Question { query: "nothing", ..QUESTION };
         assert_eq!(found(&palace, &lost), pairs(&[("lost", "nothing")]));
         // The others that ask the indexes.
-        let hits = palace.search("token", 10).unwrap();
+        let hits = palace.search("token").limit(10).hits().unwrap();
         let keys: Vec<_> = hits.iter().map(|hit| hit.document.key.as_str()).collect();
         assert_eq!(keys, ["got", "same", "once", "twice"]);
-        let keys = palace.keys("", None, 10).unwrap();
-        let scanned = palace.scan("", None, 10).unwrap().documents;
+        let keys = palace.keys_page("", None, 10).unwrap();
+        let scanned = palace.scan_page("", None, 10).unwrap().documents;
         assert_eq!(keys, scanned.into_iter().map(|document| document.key).collect::<Vec<_>>());
         assert_eq!(keys.len(), 5);
     }
@@ -437,7 +438,7 @@ mod tests {
         for (at, field, word) in [(&a, "text", "green"), (&b, "more", "blue")] {
             let palace = open(at);
             let patch = json!({field: word});
-            palace.patch("both", patch.as_object().unwrap(), &WriteOptions::default()).unwrap();
+            palace.patch("both", patch.as_object().unwrap()).unwrap();
             fold(&palace, 2);
         }
         copy_snapshots(&b, &a);

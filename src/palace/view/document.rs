@@ -1,18 +1,18 @@
-//! What a read gives.
+//! The results of reads.
 
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::merge::{Conflict, View, Written as Change};
 use serde_json::{Map, Value};
 
-/// A document as it is now, or was at some version.
+/// A document at its present version, or at an earlier one.
 ///
 /// ```
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
-/// let written = palace.put("k", json!({"a": 1}).as_object().ok_or("an object")?)?;
+/// let written = palace.put("k", &json!({"a": 1}))?;
 /// let found = palace.get("k")?.ok_or("it was written")?;
 /// assert_eq!((found.key.as_str(), &found.value["a"]), ("k", &json!(1)));
 /// assert_eq!((found.etag, found.heads.hashes().len()), (written.etag, 1));
@@ -20,28 +20,30 @@ use serde_json::{Map, Value};
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[non_exhaustive]
 pub struct Document {
     /// Its key.
     pub key: Key,
     /// Its content.
     pub value: Map<String, Value>,
-    /// Its version: give it back as `if_match`, as `base`, or to `get_at`.
+    /// Its version, to be passed to [`WriteOptions`](crate::palace::WriteOptions) or to
+    /// [`get_at`](crate::palace::Palace::get_at).
     pub etag: Etag,
     /// The full hashes behind the etag.
     #[serde(skip)]
     pub heads: Heads,
-    /// Fields that several writers set at once: the values that are not shown, with who and when.
+    /// Fields that several writers set concurrently: the values that are not shown, with their writers and times.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub conflicts: Vec<Conflict>,
-    /// Who changed it last, and when.
+    /// The writer and the time of its last change.
     pub modified: Option<Change>,
-    /// True if changes of it wait for others that nobody has brought yet.
+    /// True if it has pending changes: they build on changes that are missing.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub incomplete: bool,
 }
 
 impl Document {
-    /// `None` if the view is that of a deleted document, or of none.
+    /// Makes a document of a view. `None` if there is no document, or it is deleted.
     pub(in crate::palace) fn of(
         key: Key,
         heads: Heads,
@@ -56,7 +58,7 @@ impl Document {
     }
 }
 
-/// Some documents, and where to go on.
+/// A page of documents, and the cursor of the next one.
 ///
 /// ```
 /// # use crdt_palace::palace::Palace;
@@ -64,18 +66,19 @@ impl Document {
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 /// for key in ["a", "b", "c"] {
-///     palace.put(key, json!({"n": 1}).as_object().ok_or("an object")?)?;
+///     palace.put(key, &json!({"n": 1}))?;
 /// }
-/// let page = palace.scan("", None, 2)?;
+/// let page = palace.scan_page("", None, 2)?;
 /// assert_eq!(page.documents.len(), 2);
-/// let page = palace.scan("", page.cursor.as_deref(), 2)?;
+/// let page = palace.scan_page("", page.cursor.as_deref(), 2)?;
 /// assert_eq!((page.documents[0].key.as_str(), page.cursor), ("c", None));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, serde::Serialize)]
+#[non_exhaustive]
 pub struct Page {
-    /// In the order of their keys.
+    /// The documents, in the order of their keys.
     pub documents: Vec<Document>,
-    /// Give it back to get the next page; `None` if this was the last.
+    /// The cursor of the next page; `None` after the last one.
     pub cursor: Option<String>,
 }

@@ -8,33 +8,33 @@ use crate::palace::error::Result;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
-/// So many keys more than its share are read of a layer at once: few layers have exactly their share.
+/// Extra keys that are prefetched of a layer, beside its share: few layers have exactly their share.
 const SPARE: usize = 16;
 
-/// Reads a layer: its number, behind which key, and how many keys. It gives as many, in their order, unless there
-/// are no more.
+/// Reads a layer, given its number, the key to read behind, and a number of keys. Returns as many, in their order, unless
+/// there are no more.
 pub type Read<'a, R> = dyn Fn(usize, Option<&str>, usize) -> Result<Vec<(Key, R)>> + 'a;
 
-/// Layers that are read key by key. `R` is what a layer holds of one.
+/// Layers that are read key by key. `R` is a layer's content for a key.
 pub struct Layers<R> {
     layers: Vec<Layer<R>>,
     /// The next key of every layer that has one.
     next: BinaryHeap<Reverse<(Key, usize)>>,
-    /// So many keys are read of a layer at once.
+    /// Number of keys that are read of a layer at once.
     chunk: usize,
 }
 
 struct Layer<R> {
-    /// What it holds of its next key.
+    /// Its content for its next key.
     next: Option<R>,
-    /// What was read behind that.
+    /// Keys behind that one that were read already.
     rows: std::vec::IntoIter<(Key, R)>,
-    /// Whether there is nothing behind what was read.
+    /// True if there is no key behind those that were read.
     ended: bool,
 }
 
 impl<R> Layers<R> {
-    /// So many layers, of which about `limit` keys are wanted.
+    /// Makes a reader of `count` layers, of which about `limit` keys are wanted.
     pub fn new(count: usize, limit: usize) -> Self {
         let layer = || Layer { next: None, rows: Vec::new().into_iter(), ended: false };
         let layers = std::iter::repeat_with(layer).take(count).collect();
@@ -47,7 +47,7 @@ impl<R> Layers<R> {
         (0..self.layers.len()).try_for_each(|n| self.advance(n, after, read))
     }
 
-    /// The next key, and what each layer that has it holds of it.
+    /// Returns the next key, with the content of each layer that has it.
     pub fn next(&mut self, read: &Read<'_, R>) -> Result<Option<(Key, Vec<R>)>> {
         let Some(Reverse((key, first))) = self.next.pop() else { return Ok(None) };
         let (mut found, mut n) = (Vec::new(), first);
@@ -62,7 +62,7 @@ impl<R> Layers<R> {
         }
     }
 
-    /// To the next key of a layer, which is behind this one.
+    /// Moves a layer to its next key, which is behind this one.
     fn advance(&mut self, n: usize, after: Option<&str>, read: &Read<'_, R>) -> Result<()> {
         let Some(layer) = self.layers.get_mut(n) else { return Ok(()) };
         if layer.rows.len() == 0 && !layer.ended {

@@ -21,7 +21,7 @@ struct Loaded {
     doc: Doc,
     /// Generation of the snapshots whose rows are in it.
     generation: u64,
-    /// How many of its changes in the tail are in it, from the first.
+    /// Number of its changes in the tail that are in it, from the first.
     applied: usize,
     used: u64,
     bytes: usize,

@@ -52,7 +52,7 @@ impl Shown {
         });
     }
 
-    /// Whether the distinct words were made.
+    /// Returns true if the distinct words were made.
     pub fn has_words(&self) -> bool {
         self.words.get().is_some()
     }
@@ -111,7 +111,7 @@ impl Slot {
         *self.lock() = None;
     }
 
-    /// Whether anything is kept.
+    /// Returns true if anything is kept.
     pub fn is_filled(&self) -> bool {
         self.lock().is_some()
     }

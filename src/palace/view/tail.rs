@@ -4,7 +4,7 @@
 //! is added, so that following fifty busy writers costs little more than reading what they wrote.
 //!
 //! The maps are persistent: a clone costs two pointers and shares everything, and a later addition copies only what it
-//! touches. So each reader has a tail of its own that nobody changes.
+//! touches. So each reader has a tail of its own, which never changes.
 
 use super::shown::Slot;
 use crate::format::id::{InstanceId, SegmentId};
@@ -92,7 +92,7 @@ pub struct Tail {
 }
 
 impl Tail {
-    /// Begins another rescan: commits that are added from now on carry its number.
+    /// Begins another rescan: commits that are added from now on have its number.
     pub fn begin_rescan(&mut self) {
         self.rescan += 1;
     }

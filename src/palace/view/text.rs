@@ -51,7 +51,7 @@ impl Patterns {
         Patterns(terms.patterns().map(|pattern| Finder::new(&pattern).into_owned()).collect())
     }
 
-    /// Whether each of them is among these words.
+    /// Returns true if each of them is among these words.
     #[must_use]
     pub fn all_in(&self, words: &str) -> bool {
         self.0.iter().all(|pattern| pattern.find(words.as_bytes()).is_some())

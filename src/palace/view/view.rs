@@ -19,7 +19,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-/// The live snapshots, and what is known of them together.
+/// The live snapshots, and the keys on which they differ.
 #[derive(Debug, Default)]
 pub struct Snapshots {
     /// Oldest first.
@@ -226,8 +226,9 @@ impl View {
         found.into_values().map(|rescan| rescan.unwrap_or(self.snapshots.rescan)).min()
     }
 
-    /// Whether the dependency of a change that was found by rescan `since` is missing. It was written before the
-    /// change, perhaps where that rescan had been already. A later rescan finds it, if it is anywhere.
+    /// Returns true if a dependency is missing of a change that rescan `since` found. The dependency was written before the
+    /// change, perhaps to a file that this rescan had read already. If it exists, a later rescan finds it, so a change
+    /// that the last rescan found only leaves the view in doubt.
     fn is_incomplete(&self, since: Option<u64>) -> bool {
         let before = since.is_some_and(|rescan| rescan < self.tail.rescan());
         if since.is_some() && !before {
@@ -236,7 +237,7 @@ impl View {
         before
     }
 
-    /// Whether what was read has to be read again from the view of another rescan.
+    /// Returns true if the documents that were read have to be read again, from the view of another rescan.
     pub fn is_in_doubt(&self) -> bool {
         self.doubt.load(Ordering::Relaxed)
     }

@@ -35,28 +35,28 @@ type Write<'a> = Box<dyn FnOnce(&mut Draft<'_>) -> std::result::Result<(), Merge
 /// Several writes that happen together or not at all. See [`Palace::batch`].
 ///
 /// ```
-/// use crdt_palace::palace::{Key, WriteOptions};
+/// use crdt_palace::palace::Key;
 /// # use crdt_palace::palace::Palace;
-/// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
 /// let mut batch = palace.batch();
 /// batch.write(Key::new("notes/a")?, |draft| draft.increment(&["read"], 1));
 /// batch.write(Key::new("notes/b")?, |draft| draft.increment(&["read"], 2));
-/// let receipt = batch.commit(&WriteOptions::default())?;
+/// let receipt = batch.commit()?;
 /// assert_eq!(receipt.outcomes[1].key.as_str(), "notes/b");
 /// assert_eq!(palace.get("notes/b")?.ok_or("it was written")?.value["read"], 2);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Batch<'a> {
     palace: &'a Palace,
+    options: WriteOptions,
     writes: Vec<(Key, Option<Condition>, Write<'a>)>,
 }
 
 impl<'a> Batch<'a> {
-    pub(in crate::palace) fn new(palace: &'a Palace) -> Self {
-        Batch { palace, writes: Vec::new() }
+    pub(in crate::palace) fn new(palace: &'a Palace, options: WriteOptions) -> Self {
+        Batch { palace, options, writes: Vec::new() }
     }
 
     /// Adds a write of one document. The closure is called once, at the commit, with the document as
@@ -70,20 +70,19 @@ impl<'a> Batch<'a> {
         self
     }
 
-    /// As [`Batch::write`], on a condition of its own.
+    /// Adds a write of one document, like [`Batch::write`], on a condition of its own.
     ///
     /// ```
-    /// # use crdt_palace::palace::{Condition, Key, WriteOptions};
+    /// # use crdt_palace::palace::{Condition, Key};
     /// # use crdt_palace::palace::Palace;
-    /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.increment("b", &["n"], 1, &WriteOptions::default())?;
+    /// palace.increment("b", &["n"], 1)?;
     ///
     /// let mut batch = palace.batch();
     /// batch.write(Key::new("a")?, |draft| draft.increment(&["n"], 1));
     /// batch.write_if(Key::new("b")?, Condition::Absent, |draft| draft.increment(&["n"], 1));
-    /// assert!(batch.commit(&WriteOptions::default()).is_err());
+    /// assert!(batch.commit().is_err());
     /// assert_eq!(palace.get("a")?, None); // all or nothing
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -97,29 +96,28 @@ impl<'a> Batch<'a> {
         self
     }
 
-    /// Makes the commit. `options.if_match` is for every document of the batch that has no condition
-    /// of its own.
+    /// Makes the commit.
     ///
     /// ```
-    /// # use crdt_palace::palace::{Error, Key, MergeError, WriteOptions};
+    /// # use crdt_palace::palace::{Error, Key, MergeError};
     /// # use crdt_palace::palace::Palace;
-    /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
     /// let mut batch = palace.batch();
     /// batch.write(Key::new("a")?, |draft| draft.increment(&["n"], 1));
     /// batch.write(Key::new("b")?, |_| Err(MergeError::EmptyPath));
-    /// let error = batch.commit(&WriteOptions::default()).unwrap_err();
+    /// let error = batch.commit().unwrap_err();
     /// assert!(matches!(error, Error::Document { key, .. } if key.as_str() == "b"));
     /// assert_eq!(palace.get("a")?, None); // all or nothing
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// As [`Palace::write`]; [`Error::Batch`] if there is no write, or two of one document;
+    /// As [`Palace::write`]; [`Error::EmptyBatch`] if there is no write; [`Error::TwoWrites`] if there are two of one
+    /// document;
     /// [`RecordError::TooLarge`] if all changes together have more than [`BODY_BYTES_MAX`] bytes.
-    pub fn commit(self, options: &WriteOptions) -> Result<Receipt> {
-        let Batch { palace, writes } = self;
+    pub fn commit(self) -> Result<Receipt> {
+        let Batch { palace, options, writes } = self;
         check_keys(&writes)?;
         palace.writable()?;
         palace.shared.writer.check_not_held()?;
@@ -134,7 +132,7 @@ impl<'a> Batch<'a> {
             }
             false => None,
         };
-        let made = palace.shared.make(writes, options, serial.as_ref())?;
+        let made = palace.shared.make(writes, &options, serial.as_ref())?;
         stop::at!("commit.queued");
         let rescued = match options.durability {
             Durability::Durable => palace.shared.put_on_disk(&made.dependencies)?,
@@ -193,9 +191,13 @@ impl Drop for UnderWay<'_> {
 fn check_keys(writes: &[(Key, Option<Condition>, Write<'_>)]) -> Result<()> {
     let mut keys: Vec<&Key> = writes.iter().map(|(key, ..)| key).collect();
     keys.sort_unstable();
-    let twice =
-        keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b).map(|(key, _)| (*key).clone());
-    if twice.is_some() || keys.is_empty() { Err(Error::Batch { key: twice }) } else { Ok(()) }
+    if keys.is_empty() {
+        return Err(Error::EmptyBatch);
+    }
+    match keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b) {
+        Some((key, _)) => Err(Error::TwoWrites { key: (*key).clone() }),
+        None => Ok(()),
+    }
 }
 
 /// A commit that has its place in the log.

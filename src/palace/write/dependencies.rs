@@ -109,7 +109,6 @@ mod tests {
     use super::*;
     use crate::fs::sim::{Call, Failure, SimDisk};
     use crate::palace::{Options, Palace, WriteOptions};
-    use crate::store::group_commit::Durability;
 
     /// The dependencies of a commit that changes `k`.
     fn of_key(palace: &Palace) -> UnsyncedDependencies {
@@ -123,16 +122,16 @@ mod tests {
         Options::default().fs(Arc::new(disk.process())).auto_compact(false).open("/p").unwrap()
     }
 
-    /// What builds on it is in the log by then, and may be in a file.
+    /// The commit that builds on it is in the log by then, and may be in a file.
     #[test]
     fn what_cannot_be_carried_along_leaves_the_outcome_unknown() {
         let disk = SimDisk::new(1);
         let (theirs, ours) = (open(&disk), open(&disk));
         let value = serde_json::Map::from_iter([("n".to_owned(), 1.into())]);
-        let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
+        let buffered = WriteOptions::new().buffered();
         ours.put("own", &value).unwrap();
-        theirs.put_with("k", &value, &buffered).unwrap();
-        ours.put_with("own", &Default::default(), &buffered).unwrap();
+        theirs.with(buffered.clone()).put("k", &value).unwrap();
+        ours.with(buffered.clone()).put("own", &serde_json::Map::new()).unwrap();
         ours.fresh().unwrap();
         let dependencies = of_key(&ours);
         // Another thread gives the instance up, and the look for what it left fails.
@@ -151,8 +150,8 @@ mod tests {
         let disk = SimDisk::new(1);
         let (theirs, ours) = (open(&disk), open(&disk));
         let value = serde_json::Map::from_iter([("n".to_owned(), 1.into())]);
-        let buffered = WriteOptions { durability: Durability::Buffered, ..WriteOptions::default() };
-        theirs.put_with("k", &value, &buffered).unwrap();
+        let buffered = WriteOptions::new().buffered();
+        theirs.with(buffered.clone()).put("k", &value).unwrap();
         let (instance, _) = ours.shared.view_to_write(0).unwrap();
         let dependencies = of_key(&ours);
         disk.fail_nth(Call::Sync, 1, Failure::Io);

@@ -1,12 +1,13 @@
-//! One document in the middle of a write: what it is, and ways to change it.
+//! One document in the middle of a write.
 //!
-//! Invariant: what a draft shows is the document with the changes made so far. The document itself is
-//! only made when somebody looks at it or changes it again: most are written as a whole, once.
+//! Invariant: a draft shows the document with the changes made so far. The document itself is made only when it is
+//! shown or changed again, because most are written once, as a whole.
 
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::merge::automerge::{AutomergeError, transaction::Transaction};
-use crate::merge::{Doc, MergeError, NewChange, Stamp, View, first_change};
+use crate::merge::{Doc, MergeError, NewChange, Stamp, ValueType, View, first_change};
+use serde::Serialize;
 use serde_json::{Map, Value};
 
 type Result<T, E = MergeError> = std::result::Result<T, E>;
@@ -18,12 +19,11 @@ type Result<T, E = MergeError> = std::result::Result<T, E>;
 /// ```
 /// use crdt_palace::palace::WriteOptions;
 /// # use crdt_palace::palace::Palace;
-/// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
 /// # let palace = Palace::open(dir.path().join("palace"))?;
 ///
 /// for expected in [false, true] {
-///     palace.write("k", &WriteOptions::default(), |draft| {
+///     palace.write("k", |draft| {
 ///         assert_eq!(draft.exists(), expected);
 ///         draft.increment(&["visits"], 1)?;
 ///         draft.increment(&["visits"], 1)?;
@@ -37,22 +37,22 @@ type Result<T, E = MergeError> = std::result::Result<T, E>;
 /// ```
 #[derive(Debug)]
 pub struct Draft<'a> {
-    /// `None` if there is nothing of it, or nothing but the first of `changes`.
+    /// `None` if the document has no change, or only the first of `changes`.
     doc: Option<Doc>,
     stamp: Stamp<'a>,
     base: Option<Heads>,
     changes: Vec<NewChange>,
-    /// Why a change is in the document and not among `changes`: what comes after it builds on it.
+    /// The reason why a change is in the document and not among `changes`. Later changes would build on it.
     harmed: Option<MergeError>,
 }
 
-/// What became of a draft.
+/// A draft whose changes are made.
 pub(super) struct Written {
     /// The document, if it was needed.
     pub doc: Option<Doc>,
     /// Its version.
     pub heads: Heads,
-    /// What was done.
+    /// The changes.
     pub changes: Vec<NewChange>,
 }
 
@@ -61,8 +61,10 @@ impl<'a> Draft<'a> {
         Draft { doc, stamp, base, changes: Vec::new(), harmed: None }
     }
 
+    /// Ends the draft.
+    ///
     /// # Errors
-    /// Why a change of it was refused, if that was found out when it was made.
+    /// The reason why one of its changes was refused, if that came out when it was made.
     pub(super) fn finish(self) -> Result<Written> {
         if let Some(error) = self.harmed {
             return Err(error);
@@ -86,7 +88,7 @@ impl<'a> Draft<'a> {
         Ok(self.doc.get_or_insert_default())
     }
 
-    /// The document as it is, with the changes made so far; `deleted` says whether it is hidden.
+    /// Returns the document with the changes made so far. `deleted` is true if it is hidden.
     ///
     /// # Errors
     /// [`MergeError`] if Automerge refuses a change that was just made.
@@ -94,30 +96,31 @@ impl<'a> Draft<'a> {
         Ok(self.doc()?.view())
     }
 
-    /// Whether there is such a document: it has a change, and is not deleted.
+    /// Returns true if there is such a document: it has a change, and is not deleted.
     #[must_use]
     pub fn exists(&self) -> bool {
         self.doc.as_ref().map_or(!self.changes.is_empty(), exists)
     }
 
-    /// Makes the whole document this value; only what differs becomes operations.
+    /// Writes the document as a whole. Only the differences become operations.
     ///
     /// ```
-    /// # use crdt_palace::palace::WriteOptions;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// let value = json!({"a": 1});
-    /// let value = value.as_object().ok_or("an object")?;
-    /// palace.write("k", &WriteOptions::default(), |draft| draft.put(value))?;
-    /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value, *value);
+    /// palace.write("k", |draft| draft.put(&json!({"a": 1})))?;
+    /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["a"], 1);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
-    /// [`MergeError`] if the value is over 1 MiB, nested deeper than 64, or over 100,000 operations.
-    pub fn put(&mut self, value: &Map<String, Value>) -> Result<()> {
+    /// [`MergeError`] if the value is no object, over 1 MiB, nested deeper than 64, or over 100,000 operations.
+    pub fn put<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
+        self.put_object(&object(value)?)
+    }
+
+    pub(super) fn put_object(&mut self, value: &Map<String, Value>) -> Result<()> {
         if self.doc.is_none() && self.changes.is_empty() {
             self.changes.push(first_change(&self.stamp, value)?);
             return Ok(());
@@ -128,34 +131,35 @@ impl<'a> Draft<'a> {
     /// Applies a JSON merge patch (RFC 7396): `null` removes a field.
     ///
     /// ```
-    /// # use crdt_palace::palace::WriteOptions;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("k", json!({"a": 1, "list": [1, 2, 3]}).as_object().ok_or("an object")?)?;
+    /// palace.put("k", &json!({"a": 1, "list": [1, 2, 3]}))?;
     /// let patch = json!({"a": 2, "list": null});
-    /// let patch = patch.as_object().ok_or("an object")?;
-    /// palace.write("k", &WriteOptions::default(), |draft| draft.patch(patch))?;
+    /// palace.write("k", |draft| draft.patch(&patch))?;
     /// assert_eq!(serde_json::Value::Object(palace.get("k")?.ok_or("it was written")?.value), json!({"a": 2}));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// As [`Draft::put`].
-    pub fn patch(&mut self, patch: &Map<String, Value>) -> Result<()> {
+    pub fn patch<T: Serialize + ?Sized>(&mut self, patch: &T) -> Result<()> {
+        self.patch_object(&object(patch)?)
+    }
+
+    pub(super) fn patch_object(&mut self, patch: &Map<String, Value>) -> Result<()> {
         self.change(|doc, stamp, base| doc.patch(stamp, base, patch))
     }
 
-    /// Adds to the counter at a path, which is made if it is not there.
+    /// Adds to the counter at a path, and makes it if it is not there.
     ///
     /// ```
-    /// # use crdt_palace::palace::WriteOptions;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.write("k", &WriteOptions::default(), |draft| draft.increment(&["visits", "today"], 3))?;
+    /// palace.write("k", |draft| draft.increment(&["visits", "today"], 3))?;
     /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["visits"], json!({"today": 3}));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -169,13 +173,12 @@ impl<'a> Draft<'a> {
     /// Appends to the list at a path.
     ///
     /// ```
-    /// # use crdt_palace::palace::WriteOptions;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("k", json!({"a": 1, "list": [1, 2, 3]}).as_object().ok_or("an object")?)?;
-    /// palace.write("k", &WriteOptions::default(), |draft| draft.append(&["list"], &[json!(4)]))?;
+    /// palace.put("k", &json!({"a": 1, "list": [1, 2, 3]}))?;
+    /// palace.write("k", |draft| draft.append(&["list"], &[json!(4)]))?;
     /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["list"], json!([1, 2, 3, 4]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -186,16 +189,15 @@ impl<'a> Draft<'a> {
         self.change(|doc, stamp, _| doc.append(stamp, path, values))
     }
 
-    /// Removes the items of the list at a path for which `which` says so.
+    /// Removes the items of the list at a path for which `which` returns true.
     ///
     /// ```
-    /// # use crdt_palace::palace::WriteOptions;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("k", json!({"a": 1, "list": [1, 2, 3]}).as_object().ok_or("an object")?)?;
-    /// palace.write("k", &WriteOptions::default(), |draft| draft.remove_items(&["list"], &|item| *item == 2))?;
+    /// palace.put("k", &json!({"a": 1, "list": [1, 2, 3]}))?;
+    /// palace.write("k", |draft| draft.remove_items(&["list"], &|item| *item == 2))?;
     /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["list"], json!([1, 3]));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -206,17 +208,16 @@ impl<'a> Draft<'a> {
         self.change(|doc, stamp, _| doc.remove_items(stamp, path, which))
     }
 
-    /// Hides the document. An edit that is concurrent with this brings it back whole: so where the write
-    /// names a base, and the document has changed since, there is nothing to do.
+    /// Hides the document. A concurrent edit brings it back whole. So if the write names a base, and the document has
+    /// changed since, this does nothing.
     ///
     /// ```
-    /// # use crdt_palace::palace::WriteOptions;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
-    /// palace.put("k", json!({"a": 1, "list": [1, 2, 3]}).as_object().ok_or("an object")?)?;
-    /// palace.write("k", &WriteOptions::default(), |draft| draft.delete())?;
+    /// palace.put("k", &json!({"a": 1, "list": [1, 2, 3]}))?;
+    /// palace.write("k", |draft| draft.delete())?;
     /// assert_eq!(palace.get("k")?, None);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
@@ -237,11 +238,10 @@ impl<'a> Draft<'a> {
     /// # use crdt_palace::palace::WriteOptions;
     /// use crdt_palace::palace::automerge::{ObjType, ROOT, transaction::Transactable};
     /// # use crdt_palace::palace::Palace;
-    /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
     ///
-    /// palace.write("k", &WriteOptions::default(), |draft| {
+    /// palace.write("k", |draft| {
     ///     let text = draft.edit(|tx| tx.put_object(ROOT, "text", ObjType::Text))?;
     ///     draft.edit(|tx| tx.splice_text(&text, 0, 0, "Once"))
     /// })?;
@@ -264,33 +264,31 @@ impl<'a> Draft<'a> {
         result.ok_or_else(|| MergeError::Refused { why: "an edit gave nothing".to_owned() })
     }
 
-    /// Files this value under a key that was derived from it: whoever does so makes the same first
-    /// change, byte for byte, so that the same content filed twice is one document without conflicts.
-    /// Filing what is there already changes nothing.
+    /// Files this value under a key that was derived from it. Every process makes the same first change of it, byte for
+    /// byte, so the same content filed twice is one document without conflicts. Filing it again changes nothing.
     ///
     /// ```
-    /// use crdt_palace::palace::{Key, WriteOptions};
+    /// use crdt_palace::palace::Key;
     /// # use crdt_palace::palace::Palace;
     /// # use serde_json::json;
     /// # let dir = tempfile::tempdir()?;
     /// # let palace = Palace::open(dir.path().join("palace"))?;
     ///
-    /// let value = json!({"text": "said once"});
-    /// let (key, value) = (Key::new("said/once")?, value.as_object().ok_or("an object")?);
-    /// let file = || palace.write(key.as_str(), &WriteOptions::default(), |draft| draft.file(&key, value));
+    /// let (key, value) = (Key::new("said/once")?, json!({"text": "said once"}));
+    /// let file = || palace.write(key.as_str(), |draft| draft.file(&key, &value));
     /// assert!(file()?.changed);
     /// assert!(!file()?.changed);
-    /// assert_eq!(palace.get("said/once")?.ok_or("it was filed")?.value, *value);
+    /// assert_eq!(palace.get("said/once")?.ok_or("it was filed")?.value["text"], "said once");
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     ///
     /// # Errors
     /// As [`Draft::put`].
-    pub fn file(&mut self, key: &Key, value: &Map<String, Value>) -> Result<()> {
+    pub fn file<T: Serialize + ?Sized>(&mut self, key: &Key, value: &T) -> Result<()> {
         if self.exists() {
             return Ok(());
         }
-        let first = Doc::content_derived_change(key, value)?;
+        let first = Doc::content_derived_change(key, &object(value)?)?;
         let doc = self.doc()?;
         let known = doc.contains(&first.hash);
         if !known
@@ -325,7 +323,19 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Whether readers see a document.
+/// Serializes a caller's value, which must become a JSON object.
+///
+/// # Errors
+/// [`MergeError::NotAnObject`], [`MergeError::NotJson`].
+pub(super) fn object<T: Serialize + ?Sized>(value: &T) -> Result<Map<String, Value>> {
+    match serde_json::to_value(value) {
+        Ok(Value::Object(object)) => Ok(object),
+        Ok(other) => Err(MergeError::NotAnObject { found: ValueType::of_json(&other) }),
+        Err(error) => Err(MergeError::NotJson { why: error.to_string() }),
+    }
+}
+
+/// Returns true if readers see a document.
 pub(super) fn exists(doc: &Doc) -> bool {
     !doc.heads().is_empty() && !doc.is_deleted()
 }

@@ -1,4 +1,4 @@
-//! Writing: what a caller asks for, how it becomes a commit, and what the commit builds on.
+//! Writing: the calls and their options, the commit that they become, and the commits that it builds on.
 
 pub mod commit;
 mod dependencies;
@@ -6,3 +6,4 @@ pub mod draft;
 mod put;
 pub mod request;
 mod rescue;
+pub mod writes;

@@ -111,7 +111,7 @@ fn take_over(palace: &Palace, chroma: &Path, graph: &Path) -> Result<Report, Mem
 }
 
 fn good_is_there(palace: &Palace) {
-    let found = palace.scan("drawer/", None, 1_000).unwrap().documents;
+    let found = palace.scan_page("drawer/", None, 1_000).unwrap().documents;
     let good = |document: &Document| document.value["content"] == "what is good stays";
     assert!(found.iter().any(good), "{found:?}");
 }

@@ -3,7 +3,7 @@
 use crdt_palace::format::id::{InstanceId, PalaceId};
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{SimDisk, SimFs};
-use crdt_palace::palace::compact::{CompactOptions, Extent};
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Error, Options, Palace};
 use serde_json::{Map, Value, json};
 use std::path::Path;
@@ -83,7 +83,7 @@ pub fn serves_or_blames(disk: &SimDisk) {
 }
 
 fn compact(palace: &Palace) {
-    palace.compact(CompactOptions { extent: Extent::All, ..CompactOptions::default() }).unwrap();
+    palace.compact(CompactOptions::new().all()).unwrap();
 }
 
 fn look(palace: &Palace, fails: &dyn Fn(Error)) {
@@ -93,7 +93,7 @@ fn look(palace: &Palace, fails: &dyn Fn(Error)) {
             Err(error) => fails(error),
         }
     }
-    match palace.search("stays", 100) {
+    match palace.search("stays").limit(100).hits() {
         Ok(found) => {
             let there = |key: &&str| found.iter().any(|hit| hit.document.key.as_str() == *key);
             assert!(GOOD.iter().all(there));
@@ -101,7 +101,7 @@ fn look(palace: &Palace, fails: &dyn Fn(Error)) {
         Err(error) => fails(error),
     }
     // A page may fail where a row of it is damaged: it must not leave documents out.
-    if let Ok(page) = palace.scan("", None, 1_000) {
+    if let Ok(page) = palace.scan_page("", None, 1_000) {
         let there = |key: &&str| page.documents.iter().any(|found| found.key.as_str() == *key);
         assert!(GOOD.iter().all(there));
     }
