@@ -119,6 +119,7 @@ impl WriteOptions {
     /// for durability in [Durability::Buffered, Durability::Durable] {
     ///     palace.with(WriteOptions::new().durability(durability)).increment("k", &["n"], 1)?;
     /// }
+    /// assert_eq!(palace.get("k")?.map(|found| found.value["n"].clone()), Some(2.into()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     #[must_use]
