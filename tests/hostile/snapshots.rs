@@ -199,7 +199,10 @@ fn rows_of_another_version_do_not_stop_compaction() {
     assert_eq!(outcome.skipped.len(), 1, "{:?}", outcome.skipped);
     assert!(made.snapshot().exists());
     let after = manual(&made.path).status().unwrap();
-    assert!(after.segments.iter().all(|segment| segment.state != SegmentState::Sealed), "the rest was folded");
+    assert!(
+        after.segments.iter().all(|segment| segment.state != SegmentState::Sealed),
+        "the rest was folded"
+    );
 }
 
 /// A saved document with one byte changed, so that it is loaded and does not hold the changes that it says.

@@ -131,7 +131,7 @@ mod tests {
         let buffered = WriteOptions::new().buffered();
         ours.put("own", &value).unwrap();
         theirs.with(buffered.clone()).put("k", &value).unwrap();
-        ours.with(buffered.clone()).put("own", &Default::default()).unwrap();
+        ours.with(buffered.clone()).put("own", &serde_json::Map::new()).unwrap();
         ours.fresh().unwrap();
         let dependencies = of_key(&ours);
         // Another thread gives the instance up, and the look for what it left fails.
