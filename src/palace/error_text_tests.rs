@@ -299,7 +299,7 @@ fn texts_of_reads_and_writes_are_the_reviewed_ones() {
         Error::NoSuchVersion { .. }, Error::NoSuchVersion { key: key(), etag: etag() } =>
             "notes/plan has no version 0f0f0f0f0f0f0f0f; `history` lists the versions it has";
         Error::Cursor { .. }, Error::Cursor { text: "x".to_owned() } =>
-            "\"x\" is not a cursor; pass back what an earlier call returned, or none";
+            "\"x\" is not a cursor of this call: pass back the next_cursor of an earlier call, or none";
         Error::EmptyQuery, Error::EmptyQuery => "the query has no word; name at least one letter or digit";
         Error::EmptyBatch, Error::EmptyBatch => "the batch has no write; add at least one before the commit";
         Error::TwoWrites { .. }, Error::TwoWrites { key: key() } =>

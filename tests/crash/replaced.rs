@@ -38,7 +38,12 @@ fn replace(fs: &SimFs) {
 
 /// It is replaced before the `nth` call of a write, by a process that has written before or only read. Whether there was
 /// such a call.
-fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOptions) -> bool {
+fn replaced_before(
+    nth: u64,
+    compacted: bool,
+    wrote: bool,
+    (options, key): (&WriteOptions, &str),
+) -> bool {
     let disk = SimDisk::new(nth);
     let (interrupted, plan) = Plan::new(disk.process());
     let palace = open(interrupted).unwrap();
@@ -58,7 +63,6 @@ fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOption
     let fs = disk.process();
     let before = palace.status().unwrap().this_instance;
     plan.before(nth, None, move || replace(&fs));
-    let key = if *options == WriteOptions::new().if_absent() { "new" } else { "k" };
     let result = palace.with(options.clone()).patch(key, &object(json!({"during": 1}))).map(drop);
     let happened = plan.end();
     let fresh = open(disk.process()).unwrap();
@@ -93,11 +97,11 @@ fn replaced_before(nth: u64, compacted: bool, wrote: bool, options: &WriteOption
 fn palaces_replaced_during_a_write_keep_acknowledged_commits() {
     let buffered = WriteOptions::new().buffered();
     let absent = WriteOptions::new().if_absent();
-    for options in [WriteOptions::default(), buffered, absent] {
+    for (options, key) in [(WriteOptions::default(), "k"), (buffered, "k"), (absent, "new")] {
         for (compacted, wrote) in [(false, true), (true, true), (false, false)] {
             let mut nth = 1;
             let run = |nth| {
-                std::panic::catch_unwind(|| replaced_before(nth, compacted, wrote, &options))
+                std::panic::catch_unwind(|| replaced_before(nth, compacted, wrote, (&options, key)))
                     .unwrap_or_else(|_| {
                         panic!("{options:?}, compacted {compacted}, wrote {wrote}, call {nth}")
                     })

@@ -370,7 +370,7 @@ fn concurrent_list_insertions_are_all_kept() {
         append(palace, &["l"], "a2", options);
     };
     let bob = |palace: &Palace, options: &WriteOptions| {
-        let options = options.clone().base(None);
+        let options = options.clone().base(None::<Etag>);
         append(palace, &["l"], "b1", &options);
         append(palace, &["l"], "b2", &options);
     };
@@ -411,7 +411,7 @@ fn edits_win_over_deletion_and_restore_the_whole_document() {
 #[test]
 fn documents_deleted_by_both_writers_stay_deleted_until_put() {
     let delete = |palace: &Palace, options: &WriteOptions| {
-        let options = options.clone().base(None);
+        let options = options.clone().base(None::<Etag>);
         palace.with(options.clone()).delete(KEY).unwrap();
     };
     play(Some(json!({"title": "t", "secret": 1})), &delete, &delete, &|palace, how| {

@@ -49,7 +49,7 @@ async fn every_answer_warns_of_an_unreadable_snapshot() {
                 texts[1].starts_with("WARNING") && texts[1].contains(snapshot.to_str().unwrap()),
                 "{texts:?}"
             );
-            assert!(texts[1].contains(&format!("crdt-log verify '{palace}'")), "{texts:?}");
+            assert!(texts[1].contains(&format!("`crdt-log verify {palace}`")), "{texts:?}");
             assert!(!texts[0].contains("before"), "{texts:?}");
             if let Some(shown) = shown {
                 assert_eq!(texts[0].contains("after"), shown, "{texts:?}");

@@ -117,7 +117,8 @@ impl WriteOptions {
     /// # let palace = Palace::open(dir.path().join("palace"))?;
     ///
     /// for durability in [Durability::Buffered, Durability::Durable] {
-    ///     palace.with(WriteOptions::new().durability(durability)).increment("k", &["n"], 1)?;
+    ///     let written = palace.with(WriteOptions::new().durability(durability)).increment("k", &["n"], 1)?;
+    ///     assert!(written.changed);
     /// }
     /// assert_eq!(palace.get("k")?.map(|found| found.value["n"].clone()), Some(2.into()));
     /// # Ok::<(), Box<dyn std::error::Error>>(())
