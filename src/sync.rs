@@ -279,8 +279,6 @@ mod held {
 
 #[cfg(test)]
 mod tests {
-    #![cfg(all(debug_assertions, not(feature = "shuttle")))]
-
     use super::*;
 
     #[test]
@@ -292,6 +290,7 @@ mod tests {
         }
     }
 
+    #[cfg(debug_assertions)]
     #[test]
     #[should_panic(expected = "Writer is locked under Some(Leaf)")]
     fn a_lock_against_the_order_panics_in_debug_builds() {

@@ -25,7 +25,7 @@ pub(super) fn search(palace: &Palace, asked: &Search) -> Result<DocumentHits, Pr
     }
     let prefix = asked.prefix.as_deref().unwrap_or_default();
     let wanted = |key: &str| key.starts_with(prefix) && is_listed(prefix, key);
-    let mut hits = palace.search(query).filter(&wanted).limit(HITS_MAX).hits()?;
+    let mut hits = palace.search(query).filter(wanted).limit(HITS_MAX).hits()?;
     if let Some(cursor) = &asked.cursor {
         let (score, key) = rank(cursor).ok_or_else(|| bad_cursor(cursor))?;
         // The place at which the hit would stand now, so that a write in between does not move the page.
