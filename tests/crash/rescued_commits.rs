@@ -114,7 +114,9 @@ fn dependencies_of_buffered_commits_become_durable() {
     palace.put("begun", &object(json!({"n": 2}))).unwrap();
     let (other, ours) = (palace.clone(), object(json!({"ours": 2})));
     let (then, patch) = (quick.clone(), ours.clone());
-    plan.before(1, Some(Call::Sync), move || drop(other.with(then.clone()).patch("b", &patch).unwrap()));
+    plan.before(1, Some(Call::Sync), move || {
+        drop(other.with(then.clone()).patch("b", &patch).unwrap())
+    });
     palace.with(quick.clone()).patch("a", &ours).unwrap();
     let whole = json!({"theirs": 1, "ours": 2});
     crate::support::until("all is on disk", || {
