@@ -250,7 +250,7 @@ mod tests {
         };
         check(&[a.clone(), b.clone()]).unwrap();
         let c = row("c", b"", &[]);
-        for (rows, lacks) in [
+        for (rows, told) in [
             (vec![a.clone()], "the row of b"),
             (vec![row("a", b"one", &[]), b.clone()], "the document as it was written of a"),
             (vec![row("a", b"oneraw", &[]), b.clone()], "the document as it was written of a"),
@@ -258,7 +258,7 @@ mod tests {
             (vec![a.clone(), b.clone(), c], "holds c, which no input has"),
         ] {
             let error = check(&rows).unwrap_err();
-            assert!(error.contains(lacks), "{error}");
+            assert!(error.contains(told), "{error}");
         }
     }
 }
