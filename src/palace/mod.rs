@@ -40,6 +40,7 @@ pub use read::iterators::{Keys, Scan};
 pub use read::keys::KEYS_MAX;
 pub use search::query::{HITS_MAX, Hit, Search};
 pub use view::document::{Document, Page};
+#[cfg(feature = "mcp")]
 pub(crate) use view::text::text_of;
 pub use write::commit::Batch;
 pub use write::draft::Draft;

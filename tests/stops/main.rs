@@ -5,6 +5,7 @@
 
 #[path = "../real/acks.rs"]
 mod acks;
+#[allow(dead_code, reason = "the power cuts use the rest")]
 #[path = "../real/job.rs"]
 mod job;
 #[path = "../../src/fs/stop/points.rs"]

@@ -29,6 +29,7 @@ pub use handle::Facts;
 pub use query::{Direction, FACTS_MAX, FactPage, FactQuery, Stats};
 pub use triple::{PART_CHARS_MAX, Source, Triple};
 
+#[cfg(feature = "mcp")]
 pub(crate) use fact::fact_id;
 
 #[cfg(test)]
