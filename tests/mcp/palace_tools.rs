@@ -458,6 +458,9 @@ async fn two_servers_filing_and_ending_the_same_agree() {
     let servers = [start(&path).await, start(&path).await];
     let fact = json!({"subject": "s", "predicate": "p", "object": "o"});
     servers[0].call("palace_kg_add", fact.clone()).await.unwrap();
+    // Both are instances that have written, also if one files everything before the other does.
+    let other = json!({"subject": "t", "predicate": "p", "object": "o"});
+    servers[1].call("palace_kg_add", other).await.unwrap();
     let all = |server: usize| {
         let (servers, fact) = (&servers, &fact);
         async move {
