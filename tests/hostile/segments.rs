@@ -62,7 +62,11 @@ fn sparse_terabyte_segments_are_reported_and_not_read() {
         File::options().write(true).open(&path).unwrap().set_len(1 << 40).unwrap();
         let outcome = works_with(&made.path);
         outcome.tells("a segment has at most 67108864 bytes; the rest of the file is not read");
-        assert!(outcome.skipped[0].contains("the rest of the file is not read"), "{:?}", outcome.skipped);
+        assert!(
+            outcome.skipped[0].contains("the rest of the file is not read"),
+            "{:?}",
+            outcome.skipped
+        );
         assert!(outcome.memory < MEMORY, "{} MiB", outcome.memory);
         assert!(path.exists() && made::blocks(&path) < 1 << 20);
         let copies = names(&made.path, "quarantine");

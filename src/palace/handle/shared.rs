@@ -190,7 +190,13 @@ impl Shared {
 
     /// Number of rescans that have begun: a rescan with a higher number begins later than this call.
     pub fn rescans_begun(&self) -> u64 {
-        self.rescans.load(Ordering::SeqCst)
+        let begun = self.rescans.load(Ordering::SeqCst);
+        // Callers that were woken together by one sync arrive here one after the other. If they let each other pass
+        // before they lock anything, one rescan serves them all; a caller that is alone does not wait.
+        if self.committing.load(Ordering::Relaxed) > 1 {
+            std::thread::yield_now();
+        }
+        begun
     }
 
     /// Returns a view of a rescan that began after `begun` others. One rescan serves all callers that were waiting for
@@ -222,11 +228,6 @@ impl Shared {
     }
 
     fn rescanned_since(&self, begun: u64) -> Result<Locked<'_, Directory>> {
-        // Callers that were woken together by one sync arrive here one after the other. If they wait for one another,
-        // one rescan serves them all; a caller that is alone does not wait.
-        if self.committing.load(Ordering::Relaxed) > 1 {
-            std::thread::yield_now();
-        }
         let mut directory = self.directory();
         if directory.rescan <= begun {
             self.rescan(&mut directory)?;
