@@ -21,11 +21,11 @@ use std::time::{Duration, Instant};
 const IDS: &str = "concurrent-ids.txt";
 /// Drawers in one commit while the palace is built.
 const STEP: u64 = 2_000;
-/// How many clients search, in one measurement after the other.
+/// Numbers of clients that search, in one measurement after the other.
 const LOADS: [usize; 2] = [1, 4];
-/// What the client calls, in turn.
+/// Tools that the client calls, in turn.
 const KINDS: [&str; 3] = ["add_drawer", "get_drawer", "increment"];
-/// How often everything is measured.
+/// Number of rounds in which everything is measured.
 const ROUNDS: usize = 5;
 /// No round begins after this time.
 const LONGEST: Duration = Duration::from_secs(300);
@@ -59,7 +59,7 @@ fn drawers() -> u64 {
     if quick() { 4_000 } else { 40_000 }
 }
 
-/// How many drawers are in no snapshot.
+/// Number of drawers that are in no snapshot.
 fn unfolded() -> u64 {
     if quick() { 600 } else { 6_000 }
 }
@@ -87,14 +87,14 @@ fn palace() -> Result<PathBuf> {
 /// Milliseconds of the calls of each kind.
 type Calls = [Vec<f64>; KINDS.len()];
 
-/// What is measured while some clients search.
+/// Figures that are measured while some clients search.
 #[derive(Default)]
 struct Load {
     /// Calls through the server that searches.
     same: Calls,
     /// Calls through the other server.
     other: Calls,
-    /// How many searches there were, and how long they took together, in seconds.
+    /// Number of searches, and the seconds that they took together.
     searches: (f64, f64),
 }
 

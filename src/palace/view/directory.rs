@@ -70,7 +70,7 @@ impl Directory {
     /// Reads what is new in the directory.
     ///
     /// # Errors
-    /// What the system says. The next rescan gives what this one had found.
+    /// An error of the operating system. The next rescan gives what this one had found.
     pub fn rescan(&mut self) -> Result<()> {
         let news = self.catalog.rescan()?;
         self.view = None;
@@ -130,7 +130,7 @@ impl Directory {
     /// write: nothing may build on that. What stands in its segments is read there, before anything else is read.
     ///
     /// # Errors
-    /// What the system says. Then no fresh view is given before a rescan that succeeds.
+    /// An error of the operating system. Then no fresh view is given before a rescan that succeeds.
     pub fn forget_unwritten(&mut self, log: &Log, present: Option<InstanceId>) -> Result<()> {
         let Some(before) = self.instance.take_if(|before| Some(*before) != present) else {
             return Ok(());

@@ -37,7 +37,7 @@ pub fn synced_upto(catalog: &Catalog, segment: SegmentId) -> u64 {
 /// replaces the segment they were read from: see `Catalog::preserved_upto`.
 ///
 /// # Errors
-/// What the system says.
+/// An error of the operating system.
 pub fn to_rescue(tail: &Tail, catalog: &Catalog, keys: &BTreeSet<Key>) -> Result<Vec<Bytes>> {
     foreign_commits(tail, keys, |segment| Ok(catalog.preserved_upto(segment)?))
 }
