@@ -5,7 +5,7 @@ use rusqlite::config::DbConfig;
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, OpenFlags};
 use std::fmt::Write as _;
-use std::io;
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -32,17 +32,17 @@ pub(super) struct FileStamp {
 }
 
 impl FileStamp {
-    /// Reads the identity of a file.
-    pub(super) fn of(path: &Path) -> io::Result<Self> {
-        let found = std::fs::symlink_metadata(path)?;
-        Ok(FileStamp { device: found.dev(), inode: found.ino(), length: found.len() })
+    /// Takes the identity from what the system says of a file.
+    pub(super) fn of(found: &Metadata) -> Self {
+        FileStamp { device: found.dev(), inode: found.ino(), length: found.len() }
     }
 }
 
 /// Opens another connection to the file of a snapshot that was checked when it was opened first. Returns `None` if the
 /// name is gone or names another file now, or if the system refuses: a reader can wait for another connection instead.
 pub(super) fn open_another(path: &Path, stamp: &FileStamp) -> Option<Connection> {
-    let is_same = || FileStamp::of(path).is_ok_and(|found| found == *stamp);
+    let is_same =
+        || std::fs::symlink_metadata(path).is_ok_and(|found| FileStamp::of(&found) == *stamp);
     // Asked before and after: the file may be replaced while it is opened.
     let opened = is_same().then(|| {
         let connection = connect(Source::Path(path))?;

@@ -22,18 +22,14 @@ impl Snapshot {
     /// holds another snapshot, or cannot be read.
     pub fn open(source: Source<'_>, id: SnapshotId) -> Result<Self, SnapshotError> {
         let io_error = |source| SnapshotError::Open { snapshot: id, source };
-        let file = match &source {
+        let (file, (header, length)) = match &source {
             Source::Path(path) => {
-                Some((path.to_path_buf(), FileStamp::of(path).map_err(io_error)?))
+                let stamp = stamp_of_regular(id, path)?;
+                (Some((path.to_path_buf(), stamp)), header_of_file(path).map_err(io_error)?)
             }
-            Source::Bytes(_) => None,
-        };
-        let (header, length) = match &source {
-            Source::Path(path) => {
-                check_regular(id, path)?;
-                header_of_file(path).map_err(io_error)?
+            Source::Bytes(bytes) => {
+                (None, (bytes.first_chunk::<HEADER>().copied(), bytes.len() as u64))
             }
-            Source::Bytes(bytes) => (bytes.first_chunk::<HEADER>().copied(), bytes.len() as u64),
         };
         check_header(id, header.as_ref(), length)?;
         let connection = connect(source).map_err(|error| reading(id, error))?;
@@ -55,12 +51,12 @@ fn damaged(snapshot: SnapshotId, what: String) -> SnapshotError {
     SnapshotError::Damaged { snapshot, key: None, what, source: None }
 }
 
-fn check_regular(id: SnapshotId, path: &Path) -> Result<(), SnapshotError> {
+fn stamp_of_regular(id: SnapshotId, path: &Path) -> Result<FileStamp, SnapshotError> {
     // Checked by name first: opening a pipe would wait for its other end, and SQLite would follow a link.
     let found = std::fs::symlink_metadata(path);
     let found = found.map_err(|source| SnapshotError::Open { snapshot: id, source })?;
     if found.is_file() {
-        return Ok(());
+        return Ok(FileStamp::of(&found));
     }
     let what = if found.is_symlink() { "a symbolic link" } else { "not a regular file" };
     Err(SnapshotError::NotASnapshot { snapshot: id, what: what.to_owned() })

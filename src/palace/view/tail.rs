@@ -10,11 +10,13 @@
 use super::shown::Slot;
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::key::Key;
-use crate::format::record::{Entry, decode_commit};
+use crate::format::record::{self, decode_commit};
 use crate::store::group_commit::Ticket;
 use crate::store::own_segments::OwnSegment;
 use crate::store::rescan::FoundCommit;
 use bytes::Bytes;
+use smallvec::{SmallVec, smallvec};
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -54,7 +56,8 @@ pub struct TailCommit {
 /// The changes of one document, and what it shows once a reader has asked.
 #[derive(Debug)]
 pub struct TailDocument {
-    changes: Vec<TailChange>,
+    /// Most documents have one change here, which needs no allocation of its own.
+    changes: SmallVec<[TailChange; 1]>,
     shown: Slot,
 }
 
@@ -66,7 +69,7 @@ impl Clone for TailDocument {
 }
 
 impl TailDocument {
-    fn of(changes: Vec<TailChange>) -> Arc<Self> {
+    fn of(changes: SmallVec<[TailChange; 1]>) -> Arc<Self> {
         Arc::new(TailDocument { changes, shown: Slot::default() })
     }
 
@@ -119,16 +122,15 @@ impl Tail {
 
     fn add(&mut self, commit: TailCommit) {
         let documents = Arc::make_mut(&mut self.documents);
-        for Entry { key, change } in entries(&commit.body) {
+        for record::Entry { key, change } in entries(&commit.body) {
             let change = TailChange { bytes: change, origin: commit.origin, rescan: self.rescan };
-            match documents.get_mut(&key) {
-                Some(document) => {
-                    let document = Arc::make_mut(document);
+            match documents.entry(key) {
+                Entry::Occupied(mut document) => {
+                    let document = Arc::make_mut(document.get_mut());
                     document.changes.push(change);
                     document.shown.clear();
                 }
-                // Most documents have one change here: a vector of exactly that.
-                None => drop(documents.insert(key, TailDocument::of(vec![change]))),
+                Entry::Vacant(place) => drop(place.insert(TailDocument::of(smallvec![change]))),
             }
         }
         Arc::make_mut(&mut self.commits).push(commit);
@@ -229,7 +231,11 @@ impl Tail {
 }
 
 /// Returns the entries of a commit's body, each change a slice of it. The body was decoded when it was read.
-pub fn entries(body: &Bytes) -> impl Iterator<Item = Entry<Bytes>> {
+pub fn entries(body: &Bytes) -> impl Iterator<Item = record::Entry<Bytes>> {
     let decoded = decode_commit(body).unwrap_or_default();
-    decoded.into_iter().map(|entry| Entry { key: entry.key, change: body.slice_ref(entry.change) })
+    let entry = |entry: record::Entry<&[u8]>| record::Entry {
+        key: entry.key,
+        change: body.slice_ref(entry.change),
+    };
+    decoded.into_iter().map(entry)
 }
