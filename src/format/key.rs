@@ -7,6 +7,9 @@ use std::sync::Arc;
 /// The longest key, in bytes of UTF-8.
 pub const KEY_BYTES_MAX: usize = 512;
 
+/// The prefix of the keys of drawers.
+pub const DRAWERS: &str = "drawer/";
+
 /// The key of a document: 1 to 512 bytes of UTF-8 without control characters.
 ///
 /// Keys sort by their bytes. They never become file names, so `/`, `..` and any script are fine. By
@@ -70,6 +73,13 @@ impl Key {
             Some((at, character)) => Err(KeyError::Control { character, at }),
             None => Ok(Key(text.into())),
         }
+    }
+
+    /// Returns the field of this document whose text is prose, of which two writers can change a sentence each; `None` if
+    /// it has none. Every process must give the same answer, so it depends on the key alone.
+    #[must_use]
+    pub fn prose_field(&self) -> Option<&'static str> {
+        self.0.starts_with(DRAWERS).then_some("content")
     }
 
     /// Returns the key as text.

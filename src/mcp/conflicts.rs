@@ -96,9 +96,12 @@ impl VersionedValue {
 pub(super) struct OpenConflict {
     /// The field, as a JSON pointer
     pub path: String,
+    /// True if only a part of a text is in conflict. Then the values here are that part; the rest of the text is merged
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub part: bool,
     /// The value that is shown
     pub shown: VersionedValue,
-    /// The others. Writing the field once more, with any value, settles it
+    /// The others. Writing another value settles it, and document_patch does with the one that is shown
     pub others: Vec<VersionedValue>,
     /// Number of values that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,10 +110,12 @@ pub(super) struct OpenConflict {
 
 impl OpenConflict {
     pub fn of(conflict: Conflict, document: &Value) -> Self {
-        let value = document.pointer(&conflict.path).cloned().unwrap_or_default();
+        let value = document.as_object().and_then(|value| conflict.shown_value(value));
+        let value = value.unwrap_or_default();
         let (others, more) = values(conflict.others);
         let shown = VersionedValue::of(Candidate { value, written: conflict.shown });
-        OpenConflict { path: path(&conflict.path), shown, others, more }
+        let part = conflict.range.is_some();
+        OpenConflict { path: path(&conflict.path), part, shown, others, more }
     }
 }
 

@@ -1,7 +1,7 @@
 //! The message of a change: the name of its writer, and the kind of the change.
 //!
 //! A message is compact JSON, `{"by":"…","kind":"delete"}`. A field with its default (no writer, kind `edit`)
-//! is left out, and if both are defaults there is no message. A message that is not such JSON comes from
+//! is left out, and if all are defaults there is no message. A message that is not such JSON comes from
 //! another program: it is taken as the writer's name.
 
 use super::chunk::Chunk;
@@ -50,6 +50,27 @@ pub(super) struct Message<'a> {
     pub by: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "is_edit")]
     pub kind: ChangeKind,
+    /// The change whose reading of a text in conflict this one keeps, while it edits the text elsewhere. The conflict
+    /// names the writer of that one.
+    #[serde(default, skip_serializing_if = "Option::is_none", with = "kept_hash")]
+    pub keeps: Option<ChangeHash>,
+}
+
+/// A hash as its hex digits. Text that is no hash, from another program, counts as none.
+mod kept_hash {
+    use super::{ChangeHash, Cow};
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    pub fn serialize<S: Serializer>(hash: &Option<ChangeHash>, to: S) -> Result<S::Ok, S::Error> {
+        match hash {
+            Some(hash) => to.collect_str(hash),
+            None => to.serialize_none(),
+        }
+    }
+
+    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ChangeHash>, D::Error> {
+        Ok(Cow::<'de, str>::deserialize(from)?.parse().ok())
+    }
 }
 
 fn is_edit(kind: &ChangeKind) -> bool {
@@ -59,7 +80,7 @@ fn is_edit(kind: &ChangeKind) -> bool {
 impl<'a> Message<'a> {
     /// Makes a message from the name of the writer and the kind of the change.
     pub fn new(by: &'a str, kind: ChangeKind) -> Self {
-        Message { by: Cow::Borrowed(by), kind }
+        Message { by: Cow::Borrowed(by), kind, keeps: None }
     }
 
     /// Parses the message of any change. Never fails: text that is not ours is the writer's name.
@@ -68,12 +89,12 @@ impl<'a> Message<'a> {
         serde_json::from_str(text).unwrap_or_else(|_| Message::new(text, ChangeKind::Edit))
     }
 
-    /// Returns the text of the message, or `None` if both fields have their defaults.
+    /// Returns the text of the message, or `None` if all fields have their defaults.
     pub fn encode(&self) -> Option<String> {
-        if self.by.is_empty() && is_edit(&self.kind) {
+        if self.by.is_empty() && is_edit(&self.kind) && self.keeps.is_none() {
             return None;
         }
-        // Two fields of text cannot fail to become JSON.
+        // Fields of text cannot fail to become JSON.
         serde_json::to_string(self).ok()
     }
 }

@@ -23,24 +23,37 @@ impl Doc {
     ) -> Result<Option<NewChange>, MergeError> {
         // A plan at an earlier version cannot see the conflicts that came since, so the views tell what was settled.
         let before = (plan.meets_conflict || base.is_some()).then(|| self.view());
-        let mut change = self.execute(stamp, base, plan)?;
+        let rewrites = plan.rewrites;
+        // What only rewrites texts in conflict needs no change beside those.
+        let needs_more = rewrites.is_empty() || !plan.steps.is_empty() || self.hidden_at(base);
+        let mut change = match needs_more {
+            true => self.execute(stamp, base, plan.steps)?,
+            false => None,
+        };
+        for rewrite in rewrites {
+            let rewritten = self.rewrite(stamp, &rewrite)?;
+            match &mut change {
+                Some(change) => change.beside.push(rewritten),
+                None => change = Some(rewritten),
+            }
+        }
         if let (Some(before), Some(change)) = (before, &mut change) {
             change.settled = before.settled_by(&self.view());
         }
         Ok(change)
     }
 
-    /// Carries out the steps of a plan in one change.
+    /// Carries out steps in one change.
     fn execute(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
-        plan: Plan,
+        steps: Vec<Step>,
     ) -> Result<Option<NewChange>, MergeError> {
         // A document that was written must exist afterwards, even if its value is empty.
         let appear = self.hidden_at(base) || self.am.get_heads().is_empty();
         let (settling, steps): (Vec<_>, Vec<_>) =
-            plan.steps.into_iter().partition(|step| matches!(step, Step::Settle { .. }));
+            steps.into_iter().partition(|step| matches!(step, Step::Settle { .. }));
         let change = match (steps.is_empty(), settling.is_empty()) {
             (true, true) => None,
             (false, true) => self.transact(stamp, base, |tx| run_steps(tx, &steps))?.1,

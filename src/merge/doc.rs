@@ -37,6 +37,8 @@ pub struct Doc {
     /// Trap: they must not go into Automerge's own queue. A local commit removes all queued changes of its actor,
     /// and those that depend on them, without an error.
     pub(super) pending: BTreeMap<ChangeHash, PendingChange>,
+    /// Field of the root whose text is prose.
+    pub(super) prose: Option<&'static str>,
 }
 
 impl Doc {
@@ -44,6 +46,12 @@ impl Doc {
     #[must_use]
     pub fn new() -> Self {
         Doc::default()
+    }
+
+    /// Sets the field whose text is prose, as [`Key::prose_field`](crate::format::key::Key::prose_field) names it.
+    #[must_use]
+    pub fn with_prose(self, prose: Option<&'static str>) -> Self {
+        Doc { prose, ..self }
     }
 
     /// Returns the heads: the applied changes that no other applied change depends on.

@@ -31,6 +31,9 @@ pub struct NewChange {
     pub bytes: Vec<u8>,
     /// Conflicts that it settled.
     pub settled: Vec<Settled>,
+    /// Changes that the same write made concurrently with this one, each on one of the readings of a text in conflict, so
+    /// that the conflict stays open.
+    pub beside: Vec<NewChange>,
 }
 
 impl NewChange {
@@ -39,7 +42,7 @@ impl NewChange {
     pub(super) fn new(change: &automerge::Change) -> Result<(Self, DocSize), MergeError> {
         let bytes = change.raw_bytes().to_vec();
         let Chunk { hash, size, .. } = Chunk::parse(&bytes)?;
-        Ok((NewChange { hash, bytes, settled: Vec::new() }, size))
+        Ok((NewChange { hash, bytes, settled: Vec::new(), beside: Vec::new() }, size))
     }
 }
 
@@ -49,10 +52,21 @@ impl Stamp<'_> {
         Message::new(self.by, kind).encode()
     }
 
-    /// Returns the options of a commit. Without a time, Automerge would write 0.
+    /// Returns the options of a commit of this kind.
     pub(super) fn options(&self, kind: ChangeKind) -> CommitOptions {
+        self.options_with(self.message(kind))
+    }
+
+    /// Returns the options of a commit that keeps the reading of another change.
+    pub(super) fn options_keeping(&self, kept: ChangeHash) -> CommitOptions {
+        let message = Message { keeps: Some(kept), ..Message::new(self.by, ChangeKind::Edit) };
+        self.options_with(message.encode())
+    }
+
+    /// Without a time, Automerge would write 0.
+    fn options_with(&self, message: Option<String>) -> CommitOptions {
         let options = CommitOptions::default().with_time(self.time_ms);
-        match self.message(kind) {
+        match message {
             Some(message) => options.with_message(message),
             None => options,
         }

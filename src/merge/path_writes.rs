@@ -10,7 +10,7 @@ use super::json_values::{ValueKind, hydrated};
 use super::new_change::{NewChange, Stamp};
 use super::plan::{Plan, Step};
 use super::tree::Item;
-use super::tree_reader::{RankedValues, StoredValue, TreeReader};
+use super::tree_reader::{RankedValues, StoredValue};
 use super::value_limits::{NESTING_MAX, check_nesting, check_size};
 use crate::format::hash::Heads;
 use automerge::{ObjId, ROOT, ReadDoc, ScalarValue, hydrate};
@@ -91,7 +91,7 @@ impl Doc {
         if self.is_deleted() {
             return Ok(None);
         }
-        let reader = TreeReader { am: &self.am, heads: None };
+        let reader = self.reader(None);
         let mut plan = Plan::default();
         if let Some((_, found)) = self.find(None, path)? {
             let parts = list_parts(&found).map_err(|types| wrong_type(path, types))?;
@@ -118,7 +118,7 @@ impl Doc {
     ) -> Result<Option<(Vec<ObjId>, RankedValues)>, MergeError> {
         match self.descend(base, path)? {
             (parts, [key]) => {
-                let field = TreeReader { am: &self.am, heads: base }.field(&parts, key);
+                let field = self.reader(base).field(&parts, key);
                 Ok(field.map(|found| (parts, found)))
             }
             _ => Ok(None),
@@ -131,7 +131,7 @@ impl Doc {
         base: Option<&Hashes>,
         path: &'p [&'k str],
     ) -> Result<(Vec<ObjId>, &'p [&'k str]), MergeError> {
-        let reader = TreeReader { am: &self.am, heads: base };
+        let reader = self.reader(base);
         let mut parts = vec![ROOT];
         let mut rest = path;
         while let [key, deeper @ ..] = rest {

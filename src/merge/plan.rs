@@ -1,12 +1,14 @@
 //! Plans a write: from a wanted value to the operations that make a document show it, and no others.
 //!
 //! A `put` names every field of the document, a `patch` the fields that it holds. A field that is named is written if
-//! it shows another value. If it is in conflict, the conflict is settled, even if the shown value is the wanted one.
+//! it shows another value, and that settles its conflict. If it shows the wanted value, a `patch` settles the conflict,
+//! because its caller meant this field; a `put` leaves it open, because its caller may not know of it. In a text, the same
+//! holds for each place in conflict.
 
 use super::json_values::hydrated;
 use super::list_diff;
 use super::tree::{ListNode, Loser, MapNode, Node, Slot};
-use automerge::{ObjId, Prop, ScalarValue, hydrate};
+use automerge::{ChangeHash, ObjId, Prop, ScalarValue, hydrate};
 use serde_json::{Map, Number, Value as Json};
 
 /// One call on an Automerge transaction.
@@ -36,6 +38,20 @@ pub(super) struct Plan {
     pub steps: Vec<Step>,
     /// True if the write touches anything that is in conflict, and so may settle it.
     pub meets_conflict: bool,
+    /// Writes of texts that stay in conflict elsewhere.
+    pub rewrites: Vec<Rewrite>,
+    /// True if naming a field settles its conflict, even with the value that is shown.
+    pub settles_named: bool,
+}
+
+/// A text that is written in place of one that is in conflict with others, on that one alone. So the conflict stays.
+#[derive(Debug)]
+pub(super) struct Rewrite {
+    pub obj: ObjId,
+    pub prop: Prop,
+    pub text: String,
+    /// Changes whose texts it replaces. They are the version that it is made from.
+    pub on: Vec<ChangeHash>,
 }
 
 /// Target of a step: a field of a map (one object for each part) or an element of a list (one object).
@@ -106,6 +122,9 @@ impl Plan {
     /// Makes a field or an element show `value`, and settles its conflict.
     fn set(&mut self, slot: &Slot, target: &Target<'_>, value: &Json) {
         self.meets_conflict |= !slot.losers.is_empty();
+        if !self.settles_named && !slot.losers.is_empty() && slot.shown.to_json() == *value {
+            return;
+        }
         // An object is edited in place. A new one in its place would cut off concurrent edits of the old one.
         match (&slot.shown, value) {
             (Node::Map(map), Json::Object(wanted)) => self.put(map, wanted),
@@ -118,10 +137,40 @@ impl Plan {
             (Node::Counter(now), Json::Number(to)) if distance(*now, to).is_some() => {
                 return self.count(slot, target, distance(*now, to).unwrap_or(0));
             }
-            (Node::Json(now), wanted) if now == wanted => {}
+            (Node::Json(now), wanted) if now == wanted && !self.closes_texts(slot) => {}
+            (Node::Json(_), Json::String(wanted)) if self.rewrite(slot, target, wanted) => return,
             _ => return self.replace(slot, target, value),
         }
         self.settle(slot.losers.iter());
+    }
+
+    /// Returns true if naming this field with the text that it shows settles conflicts in the text.
+    fn closes_texts(&self, slot: &Slot) -> bool {
+        self.settles_named && slot.texts.as_ref().is_some_and(|texts| texts.is_in_conflict())
+    }
+
+    /// Writes a text that leaves conflicts open, if it does. Returns false if it leaves none.
+    fn rewrite(&mut self, slot: &Slot, target: &Target<'_>, wanted: &str) -> bool {
+        let Some(texts) = slot.texts.as_ref().filter(|_| !self.settles_named) else { return false };
+        let rewritten = texts.compared().and_then(|compared| compared.rewritten(wanted));
+        let (Some(rewritten), Some(obj)) = (rewritten, target.part(slot.part)) else {
+            return false;
+        };
+        self.meets_conflict = true;
+        // Texts that become the same need one change for all of them. The order is kept, so that the same reading is
+        // shown afterwards.
+        let mut rewrites: Vec<Rewrite> = Vec::new();
+        for (value, text) in texts.values.iter().zip(rewritten) {
+            match rewrites.iter_mut().find(|rewrite| rewrite.text == text) {
+                Some(same) => same.on.push(value.change),
+                None => {
+                    let (obj, prop, on) = (obj.clone(), target.prop.clone(), vec![value.change]);
+                    rewrites.push(Rewrite { obj, prop, text, on });
+                }
+            }
+        }
+        self.rewrites.extend(rewrites);
+        true
     }
 
     /// Increments a counter. That overwrites what is in conflict with it in the same object, so only the losers in

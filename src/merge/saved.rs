@@ -6,7 +6,6 @@ use super::error::MergeError;
 use super::panic_guard::catch_panic;
 use super::size_bounds::DocSize;
 use automerge::{Automerge, ReadDoc, SaveOptions};
-use std::collections::BTreeMap;
 
 impl Doc {
     /// Loads what [`Doc::save`] or [`Doc::apply_and_save`] wrote: one document chunk, or one change that depends on
@@ -36,7 +35,7 @@ impl Doc {
         if !am.get_missing_deps(&[]).is_empty() {
             return Err(not_a_document("changes without their dependencies follow it"));
         }
-        Ok(Doc { am: Box::new(am), size, pending: BTreeMap::new() })
+        Ok(Doc { am: Box::new(am), size, ..Doc::default() })
     }
 
     /// Saves all applied changes as one uncompressed Automerge document chunk.
@@ -67,7 +66,7 @@ impl Doc {
         let saved = doc.save();
         let loaded = Doc::load(&saved).ok()?;
         let same = loaded.heads() == doc.heads();
-        same.then_some((Doc { pending: doc.pending, ..loaded }, saved))
+        same.then_some((Doc { pending: doc.pending, prose: doc.prose, ..loaded }, saved))
     }
 }
 

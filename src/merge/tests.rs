@@ -10,6 +10,7 @@ mod hostile;
 mod lists;
 mod merged_values;
 mod size_bounds;
+mod texts;
 mod writes;
 
 use super::{Doc, NewChange, Stamp, View};

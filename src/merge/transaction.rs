@@ -1,18 +1,19 @@
 //! Runs one Automerge transaction: chooses its actor, checks its bounds, and returns the change that it makes.
 
 use super::ancestry::check_counter;
-use super::change_message::ChangeKind;
+use super::change_message::{ChangeKind, Message};
 use super::chunk::OPERATIONS_MAX;
 use super::doc::Doc;
 use super::error::MergeError;
 use super::hashes::Hashes;
 use super::new_change::{NewChange, Stamp};
 use super::panic_guard::change_by_hash;
-use super::plan::Step;
+use super::plan::{Rewrite, Step};
 use super::size_bounds::WRITABLE;
 use super::well_formed::Objects;
-use automerge::transaction::{Transactable, Transaction};
-use automerge::{ActorId, Automerge, AutomergeError, PatchLog};
+use crate::format::hash::ChangeHash;
+use automerge::transaction::{CommitOptions, Transactable, Transaction};
+use automerge::{ActorId, Automerge, AutomergeError, PatchLog, ScalarValue};
 use std::collections::BTreeSet;
 
 impl Doc {
@@ -26,6 +27,16 @@ impl Doc {
         base: Option<&Hashes>,
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
+        self.transact_with(stamp, base, stamp.options(ChangeKind::Edit), f)
+    }
+
+    fn transact_with<T>(
+        &mut self,
+        stamp: &Stamp<'_>,
+        base: Option<&Hashes>,
+        options: CommitOptions,
+        f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
+    ) -> Result<(T, Option<NewChange>), MergeError> {
         // The actor must be set before the transaction: Automerge takes the actor and its next number when it begins.
         self.choose_actor(stamp, base)?;
         self.check_writable()?;
@@ -33,9 +44,28 @@ impl Doc {
         // A transaction that is dropped without a commit rolls back.
         let result = f(&mut tx).map_err(MergeError::refused)?;
         check_operations(&tx)?;
-        let (hash, _) = tx.commit_with(stamp.options(ChangeKind::Edit));
+        let (hash, _) = tx.commit_with(options);
         let change = hash.map(|hash| self.made(&hash)).transpose()?;
         Ok((result, change))
+    }
+
+    /// Writes a text in place of some of those that are in conflict, in a change that builds on nothing else.
+    ///
+    /// The conflict goes on naming the writer of the last of them.
+    pub(super) fn rewrite(
+        &mut self,
+        stamp: &Stamp<'_>,
+        rewrite: &Rewrite,
+    ) -> Result<NewChange, MergeError> {
+        let Rewrite { obj, prop, text, on } = rewrite;
+        let last = on.last().ok_or_else(no_change)?;
+        let written = self.am.get_change_meta_by_hash(last);
+        let kept = written.and_then(|meta| Message::parse(meta.message.as_deref()).keeps);
+        let options = stamp.options_keeping(kept.unwrap_or(ChangeHash(last.0)));
+        let text = ScalarValue::from(text.as_str());
+        let put = |tx: &mut Transaction<'_>| tx.put(obj, prop.clone(), text);
+        let (_, change) = self.transact_with(stamp, Some(on), options, put)?;
+        change.ok_or_else(no_change)
     }
 
     /// Makes a change without operations on top of all others.

@@ -2,7 +2,9 @@
 //!
 //! The tree remembers in which object each entry lives, so that [`super::plan`] can edit it there.
 
-use automerge::ObjId;
+use super::text_merge::{MergedText, TextMerge};
+use super::text_units::UnitSize;
+use automerge::{ChangeHash, ObjId};
 use serde_json::Value as Json;
 
 /// Maximum depth of the tree. What is nested deeper reads as `null`.
@@ -58,6 +60,31 @@ pub(super) struct Slot {
     /// Numbers of the other parts that have the field too.
     pub also_in: Vec<usize>,
     pub losers: Vec<Loser>,
+    /// Texts that were written concurrently and are shown as one. Then there are no losers.
+    pub texts: Option<Box<Texts>>,
+}
+
+/// Texts of one field, merged.
+#[derive(Debug)]
+pub(super) struct Texts {
+    /// Size of the units in which they were compared.
+    pub size: UnitSize,
+    /// The version that they were made from.
+    pub common: String,
+    /// The texts in the order of their operations.
+    pub values: Vec<TextValue>,
+    /// The text that is shown, and where they disagree.
+    pub merged: MergedText,
+}
+
+/// One of several concurrent texts.
+#[derive(Debug)]
+pub(super) struct TextValue {
+    /// Operation that wrote it.
+    pub id: ObjId,
+    /// Change of that operation.
+    pub change: ChangeHash,
+    pub text: String,
 }
 
 /// A value that was written concurrently with the shown one, differs from it and is not merged with it.
@@ -74,11 +101,25 @@ impl Slot {
     /// Returns true if this slot or anything in the shown value is in conflict.
     pub fn in_conflict(&self) -> bool {
         !self.losers.is_empty()
+            || self.texts.as_ref().is_some_and(|texts| texts.is_in_conflict())
             || match &self.shown {
                 Node::Map(map) => map.fields.iter().any(|(_, slot)| slot.in_conflict()),
                 Node::List(list) => list.items.iter().any(|item| item.slot.in_conflict()),
                 Node::Json(_) | Node::Counter(_) | Node::Text { .. } => false,
             }
+    }
+}
+
+impl Texts {
+    /// Returns true if they disagree anywhere.
+    pub fn is_in_conflict(&self) -> bool {
+        !self.merged.conflicts.is_empty()
+    }
+
+    /// Compares the texts again, for a write.
+    pub fn compared(&self) -> Option<TextMerge<'_>> {
+        let texts: Vec<&str> = self.values.iter().map(|value| value.text.as_str()).collect();
+        TextMerge::new(self.size, &self.common, &texts)
     }
 }
 

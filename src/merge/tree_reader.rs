@@ -4,12 +4,20 @@
 //! operation id. If two processes each create the same map, everything in one of them is hidden. So where the
 //! winner is a map, all maps of the field are read as one; the same holds for lists and counters.
 
+use super::common_version::common_version;
 use super::counter_sum;
 use super::json_values::ValueKind;
-use super::tree::{Item, ListNode, Loser, MapNode, Node, READ_DEPTH_MAX, Slot};
+use super::text_merge::TextMerge;
+use super::text_units::UnitSize;
+use super::tree::{Item, ListNode, Loser, MapNode, Node, READ_DEPTH_MAX, Slot, TextValue, Texts};
 use automerge::{Automerge, ChangeHash, ObjId, Prop, ROOT, ReadDoc, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
+
+/// The most concurrent texts of one field that are merged.
+const TEXTS_MAX: usize = 64;
+/// The most versions, each the common one of texts in the one before, through which texts are merged.
+const ANCESTORS_MAX: usize = 16;
 
 /// One value that Automerge keeps for a field.
 #[derive(Debug, Clone)]
@@ -58,6 +66,10 @@ pub(super) struct TreeReader<'a> {
     pub am: &'a Automerge,
     /// Heads of a past version. `None` for the present one: Automerge's calls without heads are faster.
     pub heads: Option<&'a [ChangeHash]>,
+    /// Field of the root whose text is prose.
+    pub prose: Option<&'a str>,
+    /// Number of versions that this one was reached through, each the common one of texts in the one before.
+    pub ancestor: usize,
 }
 
 impl TreeReader<'_> {
@@ -77,7 +89,10 @@ impl TreeReader<'_> {
             // Nearly every map has one part. Its fields come in order already.
             [only] => self
                 .values_in_map(only, 0)
-                .map(|(key, found)| (key, self.slot(found, depth)))
+                .map(|(key, found)| {
+                    let slot = self.slot(found, depth, Some((only, &key)));
+                    (key, slot)
+                })
                 .collect(),
             // The fields of several maps are brought into order and merged by name.
             _ => self.merged_fields(&parts, depth),
@@ -92,7 +107,8 @@ impl TreeReader<'_> {
                 fields.entry(key).or_default().extend(found);
             }
         }
-        fields.into_iter().map(|(key, found)| (key, self.slot(found, depth))).collect()
+        // Texts of several maps are not merged: no version has shown both.
+        fields.into_iter().map(|(key, found)| (key, self.slot(found, depth, None))).collect()
     }
 
     /// Iterates over the fields of one map in Automerge, each with all its values.
@@ -136,7 +152,7 @@ impl TreeReader<'_> {
                         kind: ValueKind::of_ref(item.value),
                     }]
                 };
-                items.extend(self.slot(found, depth).map(|slot| Item { part, index, slot }));
+                items.extend(self.slot(found, depth, None).map(|slot| Item { part, index, slot }));
             }
         }
         ListNode { parts, items }
@@ -161,11 +177,23 @@ impl TreeReader<'_> {
     }
 
     /// Sorts the values of a field, and reads what is nested in them.
-    fn slot(&self, mut found: Vec<StoredValue>, depth: usize) -> Option<Slot> {
+    fn slot(
+        &self,
+        mut found: Vec<StoredValue>,
+        depth: usize,
+        field: Option<(&ObjId, &str)>,
+    ) -> Option<Slot> {
         if found.len() == 1 {
             let StoredValue { part, id, kind } = found.pop()?;
             let shown = self.node(kind, vec![id.clone()], depth + 1);
-            return Some(Slot { shown, id, part, also_in: Vec::new(), losers: Vec::new() });
+            let (also_in, losers) = (Vec::new(), Vec::new());
+            return Some(Slot { shown, id, part, also_in, losers, texts: None });
+        }
+        if let Some(texts) = field.and_then(|(map, key)| self.texts(map, key, &found)) {
+            let (id, part) = found.into_iter().next_back().map(|last| (last.id, last.part))?;
+            let shown = Node::Json(Json::String(texts.merged.text.clone()));
+            let (also_in, losers, texts) = (Vec::new(), Vec::new(), Some(Box::new(texts)));
+            return Some(Slot { shown, id, part, also_in, losers, texts });
         }
         let RankedValues { winner, merged, losers, also_in } = RankedValues::new(found)?;
         let shown = match winner.kind {
@@ -178,7 +206,58 @@ impl TreeReader<'_> {
         };
         // The latest operation first.
         let losers = losers.into_iter().rev().map(loser).collect();
-        Some(Slot { shown, id: winner.id, part: winner.part, also_in, losers })
+        Some(Slot { shown, id: winner.id, part: winner.part, also_in, losers, texts: None })
+    }
+
+    /// Merges the values of a field of a map, if all are texts that were made from one version of it. Returns `None` if
+    /// they are to be shown as any other values in conflict.
+    fn texts(&self, map: &ObjId, key: &str, found: &[StoredValue]) -> Option<Texts> {
+        if found.len() > TEXTS_MAX || self.ancestor >= ANCESTORS_MAX {
+            return None;
+        }
+        let mut values =
+            found.iter().map(|found| self.text_value(found)).collect::<Option<Vec<_>>>()?;
+        values.sort_by(|a, b| a.id.cmp(&b.id));
+        let changes: Vec<ChangeHash> = values.iter().map(|value| value.change).collect();
+        let version = common_version(self.am, &changes);
+        let earlier = TreeReader { heads: Some(&version), ancestor: self.ancestor + 1, ..*self };
+        let common = earlier.text_in(map, key)?;
+        let size = self.unit_size(
+            map,
+            key,
+            values.iter().map(|value| value.text.as_str()).chain([&*common]),
+        )?;
+        let texts: Vec<&str> = values.iter().map(|value| value.text.as_str()).collect();
+        let merged = TextMerge::new(size, &common, &texts)?.merged();
+        Some(Texts { size, common, values, merged })
+    }
+
+    /// Returns the size of the units of these texts; `None` if they are short strings, of which one or the other is meant.
+    fn unit_size<'t>(
+        &self,
+        map: &ObjId,
+        key: &str,
+        mut texts: impl Iterator<Item = &'t str>,
+    ) -> Option<UnitSize> {
+        if *map == ROOT && self.prose == Some(key) {
+            return Some(UnitSize::Sentence);
+        }
+        texts.any(|text| text.contains('\n')).then_some(UnitSize::Line)
+    }
+
+    fn text_value(&self, found: &StoredValue) -> Option<TextValue> {
+        let ValueKind::Json(Json::String(text)) = &found.kind else { return None };
+        let change = self.am.hash_for_opid(&found.id)?;
+        Some(TextValue { id: found.id.clone(), change, text: text.clone() })
+    }
+
+    /// Returns the text that a field of a map shows; `None` if it shows something else.
+    fn text_in(&self, map: &ObjId, key: &str) -> Option<String> {
+        let slot = self.slot(self.all(map, key.into(), 0), 0, Some((map, key)))?;
+        match slot.shown {
+            Node::Json(Json::String(text)) => Some(text),
+            _ => None,
+        }
     }
 
     fn node(&self, kind: ValueKind, ids: Vec<ObjId>, depth: usize) -> Node {

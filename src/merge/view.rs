@@ -1,17 +1,19 @@
 //! A document as programs read it: a JSON value, and the conflicts in it.
 
-use super::change_message::Written;
+use super::change_message::{Message, Written};
 use super::doc::Doc;
 use super::error::MergeError;
-use super::hashes::Hashes;
+use super::hashes::{Hashes, native};
 use super::json_pointer::{pointer, value_at, without_indexes};
-use super::tree::{MapNode, Node, Slot};
+use super::text_merge::TextConflict;
+use super::tree::{MapNode, Node, Slot, Texts};
 use super::tree_reader::TreeReader;
 use crate::format::hash::{ChangeHash, Heads};
 use automerge::{Automerge, ObjId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
+use std::ops::Range;
 
 /// A document at one version. The same set of changes gives the same view on every machine.
 ///
@@ -49,9 +51,11 @@ pub struct View {
     pub modified: Option<Written>,
 }
 
-/// Different values that were written to one field concurrently.
+/// Different values that were written to one field concurrently, or different readings of a part of its text.
 ///
-/// Writing the field again settles the conflict, with the shown value too.
+/// Texts are merged line by line, and the text of a drawer sentence by sentence. Only where writers changed the same of
+/// these differently, the text is in conflict. A put that leaves a value as it is shown leaves its conflict open. Another
+/// value settles it, and so does a patch that names the field, with the shown value too.
 ///
 /// ```
 /// use crdt_palace::palace::WriteOptions;
@@ -70,7 +74,7 @@ pub struct View {
 /// assert_eq!((conflict.path.as_str(), conflict.others.len()), ("/n", 1));
 /// assert_ne!(*shown, conflict.others[0].value);
 ///
-/// palace.put("k", &json!({"n": shown}))?;
+/// palace.patch("k", &json!({"n": shown}))?;
 /// assert!(palace.get("k")?.ok_or("it was written")?.conflicts.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -79,6 +83,9 @@ pub struct View {
 pub struct Conflict {
     /// JSON pointer (RFC 6901) into the view's value.
     pub path: String,
+    /// Bytes of the text at this path that are in conflict. `None` if the whole value is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<Range<usize>>,
     /// Writer of the value that is shown.
     pub shown: Written,
     /// Values that are not shown, the latest operation first.
@@ -181,11 +188,30 @@ impl Doc {
 
     /// Reads the whole tree of a version, or of the present one if `None`, also of a deleted document.
     pub(super) fn tree(&self, base: Option<&Hashes>) -> MapNode {
-        TreeReader { am: &self.am, heads: base }.root()
+        self.reader(base).root()
+    }
+
+    /// Returns a reader of a version, or of the present one if `None`.
+    pub(super) fn reader<'a>(&'a self, heads: Option<&'a Hashes>) -> TreeReader<'a> {
+        TreeReader { am: &self.am, heads, prose: self.prose, ancestor: 0 }
     }
 }
 
 impl View {
+    /// Returns true if a server that does not merge texts may have made this view: it has a conflict of whole texts, which
+    /// may show what none of their writers meant.
+    #[must_use]
+    pub fn predates_text_merge(&self, prose: Option<&str>) -> bool {
+        let is_text = |conflict: &Conflict| {
+            let is_prose =
+                prose.is_some_and(|field| conflict.path.strip_prefix('/') == Some(field));
+            let shown = value_at(&self.value, &conflict.path);
+            let mut values = conflict.others.iter().map(|other| &other.value).chain(shown);
+            is_prose || values.any(|value| value.as_str().is_some_and(|text| text.contains('\n')))
+        };
+        self.conflicts.iter().any(|conflict| conflict.range.is_none() && is_text(conflict))
+    }
+
     /// Returns the values in conflict in this view that `after` has neither shown nor in conflict.
     ///
     /// Positions in lists may have moved in between, so paths are compared without them.
@@ -199,13 +225,16 @@ impl View {
             let here = left.entry(without_indexes(&after.value, &conflict.path)).or_default();
             here.extend(after.candidates(conflict));
         }
-        // The same value may still be there: shown, or in another conflict of the same list.
+        // The same value may still be there: shown, or in another conflict of the same list. A reading of a part of a
+        // text is there if the text has it anywhere.
         let settled = |conflict: &Conflict| {
             let left = left
                 .get(&without_indexes(&self.value, &conflict.path))
                 .map_or(&[][..], Vec::as_slice);
             let shown = value_at(&after.value, &conflict.path);
-            let gone = |one: &Candidate| !left.contains(one) && shown != Some(&one.value);
+            let gone = |one: &Candidate| {
+                !left.iter().any(|left| left.value == one.value) && !is_shown(conflict, one, shown)
+            };
             let values: Vec<_> = self.candidates(conflict).filter(gone).collect();
             (!values.is_empty()).then(|| Settled { path: conflict.path.clone(), values })
         };
@@ -214,9 +243,52 @@ impl View {
 
     /// Iterates over all values of a conflict, the shown one first.
     fn candidates<'a>(&'a self, conflict: &'a Conflict) -> impl Iterator<Item = Candidate> + 'a {
-        let shown = value_at(&self.value, &conflict.path).cloned();
+        let shown = conflict.shown_value(&self.value);
         let shown = shown.map(|value| Candidate { value, written: conflict.shown.clone() });
         shown.into_iter().chain(conflict.others.iter().cloned())
+    }
+}
+
+impl Conflict {
+    /// Returns the name of the field of the document that this is in.
+    pub(crate) fn field(&self) -> &str {
+        self.path.split('/').nth(1).unwrap_or_default()
+    }
+
+    /// Returns the value that is shown, or the part of the text that is, in the value of the document.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::{Palace, WriteOptions};
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let first = palace.put("k", &json!({"text": "one\ntwo\n"}))?;
+    /// for text in ["one\n2\n", "one\nII\n"] {
+    ///     palace.with(WriteOptions::new().base(first.etag.clone())).put("k", &json!({"text": text}))?;
+    /// }
+    /// let found = palace.get("k")?.ok_or("it was written")?;
+    /// let conflict = &found.conflicts[0];
+    /// assert_eq!(conflict.range, Some(4..found.value["text"].as_str().ok_or("a text")?.len() - 1));
+    /// let mut readings = [conflict.shown_value(&found.value), Some(conflict.others[0].value.clone())];
+    /// readings.sort_by_key(|reading| reading.as_ref().map(ToString::to_string));
+    /// assert_eq!(readings, [Some(json!("2")), Some(json!("II"))]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn shown_value(&self, value: &Map<String, Json>) -> Option<Json> {
+        let whole = value_at(value, &self.path)?;
+        match &self.range {
+            None => Some(whole.clone()),
+            Some(range) => whole.as_str()?.get(range.clone()).map(Json::from),
+        }
+    }
+}
+
+/// Returns true if the value of a candidate is what a field shows now, or a part of it if it was a reading of a part.
+fn is_shown(conflict: &Conflict, one: &Candidate, shown: Option<&Json>) -> bool {
+    match (&conflict.range, shown, &one.value) {
+        (Some(_), Some(Json::String(now)), Json::String(reading)) => now.contains(reading.as_str()),
+        (_, now, value) => now == Some(value),
     }
 }
 
@@ -244,6 +316,9 @@ impl<'a> Renderer<'a> {
         if !slot.losers.is_empty() {
             self.conflict(&slot);
         }
+        if let Some(texts) = &slot.texts {
+            self.text_conflicts(texts);
+        }
         let value = match slot.shown {
             Node::Json(value) => value,
             Node::Counter(n) => Json::from(n),
@@ -265,10 +340,28 @@ impl<'a> Renderer<'a> {
         });
         let conflict = Conflict {
             path: pointer(self.path.iter().map(String::as_str)),
+            range: None,
             shown: written(self.am, &slot.id),
             others: others.collect(),
         };
         self.conflicts.push(conflict);
+    }
+
+    fn text_conflicts(&mut self, texts: &Texts) {
+        let path = pointer(self.path.iter().map(String::as_str));
+        let writer = |text: usize| texts.values.get(text).map(|value| written(self.am, &value.id));
+        let conflict = |conflict: &TextConflict| {
+            let other = |(text, reading): (usize, &str)| {
+                Some(Candidate { value: reading.into(), written: writer(text)? })
+            };
+            Some(Conflict {
+                path: path.clone(),
+                range: Some(conflict.bytes.clone()),
+                shown: writer(conflict.shown)?,
+                others: conflict.others().into_iter().filter_map(other).collect(),
+            })
+        };
+        self.conflicts.extend(texts.merged.conflicts.iter().filter_map(conflict));
     }
 }
 
@@ -276,7 +369,9 @@ impl<'a> Renderer<'a> {
 fn written(am: &Automerge, operation: &ObjId) -> Written {
     let meta = am.hash_for_opid(operation).and_then(|hash| am.get_change_meta_by_hash(&hash));
     // The default is never seen: every operation in a document belongs to one of its changes.
-    meta.as_ref().map(Written::new).unwrap_or_else(|| Written {
+    let kept = meta.as_ref().and_then(|meta| Message::parse(meta.message.as_deref()).keeps);
+    let kept = kept.and_then(|kept| am.get_change_meta_by_hash(&native(&kept)));
+    kept.or(meta).as_ref().map(Written::new).unwrap_or_else(|| Written {
         by: String::new(),
         time_ms: 0,
         change: ChangeHash([0; 32]),

@@ -16,9 +16,8 @@ use serde_json::{Map, Value as Json};
 impl Doc {
     /// Makes the document show `value`: writes what differs, and nothing else. Returns `None` if nothing differs.
     ///
-    /// Every conflict in the document is settled, even if the shown value is the one that is put. A deleted document comes
-    /// back, and `value` is compared with its hidden content. A number over a counter becomes an increment by the
-    /// difference.
+    /// A conflict stays open if what is shown of it is put, and is settled by anything else. A deleted document comes back,
+    /// and `value` is compared with its hidden content. A number over a counter becomes an increment by the difference.
     ///
     /// With a `base`, the change is made at that version and is concurrent with everything since. If the stamp's actor
     /// has written since, the change gets a derived actor: the 16 bytes and a suffix of four.
@@ -61,7 +60,7 @@ impl Doc {
         check_value(patch)?;
         let base = self.base_heads(base)?;
         let root = self.tree(base.as_deref());
-        let mut plan = Plan::default();
+        let mut plan = Plan { settles_named: true, ..Plan::default() };
         // The hidden content of a deleted document must not come back with the patch, so `put` removes it.
         if self.hidden_at(base.as_deref()) {
             if let Json::Object(value) = without_nulls(&Json::Object(patch.clone())) {

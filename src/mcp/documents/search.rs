@@ -56,7 +56,7 @@ fn rank(cursor: &str) -> Option<(f64, &str)> {
 /// Returns some text around the first word of the query that a text has.
 fn snippet(document: &Document, query: &str) -> String {
     let asked = words(query);
-    let text = text_of(&document.value);
+    let text = text_of(&document.value, &document.conflicts);
     let hit = |line: &&str| {
         words(line).iter().any(|word| asked.iter().any(|asked| word.starts_with(asked)))
     };

@@ -2,6 +2,7 @@
 //!
 //! Invariant: an id and a key name the place where a drawer was filed first. They stay the same when it is moved.
 
+pub(super) use crate::format::key::DRAWERS;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use sha2::{Digest, Sha256};
@@ -10,8 +11,6 @@ use sha2::{Digest, Sha256};
 pub const NAME_CHARS_MAX: usize = 128;
 /// The longest names of wing and room together, in bytes of UTF-8: they are part of a document's key.
 pub const PLACE_BYTES_MAX: usize = 440;
-/// The prefix of the keys of drawers.
-pub(super) const DRAWERS: &str = "drawer/";
 /// The prefix of the keys that note which drawers were moved.
 pub(super) const MOVED: &str = "moved/";
 /// The room of the diaries.

@@ -25,9 +25,8 @@ fn concurrent_writes_show_one_value_and_list_the_other() {
 }
 
 #[test]
-fn rewriting_a_field_settles_it_even_with_the_shown_value() {
-    for settle in [json!("new"), json!("from b"), json!("from a"), json!({"a": "map"}), json!(null)]
-    {
+fn writing_a_field_settles_it_and_naming_it_does_with_the_shown_value() {
+    for settle in [json!("new"), json!("from a"), json!({"a": "map"}), json!(null)] {
         let mut doc = conflicted();
         let change = put(&mut doc, 'c', json!({"x": settle, "y": 0}));
         assert_eq!(conflicts(&doc), [], "{settle}");
@@ -35,6 +34,10 @@ fn rewriting_a_field_settles_it_even_with_the_shown_value() {
         let copy = Doc::load(&doc.save()).unwrap();
         assert_eq!(copy.change_bytes(&change.hash).unwrap(), Some(change.bytes));
     }
+    let mut doc = conflicted();
+    assert_eq!(doc.put(&by('c'), None, &map(json!({"x": "from b", "y": 0}))), Ok(None));
+    put(&mut doc, 'c', json!({"x": "from b", "y": 2}));
+    assert_eq!(conflicts(&doc).len(), 1, "it was written elsewhere");
     let mut doc = conflicted();
     let change = patch(&mut doc, 'c', json!({"x": "from b"}));
     assert_eq!(conflicts(&doc), []);
@@ -94,7 +97,7 @@ fn settling_a_map_against_a_scalar_does_not_recreate_it() {
         if right.is_object() {
             patch(&mut b, 'd', json!({"x": {"late": true}}));
         }
-        let change = put(&mut a, 'c', json!({"x": right}));
+        let change = patch(&mut a, 'c', json!({"x": right}));
         assert_eq!(explain(&change.bytes).unwrap().ops, ["delete x"]);
         assert_eq!(conflicts(&a), []);
         sync(&mut a, &mut b);
@@ -126,7 +129,7 @@ fn settling_at_a_base_leaves_later_changes() {
     sync(&mut a, &mut b);
     let base = a.heads();
     patch(&mut a, 'c', json!({"y": 1}));
-    let change = a.put(&by('c'), Some(&base), &map(json!({"x": {"k": 1}, "y": 0}))).unwrap();
+    let change = a.patch(&by('c'), Some(&base), &map(json!({"x": {"k": 1}, "y": 0}))).unwrap();
     assert_eq!(explain(&change.unwrap().bytes).unwrap().ops, ["delete x"]);
     assert_eq!((value(&a), conflicts(&a)), (json!({"x": {"k": 1}, "y": 1}), vec![]));
 }
@@ -143,6 +146,7 @@ fn conflicts_in_lists_have_an_index_in_their_path() {
         assert!(value(&a).pointer(path).is_some(), "{path}");
     }
     let shown = value(&a);
-    put(&mut a, 'c', shown.clone());
+    assert_eq!(a.put(&by('c'), None, &map(shown.clone())), Ok(None), "it may not know of them");
+    patch(&mut a, 'c', shown.clone());
     assert_eq!((value(&a), conflicts(&a)), (shown, vec![]));
 }

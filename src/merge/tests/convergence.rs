@@ -1,7 +1,7 @@
 //! Random histories: three replicas agree, whatever they do and however their changes travel.
 
 use super::*;
-use crate::merge::hash_of;
+use crate::merge::{Conflict, hash_of};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -46,6 +46,9 @@ fn json() -> impl Strategy<Value = Json> {
         (0..4i64).prop_map(Json::from),
         Just(json!("s")),
         Just(json!("t")),
+        Just(json!("s\nt\ns")),
+        Just(json!("s\nu\ns")),
+        Just(json!("t\nt\nu\ns")),
         Just(Json::Null),
         Just(json!(1.5)),
     ];
@@ -112,9 +115,16 @@ fn perform(docs: &mut [Doc; 3], who: usize, act: &Act) {
     let before = doc.heads();
     let written = match act {
         Act::Put(value) => {
+            let shown = doc.view();
             let written = doc.put(&stamp, None, &map(value.clone())).unwrap();
-            assert_eq!(Json::Object(doc.view().value), *value);
-            assert_eq!(doc.view().conflicts, [], "a put settles every conflict");
+            let view = doc.view();
+            assert_eq!(Json::Object(view.value.clone()), *value);
+            for open in &view.conflicts {
+                let kept = |before: &Conflict| {
+                    before.shown_value(&shown.value) == open.shown_value(&view.value)
+                };
+                assert!(shown.conflicts.iter().any(kept), "a put makes no conflict: {open:?}");
+            }
             assert!(!doc.is_deleted() || value == &json!({}));
             assert_eq!(doc.put(&stamp, None, &map(value.clone())).unwrap(), None);
             written
@@ -138,8 +148,14 @@ fn perform(docs: &mut [Doc; 3], who: usize, act: &Act) {
         Act::Delete => doc.delete(&stamp).unwrap(),
         Act::Refile => Some(doc.record_filing(&stamp).unwrap()),
         Act::Settle => {
-            let shown = doc.view().value;
-            let written = doc.put(&stamp, None, &shown).unwrap();
+            let View { value: shown, deleted, .. } = doc.view();
+            let exists = !deleted && !doc.heads().is_empty();
+            assert!(!exists || doc.put(&stamp, None, &shown).unwrap().is_none());
+            // A patch cannot say null.
+            if serde_json::to_string(&shown).unwrap().contains("null") {
+                return;
+            }
+            let written = doc.patch(&stamp, None, &shown).unwrap();
             assert_eq!((doc.view().value, doc.view().conflicts), (shown, vec![]));
             written
         }
@@ -157,8 +173,10 @@ fn perform(docs: &mut [Doc; 3], who: usize, act: &Act) {
     match written {
         None => assert_eq!(doc.heads(), before),
         Some(change) => {
-            assert_eq!(hash_of(&change.bytes).unwrap(), change.hash);
-            assert_eq!(doc.change_bytes(&change.hash).unwrap(), Some(change.bytes));
+            for change in change.beside.iter().chain([&change]) {
+                assert_eq!(hash_of(&change.bytes).unwrap(), change.hash);
+                assert_eq!(doc.change_bytes(&change.hash).unwrap().as_ref(), Some(&change.bytes));
+            }
         }
     }
 }

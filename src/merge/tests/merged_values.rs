@@ -61,7 +61,7 @@ fn replacing_a_merged_field_settles_its_conflicts() {
     sync(&mut a, &mut b);
     assert_eq!(conflicts(&a), [("/m/x".to_owned(), vec![json!(1)])]);
     let mut same = a.clone();
-    put(&mut same, 'c', json!({"m": {"x": 2}}));
+    patch(&mut same, 'c', json!({"m": {"x": 2}}));
     assert_eq!((value(&same), conflicts(&same)), (json!({"m": {"x": 2}}), vec![]));
     put(&mut a, 'c', json!({"m": {"x": 3}}));
     assert_eq!((value(&a), conflicts(&a)), (json!({"m": {"x": 3}}), vec![]));
@@ -151,7 +151,7 @@ fn a_number_settles_a_counter_against_a_string() {
     assert_eq!((value(&a), conflicts(&a).len()), (json!({"n": 4}), 1));
     for to in [4, 6] {
         let mut doc = a.clone();
-        put(&mut doc, 'c', json!({"n": to}));
+        patch(&mut doc, 'c', json!({"n": to}));
         assert_eq!((value(&doc), conflicts(&doc)), (json!({"n": to}), vec![]));
         let mut late = b.clone();
         late.increment(&by('b'), None, &["n"], 1).unwrap().unwrap();

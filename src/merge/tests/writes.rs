@@ -317,7 +317,7 @@ fn too_many_conflicts_are_settled_in_several_changes() {
     let (heads, mut all) = (doc.heads(), doc.view().value);
     assert_eq!(all, fields(11));
     all.insert("f00000".to_owned(), "new".into());
-    let error = doc.put(&by('m'), None, &all).unwrap_err();
+    let error = doc.patch(&by('m'), None, &all).unwrap_err();
     let count = 10 * 10_099 + 1;
     assert_eq!(error, MergeError::TooMany { what: "operations", count, limit: OPERATIONS_MAX });
     assert_eq!(doc.heads(), heads, "nothing was done");

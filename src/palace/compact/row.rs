@@ -30,12 +30,13 @@ pub struct Incoming {
 /// # Errors
 /// [`Error::Unverified`] if something of it would not be in the row.
 pub fn make_row(key: Key, mut found: Vec<Row>, new: &[Incoming]) -> Result<(Row, String)> {
-    if new.is_empty()
-        && found.len() == 1
-        && let Some(row) = found.pop()
-    {
-        let text = text_of(&parse_view(&row.view, &key)?.value);
-        return Ok((row, text));
+    if let (true, [row]) = (new.is_empty(), found.as_slice()) {
+        let view = parse_view(&row.view, &key)?;
+        if !view.predates_text_merge(key.prose_field())
+            && let Some(row) = found.pop()
+        {
+            return Ok((row, text_of(&view.value, &view.conflicts)));
+        }
     }
     let merged = merge_all(&key, &found, new)?;
     row_of(key, &found, new, merged)
@@ -45,7 +46,7 @@ fn row_of(key: Key, found: &[Row], new: &[Incoming], merged: Merged) -> Result<(
     let wanted = Wanted::of(found, new);
     let absorbed = absorbed(found, &merged.doc.heads());
     let view = merged.doc.view();
-    let text = text_of(&view.value);
+    let text = text_of(&view.value, &view.conflicts);
     let view =
         serde_json::to_string(&view).map_err(|source| Error::View { key: key.clone(), source })?;
     let mut waiting: Vec<_> = merged.doc.pending().map(|(_, change)| change.to_vec()).collect();
@@ -104,7 +105,7 @@ fn merge_all(key: &Key, found: &[Row], new: &[Incoming]) -> Result<Merged> {
 fn unmerged(key: &Key, found: &[Row], given: Vec<&[u8]>) -> Result<Merged> {
     tracing::warn!(%key, "Automerge cannot save the merge of this document: its changes are kept beside it");
     let (doc, saved) = match found.last() {
-        Some(row) => (load_row(row, key)?, row.document.clone()),
+        Some(row) => (load_row(row, key)?.with_prose(key.prose_field()), row.document.clone()),
         None => (Doc::new(), Doc::new().save()),
     };
     let beyond = changes_beyond(&doc, found, key)?;

@@ -159,7 +159,8 @@ fn search(
         // Calls that need less of the processor go first: see `ranking`.
         std::thread::yield_now();
         if let Some(document) = view.read(&key)?
-            && let Some(score) = score(&words(&text_of(&document.value)), terms)
+            && let Some(score) =
+                score(&words(&text_of(&document.value, &document.conflicts)), terms)
         {
             hits.push(Hit { document, score });
         }

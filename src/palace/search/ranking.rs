@@ -17,10 +17,9 @@ use crate::palace::handle::shared::Palace;
 use crate::palace::view::document::Document;
 use crate::palace::view::rows::parse_view;
 use crate::palace::view::tail::TailDocument;
-use crate::palace::view::text::{Patterns, collect, text_of};
+use crate::palace::view::text::{Patterns, text_of_fields};
 use crate::palace::view::view::View;
 use crate::snapshot::{Terms, words};
-use serde_json::{Map, Value};
 use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
@@ -283,7 +282,7 @@ fn rank(document: &Document, question: &Question<'_>, terms: &[Terms]) -> Option
     if !(question.documents)(document) {
         return None;
     }
-    let words = words(&searched(&document.value, question.fields));
+    let words = words(&searched(document, question.fields));
     let scores: Vec<f64> = terms.iter().filter_map(|term| score(&words, term)).collect();
     let rank = Rank { words: scores.len(), score: scores.iter().sum(), key: document.key.clone() };
     let behind = |after: &Rank| rank > *after;
@@ -292,13 +291,9 @@ fn rank(document: &Document, question: &Question<'_>, terms: &[Terms]) -> Option
 }
 
 /// Returns the texts of these fields, or of all.
-fn searched(value: &Map<String, Value>, fields: &[&str]) -> String {
-    if fields.is_empty() {
-        return text_of(value);
-    }
-    let mut text = String::new();
-    fields.iter().filter_map(|field| value.get(*field)).for_each(|v| collect(v, &mut text));
-    text
+fn searched(document: &Document, fields: &[&str]) -> String {
+    let wanted = |name: &str| fields.is_empty() || fields.contains(&name);
+    text_of_fields(&document.value, &document.conflicts, wanted)
 }
 
 #[cfg(test)]

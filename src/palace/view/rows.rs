@@ -36,7 +36,7 @@ pub fn doc_of_rows(rows: &[Row], key: &Key) -> Result<Doc> {
         }
         contained.extend(&row.absorbed);
     }
-    Ok(doc.unwrap_or_default())
+    Ok(doc.unwrap_or_default().with_prose(key.prose_field()))
 }
 
 /// Loads the document that one row holds.

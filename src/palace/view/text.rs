@@ -1,18 +1,32 @@
 //! The texts in a value, as the word index of a snapshot is given them.
 
+use crate::merge::Conflict;
 use crate::snapshot::{Terms, words};
 use memchr::memmem::Finder;
 use serde_json::{Map, Value};
 
-/// Returns all texts in a value, a line each.
-pub fn text_of(value: &Map<String, Value>) -> String {
+/// Returns all texts in a value, and in the readings in conflict that it does not show, a line each.
+pub fn text_of(value: &Map<String, Value>, conflicts: &[Conflict]) -> String {
+    text_of_fields(value, conflicts, |_| true)
+}
+
+/// As [`text_of`], of the fields whose names are wanted.
+pub fn text_of_fields(
+    value: &Map<String, Value>,
+    conflicts: &[Conflict],
+    wanted: impl Fn(&str) -> bool,
+) -> String {
     let mut text = String::new();
-    value.values().for_each(|value| collect(value, &mut text));
+    let shown = value.iter().filter(|(name, _)| wanted(name));
+    shown.for_each(|(_, value)| collect(value, &mut text));
+    let open = conflicts.iter().filter(|conflict| wanted(conflict.field()));
+    let others = open.flat_map(|conflict| &conflict.others);
+    others.for_each(|other| collect(&other.value, &mut text));
     text
 }
 
 /// Adds the texts of one field to `text`.
-pub fn collect(value: &Value, text: &mut String) {
+fn collect(value: &Value, text: &mut String) {
     match value {
         Value::String(string) => {
             text.push_str(string);
@@ -24,10 +38,10 @@ pub fn collect(value: &Value, text: &mut String) {
     }
 }
 
-/// Returns the distinct words of a value in order, each between two spaces. No word holds a space, so a search for
+/// Returns the distinct words of [`text_of`] in order, each between two spaces. No word holds a space, so a search for
 /// `" word "` finds a word, and one for `" wor"` a beginning.
-pub fn distinct_words(value: &Map<String, Value>) -> String {
-    let mut found = words(&text_of(value));
+pub fn distinct_words(value: &Map<String, Value>, conflicts: &[Conflict]) -> String {
+    let mut found = words(&text_of(value, conflicts));
     found.sort_unstable();
     found.dedup();
     let mut text =
@@ -66,7 +80,7 @@ mod tests {
     #[test]
     fn patterns_find_the_words_that_terms_accept() {
         let value = json!({"a": "Panic in the night", "b": ["night", {"c": "東京"}], "d": 7});
-        let found = distinct_words(value.as_object().unwrap());
+        let found = distinct_words(value.as_object().unwrap(), &[]);
         assert_eq!(found, " in night panic the 京 東 ");
         let all_words = words("Panic in the night night 東京");
         for (terms, expected) in [
@@ -80,6 +94,6 @@ mod tests {
             assert_eq!(Patterns::of(&terms).all_in(&found), expected, "{terms:?}");
             assert_eq!(terms.accept(&all_words), expected, "{terms:?}");
         }
-        assert_eq!(distinct_words(&Map::new()), " ");
+        assert_eq!(distinct_words(&Map::new(), &[]), " ");
     }
 }

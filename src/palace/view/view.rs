@@ -145,6 +145,9 @@ impl View {
         };
         if rows.iter().all(within) {
             let view = parse_view(&newest.view, key)?;
+            if view.predates_text_merge(key.prose_field()) {
+                return Ok(self.ask(key, |doc| self.document(doc, key))?.flatten());
+            }
             let since = newest.incomplete.then_some(self.snapshots.rescan);
             let incomplete = self.is_incomplete(since);
             return Ok(Document::of(key.clone(), newest.heads, view, incomplete));
@@ -189,7 +192,7 @@ impl View {
         let shown = self.shown(key, document)?;
         if !shown.has_words() {
             let view = parse_view(&shown.view, key)?;
-            shown.make_words(|| distinct_words(&view.value));
+            shown.make_words(|| distinct_words(&view.value, &view.conflicts));
         }
         Ok(shown)
     }

@@ -318,7 +318,11 @@ impl<'a> Draft<'a> {
         if made.is_some() {
             self.base = None;
         }
-        self.changes.extend(made);
+        if let Some(mut change) = made {
+            let beside = std::mem::take(&mut change.beside);
+            self.changes.push(change);
+            self.changes.extend(beside);
+        }
         Ok(())
     }
 }
