@@ -37,7 +37,10 @@ impl Doc {
                 None => change = Some(rewritten),
             }
         }
-        if let (Some(before), Some(change)) = (before, &mut change) {
+        // A view of a long history takes long, and most documents have no conflict.
+        if let (Some(before), Some(change)) = (before, &mut change)
+            && !before.conflicts.is_empty()
+        {
             change.settled = before.settled_by(&self.view());
         }
         Ok(change)

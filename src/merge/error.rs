@@ -178,6 +178,12 @@ pub enum MergeError {
     /// The path has no step. It must name a field: the document itself is always a map.
     #[error("the path is empty: name at least one field")]
     EmptyPath,
+    /// The document has no such conflict now: it was settled, or its text has moved.
+    #[error("there is no such conflict at {path} now: read the document again")]
+    NoConflict {
+        /// JSON pointer (RFC 6901) into the document.
+        path: String,
+    },
 }
 
 /// Type of a value in a document, as [`MergeError::WrongType`] names it.

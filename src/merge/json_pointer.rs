@@ -7,6 +7,12 @@ pub(super) fn pointer<'a>(path: impl Iterator<Item = &'a str>) -> String {
     path.flat_map(|step| ["/".to_owned(), step.replace('~', "~0").replace('/', "~1")]).collect()
 }
 
+/// Returns the steps of a JSON pointer.
+pub(super) fn steps(path: &str) -> Vec<String> {
+    // `~1` first: the other way round, `~01` would become `/` instead of `~1`.
+    path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
+}
+
 /// Returns the value at a JSON pointer that leads to a field of the map, or deeper.
 pub(super) fn value_at<'a>(value: &'a Map<String, Json>, path: &str) -> Option<&'a Json> {
     let path = path.strip_prefix('/')?;

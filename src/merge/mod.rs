@@ -48,6 +48,7 @@ mod commit;
 mod common_version;
 mod content_derived;
 mod counter_sum;
+mod decide;
 mod doc;
 mod error;
 mod explain;

@@ -7,6 +7,7 @@
 
 use super::json_values::hydrated;
 use super::list_diff;
+use super::text_merge::RewrittenText;
 use super::tree::{ListNode, Loser, MapNode, Node, Slot};
 use automerge::{ChangeHash, ObjId, Prop, ScalarValue, hydrate};
 use serde_json::{Map, Number, Value as Json};
@@ -55,9 +56,9 @@ pub(super) struct Rewrite {
 }
 
 /// Target of a step: a field of a map (one object for each part) or an element of a list (one object).
-struct Target<'a> {
-    parts: &'a [ObjId],
-    prop: Prop,
+pub(super) struct Target<'a> {
+    pub parts: &'a [ObjId],
+    pub prop: Prop,
 }
 
 impl Target<'_> {
@@ -120,7 +121,7 @@ impl Plan {
     }
 
     /// Makes a field or an element show `value`, and settles its conflict.
-    fn set(&mut self, slot: &Slot, target: &Target<'_>, value: &Json) {
+    pub fn set(&mut self, slot: &Slot, target: &Target<'_>, value: &Json) {
         self.meets_conflict |= !slot.losers.is_empty();
         if !self.settles_named && !slot.losers.is_empty() && slot.shown.to_json() == *value {
             return;
@@ -153,24 +154,40 @@ impl Plan {
     fn rewrite(&mut self, slot: &Slot, target: &Target<'_>, wanted: &str) -> bool {
         let Some(texts) = slot.texts.as_ref().filter(|_| !self.settles_named) else { return false };
         let rewritten = texts.compared().and_then(|compared| compared.rewritten(wanted));
-        let (Some(rewritten), Some(obj)) = (rewritten, target.part(slot.part)) else {
-            return false;
-        };
-        self.meets_conflict = true;
-        // Texts that become the same need one change for all of them. The order is kept, so that the same reading is
-        // shown afterwards.
-        let mut rewrites: Vec<Rewrite> = Vec::new();
-        for (value, text) in texts.values.iter().zip(rewritten) {
-            match rewrites.iter_mut().find(|rewrite| rewrite.text == text) {
-                Some(same) => same.on.push(value.change),
-                None => {
-                    let (obj, prop, on) = (obj.clone(), target.prop.clone(), vec![value.change]);
-                    rewrites.push(Rewrite { obj, prop, text, on });
-                }
-            }
-        }
-        self.rewrites.extend(rewrites);
+        let Some(rewritten) = rewritten else { return false };
+        self.rewrite_as(slot, target, rewritten);
         true
+    }
+
+    /// Makes a reading stand at one conflict of a text. Returns `None` if there is no such conflict.
+    pub fn settle_text(
+        &mut self,
+        slot: &Slot,
+        target: &Target<'_>,
+        conflict: usize,
+        reading: &str,
+    ) -> Option<()> {
+        let compared = slot.texts.as_ref()?.compared()?;
+        let settled = compared.settled(conflict, reading)?;
+        match settled.as_slice() {
+            [RewrittenText { text, .. }] => self.replace(slot, target, &Json::from(text.as_str())),
+            _ => self.rewrite_as(slot, target, settled),
+        }
+        Some(())
+    }
+
+    fn rewrite_as(&mut self, slot: &Slot, target: &Target<'_>, mut rewritten: Vec<RewrittenText>) {
+        let (Some(texts), Some(obj)) = (&slot.texts, target.part(slot.part)) else { return };
+        self.meets_conflict = true;
+        let change = |text: usize| texts.values.get(text).map(|value| value.change);
+        // In the order of the last text of each, so that the same reading is shown afterwards.
+        rewritten.sort_by_key(|one| one.texts.last().copied());
+        self.rewrites.extend(rewritten.into_iter().map(|one| Rewrite {
+            obj: obj.clone(),
+            prop: target.prop.clone(),
+            text: one.text,
+            on: one.texts.into_iter().filter_map(change).collect(),
+        }));
     }
 
     /// Increments a counter. That overwrites what is in conflict with it in the same object, so only the losers in

@@ -12,6 +12,9 @@ use std::ops::Range;
 /// The most units of all texts together. Beyond, the texts are in conflict as wholes.
 const UNITS_MAX: usize = 20_000;
 
+/// The most texts that a write leaves in conflict if it can do with fewer.
+const REWRITTEN_MAX: usize = 4;
+
 /// Texts merged into one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct MergedText {
@@ -119,21 +122,61 @@ impl<'a> TextMerge<'a> {
 
     /// Returns new versions of the texts that together show `wanted`, and leave open each conflict in which `wanted` shows
     /// what the merged text shows. Returns `None` if it leaves no conflict as it is: then `wanted` can replace all texts.
-    pub(super) fn rewritten(&self, wanted: &str) -> Option<Vec<String>> {
+    pub(super) fn rewritten(&self, wanted: &str) -> Option<Vec<RewrittenText>> {
         let Joined { units, found } = Joined::of(self);
         let wanted = self.size.cut(wanted);
         let edits = edits(&units, &wanted);
         let left =
             found.iter().filter(|found| !edits.iter().any(|edit| touches(edit, &found.units)));
         let left: Vec<_> = left.map(|found| (moved(&found.units, &edits), found)).collect();
-        if left.is_empty() {
-            return None;
+        (!left.is_empty()).then(|| self.with_readings(&wanted, &left))
+    }
+
+    /// Returns new versions of the texts that agree on `reading` at one conflict, and leave the other conflicts open.
+    /// Returns `None` if there is no such conflict.
+    pub(super) fn settled(&self, conflict: usize, reading: &'a str) -> Option<Vec<RewrittenText>> {
+        let Joined { units, found } = Joined::of(self);
+        let settled = found.get(conflict)?;
+        let known = settled.readings.iter().flatten().find(|known| join(known) == reading);
+        let chosen = match known {
+            Some(known) => known.clone(),
+            None => self.cut_for(reading, units.get(settled.units.start)),
+        };
+        let (start, end) = (settled.units.start, settled.units.end);
+        let mut wanted = units.get(..start).unwrap_or_default().to_vec();
+        wanted.extend_from_slice(&chosen);
+        wanted.extend_from_slice(units.get(end..).unwrap_or_default());
+        let moved = |range: &Range<usize>| {
+            // What stands behind the place moves by the difference of the lengths.
+            let at =
+                |unit: usize| if unit < end { unit } else { unit - end + start + chosen.len() };
+            at(range.start)..at(range.start) + range.len()
+        };
+        let left = found.iter().enumerate().filter(|(n, _)| *n != conflict);
+        let left: Vec<_> = left.map(|(_, found)| (moved(&found.units), found)).collect();
+        Some(self.with_readings(&wanted, &left))
+    }
+
+    /// Cuts a text that is to stand in place of others, the first of which is `first`.
+    fn cut_for(&self, text: &'a str, first: Option<&Unit<'a>>) -> Vec<Unit<'a>> {
+        let mut units = self.size.cut(text);
+        if let (Some(unit), Some(first)) = (units.first_mut(), first) {
+            unit.separator = first.separator;
         }
-        let of_text = |text: usize| {
+        units
+    }
+
+    /// Returns the texts that leave open what stands at some places of `wanted`, one for each set of readings there.
+    fn with_readings(
+        &self,
+        wanted: &[Unit<'a>],
+        places: &[(Range<usize>, &FoundConflict<'a>)],
+    ) -> Vec<RewrittenText> {
+        let sets = ReadingSets::of(self.versions.len(), places);
+        let text = |readings: &[Option<&[Unit<'a>]>]| {
             let (mut new, mut at) = (Vec::new(), 0);
-            for (range, found) in &left {
+            for ((range, found), reading) in places.iter().zip(readings) {
                 new.extend_from_slice(wanted.get(at..range.start).unwrap_or_default());
-                let reading = found.readings.get(text).and_then(Option::as_deref);
                 let before = || self.common.get(found.before.clone()).unwrap_or_default();
                 new.extend_from_slice(reading.unwrap_or_else(before));
                 at = range.end;
@@ -141,7 +184,61 @@ impl<'a> TextMerge<'a> {
             new.extend_from_slice(wanted.get(at..).unwrap_or_default());
             join(&new)
         };
-        Some((0..self.versions.len()).map(of_text).collect())
+        let sets = sets.0.into_iter();
+        sets.map(|(texts, readings)| RewrittenText { text: text(&readings), texts }).collect()
+    }
+}
+
+/// A text that is to be written in place of others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct RewrittenText {
+    pub text: String,
+    /// Numbers of the texts that it replaces, in their order.
+    pub texts: Vec<usize>,
+}
+
+/// Texts by what they have at the places of some conflicts.
+#[expect(clippy::type_complexity, reason = "one pair for each set, in the only place that uses it")]
+struct ReadingSets<'a, 'b>(Vec<(Vec<usize>, Vec<Option<&'b [Unit<'a>]>>)>);
+
+impl<'a, 'b> ReadingSets<'a, 'b> {
+    /// Sorts the texts into sets with the same readings. If that makes many, sets that do not contradict each other are
+    /// joined: there are as many as the place with the most readings has. A conflict then names one writer for all that a
+    /// joined text keeps.
+    fn of(texts: usize, places: &[(Range<usize>, &'b FoundConflict<'a>)]) -> Self {
+        let readings = |text: usize| -> Vec<Option<&'b [Unit<'a>]>> {
+            let reading = |found: &'b FoundConflict<'a>| found.readings.get(text)?.as_deref();
+            places.iter().map(|(_, found)| reading(found)).collect()
+        };
+        let all = || (0..texts).map(|text| (text, readings(text)));
+        let mut same = ReadingSets(Vec::new());
+        all().for_each(|(text, readings)| same.add(text, readings, |a, b| a == b));
+        if same.0.len() <= REWRITTEN_MAX {
+            return same;
+        }
+        let mut joined = ReadingSets(Vec::new());
+        all().for_each(|(text, readings)| {
+            joined.add(text, readings, |a, b| a.is_none() || b.is_none() || a == b);
+        });
+        joined
+    }
+
+    fn add(
+        &mut self,
+        text: usize,
+        readings: Vec<Option<&'b [Unit<'a>]>>,
+        fits: impl Fn(&Option<&'b [Unit<'a>]>, &Option<&'b [Unit<'a>]>) -> bool,
+    ) {
+        let fit = |set: &[Option<_>]| set.iter().zip(&readings).all(|(a, b)| fits(a, b));
+        match self.0.iter_mut().find(|(_, set)| fit(set)) {
+            Some((texts, set)) => {
+                texts.push(text);
+                set.iter_mut()
+                    .zip(readings)
+                    .for_each(|(known, reading)| *known = known.or(reading));
+            }
+            None => self.0.push((vec![text], readings)),
+        }
     }
 }
 

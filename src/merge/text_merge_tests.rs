@@ -65,10 +65,42 @@ fn what_leaves_a_conflict_as_it_is_shown_leaves_it_open() {
     let merge = TextMerge::new(UnitSize::Line, common, &texts).unwrap();
     assert_eq!(merge.merged().text, "1\nb\n3\nfour");
     // It edits elsewhere, before and behind: both readings are still there.
-    let rewritten = merge.rewritten("0\n1\nb\n3\nFour!").unwrap();
-    assert_eq!(rewritten, ["0\n1\na\n3\nFour!", "0\n1\nb\n3\nFour!"]);
-    assert_eq!(merge.rewritten("1\nc\n3\nfour"), None, "it wrote a third");
-    assert_eq!(merge.rewritten("1\n3\nfour"), None, "it deleted the line");
+    let rewritten = |wanted: &str| {
+        let all = merge.rewritten(wanted)?.into_iter();
+        Some(all.map(|one| (one.texts, one.text)).collect::<Vec<_>>())
+    };
+    let kept = |n: usize, text: &str| (vec![n], text.to_owned());
+    let expected = vec![kept(0, "0\n1\na\n3\nFour!"), kept(1, "0\n1\nb\n3\nFour!")];
+    assert_eq!(rewritten("0\n1\nb\n3\nFour!"), Some(expected));
+    assert_eq!(rewritten("1\nc\n3\nfour"), None, "it wrote a third");
+    assert_eq!(rewritten("1\n3\nfour"), None, "it deleted the line");
+}
+
+/// Ten places in conflict between two texts each, all different, and one text that is in conflict with none.
+#[test]
+fn no_more_texts_are_left_in_conflict_than_a_place_has_readings() {
+    let lines: Vec<String> = (0..20).map(|n| format!("line {n}")).collect();
+    let edited = |n: usize, by: &str| {
+        let edit = |(at, line): (usize, &String)| {
+            if at == 2 * n { format!("{line} {by}") } else { line.clone() }
+        };
+        lines.iter().enumerate().map(edit).collect::<Vec<_>>().join("\n")
+    };
+    let mut texts: Vec<String> = (0..10).flat_map(|n| [edited(n, "a"), edited(n, "b")]).collect();
+    texts.push(format!("{}\nmore", lines.join("\n")));
+    let (common, given) = (lines.join("\n"), texts.iter().map(String::as_str).collect::<Vec<_>>());
+    let merge = TextMerge::new(UnitSize::Line, &common, &given).unwrap();
+    let merged = merge.merged();
+    assert_eq!(merged.conflicts.len(), 10);
+    let wanted = format!("first\n{}", merged.text);
+    let rewritten = merge.rewritten(&wanted).unwrap();
+    assert_eq!(rewritten.len(), 2);
+    let mut replaced: Vec<usize> = rewritten.iter().flat_map(|one| one.texts.clone()).collect();
+    replaced.sort_unstable();
+    assert_eq!(replaced, (0..21).collect::<Vec<_>>(), "each is replaced once");
+    let again: Vec<&str> = rewritten.iter().map(|one| one.text.as_str()).collect();
+    let again = super::TextMerge::new(UnitSize::Line, &common, &again).unwrap().merged();
+    assert_eq!((again.conflicts.len(), again.text), (10, wanted));
 }
 
 #[test]
@@ -122,7 +154,7 @@ proptest! {
         // Somebody adds a line to what is shown.
         let wanted = format!("{}\n{line}", merged.text);
         if let Some(rewritten) = merge.rewritten(&wanted) {
-            let rewritten: Vec<&str> = rewritten.iter().map(String::as_str).collect();
+            let rewritten: Vec<&str> = rewritten.iter().map(|one| one.text.as_str()).collect();
             let again = super::TextMerge::new(UnitSize::Line, &common, &rewritten).unwrap().merged();
             let readings: Vec<&str> = again.conflicts.iter().flat_map(|one| one.readings.iter().flatten()).flat_map(|r| r.split('\n')).collect();
             prop_assert!(again.text.contains(&line) || readings.contains(&line.as_str()), "{again:?}");

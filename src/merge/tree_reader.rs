@@ -14,8 +14,6 @@ use automerge::{Automerge, ChangeHash, ObjId, Prop, ROOT, ReadDoc, Value};
 use serde_json::Value as Json;
 use std::collections::BTreeMap;
 
-/// The most concurrent texts of one field that are merged.
-const TEXTS_MAX: usize = 64;
 /// The most versions, each the common one of texts in the one before, through which texts are merged.
 const ANCESTORS_MAX: usize = 16;
 
@@ -212,14 +210,14 @@ impl TreeReader<'_> {
     /// Merges the values of a field of a map, if all are texts that were made from one version of it. Returns `None` if
     /// they are to be shown as any other values in conflict.
     fn texts(&self, map: &ObjId, key: &str, found: &[StoredValue]) -> Option<Texts> {
-        if found.len() > TEXTS_MAX || self.ancestor >= ANCESTORS_MAX {
+        if self.ancestor >= ANCESTORS_MAX {
             return None;
         }
         let mut values =
             found.iter().map(|found| self.text_value(found)).collect::<Option<Vec<_>>>()?;
         values.sort_by(|a, b| a.id.cmp(&b.id));
         let changes: Vec<ChangeHash> = values.iter().map(|value| value.change).collect();
-        let version = common_version(self.am, &changes);
+        let version = common_version(self.am, &changes)?;
         let earlier = TreeReader { heads: Some(&version), ancestor: self.ancestor + 1, ..*self };
         let common = earlier.text_in(map, key)?;
         let size = self.unit_size(

@@ -220,6 +220,8 @@ fn texts_of_changes_that_are_refused_are_the_reviewed_ones() {
         MergeError::NotJson { .. }, MergeError::NotJson { why: "key must be a string".to_owned() } =>
             "the value cannot be written as JSON: key must be a string";
         MergeError::EmptyPath, MergeError::EmptyPath => "the path is empty: name at least one field";
+        MergeError::NoConflict { .. }, MergeError::NoConflict { path: "/text".to_owned() }
+            => "there is no such conflict at /text now: read the document again";
     );
 }
 

@@ -1,7 +1,7 @@
 //! Texts that several writers change at once.
 
 use super::{by, map, put};
-use crate::merge::{Conflict, Doc};
+use crate::merge::{Conflict, Doc, MergeError};
 use serde_json::json;
 use std::collections::BTreeSet;
 
@@ -142,4 +142,54 @@ fn a_merge_is_the_common_version_of_what_was_made_from_it() {
     write(&mut late, 'l', "one\n2\n3\n4\n5");
     let all = merged(&[all, late]);
     assert_eq!((content(&all), conflicts(&all)), ("one\ntwo\nthree\nfour\n5".to_owned(), vec![]));
+}
+
+/// Takes a reading of one of two conflicts, then writes a third text for the other.
+#[test]
+fn a_decision_settles_one_conflict_and_keeps_all_else() {
+    let (_, mut both) = copies::<2>("1\n2\n3\n4\n5");
+    write(&mut both[0], 'a', "1\na\n3\nA\n5\nmore");
+    write(&mut both[1], 'b', "one\nb\n3\nB\n5");
+    let mut all = merged(&both);
+    let view = all.view();
+    assert_eq!((content(&all).as_str(), view.conflicts.len()), ("one\nb\n3\nB\n5\nmore", 2));
+    let taken = view.conflicts[0].others[0].value.clone();
+    let change = all.decide(&by('c'), &view.conflicts[0], &taken).unwrap().unwrap();
+    assert_eq!(content(&all), "one\na\n3\nB\n5\nmore");
+    assert_eq!(
+        conflicts(&all),
+        [[("B".to_owned(), "b".to_owned()), ("A".to_owned(), "a".to_owned())]]
+    );
+    assert_eq!(change.beside.len(), 1);
+    let gone = all.decide(&by('c'), &view.conflicts[0], &taken).unwrap_err();
+    assert_eq!(gone, MergeError::NoConflict { path: "/content".to_owned() });
+    let left = all.view().conflicts.remove(0);
+    all.decide(&by('c'), &left, &json!("C\nD")).unwrap().unwrap();
+    assert_eq!((content(&all), conflicts(&all)), ("one\na\n3\nC\nD\n5\nmore".to_owned(), vec![]));
+}
+
+/// The reading that is shown is taken, of a sentence in the middle of a line; of a deleted line, the empty one.
+#[test]
+fn a_decision_for_what_is_shown_settles_too() {
+    let (_, mut both) = copies::<2>("One. Two. Three.");
+    write(&mut both[0], 'a', "One. Zwei. Three.");
+    write(&mut both[1], 'b', "One. Deux. Three.");
+    let all = merged(&both);
+    let conflict = all.view().conflicts.remove(0);
+    for (reading, text) in [
+        ("Deux.", "One. Deux. Three."),
+        ("Dos.", "One. Dos. Three."),
+        ("Zwei.", "One. Zwei. Three."),
+    ] {
+        let mut settled = all.clone();
+        settled.decide(&by('c'), &conflict, &json!(reading)).unwrap().unwrap();
+        assert_eq!((content(&settled), conflicts(&settled)), (text.to_owned(), vec![]));
+    }
+    let (_, mut both) = copies::<2>("1\n2\n3");
+    write(&mut both[0], 'a', "1\na\n3");
+    write(&mut both[1], 'b', "1\n3");
+    let mut all = merged(&both);
+    let conflict = all.view().conflicts.remove(0);
+    all.decide(&by('c'), &conflict, &json!("")).unwrap().unwrap();
+    assert_eq!((content(&all), conflicts(&all)), ("1\n3".to_owned(), vec![]));
 }

@@ -6,7 +6,7 @@
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::merge::automerge::{AutomergeError, transaction::Transaction};
-use crate::merge::{Doc, MergeError, NewChange, Stamp, ValueType, View, first_change};
+use crate::merge::{Conflict, Doc, MergeError, NewChange, Stamp, ValueType, View, first_change};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -150,6 +150,32 @@ impl<'a> Draft<'a> {
 
     pub(super) fn patch_object(&mut self, patch: &Map<String, Value>) -> Result<()> {
         self.change(|doc, stamp, base| doc.patch(stamp, base, patch))
+    }
+
+    /// Settles one conflict of the document: makes its field, or its part of a text, show `value`. Everything else in the
+    /// document stays as it is, and other conflicts stay open.
+    ///
+    /// ```
+    /// use crdt_palace::palace::WriteOptions;
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let first = palace.put("k", &json!({"text": "one\ntwo\nthree"}))?;
+    /// for text in ["one\n2\nthree", "1\nII\nthree"] {
+    ///     palace.with(WriteOptions::new().base(first.etag.clone())).put("k", &json!({"text": text}))?;
+    /// }
+    /// let conflict = palace.get("k")?.ok_or("it was written")?.conflicts.remove(0);
+    /// palace.write("k", |draft| draft.settle(&conflict, &json!("2")))?;
+    /// let settled = palace.get("k")?.ok_or("it was written")?;
+    /// assert_eq!((&settled.value["text"], settled.conflicts.len()), (&json!("1\n2\nthree"), 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`MergeError::NoConflict`] if the document does not have this conflict any more, and as [`Draft::put`].
+    pub fn settle(&mut self, conflict: &Conflict, value: &Value) -> Result<()> {
+        self.change(|doc, stamp, _| doc.decide(stamp, conflict, value))
     }
 
     /// Adds to the counter at a path, and makes it if it is not there.
