@@ -9,6 +9,7 @@ mod changes;
 mod diary;
 mod drawers;
 mod facts;
+mod merged;
 mod overview;
 mod results;
 mod search;

@@ -1,0 +1,114 @@
+//! The version that a client's write is made from.
+//!
+//! Invariant: the choice is made under the writer's lock, with the document as it then is. A version that the document
+//! does not have is passed over.
+
+use super::client::Session;
+use super::distance::Distance;
+use super::versions::Candidate;
+use crate::format::hash::Heads;
+use crate::format::key::Key;
+use crate::merge::{MergeError, View};
+use crate::palace::write::draft::Draft;
+use crate::palace::write::request::Outcome;
+
+/// The version that a write is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// The version.
+    pub from: Heads,
+    /// The present version before the write.
+    pub present: Heads,
+    /// True if it is the present version only because the client has read none whole.
+    pub unseen: bool,
+    /// True if the present version is the client's own last write.
+    pub is_own: bool,
+}
+
+impl Choice {
+    /// The version that the draft builds on, because the caller named it.
+    pub fn named(draft: &Draft<'_>) -> Self {
+        let (from, present) = (draft.base(), draft.version());
+        Choice { from, present, unseen: false, is_own: false }
+    }
+
+    /// Returns true if the write is concurrent with something.
+    pub fn is_behind(&self) -> bool {
+        self.from != self.present
+    }
+}
+
+impl Session {
+    /// Chooses the version from which a write is made, and makes the draft build on it: of those that the client knows
+    /// whole, the one with the smallest distance; otherwise the present one.
+    ///
+    /// # Errors
+    /// [`MergeError`] if a version cannot be shown.
+    pub(crate) fn choose(
+        &self,
+        draft: &mut Draft<'_>,
+        key: &Key,
+        distance: impl Fn(&View) -> Distance,
+    ) -> Result<Choice, MergeError> {
+        let present = draft.version();
+        let known = self.versions(key);
+        let known: Vec<_> = known.candidates().filter(|one| draft.contains(&one.heads)).collect();
+        let is_own = known.iter().any(|one| one.own && one.heads == present);
+        let nearest = nearest(known, &present, draft, distance)?;
+        let unseen = nearest.is_none() && !present.is_empty();
+        let from = nearest.unwrap_or_else(|| present.clone());
+        draft.build_on(from.clone());
+        Ok(Choice { from, present, unseen, is_own })
+    }
+
+    /// Returns the present version, for a write that is made from that in any case.
+    pub(crate) fn present(&self, draft: &Draft<'_>, key: &Key) -> Choice {
+        let present = draft.version();
+        let known = self.versions(key);
+        let known: Vec<_> = known.candidates().filter(|one| one.heads == present).collect();
+        let is_own = known.iter().any(|one| one.own);
+        let unseen = known.is_empty() && !present.is_empty();
+        Choice { from: present.clone(), present, unseen, is_own }
+    }
+
+    /// Notes that the client made a document, with a value that it knows.
+    pub(crate) fn created(&self, key: &Key, outcome: &Outcome) {
+        self.note(key, |versions| versions.wrote(&Heads::default(), &outcome.own, true));
+    }
+
+    /// Notes that the client deleted a document.
+    pub(crate) fn deleted(&self, key: &Key, outcome: &Outcome) {
+        self.note(key, |versions| versions.deleted(&outcome.own));
+    }
+
+    /// Notes a write that was made. `is_whole` is true if the client named the whole value of the document.
+    pub(crate) fn wrote(&self, key: &Key, choice: &Choice, outcome: &Outcome, is_whole: bool) {
+        let knows_whole = is_whole || !choice.unseen;
+        self.note(key, |versions| versions.wrote(&choice.from, &outcome.own, knows_whole));
+    }
+}
+
+/// Returns the version with the smallest distance, of several the one that was seen first.
+fn nearest(
+    mut known: Vec<Candidate>,
+    present: &Heads,
+    draft: &mut Draft<'_>,
+    distance: impl Fn(&View) -> Distance,
+) -> Result<Option<Heads>, MergeError> {
+    // Nearly every client knows one version, so nothing is compared for it.
+    if known.len() < 2 {
+        return Ok(known.pop().map(|one| one.heads));
+    }
+    let mut ranked = Vec::new();
+    for one in known {
+        ranked.push((distance(&draft.view_at(&one.heads)?), one));
+    }
+    // A client that sends an earlier text again takes back its own edit: made from that earlier text, the write would
+    // change nothing. The same text as its last write is a call that is repeated.
+    let takes_back =
+        |(d, one): &(Distance, Candidate)| d.is_zero() && !one.own && one.heads != *present;
+    if !ranked.iter().all(takes_back) {
+        ranked.retain(|one| !takes_back(one));
+    }
+    Ok(ranked.into_iter().min_by_key(|(distance, _)| *distance).map(|(_, one)| one.heads))
+}
