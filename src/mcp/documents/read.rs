@@ -150,9 +150,8 @@ fn nothing_at(path: &str, whole: &Value) -> Problem {
 pub(super) fn list(call: &Call, asked: &List) -> Result<DocumentList> {
     let limit = limit("limit", asked.limit, 100, 1_000)?;
     let prefix = asked.prefix.as_deref().unwrap_or_default();
-    let with_version = |document: Document| {
-        ((document.key.clone(), document.heads.clone()), entry(document))
-    };
+    let with_version =
+        |document: Document| ((document.key.clone(), document.heads.clone()), entry(document));
     let cursor = asked.cursor.clone();
     let (entries, more) = each_after(&call.palace, prefix, cursor, limit, with_version)?;
     let (seen, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();

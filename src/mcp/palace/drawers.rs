@@ -4,12 +4,12 @@ use super::arguments::{
     AddDrawer, Checkpoint, DeleteDrawer, DeleteDrawers, GetDrawer, GetDrawers, ListDrawers,
     UpdateDrawer, offset,
 };
+use super::merged::MergedText;
 use super::results::{
     ChangedDrawer, CheckpointEntry, CheckpointItemResult, CheckpointSaved, DeletedId, DrawerAdded,
     DrawerDeleted, DrawerList, DrawerShown, DrawerUpdated, DrawersDeleted, DrawersShown, Preview,
     WriteReceipt, bounded,
 };
-use super::merged::MergedText;
 use super::search::SIMILAR;
 use crate::mcp::arguments::{argument, bad_cursor, etag, limit, optional_etag};
 use crate::mcp::page::{Budget, Page, echoed, number};
@@ -161,10 +161,8 @@ pub(super) fn update_drawer(
     let sent = content.as_deref();
     let (wing, room) = (wing.as_deref(), room.as_deref());
     let (if_match, base) = (if_match.as_ref(), base.as_ref());
-    let done = call.drawers().update(
-        &drawer_id,
-        Change { content: sent, wing, room, if_match, base },
-    )?;
+    let done =
+        call.drawers().update(&drawer_id, Change { content: sent, wing, room, if_match, base })?;
     let drawer = done.drawer;
     let text = match done.merged {
         true => MergedText::new(sent.unwrap_or_default(), &drawer.content),
@@ -231,8 +229,8 @@ pub(super) fn delete_drawers(
     let not_found = done.not_found.iter().map(|id| echoed(id));
     let (not_found, more_not_found) = budget.keep(not_found);
     let changed = done.changed_since.into_iter();
-    let changed = changed
-        .map(|(drawer_id, version)| ChangedDrawer { drawer_id, version: version.into() });
+    let changed =
+        changed.map(|(drawer_id, version)| ChangedDrawer { drawer_id, version: version.into() });
     let (changed, more_changed) = budget.keep(changed);
     let left_out = [more_deleted, more_not_found, more_changed].into_iter().flatten().sum();
     (result.deleted, result.not_found, result.changed_since) = (deleted, not_found, changed);

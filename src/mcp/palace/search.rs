@@ -44,10 +44,8 @@ pub(super) fn check_duplicate(
     let found = call.drawers().duplicates(&content, threshold.unwrap_or(SIMILAR))?;
     let is_duplicate = !found.is_empty();
     // There are ten at most, each with the beginning of its text.
-    let seen: Vec<_> = found
-        .iter()
-        .map(|one| (one.drawer.key.clone(), one.drawer.heads.clone()))
-        .collect();
+    let seen: Vec<_> =
+        found.iter().map(|one| (one.drawer.key.clone(), one.drawer.heads.clone())).collect();
     let found = found.into_iter().map(DuplicateMatch::from);
     let (matches, _) = Budget::around(&()).keep(found);
     for ((key, heads), shown) in seen.into_iter().zip(&matches) {

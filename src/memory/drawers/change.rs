@@ -380,8 +380,7 @@ impl Update<'_> {
         let undeleted = hidden.filter(|_| !choice.is_own).and_then(|hidden| hidden.modified);
         let settled = before.conflicts.iter().filter(|one| self.names(one)).cloned().collect();
         let replaced_unseen = self.replaces(&before) && choice.unseen;
-        let replaced_unseen =
-            replaced_unseen.then(|| DrawerVersion::new(&choice.from, before));
+        let replaced_unseen = replaced_unseen.then(|| DrawerVersion::new(&choice.from, before));
         Ok(Ok(Left { view: draft.view()?, choice, settled, replaced_unseen, undeleted }))
     }
 

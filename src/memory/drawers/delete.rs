@@ -226,7 +226,8 @@ impl Drawers {
             None if if_match.is_some() => return Err(no_drawer(id)),
             None => self.deleted_key(id)?.ok_or_else(|| no_drawer(id))?,
         };
-        let (options, session) = (WriteOptions { if_match, base, ..self.options() }, self.session());
+        let (options, session) =
+            (WriteOptions { if_match, base, ..self.options() }, self.session());
         let deleted = match session.delete_with(options, &key) {
             Err(Error::EtagMismatch { current, .. }) => {
                 return Err(mismatch(id, current, &Map::new(), &session));

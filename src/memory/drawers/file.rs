@@ -184,7 +184,9 @@ impl Drawers {
         let mut outcomes = batch.commit()?.outcomes;
         // The outcomes come in the order of the writes, those of `more` last.
         let others = outcomes.split_off(keys.len());
-        for ((key, _), outcome) in keys.iter().zip(&outcomes).filter(|((_, f), _)| *f == FiledAs::New) {
+        for ((key, _), outcome) in
+            keys.iter().zip(&outcomes).filter(|((_, f), _)| *f == FiledAs::New)
+        {
             // The text of a new drawer is the one that the client sent.
             self.session.iter().for_each(|session| session.created(key, outcome));
         }

@@ -271,7 +271,8 @@ fn make(
 ) -> std::result::Result<Made, MergeError> {
     let is_deleted = !choice.present.is_empty() && !draft.exists();
     let before = if choice.unseen || is_deleted { Some(draft.view()?) } else { None };
-    if is_deleted && choice.is_behind() && wanted.distance(&draft.view_at(&choice.from)?).is_zero() {
+    if is_deleted && choice.is_behind() && wanted.distance(&draft.view_at(&choice.from)?).is_zero()
+    {
         // A value that is the same as before the delete changes nothing there, and has to come back all the same.
         draft.build_on(choice.present.clone());
     }

@@ -11,6 +11,7 @@ use crate::format::key::Key;
 use crate::merge::{MergeError, View};
 use crate::palace::write::draft::Draft;
 use crate::palace::write::request::Outcome;
+use serde_json::{Map, Value};
 
 /// The version that a write is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,6 +89,28 @@ impl Session {
     }
 }
 
+/// A version that a write may be made from, and the value that it shows.
+struct Ranked {
+    version: Candidate,
+    value: Map<String, Value>,
+    distance: Distance,
+}
+
+impl Ranked {
+    /// Returns true if the client sends the value of an earlier version again. It takes back its own edit: made from
+    /// that version, the write would change nothing.
+    fn is_taken_back(&self, present: &Heads) -> bool {
+        self.distance.is_zero() && !self.version.own && self.version.heads != *present
+    }
+
+    /// Returns true if the client has read this version after its last write, and the write is no farther from it. It
+    /// decides on what it has read, for example on a conflict with its own write.
+    fn follows(&self, own: &Ranked, draft: &Draft<'_>) -> bool {
+        let is_as_near = self.distance.units() <= own.distance.units() || own.distance.is_zero();
+        !self.version.own && is_as_near && draft.includes(&self.version.heads, &own.version.heads)
+    }
+}
+
 /// Returns the version with the smallest distance, of several the one that was seen first.
 fn nearest(
     mut known: Vec<Candidate>,
@@ -100,15 +123,22 @@ fn nearest(
         return Ok(known.pop().map(|one| one.heads));
     }
     let mut ranked = Vec::new();
-    for one in known {
-        ranked.push((distance(&draft.view_at(&one.heads)?), one));
+    for version in known {
+        let view = draft.view_at(&version.heads)?;
+        ranked.push(Ranked { version, distance: distance(&view), value: view.value });
     }
-    // A client that sends an earlier text again takes back its own edit: made from that earlier text, the write would
-    // change nothing. The same text as its last write is a call that is repeated.
-    let takes_back =
-        |(d, one): &(Distance, Candidate)| d.is_zero() && !one.own && one.heads != *present;
-    if !ranked.iter().all(takes_back) {
-        ranked.retain(|one| !takes_back(one));
+    if !ranked.iter().all(|one| one.is_taken_back(present)) {
+        ranked.retain(|one| !one.is_taken_back(present));
     }
-    Ok(ranked.into_iter().min_by_key(|(distance, _)| *distance).map(|(_, one)| one.heads))
+    let own = ranked.iter().position(|one| one.version.own && one.version.heads != *present);
+    if let Some(at) = own
+        && let Some(own) = ranked.get(at)
+        && ranked.iter().any(|one| one.follows(own, draft))
+    {
+        ranked.remove(at);
+    }
+    let Some(first) = ranked.iter().min_by_key(|one| one.distance) else { return Ok(None) };
+    // Of versions that show the same, the last one has the fewest changes beside it.
+    let last = ranked.iter().rev().find(|one| one.value == first.value);
+    Ok(last.map(|last| last.version.heads.clone()))
 }

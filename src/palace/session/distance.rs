@@ -15,6 +15,11 @@ pub struct Distance {
 }
 
 impl Distance {
+    /// Returns the number of units.
+    pub fn units(&self) -> usize {
+        self.units
+    }
+
     /// Returns true if the values are equal.
     pub fn is_zero(&self) -> bool {
         *self == Distance::default()
@@ -142,7 +147,8 @@ mod tests {
 
     #[test]
     fn distance_counts_fields_items_and_lines() {
-        let text = json!({"t": "one\ntwo\nthree", "n": 1, "in": {"list": [1, {"a": 1}], "b": true}});
+        let text =
+            json!({"t": "one\ntwo\nthree", "n": 1, "in": {"list": [1, {"a": 1}], "b": true}});
         assert_eq!(distance(text.clone(), text.clone()), (0, 0));
         let with = |pointer: &str, value: Value| {
             let mut other = text.clone();

@@ -65,7 +65,8 @@ impl Memory {
     /// Returns what a client has seen of a document.
     pub fn of(&self, client: u64, key: &Key) -> Versions {
         let held = self.held.lock();
-        let slot = held.clients.get(&client).and_then(|slots| slots.get(&self.hasher.hash_one(key)));
+        let slot =
+            held.clients.get(&client).and_then(|slots| slots.get(&self.hasher.hash_one(key)));
         slot.map(|slot| slot.versions.clone()).unwrap_or_default()
     }
 

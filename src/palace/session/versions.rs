@@ -27,6 +27,22 @@ struct Version {
     shown: u64,
 }
 
+impl Version {
+    /// Adds a read of the whole value.
+    fn add_read(&mut self) {
+        self.uses = self.uses.saturating_add(1);
+        self.parts = Vec::new();
+    }
+
+    /// Adds a part, which may be the last one that was missing.
+    fn add_part(&mut self, part: Range<usize>, total: usize) {
+        self.parts = joined(std::mem::take(&mut self.parts), part);
+        if self.parts.first().is_some_and(|first| first.start == 0 && first.end >= total) {
+            self.add_read();
+        }
+    }
+}
+
 /// A version that a write may be made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Candidate {
@@ -46,29 +62,21 @@ pub struct Versions {
 impl Versions {
     /// Notes that the whole value of a version was shown.
     pub fn saw_whole(&mut self, heads: &Heads) {
-        self.show(heads, |version| {
-            version.uses = version.uses.saturating_add(1);
-            version.parts.clear();
-        });
+        self.show(heads, Version::add_read);
     }
 
     /// Notes that a part of the value of a version was shown. Once the parts cover all of it, it was read whole.
     pub fn saw_part(&mut self, heads: &Heads, part: Range<usize>, total: usize) {
-        let mut is_whole = false;
-        self.show(heads, |version| {
-            version.parts = joined(std::mem::take(&mut version.parts), part);
-            let first = version.parts.first();
-            is_whole = first.is_some_and(|first| first.start == 0 && first.end >= total);
-        });
-        if is_whole {
-            self.saw_whole(heads);
-        }
+        self.show(heads, |version| version.add_part(part, total));
     }
 
     /// Notes a part of a version of which a part was shown before, while it was the present one; otherwise nothing.
     pub fn saw_further_part(&mut self, heads: &Heads, part: Range<usize>, total: usize) {
-        if self.list.iter().any(|version| version.heads == *heads && !version.parts.is_empty()) {
-            self.saw_part(heads, part, total);
+        let begun = |version: &&mut Version| version.heads == *heads && !version.parts.is_empty();
+        // It is not shown as the newest one, so its place among the others stays.
+        if let Some(version) = self.list.iter_mut().find(begun) {
+            version.add_part(part, total);
+            self.trim();
         }
     }
 
@@ -209,6 +217,7 @@ mod tests {
         versions.saw_some(&heads(2));
         versions.saw_further_part(&heads(1), 8..10, 10);
         assert!(candidates(&versions).is_empty(), "a part is missing");
+        assert_eq!(versions.newest(), Some(&heads(2)), "an older version is not the newest shown");
         versions.saw_further_part(&heads(1), 4..5, 10);
         assert_eq!(candidates(&versions), [(1, false)]);
         versions.saw_part(&heads(3), 0..0, 0);

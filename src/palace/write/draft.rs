@@ -111,6 +111,12 @@ impl<'a> Draft<'a> {
         !version.is_empty() && self.doc.as_ref().is_some_and(|doc| doc.contains_all(version))
     }
 
+    /// Returns true if a version of the document has all changes of another one.
+    pub(crate) fn includes(&self, version: &Heads, other: &Heads) -> bool {
+        let since = self.doc.as_ref().map(|doc| doc.since(version)).unwrap_or_default();
+        self.contains(other) && !other.hashes().iter().any(|change| since.contains(change))
+    }
+
     /// Returns the version that an etag names; `None` if the document has no such version.
     pub(crate) fn resolve(&self, etag: &Etag) -> Option<Heads> {
         self.doc.as_ref().and_then(|doc| doc.resolve(etag))
