@@ -146,7 +146,7 @@ impl<'a> Write<'a> {
         answer.undeleted = undeleted.map(Into::into);
         let Some(stands) = merged else { return answer };
         if json_len(&stands.value) <= MERGED_BYTES {
-            self.session.saw_whole(&self.key, &stands.heads);
+            self.session.saw_in_answer(&self.key, &stands.heads);
             answer.value = Some(Value::Object(stands.value));
         } else {
             let paths = differing(&stands.value).into_iter();

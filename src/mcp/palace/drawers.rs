@@ -169,7 +169,7 @@ pub(super) fn update_drawer(
         false => MergedText::default(),
     };
     if text.text.is_some() {
-        call.session.saw_whole(&drawer.key, &drawer.heads);
+        call.session.saw_in_answer(&drawer.key, &drawer.heads);
     }
     let open = if done.beside { drawer.conflicts } else { Vec::new() };
     let (open_conflicts, more_open_conflicts) = bounded(open);

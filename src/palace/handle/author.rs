@@ -148,6 +148,34 @@ mod tests {
         assert_eq!(of(&mut author, &key, Some(&two)), ANOTHER, "too many");
     }
 
+    /// A change from an older version builds on some of the earlier ones only.
+    #[test]
+    fn changes_that_a_version_lacks_stay_remembered() {
+        let key = Key::new("k").unwrap();
+        let (mut doc, mut author) = (Doc::new(), Author::new(InstanceId([1; 16])));
+        let at = |change| Heads::new(vec![change]);
+        let first = changed(&mut doc, [1; 16], 1);
+        author.made(&key, first, author.beside(&key, Some(&doc), &at(first)));
+        let from_first = |doc: &mut Doc, n: u64| {
+            let value = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
+            let stamp = Stamp { actor: [1; 16], time_ms: 1, by: "" };
+            doc.put(&stamp, Some(&at(first)), &value).unwrap().unwrap().hash
+        };
+        let mut all = Vec::new();
+        for n in 2..5 {
+            let made = from_first(&mut doc, n);
+            let beside = author.beside(&key, Some(&doc), &at(made));
+            assert_eq!(beside, all, "the first is below each of them");
+            author.made(&key, made, beside);
+            all.push(made);
+        }
+        assert_eq!(author.changes, 3);
+        let last = changed(&mut doc, [1; 16], 9);
+        assert_eq!(author.beside(&key, Some(&doc), &doc.heads()), []);
+        author.made(&key, last, Vec::new());
+        assert_eq!(author.changes, 1);
+    }
+
     #[test]
     fn nobody_remembers_more_documents_than_it_may() {
         let mut author = Author::new(InstanceId([1; 16]));

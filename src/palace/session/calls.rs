@@ -136,7 +136,7 @@ impl Session {
         let value = object(value).map_err(|source| Error::Document { key: key.clone(), source })?;
         let written = self.put_with(WriteOptions::new(), &key, &value)?;
         if written.merged.is_some() {
-            self.saw_whole(&key, &written.outcome.current);
+            self.saw_in_answer(&key, &written.outcome.current);
         }
         Ok(written)
     }
@@ -166,7 +166,7 @@ impl Session {
         let patch = object(patch).map_err(|source| Error::Document { key: key.clone(), source })?;
         let written = self.patch_with(WriteOptions::new(), &key, &patch)?;
         if written.merged.is_some() {
-            self.saw_whole(&key, &written.outcome.current);
+            self.saw_in_answer(&key, &written.outcome.current);
         }
         Ok(written)
     }

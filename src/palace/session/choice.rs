@@ -72,6 +72,11 @@ impl Session {
         Choice { from: present.clone(), present, unseen, is_own }
     }
 
+    /// Notes that the answer to a write carries the whole value of a version.
+    pub(crate) fn saw_in_answer(&self, key: &Key, heads: &Heads) {
+        self.note(key, |versions| versions.saw_in_answer(heads));
+    }
+
     /// Notes that the client made a document, with a value that it knows.
     pub(crate) fn created(&self, key: &Key, outcome: &Outcome) {
         self.note(key, |versions| versions.wrote(&Heads::default(), &outcome.own, true));
@@ -106,8 +111,12 @@ impl Ranked {
     /// Returns true if the client has read this version after its last write, and the write is no farther from it. It
     /// decides on what it has read, for example on a conflict with its own write.
     fn follows(&self, own: &Ranked, draft: &Draft<'_>) -> bool {
-        let is_as_near = self.distance.units() <= own.distance.units() || own.distance.is_zero();
-        !self.version.own && is_as_near && draft.includes(&self.version.heads, &own.version.heads)
+        let Candidate { own: is_own, answered, .. } = self.version;
+        // The same value as its last write decides for that. But if only an answer has shown more, it is taken for a
+        // call that is repeated, because that answer was lost.
+        let insists = own.distance.is_zero() && !answered;
+        let is_as_near = self.distance.units() <= own.distance.units() || insists;
+        !is_own && is_as_near && draft.includes(&self.version.heads, &own.version.heads)
     }
 }
 

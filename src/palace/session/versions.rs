@@ -21,6 +21,8 @@ struct Version {
     uses: u32,
     /// True if it is the client's last write.
     own: bool,
+    /// True if it was shown in the answer to a write only. That answer may have been lost.
+    answered: bool,
     /// The parts that were shown, ordered and apart, if there are some.
     parts: Vec<Range<usize>>,
     /// Higher than that of every version that was shown before.
@@ -50,6 +52,8 @@ pub struct Candidate {
     pub heads: Heads,
     /// True if it is the client's own last write.
     pub own: bool,
+    /// True if it was shown in the answer to a write only. That answer may have been lost.
+    pub answered: bool,
 }
 
 /// The versions of one document that a client has seen, the first seen first.
@@ -62,7 +66,18 @@ pub struct Versions {
 impl Versions {
     /// Notes that the whole value of a version was shown.
     pub fn saw_whole(&mut self, heads: &Heads) {
-        self.show(heads, Version::add_read);
+        self.show(heads, |version| {
+            version.add_read();
+            version.answered = false;
+        });
+    }
+
+    /// Notes that the answer to a write showed the whole value of a version.
+    pub fn saw_in_answer(&mut self, heads: &Heads) {
+        self.show(heads, |version| {
+            version.answered |= version.uses == 0;
+            version.add_read();
+        });
     }
 
     /// Notes that a part of the value of a version was shown. Once the parts cover all of it, it was read whole.
@@ -106,7 +121,10 @@ impl Versions {
     /// Lists the versions that a write may be made from, the first seen first.
     pub fn candidates(&self) -> impl Iterator<Item = Candidate> {
         let open = self.list.iter().filter(|version| version.own || version.uses > 0);
-        open.map(|version| Candidate { heads: version.heads.clone(), own: version.own })
+        open.map(|version| {
+            let Version { heads, own, answered, .. } = version;
+            Candidate { heads: heads.clone(), own: *own, answered: *answered }
+        })
     }
 
     /// Returns the newest version of which anything was shown.
