@@ -1,6 +1,6 @@
 //! Sessions of a program that embeds the library: whole values that clients write back, in random order.
 
-use crate::support::{Dice, assert_no_problem, dir, manual, seeds};
+use crate::support::{Dice, assert_no_problem, dir, manual, object, seeds};
 use crdt_palace::palace::{Palace, Session, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -64,6 +64,34 @@ fn choice_follows_a_read_that_came_after_the_last_write() {
     let bobs = palace.history(KEY).unwrap().len();
     assert!(!bob.put(KEY, &json!({"n": 4})).unwrap().outcome.changed);
     assert_eq!(palace.history(KEY).unwrap().len(), bobs);
+}
+
+#[test]
+fn single_client_that_reads_often_gets_what_it_sent() {
+    for seed in seeds(40) {
+        let (dir, mut dice) = (dir(), Dice::new(seed));
+        let palace = manual(dir.path());
+        let session = palace.session();
+        let mut value = object(json!({"n": 0, "status": "new", "in": {"a": 0}, "list": []}));
+        session.put(KEY, &value).unwrap();
+        for n in 1..20_u8 {
+            (0..dice.below(4)).for_each(|_| drop(session.get(KEY).unwrap()));
+            match dice.below(4) {
+                0 => value["n"] = json!(n),
+                1 => value["in"]["a"] = json!(n),
+                2 => value["status"] = json!(char::from(b'a' + n).to_string().repeat(5)),
+                _ => value["list"].as_array_mut().unwrap().push(json!(n)),
+            }
+            let written = session.put(KEY, &value).unwrap();
+            assert!(written.merged.is_none() && written.replaced_unseen.is_none(), "seed {seed}");
+            let found = palace.get(KEY).unwrap().unwrap();
+            assert_eq!(
+                (&found.value, found.conflicts.len()),
+                (&value, 0),
+                "seed {seed}, write {n}"
+            );
+        }
+    }
 }
 
 /// A client, the value that it goes on from, and how often it has written.

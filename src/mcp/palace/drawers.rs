@@ -4,11 +4,11 @@ use super::arguments::{
     AddDrawer, Checkpoint, DeleteDrawer, DeleteDrawers, GetDrawer, GetDrawers, ListDrawers,
     UpdateDrawer, offset,
 };
+use super::changed::{ChangedDrawer, DeletedId, DrawerDeleted, DrawerUpdated, DrawersDeleted};
 use super::merged::MergedText;
 use super::results::{
-    ChangedDrawer, CheckpointEntry, CheckpointItemResult, CheckpointSaved, DeletedId, DrawerAdded,
-    DrawerDeleted, DrawerList, DrawerShown, DrawerUpdated, DrawersDeleted, DrawersShown, Preview,
-    WriteReceipt, bounded,
+    CheckpointEntry, CheckpointItemResult, CheckpointSaved, DrawerAdded, DrawerList, DrawerShown,
+    DrawersShown, Preview, WriteReceipt, bounded,
 };
 use super::search::SIMILAR;
 use crate::mcp::arguments::{argument, bad_cursor, etag, limit, optional_etag};

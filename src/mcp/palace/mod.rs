@@ -5,6 +5,7 @@
 //! drawers and facts are stored.
 
 mod arguments;
+mod changed;
 mod changes;
 mod diary;
 mod drawers;

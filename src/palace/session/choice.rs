@@ -120,7 +120,7 @@ impl Ranked {
     }
 }
 
-/// Returns the version with the smallest distance, of several the one that was seen first.
+/// Returns the version with the smallest distance, of several the client's own last write or the one seen first.
 fn nearest(
     mut known: Vec<Candidate>,
     present: &Heads,
@@ -146,7 +146,9 @@ fn nearest(
     {
         ranked.remove(at);
     }
-    let Some(first) = ranked.iter().min_by_key(|one| one.distance) else { return Ok(None) };
+    // A client that replaces its own value is as near to every earlier one.
+    let nearest = ranked.iter().min_by_key(|one| (one.distance, !one.version.own));
+    let Some(first) = nearest else { return Ok(None) };
     // Of versions that show the same, the last one has the fewest changes beside it.
     let last = ranked.iter().rev().find(|one| one.value == first.value);
     Ok(last.map(|last| last.version.heads.clone()))

@@ -1,7 +1,8 @@
 //! In how many units two values differ: fields of a JSON document by their paths, items of lists, lines of strings.
 //!
 //! A unit that was changed counts twice, as one that went and one that came. The order of lines and items does not
-//! count, so a distance takes time in proportion to the length of the values.
+//! count, so a distance takes time in proportion to the length of the values. Characters tell whether a text was edited.
+//! Of a value that was replaced, only the new one counts, so that all values that it may have replaced are as near.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -68,10 +69,8 @@ impl Distance {
             (Some(Value::Array(a)), Some(Value::Array(b))) => self.add_lists(a, b),
             (Some(Value::String(a)), Some(Value::String(b))) => self.add_texts(a, b),
             (a, b) => {
-                for value in a.into_iter().chain(b) {
-                    self.units += units(value);
-                    self.characters += value.to_string().len();
-                }
+                self.units += a.into_iter().chain(b).map(units).sum::<usize>();
+                self.characters += 2 * b.or(a).map_or(0, |value| value.to_string().len());
             }
         }
     }
@@ -108,14 +107,16 @@ fn apart<T: Clone + Eq + Hash>(a: Vec<T>, b: Vec<T>) -> Vec<T> {
     apart
 }
 
-/// Returns the number of characters between what two texts have in common at their start and at their end.
+/// Returns the number of characters of two texts between what they have in common at their start and at their end. If
+/// that is more than half, the first was replaced, and it is twice the length of the second.
 fn changed_characters(a: &str, b: &str) -> usize {
     let same = |(a, b): &(char, char)| a == b;
     let start = a.chars().zip(b.chars()).take_while(same).count();
     let (a_length, b_length) = (a.chars().count(), b.chars().count());
     let shorter = a_length.min(b_length) - start;
     let end = a.chars().rev().zip(b.chars().rev()).take(shorter).take_while(same).count();
-    a_length + b_length - 2 * (start + end)
+    let (all, common) = (a_length + b_length, 2 * (start + end));
+    if common < all - common { 2 * b_length } else { all - common }
 }
 
 /// Returns the number of units of one value, at least 1.
@@ -141,7 +142,7 @@ mod tests {
     fn distance(a: Value, b: Value) -> (usize, usize) {
         let (there, back) =
             (between(&object(a.clone()), &object(b.clone())), between(&object(b), &object(a)));
-        assert_eq!(there, back, "in both directions");
+        assert_eq!(there.units, back.units, "in both directions");
         (there.units, there.characters)
     }
 
@@ -158,11 +159,11 @@ mod tests {
         assert_eq!(with("/t", json!("one\nTwo\nthree")), (2, 2), "a changed line");
         assert_eq!(with("/t", json!("one\ntwo\nthree\n4")), (1, 2), "a new line");
         assert_eq!(with("/t", json!("one\nthree\ntwo")).0, 1, "another order");
-        assert_eq!(with("/n", json!(22)), (2, 3));
+        assert_eq!(with("/n", json!(22)), (2, 4));
         assert_eq!(with("/in/list", json!([1, {"a": 1}, 2])), (1, 1));
         assert_eq!(with("/in/list/1", json!({"a": 2})).0, 2);
         assert_eq!(with("/in/b", json!("a\nb\nc")).0, 4);
-        assert_eq!(distance(json!({"a": {}}), json!({})), (1, 2));
+        assert_eq!(distance(json!({"a": {}}), json!({})), (1, 4));
     }
 
     #[test]
@@ -190,5 +191,14 @@ mod tests {
         {
             assert_eq!(changed_characters(a, b), changed, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn replaced_values_are_all_as_near() {
+        let to = |kept: Value| between(&object(json!({"v": kept})), &object(json!({"v": "done"})));
+        let near = [json!("todo"), json!("in progress"), json!(""), json!(7), json!(null)].map(to);
+        assert_eq!(near.map(|distance| distance.characters / 2 >= 4), [true; 5]);
+        assert_eq!((near[0], near[0]), (near[1], near[2].max(near[1])));
+        assert!(to(json!("done, nearly")) > to(json!("donee")), "an edited text is nearer");
     }
 }
