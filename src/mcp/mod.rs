@@ -5,7 +5,7 @@
 //! its write was acknowledged. Must not know: how documents are stored.
 //!
 //! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`,
-//! `feed_cursors`; `conflicts`, `arguments`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
+//! `feed_cursors`; `conflicts`, `unseen`, `arguments`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
 //! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `process`, `stdio`, `http`.
 
 mod arguments;
@@ -27,6 +27,7 @@ mod session;
 mod stdio;
 mod tool;
 mod tool_sets;
+mod unseen;
 
 pub use error::{GuardError, ServeError};
 pub use http::{Address, Http};

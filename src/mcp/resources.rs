@@ -104,7 +104,11 @@ impl OfferedResource {
             }
             OfferedResource::Document(key) => {
                 match call.palace.get(key.as_str()).map_err(palace_says)? {
-                    Some(document) => indented(&document).map(Some),
+                    Some(document) => {
+                        let text = indented(&document)?;
+                        call.session.saw_whole(&document.key, &document.heads);
+                        Ok(Some(text))
+                    }
                     None => Ok(None),
                 }
             }
@@ -191,7 +195,9 @@ mod tests {
         use crate::memory::drawers::{Item, Place};
         let dir = tempfile::tempdir().unwrap();
         let palace = crate::palace::Palace::open(dir.path().join("palace")).unwrap();
-        let call = Call { palace, client: None, feed_cursors: Default::default(), shared: false };
+        let session = palace.session();
+        let feed_cursors = Default::default();
+        let call = Call { palace, client: None, session, feed_cursors, shared: false };
         let tools = Tools::new(&Offer::default());
         let wing = OfferedResource::of("palace://wing/the%20atlas", &tools).unwrap();
         assert_eq!(wing.read(&call), Ok(None));

@@ -9,7 +9,7 @@ use super::session::Session;
 use super::tool::{Call, error_result};
 use super::tool_sets::{Offer, Tools};
 use crate::fs::shell::quoted;
-use crate::palace::Palace;
+use crate::palace::{self, Palace, Sessions};
 use rmcp::RoleServer;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
@@ -29,6 +29,10 @@ pub struct Server {
     running: Arc<RwLock<()>>,
     pub(super) changes: Arc<ChangeWatch>,
     pub(super) session: Arc<Session>,
+    /// Hands out what is remembered of each client.
+    sessions: Sessions,
+    /// What this client has seen of each document.
+    seen: palace::Session,
     feed_cursors: Arc<FeedCursors>,
     /// True when the server is about to stop, for all clients.
     stopping: Arc<watch::Sender<bool>>,
@@ -45,7 +49,20 @@ impl Server {
         let (running, session) = (Arc::default(), Arc::default());
         let (feed_cursors, stopping) = (Arc::default(), Arc::default());
         let shared = false;
-        Server { palace, tools, running, changes, session, feed_cursors, stopping, shared }
+        let sessions = Sessions::new(palace.clone());
+        let seen = sessions.session();
+        Server {
+            palace,
+            tools,
+            running,
+            changes,
+            session,
+            sessions,
+            seen,
+            feed_cursors,
+            stopping,
+            shared,
+        }
     }
 
     /// The same server, for several clients.
@@ -53,10 +70,10 @@ impl Server {
         Server { shared: true, ..self }
     }
 
-    /// The same server for another client: it shares everything but what the client subscribes to.
+    /// The same server for another client: it shares everything but what the client subscribes to and what it has seen.
     #[must_use]
     pub fn for_another_client(&self) -> Self {
-        Server { session: Arc::default(), ..self.clone() }
+        Server { session: Arc::default(), seen: self.sessions.session(), ..self.clone() }
     }
 
     /// Ends, for all clients, the calls that would go on for ever.
@@ -121,6 +138,7 @@ impl Server {
         let call = Call {
             palace: self.palace.clone(),
             client: client(context),
+            session: self.seen.clone(),
             feed_cursors: self.feed_cursors.clone(),
             shared: self.shared,
         };

@@ -6,10 +6,12 @@
 
 use super::feed_cursors::FeedCursors;
 use super::page::{RESULT_BYTES, json_len, shortened};
+use crate::format::hash::Heads;
+use crate::format::key::Key;
 use crate::memory::Memory;
 use crate::memory::drawers::Drawers;
 use crate::memory::facts::Facts;
-use crate::palace::Palace;
+use crate::palace::{Palace, Session};
 use rmcp::handler::server::common::{schema_for_empty_input, schema_for_input};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, ToolAnnotations};
 use rmcp::schemars::JsonSchema;
@@ -26,6 +28,8 @@ pub(super) struct Call {
     pub palace: Palace,
     /// The client's name and version, for history.
     pub client: Option<String>,
+    /// What the client has seen of each document.
+    pub session: Session,
     pub feed_cursors: Arc<FeedCursors>,
     /// True if other clients write through this process, so that its own writes may be news to this client.
     pub shared: bool,
@@ -33,7 +37,15 @@ pub(super) struct Call {
 
 impl Call {
     pub fn drawers(&self) -> Drawers {
-        Drawers::new(self.palace.clone()).by(self.client.clone())
+        Drawers::new(self.palace.clone()).by(self.client.clone()).in_session(self.session.clone())
+    }
+
+    /// Notes that a result shows a drawer: all of its text, or some of it.
+    pub fn showed(&self, key: &Key, heads: &Heads, whole: bool) {
+        match whole {
+            true => self.session.saw_whole(key, heads),
+            false => self.session.saw_some(key, heads),
+        }
     }
 
     pub fn facts(&self) -> Facts {

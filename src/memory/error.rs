@@ -67,6 +67,8 @@ pub enum MemoryError {
         etag: String,
         /// True if the drawer already is as the change would make it.
         already_applied: bool,
+        /// The text that it has now; `None` if it is over 16,000 bytes.
+        current: Option<String>,
     },
     /// The drawer never had this version.
     #[error(
@@ -154,6 +156,7 @@ mod tests {
             id: id(),
             etag: "0123456789abcdef".to_owned(),
             already_applied,
+            current: None,
         };
         vec![
             palace::Error::EmptyQuery.into(),

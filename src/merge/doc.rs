@@ -196,4 +196,26 @@ impl Doc {
         let held = EMPTY + OPERATION * (operations + references) + names + bytes;
         usize::try_from(held).unwrap_or(usize::MAX)
     }
+
+    /// Lists the applied changes that a version does not have. Takes time in proportion to the whole history.
+    #[must_use]
+    pub fn since(&self, version: &Heads) -> Vec<ChangeHash> {
+        let version: Vec<_> = version.hashes().iter().map(native).collect();
+        let metas = self.am.get_changes_meta(&version);
+        metas.iter().map(|meta| ChangeHash(meta.hash.0)).collect()
+    }
+
+    /// Returns the version right before the heads of another one: that of everything that they build on.
+    #[must_use]
+    pub fn before(&self, version: &Heads) -> Heads {
+        let metas = version.hashes().iter();
+        let metas = metas.filter_map(|head| self.am.get_change_meta_by_hash(&native(head)));
+        let deps = Heads::new(metas.flat_map(|meta| hashes(&meta.deps)).collect());
+        let apart = |dep: &&ChangeHash| {
+            let others = deps.hashes().iter().filter(|other| other != dep);
+            let beside = |other: &ChangeHash| self.since(&Heads::new(vec![*other])).contains(dep);
+            others.into_iter().all(beside)
+        };
+        Heads::new(deps.hashes().iter().filter(apart).copied().collect())
+    }
 }

@@ -11,6 +11,7 @@
 //! * `compact`: from segments and small snapshots to one larger snapshot
 //! * `handle`: an open palace and what its threads share
 //! * `read`, `write`, `search`: documents by key; commits; full text
+//! * `session`: what each client has seen, so that its writes are made from that
 //! * `check`: verify and status
 //! * `history`: feed, watch and dump
 //! * `into`: copies merged into a new palace
@@ -22,6 +23,7 @@ mod error;
 mod error_text_tests;
 mod handle;
 mod read;
+mod session;
 mod view;
 mod write;
 
@@ -39,6 +41,10 @@ pub use read::get::PAGE_MAX;
 pub use read::iterators::{Keys, Scan};
 pub use read::keys::KEYS_MAX;
 pub use search::query::{HITS_MAX, Hit, Search};
+pub use session::{
+    SESSIONS_BYTES_MAX, Session, SessionDelete, SessionWrite, Sessions, VERSIONS_MAX,
+};
+pub(crate) use session::{choice::Choice, distance};
 pub use view::document::{Document, Page};
 #[cfg(feature = "mcp")]
 pub(crate) use view::text::text_of;

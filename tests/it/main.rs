@@ -11,5 +11,6 @@ mod merge_rules;
 mod merged_copies;
 mod processes;
 mod scarce_resources;
+mod sessions;
 #[path = "../support/mod.rs"]
 mod support;

@@ -1,6 +1,6 @@
 //! The server over HTTP: access, several clients at once, the health report, and a clean end.
 
-mod wire;
+pub mod wire;
 
 use crate::client::{LOG, PALACE, run, stdout};
 use crate::support::names;

@@ -9,6 +9,7 @@ mod memory_concurrent;
 mod palace_tools;
 mod resources;
 mod server;
+mod sessions;
 mod shutdown;
 #[path = "../support/mod.rs"]
 mod support;

@@ -19,7 +19,7 @@ pub(super) use tools::tools;
 
 /// The instructions of this set for a model.
 pub(super) const INSTRUCTIONS: &str = "Shared JSON documents under keys such as notes/plan. Other sessions read and \
-    write them at the same time, so read before you write. To change a field use document_patch, to count use \
-    document_increment: neither needs a retry. If your new value depends on the old one, pass the etag that you read: \
-    as if_match to be refused if it has changed (retry on ETAG_MISMATCH), or as base to keep both values. Where a \
-    result lists conflicts, both values were kept: write the field once more to decide.";
+    write them at the same time, so read before you write: what they changed since you read is kept, and merged in the \
+    answer says so. To change a field use document_patch, to count use document_increment. If your new value must not \
+    be merged, pass the etag that you read as if_match, and retry on ETAG_MISMATCH. Where a result lists conflicts, \
+    both values were kept: read the document, then write the field once more to decide.";

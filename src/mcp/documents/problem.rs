@@ -1,13 +1,13 @@
 //! Why a call failed: a code for programs, and what to do next for models.
 
 use crate::mcp::conflicts::VersionedValue;
-use crate::mcp::page::echoed;
+use crate::mcp::page::{echoed, json_len};
 use crate::memory::MemoryError;
 use crate::palace::{Document, Error, chain};
 use crate::store::StoreError;
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// Most bytes of the current value in an ETAG_MISMATCH.
 const CURRENT_BYTES: usize = 50_000;
@@ -98,6 +98,11 @@ impl Problem {
         };
         Problem::new(code, format!("{text}; {hint}"))
     }
+}
+
+/// Returns true if the problem of a version that does not match shows all of this value.
+pub(super) fn is_shown_whole(value: &Map<String, Value>) -> bool {
+    json_len(value) <= CURRENT_BYTES
 }
 
 /// The problem of a version that does not match. It has the current value, so that a retry needs no read.

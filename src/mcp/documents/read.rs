@@ -6,13 +6,16 @@ use super::problem::{Code, Problem};
 use super::results::{
     DocumentConflicts, DocumentList, DocumentShown, DocumentVersions, Entry, Version,
 };
-use crate::format::hash::Etag;
+use crate::format::hash::{Etag, Heads};
+use crate::format::key::Key;
 use crate::mcp::arguments::{argument, bad_cursor, limit, optional_etag};
 use crate::mcp::conflicts::{Authorship, OpenConflict, open_aside, path as shown_path};
 use crate::mcp::page::{Budget, Page, json_len, number, piece, shortened};
+use crate::mcp::tool::Call;
 use crate::merge::{ChangeInfo, Conflict};
 use crate::palace::{self, Document, Palace};
 use serde_json::Value;
+use std::ops::Range;
 
 type Result<T> = std::result::Result<T, Problem>;
 
@@ -44,14 +47,16 @@ pub(super) fn deleted_at(key: &str, version: &Etag) -> Problem {
     Problem::new(Code::NotFound, text)
 }
 
-pub(super) fn get(palace: &Palace, asked: &Get) -> Result<DocumentShown> {
+pub(super) fn get(call: &Call, asked: &Get) -> Result<DocumentShown> {
     let (version, offset) = match (&asked.cursor, &asked.version) {
         (Some(cursor), _) => {
             version_and_offset(cursor).map(|(version, offset)| (Some(version), offset))?
         }
         (None, version) => (optional_etag("version", version.as_deref())?, 0),
     };
+    let palace = &call.palace;
     let document = document(palace, &asked.key, version.as_ref())?;
+    let seen = Seen::new(call, asked, &document)?;
     let path = asked.path.as_deref().unwrap_or_default();
     let whole = Value::Object(document.value);
     let at = |conflict: &Conflict| {
@@ -79,13 +84,48 @@ pub(super) fn get(palace: &Palace, asked: &Get) -> Result<DocumentShown> {
     let room = Budget::around(&shown).left();
     if asked.cursor.is_none() && text.len() <= room {
         shown.value = Some(value.clone());
+        seen.note(0..text.len(), text.len());
         return Ok(shown);
     }
     let bad = || bad_cursor(asked.cursor.as_deref().unwrap_or_default());
     let (part, end) = piece(&text, offset, room).ok_or_else(bad)?;
+    seen.note(offset..end, text.len());
     shown.json_piece = Some(part.to_owned());
     shown.next_cursor = (end < text.len()).then(|| format!("{}:{end}", shown.etag));
     Ok(shown)
+}
+
+/// Notes which part of a document a result shows.
+struct Seen<'a> {
+    call: &'a Call,
+    key: Key,
+    heads: Heads,
+    /// True if it is the present version. An older one is no base, unless the client began to read it while it was.
+    is_present: bool,
+    /// True if only the part at a path is shown.
+    is_path: bool,
+}
+
+impl<'a> Seen<'a> {
+    fn new(call: &'a Call, asked: &Get, document: &Document) -> palace::Result<Self> {
+        let (key, heads) = (document.key.clone(), document.heads.clone());
+        let is_present = match (&asked.version, &asked.cursor) {
+            (None, None) => true,
+            _ => call.palace.get(key.as_str())?.is_some_and(|now| now.heads == heads),
+        };
+        let is_path = asked.path.as_deref().is_some_and(|path| !path.is_empty());
+        Ok(Seen { call, key, heads, is_present, is_path })
+    }
+
+    fn note(&self, part: Range<usize>, total: usize) {
+        let Seen { call, key, heads, .. } = self;
+        match (self.is_present, self.is_path) {
+            (true, true) => call.session.saw_some(key, heads),
+            (true, false) => call.session.saw_part(key, heads, part, total),
+            (false, false) => call.session.saw_further_part(key, heads, part, total),
+            (false, true) => {}
+        }
+    }
 }
 
 fn nothing_at(path: &str, whole: &Value) -> Problem {
@@ -107,12 +147,19 @@ fn nothing_at(path: &str, whole: &Value) -> Problem {
     Problem::new(Code::NotFound, format!("there is nothing at {shown:?}; {there}"))
 }
 
-pub(super) fn list(palace: &Palace, asked: &List) -> Result<DocumentList> {
+pub(super) fn list(call: &Call, asked: &List) -> Result<DocumentList> {
     let limit = limit("limit", asked.limit, 100, 1_000)?;
     let prefix = asked.prefix.as_deref().unwrap_or_default();
-    let (entries, more) = each_after(palace, prefix, asked.cursor.clone(), limit, entry)?;
+    let with_version =
+        |document: Document| ((document.key.clone(), document.heads.clone()), entry(document));
+    let cursor = asked.cursor.clone();
+    let (entries, more) = each_after(&call.palace, prefix, cursor, limit, with_version)?;
+    let (seen, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
     let entries = entries.into_iter().map(|entry| (entry.key.clone(), entry));
     let page = Page::fill(entries, limit, more, &mut Budget::around(&()));
+    for (key, heads) in seen.iter().take(page.items.len()) {
+        call.session.saw_some(key, heads);
+    }
     Ok(DocumentList { documents: page.items, next_cursor: page.next_cursor })
 }
 
@@ -190,9 +237,13 @@ fn version(change: &ChangeInfo) -> Version {
     }
 }
 
-pub(super) fn conflicts(palace: &Palace, asked: &Conflicts) -> Result<DocumentConflicts> {
+pub(super) fn conflicts(call: &Call, asked: &Conflicts) -> Result<DocumentConflicts> {
     let from = asked.cursor.as_deref().map(version_and_offset).transpose()?;
-    let document = document(palace, &asked.key, from.as_ref().map(|(version, _)| version))?;
+    let version = from.as_ref().map(|(version, _)| version);
+    let document = document(&call.palace, &asked.key, version)?;
+    if version.is_none() {
+        call.session.saw_some(&document.key, &document.heads);
+    }
     let skipped = from.map_or(0, |(_, skipped)| skipped);
     let whole = Value::Object(document.value);
     let etag = document.etag.to_string();

@@ -1,6 +1,7 @@
 //! Results of the tools.
 
 use crate::mcp::conflicts::{Authorship, OpenConflict, SettledConflict};
+use crate::mcp::unseen::{Undeleted, UnseenVersion};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::Value;
@@ -34,12 +35,14 @@ pub(super) struct DocumentShown {
     pub incomplete: bool,
 }
 
-#[derive(Debug, Serialize, JsonSchema)]
+#[derive(Debug, Default, Serialize, JsonSchema)]
 pub(super) struct WriteResult {
     /// The key
     pub key: String,
-    /// The version now
+    /// The version that this write made: pass it as base to go on from it
     pub etag: String,
+    /// The version that stands now, with what others wrote at the same time
+    pub current_etag: String,
     /// False if nothing differed, so that nothing was written
     pub changed: bool,
     /// True: it is on disk, and survives a power cut
@@ -49,7 +52,32 @@ pub(super) struct WriteResult {
     /// Number of settled conflicts that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_conflicts: Option<i64>,
-    /// After a write with base: what is in conflict now. Write the field once more to decide
+    /// True if the document is not exactly as you sent it, because others changed it since you read it
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub merged: bool,
+    /// If merged: the whole value that stands now, up to 20,000 bytes. It counts as read
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
+    /// If merged and the value is longer: JSON pointers to what is not as you sent it; document_get shows it
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differing_paths: Vec<String>,
+    /// Number of such paths that are left out
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_paths: Option<i64>,
+    /// What this write replaced, because this session had not read it. If it was not yours to replace, pass its etag to
+    /// document_get as version
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub replaced_unseen: Option<UnseenVersion>,
+    /// Another session had deleted the document. It is back, with your change
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undeleted: Option<Undeleted>,
+    /// After a delete: false if the document stays, because others changed it since you last saw anything of it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deleted: Option<bool>,
+    /// The version because of which it stays. The same call again deletes it; with base, pass this etag
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub changed_since: Option<UnseenVersion>,
+    /// After a write beside others: what is in conflict now. Write the field once more to decide
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open_conflicts: Vec<OpenConflict>,
     /// Number of open conflicts that are left out: document_conflicts shows all

@@ -6,7 +6,8 @@ use super::problem::Problem;
 use super::results::{DocumentHits, Hit};
 use crate::mcp::arguments::{bad_cursor, limit};
 use crate::mcp::page::{Budget, Page};
-use crate::palace::{Document, Palace};
+use crate::mcp::tool::Call;
+use crate::palace::Document;
 use crate::palace::{HITS_MAX, text_of};
 use crate::snapshot::words;
 
@@ -16,7 +17,7 @@ const BEFORE_CHARS: usize = 60;
 /// Most bytes of a query.
 const QUERY_BYTES_MAX: usize = 1_000;
 
-pub(super) fn search(palace: &Palace, asked: &Search) -> Result<DocumentHits, Problem> {
+pub(super) fn search(call: &Call, asked: &Search) -> Result<DocumentHits, Problem> {
     let limit = limit("limit", asked.limit, 10, 100)?;
     let query = asked.query.as_str();
     if query.len() > QUERY_BYTES_MAX {
@@ -25,7 +26,7 @@ pub(super) fn search(palace: &Palace, asked: &Search) -> Result<DocumentHits, Pr
     }
     let prefix = asked.prefix.as_deref().unwrap_or_default();
     let wanted = |key: &str| key.starts_with(prefix) && is_listed(prefix, key);
-    let mut hits = palace.search(query).filter(wanted).limit(HITS_MAX).hits()?;
+    let mut hits = call.palace.search(query).filter(wanted).limit(HITS_MAX).hits()?;
     if let Some(cursor) = &asked.cursor {
         let (score, key) = rank(cursor).ok_or_else(|| bad_cursor(cursor))?;
         // The place at which the hit would stand now, so that a write in between does not move the page.
@@ -44,6 +45,9 @@ pub(super) fn search(palace: &Palace, asked: &Search) -> Result<DocumentHits, Pr
         (format!("{:016x}:{}", hit.score.to_bits(), shown.key), shown)
     });
     let page = Page::fill(shown, limit, false, &mut Budget::around(&()));
+    for hit in hits.iter().take(page.items.len()) {
+        call.session.saw_some(&hit.document.key, &hit.document.heads);
+    }
     Ok(DocumentHits { documents: page.items, next_cursor: page.next_cursor })
 }
 

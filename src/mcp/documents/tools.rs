@@ -45,8 +45,9 @@ pub(in crate::mcp) fn tools() -> Vec<Tool> {
             ("document_put", "Put Document"),
             Overwrite,
             put,
-            "Write a whole document. With if_match it is written only if it has not changed since; with base, what \
-             others changed since is kept beside it",
+            "Write a whole document. What others changed since you read it is kept, and the answer has merged and the \
+             value that stands. If you read it in another session, pass the etag that you read as base. With if_match \
+             it is written only if it has not changed since",
         ),
         tool(
             ("document_patch", "Patch Document"),
@@ -76,7 +77,8 @@ pub(in crate::mcp) fn tools() -> Vec<Tool> {
             ("document_delete", "Delete Document"),
             OverwriteOnce,
             delete,
-            "Delete a document. Its history stays, and document_restore brings it back",
+            "Delete a document. If others changed it since you last saw anything of it, it stays, and the answer has \
+             changed_since; the same call again deletes it. Its history stays, and document_restore brings it back",
         ),
         tool(
             ("document_history", "Document History"),
@@ -100,7 +102,7 @@ pub(in crate::mcp) fn tools() -> Vec<Tool> {
 }
 
 fn get(call: &Call, asked: Get) -> Result<DocumentShown, Problem> {
-    read::get(&call.palace, &asked)
+    read::get(call, &asked)
 }
 
 fn put(call: &Call, asked: Put) -> Result<WriteResult, Problem> {
@@ -117,11 +119,11 @@ fn increment(call: &Call, asked: Increment) -> Result<WriteResult, Problem> {
 }
 
 fn list(call: &Call, asked: List) -> Result<DocumentList, Problem> {
-    read::list(&call.palace, &asked)
+    read::list(call, &asked)
 }
 
 fn find(call: &Call, asked: Search) -> Result<DocumentHits, Problem> {
-    search::search(&call.palace, &asked)
+    search::search(call, &asked)
 }
 
 fn delete(call: &Call, asked: Delete) -> Result<WriteResult, Problem> {
@@ -133,7 +135,7 @@ fn history(call: &Call, asked: History) -> Result<DocumentVersions, Problem> {
 }
 
 fn conflicts(call: &Call, asked: Conflicts) -> Result<DocumentConflicts, Problem> {
-    read::conflicts(&call.palace, &asked)
+    read::conflicts(call, &asked)
 }
 
 fn restore(call: &Call, asked: Restore) -> Result<WriteResult, Problem> {

@@ -2,17 +2,20 @@
 
 use super::arguments::{Increment, Patch, Put, Restore};
 use super::keys::check_writable;
-use super::problem::Problem;
+use super::problem::{Problem, is_shown_whole};
 use super::read::deleted_at;
 use super::results::WriteResult;
 use crate::format::key::Key;
 use crate::mcp::arguments::{argument, etag, optional_etag};
 use crate::mcp::conflicts::{OpenConflict, open_aside, path as shown_path, settled_aside};
-use crate::mcp::page::echoed;
+use crate::mcp::page::{Budget, echoed, json_len};
 use crate::mcp::tool::Call;
+use crate::mcp::unseen::MERGED_BYTES;
 use crate::memory::MemoryError;
 use crate::merge::MergeError;
-use crate::palace::{Condition, Error, Outcome, Palace, WriteOptions, chain};
+use crate::palace::{
+    self, Choice, Condition, Error, Outcome, Palace, Session, SessionWrite, WriteOptions, chain,
+};
 use crate::store::group_commit::Durability;
 use serde_json::{Map, Value};
 
@@ -31,7 +34,8 @@ const MAY_HAVE_COUNTED: &str = "if this call was sent before and had no answer, 
 /// One write: the client that makes it, and its condition.
 pub(super) struct Write<'a> {
     palace: &'a Palace,
-    key: &'a str,
+    session: &'a Session,
+    key: Key,
     options: WriteOptions,
 }
 
@@ -40,7 +44,7 @@ impl<'a> Write<'a> {
     /// If the key belongs to another tool set, or a version is not an etag.
     pub fn new(
         call: &'a Call,
-        key: &'a str,
+        key: &str,
         if_match: Option<&str>,
         base: Option<&str>,
     ) -> Result<Self> {
@@ -49,73 +53,124 @@ impl<'a> Write<'a> {
         let base = optional_etag("base", base)?;
         let by = call.client.clone();
         let options = WriteOptions { if_match, base, by, ..WriteOptions::default() };
-        Ok(Write { palace: &call.palace, key, options })
+        let key = Key::new(key).map_err(Error::from)?;
+        Ok(Write { palace: &call.palace, session: &call.session, key, options })
     }
 
     pub fn put(&self, asked: &Put) -> Result<WriteResult> {
-        self.put_value(&asked.value)
-    }
-
-    fn put_value(&self, value: &Map<String, Value>) -> Result<WriteResult> {
-        let outcome = self.palace.with(self.options.clone()).put(self.key, value);
-        Ok(self.written(outcome.map_err(|error| unless(error, |now| now == value))?))
+        let value = &asked.value;
+        let written = self.session.put_with(self.options.clone(), &self.key, value);
+        let written = self.seen(written).map_err(|error| unless(error, |now| now == value))?;
+        Ok(self.merged(written, &|stands| differing(stands, value)))
     }
 
     pub fn patch(&self, asked: &Patch) -> Result<WriteResult> {
-        let outcome = self.palace.with(self.options.clone()).patch(self.key, &asked.patch);
-        Ok(self.written(outcome.map_err(|error| unless(error, |now| is_so(now, &asked.patch)))?))
+        let patch = &asked.patch;
+        let written = self.session.patch_with(self.options.clone(), &self.key, patch);
+        let written = self.seen(written).map_err(|error| unless(error, |now| is_so(now, patch)))?;
+        let named = |stands: &Map<String, Value>| {
+            let named = stands.iter().filter(|(name, _)| patch.contains_key(*name));
+            let patch = patch.iter().filter(|(_, value)| !value.is_null());
+            let clone = |(name, value): (&String, &Value)| (name.clone(), value.clone());
+            differing(&named.map(clone).collect(), &patch.map(clone).collect())
+        };
+        Ok(self.merged(written, &named))
     }
 
     pub fn increment(&self, asked: &Increment) -> Result<WriteResult> {
         let steps = steps(&asked.path)?;
         let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
-        let mut count = None;
-        let outcome = self.palace.with(self.options.clone()).write(self.key, |draft| {
+        let (mut count, mut choice) = (None, None);
+        let is_named = self.options.base.is_some() || self.options.if_match.is_some();
+        let outcome = self.palace.with(self.options.clone()).write(self.key.as_str(), |draft| {
+            choice = Some(match is_named {
+                true => Choice::named(draft),
+                false => self.session.present(draft, &self.key),
+            });
             draft.increment(&steps, asked.by.unwrap_or(1))?;
             let value = Value::Object(draft.view()?.value);
             count = value.pointer(&asked.path).and_then(Value::as_i64);
             Ok(())
         });
-        let outcome = outcome.map_err(|error| not_a_counter(error, &asked.path))?;
+        let outcome = self.seen(outcome).map_err(|error| not_a_counter(error, &asked.path))?;
+        if let Some(choice) = &choice {
+            self.session.wrote(&self.key, choice, &outcome, false);
+        }
         Ok(WriteResult { count, ..self.written(outcome) })
     }
 
     pub fn delete(&self) -> Result<WriteResult> {
         // A document that was deleted before needs no deleting: a client that lost the first answer asks again.
-        if self.palace.get(self.key)?.is_none()
+        if self.palace.get(self.key.as_str())?.is_none()
             && self.options.if_match.is_none()
-            && !self.palace.has_history(&Key::new(self.key).map_err(Error::from)?)?
+            && !self.palace.has_history(&self.key)?
         {
-            return Err(Problem::no_document(self.key));
+            return Err(Problem::no_document(self.key.as_str()));
         }
-        Ok(self.written(self.palace.with(self.options.clone()).delete(self.key)?))
+        let done = self.seen(self.session.delete_with(self.options.clone(), &self.key))?;
+        let deleted = Some(done.changed_since.is_none());
+        let changed_since = done.changed_since.map(Into::into);
+        Ok(WriteResult { deleted, changed_since, ..self.written(done.outcome) })
     }
 
     pub fn restore(&self, asked: &Restore) -> Result<WriteResult> {
         let version = etag("version", &asked.version)?;
-        let then = self.palace.get_at(self.key, &version)?;
-        let then = then.ok_or_else(|| deleted_at(self.key, &version))?;
-        self.put_value(&then.value)
+        let then = self.palace.get_at(self.key.as_str(), &version)?;
+        let value = then.ok_or_else(|| deleted_at(self.key.as_str(), &version))?.value;
+        let written = self.session.restore_with(self.options.clone(), &self.key, &value);
+        let written = self.seen(written).map_err(|error| unless(error, |now| *now == value))?;
+        Ok(self.merged(written, &|stands| differing(stands, &value)))
+    }
+
+    /// Notes that an error shows the present value.
+    fn seen<T>(&self, result: palace::Result<T>) -> palace::Result<T> {
+        if let Err(Error::EtagMismatch { current: Some(document), .. }) = &result {
+            match is_shown_whole(&document.value) {
+                true => self.session.saw_whole(&document.key, &document.heads),
+                false => self.session.saw_some(&document.key, &document.heads),
+            }
+        }
+        result
+    }
+
+    /// The answer to a write that may not be exactly as it was sent.
+    fn merged(
+        &self,
+        written: SessionWrite,
+        differing: &dyn Fn(&Map<String, Value>) -> Vec<String>,
+    ) -> WriteResult {
+        let SessionWrite { outcome, merged, replaced_unseen, undeleted, .. } = written;
+        let mut answer = self.written(outcome);
+        answer.merged = merged.is_some();
+        answer.replaced_unseen = replaced_unseen.map(Into::into);
+        answer.undeleted = undeleted.map(Into::into);
+        let Some(stands) = merged else { return answer };
+        if json_len(&stands.value) <= MERGED_BYTES {
+            self.session.saw_in_answer(&self.key, &stands.heads);
+            answer.value = Some(Value::Object(stands.value));
+        } else {
+            let paths = differing(&stands.value).into_iter();
+            (answer.differing_paths, answer.more_paths) = Budget::of(MERGED_BYTES).keep(paths);
+        }
+        answer
     }
 
     /// The answer after the commit. A failure here is not an error of the call, or the client would write again.
     fn written(&self, outcome: Outcome) -> WriteResult {
         let (conflicts, more_conflicts) = settled_aside(outcome.settled);
         let mut written = WriteResult {
-            key: self.key.to_owned(),
+            key: self.key.to_string(),
             etag: outcome.etag.to_string(),
+            current_etag: outcome.current_etag.to_string(),
             changed: outcome.changed,
             durable: self.options.durability == Durability::Durable,
             conflicts,
             more_conflicts,
-            open_conflicts: Vec::new(),
-            more_open_conflicts: None,
-            open_conflicts_unknown: None,
-            count: None,
+            ..WriteResult::default()
         };
         // A write with a base may have been made beside another one, and its client should hear of that at once. The
         // read starts after the write is acknowledged: of several writers, the last to read sees what all wrote.
-        if self.options.base.is_some() {
+        if self.options.base.is_some() || outcome.etag != outcome.current_etag {
             match self.open_conflicts() {
                 Ok((open, more)) => {
                     (written.open_conflicts, written.more_open_conflicts) = (open, more);
@@ -133,9 +188,28 @@ impl<'a> Write<'a> {
     }
 
     fn open_conflicts(&self) -> std::result::Result<(Vec<OpenConflict>, Option<i64>), Error> {
-        let Some(document) = self.palace.get(self.key)? else { return Ok((Vec::new(), None)) };
+        let document = self.palace.get(self.key.as_str())?;
+        let Some(document) = document else { return Ok((Vec::new(), None)) };
         Ok(open_aside(document.conflicts, &Value::Object(document.value)))
     }
+}
+
+/// Returns the JSON pointers to the fields in which two values differ.
+fn differing(a: &Map<String, Value>, b: &Map<String, Value>) -> Vec<String> {
+    let mut names: Vec<&String> = a.keys().chain(b.keys()).collect();
+    names.sort_unstable();
+    names.dedup();
+    let mut found = Vec::new();
+    for name in names.into_iter().filter(|name| a.get(*name) != b.get(*name)) {
+        let step = format!("/{}", name.replace('~', "~0").replace('/', "~1"));
+        match (a.get(name), b.get(name)) {
+            (Some(Value::Object(a)), Some(Value::Object(b))) => {
+                found.extend(differing(a, b).into_iter().map(|rest| format!("{step}{rest}")));
+            }
+            _ => found.push(step),
+        }
+    }
+    found
 }
 
 /// The problem for an error. It says so if the document is already as the call would make it.

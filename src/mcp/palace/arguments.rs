@@ -120,8 +120,11 @@ pub(super) struct UpdateDrawer {
     pub wing: Option<String>,
     /// The room to move it to
     pub room: Option<String>,
+    /// The etag of the version that you made the change from, if you read it in another session: what others changed
+    /// since is kept
+    pub base: Option<String>,
     /// The etag that you read: if the drawer has changed since, nothing is written and the call fails with
-    /// ETAG_MISMATCH
+    /// ETAG_MISMATCH and the present text
     pub if_match: Option<String>,
 }
 
@@ -130,8 +133,10 @@ pub(super) struct UpdateDrawer {
 pub(super) struct DeleteDrawer {
     /// The drawer's id
     pub drawer_id: String,
+    /// The etag of the version that you decided on: if the drawer has changed since, it stays
+    pub base: Option<String>,
     /// The etag that you read: if the drawer has changed since, nothing is deleted and the call fails with
-    /// ETAG_MISMATCH
+    /// ETAG_MISMATCH and the present text
     pub if_match: Option<String>,
 }
 

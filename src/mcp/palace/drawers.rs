@@ -4,9 +4,11 @@ use super::arguments::{
     AddDrawer, Checkpoint, DeleteDrawer, DeleteDrawers, GetDrawer, GetDrawers, ListDrawers,
     UpdateDrawer, offset,
 };
+use super::changed::{ChangedDrawer, DeletedId, DrawerDeleted, DrawerUpdated, DrawersDeleted};
+use super::merged::MergedText;
 use super::results::{
-    CheckpointEntry, CheckpointItemResult, CheckpointSaved, DeletedId, DrawerAdded, DrawerDeleted,
-    DrawerList, DrawerShown, DrawerUpdated, DrawersDeleted, DrawersShown, Preview, WriteReceipt,
+    CheckpointEntry, CheckpointItemResult, CheckpointSaved, DrawerAdded, DrawerList, DrawerShown,
+    DrawersShown, Preview, WriteReceipt, bounded,
 };
 use super::search::SIMILAR;
 use crate::mcp::arguments::{argument, bad_cursor, etag, limit, optional_etag};
@@ -45,7 +47,19 @@ pub(super) fn get_drawer(call: &Call, arguments: GetDrawer) -> Result<DrawerShow
         Some(version) => call.drawers().get_at(&drawer_id, &etag("version", version)?)?,
         None => call.drawers().get(&drawer_id)?,
     };
-    Ok(DrawerShown::new(drawer, from))
+    let (key, heads, total) =
+        (drawer.key.clone(), drawer.heads.clone(), drawer.content.chars().count());
+    // An older version is no base, unless the client began to read it while it was the present one.
+    let is_present =
+        version.is_none() || call.drawers().under(&key)?.is_some_and(|now| now.heads == heads);
+    let shown = DrawerShown::new(drawer, from);
+    let start = from.min(total);
+    let part = start..start + shown.content.chars().count();
+    match is_present {
+        true => call.session.saw_part(&key, &heads, part, total),
+        false => call.session.saw_further_part(&key, &heads, part, total),
+    }
+    Ok(shown)
 }
 
 /// The drawer of an id, or the id if it names none.
@@ -62,11 +76,19 @@ pub(super) fn get_drawers(call: &Call, arguments: GetDrawers) -> Result<DrawersS
     let GetDrawers { drawer_ids, cursor } = arguments;
     let done =
         cursor.as_deref().map_or(Ok(0), |text| text.parse().map_err(|_| bad_cursor(text)))?;
-    let drawers = call.drawers();
+    let (drawers, mut seen) = (call.drawers(), Vec::new());
     let read = |(n, id): (usize, &String)| {
         let asked = match drawers.get(id) {
-            Ok(drawer) => DrawerOrMissing::Drawer(Box::new(DrawerShown::new(drawer, 0))),
-            Err(MemoryError::NoDrawer { .. }) => DrawerOrMissing::NotFound(echoed(id)),
+            Ok(drawer) => {
+                let version = (drawer.key.clone(), drawer.heads.clone());
+                let shown = DrawerShown::new(drawer, 0);
+                seen.push(Some((version, shown.next_offset.is_none())));
+                DrawerOrMissing::Drawer(Box::new(shown))
+            }
+            Err(MemoryError::NoDrawer { .. }) => {
+                seen.push(None);
+                DrawerOrMissing::NotFound(echoed(id))
+            }
             Err(error) => return Err(error),
         };
         Ok(((n + 1).to_string(), asked))
@@ -80,6 +102,9 @@ pub(super) fn get_drawers(call: &Call, arguments: GetDrawers) -> Result<DrawersS
     let items = distinct(&drawer_ids)?.enumerate().skip(done).map(read);
     let page = Page::try_fill(items, usize::MAX, false, &mut Budget::around(&shown))?;
     shown.next_cursor = page.next_cursor;
+    for ((key, heads), whole) in seen.into_iter().take(page.items.len()).flatten() {
+        call.showed(&key, &heads, whole);
+    }
     for asked in page.items {
         match asked {
             DrawerOrMissing::Drawer(drawer) => shown.drawers.push(*drawer),
@@ -96,8 +121,16 @@ pub(super) fn list_drawers(call: &Call, arguments: ListDrawers) -> Result<Drawer
     let drawers = call.drawers();
     let (keys, total) =
         drawers.keys_behind(wing.as_deref(), room.as_deref(), cursor.as_deref(), from)?;
+    let mut seen = Vec::new();
     let read = |key| match drawers.under(&key) {
-        Ok(drawer) => drawer.map(|drawer| Ok((key.to_string(), Preview::from(drawer)))),
+        Ok(drawer) => drawer.map(|drawer| {
+            let (heads, length) = (drawer.heads.clone(), drawer.content.len());
+            let preview = Preview::from(drawer);
+            let whole = preview.content_preview.len() == length;
+            let cursor = key.to_string();
+            seen.push((key, heads, whole));
+            Ok((cursor, preview))
+        }),
         Err(error) => Some(Err(error)),
     };
     let mut list = DrawerList {
@@ -111,6 +144,9 @@ pub(super) fn list_drawers(call: &Call, arguments: ListDrawers) -> Result<Drawer
     let previews = keys.into_iter().filter_map(read);
     let page = Page::try_fill(previews, most, false, &mut Budget::around(&list))?;
     list.count = number(page.items.len());
+    for (key, heads, whole) in seen.into_iter().take(page.items.len()) {
+        call.showed(&key, &heads, whole);
+    }
     (list.drawers, list.next_cursor) = (page.items, page.next_cursor);
     Ok(list)
 }
@@ -119,17 +155,37 @@ pub(super) fn update_drawer(
     call: &Call,
     arguments: UpdateDrawer,
 ) -> Result<DrawerUpdated, MemoryError> {
-    let UpdateDrawer { drawer_id, content, wing, room, if_match } = arguments;
+    let UpdateDrawer { drawer_id, content, wing, room, base, if_match } = arguments;
     let if_match = optional_etag("if_match", if_match.as_deref())?;
-    let (content, wing, room) = (content.as_deref(), wing.as_deref(), room.as_deref());
-    let change = Change { content, wing, room, if_match: if_match.as_ref() };
-    let done = call.drawers().update(&drawer_id, change)?;
+    let base = optional_etag("base", base.as_deref())?;
+    let sent = content.as_deref();
+    let (wing, room) = (wing.as_deref(), room.as_deref());
+    let (if_match, base) = (if_match.as_ref(), base.as_ref());
+    let done =
+        call.drawers().update(&drawer_id, Change { content: sent, wing, room, if_match, base })?;
+    let drawer = done.drawer;
+    let text = match done.merged {
+        true => MergedText::new(sent.unwrap_or_default(), &drawer.content),
+        false => MergedText::default(),
+    };
+    if text.text.is_some() {
+        call.session.saw_in_answer(&drawer.key, &drawer.heads);
+    }
+    let open = if done.beside { drawer.conflicts } else { Vec::new() };
+    let (open_conflicts, more_open_conflicts) = bounded(open);
     Ok(DrawerUpdated {
-        receipt: WriteReceipt::new(done.drawer.etag, done.settled),
-        drawer_id: done.drawer.id,
-        wing: done.drawer.place.wing,
-        room: done.drawer.place.room,
+        receipt: WriteReceipt::new(done.etag, done.settled),
+        drawer_id: drawer.id,
+        wing: drawer.place.wing,
+        room: drawer.place.room,
         noop: !done.changed,
+        current_etag: drawer.etag,
+        merged: done.merged,
+        text,
+        open_conflicts,
+        more_open_conflicts,
+        replaced_unseen: done.replaced_unseen.map(Into::into),
+        undeleted: done.undeleted.map(Into::into),
     })
 }
 
@@ -137,11 +193,19 @@ pub(super) fn delete_drawer(
     call: &Call,
     arguments: DeleteDrawer,
 ) -> Result<DrawerDeleted, MemoryError> {
-    let DeleteDrawer { drawer_id, if_match } = arguments;
+    let DeleteDrawer { drawer_id, base, if_match } = arguments;
     let if_match = optional_etag("if_match", if_match.as_deref())?;
-    let deleted = call.drawers().delete_one(&drawer_id, if_match.as_ref())?;
-    let receipt = WriteReceipt::new(deleted.etag, Vec::new());
-    Ok(DrawerDeleted { receipt, drawer_id, noop: !deleted.changed })
+    let base = optional_etag("base", base.as_deref())?;
+    let done = call.drawers().delete_with(&drawer_id, if_match.as_ref(), base.as_ref())?;
+    let receipt = WriteReceipt::new(done.etag, Vec::new());
+    let deleted = done.changed_since.is_none();
+    Ok(DrawerDeleted {
+        receipt,
+        drawer_id,
+        noop: deleted && !done.changed,
+        deleted,
+        changed_since: done.changed_since.map(Into::into),
+    })
 }
 
 pub(super) fn delete_drawers(
@@ -154,6 +218,7 @@ pub(super) fn delete_drawers(
         durable: true,
         deleted: Vec::new(),
         not_found: Vec::new(),
+        changed_since: Vec::new(),
         count: number(done.deleted.len()),
         conflicts: Vec::new(),
         left_out: None,
@@ -163,8 +228,12 @@ pub(super) fn delete_drawers(
     let (deleted, more_deleted) = budget.keep(deleted);
     let not_found = done.not_found.iter().map(|id| echoed(id));
     let (not_found, more_not_found) = budget.keep(not_found);
-    let left_out = more_deleted.unwrap_or(0) + more_not_found.unwrap_or(0);
-    (result.deleted, result.not_found) = (deleted, not_found);
+    let changed = done.changed_since.into_iter();
+    let changed =
+        changed.map(|(drawer_id, version)| ChangedDrawer { drawer_id, version: version.into() });
+    let (changed, more_changed) = budget.keep(changed);
+    let left_out = [more_deleted, more_not_found, more_changed].into_iter().flatten().sum();
+    (result.deleted, result.not_found, result.changed_since) = (deleted, not_found, changed);
     result.left_out = (left_out > 0).then_some(left_out);
     Ok(result)
 }

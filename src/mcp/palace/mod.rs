@@ -5,10 +5,12 @@
 //! drawers and facts are stored.
 
 mod arguments;
+mod changed;
 mod changes;
 mod diary;
 mod drawers;
 mod facts;
+mod merged;
 mod overview;
 mod results;
 mod search;

@@ -63,7 +63,7 @@ impl From<Conflict> for DrawerConflict {
 }
 
 /// The conflicts that fit, and the number of the others.
-fn bounded(conflicts: Vec<Conflict>) -> (Vec<DrawerConflict>, Option<i64>) {
+pub(super) fn bounded(conflicts: Vec<Conflict>) -> (Vec<DrawerConflict>, Option<i64>) {
     Budget::of(CONFLICTS_BYTES).keep(conflicts.into_iter().map(DrawerConflict::from))
 }
 
@@ -85,7 +85,7 @@ pub(super) struct WriteReceipt {
     pub success: bool,
     /// True if the write is on disk and survives a power cut
     pub durable: bool,
-    /// The version of what was written
+    /// The version that this write made: pass it as base to go on from it
     pub etag: String,
     /// Fields that several writers had set at the same time, and that this write settled
     pub conflicts: Vec<DrawerConflict>,
@@ -291,46 +291,6 @@ impl From<Duplicate> for DuplicateMatch {
 pub(super) struct DuplicateMatches {
     pub is_duplicate: bool,
     pub matches: Vec<DuplicateMatch>,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct DrawerUpdated {
-    #[serde(flatten)]
-    pub receipt: WriteReceipt,
-    pub drawer_id: String,
-    pub wing: String,
-    pub room: String,
-    /// True if it was like that already
-    pub noop: bool,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct DrawerDeleted {
-    #[serde(flatten)]
-    pub receipt: WriteReceipt,
-    pub drawer_id: String,
-    /// True if it was deleted before
-    pub noop: bool,
-}
-
-#[derive(Serialize, JsonSchema)]
-#[schemars(inline)]
-pub(super) struct DeletedId {
-    pub drawer_id: String,
-    pub etag: String,
-}
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct DrawersDeleted {
-    pub success: bool,
-    pub durable: bool,
-    pub deleted: Vec<DeletedId>,
-    pub not_found: Vec<String>,
-    pub count: i64,
-    pub conflicts: Vec<DrawerConflict>,
-    /// Number of ids that are left out of the two lists, because the result would be too long; count counts all
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub left_out: Option<i64>,
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -1,7 +1,7 @@
 //! Searching drawers, and looking for duplicates.
 
 use super::arguments::{CheckDuplicate, Search};
-use super::results::{DuplicateMatches, Filters, FoundDrawer, SearchResults};
+use super::results::{DuplicateMatch, DuplicateMatches, Filters, FoundDrawer, SearchResults};
 use crate::mcp::arguments::limit;
 use crate::mcp::page::{Budget, Page, echoed};
 use crate::mcp::tool::Call;
@@ -22,8 +22,16 @@ pub(super) fn search(call: &Call, arguments: Search) -> Result<SearchResults, Me
     };
     let query = arguments.query;
     let mut results = SearchResults { query, filters, results: Vec::new(), next_cursor: None };
-    let hits = found.hits.into_iter().map(|hit| (hit.next.clone(), FoundDrawer::from(hit)));
+    let mut seen = Vec::new();
+    let hits = found.hits.into_iter().map(|hit| {
+        let whole = hit.snippet == hit.drawer.content;
+        seen.push((hit.drawer.key.clone(), hit.drawer.heads.clone(), whole));
+        (hit.next.clone(), FoundDrawer::from(hit))
+    });
     let page = Page::fill(hits, HITS_MAX, found.more, &mut Budget::around(&results));
+    for (key, heads, whole) in seen.into_iter().take(page.items.len()) {
+        call.showed(&key, &heads, whole);
+    }
     (results.results, results.next_cursor) = (page.items, page.next_cursor);
     Ok(results)
 }
@@ -36,7 +44,13 @@ pub(super) fn check_duplicate(
     let found = call.drawers().duplicates(&content, threshold.unwrap_or(SIMILAR))?;
     let is_duplicate = !found.is_empty();
     // There are ten at most, each with the beginning of its text.
-    let (matches, _) = Budget::around(&()).keep(found.into_iter().map(Into::into));
+    let seen: Vec<_> =
+        found.iter().map(|one| (one.drawer.key.clone(), one.drawer.heads.clone())).collect();
+    let found = found.into_iter().map(DuplicateMatch::from);
+    let (matches, _) = Budget::around(&()).keep(found);
+    for ((key, heads), shown) in seen.into_iter().zip(&matches) {
+        call.showed(&key, &heads, !shown.truncated);
+    }
     Ok(DuplicateMatches { is_duplicate, matches })
 }
 

@@ -47,9 +47,19 @@ where
 /// The result of a call, or its error in words.
 fn answer<T: Serialize>(result: Result<T, MemoryError>) -> CallToolResult {
     let structure = result
-        .map_err(|error| chain(&error))
+        .map_err(|error| in_words(&error))
         .and_then(|result| serde_json::to_value(result).map_err(|error| chain(&error)));
     structure.map_or_else(error_result, CallToolResult::structured)
+}
+
+/// The words of an error. One about the version has the text that stands now, so that a retry needs no read.
+fn in_words(error: &MemoryError) -> String {
+    match error {
+        MemoryError::EtagMismatch { current: Some(text), .. } => {
+            format!("{}\ncurrent: {text}", chain(error))
+        }
+        error => chain(error),
+    }
 }
 
 pub(in crate::mcp) fn tools() -> Vec<Tool> {
@@ -128,21 +138,24 @@ fn drawer_tools() -> Vec<Tool> {
             ("update_drawer", "Update Drawer"),
             OverwriteOnce,
             update_drawer,
-            "Change the text of a drawer, or move it to another wing or room. Its id stays. Pass the etag that you \
-             read as if_match, or you may overwrite what another session wrote since",
+            "Change the text of a drawer, or move it to another wing or room. Its id stays. Send the whole new text: \
+             what other sessions changed since you read it is kept, and the answer has merged and the text that \
+             stands. If you read it in another session, pass the etag that you read as base. To replace whatever \
+             stands, pass the present etag as if_match",
         ),
         tool(
             ("delete_drawer", "Delete Drawer"),
             OverwriteOnce,
             delete_drawer,
-            "Delete a drawer. If another session changes it at the same time, it stays. With if_match it also stays \
-             if it has changed since you read it",
+            "Delete a drawer. If another session changed it since you last saw anything of it, it stays, and the answer \
+             has changed_since; the same call again deletes it",
         ),
         tool(
             ("delete_drawers", "Delete Drawers"),
             OverwriteOnce,
             delete_drawers,
-            "Delete several drawers in one commit",
+            "Delete several drawers in one commit. Those that another session changed since you last saw anything of \
+             them stay, and are listed in changed_since; the same call again deletes them",
         ),
         tool(
             ("checkpoint", "Checkpoint"),

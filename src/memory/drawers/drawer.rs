@@ -1,7 +1,7 @@
 //! A drawer, and its form as a document.
 
 use super::place::{self, Place, drawer_id};
-use crate::format::hash::Etag;
+use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::merge::{Conflict, View, Written};
 use crate::palace::Document;
@@ -32,6 +32,10 @@ pub(super) const FILINGS: &str = "filings";
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Drawer {
+    /// The key of its document.
+    pub(crate) key: Key,
+    /// The full hashes behind `etag`.
+    pub(crate) heads: Heads,
     /// Its id.
     pub id: String,
     /// The wing and room that it is in now.
@@ -85,14 +89,17 @@ fn said(value: &Map<String, Value>, field: &str) -> Vec<String> {
 }
 
 pub(super) fn drawer_of(document: Document) -> Drawer {
-    let Document { key, value, etag, conflicts, modified, .. } = document;
-    shown(&key, &etag, View { value, conflicts, modified, deleted: false })
+    let Document { key, value, heads, conflicts, modified, .. } = document;
+    shown(&key, heads, View { value, conflicts, modified, deleted: false })
 }
 
 /// Returns the drawer with this key, as a view shows it.
-pub(super) fn shown(key: &Key, etag: &Etag, view: View) -> Drawer {
+pub(super) fn shown(key: &Key, heads: Heads, view: View) -> Drawer {
     let View { value, conflicts, modified, .. } = view;
     Drawer {
+        key: key.clone(),
+        etag: heads.etag().to_string(),
+        heads,
         id: drawer_id(key).unwrap_or_else(|| key.to_string()),
         place: place_of(key, &value),
         content: text(&value, "content").unwrap_or_default(),
@@ -100,7 +107,6 @@ pub(super) fn shown(key: &Key, etag: &Etag, view: View) -> Drawer {
         source_files: said(&value, "source_file"),
         added_by: said(&value, "added_by"),
         diary: text(&value, "agent").zip(text(&value, "topic")),
-        etag: etag.to_string(),
         conflicts,
         modified,
     }

@@ -184,6 +184,12 @@ impl Drawers {
         let mut outcomes = batch.commit()?.outcomes;
         // The outcomes come in the order of the writes, those of `more` last.
         let others = outcomes.split_off(keys.len());
+        for ((key, _), outcome) in
+            keys.iter().zip(&outcomes).filter(|((_, f), _)| *f == FiledAs::New)
+        {
+            // The text of a new drawer is the one that the client sent.
+            self.session.iter().for_each(|session| session.created(key, outcome));
+        }
         let filed: Vec<Filed> = keys.iter().zip(&outcomes).map(filed).collect();
         Ok((each.into_iter().filter_map(|n| filed.get(n).cloned()).collect(), others))
     }

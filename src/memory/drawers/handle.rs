@@ -4,7 +4,7 @@ use super::drawer::{Drawer, drawer_of};
 use super::place;
 use crate::format::hash::Etag;
 use crate::memory::error::{MemoryError, Result};
-use crate::palace::{Document, Error, Palace, WriteOptions};
+use crate::palace::{Document, Error, Palace, Session, WriteOptions};
 
 /// The drawers of a palace. Cheap to clone.
 ///
@@ -26,19 +26,51 @@ use crate::palace::{Document, Error, Palace, WriteOptions};
 pub struct Drawers {
     pub(super) palace: Palace,
     by: Option<String>,
+    /// What the client has seen, if it has a session.
+    pub(super) session: Option<Session>,
 }
 
 impl Drawers {
     /// Makes a handle of the drawers in this palace.
     #[must_use]
     pub fn new(palace: Palace) -> Self {
-        Drawers { palace, by: None }
+        Drawers { palace, by: None, session: None }
     }
 
     /// Returns a handle of the same drawers for a client. History names `by`, its name and version, as the writer.
     #[must_use]
     pub fn by(&self, by: Option<String>) -> Self {
-        Drawers { palace: self.palace.clone(), by }
+        Drawers { by, ..self.clone() }
+    }
+
+    /// Returns a handle of the same drawers for a client's session. A change without a base is made from what the client
+    /// has seen, so that what others changed since is kept. The caller notes what it shows to the client: see
+    /// [`Session::saw_whole`]. Changes of this handle are noted by it.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// let palace = Palace::open(dir.path().join("palace"))?;
+    /// let drawers = Drawers::new(palace.clone());
+    /// let ann = drawers.in_session(palace.session());
+    /// let id = ann.file(&[Item::new(Place::new("atlas", "decisions")?, "We sign with RSA.")?])?.remove(0).id;
+    /// let move_it = Change { room: Some("history"), ..Change::default() };
+    /// drawers.update(&id, move_it)?;
+    /// let content = Some("We sign with Ed25519."); // she knows the text that she filed
+    /// let changed = ann.update(&id, Change { content, ..Change::default() })?;
+    /// assert!(changed.replaced_unseen.is_none());
+    /// assert_eq!(changed.drawer.place.room, "history"); // the move of the other client is kept
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn in_session(&self, session: Session) -> Self {
+        Drawers { session: Some(session), ..self.clone() }
+    }
+
+    /// Returns the session of the client, or one that has seen nothing.
+    pub(super) fn session(&self) -> Session {
+        self.session.clone().unwrap_or_else(|| self.palace.session())
     }
 
     pub(super) fn options(&self) -> WriteOptions {

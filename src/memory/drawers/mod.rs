@@ -17,6 +17,7 @@
 //!   moved.
 
 mod change;
+mod delete;
 mod diary;
 mod drawer;
 mod duplicates;
@@ -27,8 +28,10 @@ pub(in crate::memory) mod import;
 mod list;
 mod place;
 mod search;
+mod update;
 
-pub use change::{Change, Changed, Deleted, DeletedOne, IDS_MAX};
+pub use change::{Change, Changed, DrawerVersion, IDS_MAX};
+pub use delete::{Deleted, DeletedOne};
 pub use diary::{DiaryEntry, DiaryPage, ENTRIES_MAX, EntryWritten};
 pub use drawer::{CONTENT_CHARS_MAX, Drawer};
 pub use duplicates::{Duplicate, similarity};

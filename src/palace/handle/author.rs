@@ -5,7 +5,7 @@
 //! other for ever. So a process that does not see its own changes, because a snapshot is missing or cannot be read,
 //! continues as another actor. Once the snapshot is back, both changes are there.
 
-use crate::format::hash::ChangeHash;
+use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::InstanceId;
 use crate::format::key::Key;
 use crate::merge::Doc;
@@ -15,8 +15,10 @@ use std::hash::{BuildHasher, RandomState};
 /// Number of documents whose last changes an actor remembers, in some 3 MB. Then another takes over, which costs
 /// 16 bytes in each document that both write to.
 const DOCUMENTS_MAX: usize = 1 << 15;
-/// Number of concurrent changes that it remembers of one document.
-const BESIDE_MAX: usize = 16;
+/// Number of concurrent changes that it remembers of one document: one for each client that writes beside the others.
+const BESIDE_MAX: usize = 1 << 10;
+/// Number of changes that it remembers of all documents, in 2 MB.
+const CHANGES_MAX: usize = 1 << 16;
 
 /// The actor of an instance's changes. At first it has the instance's name.
 #[derive(Debug)]
@@ -26,13 +28,16 @@ pub struct Author {
     /// Its changes of each document that no other of them builds on, by the hash of the key. Two keys with one hash cost
     /// an actor.
     last: HashMap<u64, Vec<ChangeHash>>,
+    /// Number of changes in `last`.
+    changes: usize,
     hasher: RandomState,
 }
 
 impl Author {
     /// Makes an author that has written nothing.
     pub fn new(instance: InstanceId) -> Self {
-        Author { instance, actor: instance.0, last: HashMap::new(), hasher: RandomState::new() }
+        let (last, hasher) = (HashMap::new(), RandomState::new());
+        Author { instance, actor: instance.0, last, changes: 0, hasher }
     }
 
     /// Returns the instance that it writes for.
@@ -54,20 +59,32 @@ impl Author {
         let last = self.last.get(&self.hasher.hash_one(key));
         let seen = |change| doc.is_some_and(|doc| doc.contains(change));
         let sees = last.is_none_or(|last| last.len() < BESIDE_MAX && last.iter().all(seen));
-        if !sees || self.last.len() >= DOCUMENTS_MAX {
-            (self.actor, self.last) = (name()?, HashMap::new());
+        if !sees || self.last.len() >= DOCUMENTS_MAX || self.changes >= CHANGES_MAX {
+            (self.actor, self.last, self.changes) = (name()?, HashMap::new(), 0);
         }
         Ok(self.actor)
     }
 
-    /// Notes a change that it made of this document: on top of all its earlier ones, or concurrent with them, at an
-    /// earlier version.
-    pub fn made(&mut self, key: &Key, change: ChangeHash, on_top: bool) {
-        let last = self.last.entry(self.hasher.hash_one(key)).or_default();
-        if on_top {
-            last.clear();
-        }
-        last.push(change);
+    /// Returns its earlier changes of this document that a version does not have. `doc` has that version.
+    ///
+    /// A client may write from an older version, so the changes of one actor may be beside each other.
+    pub fn beside(&self, key: &Key, doc: Option<&Doc>, version: &Heads) -> Vec<ChangeHash> {
+        let last = self.last.get(&self.hasher.hash_one(key)).map_or(&[][..], Vec::as_slice);
+        let Some(doc) = doc.filter(|doc| !last.is_empty() && doc.heads() != *version) else {
+            return Vec::new();
+        };
+        let since = doc.since(version);
+        // One that the document lacks stays remembered: then the next change is another actor's.
+        let apart = |change: &&ChangeHash| since.contains(change) || !doc.contains(change);
+        last.iter().filter(apart).copied().collect()
+    }
+
+    /// Notes a change that it made of this document, and its earlier ones that this one does not build on.
+    pub fn made(&mut self, key: &Key, change: ChangeHash, mut beside: Vec<ChangeHash>) {
+        beside.push(change);
+        self.changes += beside.len();
+        let before = self.last.insert(self.hasher.hash_one(key), beside);
+        self.changes -= before.map_or(0, |before| before.len());
     }
 }
 
@@ -95,7 +112,7 @@ mod tests {
         for shown in [None, Some(&before)] {
             let mut author = Author::new(InstanceId([1; 16]));
             assert_eq!(of(&mut author, &key, None), [1; 16]);
-            author.made(&key, changed(&mut doc, [1; 16], 1), true);
+            author.made(&key, changed(&mut doc, [1; 16], 1), Vec::new());
             assert_eq!(of(&mut author, &key, Some(&doc)), [1; 16]);
             assert_eq!(of(&mut author, &other, None), [1; 16]);
             assert_eq!(author.of(&key, shown, || Err("no name")), Err("no name"));
@@ -119,16 +136,44 @@ mod tests {
         let beside = changed(&mut two, [3; 16], 2);
         for (shown, actor) in [(&one, ANOTHER), (&two, ANOTHER)] {
             let mut author = Author::new(InstanceId([1; 16]));
-            author.made(&key, first, true);
-            author.made(&key, beside, false);
+            author.made(&key, first, Vec::new());
+            author.made(&key, beside, vec![first]);
             assert_eq!(of(&mut author, &key, Some(shown)), actor);
         }
         let mut author = Author::new(InstanceId([1; 16]));
-        author.made(&key, first, true);
-        author.made(&key, beside, true);
+        author.made(&key, first, Vec::new());
+        author.made(&key, beside, Vec::new());
         assert_eq!(of(&mut author, &key, Some(&two)), [1; 16], "it builds on the first");
-        (1..BESIDE_MAX).for_each(|_| author.made(&key, beside, false));
+        author.made(&key, beside, vec![beside; BESIDE_MAX - 1]);
         assert_eq!(of(&mut author, &key, Some(&two)), ANOTHER, "too many");
+    }
+
+    /// A change from an older version builds on some of the earlier ones only.
+    #[test]
+    fn changes_that_a_version_lacks_stay_remembered() {
+        let key = Key::new("k").unwrap();
+        let (mut doc, mut author) = (Doc::new(), Author::new(InstanceId([1; 16])));
+        let at = |change| Heads::new(vec![change]);
+        let first = changed(&mut doc, [1; 16], 1);
+        author.made(&key, first, author.beside(&key, Some(&doc), &at(first)));
+        let from_first = |doc: &mut Doc, n: u64| {
+            let value = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
+            let stamp = Stamp { actor: [1; 16], time_ms: 1, by: "" };
+            doc.put(&stamp, Some(&at(first)), &value).unwrap().unwrap().hash
+        };
+        let mut all = Vec::new();
+        for n in 2..5 {
+            let made = from_first(&mut doc, n);
+            let beside = author.beside(&key, Some(&doc), &at(made));
+            assert_eq!(beside, all, "the first is below each of them");
+            author.made(&key, made, beside);
+            all.push(made);
+        }
+        assert_eq!(author.changes, 3);
+        let last = changed(&mut doc, [1; 16], 9);
+        assert_eq!(author.beside(&key, Some(&doc), &doc.heads()), []);
+        author.made(&key, last, Vec::new());
+        assert_eq!(author.changes, 1);
     }
 
     #[test]
@@ -137,7 +182,7 @@ mod tests {
         let key = |n: usize| Key::new(&n.to_string()).unwrap();
         for n in 0..DOCUMENTS_MAX {
             assert_eq!(of(&mut author, &key(n), None), [1; 16]);
-            author.made(&key(n), ChangeHash([0; 32]), true);
+            author.made(&key(n), ChangeHash([0; 32]), Vec::new());
         }
         assert_eq!(of(&mut author, &Key::new("another").unwrap(), None), ANOTHER);
         assert_eq!(author.of(&key(0), None, || Err("no name")), Ok(ANOTHER));

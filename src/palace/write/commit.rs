@@ -220,8 +220,9 @@ struct Drafted {
     applied: usize,
     outcome: Outcome,
     made: Vec<Entry<Bytes>>,
-    /// The last of the changes, if it is by the author of all of this process, and whether it is on top of all others.
-    last: Option<(ChangeHash, bool)>,
+    /// The last of the changes, if it is by the author of all of this process, and the author's earlier changes that it
+    /// does not build on.
+    last: Option<(ChangeHash, Vec<ChangeHash>)>,
 }
 
 impl Shared {
@@ -277,22 +278,27 @@ impl Shared {
             if pending { name()? } else { writer.author(instance).of(&key, doc.as_ref(), name)? };
         let by = options.by.as_deref().unwrap_or(&self.program);
         let stamp = Stamp { actor, time_ms: self.root.fs().now_ms(), by };
-        let on_top = base.is_none();
         let mut draft = Draft::new(doc, stamp, base);
         // The closure may use another palace.
         let written = apart(|| write(&mut draft)).and_then(|()| draft.finish());
-        let Written { doc, heads, changes } =
+        let Written { doc, heads, own, changes } =
             written.map_err(|source| Error::Document { key: key.clone(), source })?;
         let changed = !changes.is_empty();
         let entry = |change| Entry { key: key.clone(), change };
-        let last = changes.last().map(|change| (change.hash, on_top)).filter(|_| !pending);
+        // The closure may have chosen an older version, so only the result tells what the change builds on.
+        let mut beside = || writer.author(instance).beside(&key, doc.as_ref(), &own);
+        let last = changes.last().filter(|_| !pending).map(|change| change.hash);
+        let last = last.map(|change| (change, beside()));
         let (mut made, mut settled) = (Vec::new(), Vec::new());
         for change in changes {
             made.push(entry(Bytes::from(change.bytes)));
             settled.extend(change.settled);
         }
         let applied = view.tail.changes(key.as_str()).len();
-        let outcome = Outcome { key: key.clone(), etag: heads.etag(), changed, settled };
+        let (etag, current_etag) = (own.etag(), heads.etag());
+        let key_of = key.clone();
+        let outcome =
+            Outcome { key: key_of, etag, current_etag, changed, settled, own, current: heads };
         Ok(Drafted { key, doc, applied, outcome, made, last })
     }
 
@@ -321,8 +327,8 @@ impl Shared {
         for body in records(unwritten(&directory.tail, &rescued), made)? {
             self.enqueue(directory, instance, body)?;
         }
-        for (key, (change, on_top)) in last {
-            writer.author(instance).made(&key, change, on_top);
+        for (key, (change, beside)) in last {
+            writer.author(instance).made(&key, change, beside);
         }
         for (key, doc, applied, known) in docs {
             // If a rescan brought changes meanwhile, the document has its own change and not those before it.

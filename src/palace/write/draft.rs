@@ -3,7 +3,7 @@
 //! Invariant: a draft shows the document with the changes made so far. The document itself is made only when it is
 //! shown or changed again, because most are written once, as a whole.
 
-use crate::format::hash::Heads;
+use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::merge::automerge::{AutomergeError, transaction::Transaction};
 use crate::merge::{Conflict, Doc, MergeError, NewChange, Stamp, ValueType, View, first_change};
@@ -40,6 +40,7 @@ pub struct Draft<'a> {
     /// `None` if the document has no change, or only the first of `changes`.
     doc: Option<Doc>,
     stamp: Stamp<'a>,
+    /// The version that the next change builds on; `None` is the present one.
     base: Option<Heads>,
     changes: Vec<NewChange>,
     /// The reason why a change is in the document and not among `changes`. Later changes would build on it.
@@ -52,6 +53,9 @@ pub(super) struct Written {
     pub doc: Option<Doc>,
     /// Its version.
     pub heads: Heads,
+    /// The version right after the last change, with only what that builds on. Without a change it is the version that
+    /// a change would have been made from.
+    pub own: Heads,
     /// The changes.
     pub changes: Vec<NewChange>,
 }
@@ -73,7 +77,64 @@ impl<'a> Draft<'a> {
             Some(doc) => doc.heads(),
             None => Heads::new(self.changes.iter().map(|change| change.hash).collect()),
         };
-        Ok(Written { doc: self.doc, heads, changes: self.changes })
+        // Each change of a draft builds on the one before it, so the last one stands for all.
+        let own = match self.changes.last() {
+            Some(change) => Heads::new(vec![change.hash]),
+            None => self.base.unwrap_or_else(|| heads.clone()),
+        };
+        Ok(Written { doc: self.doc, heads, own, changes: self.changes })
+    }
+
+    /// Returns the version of the document with the changes made so far. Empty if it has no change.
+    pub(crate) fn version(&self) -> Heads {
+        match &self.doc {
+            Some(doc) => doc.heads(),
+            None => Heads::new(self.changes.iter().map(|change| change.hash).collect()),
+        }
+    }
+
+    /// Returns the version that the next change builds on.
+    pub(crate) fn base(&self) -> Heads {
+        self.base.clone().unwrap_or_else(|| self.version())
+    }
+
+    /// Makes the next change from this version. It is then concurrent with everything since.
+    ///
+    /// # Errors
+    /// [`MergeError::UnknownVersion`], at the next change, if the document does not have it.
+    pub(crate) fn build_on(&mut self, version: Heads) {
+        self.base = (version != self.version()).then_some(version);
+    }
+
+    /// Returns true if the document has all changes of a version.
+    pub(crate) fn contains(&self, version: &Heads) -> bool {
+        !version.is_empty() && self.doc.as_ref().is_some_and(|doc| doc.contains_all(version))
+    }
+
+    /// Returns true if a version of the document has all changes of another one.
+    pub(crate) fn includes(&self, version: &Heads, other: &Heads) -> bool {
+        let since = self.doc.as_ref().map(|doc| doc.since(version)).unwrap_or_default();
+        self.contains(other) && !other.hashes().iter().any(|change| since.contains(change))
+    }
+
+    /// Returns the version that an etag names; `None` if the document has no such version.
+    pub(crate) fn resolve(&self, etag: &Etag) -> Option<Heads> {
+        self.doc.as_ref().and_then(|doc| doc.resolve(etag))
+    }
+
+    /// Returns the version before the delete of a document that is deleted; `None` if it is not.
+    pub(crate) fn before_delete(&self) -> Option<Heads> {
+        let doc = self.doc.as_ref().filter(|doc| doc.is_deleted())?;
+        Some(doc.before(&doc.heads()))
+    }
+
+    /// Returns the document as it was at a version.
+    ///
+    /// # Errors
+    /// [`MergeError::UnknownVersion`] if the document does not have it.
+    pub(crate) fn view_at(&mut self, version: &Heads) -> Result<View> {
+        let doc = self.doc()?;
+        if doc.heads() == *version { Ok(doc.view()) } else { doc.view_at(version) }
     }
 
     fn doc(&mut self) -> Result<&mut Doc> {
@@ -120,7 +181,7 @@ impl<'a> Draft<'a> {
         self.put_object(&object(value)?)
     }
 
-    pub(super) fn put_object(&mut self, value: &Map<String, Value>) -> Result<()> {
+    pub(in crate::palace) fn put_object(&mut self, value: &Map<String, Value>) -> Result<()> {
         if self.doc.is_none() && self.changes.is_empty() {
             self.changes.push(first_change(&self.stamp, value)?);
             return Ok(());
@@ -148,7 +209,7 @@ impl<'a> Draft<'a> {
         self.patch_object(&object(patch)?)
     }
 
-    pub(super) fn patch_object(&mut self, patch: &Map<String, Value>) -> Result<()> {
+    pub(in crate::palace) fn patch_object(&mut self, patch: &Map<String, Value>) -> Result<()> {
         self.change(|doc, stamp, base| doc.patch(stamp, base, patch))
     }
 
@@ -340,9 +401,9 @@ impl<'a> Draft<'a> {
             self.harmed = Some(error.clone());
         }
         let made = made?;
-        // What follows in this commit builds on what was just done.
-        if made.is_some() {
-            self.base = None;
+        // A later change of the draft builds on this one, and on nothing that this one was concurrent with.
+        if let (Some(made), Some(_)) = (&made, &self.base) {
+            self.base = Some(Heads::new(vec![made.hash]));
         }
         if let Some(mut change) = made {
             let beside = std::mem::take(&mut change.beside);
@@ -357,7 +418,7 @@ impl<'a> Draft<'a> {
 ///
 /// # Errors
 /// [`MergeError::NotAnObject`], [`MergeError::NotJson`].
-pub(super) fn object<T: Serialize + ?Sized>(value: &T) -> Result<Map<String, Value>> {
+pub(in crate::palace) fn object<T: Serialize + ?Sized>(value: &T) -> Result<Map<String, Value>> {
     match serde_json::to_value(value) {
         Ok(Value::Object(object)) => Ok(object),
         Ok(other) => Err(MergeError::NotAnObject { found: ValueType::of_json(&other) }),

@@ -1,6 +1,6 @@
 //! Options of a write, and its result.
 
-use crate::format::hash::Etag;
+use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::merge::Settled;
 use crate::store::group_commit::Durability;
@@ -133,6 +133,7 @@ impl WriteOptions {
 /// The result of a commit for one of its documents.
 ///
 /// ```
+/// use crdt_palace::palace::WriteOptions;
 /// # use crdt_palace::palace::Palace;
 /// # use serde_json::json;
 /// # let dir = tempfile::tempdir()?;
@@ -140,6 +141,14 @@ impl WriteOptions {
 /// let outcome = palace.put("k", &json!({"a": 1}))?;
 /// assert_eq!((outcome.key.as_str(), outcome.changed), ("k", true));
 /// assert_eq!(outcome.etag, palace.get("k")?.ok_or("it was written")?.etag);
+///
+/// // A write from an older version names its own change alone. The document now has another field, too.
+/// palace.put("k", &json!({"a": 1, "b": 2}))?;
+/// let options = WriteOptions::new().base(outcome.etag);
+/// let beside = palace.with(options).put("k", &json!({"a": 3}))?;
+/// assert_eq!(palace.get("k")?.ok_or("it was written")?.etag, beside.current_etag);
+/// let own = palace.get_at("k", &beside.etag)?.ok_or("it was written")?;
+/// assert_eq!((own.value.get("a"), own.value.get("b")), (Some(&json!(3)), None));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
@@ -147,14 +156,25 @@ impl WriteOptions {
 pub struct Outcome {
     /// The document.
     pub key: Key,
-    /// Its version after the commit.
+    /// The version right after this write: its own change, with only what that was made from. What others wrote since
+    /// that version is not part of it, so a later write may name it as its base. If nothing was written, it is the
+    /// version that the write would have been made from.
     pub etag: Etag,
+    /// The version of the document after the commit, with everything that others wrote. The same as `etag` if the write
+    /// was made from the present version.
+    pub current_etag: Etag,
     /// False if nothing differed, so that nothing was written.
     pub changed: bool,
     /// Conflicting values that this write removed, with their writers and times. A delete removes none: it hides the
     /// conflicts with the document.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub settled: Vec<Settled>,
+    /// The full hashes behind `etag`.
+    #[serde(skip)]
+    pub(crate) own: Heads,
+    /// The full hashes behind `current_etag`.
+    #[serde(skip)]
+    pub(crate) current: Heads,
 }
 
 /// An acknowledged commit.

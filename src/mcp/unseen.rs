@@ -1,0 +1,72 @@
+//! What a call met that its client had not seen: the version that it replaced, the one because of which it did nothing,
+//! the delete that it undid.
+
+use super::conflicts::writer;
+use super::page::shortened;
+use crate::memory::drawers::DrawerVersion;
+use crate::memory::readable;
+use crate::merge::Written;
+use crate::palace::Document;
+use rmcp::schemars::{self, JsonSchema};
+use serde::Serialize;
+use serde_json::Value;
+
+/// Characters of a text or value that a result shows of such a version.
+const SHOWN_CHARS: usize = 500;
+/// Most bytes of a text or value that a result carries in full, because it is not what was sent.
+pub(super) const MERGED_BYTES: usize = 20_000;
+
+/// A version that the client had not seen
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct UnseenVersion {
+    /// Its name: pass it as version to read all of it
+    pub etag: String,
+    /// Its last writer
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
+    /// When, by the writer's clock
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+    /// The first 500 characters of its text, or of its fields as JSON
+    pub text: String,
+}
+
+/// The delete that a write undid
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Undeleted {
+    /// Who had deleted it
+    pub by: String,
+    /// When, by the writer's clock
+    pub at: String,
+}
+
+impl UnseenVersion {
+    fn new(etag: String, written: Option<Written>, text: &str) -> Self {
+        UnseenVersion {
+            etag,
+            at: written.as_ref().map(|written| readable(written.time_ms)),
+            by: written.map(|written| writer(&written.by)),
+            text: shortened(text, SHOWN_CHARS),
+        }
+    }
+}
+
+impl From<DrawerVersion> for UnseenVersion {
+    fn from(DrawerVersion { etag, written, text }: DrawerVersion) -> Self {
+        UnseenVersion::new(etag, written, &text)
+    }
+}
+
+impl From<Document> for UnseenVersion {
+    fn from(Document { value, etag, modified, .. }: Document) -> Self {
+        UnseenVersion::new(etag.to_string(), modified, &Value::Object(value).to_string())
+    }
+}
+
+impl From<Written> for Undeleted {
+    fn from(written: Written) -> Self {
+        Undeleted { by: writer(&written.by), at: readable(written.time_ms) }
+    }
+}

@@ -1,0 +1,155 @@
+//! The version that a client's write is made from.
+//!
+//! Invariant: the choice is made under the writer's lock, with the document as it then is. A version that the document
+//! does not have is passed over.
+
+use super::client::Session;
+use super::distance::Distance;
+use super::versions::Candidate;
+use crate::format::hash::Heads;
+use crate::format::key::Key;
+use crate::merge::{MergeError, View};
+use crate::palace::write::draft::Draft;
+use crate::palace::write::request::Outcome;
+use serde_json::{Map, Value};
+
+/// The version that a write is made from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Choice {
+    /// The version.
+    pub from: Heads,
+    /// The present version before the write.
+    pub present: Heads,
+    /// True if it is the present version only because the client has read none whole.
+    pub unseen: bool,
+    /// True if the present version is the client's own last write.
+    pub is_own: bool,
+}
+
+impl Choice {
+    /// The version that the draft builds on, because the caller named it.
+    pub fn named(draft: &Draft<'_>) -> Self {
+        let (from, present) = (draft.base(), draft.version());
+        Choice { from, present, unseen: false, is_own: false }
+    }
+
+    /// Returns true if the write is concurrent with something.
+    pub fn is_behind(&self) -> bool {
+        self.from != self.present
+    }
+}
+
+impl Session {
+    /// Chooses the version from which a write is made, and makes the draft build on it: of those that the client knows
+    /// whole, the one with the smallest distance; otherwise the present one.
+    ///
+    /// # Errors
+    /// [`MergeError`] if a version cannot be shown.
+    pub(crate) fn choose(
+        &self,
+        draft: &mut Draft<'_>,
+        key: &Key,
+        distance: impl Fn(&View) -> Distance,
+    ) -> Result<Choice, MergeError> {
+        let present = draft.version();
+        let known = self.versions(key);
+        let known: Vec<_> = known.candidates().filter(|one| draft.contains(&one.heads)).collect();
+        let is_own = known.iter().any(|one| one.own && one.heads == present);
+        let nearest = nearest(known, &present, draft, distance)?;
+        let unseen = nearest.is_none() && !present.is_empty();
+        let from = nearest.unwrap_or_else(|| present.clone());
+        draft.build_on(from.clone());
+        Ok(Choice { from, present, unseen, is_own })
+    }
+
+    /// Returns the present version, for a write that is made from that in any case.
+    pub(crate) fn present(&self, draft: &Draft<'_>, key: &Key) -> Choice {
+        let present = draft.version();
+        let known = self.versions(key);
+        let known: Vec<_> = known.candidates().filter(|one| one.heads == present).collect();
+        let is_own = known.iter().any(|one| one.own);
+        let unseen = known.is_empty() && !present.is_empty();
+        Choice { from: present.clone(), present, unseen, is_own }
+    }
+
+    /// Notes that the answer to a write carries the whole value of a version.
+    pub(crate) fn saw_in_answer(&self, key: &Key, heads: &Heads) {
+        self.note(key, |versions| versions.saw_in_answer(heads));
+    }
+
+    /// Notes that the client made a document, with a value that it knows.
+    pub(crate) fn created(&self, key: &Key, outcome: &Outcome) {
+        self.note(key, |versions| versions.wrote(&Heads::default(), &outcome.own, true));
+    }
+
+    /// Notes that the client deleted a document.
+    pub(crate) fn deleted(&self, key: &Key, outcome: &Outcome) {
+        self.note(key, |versions| versions.deleted(&outcome.own));
+    }
+
+    /// Notes a write that was made. `is_whole` is true if the client named the whole value of the document.
+    pub(crate) fn wrote(&self, key: &Key, choice: &Choice, outcome: &Outcome, is_whole: bool) {
+        let knows_whole = is_whole || !choice.unseen;
+        self.note(key, |versions| versions.wrote(&choice.from, &outcome.own, knows_whole));
+    }
+}
+
+/// A version that a write may be made from, and the value that it shows.
+struct Ranked {
+    version: Candidate,
+    value: Map<String, Value>,
+    distance: Distance,
+}
+
+impl Ranked {
+    /// Returns true if the client sends the value of an earlier version again. It takes back its own edit: made from
+    /// that version, the write would change nothing.
+    fn is_taken_back(&self, present: &Heads) -> bool {
+        self.distance.is_zero() && !self.version.own && self.version.heads != *present
+    }
+
+    /// Returns true if the client has read this version after its last write, and the write is no farther from it. It
+    /// decides on what it has read, for example on a conflict with its own write.
+    fn follows(&self, own: &Ranked, draft: &Draft<'_>) -> bool {
+        let Candidate { own: is_own, answered, .. } = self.version;
+        // The same value as its last write decides for that. But if only an answer has shown more, it is taken for a
+        // call that is repeated, because that answer was lost.
+        let insists = own.distance.is_zero() && !answered;
+        let is_as_near = self.distance.units() <= own.distance.units() || insists;
+        !is_own && is_as_near && draft.includes(&self.version.heads, &own.version.heads)
+    }
+}
+
+/// Returns the version with the smallest distance, of several the client's own last write or the one seen first.
+fn nearest(
+    mut known: Vec<Candidate>,
+    present: &Heads,
+    draft: &mut Draft<'_>,
+    distance: impl Fn(&View) -> Distance,
+) -> Result<Option<Heads>, MergeError> {
+    // Nearly every client knows one version, so nothing is compared for it.
+    if known.len() < 2 {
+        return Ok(known.pop().map(|one| one.heads));
+    }
+    let mut ranked = Vec::new();
+    for version in known {
+        let view = draft.view_at(&version.heads)?;
+        ranked.push(Ranked { version, distance: distance(&view), value: view.value });
+    }
+    if !ranked.iter().all(|one| one.is_taken_back(present)) {
+        ranked.retain(|one| !one.is_taken_back(present));
+    }
+    let own = ranked.iter().position(|one| one.version.own && one.version.heads != *present);
+    if let Some(at) = own
+        && let Some(own) = ranked.get(at)
+        && ranked.iter().any(|one| one.follows(own, draft))
+    {
+        ranked.remove(at);
+    }
+    // A client that replaces its own value is as near to every earlier one.
+    let nearest = ranked.iter().min_by_key(|one| (one.distance, !one.version.own));
+    let Some(first) = nearest else { return Ok(None) };
+    // Of versions that show the same, the last one has the fewest changes beside it.
+    let last = ranked.iter().rev().find(|one| one.value == first.value);
+    Ok(last.map(|last| last.version.heads.clone()))
+}

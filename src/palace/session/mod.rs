@@ -1,0 +1,24 @@
+//! Sessions: what a client has seen of each document, so that its writes are made from that.
+//!
+//! Owns: which version a write without a base is made from. Invariant: a client overwrites nothing that it has not seen,
+//! or it is told what it replaced. What others changed since is concurrent with the write, and merges.
+//! Must not know: which surface shows documents to the client.
+//!
+//! # Files, each using only those above it
+//! * `distance`: in how many units two values differ.
+//! * `versions`: the versions of one document that a client has seen.
+//! * `memory`: these of all clients, within one bound.
+//! * `client`: the handles, and what is noted about a read.
+//! * `choice`: the version that a write is made from.
+//! * `calls`: get, put and delete of one client, and their results.
+
+mod calls;
+pub(crate) mod choice;
+mod client;
+pub(crate) mod distance;
+mod memory;
+mod versions;
+
+pub use calls::{SessionDelete, SessionWrite};
+pub use client::{SESSIONS_BYTES_MAX, Session, Sessions};
+pub use versions::VERSIONS_MAX;
