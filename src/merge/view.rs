@@ -251,7 +251,7 @@ impl View {
 
 impl Conflict {
     /// Returns true if this is the same conflict: of the same values at the same path. A part of a text may have moved.
-    pub(super) fn is_same(&self, other: &Conflict) -> bool {
+    pub(crate) fn is_same(&self, other: &Conflict) -> bool {
         let is_part = |conflict: &Conflict| conflict.range.is_some();
         (&self.path, &self.shown, &self.others) == (&other.path, &other.shown, &other.others)
             && is_part(self) == is_part(other)

@@ -57,10 +57,33 @@ impl Doc {
         base: Option<&Heads>,
         patch: &Map<String, Json>,
     ) -> Result<Option<NewChange>, MergeError> {
+        self.patch_with(Plan { settles_named: true, ..Plan::default() }, stamp, base, patch)
+    }
+
+    /// Changes the fields that a patch names, like [`Doc::patch`]. A conflict stays open where the patch leaves a value, or
+    /// a part of a text, as it is shown.
+    ///
+    /// # Errors
+    /// As [`Doc::put`].
+    pub fn revise(
+        &mut self,
+        stamp: &Stamp<'_>,
+        base: Option<&Heads>,
+        patch: &Map<String, Json>,
+    ) -> Result<Option<NewChange>, MergeError> {
+        self.patch_with(Plan::default(), stamp, base, patch)
+    }
+
+    fn patch_with(
+        &mut self,
+        mut plan: Plan,
+        stamp: &Stamp<'_>,
+        base: Option<&Heads>,
+        patch: &Map<String, Json>,
+    ) -> Result<Option<NewChange>, MergeError> {
         check_value(patch)?;
         let base = self.base_heads(base)?;
         let root = self.tree(base.as_deref());
-        let mut plan = Plan { settles_named: true, ..Plan::default() };
         // The hidden content of a deleted document must not come back with the patch, so `put` removes it.
         if self.hidden_at(base.as_deref()) {
             if let Json::Object(value) = without_nulls(&Json::Object(patch.clone())) {

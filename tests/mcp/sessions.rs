@@ -254,7 +254,7 @@ async fn update_after_the_delete_of_another_brings_it_back() {
     assert_eq!((&back["undeleted"]["by"], back.get("merged")), (&json!("ann/1.2"), None), "{back}");
     let found = read(&ann, &id).await;
     assert_eq!((&found["content"], &found["wing"]), (&json!("one\ntwo\nthree"), &json!("w")));
-    assert_eq!(found["metadata"]["filed_at"].as_str().map(str::len), Some(24), "{found}");
+    assert!(found["metadata"]["filed_at"].is_string(), "{found}");
 
     // A server that knows nothing brings it back too, also with the same text.
     done(&ann, "palace_delete_drawer", json!({"drawer_id": id})).await;

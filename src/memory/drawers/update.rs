@@ -209,10 +209,13 @@ impl Update<'_> {
         }
         self.write(draft, hidden.is_some(), &before)?;
         let undeleted = hidden.filter(|_| !choice.is_own).and_then(|hidden| hidden.modified);
-        let settled = before.conflicts.iter().filter(|one| self.names(one)).cloned().collect();
+        let view = draft.view()?;
+        let is_open = |one: &Conflict| view.conflicts.iter().any(|now| now.is_same(one));
+        let settled = before.conflicts.iter().filter(|one| self.names(one) && !is_open(one));
+        let settled = settled.cloned().collect();
         let replaced_unseen = self.replaces(&before) && choice.unseen;
         let replaced_unseen = replaced_unseen.then(|| DrawerVersion::new(&choice.from, before));
-        Ok(Ok(Left { view: draft.view()?, choice, settled, replaced_unseen, undeleted }))
+        Ok(Ok(Left { view, choice, settled, replaced_unseen, undeleted }))
     }
 
     /// Returns the version that the change is made from; `None` if it names one that there is not.
@@ -246,7 +249,7 @@ impl Update<'_> {
             draft.build_on(draft.version());
             return draft.put(&before.value);
         }
-        draft.patch(self.patch)
+        draft.revise(self.patch)
     }
 
     /// Returns true if the change names the field of this conflict.

@@ -79,11 +79,11 @@ impl Author {
         last.iter().filter(apart).copied().collect()
     }
 
-    /// Notes a change that it made of this document, and its earlier ones that this one does not build on.
-    pub fn made(&mut self, key: &Key, change: ChangeHash, mut beside: Vec<ChangeHash>) {
-        beside.push(change);
-        self.changes += beside.len();
-        let before = self.last.insert(self.hasher.hash_one(key), beside);
+    /// Notes that it wrote to this document. `last` are its changes of it that no other of them builds on, with those that
+    /// it has just made.
+    pub fn made(&mut self, key: &Key, last: Vec<ChangeHash>) {
+        self.changes += last.len();
+        let before = self.last.insert(self.hasher.hash_one(key), last);
         self.changes -= before.map_or(0, |before| before.len());
     }
 }
@@ -112,7 +112,7 @@ mod tests {
         for shown in [None, Some(&before)] {
             let mut author = Author::new(InstanceId([1; 16]));
             assert_eq!(of(&mut author, &key, None), [1; 16]);
-            author.made(&key, changed(&mut doc, [1; 16], 1), Vec::new());
+            author.made(&key, vec![changed(&mut doc, [1; 16], 1)]);
             assert_eq!(of(&mut author, &key, Some(&doc)), [1; 16]);
             assert_eq!(of(&mut author, &other, None), [1; 16]);
             assert_eq!(author.of(&key, shown, || Err("no name")), Err("no name"));
@@ -136,15 +136,15 @@ mod tests {
         let beside = changed(&mut two, [3; 16], 2);
         for (shown, actor) in [(&one, ANOTHER), (&two, ANOTHER)] {
             let mut author = Author::new(InstanceId([1; 16]));
-            author.made(&key, first, Vec::new());
-            author.made(&key, beside, vec![first]);
+            author.made(&key, vec![first]);
+            author.made(&key, vec![first, beside]);
             assert_eq!(of(&mut author, &key, Some(shown)), actor);
         }
         let mut author = Author::new(InstanceId([1; 16]));
-        author.made(&key, first, Vec::new());
-        author.made(&key, beside, Vec::new());
+        author.made(&key, vec![first]);
+        author.made(&key, vec![beside]);
         assert_eq!(of(&mut author, &key, Some(&two)), [1; 16], "it builds on the first");
-        author.made(&key, beside, vec![beside; BESIDE_MAX - 1]);
+        author.made(&key, vec![beside; BESIDE_MAX]);
         assert_eq!(of(&mut author, &key, Some(&two)), ANOTHER, "too many");
     }
 
@@ -155,7 +155,7 @@ mod tests {
         let (mut doc, mut author) = (Doc::new(), Author::new(InstanceId([1; 16])));
         let at = |change| Heads::new(vec![change]);
         let first = changed(&mut doc, [1; 16], 1);
-        author.made(&key, first, author.beside(&key, Some(&doc), &at(first)));
+        author.made(&key, vec![first]);
         let from_first = |doc: &mut Doc, n: u64| {
             let value = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
             let stamp = Stamp { actor: [1; 16], time_ms: 1, by: "" };
@@ -164,15 +164,16 @@ mod tests {
         let mut all = Vec::new();
         for n in 2..5 {
             let made = from_first(&mut doc, n);
-            let beside = author.beside(&key, Some(&doc), &at(made));
+            let mut beside = author.beside(&key, Some(&doc), &at(made));
             assert_eq!(beside, all, "the first is below each of them");
-            author.made(&key, made, beside);
+            beside.push(made);
+            author.made(&key, beside);
             all.push(made);
         }
         assert_eq!(author.changes, 3);
         let last = changed(&mut doc, [1; 16], 9);
         assert_eq!(author.beside(&key, Some(&doc), &doc.heads()), []);
-        author.made(&key, last, Vec::new());
+        author.made(&key, vec![last]);
         assert_eq!(author.changes, 1);
     }
 
@@ -182,7 +183,7 @@ mod tests {
         let key = |n: usize| Key::new(&n.to_string()).unwrap();
         for n in 0..DOCUMENTS_MAX {
             assert_eq!(of(&mut author, &key(n), None), [1; 16]);
-            author.made(&key(n), ChangeHash([0; 32]), Vec::new());
+            author.made(&key(n), vec![ChangeHash([0; 32])]);
         }
         assert_eq!(of(&mut author, &Key::new("another").unwrap(), None), ANOTHER);
         assert_eq!(author.of(&key(0), None, || Err("no name")), Ok(ANOTHER));

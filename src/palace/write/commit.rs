@@ -220,9 +220,9 @@ struct Drafted {
     applied: usize,
     outcome: Outcome,
     made: Vec<Entry<Bytes>>,
-    /// The last of the changes, if it is by the author of all of this process, and the author's earlier changes that it
-    /// does not build on.
-    last: Option<(ChangeHash, Vec<ChangeHash>)>,
+    /// If the changes are by the author of all of this process: those of its changes of the document, with these, that no
+    /// other of them builds on.
+    last: Option<Vec<ChangeHash>>,
 }
 
 impl Shared {
@@ -278,7 +278,7 @@ impl Shared {
             if pending { name()? } else { writer.author(instance).of(&key, doc.as_ref(), name)? };
         let by = options.by.as_deref().unwrap_or(&self.program);
         let stamp = Stamp { actor, time_ms: self.root.fs().now_ms(), by };
-        let mut draft = Draft::new(doc, stamp, base);
+        let mut draft = Draft::new(&key, doc, stamp, base);
         // The closure may use another palace.
         let written = apart(|| write(&mut draft)).and_then(|()| draft.finish());
         let Written { doc, heads, own, changes } =
@@ -286,9 +286,10 @@ impl Shared {
         let changed = !changes.is_empty();
         let entry = |change| Entry { key: key.clone(), change };
         // The closure may have chosen an older version, so only the result tells what the change builds on.
-        let mut beside = || writer.author(instance).beside(&key, doc.as_ref(), &own);
-        let last = changes.last().filter(|_| !pending).map(|change| change.hash);
-        let last = last.map(|change| (change, beside()));
+        let last = (changed && !pending).then(|| {
+            let beside = writer.author(instance).beside(&key, doc.as_ref(), &own);
+            own.hashes().iter().copied().chain(beside).collect()
+        });
         let (mut made, mut settled) = (Vec::new(), Vec::new());
         for change in changes {
             made.push(entry(Bytes::from(change.bytes)));
@@ -327,8 +328,8 @@ impl Shared {
         for body in records(unwritten(&directory.tail, &rescued), made)? {
             self.enqueue(directory, instance, body)?;
         }
-        for (key, (change, beside)) in last {
-            writer.author(instance).made(&key, change, beside);
+        for (key, changes) in last {
+            writer.author(instance).made(&key, changes);
         }
         for (key, doc, applied, known) in docs {
             // If a rescan brought changes meanwhile, the document has its own change and not those before it.

@@ -39,10 +39,14 @@ type Result<T, E = MergeError> = std::result::Result<T, E>;
 pub struct Draft<'a> {
     /// `None` if the document has no change, or only the first of `changes`.
     doc: Option<Doc>,
+    /// Field whose text is prose.
+    prose: Option<&'static str>,
     stamp: Stamp<'a>,
     /// The version that the next change builds on; `None` is the present one.
     base: Option<Heads>,
     changes: Vec<NewChange>,
+    /// The last of them: one, or those that one write made beside each other. They build on all others.
+    last: Heads,
     /// The reason why a change is in the document and not among `changes`. Later changes would build on it.
     harmed: Option<MergeError>,
 }
@@ -53,7 +57,7 @@ pub(super) struct Written {
     pub doc: Option<Doc>,
     /// Its version.
     pub heads: Heads,
-    /// The version right after the last change, with only what that builds on. Without a change it is the version that
+    /// The version right after the last changes, with only what they build on. Without a change it is the version that
     /// a change would have been made from.
     pub own: Heads,
     /// The changes.
@@ -61,8 +65,9 @@ pub(super) struct Written {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(doc: Option<Doc>, stamp: Stamp<'a>, base: Option<Heads>) -> Self {
-        Draft { doc, stamp, base, changes: Vec::new(), harmed: None }
+    pub(super) fn new(key: &Key, doc: Option<Doc>, stamp: Stamp<'a>, base: Option<Heads>) -> Self {
+        let prose = key.prose_field();
+        Draft { doc, prose, stamp, base, changes: Vec::new(), last: Heads::default(), harmed: None }
     }
 
     /// Ends the draft.
@@ -77,10 +82,9 @@ impl<'a> Draft<'a> {
             Some(doc) => doc.heads(),
             None => Heads::new(self.changes.iter().map(|change| change.hash).collect()),
         };
-        // Each change of a draft builds on the one before it, so the last one stands for all.
-        let own = match self.changes.last() {
-            Some(change) => Heads::new(vec![change.hash]),
-            None => self.base.unwrap_or_else(|| heads.clone()),
+        let own = match self.last.is_empty() {
+            false => self.last,
+            true => self.base.unwrap_or_else(|| heads.clone()),
         };
         Ok(Written { doc: self.doc, heads, own, changes: self.changes })
     }
@@ -139,7 +143,7 @@ impl<'a> Draft<'a> {
 
     fn doc(&mut self) -> Result<&mut Doc> {
         if self.doc.is_none() {
-            let mut doc = Doc::new();
+            let mut doc = Doc::new().with_prose(self.prose);
             let applied = doc.apply(self.changes.iter().map(|change| change.bytes.as_slice()));
             if let Some((_, error)) = applied.rejected.into_iter().next() {
                 return Err(error);
@@ -183,7 +187,9 @@ impl<'a> Draft<'a> {
 
     pub(in crate::palace) fn put_object(&mut self, value: &Map<String, Value>) -> Result<()> {
         if self.doc.is_none() && self.changes.is_empty() {
-            self.changes.push(first_change(&self.stamp, value)?);
+            let first = first_change(&self.stamp, value)?;
+            self.last = Heads::new(vec![first.hash]);
+            self.changes.push(first);
             return Ok(());
         }
         self.change(|doc, stamp, base| doc.put(stamp, base, value))
@@ -211,6 +217,12 @@ impl<'a> Draft<'a> {
 
     pub(in crate::palace) fn patch_object(&mut self, patch: &Map<String, Value>) -> Result<()> {
         self.change(|doc, stamp, base| doc.patch(stamp, base, patch))
+    }
+
+    /// Changes the fields that a patch names, like [`Draft::patch`], but leaves a conflict open where the patch leaves a
+    /// value, or a part of a text, as it is shown.
+    pub(crate) fn revise(&mut self, patch: &Map<String, Value>) -> Result<()> {
+        self.change(|doc, stamp, base| doc.revise(stamp, base, patch))
     }
 
     /// Settles one conflict of the document: makes its field, or its part of a text, show `value`. Everything else in the
@@ -401,14 +413,15 @@ impl<'a> Draft<'a> {
             self.harmed = Some(error.clone());
         }
         let made = made?;
-        // A later change of the draft builds on this one, and on nothing that this one was concurrent with.
-        if let (Some(made), Some(_)) = (&made, &self.base) {
-            self.base = Some(Heads::new(vec![made.hash]));
-        }
-        if let Some(mut change) = made {
-            let beside = std::mem::take(&mut change.beside);
-            self.changes.push(change);
-            self.changes.extend(beside);
+        if let Some(mut made) = made {
+            let beside = std::mem::take(&mut made.beside);
+            let all = std::iter::once(made).chain(beside);
+            let first = self.changes.len();
+            self.changes.extend(all);
+            let last = self.changes.get(first..).unwrap_or_default();
+            self.last = Heads::new(last.iter().map(|change| change.hash).collect());
+            // A later change of the draft builds on these, and on nothing that they were concurrent with.
+            self.base = self.base.take().map(|_| self.last.clone());
         }
         Ok(())
     }
