@@ -279,7 +279,10 @@ fn writes_with_a_base_resolve_only_conflicts_they_saw() {
     let before = read(&palace).value;
     let deleted = palace.with(at(&first)).delete(KEY).unwrap();
     assert_eq!((deleted.changed, read(&palace).value), (false, before));
-    let now = palace.with(at(&seven)).delete(KEY).unwrap();
+    // Its etag names the last edit alone. The version with both is another one.
+    assert!(!palace.with(at(&seven)).delete(KEY).unwrap().changed);
+    let knows_both = by("late").base(seven.current_etag);
+    let now = palace.with(knows_both).delete(KEY).unwrap();
     assert!(now.changed && now.settled.is_empty() && palace.get(KEY).unwrap().is_none());
 }
 

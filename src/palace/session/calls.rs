@@ -174,6 +174,19 @@ impl Session {
     /// Hides a document, unless it was changed since anything of it was last shown to the client. The same call again
     /// hides it then.
     ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let session = palace.session();
+    /// session.put("k", &json!({"a": 1}))?;
+    /// palace.put("k", &json!({"a": 2}))?;
+    /// assert!(session.delete("k")?.changed_since.is_some());
+    /// assert!(session.delete("k")?.outcome.changed && palace.get("k")?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// As [`Palace::delete`](crate::palace::Palace::delete).
     pub fn delete(&self, key: &str) -> Result<SessionDelete> {

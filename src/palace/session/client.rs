@@ -187,6 +187,19 @@ impl Session {
 
     /// Notes a part of a version that the client has begun to read with [`Session::saw_part`], and that need not be the
     /// present one any more. Of any other version, nothing is noted.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", &json!({"a": 1}))?;
+    /// let read = palace.get("k")?.ok_or("it was written")?;
+    /// let session = palace.session();
+    /// session.saw_further_part(&read.key, &read.heads, 0..7, 7); // it was not begun: an older version, perhaps
+    /// assert!(session.put("k", &json!({"a": 3}))?.replaced_unseen.is_some());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
     pub fn saw_further_part(&self, key: &Key, heads: &Heads, part: Range<usize>, total: usize) {
         self.note(key, |versions| versions.saw_further_part(heads, part, total));
     }

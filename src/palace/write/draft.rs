@@ -102,10 +102,8 @@ impl<'a> Draft<'a> {
         self.base.clone().unwrap_or_else(|| self.version())
     }
 
-    /// Makes the next change from this version. It is then concurrent with everything since.
-    ///
-    /// # Errors
-    /// [`MergeError::UnknownVersion`], at the next change, if the document does not have it.
+    /// Makes the next change from this version, concurrent with everything since. If the document does not have it, that
+    /// change is refused.
     pub(crate) fn build_on(&mut self, version: Heads) {
         self.base = (version != self.version()).then_some(version);
     }

@@ -46,7 +46,7 @@ pub enum Condition {
 /// let merged = ada.put("k", &json!({"list": ["c", "a"]}))?;
 /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["list"], json!(["c", "a", "b"]));
 ///
-/// let options = WriteOptions::new().if_match(merged.etag).buffered();
+/// let options = WriteOptions::new().if_match(merged.current_etag).buffered();
 /// palace.with(options).delete("k")?;
 /// palace.with(WriteOptions::new().if_absent()).put("k", &json!({"list": []}))?;
 /// assert!(palace.with(WriteOptions::new().condition(Condition::Absent)).delete("k").is_err());
@@ -75,7 +75,8 @@ impl WriteOptions {
         self
     }
 
-    /// Writes only if the document is at this version.
+    /// Writes only if the document is at this version: the etag of a read, or the
+    /// [`current_etag`](Outcome::current_etag) of a write.
     #[must_use]
     pub fn if_match(self, etag: Etag) -> Self {
         self.condition(Condition::Match(etag))
