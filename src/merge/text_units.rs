@@ -83,22 +83,106 @@ pub(super) struct Edit {
 
 /// Returns the edits that lead from one text to another, in their order.
 ///
-/// Where as many units stand as stood there before, each replaces one: two writers may have changed neighbours.
+/// Where several units stand in place of several others, each that resembles one of those is an edit of that one: two
+/// writers may have changed neighbours, and one may have added a unit beside.
 pub(super) fn edits(old: &[Unit<'_>], new: &[Unit<'_>]) -> Vec<Edit> {
     let mut edits = Vec::new();
     for op in capture_diff_slices(Algorithm::Histogram, old, new) {
-        let (old, new) = (op.old_range(), op.new_range());
+        let (old_range, new_range) = (op.old_range(), op.new_range());
         match op {
             DiffOp::Equal { .. } => {}
-            _ if old.len() == new.len() => {
-                edits.extend(
-                    old.zip(new).map(|(old, new)| Edit { old: old..old + 1, new: new..new + 1 }),
-                );
-            }
-            _ => edits.push(Edit { old, new }),
+            DiffOp::Replace { .. } => split(old, new, old_range, new_range, &mut edits),
+            _ => edits.push(Edit { old: old_range, new: new_range }),
         }
     }
     edits
+}
+
+/// The most pairs of units that are compared where some stand in place of others.
+const PAIRS_MAX: usize = 1 << 14;
+
+/// Splits a replacement into edits of single units, and what was deleted and added between them.
+fn split(
+    old: &[Unit<'_>],
+    new: &[Unit<'_>],
+    old_range: Range<usize>,
+    new_range: Range<usize>,
+    edits: &mut Vec<Edit>,
+) {
+    if old_range.len() == new_range.len() {
+        let pairs = old_range.zip(new_range);
+        edits.extend(pairs.map(|(old, new)| Edit { old: old..old + 1, new: new..new + 1 }));
+        return;
+    }
+    let texts = |units: &[Unit<'_>], range: &Range<usize>| -> Vec<String> {
+        let units = units.get(range.clone()).unwrap_or_default();
+        units.iter().map(|unit| unit.text.to_owned()).collect()
+    };
+    let pairs = resembling(&texts(old, &old_range), &texts(new, &new_range));
+    let (mut old_at, mut new_at) = (old_range.start, new_range.start);
+    for (old, new) in pairs {
+        let (old, new) = (old_range.start + old, new_range.start + new);
+        between(old_at..old, new_at..new, edits);
+        edits.push(Edit { old: old..old + 1, new: new..new + 1 });
+        (old_at, new_at) = (old + 1, new + 1);
+    }
+    between(old_at..old_range.end, new_at..new_range.end, edits);
+}
+
+/// Adds the edit of units that resemble none on the other side, if there are any.
+fn between(old: Range<usize>, new: Range<usize>, edits: &mut Vec<Edit>) {
+    if !old.is_empty() || !new.is_empty() {
+        edits.push(Edit { old, new });
+    }
+}
+
+/// Returns pairs of texts that resemble each other, rising on both sides: those with the most characters in common.
+fn resembling(old: &[String], new: &[String]) -> Vec<(usize, usize)> {
+    if old.len().saturating_mul(new.len()) > PAIRS_MAX {
+        return Vec::new();
+    }
+    let width = new.len() + 1;
+    // The most characters that the texts from here on have in common, by rows of `new`.
+    let mut best = vec![0_usize; (old.len() + 1) * width];
+    let at = |best: &[usize], o: usize, n: usize| best.get(o * width + n).copied().unwrap_or(0);
+    for (o, old) in old.iter().enumerate().rev() {
+        for (n, new) in new.iter().enumerate().rev() {
+            let paired = resemblance(old, new).map_or(0, |common| common + at(&best, o + 1, n + 1));
+            let value = paired.max(at(&best, o + 1, n)).max(at(&best, o, n + 1));
+            if let Some(place) = best.get_mut(o * width + n) {
+                *place = value;
+            }
+        }
+    }
+    let (mut o, mut n, mut pairs) = (0, 0, Vec::new());
+    while let (Some(one), Some(other)) = (old.get(o), new.get(n)) {
+        let now = at(&best, o, n);
+        let paired = resemblance(one, other).map(|common| common + at(&best, o + 1, n + 1));
+        if paired == Some(now) {
+            pairs.push((o, n));
+            (o, n) = (o + 1, n + 1);
+        } else if at(&best, o + 1, n) == now {
+            o += 1;
+        } else {
+            n += 1;
+        }
+    }
+    pairs
+}
+
+/// Returns the number of characters that two texts have in common at their start and at their end, if that is at least
+/// half of them.
+fn resemblance(a: &str, b: &str) -> Option<usize> {
+    let same = |(a, b): &(char, char)| a == b;
+    let start = a.chars().zip(b.chars()).take_while(same).count();
+    let (longer, shorter) = match (a.chars().count(), b.chars().count()) {
+        (a, b) if a > b => (a, b),
+        (a, b) => (b, a),
+    };
+    let rest = shorter - start;
+    let end = a.chars().rev().zip(b.chars().rev()).take(rest).take_while(same).count();
+    let common = start + end;
+    (common > 0 && 4 * common >= longer + shorter).then_some(common)
 }
 
 #[cfg(test)]
@@ -132,6 +216,20 @@ mod tests {
         }
         let [old, new] = ["One.", "One. Two."].map(|text| UnitSize::Sentence.cut(text));
         assert_eq!(edits(&old, &new), [Edit { old: 1..1, new: 1..2 }]);
+    }
+
+    #[test]
+    fn neighbours_that_were_changed_are_told_from_what_was_added() {
+        let old = UnitSize::Line.cut("first line\nsecond line\nthird line");
+        let new = UnitSize::Line.cut("first line!\nnew\nthird line, changed\nanother");
+        let edit = |old: Range<usize>, new: Range<usize>| Edit { old, new };
+        let all = [edit(0..1, 0..1), edit(1..2, 1..2), edit(2..3, 2..3), edit(3..3, 3..4)];
+        assert_eq!(edits(&old, &new), all);
+        let long: Vec<String> = (0..PAIRS_MAX).map(|n| n.to_string()).collect();
+        assert!(resembling(&long, &long[..2]).is_empty(), "too many to compare");
+        assert_eq!(resemblance("ab", "cd"), None);
+        assert_eq!(resemblance("", ""), None);
+        assert_eq!(resemblance("aa", "a"), Some(1));
     }
 
     proptest! {

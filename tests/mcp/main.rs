@@ -7,6 +7,7 @@ mod document_tools;
 mod http;
 mod memory_concurrent;
 mod palace_tools;
+mod races;
 mod resources;
 mod server;
 mod sessions;

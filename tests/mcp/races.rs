@@ -1,0 +1,196 @@
+//! Random races of several clients over one text: every acknowledged edit is in the text at the end, or in a conflict.
+//!
+//! A client edits lines, appends, deletes, reads, lists and searches. It writes back the whole text as it knows it, as
+//! models do, with nothing but the text. An edit is a mark that stands nowhere else. A mark may go only if a client that
+//! has seen it writes the text without it, or deletes the drawer.
+//!
+//! `CRDT_PALACE_RACES=1000` runs more races, `CRDT_PALACE_SEED=17` begins at another seed.
+
+use crate::client::{Client, texts};
+use crdt_palace::fs::sim::SplitMix;
+use crdt_palace::memory::drawers::{Drawer, Drawers};
+use crdt_palace::palace::Palace;
+use rmcp::service::ClientLifecycleMode;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::path::Path;
+
+const CLIENTS: [&str; 6] = ["ann", "bob", "cho", "dan", "eva", "fay"];
+const LINES: usize = 40;
+
+fn from_environment(name: &str, default: u64) -> u64 {
+    std::env::var(name).map_or(default, |text| text.parse().unwrap())
+}
+
+async fn start(name: &str, palace: &Path) -> Client {
+    let options = ["--tools", "palace,documents"];
+    Client::start_named(name, palace, ClientLifecycleMode::Initialize, &options).await
+}
+
+/// Marks of edits in a text: words that begin with `~`.
+fn marks(text: &str) -> BTreeSet<String> {
+    text.split(['\n', ' ', '"', '\\'])
+        .filter(|word| word.starts_with('~'))
+        .map(str::to_owned)
+        .collect()
+}
+
+/// All marks that a drawer shows, in its text or in a conflict.
+fn everything(drawer: &Drawer) -> BTreeSet<String> {
+    let others = drawer.conflicts.iter().flat_map(|conflict| &conflict.others);
+    let others = others.flat_map(|other| marks(&other.value.to_string().replace("\\n", " ")));
+    marks(&drawer.content).into_iter().chain(others).collect()
+}
+
+/// One client in a race.
+struct Racer<'a> {
+    client: &'a Client,
+    name: &'static str,
+    /// The text as it last read or wrote it.
+    known: Option<String>,
+    edits: usize,
+}
+
+/// What is true of all clients together.
+#[derive(Default)]
+struct Ledger {
+    /// Marks of acknowledged edits.
+    written: BTreeSet<String>,
+    /// Marks that a client which knew them left out, or deleted.
+    removed: BTreeSet<String>,
+    writes: usize,
+    merged: usize,
+}
+
+impl Racer<'_> {
+    async fn call(&self, tool: &'static str, arguments: Value) -> Option<Value> {
+        let result = self.client.result(tool, arguments).await;
+        let text = format!("{:?}", texts(&result));
+        if result.is_error == Some(true) {
+            assert!(text.contains("there is no drawer"), "{tool}: {text}");
+            return None;
+        }
+        Some(result.structured_content.unwrap())
+    }
+
+    async fn read(&mut self, id: &Value) {
+        let drawer = self.call("palace_get_drawer", json!({"drawer_id": id})).await;
+        self.known = drawer.map(|drawer| drawer["content"].as_str().unwrap().to_owned());
+    }
+
+    async fn act(&mut self, id: &Value, random: &mut SplitMix, ledger: &mut Ledger) {
+        match random.below(20) {
+            0..4 => self.read(id).await,
+            4 => drop(self.call("palace_list_drawers", json!({"wing": "w"})).await),
+            5 => drop(self.call("palace_search", json!({"query": "line 7"})).await),
+            6 if random.below(4) == 0 => self.delete(id, ledger).await,
+            _ => self.edit(id, random, ledger).await,
+        }
+    }
+
+    async fn edit(&mut self, id: &Value, random: &mut SplitMix, ledger: &mut Ledger) {
+        if self.known.is_none() {
+            self.read(id).await;
+        }
+        let Some(known) = self.known.clone() else { return };
+        self.edits += 1;
+        let mark = format!("~{}{}", self.name, self.edits);
+        let mut lines: Vec<String> = known.split('\n').map(str::to_owned).collect();
+        let own = CLIENTS.iter().position(|name| *name == self.name).unwrap() * 6;
+        match random.below(4) {
+            // A line of its own, a line of all, at the end, after any line.
+            0 => at(&mut lines, own + random.below(6), &mark),
+            1 => at(&mut lines, 37 + random.below(3), &mark),
+            2 => lines.push(mark.clone()),
+            _ => lines.insert(random.below(lines.len()) + 1, mark.clone()),
+        }
+        let text = lines.join("\n");
+        let sent = json!({"drawer_id": id, "content": text});
+        let Some(answer) = self.call("palace_update_drawer", sent).await else {
+            self.known = None;
+            return;
+        };
+        ledger.writes += 1;
+        ledger.written.insert(mark);
+        ledger.removed.extend(marks(&known).difference(&marks(&text)).cloned());
+        let merged = answer.get("merged") == Some(&json!(true));
+        ledger.merged += usize::from(merged);
+        self.known = Some(match answer["text"].as_str() {
+            Some(stands) if merged => stands.to_owned(),
+            _ => text,
+        });
+    }
+
+    async fn delete(&mut self, id: &Value, ledger: &mut Ledger) {
+        let Some(known) = self.known.take() else { return };
+        let answer = self.call("palace_delete_drawer", json!({"drawer_id": id})).await;
+        if answer.is_some_and(|answer| answer["deleted"] == true) {
+            ledger.removed.extend(marks(&known));
+        }
+    }
+}
+
+/// Adds a mark to a line, in place of the one that is there.
+fn at(lines: &mut Vec<String>, number: usize, mark: &str) {
+    match lines.get_mut(number) {
+        Some(line) => *line = format!("{} {mark}", line.split(" ~").next().unwrap()),
+        None => lines.push(mark.to_owned()),
+    }
+}
+
+#[tokio::test]
+async fn every_acknowledged_edit_is_in_the_text_or_in_a_conflict() {
+    let (races, first) =
+        (from_environment("CRDT_PALACE_RACES", 40), from_environment("CRDT_PALACE_SEED", 1));
+    let dir = tempfile::tempdir().unwrap();
+    let palace = dir.path().join("palace");
+    let mut clients = Vec::new();
+    for name in CLIENTS {
+        clients.push(start(name, &palace).await);
+    }
+    let (mut writes, mut merged, mut conflicts, mut readings, mut deleted) = (0, 0, 0, 0, 0);
+    let drawers = Drawers::new(Palace::open(&palace).unwrap());
+    for seed in first..first + races {
+        let mut random = SplitMix::new(seed);
+        let lines: Vec<String> = (0..LINES).map(|n| format!("line {n} of race {seed}")).collect();
+        let item = json!({"wing": "w", "room": "r", "content": lines.join("\n")});
+        let id = clients[0].result("palace_add_drawer", item).await.structured_content.unwrap();
+        let id = id["drawer_id"].clone();
+        let racer =
+            |(client, name): (_, &&'static str)| Racer { client, name, known: None, edits: 0 };
+        let mut racers: Vec<_> = clients.iter().zip(&CLIENTS).map(racer).collect();
+        racers.truncate(2 + random.below(5));
+        let mut ledger = Ledger::default();
+        for _ in 0..6 * racers.len() {
+            let next = random.below(racers.len());
+            racers[next].act(&id, &mut random, &mut ledger).await;
+        }
+        // With the library, because a tool's answer leaves out what is too long.
+        let shown = drawers.get(id.as_str().unwrap()).ok();
+        let context = format!("CRDT_PALACE_SEED={seed}");
+        let found = shown.as_ref().map(everything).unwrap_or_default();
+        let lost: Vec<_> = ledger
+            .written
+            .iter()
+            .filter(|mark| !found.contains(*mark) && !ledger.removed.contains(*mark))
+            .collect();
+        assert!(lost.is_empty(), "{context}: {lost:?} are lost in {shown:?}");
+        (writes, merged) = (writes + ledger.writes, merged + ledger.merged);
+        conflicts += shown.as_ref().map_or(0, |drawer| drawer.conflicts.len());
+        readings = readings.max(
+            shown
+                .iter()
+                .flat_map(|drawer| &drawer.conflicts)
+                .map(|one| one.others.len())
+                .max()
+                .unwrap_or(0),
+        );
+        deleted += usize::from(shown.is_none());
+    }
+    println!(
+        "{races} races: {writes} acknowledged edits, {merged} merged with others; at the end {conflicts} conflicts of at most {readings} other readings, {deleted} drawers deleted; no edit lost"
+    );
+    for client in clients {
+        client.close().await;
+    }
+}
