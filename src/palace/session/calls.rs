@@ -5,6 +5,7 @@
 use super::choice::Choice;
 use super::client::Session;
 use super::distance::{Distance, between, to_patch};
+use crate::format::hash::Etag;
 use crate::format::key::Key;
 use crate::merge::{MergeError, View, Written};
 use crate::palace::error::{Error, Result};
@@ -171,6 +172,33 @@ impl Session {
         Ok(written)
     }
 
+    /// Writes the value of an earlier version over the present one, and says what it replaced if the client had not
+    /// read that.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// let first = palace.put("k", &json!({"a": 1}))?;
+    /// palace.put("k", &json!({"a": 2}))?;
+    /// let restored = palace.session().restore("k", &first.etag)?;
+    /// assert_eq!(palace.get("k")?.ok_or("it was restored")?.value["a"], 1);
+    /// assert_eq!(restored.replaced_unseen.ok_or("it was not read")?.value["a"], 2);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// [`Error::NoSuchVersion`] if the document never had this version, or was deleted at it; or as
+    /// [`Palace::put`](crate::palace::Palace::put).
+    pub fn restore(&self, key: &str, version: &Etag) -> Result<SessionWrite> {
+        let then = self.palace().get_at(key, version)?;
+        let key = Key::new(key)?;
+        let none = || Error::NoSuchVersion { key: key.clone(), etag: version.clone() };
+        let value = then.ok_or_else(none)?.value;
+        self.restore_with(WriteOptions::new(), &key, &value)
+    }
+
     /// Hides a document, unless it was changed since anything of it was last shown to the client. The same call again
     /// hides it then.
     ///
@@ -214,7 +242,6 @@ impl Session {
     }
 
     /// Writes the value of an earlier version over the present one.
-    #[cfg(feature = "mcp")]
     pub(crate) fn restore_with(
         &self,
         options: WriteOptions,
