@@ -77,8 +77,7 @@ impl Key {
 
     /// Returns the field of this document whose text is prose, of which two writers can change a sentence each; `None` if
     /// it has none. Every process must give the same answer, so it depends on the key alone.
-    #[must_use]
-    pub fn prose_field(&self) -> Option<&'static str> {
+    pub(crate) fn prose_field(&self) -> Option<&'static str> {
         self.0.starts_with(DRAWERS).then_some("content")
     }
 

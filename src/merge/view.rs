@@ -200,8 +200,7 @@ impl Doc {
 impl View {
     /// Returns true if a server that does not merge texts may have made this view: it has a conflict of whole texts, which
     /// may show what none of their writers meant.
-    #[must_use]
-    pub fn predates_text_merge(&self, prose: Option<&str>) -> bool {
+    pub(crate) fn predates_text_merge(&self, prose: Option<&str>) -> bool {
         let is_text = |conflict: &Conflict| {
             let is_prose =
                 prose.is_some_and(|field| conflict.path.strip_prefix('/') == Some(field));

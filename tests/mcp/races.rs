@@ -2,9 +2,10 @@
 //!
 //! A client edits lines, appends, deletes, reads, lists and searches. It writes back the whole text as it knows it, as
 //! models do, with nothing but the text. An edit is a mark that stands nowhere else. A mark may go only if a client that
-//! has seen it writes the text without it, or deletes the drawer.
+//! has seen it writes the text without it, deletes the drawer, or writes a line in conflict: then the answer names it.
 //!
-//! `CRDT_PALACE_RACES=1000` runs more races, `CRDT_PALACE_SEED=17` begins at another seed.
+//! `CRDT_PALACE_RACES=1000` runs more races, `CRDT_PALACE_SEED=17` begins at another seed, and `CRDT_PALACE_TRACE=1`
+//! prints each write.
 
 use crate::client::{Client, texts};
 use crdt_palace::fs::sim::SplitMix;
@@ -110,9 +111,16 @@ impl Racer<'_> {
             self.known = None;
             return;
         };
+        if std::env::var_os("CRDT_PALACE_TRACE").is_some() {
+            let lines: Vec<&str> =
+                lines.iter().map(|line| line.trim_start_matches("line ")).collect();
+            println!("{} writes {mark}: {}\n   {}", self.name, lines.join("|"), answer);
+        }
         ledger.writes += 1;
         ledger.written.insert(mark);
         ledger.removed.extend(marks(&known).difference(&marks(&text)).cloned());
+        // A write of a line in conflict settles it, and its answer names what went.
+        ledger.removed.extend(marks(&answer["conflicts"].to_string().replace("\\n", " ")));
         let merged = answer.get("merged") == Some(&json!(true));
         ledger.merged += usize::from(merged);
         self.known = Some(match answer["text"].as_str() {

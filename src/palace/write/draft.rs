@@ -3,7 +3,7 @@
 //! Invariant: a draft shows the document with the changes made so far. The document itself is made only when it is
 //! shown or changed again, because most are written once, as a whole.
 
-use crate::format::hash::{Etag, Heads};
+use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::merge::automerge::{AutomergeError, transaction::Transaction};
 use crate::merge::{Conflict, Doc, MergeError, NewChange, Stamp, ValueType, View, first_change};
@@ -38,13 +38,13 @@ type Result<T, E = MergeError> = std::result::Result<T, E>;
 #[derive(Debug)]
 pub struct Draft<'a> {
     /// `None` if the document has no change, or only the first of `changes`.
-    doc: Option<Doc>,
+    pub(super) doc: Option<Doc>,
     /// Field whose text is prose.
     prose: Option<&'static str>,
     stamp: Stamp<'a>,
     /// The version that the next change builds on; `None` is the present one.
-    base: Option<Heads>,
-    changes: Vec<NewChange>,
+    pub(super) base: Option<Heads>,
+    pub(super) changes: Vec<NewChange>,
     /// The last of them: one, or those that one write made beside each other. They build on all others.
     last: Heads,
     /// The reason why a change is in the document and not among `changes`. Later changes would build on it.
@@ -89,57 +89,7 @@ impl<'a> Draft<'a> {
         Ok(Written { doc: self.doc, heads, own, changes: self.changes })
     }
 
-    /// Returns the version of the document with the changes made so far. Empty if it has no change.
-    pub(crate) fn version(&self) -> Heads {
-        match &self.doc {
-            Some(doc) => doc.heads(),
-            None => Heads::new(self.changes.iter().map(|change| change.hash).collect()),
-        }
-    }
-
-    /// Returns the version that the next change builds on.
-    pub(crate) fn base(&self) -> Heads {
-        self.base.clone().unwrap_or_else(|| self.version())
-    }
-
-    /// Makes the next change from this version, concurrent with everything since. If the document does not have it, that
-    /// change is refused.
-    pub(crate) fn build_on(&mut self, version: Heads) {
-        self.base = (version != self.version()).then_some(version);
-    }
-
-    /// Returns true if the document has all changes of a version.
-    pub(crate) fn contains(&self, version: &Heads) -> bool {
-        !version.is_empty() && self.doc.as_ref().is_some_and(|doc| doc.contains_all(version))
-    }
-
-    /// Returns true if a version of the document has all changes of another one.
-    pub(crate) fn includes(&self, version: &Heads, other: &Heads) -> bool {
-        let since = self.doc.as_ref().map(|doc| doc.since(version)).unwrap_or_default();
-        self.contains(other) && !other.hashes().iter().any(|change| since.contains(change))
-    }
-
-    /// Returns the version that an etag names; `None` if the document has no such version.
-    pub(crate) fn resolve(&self, etag: &Etag) -> Option<Heads> {
-        self.doc.as_ref().and_then(|doc| doc.resolve(etag))
-    }
-
-    /// Returns the version before the delete of a document that is deleted; `None` if it is not.
-    pub(crate) fn before_delete(&self) -> Option<Heads> {
-        let doc = self.doc.as_ref().filter(|doc| doc.is_deleted())?;
-        Some(doc.before(&doc.heads()))
-    }
-
-    /// Returns the document as it was at a version.
-    ///
-    /// # Errors
-    /// [`MergeError::UnknownVersion`] if the document does not have it.
-    pub(crate) fn view_at(&mut self, version: &Heads) -> Result<View> {
-        let doc = self.doc()?;
-        if doc.heads() == *version { Ok(doc.view()) } else { doc.view_at(version) }
-    }
-
-    fn doc(&mut self) -> Result<&mut Doc> {
+    pub(super) fn doc(&mut self) -> Result<&mut Doc> {
         if self.doc.is_none() {
             let mut doc = Doc::new().with_prose(self.prose);
             let applied = doc.apply(self.changes.iter().map(|change| change.bytes.as_slice()));

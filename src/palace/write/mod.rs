@@ -3,6 +3,7 @@
 pub mod commit;
 mod dependencies;
 pub mod draft;
+mod draft_versions;
 mod put;
 pub mod request;
 mod rescue;
