@@ -2,11 +2,12 @@
 //!
 //! Each text is compared with the version that all of them were made from. Edits of different units are all taken. Where
 //! units were edited differently, or edited by one and deleted by another, one reading is shown and the others are kept
-//! beside it. What several writers inserted at one place is all kept, in the order of the texts, and the same once.
+//! beside it. What several writers inserted at one place is all kept, in the order of the texts, and what they have in
+//! common once.
 //!
 //! Invariant: a pure function of the texts and their order. A unit of the result stands in one of them.
 
-use super::text_units::{Edit, Unit, UnitSize, edits, join};
+use super::text_units::{Edit, Unit, UnitSize, edits, join, union};
 use std::ops::Range;
 
 /// The most units of all texts together. Beyond, the texts are in conflict as wholes.
@@ -306,15 +307,12 @@ impl<'a> Joined<'a> {
         }
     }
 
-    /// Takes what was inserted at one place: all of it, and the same once.
+    /// Takes what was inserted at one place: all of it. Units that several texts have there in one order are taken once: a
+    /// writer may have gone on from the other's text.
     fn insert(&mut self, merge: &TextMerge<'a>, at: usize) {
-        let mut known: Vec<&[Unit<'a>]> = Vec::new();
-        for inserted in merge.versions.iter().filter_map(|version| version.insertion_at(at)) {
-            if !known.contains(&inserted) {
-                known.push(inserted);
-                self.units.extend_from_slice(inserted);
-            }
-        }
+        let inserted = merge.versions.iter().filter_map(|version| version.insertion_at(at));
+        let all = inserted.fold(Vec::new(), |all, inserted| union(&all, inserted));
+        self.units.extend(all);
     }
 
     fn replace(&mut self, merge: &TextMerge<'a>, place: Range<usize>) {

@@ -41,6 +41,9 @@ fn golden_merges() {
         ("1", vec!["1\na", "1\na"], "1\na", none.clone()),
         ("One.", vec!["One. Two.", "One. Three."], "One. Two. Three.", none.clone()),
         ("1", vec!["a\n1", "b\n1"], "a\nb\n1", none.clone()),
+        // One went on from the text of the other, before that was merged.
+        ("1", vec!["1\na\nb", "1\na"], "1\na\nb", none.clone()),
+        ("1", vec!["1\na", "1\na\nb", "1\nc\na"], "1\nc\na\nb", none.clone()),
         // The same edit, and the same delete.
         ("1\n2", vec!["1\ntwo", "1\ntwo"], "1\ntwo", none.clone()),
         ("1\n2\n3", vec!["1\n3", "1\n3"], "1\n3", none.clone()),

@@ -72,6 +72,18 @@ pub(super) fn join(units: &[Unit<'_>]) -> String {
     text
 }
 
+/// Returns all units of both lists. Where they differ, those of the first come before those of the second.
+pub(super) fn union<'a>(first: &[Unit<'a>], second: &[Unit<'a>]) -> Vec<Unit<'a>> {
+    let mut all = Vec::new();
+    for op in capture_diff_slices(Algorithm::Histogram, first, second) {
+        all.extend_from_slice(first.get(op.old_range()).unwrap_or_default());
+        if !matches!(op, DiffOp::Equal { .. }) {
+            all.extend_from_slice(second.get(op.new_range()).unwrap_or_default());
+        }
+    }
+    all
+}
+
 /// Replacement of some units by others. One of both may be empty.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Edit {
