@@ -117,9 +117,12 @@ fn long_sentences(page: &str) -> Vec<(usize, String)> {
     found
 }
 
-/// Inside functions: lines with a comment, and lines with code.
-fn comments_in_functions(source: &Source) -> (usize, usize) {
-    let bodies = functions(&source.code).into_iter();
+/// Functions of so many lines have something to explain. Shorter ones say by their names what they do.
+const LONG_FUNCTION: usize = 15;
+
+/// Inside functions of at least so many lines: lines with a comment, and lines with code.
+fn comments_in_functions(source: &Source, lines: usize) -> (usize, usize) {
+    let bodies = functions(&source.code).into_iter().filter(|(_, length)| *length >= lines);
     let inside: BTreeSet<usize> = bodies.flat_map(|(start, n)| start..start + n).collect();
     let (mut comments, mut code) = (0, 0);
     for (n, (text, plain)) in source.text.lines().zip(source.code.lines()).enumerate() {
@@ -193,14 +196,18 @@ fn no_sentence_of_the_documents_is_too_long() {
 #[test]
 fn comments_inside_functions_are_found() {
     let mut layers: BTreeMap<String, (usize, usize)> = BTreeMap::new();
+    let mut long = (0, 0);
     for source in sources() {
-        let (comments, code) = comments_in_functions(&source);
+        let (comments, code) = comments_in_functions(&source, LONG_FUNCTION);
+        long = (long.0 + comments, long.1 + code);
+        let (comments, code) = comments_in_functions(&source, 0);
         let sum = layers.entry(source.layer.clone()).or_default();
         *sum = (sum.0 + comments, sum.1 + code);
     }
     let comments = layers.values().map(|sum| sum.0).sum::<usize>();
     let code = layers.values().map(|sum| sum.1).sum::<usize>();
     println!("comments inside functions in 100 lines of code: {:.1}", percent(comments, code));
+    println!("  in functions of {LONG_FUNCTION} lines and more: {:.1}", percent(long.0, long.1));
     for (layer, (comments, code)) in layers {
         println!("  {:4.1} ({comments} in {code}) src/{layer}", percent(comments, code));
     }
@@ -245,5 +252,5 @@ fn bad_prose_is_noticed() {
         text: text.to_owned(),
         code: super::plain(text),
     };
-    assert_eq!(comments_in_functions(&source), (2, 4));
+    assert_eq!(comments_in_functions(&source, 0), (2, 4));
 }
