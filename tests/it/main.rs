@@ -14,3 +14,4 @@ mod scarce_resources;
 mod sessions;
 #[path = "../support/mod.rs"]
 mod support;
+mod texts;

@@ -277,6 +277,28 @@ mod tests {
         assert_eq!(Doc::load(&row.unwrap().0.document).unwrap().history().len(), 2);
     }
 
+    /// A row of a server that shows one of two texts. Nothing else is changed by what is made of it.
+    #[test]
+    fn a_view_that_predates_the_merge_of_texts_is_made_again() {
+        let key = Key::new("drawer/w/r/0000").unwrap();
+        let stamp = |actor: u8| Stamp { actor: [actor; 16], time_ms: 1, by: "" };
+        let value = |text: &str| serde_json::Map::from_iter([("content".to_owned(), text.into())]);
+        let mut doc = Doc::new();
+        doc.put(&stamp(1), None, &value("One. Two.")).unwrap().unwrap();
+        let base = doc.heads();
+        doc.put(&stamp(2), Some(&base), &value("Eins. Two.")).unwrap().unwrap();
+        doc.put(&stamp(3), Some(&base), &value("One. Zwei.")).unwrap().unwrap();
+        let (view, heads) = (serde_json::to_string(&doc.view()).unwrap(), doc.heads());
+        assert!(!view.contains("Eins. Zwei."), "such a server shows one of them");
+        let document = doc.save();
+        let (waiting, absorbed) = (Vec::new(), Vec::new());
+        let old = Row { key: key.clone(), document, heads, view, waiting, absorbed };
+        let (new, text) = make_row(key.clone(), vec![old.clone()], &[]).unwrap();
+        assert_eq!(parse_view(&new.view, &key).unwrap().value, value("Eins. Zwei."));
+        assert_eq!((text.as_str(), &new.heads), ("Eins. Zwei.\n", &old.heads));
+        assert_eq!(make_row(key, vec![new.clone()], &[]).unwrap().0, new);
+    }
+
     #[test]
     fn a_row_that_lacks_anything_of_its_inputs_is_noticed() {
         let (one, two) = (change(1), change(2));
