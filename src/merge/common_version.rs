@@ -1,33 +1,69 @@
 //! The version that several changes have in common.
 
 use automerge::{Automerge, ChangeHash};
+use std::cell::{Cell, OnceCell};
 use std::collections::HashMap;
 
 /// The most changes that can be asked for at once.
-pub(super) const CHANGES_MAX: usize = 64;
+const CHANGES_MAX: usize = 64;
+/// The most changes that all questions about one view may have to walk over. A document may have been made to need more.
+const STEPS_MAX: usize = 5_000_000;
 
-/// Returns the heads of all the changes that each of `changes` builds on, itself included. Returns `None` if there are
-/// more than [`CHANGES_MAX`] of them. Takes time in proportion to the whole history.
-pub(super) fn common_version(am: &Automerge, changes: &[ChangeHash]) -> Option<Vec<ChangeHash>> {
-    let all = u64::MAX.checked_shr((CHANGES_MAX.checked_sub(changes.len())?).try_into().ok()?)?;
-    // For each change, a bit for each of `changes` that builds on it.
-    let mut below: HashMap<ChangeHash, u64> = HashMap::new();
-    for (n, change) in changes.iter().enumerate() {
-        *below.entry(*change).or_default() |= 1 << n;
+/// Finds common versions in the history of one document.
+pub(super) struct CommonVersions<'a> {
+    am: &'a Automerge,
+    /// Each change, after those that it builds on. Read at the first question, because most documents have none.
+    history: OnceCell<Vec<(ChangeHash, Vec<ChangeHash>)>>,
+    steps: Cell<usize>,
+}
+
+impl<'a> CommonVersions<'a> {
+    /// Begins with a document that was not asked about yet.
+    pub(super) fn new(am: &'a Automerge) -> Self {
+        CommonVersions { am, history: OnceCell::new(), steps: Cell::new(0) }
     }
-    let mut heads = Vec::new();
-    // The newest first, so that a change is asked for only when all that build on it were seen.
-    for meta in am.get_changes_meta(&[]).iter().rev() {
-        let Some(bits) = below.remove(&meta.hash) else { continue };
-        if bits == all {
-            heads.push(meta.hash);
-            continue;
-        }
-        for dep in meta.deps.iter() {
-            *below.entry(*dep).or_default() |= bits;
-        }
+
+    fn history(&self) -> &[(ChangeHash, Vec<ChangeHash>)] {
+        self.history.get_or_init(|| {
+            let metas = self.am.get_changes_meta(&[]);
+            metas.iter().map(|meta| (meta.hash, meta.deps.to_vec())).collect()
+        })
     }
-    Some(heads)
+
+    /// Returns heads of all the changes that each of `changes` builds on, itself included. Takes time in proportion to the
+    /// history since then.
+    ///
+    /// Returns `None` if there are more than 64 of them, or if too much was asked already.
+    pub(super) fn of(&self, changes: &[ChangeHash]) -> Option<Vec<ChangeHash>> {
+        let spare = u32::try_from(CHANGES_MAX.checked_sub(changes.len())?).ok()?;
+        let all = u64::MAX.checked_shr(spare)?;
+        // For each change, a bit for each of `changes` that builds on it.
+        let mut below: HashMap<ChangeHash, u64> = HashMap::new();
+        for (n, change) in changes.iter().enumerate() {
+            *below.entry(*change).or_default() |= 1 << n;
+        }
+        // All of the history counts, walked or not: its order is that of arrival, and the answer must not depend on it.
+        self.steps.set(self.steps.get().saturating_add(self.history().len()));
+        if self.steps.get() > STEPS_MAX {
+            return None;
+        }
+        let mut heads = Vec::new();
+        // The newest first, so that a change is asked for only when all that build on it were seen.
+        for (hash, deps) in self.history().iter().rev() {
+            if below.is_empty() {
+                break;
+            }
+            let Some(bits) = below.remove(hash) else { continue };
+            if bits == all {
+                heads.push(*hash);
+                continue;
+            }
+            for dep in deps {
+                *below.entry(*dep).or_default() |= bits;
+            }
+        }
+        Some(heads)
+    }
 }
 
 #[cfg(test)]
@@ -55,11 +91,15 @@ mod tests {
         for (changes, n) in
             [(vec![left, right], 2), (vec![left, last], 3), (vec![first, left, right], 2)]
         {
-            let common = common_version(am, &changes).unwrap();
+            let common = CommonVersions::new(am).of(&changes).unwrap();
             let value = am.get_at(ROOT, "a", &common).unwrap().unwrap().0;
             assert_eq!(value.as_i64(), Some(n), "{changes:?}");
             assert!(am.get_at(ROOT, "c", &common).unwrap().is_none());
         }
-        assert!(common_version(am, &[left, right]).unwrap().contains(&first));
+        let common = CommonVersions::new(am);
+        assert_eq!(common.of(&[first; CHANGES_MAX + 1]), None, "too many");
+        common.steps.set(STEPS_MAX);
+        assert_eq!(common.of(&[left, right]), None, "too much was asked");
+        assert!(CommonVersions::new(am).of(&[left, right]).unwrap().contains(&first));
     }
 }

@@ -91,11 +91,10 @@ impl Doc {
         if self.is_deleted() {
             return Ok(None);
         }
-        let reader = self.reader(None);
         let mut plan = Plan::default();
         if let Some((_, found)) = self.find(None, path)? {
             let parts = list_parts(&found).map_err(|types| wrong_type(path, types))?;
-            let list = reader.list(parts, 0);
+            let list = self.read(None, |reader| reader.list(parts, 0));
             let gone = |item: &&Item| unwanted(&item.slot.shown.to_json());
             let delete = |item: &Item| {
                 let obj = list.parts.get(item.part)?.clone();
@@ -118,7 +117,7 @@ impl Doc {
     ) -> Result<Option<(Vec<ObjId>, RankedValues)>, MergeError> {
         match self.descend(base, path)? {
             (parts, [key]) => {
-                let field = self.reader(base).field(&parts, key);
+                let field = self.read(base, |reader| reader.field(&parts, key));
                 Ok(field.map(|found| (parts, found)))
             }
             _ => Ok(None),
@@ -131,11 +130,11 @@ impl Doc {
         base: Option<&Hashes>,
         path: &'p [&'k str],
     ) -> Result<(Vec<ObjId>, &'p [&'k str]), MergeError> {
-        let reader = self.reader(base);
         let mut parts = vec![ROOT];
         let mut rest = path;
         while let [key, deeper @ ..] = rest {
-            let found = if deeper.is_empty() { None } else { reader.field(&parts, key) };
+            let field = || self.read(base, |reader| reader.field(&parts, key));
+            let found = if deeper.is_empty() { None } else { field() };
             match found {
                 Some(found) if found.winner.kind == ValueKind::Map => {
                     parts = ids(&found.merged);

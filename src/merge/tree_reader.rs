@@ -4,7 +4,7 @@
 //! operation id. If two processes each create the same map, everything in one of them is hidden. So where the
 //! winner is a map, all maps of the field are read as one; the same holds for lists and counters.
 
-use super::common_version::common_version;
+use super::common_version::CommonVersions;
 use super::counter_sum;
 use super::json_values::ValueKind;
 use super::text_merge::TextMerge;
@@ -66,6 +66,8 @@ pub(super) struct TreeReader<'a> {
     pub heads: Option<&'a [ChangeHash]>,
     /// Field of the root whose text is prose.
     pub prose: Option<&'a str>,
+    /// Finds the versions that concurrent texts were made from.
+    pub common: &'a CommonVersions<'a>,
     /// Number of versions that this one was reached through, each the common one of texts in the one before.
     pub ancestor: usize,
 }
@@ -217,7 +219,7 @@ impl TreeReader<'_> {
             found.iter().map(|found| self.text_value(found)).collect::<Option<Vec<_>>>()?;
         values.sort_by(|a, b| a.id.cmp(&b.id));
         let changes: Vec<ChangeHash> = values.iter().map(|value| value.change).collect();
-        let version = common_version(self.am, &changes)?;
+        let version = self.common.of(&changes)?;
         let earlier = TreeReader { heads: Some(&version), ancestor: self.ancestor + 1, ..*self };
         let common = earlier.text_in(map, key)?;
         let size = self.unit_size(

@@ -1,6 +1,7 @@
 //! A document as programs read it: a JSON value, and the conflicts in it.
 
 use super::change_message::{Message, Written};
+use super::common_version::CommonVersions;
 use super::doc::Doc;
 use super::error::MergeError;
 use super::hashes::{Hashes, native};
@@ -188,12 +189,17 @@ impl Doc {
 
     /// Reads the whole tree of a version, or of the present one if `None`, also of a deleted document.
     pub(super) fn tree(&self, base: Option<&Hashes>) -> MapNode {
-        self.reader(base).root()
+        self.read(base, |reader| reader.root())
     }
 
-    /// Returns a reader of a version, or of the present one if `None`.
-    pub(super) fn reader<'a>(&'a self, heads: Option<&'a Hashes>) -> TreeReader<'a> {
-        TreeReader { am: &self.am, heads, prose: self.prose, ancestor: 0 }
+    /// Reads a version, or the present one if `None`.
+    pub(super) fn read<T>(
+        &self,
+        heads: Option<&Hashes>,
+        read: impl FnOnce(&TreeReader<'_>) -> T,
+    ) -> T {
+        let common = &CommonVersions::new(&self.am);
+        read(&TreeReader { am: &self.am, heads, prose: self.prose, common, ancestor: 0 })
     }
 }
 
