@@ -5,6 +5,7 @@ use super::error::MergeError;
 use super::json_pointer::steps;
 use super::new_change::{NewChange, Stamp};
 use super::plan::{Plan, Target};
+use super::text_merge::TextConflict;
 use super::tree::{ListNode, MapNode, Node, Slot};
 use super::view::Conflict;
 use serde_json::Value as Json;
@@ -13,7 +14,7 @@ impl Doc {
     /// Makes a field, or a part of a text, show `value`, and settles its conflict. Other conflicts stay open, and so does
     /// every other edit of the text.
     ///
-    /// For a part of a text, `value` is a string that stands in place of that part. `\"\"` takes the part out.
+    /// For a part of a text, `value` is a string that stands in place of that part. `""` takes the part out.
     ///
     /// # Errors
     /// [`MergeError::NoConflict`] if the present view has no conflict of the same values there, and those of [`Doc::put`].
@@ -38,7 +39,7 @@ impl Doc {
                 Some(())
             }
             (Some(range), Some(texts), Json::String(reading)) => {
-                let at = |one: &super::text_merge::TextConflict| one.bytes == *range;
+                let at = |one: &TextConflict| one.bytes == *range;
                 let number = texts.merged.conflicts.iter().position(at)?;
                 plan.settle_text(slot, target, number, reading)
             }

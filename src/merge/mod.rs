@@ -12,11 +12,13 @@
 //!   `well_formed` (operations fit their objects).
 //! * A document: `change_info`, `doc` (the set of changes, pending ones apart), `apply` (changes from outside),
 //!   `saved` (save and load).
+//! * Texts that were written at once: `text_units` (lines and sentences, and how two texts differ), `text_merge`,
+//!   `common_version` (the version that several changes build on).
 //! * What it shows: `json_values`, `json_pointer`, `counter_sum`, `tree`, `tree_reader` (the same map created twice is
 //!   one map), `view` (a JSON value and its conflicts).
 //! * Writes: `value_limits`, `list_diff`, `plan` (from a value to operations), `new_change`, `transaction` (the actor,
 //!   the bounds, the commit), `settle` (resolve a conflict), `commit`, `write` (put, patch, edit, delete),
-//!   `path_writes` (increment, append, remove).
+//!   `path_writes` (increment, append, remove), `decide` (one conflict, and nothing else).
 //! * Changes without a document: `first_change`, `content_derived` (the same content filed twice), `explain` (in words).
 //!
 //! # Traps of Automerge, and where they are avoided
