@@ -30,64 +30,40 @@ impl Doc {
         let here = |now: &&Conflict| now.is_same(conflict);
         let conflict = view.conflicts.iter().find(here).ok_or_else(missing)?;
         let tree = self.tree(None);
-        let steps = steps(&conflict.path);
+        let (slot, target) = at_path(&tree, &steps(&conflict.path)).ok_or_else(missing)?;
         let mut plan = Plan { settles_named: true, ..Plan::default() };
-        let decide = |slot: &Slot, target: &Target<'_>| match (&conflict.range, &slot.texts, value)
-        {
-            (None, _, value) if !slot.losers.is_empty() => {
-                plan.set(slot, target, value);
-                Some(())
-            }
+        match (&conflict.range, &slot.texts, value) {
             (Some(range), Some(texts), Json::String(reading)) => {
                 let at = |one: &TextConflict| one.bytes == *range;
-                let number = texts.merged.conflicts.iter().position(at)?;
-                plan.settle_text(slot, target, number, reading)
+                let number = texts.merged.conflicts.iter().position(at);
+                let settled = number.and_then(|n| plan.settle_text(slot, &target, n, reading));
+                settled.ok_or_else(missing)?;
             }
-            _ => None,
-        };
-        in_map(&tree, &steps, decide).ok_or_else(missing)?;
+            (Some(_), ..) => return Err(missing()),
+            (None, _, value) => plan.set(slot, &target, value),
+        }
         self.commit(stamp, None, plan)
     }
 }
 
-/// Calls `found` with the slot at a path of the map, and where it stands.
-fn in_map<T>(
-    map: &MapNode,
-    path: &[String],
-    found: impl FnOnce(&Slot, &Target<'_>) -> Option<T>,
-) -> Option<T> {
-    let (step, rest) = path.split_first()?;
+/// Returns the field or element at a path, and where it stands.
+fn at_path<'t>(tree: &'t MapNode, path: &[String]) -> Option<(&'t Slot, Target<'t>)> {
+    let (first, rest) = path.split_first()?;
+    rest.iter().try_fold(in_map(tree, first)?, |(slot, _), step| match &slot.shown {
+        Node::Map(map) => in_map(map, step),
+        Node::List(list) => in_list(list, step),
+        Node::Json(_) | Node::Counter(_) | Node::Text { .. } => None,
+    })
+}
+
+fn in_map<'t>(map: &'t MapNode, step: &str) -> Option<(&'t Slot, Target<'t>)> {
     let at = map.fields.binary_search_by(|(name, _)| name.as_str().cmp(step)).ok()?;
     let (_, slot) = map.fields.get(at)?;
-    let target = Target { parts: &map.parts, prop: step.as_str().into() };
-    in_slot(slot, &target, rest, found)
+    Some((slot, Target { parts: &map.parts, prop: step.into() }))
 }
 
-fn in_list<T>(
-    list: &ListNode,
-    path: &[String],
-    found: impl FnOnce(&Slot, &Target<'_>) -> Option<T>,
-) -> Option<T> {
-    let (step, rest) = path.split_first()?;
+fn in_list<'t>(list: &'t ListNode, step: &str) -> Option<(&'t Slot, Target<'t>)> {
     let item = list.items.get(step.parse::<usize>().ok()?)?;
     let parts = list.parts.get(item.part..=item.part)?;
-    in_slot(&item.slot, &Target { parts, prop: item.index.into() }, rest, found)
-}
-
-fn in_slot<T>(
-    slot: &Slot,
-    target: &Target<'_>,
-    rest: &[String],
-    found: impl FnOnce(&Slot, &Target<'_>) -> Option<T>,
-) -> Option<T> {
-    if rest.is_empty() {
-        return found(slot, target);
-    }
-    // The closure's type must not grow with the depth.
-    let found: Box<dyn FnOnce(&Slot, &Target<'_>) -> Option<T> + '_> = Box::new(found);
-    match &slot.shown {
-        Node::Map(map) => in_map(map, rest, found),
-        Node::List(list) => in_list(list, rest, found),
-        Node::Json(_) | Node::Counter(_) | Node::Text { .. } => None,
-    }
+    Some((&item.slot, Target { parts, prop: item.index.into() }))
 }
