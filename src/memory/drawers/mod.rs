@@ -28,6 +28,7 @@ pub(in crate::memory) mod import;
 mod list;
 mod place;
 mod search;
+mod settle;
 mod update;
 
 pub use change::{Change, Changed, DrawerVersion, IDS_MAX};
