@@ -25,6 +25,8 @@ mod file;
 mod handle;
 #[cfg(feature = "mcp")]
 pub(in crate::memory) mod import;
+#[cfg(feature = "mcp")]
+mod in_conflict;
 mod list;
 mod place;
 mod search;
