@@ -369,6 +369,12 @@ async fn document_lists(client: &Client) {
     }
     let got = client.call("document_get", json!({"key": "to-read"})).await;
     assert!(got["more_conflicts"].as_i64().unwrap() > 0, "{}", got["more_conflicts"]);
+    let all = client.pages("document_conflicts", json!({})).await;
+    assert_eq!(items(&all, "conflicts").len(), 30 * CONFLICTED.len());
+    let take = &conflicts[0]["conflicts"][0];
+    let take = json!({"key": "to-read", "conflict": 1, "take": take["shown"]["etag"], "etag": take["etag"]});
+    let settled = client.call("document_settle", take).await;
+    assert!(!settled["open_conflicts"].as_array().unwrap().is_empty(), "{settled}");
     // Each of these settles all conflicts, or leaves them open and says so.
     let put = json!({"key": "to-put", "value": {}});
     let settled = client.call("document_put", put).await;

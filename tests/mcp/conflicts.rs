@@ -1,8 +1,10 @@
 //! Conflicts as clients see them: in lists, one by one, and settled by one call that keeps all other edits.
 
+mod documents;
+
 use crate::client::{Client, texts};
 use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
-use crdt_palace::palace::Palace;
+use crdt_palace::palace::{Palace, WriteOptions};
 use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -263,6 +265,55 @@ async fn conflicts_of_all_drawers_come_page_by_page() {
     assert_eq!((found.len(), found.into_iter().collect::<BTreeSet<_>>()), (120, expected));
     for bad in ["x", "1:2:entity/a"] {
         refused(&client, "palace_conflicts", json!({"cursor": bad})).await;
+    }
+    client.close().await;
+}
+
+#[tokio::test]
+async fn rows_and_hits_say_how_many_conflicts_there_are() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let palace = Palace::open(&path).unwrap();
+    let id = conflicted(&Drawers::new(palace.clone()), 7);
+    palace.put("notes/a", &json!({"text": "needle"})).unwrap();
+    let base = palace.put("notes/b", &json!({"text": "needle", "n": 0})).unwrap().etag;
+    for n in 1..=2 {
+        let options = WriteOptions::new().base(base.clone());
+        palace.with(options).patch("notes/b", &json!({"n": n})).unwrap();
+    }
+    let client = start("ann", &path).await;
+    let item = json!({"wing": "w", "room": "r", "content": "needle, and nothing else"});
+    let calm = done(&client, "palace_add_drawer", item).await["drawer_id"].clone();
+    for (tool, arguments, list, name, expected) in [
+        (
+            "palace_list_drawers",
+            json!({}),
+            "drawers",
+            "drawer_id",
+            json!({&id: 2, calm.as_str().unwrap(): null}),
+        ),
+        (
+            "palace_search",
+            json!({"query": "needle"}),
+            "results",
+            "drawer_id",
+            json!({&id: 2, calm.as_str().unwrap(): null}),
+        ),
+        (
+            "document_search",
+            json!({"query": "needle"}),
+            "documents",
+            "key",
+            json!({"notes/a": null, "notes/b": 1}),
+        ),
+    ] {
+        let found = done(&client, tool, arguments).await;
+        let rows = found[list].as_array().unwrap().iter();
+        let counts = rows.map(|row| {
+            let count = row.get("conflicts").cloned().unwrap_or_default();
+            (row[name].as_str().unwrap().to_owned(), count)
+        });
+        assert_eq!(Value::Object(counts.collect()), expected, "{tool}: {found}");
     }
     client.close().await;
 }
