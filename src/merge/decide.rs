@@ -9,6 +9,9 @@ use super::tree::{ListNode, MapNode, Node, Slot};
 use super::view::Conflict;
 use serde_json::Value as Json;
 
+/// A closure for the slot at a path.
+type Found<'a, T> = Box<dyn FnOnce(&Slot, &Target<'_>) -> Option<T> + 'a>;
+
 impl Doc {
     /// Makes a field, or a part of a text, show `value`, and settles its conflict. Other conflicts stay open, and so does
     /// every other edit of the text.
@@ -83,7 +86,7 @@ fn in_slot<T>(
         return found(slot, target);
     }
     // The closure's type must not grow with the depth.
-    let found: Box<dyn FnOnce(&Slot, &Target<'_>) -> Option<T> + '_> = Box::new(found);
+    let found: Found<'_, T> = Box::new(found);
     match &slot.shown {
         Node::Map(map) => in_map(map, rest, found),
         Node::List(list) => in_list(list, rest, found),
