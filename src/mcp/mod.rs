@@ -5,11 +5,12 @@
 //! its write was acknowledged. Must not know: how documents are stored.
 //!
 //! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`,
-//! `feed_cursors`; `conflicts`, `unseen`, `arguments`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
+//! `feed_cursors`; `conflicts`, `unseen`, `arguments`, `conflict_list`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
 //! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `process`, `stdio`, `http`.
 
 mod arguments;
 mod change_watch;
+mod conflict_list;
 mod conflicts;
 mod documents;
 mod error;

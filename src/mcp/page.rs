@@ -140,6 +140,11 @@ pub(super) fn number(count: usize) -> i64 {
     i64::try_from(count).unwrap_or(i64::MAX)
 }
 
+/// A count as results have it that leave out 0.
+pub(super) fn some_number(count: usize) -> Option<i64> {
+    (count > 0).then(|| number(count))
+}
+
 /// Bytes of a character in a JSON string.
 fn quoted_len(character: char) -> usize {
     match character {

@@ -70,6 +70,29 @@ pub enum MemoryError {
         /// The text that it has now; `None` if it is over 16,000 bytes.
         current: Option<String>,
     },
+    /// The drawer has another version than the one whose conflict the caller settles.
+    #[error(
+        "ETAG_MISMATCH: {id:?} is at version {etag} now, and nothing was settled: list its conflicts again \
+         (conflicts), and call again with the number and the etag that it shows. A conflict that is not listed any \
+         more is settled"
+    )]
+    ConflictsChanged {
+        /// The drawer's id.
+        id: String,
+        /// The version that it has now.
+        etag: String,
+    },
+    /// The drawer does not have this conflict now.
+    #[error(
+        "{id:?} has no such conflict at {path} now, and nothing was settled: another client has settled it, or changed \
+         the drawer there; read the drawer again"
+    )]
+    NoConflict {
+        /// The drawer's id.
+        id: String,
+        /// JSON pointer (RFC 6901) to the field of the drawer.
+        path: String,
+    },
     /// The drawer never had this version.
     #[error(
         "{id:?} has no version {version:?}: pass an etag that came with this drawer, or leave it out to read the \
@@ -166,6 +189,8 @@ mod tests {
             MemoryError::NoDrawer { id: id() },
             mismatch(true),
             mismatch(false),
+            MemoryError::ConflictsChanged { id: id(), etag: "0123456789abcdef".to_owned() },
+            MemoryError::NoConflict { id: id(), path: "/content".to_owned() },
             MemoryError::NoVersion { id: id(), version: "fedcba9876543210".to_owned() },
             MemoryError::NoFact { fact: "Ada → knows → Bob".to_owned() },
             MemoryError::FactDoesNotHold {
@@ -205,6 +230,15 @@ mod tests {
                 "ETAG_MISMATCH: \"drawer_w_r_0\" is at version 0123456789abcdef now, and nothing was written: read it \
                  again (get_drawer), apply your change to the new text, and call again with if_match \
                  \"0123456789abcdef\""
+            }
+            MemoryError::ConflictsChanged { .. } => {
+                "ETAG_MISMATCH: \"drawer_w_r_0\" is at version 0123456789abcdef now, and nothing was settled: list its \
+                 conflicts again (conflicts), and call again with the number and the etag that it shows. A conflict \
+                 that is not listed any more is settled"
+            }
+            MemoryError::NoConflict { .. } => {
+                "\"drawer_w_r_0\" has no such conflict at /content now, and nothing was settled: another client has \
+                 settled it, or changed the drawer there; read the drawer again"
             }
             MemoryError::NoVersion { .. } => {
                 "\"drawer_w_r_0\" has no version \"fedcba9876543210\": pass an etag that came with this drawer, or \

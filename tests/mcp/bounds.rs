@@ -300,8 +300,7 @@ async fn drawers(client: &Client, disk: &SimDisk) {
     for n in 0..40 {
         let by = format!("{n}{}", "\"".repeat(5_000));
         let options = WriteOptions::new().base(drawer.etag.clone()).by(by);
-        let value =
-            json!({"content": format!("{n}{}", &quotes[..99_990]), "note": "\u{1}".repeat(9_000)});
+        let value = json!({"content": format!("{n}{}", &quotes[..99_990]), "note": format!("{n}{}", "\u{1}".repeat(9_000))});
         palace.with(options).patch(drawer.key.as_str(), &object(value)).unwrap();
     }
     let listed = client.call("palace_list_drawers", json!({"wing": "long"})).await;
@@ -328,6 +327,13 @@ async fn drawers(client: &Client, disk: &SimDisk) {
     assert_eq!(shown, ids, "each once");
     assert_eq!(items(&pages, "not_found").len(), 200);
     let longest = ids.iter().find(|id| **id != other).unwrap();
+    let conflicts = items(&client.pages("palace_conflicts", json!({})).await, "conflicts");
+    let paths: Vec<_> = conflicts.iter().map(|it| it["path"].clone()).collect();
+    assert_eq!(paths, ["/content", "/note"]);
+    let note = &conflicts[1];
+    let take = json!({"drawer_id": longest, "conflict": 2, "take": note["shown"]["etag"], "etag": note["etag"]});
+    let settled = client.call("palace_settle", take).await;
+    assert_eq!(settled["open_conflicts"].as_array().unwrap().len(), 1, "{settled}");
     let settle = json!({"drawer_id": longest, "content": "settled"});
     let settled = client.call("palace_update_drawer", settle).await;
     assert!(!settled["conflicts"].as_array().unwrap().is_empty(), "{settled}");
@@ -363,6 +369,12 @@ async fn document_lists(client: &Client) {
     }
     let got = client.call("document_get", json!({"key": "to-read"})).await;
     assert!(got["more_conflicts"].as_i64().unwrap() > 0, "{}", got["more_conflicts"]);
+    let all = client.pages("document_conflicts", json!({})).await;
+    assert_eq!(items(&all, "conflicts").len(), 30 * CONFLICTED.len());
+    let take = &conflicts[0]["conflicts"][0];
+    let take = json!({"key": "to-read", "conflict": 1, "take": take["shown"]["etag"], "etag": take["etag"]});
+    let settled = client.call("document_settle", take).await;
+    assert!(!settled["open_conflicts"].as_array().unwrap().is_empty(), "{settled}");
     // Each of these settles all conflicts, or leaves them open and says so.
     let put = json!({"key": "to-put", "value": {}});
     let settled = client.call("document_put", put).await;

@@ -3,6 +3,7 @@
 mod bounds;
 #[path = "../support/client.rs"]
 mod client;
+mod conflicts;
 mod document_tools;
 mod http;
 mod memory_concurrent;

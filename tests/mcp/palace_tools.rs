@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The names without the prefix, in their order.
-const TOOLS: [&str; 23] = [
+const TOOLS: [&str; 25] = [
     "status",
     "list_wings",
     "list_rooms",
@@ -22,6 +22,8 @@ const TOOLS: [&str; 23] = [
     "delete_drawer",
     "delete_drawers",
     "checkpoint",
+    "conflicts",
+    "settle",
     "kg_query",
     "kg_add",
     "kg_invalidate",
@@ -86,8 +88,8 @@ async fn tool_prefix_can_be_any_valid_name() {
     let client = Client::start_with(&path, ClientLifecycleMode::Initialize, &options).await;
     let names: Vec<String> =
         client.0.list_all_tools().await.unwrap().iter().map(|t| t.name.to_string()).collect();
-    assert_eq!((names.len(), names[0].as_str()), (23 + 9, "mempalace_status"));
-    assert_eq!(names[23], "create_entities", "the other sets keep their names");
+    assert_eq!((names.len(), names[0].as_str()), (TOOLS.len() + 9, "mempalace_status"));
+    assert_eq!(names[TOOLS.len()], "create_entities", "the other sets keep their names");
     let said = client.0.peer_info().unwrap().instructions.clone().unwrap();
     assert!(said.contains("mempalace_search") && !said.contains(" palace_"), "{said}");
     let status = client.call("mempalace_status", json!({})).await.unwrap();
@@ -640,6 +642,14 @@ async fn palace_results_match_their_schemas() {
     let item = json!({"wing": "w", "room": "r", "content": "new text"});
     let like = json!({"wing": "w", "room": "s", "content": "some words in a drawer"});
     let diary = json!({"agent_name": "A", "entry": "e"});
+    let differs = file(&client, "w", "r", "before").await;
+    let read = client.call("palace_get_drawer", json!({"drawer_id": differs})).await.unwrap();
+    for content in ["mine", "yours"] {
+        let change = json!({"drawer_id": differs, "content": content, "base": read["etag"]});
+        client.call("palace_update_drawer", change).await.unwrap();
+    }
+    let open = client.call("palace_conflicts", json!({})).await.unwrap()["conflicts"][0].clone();
+    let settle = json!({"drawer_id": differs, "conflict": 1, "take": open["shown"]["etag"], "etag": open["etag"]});
     let arguments = |tool: &str| match tool {
         "list_rooms" | "list_drawers" => json!({"wing": "w"}),
         "search" => json!({"query": "words"}),
@@ -650,6 +660,8 @@ async fn palace_results_match_their_schemas() {
         "update_drawer" => json!({"drawer_id": id, "room": "t"}),
         "delete_drawer" => json!({"drawer_id": gone}),
         "delete_drawers" => json!({"drawer_ids": [goes]}),
+        "conflicts" => json!({"drawer_id": differs}),
+        "settle" => settle.clone(),
         "checkpoint" => json!({"items": [item, like], "diary": diary}),
         "kg_query" => json!({"entity": "s"}),
         "kg_add" | "kg_invalidate" => {

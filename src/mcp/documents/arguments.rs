@@ -110,10 +110,26 @@ pub(super) struct History {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Conflicts {
-    /// The key of the document
-    pub key: String,
+    /// The key of the document; the conflicts of all documents if not given
+    pub key: Option<String>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settle {
+    /// The key of the document
+    pub key: String,
+    /// The number of the conflict, as document_conflicts shows it
+    pub conflict: i64,
+    /// The etag of the value to take, the one that is shown or one of the others. Pass either this or value
+    pub take: Option<String>,
+    /// Another value, to stand in place of what is in conflict. If only a part of a text is, pass that part, as a string
+    pub value: Option<Value>,
+    /// The etag of the document that document_conflicts shows: if the document has changed since, nothing is settled
+    /// and the call fails with ETAG_MISMATCH
+    pub etag: String,
 }
 
 #[derive(Deserialize, JsonSchema)]

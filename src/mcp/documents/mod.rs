@@ -5,6 +5,7 @@
 
 mod answer;
 mod arguments;
+mod conflicts;
 mod keys;
 mod problem;
 mod read;
@@ -22,4 +23,4 @@ pub(super) const INSTRUCTIONS: &str = "Shared JSON documents under keys such as 
     write them at the same time, so read before you write: what they changed since you read is kept, and merged in the \
     answer says so. To change a field use document_patch, to count use document_increment. If your new value must not \
     be merged, pass the etag that you read as if_match, and retry on ETAG_MISMATCH. Where a result lists conflicts, \
-    both values were kept: read the document, then write the field once more to decide.";
+    both values were kept: document_conflicts shows them, and document_settle decides.";

@@ -1,15 +1,13 @@
-//! Reading documents: one, a list, its history, its conflicts.
+//! Reading documents: one, a list, its history.
 
-use super::arguments::{Conflicts, Get, History, List};
+use super::arguments::{Get, History, List};
 use super::keys::{behind_domain, is_listed};
 use super::problem::{Code, Problem};
-use super::results::{
-    DocumentConflicts, DocumentList, DocumentShown, DocumentVersions, Entry, Version,
-};
+use super::results::{DocumentList, DocumentShown, DocumentVersions, Entry, Version};
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::mcp::arguments::{argument, bad_cursor, limit, optional_etag};
-use crate::mcp::conflicts::{Authorship, OpenConflict, open_aside, path as shown_path};
+use crate::mcp::conflicts::{Authorship, open_aside, path as shown_path};
 use crate::mcp::page::{Budget, Page, json_len, number, piece, shortened};
 use crate::mcp::tool::Call;
 use crate::merge::{ChangeInfo, Conflict};
@@ -23,14 +21,14 @@ type Result<T> = std::result::Result<T, Problem>;
 const SCAN: usize = 100;
 
 /// Reads a cursor into one document: a version, so that it means the same whatever others write, and an offset.
-fn version_and_offset(cursor: &str) -> Result<(Etag, usize)> {
+pub(super) fn version_and_offset(cursor: &str) -> Result<(Etag, usize)> {
     let parsed =
         cursor.split_once(':').and_then(|(etag, at)| Some((etag.parse().ok()?, at.parse().ok()?)));
     parsed.ok_or_else(|| bad_cursor(cursor).into())
 }
 
 /// Returns the document now, or at a version.
-fn document(palace: &Palace, key: &str, version: Option<&Etag>) -> Result<Document> {
+pub(super) fn document(palace: &Palace, key: &str, version: Option<&Etag>) -> Result<Document> {
     let found = match version {
         Some(version) => palace.get_at(key, version)?,
         None => palace.get(key)?,
@@ -150,8 +148,9 @@ fn nothing_at(path: &str, whole: &Value) -> Problem {
 pub(super) fn list(call: &Call, asked: &List) -> Result<DocumentList> {
     let limit = limit("limit", asked.limit, 100, 1_000)?;
     let prefix = asked.prefix.as_deref().unwrap_or_default();
-    let with_version =
-        |document: Document| ((document.key.clone(), document.heads.clone()), entry(document));
+    let with_version = |document: Document| {
+        Some(((document.key.clone(), document.heads.clone()), entry(document)))
+    };
     let cursor = asked.cursor.clone();
     let (entries, more) = each_after(&call.palace, prefix, cursor, limit, with_version)?;
     let (seen, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
@@ -163,14 +162,14 @@ pub(super) fn list(call: &Call, asked: &List) -> Result<DocumentList> {
     Ok(DocumentList { documents: page.items, next_cursor: page.next_cursor })
 }
 
-/// Calls `make` with each document behind `after` that a listing with this prefix shows, at most `limit` of them.
-/// Returns what it made, and whether there are more documents.
+/// Calls `make` with each document behind `after` that a listing with this prefix shows, until it has made `limit` things.
+/// Returns what it made, and whether it would make more.
 pub(in crate::mcp) fn each_after<T>(
     palace: &Palace,
     prefix: &str,
     mut after: Option<String>,
     limit: usize,
-    make: impl Fn(Document) -> T,
+    make: impl Fn(Document) -> Option<T>,
 ) -> palace::Result<(Vec<T>, bool)> {
     let mut made = Vec::new();
     loop {
@@ -179,10 +178,11 @@ pub(in crate::mcp) fn each_after<T>(
         for document in page.documents {
             let key = document.key.as_str();
             if is_listed(prefix, key) {
-                if made.len() == limit {
+                let next = make(document);
+                if next.is_some() && made.len() == limit {
                     return Ok((made, true));
                 }
-                made.push(make(document));
+                made.extend(next);
             } else if let Some(behind) = behind_domain(key) {
                 // All of the domain is skipped at once, and the rest of the page read again.
                 after = Some(behind);
@@ -235,25 +235,4 @@ fn version(change: &ChangeInfo) -> Version {
         operations: change.operations.try_into().unwrap_or(i64::MAX),
         follows: change.deps.iter().map(|hash| hash.etag().to_string()).collect(),
     }
-}
-
-pub(super) fn conflicts(call: &Call, asked: &Conflicts) -> Result<DocumentConflicts> {
-    let from = asked.cursor.as_deref().map(version_and_offset).transpose()?;
-    let version = from.as_ref().map(|(version, _)| version);
-    let document = document(&call.palace, &asked.key, version)?;
-    if version.is_none() {
-        call.session.saw_some(&document.key, &document.heads);
-    }
-    let skipped = from.map_or(0, |(_, skipped)| skipped);
-    let whole = Value::Object(document.value);
-    let etag = document.etag.to_string();
-    let shown = document.conflicts.into_iter().enumerate().skip(skipped);
-    let shown = shown
-        .map(|(n, conflict)| (format!("{etag}:{}", n + 1), OpenConflict::of(conflict, &whole)));
-    let key = asked.key.clone();
-    let mut result =
-        DocumentConflicts { key, etag: etag.clone(), conflicts: Vec::new(), next_cursor: None };
-    let page = Page::fill(shown, usize::MAX, false, &mut Budget::around(&result));
-    (result.conflicts, result.next_cursor) = (page.items, page.next_cursor);
-    Ok(result)
 }

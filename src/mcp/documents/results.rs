@@ -139,6 +139,9 @@ pub(super) struct Hit {
     pub score: f64,
     /// Some text around one of the words
     pub snippet: String,
+    /// Number of open conflicts; absent if there is none. document_conflicts shows them
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<i64>,
 }
 
 #[derive(Debug, Serialize, JsonSchema)]
@@ -169,15 +172,56 @@ pub(super) struct Version {
     pub follows: Vec<String>,
 }
 
+/// A conflict that is open
+#[derive(Debug, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct ListedConflict {
+    /// The document
+    pub key: String,
+    /// Its version: pass it to document_settle
+    pub etag: String,
+    /// The position of the conflict in the document, from 1: pass it to document_settle as conflict
+    pub number: i64,
+    #[serde(flatten)]
+    pub conflict: OpenConflict,
+}
+
 #[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct DocumentConflicts {
-    /// The key
-    pub key: String,
-    /// The version
-    pub etag: String,
+    /// The key, if one was given
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
+    /// The version of that document
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
     /// Fields that several writers set at the same time
-    pub conflicts: Vec<OpenConflict>,
+    pub conflicts: Vec<ListedConflict>,
     /// Where the next page starts; absent on the last
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_cursor: Option<String>,
+}
+
+#[derive(Debug, Serialize, JsonSchema)]
+pub(super) struct DocumentSettled {
+    /// The key
+    pub key: String,
+    /// The version that this write made: pass it as base to go on from it
+    pub etag: String,
+    /// The version that stands now
+    pub current_etag: String,
+    /// False if nothing differed, so that nothing was written
+    pub changed: bool,
+    /// True: it is on disk, and survives a power cut
+    pub durable: bool,
+    /// The conflict that this call has settled, with the values that are gone
+    pub conflicts: Vec<SettledConflict>,
+    /// Number of settled conflicts that are left out
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_conflicts: Option<i64>,
+    /// The conflicts of this document that are still open, with their numbers and the etag for the next call
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub open_conflicts: Vec<ListedConflict>,
+    /// Number of open conflicts that are left out
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub more_open_conflicts: Option<i64>,
 }

@@ -5,7 +5,7 @@ use super::keys::is_listed;
 use super::problem::Problem;
 use super::results::{DocumentHits, Hit};
 use crate::mcp::arguments::{bad_cursor, limit};
-use crate::mcp::page::{Budget, Page};
+use crate::mcp::page::{Budget, Page, some_number};
 use crate::mcp::tool::Call;
 use crate::palace::Document;
 use crate::palace::{HITS_MAX, text_of};
@@ -41,6 +41,7 @@ pub(super) fn search(call: &Call, asked: &Search) -> Result<DocumentHits, Proble
             etag: hit.document.etag.to_string(),
             score: hit.score,
             snippet: snippet(&hit.document, query),
+            conflicts: some_number(hit.document.conflicts.len()),
         };
         (format!("{:016x}:{}", hit.score.to_bits(), shown.key), shown)
     });

@@ -5,15 +5,17 @@
 
 use super::answer::{answer, schema};
 use super::arguments::{
-    Conflicts, Delete, Get, History, Increment, List, Patch, Put, Restore, Search,
+    Conflicts, Delete, Get, History, Increment, List, Patch, Put, Restore, Search, Settle,
 };
 use super::problem::Problem;
 use super::results::{
-    DocumentConflicts, DocumentHits, DocumentList, DocumentShown, DocumentVersions, WriteResult,
+    DocumentConflicts, DocumentHits, DocumentList, DocumentSettled, DocumentShown,
+    DocumentVersions, WriteResult,
 };
 use super::write::Write;
-use super::{read, search};
+use super::{conflicts, read, search};
 use crate::mcp::tool::{Call, Effect, Tool};
+use Effect::{Add, Overwrite, OverwriteOnce, Read};
 use rmcp::schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -33,7 +35,12 @@ where
 }
 
 pub(in crate::mcp) fn tools() -> Vec<Tool> {
-    use Effect::{Add, Overwrite, OverwriteOnce, Read};
+    let mut tools = value_tools();
+    tools.extend(version_tools());
+    tools
+}
+
+fn value_tools() -> Vec<Tool> {
     vec![
         tool(
             ("document_get", "Get Document"),
@@ -80,6 +87,11 @@ pub(in crate::mcp) fn tools() -> Vec<Tool> {
             "Delete a document. If others changed it since you last saw anything of it, it stays, and the answer has \
              changed_since; the same call again deletes it. Its history stays, and document_restore brings it back",
         ),
+    ]
+}
+
+fn version_tools() -> Vec<Tool> {
+    vec![
         tool(
             ("document_history", "Document History"),
             Read,
@@ -89,8 +101,16 @@ pub(in crate::mcp) fn tools() -> Vec<Tool> {
         tool(
             ("document_conflicts", "Document Conflicts"),
             Read,
-            conflicts,
-            "Show the fields of a document that several writers set at the same time: every value, with who and when",
+            list_conflicts,
+            "Show the fields that several writers set at the same time, in one document or in all: every value, with who \
+             and when",
+        ),
+        tool(
+            ("document_settle", "Settle Conflict"),
+            OverwriteOnce,
+            settle,
+            "Settle one conflict of a document: take one of its values, or write another. All other edits stay. The \
+             numbers of conflicts change with each call, and the answer has the new ones",
         ),
         tool(
             ("document_restore", "Restore Document"),
@@ -134,8 +154,12 @@ fn history(call: &Call, asked: History) -> Result<DocumentVersions, Problem> {
     read::history(&call.palace, &asked)
 }
 
-fn conflicts(call: &Call, asked: Conflicts) -> Result<DocumentConflicts, Problem> {
-    read::conflicts(call, &asked)
+fn list_conflicts(call: &Call, asked: Conflicts) -> Result<DocumentConflicts, Problem> {
+    conflicts::conflicts(call, &asked)
+}
+
+fn settle(call: &Call, asked: Settle) -> Result<DocumentSettled, Problem> {
+    conflicts::settle(call, asked)
 }
 
 fn restore(call: &Call, asked: Restore) -> Result<WriteResult, Problem> {

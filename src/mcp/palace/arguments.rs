@@ -149,6 +149,31 @@ pub(super) struct DeleteDrawers {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct Conflicts {
+    /// Only the conflicts of this drawer; those of all drawers if not given
+    pub drawer_id: Option<String>,
+    /// The next_cursor of the call before, if it had one
+    pub cursor: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Settle {
+    /// The drawer's id
+    pub drawer_id: String,
+    /// The number of the conflict, as the list shows it
+    pub conflict: i64,
+    /// The etag of the reading to take, the one that is shown or one of the others. Pass either this or text
+    pub take: Option<String>,
+    /// Another reading: the text to stand in place of what is in conflict. If only a part of a text is, pass that part
+    pub text: Option<String>,
+    /// The etag of the drawer that the list shows: if the drawer has changed since, nothing is settled and the call
+    /// fails with ETAG_MISMATCH
+    pub etag: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct CheckpointItem {
     /// The person or project

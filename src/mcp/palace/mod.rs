@@ -7,6 +7,7 @@
 mod arguments;
 mod changed;
 mod changes;
+mod conflicts;
 mod diary;
 mod drawers;
 mod facts;

@@ -2,7 +2,7 @@
 
 use super::text::{mention, part};
 use crate::mcp::conflicts::{path, writer};
-use crate::mcp::page::{Budget, echoed, number, shortened};
+use crate::mcp::page::{Budget, echoed, number, shortened, some_number};
 use crate::memory::drawers::{Drawer, Duplicate, Hit};
 use crate::memory::readable;
 use crate::merge::{Candidate, Conflict};
@@ -191,13 +191,17 @@ pub(super) struct Preview {
     pub wing: String,
     pub room: String,
     pub content_preview: String,
+    /// Number of open conflicts; absent if there is none. The tool conflicts lists them
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<i64>,
 }
 
 impl From<Drawer> for Preview {
     fn from(drawer: Drawer) -> Self {
         let content_preview = drawer.content.chars().take(PREVIEW_CHARS).collect();
         let (wing, room) = (drawer.place.wing, drawer.place.room);
-        Preview { drawer_id: drawer.id, wing, room, content_preview }
+        let conflicts = some_number(drawer.conflicts.len());
+        Preview { drawer_id: drawer.id, wing, room, content_preview, conflicts }
     }
 }
 
@@ -226,6 +230,9 @@ pub(super) struct FoundDrawer {
     pub bm25_score: f64,
     /// Where they are: content, metadata (wing, room, agent, topic), or content+metadata
     pub matched_via: String,
+    /// Number of open conflicts; absent if there is none. The tool conflicts lists them
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<i64>,
 }
 
 impl From<Hit> for FoundDrawer {
@@ -241,6 +248,7 @@ impl From<Hit> for FoundDrawer {
             words_matched: number(hit.words),
             bm25_score: (hit.score * 1_000.0).round() / 1_000.0,
             matched_via: hit.matched_via.to_owned(),
+            conflicts: some_number(drawer.conflicts.len()),
         }
     }
 }

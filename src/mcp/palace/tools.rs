@@ -1,6 +1,7 @@
 //! The tools, in the order in which they are listed.
 
 use super::changes::changes_since;
+use super::conflicts::{conflicts, settle};
 use super::diary::{diary_read, diary_write};
 use super::drawers::{
     add_drawer, checkpoint, delete_drawer, delete_drawers, get_drawer, get_drawers, list_drawers,
@@ -65,6 +66,7 @@ fn in_words(error: &MemoryError) -> String {
 pub(in crate::mcp) fn tools() -> Vec<Tool> {
     let mut tools = overview_tools();
     tools.extend(drawer_tools());
+    tools.extend(conflict_tools());
     tools.extend(fact_tools());
     tools.extend(session_tools());
     tools
@@ -163,6 +165,25 @@ fn drawer_tools() -> Vec<Tool> {
             checkpoint,
             "Save a session: file several texts and write a diary entry, all in one commit. What is filed already, or \
              nearly, is not filed again",
+        ),
+    ]
+}
+
+fn conflict_tools() -> Vec<Tool> {
+    vec![
+        tool(
+            ("conflicts", "Open Conflicts"),
+            Read,
+            conflicts,
+            "List what several sessions wrote differently in the same place of a drawer at the same time, in one drawer \
+             or in all: every reading, with who and when. One of them is shown until somebody settles the conflict",
+        ),
+        tool(
+            ("settle", "Settle Conflict"),
+            OverwriteOnce,
+            settle,
+            "Settle one conflict of a drawer: take one of its readings, or write another. All other edits of the drawer \
+             stay. List the conflicts first; the numbers change with each call, and the answer has the new ones",
         ),
     ]
 }

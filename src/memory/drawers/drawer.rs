@@ -54,6 +54,8 @@ pub struct Drawer {
     pub etag: String,
     /// The values of concurrent writes that are not shown.
     pub conflicts: Vec<Conflict>,
+    /// The value that is shown where each of `conflicts` is, in the same order.
+    pub shown_values: Vec<Value>,
     /// The newest change.
     pub modified: Option<Written>,
 }
@@ -96,7 +98,9 @@ pub(super) fn drawer_of(document: Document) -> Drawer {
 /// Returns the drawer with this key, as a view shows it.
 pub(super) fn shown(key: &Key, heads: Heads, view: View) -> Drawer {
     let View { value, conflicts, modified, .. } = view;
+    let shown_value = |conflict: &Conflict| conflict.shown_value(&value).unwrap_or_default();
     Drawer {
+        shown_values: conflicts.iter().map(shown_value).collect(),
         key: key.clone(),
         etag: heads.etag().to_string(),
         heads,

@@ -25,9 +25,12 @@ mod file;
 mod handle;
 #[cfg(feature = "mcp")]
 pub(in crate::memory) mod import;
+#[cfg(feature = "mcp")]
+mod in_conflict;
 mod list;
 mod place;
 mod search;
+mod settle;
 mod update;
 
 pub use change::{Change, Changed, DrawerVersion, IDS_MAX};

@@ -15,7 +15,7 @@ use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use crate::merge::{Conflict, MergeError, View, Written};
 use crate::palace::distance::to_patch;
-use crate::palace::{Choice, Condition, Document, Draft, Error, Outcome, Session};
+use crate::palace::{Batch, Choice, Condition, Document, Draft, Error, Outcome, Session};
 use serde_json::{Map, Value, json};
 
 impl Drawers {
@@ -64,12 +64,7 @@ impl Drawers {
             Some(condition) => batch.write_if(key.clone(), condition, write),
             None => batch.write(key.clone(), write),
         };
-        if !is_at(&key, &place) {
-            let moved = moved_key(&key)?;
-            // Filing the note by its content lets two processes that move the drawer at once write the same document.
-            let note = Map::from_iter([("drawer".to_owned(), json!(id))]);
-            batch.write(moved.clone(), move |draft| draft.file(&moved, &note));
-        }
+        note_move(&mut batch, &key, id, &place)?;
         let committed = batch.commit();
         let (refused, left) = (update.refused, update.left);
         let outcomes = match (committed, refused) {
@@ -112,6 +107,17 @@ fn patch(place: &Place, change: Change<'_>) -> Result<(Map<String, Value>, Place
         return Err(MemoryError::argument("content", why));
     }
     Ok((patch, place))
+}
+
+/// Notes that a drawer is not in the place where it was filed, if so.
+pub(super) fn note_move(batch: &mut Batch<'_>, key: &Key, id: &str, place: &Place) -> Result<()> {
+    if !is_at(key, place) {
+        let moved = moved_key(key)?;
+        // Filing the note by its content lets two processes that move the drawer at once write the same document.
+        let note = Map::from_iter([("drawer".to_owned(), json!(id))]);
+        batch.write(moved.clone(), move |draft| draft.file(&moved, &note));
+    }
+    Ok(())
 }
 
 /// Tells whether a drawer is in the place where it was filed.
