@@ -52,4 +52,6 @@ pub(crate) use place::drawer_id;
 pub(crate) use place::{is_move, is_of_wing, wing_of};
 
 #[cfg(test)]
+mod settle_tests;
+#[cfg(test)]
 mod tests;
