@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
 LEGACY, AUTO, PINNED = MODES = ("legacy", "auto", "2026-07-28")
-TOOLS = {"palace": 23, "memory": 9, "documents": 10}
+TOOLS = {"palace": 25, "memory": 9, "documents": 11}
 HINTS = ("read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint")
 
 
@@ -53,6 +53,16 @@ async def call_every_tool(server, prefix="palace_"):
     equal(kept["items"][0]["status"], "filed")
     both = await palace("get_drawers", drawer_ids=[drawer, other, "drawer_a_b_" + 24 * "0"])
     equal((both["count"], len(both["not_found"])), (2, 1))
+    seen = kept["items"][0]["etag"]
+    for day in ("Tuesdays", "Fridays"):
+        await palace("update_drawer", drawer_id=other, content=f"Deploy on {day}.", base=seen)
+    (one,) = (await palace("conflicts"))["conflicts"]
+    texts = [one["shown"]["value"], *(reading["value"] for reading in one["others"])]
+    equal(sorted(texts), ["Deploy on Fridays.", "Deploy on Tuesdays."])
+    choice = {"conflict": one["number"], "take": one["others"][0]["etag"], "etag": one["etag"]}
+    settled = await palace("settle", drawer_id=other, **choice)
+    equal((settled["durable"], settled.get("open_conflicts", [])), (True, []))
+    equal((await palace("get_drawer", drawer_id=other))["content"], one["others"][0]["value"])
     listed = await palace("list_drawers", wing="atlas")
     equal(sorted(d["drawer_id"] for d in listed["drawers"]), sorted([drawer, other]))
     equal((await palace("list_wings"))["wings"]["atlas"], 2)
@@ -124,6 +134,10 @@ async def call_every_tool(server, prefix="palace_"):
     equal([field["path"] for field in fields], ["/n"])
     values = [fields[0]["shown"], *fields[0]["others"]]
     equal(sorted(value["value"] for value in values), [6, 7])
+    choice = {"conflict": fields[0]["number"], "value": 8, "etag": fields[0]["etag"]}
+    await call("document_settle", key="notes/plan", **choice)
+    equal((await call("document_conflicts"))["conflicts"], [])
+    equal((await call("document_get", key="notes/plan", path="/n"))["value"], 8)
     keys = [document["key"] for document in (await call("document_list"))["documents"]]
     equal(keys, ["notes/plan"])
     await call("document_put", key="notes/plan", value={"title": "sunflowers"})

@@ -24,6 +24,14 @@ export async function callEveryTool(call) {
   const items = [{ ...place, content: "Deploy on Mondays." }];
   const kept = await palace("checkpoint", { items });
   assert.equal(kept.items[0].status, "filed");
+  const { drawer_id: other, etag: base } = kept.items[0];
+  for (const day of ["Tuesdays", "Fridays"]) {
+    await palace("update_drawer", { drawer_id: other, content: `Deploy on ${day}.`, base });
+  }
+  const [open] = (await palace("conflicts", { drawer_id: other })).conflicts;
+  const third = { conflict: open.number, text: "Deploy daily.", etag: open.etag };
+  assert.equal((await palace("settle", { drawer_id: other, ...third })).durable, true);
+  assert.equal((await palace("get_drawer", { drawer_id: other })).content, "Deploy daily.");
   const ids = { drawer_ids: [drawer_id, kept.items[0].drawer_id] };
   assert.equal((await palace("get_drawers", ids)).count, 2);
   assert.equal((await palace("list_drawers", { wing: "atlas" })).total, 2);
@@ -77,6 +85,9 @@ export async function callEveryTool(call) {
   const [field] = (await tool("document_conflicts", { key })).conflicts;
   const values = [field.shown, ...field.others].map((value) => value.value);
   assert.deepEqual(values.sort(), [6, 7]);
+  const choice = { conflict: field.number, take: field.others[0].etag, etag: field.etag };
+  await tool("document_settle", { key, ...choice });
+  assert.deepEqual((await tool("document_conflicts")).conflicts, []);
   const keys = (result) => result.documents.map((document) => document.key);
   assert.deepEqual(keys(await tool("document_list")), [key]);
   assert.deepEqual(keys(await tool("document_search", { query: "sunflower*" })), [key]);
