@@ -1,6 +1,7 @@
 //! Sessions of a program that embeds the library: whole values that clients write back, in random order.
 
 use crate::support::{Dice, assert_no_problem, dir, manual, object, seeds};
+use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Palace, Session, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
@@ -148,6 +149,9 @@ fn random_whole_writes_lose_no_edit() {
         for _ in 0..30 {
             let at = dice.below(clients.len());
             let client = &mut clients[at];
+            if dice.below(15) == 0 {
+                palaces[0].compact(CompactOptions::default()).unwrap();
+            }
             match dice.below(3) {
                 0 => client.read(&mut dice),
                 _ => {
@@ -165,6 +169,8 @@ fn random_whole_writes_lose_no_edit() {
         let missing: Vec<String> = all.filter(|item| !distinct.contains(item.as_str())).collect();
         assert!(missing.is_empty(), "seed {seed}: {missing:?} of {items:?}");
         assert_eq!(distinct.len(), items.len(), "seed {seed}: {items:?}");
+        palaces[1].compact(CompactOptions::new().all()).unwrap();
+        assert_eq!(read(&manual(dir.path())), end, "seed {seed}, compacted");
         assert_no_problem(dir.path(), "after the race");
         races += 1;
         writes += clients.iter().map(|client| client.writes).sum::<u64>();

@@ -11,6 +11,7 @@ use crate::client::{Client, texts};
 use crdt_palace::fs::sim::SplitMix;
 use crdt_palace::memory::drawers::{Drawer, Drawers};
 use crdt_palace::palace::Palace;
+use crdt_palace::palace::compact::CompactOptions;
 use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -158,7 +159,7 @@ async fn every_acknowledged_edit_is_in_the_text_or_in_a_conflict() {
         clients.push(start(name, &palace).await);
     }
     let (mut writes, mut merged, mut conflicts, mut readings, mut deleted) = (0, 0, 0, 0, 0);
-    let drawers = Drawers::new(Palace::open(&palace).unwrap());
+    let (drawers, mut ends) = (Drawers::new(Palace::open(&palace).unwrap()), Vec::new());
     for seed in first..first + races {
         let mut random = SplitMix::new(seed);
         let lines: Vec<String> = (0..LINES).map(|n| format!("line {n} of race {seed}")).collect();
@@ -195,11 +196,18 @@ async fn every_acknowledged_edit_is_in_the_text_or_in_a_conflict() {
                 .unwrap_or(0),
         );
         deleted += usize::from(shown.is_none());
+        ends.push((id, found));
+    }
+    for client in clients {
+        client.close().await;
+    }
+    Palace::open(&palace).unwrap().compact(CompactOptions::new().all()).unwrap();
+    let drawers = Drawers::new(Palace::open(&palace).unwrap());
+    for (id, found) in ends {
+        let shown = drawers.get(id.as_str().unwrap()).ok();
+        assert_eq!(shown.as_ref().map(everything).unwrap_or_default(), found, "{id}, compacted");
     }
     println!(
         "{races} races: {writes} acknowledged edits, {merged} merged with others; at the end {conflicts} conflicts of at most {readings} other readings, {deleted} drawers deleted; no edit lost"
     );
-    for client in clients {
-        client.close().await;
-    }
 }
