@@ -31,7 +31,7 @@ pub struct Server {
     pub(super) session: Arc<Session>,
     /// Hands out what is remembered of each client.
     sessions: Sessions,
-    /// What this client has seen of each document.
+    /// The versions of each document that this client has seen.
     seen: palace::Session,
     feed_cursors: Arc<FeedCursors>,
     /// True when the server is about to stop, for all clients.

@@ -28,7 +28,7 @@ pub(super) struct Call {
     pub palace: Palace,
     /// The client's name and version, for history.
     pub client: Option<String>,
-    /// What the client has seen of each document.
+    /// The versions of each document that the client has seen.
     pub session: Session,
     pub feed_cursors: Arc<FeedCursors>,
     /// True if other clients write through this process, so that its own writes may be news to this client.

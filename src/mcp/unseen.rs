@@ -1,5 +1,5 @@
-//! What a call met that its client had not seen: the version that it replaced, the one because of which it did nothing,
-//! the delete that it undid.
+//! Shows what a call met that its client had not seen: the version that it replaced, the one because of which it did
+//! nothing, the delete that it undid.
 
 use super::conflicts::writer;
 use super::page::shortened;
@@ -36,7 +36,7 @@ pub(super) struct UnseenVersion {
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(super) struct Undeleted {
-    /// Who had deleted it
+    /// The writer of the delete
     pub by: String,
     /// When, by the writer's clock
     pub at: String,

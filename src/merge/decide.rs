@@ -2,7 +2,7 @@
 
 use super::doc::Doc;
 use super::error::MergeError;
-use super::json_pointer::steps;
+use super::json_pointer::pointer_steps;
 use super::new_change::{NewChange, Stamp};
 use super::plan::{Plan, Target};
 use super::text_merge::TextConflict;
@@ -30,7 +30,7 @@ impl Doc {
         let here = |now: &&Conflict| now.is_same(conflict);
         let conflict = view.conflicts.iter().find(here).ok_or_else(missing)?;
         let tree = self.tree(None);
-        let (slot, target) = at_path(&tree, &steps(&conflict.path)).ok_or_else(missing)?;
+        let (slot, target) = at_path(&tree, &pointer_steps(&conflict.path)).ok_or_else(missing)?;
         let mut plan = Plan { settles_named: true, ..Plan::default() };
         match (&conflict.range, &slot.texts, value) {
             (Some(range), Some(texts), Json::String(reading)) => {
@@ -57,9 +57,7 @@ fn at_path<'t>(tree: &'t MapNode, path: &[String]) -> Option<(&'t Slot, Target<'
 }
 
 fn in_map<'t>(map: &'t MapNode, step: &str) -> Option<(&'t Slot, Target<'t>)> {
-    let at = map.fields.binary_search_by(|(name, _)| name.as_str().cmp(step)).ok()?;
-    let (_, slot) = map.fields.get(at)?;
-    Some((slot, Target { parts: &map.parts, prop: step.into() }))
+    Some((map.field(step)?, Target { parts: &map.parts, prop: step.into() }))
 }
 
 fn in_list<'t>(list: &'t ListNode, step: &str) -> Option<(&'t Slot, Target<'t>)> {

@@ -8,17 +8,21 @@ pub(super) fn pointer<'a>(path: impl Iterator<Item = &'a str>) -> String {
 }
 
 /// Returns the steps of a JSON pointer.
-pub(super) fn steps(path: &str) -> Vec<String> {
+pub fn pointer_steps(path: &str) -> Vec<String> {
+    path.split('/').skip(1).map(name_of).collect()
+}
+
+/// Returns the name that a step of a JSON pointer stands for.
+fn name_of(step: &str) -> String {
     // `~1` first: the other way round, `~01` would become `/` instead of `~1`.
-    path.split('/').skip(1).map(|step| step.replace("~1", "/").replace("~0", "~")).collect()
+    step.replace("~1", "/").replace("~0", "~")
 }
 
 /// Returns the value at a JSON pointer that leads to a field of the map, or deeper.
 pub(super) fn value_at<'a>(value: &'a Map<String, Json>, path: &str) -> Option<&'a Json> {
     let path = path.strip_prefix('/')?;
     let (first, rest) = path.split_at(path.find('/').unwrap_or(path.len()));
-    // `~1` first: the other way round, `~01` would become `/` instead of `~1`.
-    value.get(&first.replace("~1", "/").replace("~0", "~"))?.pointer(rest)
+    value.get(&name_of(first))?.pointer(rest)
 }
 
 /// Returns a JSON pointer with `#` for each position in a list.

@@ -88,6 +88,7 @@ pub use doc::Doc;
 pub use error::{MergeError, ValueType};
 pub use explain::explain;
 pub use first_change::first_change;
+pub use json_pointer::pointer_steps;
 pub use new_change::{NewChange, Stamp};
 pub use size_bounds::{
     HISTORY_BYTES_MAX, HISTORY_NAME_BYTES_MAX, HISTORY_OPERATIONS_MAX, HISTORY_REFERENCES_MAX,

@@ -77,7 +77,7 @@ impl Plan {
                 None => self.remove(slot, &target),
             }
         }
-        for (key, value) in wanted.iter().filter(|(key, _)| field(map, key).is_none()) {
+        for (key, value) in wanted.iter().filter(|(key, _)| map.field(key).is_none()) {
             self.add(map, key, value);
         }
     }
@@ -86,7 +86,7 @@ impl Plan {
     pub fn patch(&mut self, map: &MapNode, patch: &Map<String, Json>) {
         for (key, value) in patch {
             let target = Target { parts: &map.parts, prop: key.as_str().into() };
-            match (field(map, key), value) {
+            match (map.field(key), value) {
                 (None, Json::Null) => {}
                 (None, value) => self.add(map, key, &without_nulls(value)),
                 (Some(slot), Json::Null) => self.remove(slot, &target),
@@ -277,11 +277,6 @@ impl Plan {
             self.steps.push(Step::Insert { list, index, values });
         }
     }
-}
-
-fn field<'a>(map: &'a MapNode, key: &str) -> Option<&'a Slot> {
-    let at = map.fields.binary_search_by(|(name, _)| name.as_str().cmp(key)).ok()?;
-    map.fields.get(at).map(|(_, slot)| slot)
 }
 
 /// Returns the increment that makes a counter show `to`, or `None` if a counter cannot show it.

@@ -143,18 +143,12 @@ impl<'a> TextMerge<'a> {
             Some(known) => known.clone(),
             None => self.cut_for(reading, units.get(settled.units.start)),
         };
-        let (start, end) = (settled.units.start, settled.units.end);
-        let mut wanted = units.get(..start).unwrap_or_default().to_vec();
-        wanted.extend_from_slice(&chosen);
-        wanted.extend_from_slice(units.get(end..).unwrap_or_default());
-        let moved = |range: &Range<usize>| {
-            // What stands behind the place moves by the difference of the lengths.
-            let at =
-                |unit: usize| if unit < end { unit } else { unit - end + start + chosen.len() };
-            at(range.start)..at(range.start) + range.len()
-        };
+        let start = settled.units.start;
+        let edit = [Edit { old: settled.units.clone(), new: start..start + chosen.len() }];
+        let mut wanted = units.clone();
+        wanted.splice(settled.units.clone(), chosen);
         let left = found.iter().enumerate().filter(|(n, _)| *n != conflict);
-        let left: Vec<_> = left.map(|(_, found)| (moved(&found.units), found)).collect();
+        let left: Vec<_> = left.map(|(_, found)| (moved(&found.units, &edit), found)).collect();
         Some(self.with_readings(&wanted, &left))
     }
 

@@ -8,10 +8,9 @@ use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
 /// Size of a unit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum UnitSize {
     /// A line.
-    #[default]
     Line,
     /// A sentence, as Unicode Standard Annex 29 bounds it, of a line.
     Sentence,

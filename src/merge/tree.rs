@@ -97,6 +97,14 @@ pub(super) struct Loser {
     pub part: usize,
 }
 
+impl MapNode {
+    /// Returns the field of this name.
+    pub fn field(&self, name: &str) -> Option<&Slot> {
+        let at = self.fields.binary_search_by(|(known, _)| known.as_str().cmp(name)).ok()?;
+        self.fields.get(at).map(|(_, slot)| slot)
+    }
+}
+
 impl Slot {
     /// Returns true if this slot or anything in the shown value is in conflict.
     pub fn in_conflict(&self) -> bool {

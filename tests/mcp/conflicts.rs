@@ -3,36 +3,13 @@
 mod documents;
 
 use crate::client::{Client, texts};
+use crate::named_clients::{close, done, start, two};
 use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
 use crdt_palace::palace::{Palace, WriteOptions};
-use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 const TEXT: &str = "Plan\nSign with RSA.\nDeploy on Mondays.\nLog to a file.\nThe end";
-
-async fn start(name: &str, palace: &Path) -> Client {
-    let options = ["--tools", "palace,documents"];
-    Client::start_named(name, palace, ClientLifecycleMode::Initialize, &options).await
-}
-
-/// Two clients on one palace.
-async fn two(palace: &Path) -> [Client; 2] {
-    [start("ann", palace).await, start("bob", palace).await]
-}
-
-async fn close(clients: impl IntoIterator<Item = Client>) {
-    for client in clients {
-        client.close().await;
-    }
-}
-
-async fn done(client: &Client, tool: &'static str, arguments: Value) -> Value {
-    let result = client.result(tool, arguments).await;
-    assert_ne!(result.is_error, Some(true), "{tool}: {:?}", texts(&result));
-    result.structured_content.unwrap()
-}
 
 /// The text of the error of a call that is refused.
 async fn refused(client: &Client, tool: &'static str, arguments: Value) -> String {

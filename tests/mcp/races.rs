@@ -8,25 +8,20 @@
 //! prints each write.
 
 use crate::client::{Client, texts};
+use crate::named_clients::{close, start};
 use crdt_palace::fs::sim::SplitMix;
+use crdt_palace::memory::MemoryError;
 use crdt_palace::memory::drawers::{Drawer, Drawers};
 use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::CompactOptions;
-use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::path::Path;
 
 const CLIENTS: [&str; 6] = ["ann", "bob", "cho", "dan", "eva", "fay"];
 const LINES: usize = 40;
 
 fn from_environment(name: &str, default: u64) -> u64 {
     std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
-async fn start(name: &str, palace: &Path) -> Client {
-    let options = ["--tools", "palace,documents"];
-    Client::start_named(name, palace, ClientLifecycleMode::Initialize, &options).await
 }
 
 /// Marks of edits in a text: words that begin with `~`.
@@ -44,6 +39,14 @@ fn everything(drawer: &Drawer) -> BTreeSet<String> {
     marks(&drawer.content).into_iter().chain(others).collect()
 }
 
+/// The drawer, or `None` if it was deleted.
+fn present(drawers: &Drawers, id: &Value) -> Option<Drawer> {
+    match drawers.get(id.as_str().unwrap()) {
+        Err(MemoryError::NoDrawer { .. }) => None,
+        drawer => Some(drawer.unwrap()),
+    }
+}
+
 /// One client in a race.
 struct Racer<'a> {
     client: &'a Client,
@@ -53,7 +56,7 @@ struct Racer<'a> {
     edits: usize,
 }
 
-/// What is true of all clients together.
+/// The edits of all clients together.
 #[derive(Default)]
 struct Ledger {
     /// Marks of acknowledged edits.
@@ -176,7 +179,7 @@ async fn every_acknowledged_edit_is_in_the_text_or_in_a_conflict() {
             racers[next].act(&id, &mut random, &mut ledger).await;
         }
         // With the library, because a tool's answer leaves out what is too long.
-        let shown = drawers.get(id.as_str().unwrap()).ok();
+        let shown = present(&drawers, &id);
         let context = format!("CRDT_PALACE_SEED={seed}");
         let found = shown.as_ref().map(everything).unwrap_or_default();
         let lost: Vec<_> = ledger
@@ -198,13 +201,11 @@ async fn every_acknowledged_edit_is_in_the_text_or_in_a_conflict() {
         deleted += usize::from(shown.is_none());
         ends.push((id, found));
     }
-    for client in clients {
-        client.close().await;
-    }
+    close(clients).await;
     Palace::open(&palace).unwrap().compact(CompactOptions::new().all()).unwrap();
     let drawers = Drawers::new(Palace::open(&palace).unwrap());
     for (id, found) in ends {
-        let shown = drawers.get(id.as_str().unwrap()).ok();
+        let shown = present(&drawers, &id);
         assert_eq!(shown.as_ref().map(everything).unwrap_or_default(), found, "{id}, compacted");
     }
     println!(

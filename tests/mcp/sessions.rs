@@ -1,32 +1,9 @@
 //! No client overwrites what it has not seen: whole values that real clients write back, with nothing but the value.
 
-use crate::client::{Client, texts};
+use crate::client::Client;
 use crate::http::wire;
-use rmcp::service::ClientLifecycleMode;
+use crate::named_clients::{close, done, start, two};
 use serde_json::{Value, json};
-use std::path::Path;
-
-async fn start(name: &str, palace: &Path) -> Client {
-    let options = ["--tools", "palace,documents"];
-    Client::start_named(name, palace, ClientLifecycleMode::Initialize, &options).await
-}
-
-/// Two clients on one palace.
-async fn two(palace: &Path) -> [Client; 2] {
-    [start("ann", palace).await, start("bob", palace).await]
-}
-
-async fn close(clients: impl IntoIterator<Item = Client>) {
-    for client in clients {
-        client.close().await;
-    }
-}
-
-async fn done(client: &Client, tool: &'static str, arguments: Value) -> Value {
-    let result = client.result(tool, arguments).await;
-    assert_ne!(result.is_error, Some(true), "{tool}: {:?}", texts(&result));
-    result.structured_content.unwrap()
-}
 
 async fn get(client: &Client, key: &str) -> Value {
     done(client, "document_get", json!({"key": key})).await["value"].clone()

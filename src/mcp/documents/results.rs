@@ -64,7 +64,7 @@ pub(super) struct WriteResult {
     /// Number of such paths that are left out
     #[serde(skip_serializing_if = "Option::is_none")]
     pub more_paths: Option<i64>,
-    /// What this write replaced, because this session had not read it. If it was not yours to replace, pass its etag to
+    /// The version that this write replaced unread. If it was not yours to replace, pass its etag to
     /// document_get as version
     #[serde(skip_serializing_if = "Option::is_none")]
     pub replaced_unseen: Option<UnseenVersion>,

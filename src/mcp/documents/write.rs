@@ -12,7 +12,7 @@ use crate::mcp::page::{Budget, echoed, json_len};
 use crate::mcp::tool::Call;
 use crate::mcp::unseen::MERGED_BYTES;
 use crate::memory::MemoryError;
-use crate::merge::MergeError;
+use crate::merge::{MergeError, pointer_steps};
 use crate::palace::{
     self, Choice, Condition, Error, Outcome, Palace, Session, SessionWrite, WriteOptions, chain,
 };
@@ -235,11 +235,11 @@ fn condition(text: &str) -> std::result::Result<Condition, MemoryError> {
 
 /// Splits a JSON pointer into its steps.
 fn steps(path: &str) -> std::result::Result<Vec<String>, MemoryError> {
-    let Some(path) = path.strip_prefix('/') else {
+    if !path.starts_with('/') {
         let why = format!("{:?} is not a JSON pointer: start with /, as in /visits", echoed(path));
         return Err(argument("path", why));
-    };
-    Ok(path.split('/').map(|step| step.replace("~1", "/").replace("~0", "~")).collect())
+    }
+    Ok(pointer_steps(path))
 }
 
 fn not_a_counter(error: Error, path: &str) -> Problem {

@@ -26,7 +26,7 @@ use crate::palace::{Document, Error, Palace, Session, WriteOptions};
 pub struct Drawers {
     pub(super) palace: Palace,
     by: Option<String>,
-    /// What the client has seen, if it has a session.
+    /// The session of the client, if it has one: what it has seen.
     pub(super) session: Option<Session>,
 }
 

@@ -158,7 +158,7 @@ struct Update<'a> {
     left: Option<Left>,
 }
 
-/// What a change left.
+/// The drawer after the change.
 struct Left {
     choice: Choice,
     view: View,

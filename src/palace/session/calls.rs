@@ -135,11 +135,7 @@ impl Session {
     pub fn put<T: Serialize + ?Sized>(&self, key: &str, value: &T) -> Result<SessionWrite> {
         let key = Key::new(key)?;
         let value = object(value).map_err(|source| Error::Document { key: key.clone(), source })?;
-        let written = self.put_with(WriteOptions::new(), &key, &value)?;
-        if written.merged.is_some() {
-            self.saw_in_answer(&key, &written.outcome.current);
-        }
-        Ok(written)
+        Ok(self.answered(&key, self.put_with(WriteOptions::new(), &key, &value)?))
     }
 
     /// Applies a JSON merge patch (RFC 7396), made from what the client has seen. Fields that it does not name stay as
@@ -165,11 +161,7 @@ impl Session {
     pub fn patch<T: Serialize + ?Sized>(&self, key: &str, patch: &T) -> Result<SessionWrite> {
         let key = Key::new(key)?;
         let patch = object(patch).map_err(|source| Error::Document { key: key.clone(), source })?;
-        let written = self.patch_with(WriteOptions::new(), &key, &patch)?;
-        if written.merged.is_some() {
-            self.saw_in_answer(&key, &written.outcome.current);
-        }
-        Ok(written)
+        Ok(self.answered(&key, self.patch_with(WriteOptions::new(), &key, &patch)?))
     }
 
     /// Writes the value of an earlier version over the present one, and says what it replaced if the client had not
@@ -219,6 +211,14 @@ impl Session {
     /// As [`Palace::delete`](crate::palace::Palace::delete).
     pub fn delete(&self, key: &str) -> Result<SessionDelete> {
         self.delete_with(WriteOptions::new(), &Key::new(key)?)
+    }
+
+    /// Notes that a result shows the whole merged document, if it does, and returns it.
+    fn answered(&self, key: &Key, written: SessionWrite) -> SessionWrite {
+        if written.merged.is_some() {
+            self.saw_in_answer(key, &written.outcome.current);
+        }
+        written
     }
 
     /// Writes a document as a whole. A base or a condition in the options takes the place of what the client has seen.

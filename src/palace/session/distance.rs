@@ -2,7 +2,7 @@
 //!
 //! A unit that was changed counts twice, as one that went and one that came. The order of lines and items does not
 //! count, so a distance takes time in proportion to the length of the values. Characters tell whether a text was edited.
-//! Of a value that was replaced, only the new one counts, so that all values that it may have replaced are as near.
+//! If a value was replaced, only the new one counts. So all values that it may have replaced are as near.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;

@@ -1,4 +1,4 @@
-//! What all clients of one server have seen, within one bound.
+//! Remembers what all clients of one server have seen, within one bound.
 //!
 //! Invariants: it takes no more than its bound of memory; the document that was used least lately is forgotten first,
 //! whichever client it belongs to. Keys are kept as hashes: of two keys with one hash, the versions of one are none of
@@ -31,7 +31,7 @@ struct Held {
     bytes: usize,
 }
 
-/// What the clients have seen.
+/// Versions that the clients have seen, by client and document.
 #[derive(Debug)]
 pub struct Memory {
     held: Lock<Held>,

@@ -145,12 +145,11 @@ impl View {
         };
         if rows.iter().all(within) {
             let view = parse_view(&newest.view, key)?;
-            if view.predates_text_merge(key.prose_field()) {
-                return Ok(self.ask(key, |doc| self.document(doc, key))?.flatten());
+            if !view.predates_text_merge(key.prose_field()) {
+                let since = newest.incomplete.then_some(self.snapshots.rescan);
+                let incomplete = self.is_incomplete(since);
+                return Ok(Document::of(key.clone(), newest.heads, view, incomplete));
             }
-            let since = newest.incomplete.then_some(self.snapshots.rescan);
-            let incomplete = self.is_incomplete(since);
-            return Ok(Document::of(key.clone(), newest.heads, view, incomplete));
         }
         Ok(self.ask(key, |doc| self.document(doc, key))?.flatten())
     }

@@ -78,10 +78,7 @@ impl<'a> Draft<'a> {
         if let Some(error) = self.harmed {
             return Err(error);
         }
-        let heads = match &self.doc {
-            Some(doc) => doc.heads(),
-            None => Heads::new(self.changes.iter().map(|change| change.hash).collect()),
-        };
+        let heads = self.version();
         let own = match self.last.is_empty() {
             false => self.last,
             true => self.base.unwrap_or_else(|| heads.clone()),

@@ -1,6 +1,7 @@
 //! Conflicts of documents: all of them by page, and settled by one call.
 
-use super::{close, conflicted, done, etag_of, refused, start, two};
+use super::{conflicted, etag_of, refused};
+use crate::named_clients::{close, done, start, two};
 use crdt_palace::memory::drawers::Drawers;
 use crdt_palace::palace::{Palace, WriteOptions};
 use serde_json::{Value, json};
