@@ -7,8 +7,9 @@
 use super::as_of::AsOf;
 use super::ending::{Ending, ended_at, ending, just_deleted, note_end, note_replaced, replaced};
 use super::fact::{Fact, Period, fact_shown};
+use super::find::texts;
+use super::flags::{self, Flag};
 use super::handle::Facts;
-use super::marks::{self, Mark};
 use super::period;
 use super::triple::{Source, Triple, no_fact, part, text};
 use crate::format::key::Key;
@@ -107,11 +108,12 @@ impl Facts {
         }
         let known = self.periods(triple)?;
         let (from, to) = (from.as_ref(), to.as_ref());
-        let moments = texts([from, to]);
-        let found = asserted(&known, moments).or_else(|| self.fitting(&known, [from, to]));
+        let found = self.same_period(&known, [from, to]);
         let key = match found {
             Some(period) => period.key.clone(),
-            None => self.free_key(triple, moments, known.iter().map(|period| &period.key))?,
+            None => {
+                self.free_key(triple, texts([from, to]), known.iter().map(|period| &period.key))?
+            }
         };
         let new = found.is_none();
         let period = NewPeriod { key, triple, from, to, source };
@@ -249,49 +251,6 @@ impl Facts {
         Ok(ending)
     }
 
-    /// Returns the period that says the same now.
-    fn fitting<'a>(
-        &self,
-        known: &'a [Period],
-        [from, to]: [Option<&Moment>; 2],
-    ) -> Option<&'a Period> {
-        let Some(to) = to else {
-            // An assertion without an end means "it holds now", or from its beginning on. Any open period that has begun
-            // by then says that already.
-            let (now, then) = (self.now(), from.map(AsOf::beginning_of));
-            let has_begun = |fact: &Fact| {
-                !fact.begins_after(&now)
-                    || then.as_ref().is_some_and(|then| !fact.begins_after(then))
-            };
-            return known
-                .iter()
-                .find(|Period { fact, .. }| fact.valid_to.is_none() && has_begun(fact));
-        };
-        let moments = texts([from, Some(to)]);
-        known.iter().find(|Period { fact, .. }| {
-            [&fact.valid_from, &fact.valid_to].map(Option::as_deref) == moments
-        })
-    }
-
-    /// Returns the first key for a period that no known period has. A deleted period comes back under its key, unless it
-    /// was ended before.
-    pub(super) fn free_key<'a>(
-        &self,
-        triple: &Triple,
-        moments: [Option<&str>; 2],
-        known: impl Iterator<Item = &'a Key>,
-    ) -> Result<Key> {
-        let taken: Vec<&Key> = known.collect();
-        let mut n = 0;
-        loop {
-            let key = triple.period_key(moments, n)?;
-            if !taken.contains(&&key) && !self.was_ended(&key)? {
-                return Ok(key);
-            }
-            n += 1;
-        }
-    }
-
     /// Makes the writes in one commit, and returns the state that they left. The state is taken from the drafts: a read
     /// after the commit could fail, and a call that was written would be reported as failed.
     fn commit(&self, writes: Vec<(Key, Write<'_>)>) -> Result<Vec<CommittedPeriod>> {
@@ -313,21 +272,6 @@ impl Facts {
         };
         Ok(outcomes.into_iter().zip(facts).filter_map(left).collect())
     }
-}
-
-/// Returns the period that was asserted with these very moments. Of several, one that still holds comes first.
-fn asserted<'a>(known: &'a [Period], [from, to]: [Option<&str>; 2]) -> Option<&'a Period> {
-    // Without moments an assertion means "it holds now", which can become true again. With one it names one period.
-    let named = from.is_some() || to.is_some();
-    let same = |period: &&Period| {
-        named && period.fact.valid_from.as_deref() == from && period.asserted_to.as_deref() == to
-    };
-    known.iter().filter(same).max_by_key(|period| period.fact.valid_to.is_none())
-}
-
-/// Returns moments in their one form.
-fn texts(moments: [Option<&Moment>; 2]) -> [Option<&str>; 2] {
-    moments.map(|moment| moment.map(|moment| moment.text.as_str()))
 }
 
 impl Ending<'_> {
@@ -386,10 +330,10 @@ impl<'a> NewPeriod<'a> {
         };
         // It may be another period that says the same. Then the moments are not those of this call.
         if let Some(from) = from.filter(|from| is_kept("valid_from", from)) {
-            marks::note_offset(draft, Mark::Began, from, new)?;
+            flags::note_offset(draft, Flag::Began, from, new)?;
         }
         if let Some(to) = to.filter(|to| is_kept("valid_to", to)) {
-            marks::note_offset(draft, Mark::Ended, to, new)?;
+            flags::note_offset(draft, Flag::Ended, to, new)?;
         }
         let Some(source) = source.map(|source| Value::Object(source.value())) else {
             return Ok(());

@@ -173,7 +173,7 @@ fn offsets_of_one_moment_make_one_fact_without_conflict() {
         let (key, _) = ann.scan("fact/").unwrap().remove(0);
         assert!(ann.palace.get(key.as_str()).unwrap().unwrap().conflicts.is_empty());
     }
-    // Two marks of one moment, as two processes that did not see each other leave them.
+    // Two flags of one moment, as two processes that did not see each other leave them.
     let facts = on(&SimDisk::new(1));
     let [late, early] = ["2026-03-01T10:00:00+09:00", "2026-03-01T06:30:00+05:30"];
     let id = facts.assert(&triple("Acme"), Some(late), None, None).unwrap().fact.id;
@@ -259,11 +259,11 @@ fn fact(from: Option<&Given>, to: Option<&Given>) -> Fact {
     let kept = |given: &Given| Moment::parse("at", &given.text(), &TimeZone::UTC).unwrap();
     let (from, to) = (from.map(kept), to.map(kept));
     let mut value = serde_json::json!({"subject": "s", "predicate": "p", "object": "o"});
-    for (field, mark, moment) in [("valid_from", "began", &from), ("valid_to", "ended", &to)] {
+    for (field, flag, moment) in [("valid_from", "began", &from), ("valid_to", "ended", &to)] {
         let Some(Moment { text, offset, .. }) = moment else { continue };
         value[field] = serde_json::json!(text);
         if let Some(offset) = offset {
-            value[format!("{mark}/{text}/{offset}")] = serde_json::json!(true);
+            value[format!("{flag}/{text}/{offset}")] = serde_json::json!(true);
         }
     }
     let id = "0".repeat(32);

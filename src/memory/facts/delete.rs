@@ -3,9 +3,8 @@
 //! Invariant: a delete hides a fact from queries, counts and search, and keeps its history. Whatever another process
 //! wrote to the fact without having seen the delete brings it back: an assertion, an end, a source.
 
-use super::fact::{ends, fact_key};
+use super::fact::fact_key;
 use super::handle::Facts;
-use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 
 /// Result of [`Facts::delete`].
@@ -62,11 +61,5 @@ impl Facts {
         let written =
             self.palace.with(self.options()).write(key.as_str(), |draft| draft.delete())?;
         Ok(DeletedFact { etag: written.etag.to_string(), changed: written.changed })
-    }
-
-    /// Tells whether the fact with this key is deleted, and was ended before.
-    pub(super) fn was_ended(&self, key: &Key) -> Result<bool> {
-        let before = self.palace.before_delete(key)?;
-        Ok(before.is_some_and(|value| ends(&value).next().is_some()))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::as_of::AsOf;
 use super::fact::{Period, ends};
-use super::marks::{self, Mark};
+use super::flags::{self, Flag};
 use super::triple::{Triple, no_fact, text};
 use crate::memory::error::{MemoryError, Result};
 use crate::memory::moment::{Moment, one_form};
@@ -78,7 +78,7 @@ pub(super) fn note_end(draft: &mut Draft<'_>, ended: &Moment) -> Result<(), Merg
         return Ok(());
     }
     draft.append(&["ends"], &[json!(ended.text)])?;
-    marks::note_offset(draft, Mark::Ended, ended, true)
+    flags::note_offset(draft, Flag::Ended, ended, true)
 }
 
 /// Notes in a document that its fact ends, because another one takes its place.
@@ -86,9 +86,9 @@ pub(super) fn note_replaced(draft: &mut Draft<'_>, at: &Moment) -> Result<(), Me
     note_end(draft, at)?;
     let shown = draft.view()?.value;
     let began = text(&shown, "valid_from").as_deref().map(one_form);
-    // Without the mark, two equal dates would be that whole day, and the successor would not hold alone.
+    // Without the flag, two equal dates would be that whole day, and the successor would not hold alone.
     match !at.timed && began.as_ref() == Some(&at.text) {
-        true => marks::note_replaced(draft, &at.text),
+        true => flags::note_replaced(draft, &at.text),
         false => Ok(()),
     }
 }

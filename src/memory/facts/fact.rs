@@ -1,7 +1,7 @@
 //! A fact, its periods, and their form as documents.
 
 use super::as_of::AsOf;
-use super::marks::{self, Mark};
+use super::flags::{self, Flag};
 use super::triple::{FACTS, Source, Triple, text};
 use crate::format::key::Key;
 use crate::memory::moment::{is_date, one_form};
@@ -135,16 +135,16 @@ fn items<'a>(value: &'a Map<String, Value>, field: &str) -> impl Iterator<Item =
 pub(super) fn fact_shown(key: &Key, value: &Map<String, Value>) -> Option<Fact> {
     let moment = |field| text(value, field).as_deref().map(one_form);
     let sources: BTreeSet<Source> = items(value, "sources").filter_map(Source::of).collect();
-    let offset = |mark, moment: &Option<String>| marks::offset_of(value, mark, moment.as_deref()?);
+    let offset = |flag, moment: &Option<String>| flags::offset_of(value, flag, moment.as_deref()?);
     let valid_from = moment("valid_from");
     // Moments in their one form compare as texts.
     let valid_to = ends(value).chain(moment("valid_to")).min();
-    let valid_from_offset = offset(Mark::Began, &valid_from);
-    let valid_to_offset = offset(Mark::Ended, &valid_to);
+    let valid_from_offset = offset(Flag::Began, &valid_from);
+    let valid_to_offset = offset(Flag::Ended, &valid_to);
     let is_day = |date: &String| {
         let offsets = [&valid_from_offset, &valid_to_offset];
         !offsets.into_iter().any(|offset| is_timed(date, offset))
-            && !marks::is_replaced(value, date)
+            && !flags::is_replaced(value, date)
     };
     let whole_day = valid_from == valid_to && valid_to.as_ref().is_some_and(is_day);
     Some(Fact {

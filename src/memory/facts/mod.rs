@@ -27,7 +27,7 @@
 //! time; it is read as the date. An imported source has a `from`: the `id` that the fact had in the other system, and
 //! everything else that was known about it there.
 //!
-//! Three kinds of fields are marks: their value is `true`, and their name says what they mean. Two processes can set marks
+//! Three kinds of fields are flags: their value is `true`, and their name says what they mean. Two processes can set flags
 //! at once without a conflict.
 //!
 //! * `began/<moment>/<offset>`: the moment of `valid_from` was given as a time with this offset, such as `+09:00`. For
@@ -46,10 +46,11 @@ mod assert;
 mod delete;
 mod ending;
 mod fact;
+mod find;
+mod flags;
 mod handle;
 #[cfg(feature = "mcp")]
 pub(in crate::memory) mod import;
-mod marks;
 pub(in crate::memory) mod period;
 mod query;
 mod triple;

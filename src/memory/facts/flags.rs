@@ -1,35 +1,35 @@
-//! Marks: what several processes may note in the document of a fact at once, without a conflict.
+//! Flags: what several processes may note in the document of a fact at once, without a conflict.
 //!
-//! A mark is a field of its own whose value is `true`. Two processes that set the same mark agree, and two marks are two
-//! fields. So marks merge like a set.
+//! A flag is a field of its own whose value is `true`. Two processes that set the same flag agree, and two flags are two
+//! fields. So flags merge like a set.
 
 use crate::memory::moment::{Moment, is_date};
 use crate::merge::MergeError;
 use crate::palace::Draft;
 use serde_json::{Map, Value};
 
-/// The moment that the offset of a mark belongs to.
+/// The moment that the offset of a flag belongs to.
 #[derive(Clone, Copy)]
-pub(super) enum Mark {
+pub(super) enum Flag {
     /// The beginning of the fact.
     Began,
     /// An end of the fact.
     Ended,
 }
 
-impl Mark {
+impl Flag {
     fn of(self, moment: &str, offset: &str) -> String {
         let name = match self {
-            Mark::Began => "began",
-            Mark::Ended => "ended",
+            Flag::Began => "began",
+            Flag::Ended => "ended",
         };
         format!("{name}/{moment}/{offset}")
     }
 }
 
 /// Returns the offset in which a moment was given. Of several, it is the first in byte order.
-pub(super) fn offset_of(value: &Map<String, Value>, mark: Mark, moment: &str) -> Option<String> {
-    let start = mark.of(moment, "");
+pub(super) fn offset_of(value: &Map<String, Value>, flag: Flag, moment: &str) -> Option<String> {
+    let start = flag.of(moment, "");
     let offsets = value.keys().filter_map(|field| field.strip_prefix(&start));
     offsets.min().map(str::to_owned)
 }
@@ -38,7 +38,7 @@ pub(super) fn offset_of(value: &Map<String, Value>, mark: Mark, moment: &str) ->
 /// call wrote the moment.
 pub(super) fn note_offset(
     draft: &mut Draft<'_>,
-    mark: Mark,
+    flag: Flag,
     moment: &Moment,
     new: bool,
 ) -> Result<(), MergeError> {
@@ -47,9 +47,9 @@ pub(super) fn note_offset(
     if is_date(&moment.text) && !new {
         return Ok(());
     }
-    match offset_of(&draft.view()?.value, mark, &moment.text) {
+    match offset_of(&draft.view()?.value, flag, &moment.text) {
         Some(_) => Ok(()),
-        None => set(draft, mark.of(&moment.text, offset)),
+        None => set(draft, flag.of(&moment.text, offset)),
     }
 }
 
@@ -70,6 +70,6 @@ fn replaced(date: &str) -> String {
     format!("replaced/{date}")
 }
 
-fn set(draft: &mut Draft<'_>, mark: String) -> Result<(), MergeError> {
-    draft.patch(&Map::from_iter([(mark, Value::Bool(true))]))
+fn set(draft: &mut Draft<'_>, flag: String) -> Result<(), MergeError> {
+    draft.patch(&Map::from_iter([(flag, Value::Bool(true))]))
 }
