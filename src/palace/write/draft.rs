@@ -193,7 +193,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// [`MergeError::NoConflict`] if the document does not have this conflict any more, and as [`Draft::put`].
     pub fn settle(&mut self, conflict: &Conflict, value: &Value) -> Result<()> {
-        self.change(|doc, stamp, _| doc.decide(stamp, conflict, value))
+        self.change(|doc, stamp, _| doc.settle_conflict(stamp, conflict, value))
     }
 
     /// Adds to the counter at a path, and makes it if it is not there.
