@@ -31,10 +31,9 @@ impl Doc {
             false => None,
         };
         for rewrite in rewrites {
-            let rewritten = self.rewrite(stamp, &rewrite)?;
-            match &mut change {
-                Some(change) => change.beside.push(rewritten),
-                None => change = Some(rewritten),
+            match (&mut change, self.rewrite(stamp, &rewrite)?) {
+                (Some(change), rewritten) => change.beside.extend(rewritten),
+                (None, rewritten) => change = rewritten,
             }
         }
         // A view of a long history takes long, and most documents have no conflict.

@@ -222,3 +222,18 @@ fn common_text_is_a_merge_at_most_16_deep() {
         both = [all.clone(), all];
     }
 }
+
+/// Of two readings that are kept, one is a whole text that is there already.
+#[test]
+fn write_back_of_a_line_keeps_a_reading_that_is_there_already() {
+    let (_, mut both) = copies::<2>("1\n2\n3");
+    write(&mut both[0], 'a', "a\n2\n3");
+    write(&mut both[1], 'b', "b\n2\nthree");
+    let mut all = merged(&both);
+    let open = conflicts(&all);
+    assert_eq!(open.len(), 1);
+    let shown = content(&all);
+    assert!(shown.ends_with("three"));
+    write(&mut all, 'c', &shown.replace("three", "3"));
+    assert_eq!((content(&all), conflicts(&all)), (shown.replace("three", "3"), open));
+}
