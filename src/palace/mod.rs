@@ -32,7 +32,8 @@ mod history;
 pub mod into;
 pub(crate) mod search;
 
-pub use check::{status, verify};
+pub(crate) use check::program_version::OLDER_NOTE;
+pub use check::{conflict_count::ConflictCount, status, verify};
 pub use error::{Error, Result, chain};
 pub use handle::options::Options;
 pub use handle::shared::Palace;

@@ -12,6 +12,7 @@
 mod build;
 mod codec;
 mod commit_log;
+mod conflict_rows;
 mod connect;
 mod connections;
 mod error;
@@ -27,6 +28,7 @@ mod verify;
 mod tests;
 
 pub use build::Builder;
+pub use conflict_rows::{CONFLICTS_BEGIN, ConflictRows};
 pub use connect::Source;
 #[cfg(feature = "mcp")]
 pub(crate) use connect::uri;
@@ -38,6 +40,7 @@ pub use tokenizer::{Terms, WORD_CHARS_MAX, words};
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::{InstanceId, SnapshotId};
 use crate::format::key::Key;
+use std::sync::OnceLock;
 
 /// A document with everything that compaction and writing need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +98,8 @@ pub struct Snapshot {
     /// The check over the word index, as [`Snapshot::verify`] expects it.
     index: String,
     connections: connections::Connections,
+    /// The rows that may show a conflict, once they were asked for.
+    in_conflict: OnceLock<ConflictRows>,
 }
 
 impl Snapshot {
