@@ -5,7 +5,7 @@
 //! its write was acknowledged. Must not know: how documents are stored.
 //!
 //! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`,
-//! `tool_set`, `feed_cursors`; `conflicts`, `unseen`, `arguments`, `conflict_list`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
+//! `tool_set`, `feed_cursors`; `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
 //! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `process`, `stdio`, `http`.
 
 mod arguments;
@@ -19,6 +19,7 @@ mod handler;
 mod http;
 mod memory;
 mod not_offered;
+mod once;
 mod page;
 mod palace;
 mod process;

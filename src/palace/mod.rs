@@ -50,6 +50,9 @@ pub use view::document::{Document, Page};
 #[cfg(feature = "mcp")]
 pub(crate) use view::text::text_of;
 pub use write::commit::Batch;
+pub(crate) use write::once::Once;
+#[cfg(feature = "mcp")]
+pub(crate) use write::record::Before;
 pub use write::draft::Draft;
 pub use write::request::{Condition, Outcome, Receipt, WriteOptions};
 pub use write::writes::Writes;

@@ -6,6 +6,7 @@
 //! client's, not that either; after a restart, something may be told twice.
 
 use super::arguments::ChangesSince;
+use crate::format::key::ONCE;
 use crate::mcp::arguments::{argument, bad_cursor, limit};
 use crate::mcp::conflicts::writer;
 use crate::mcp::feed_cursors::FeedCursors;
@@ -140,6 +141,8 @@ fn shown(commit: &CommitInfo) -> CommitShown {
             (None, Some(id)) => ("fact", id),
             // A drawer that was moved is named by the change of the drawer itself.
             (None, None) if key.as_str().starts_with("moved/") => return None,
+            // The record of a call is part of what the call wrote.
+            (None, None) if key.as_str().starts_with(ONCE) => return None,
             (None, None) => ("document", key.as_str().to_owned()),
         };
         Some(ChangedDocument { kind: kind.to_owned(), id })

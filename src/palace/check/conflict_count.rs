@@ -3,7 +3,7 @@
 //! Invariant: a document counts if a read of it now lists a conflict. Which documents have to be read is known from the
 //! rows of snapshots and from what the tail shows, so the others cost little.
 
-use crate::format::key::Key;
+use crate::format::key::{Key, ONCE};
 use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
 use crate::palace::view::rows::parse_view;
@@ -51,7 +51,8 @@ impl Palace {
     /// Counts the documents whose keys start with `prefix` and that have an open conflict.
     ///
     /// Rows of a snapshot are searched once while it is open, at most 500,000 of each. Only documents that may have a
-    /// conflict are read, at most 10,000. Beyond these bounds the count is a lower bound, and says so.
+    /// conflict are read, at most 10,000. Beyond these bounds the count is a lower bound, and says so. Records of calls that
+    /// are made once are not counted.
     ///
     /// ```
     /// # use crdt_palace::palace::WriteOptions;
@@ -80,14 +81,16 @@ impl Palace {
 
 fn count(view: &View, prefix: &str) -> Result<ConflictCount> {
     let mut found = ConflictCount::default();
-    for (key, document) in view.tail.documents().filter(|(key, _)| key.as_str().starts_with(prefix)) {
+    let counts = |key: &Key| key.as_str().starts_with(prefix) && !key.as_str().starts_with(ONCE);
+    for (key, document) in view.tail.documents().filter(|(key, _)| counts(key)) {
         let shown = view.shown(key, document)?;
         // Most documents have none, and need not be parsed.
         if shown.view.contains(CONFLICTS_BEGIN) {
             found.documents += usize::from(!parse_view(&shown.view, key)?.conflicts.is_empty());
         }
     }
-    let (keys, cut) = candidates(view, prefix)?;
+    let (mut keys, cut) = candidates(view)?;
+    keys.retain(|key| counts(key) && view.tail.document(key.as_str()).is_none());
     found.at_least = cut || keys.len() > READ_MAX;
     for key in keys.iter().take(READ_MAX) {
         let document = view.read(key)?;
@@ -96,8 +99,8 @@ fn count(view: &View, prefix: &str) -> Result<ConflictCount> {
     Ok(found)
 }
 
-/// Returns the documents of snapshots alone that may have a conflict, and true if there may be more.
-fn candidates(view: &View, prefix: &str) -> Result<(BTreeSet<Key>, bool)> {
+/// Returns the documents of snapshots that may have a conflict, and true if there may be more.
+fn candidates(view: &View) -> Result<(BTreeSet<Key>, bool)> {
     let (mut keys, mut cut) = (BTreeSet::new(), false);
     for snapshot in view.snapshots() {
         let rows = snapshot.rows_in_conflict()?;
@@ -108,8 +111,5 @@ fn candidates(view: &View, prefix: &str) -> Result<(BTreeSet<Key>, bool)> {
     }
     // Rows that know nothing of each other may be in conflict only together.
     keys.extend(view.divergent_keys()?.iter().cloned());
-    keys.retain(|key| {
-        key.as_str().starts_with(prefix) && view.tail.document(key.as_str()).is_none()
-    });
     Ok((keys, cut))
 }

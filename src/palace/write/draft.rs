@@ -46,7 +46,7 @@ pub struct Draft<'a> {
     pub(super) base: Option<Heads>,
     pub(super) changes: Vec<NewChange>,
     /// The last of them: one, or those that one write made beside each other. They build on all others.
-    last: Heads,
+    pub(super) last: Heads,
     /// The reason why a change is in the document and not among `changes`. Later changes would build on it.
     harmed: Option<MergeError>,
 }

@@ -40,6 +40,19 @@ impl Draft<'_> {
         self.doc.as_ref().and_then(|doc| doc.resolve(etag))
     }
 
+    /// Returns the version right after the changes made so far, with only what they build on.
+    pub(crate) fn own(&self) -> Heads {
+        match self.last.is_empty() {
+            false => self.last.clone(),
+            true => self.base(),
+        }
+    }
+
+    /// Returns true if a change was made.
+    pub(crate) fn is_changed(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// Returns the version before the delete of a document that is deleted; `None` if it is not.
     pub(crate) fn before_delete(&self) -> Option<Heads> {
         let doc = self.doc.as_ref().filter(|doc| doc.is_deleted())?;
