@@ -32,6 +32,7 @@ mod history;
 pub mod into;
 pub(crate) mod search;
 
+#[cfg(feature = "cli")]
 pub(crate) use check::program_version::OLDER_NOTE;
 pub use check::{conflict_count::ConflictCount, status, verify};
 pub use error::{Error, Result, chain};
@@ -65,7 +66,7 @@ pub use crate::format::manifest::ManifestError;
 pub use crate::format::record::{BODY_BYTES_MAX, RecordError};
 pub use crate::fs::fs_type::FileSystem;
 pub use crate::merge::{
-    Candidate, ChangeInfo, ChangeKind, Conflict, MergeError, NESTING_MAX, OPERATIONS_MAX, Settled,
+    Candidate, ChangeEffect, ChangeInfo, ChangeKind, Conflict, DocumentEffects, MergeError, NESTING_MAX, OPERATIONS_MAX, Rival, Settled,
     VALUE_BYTES_MAX, ValueType, View, Written, automerge,
 };
 pub use crate::segment::SegmentError;

@@ -71,6 +71,7 @@ pub struct EntryWritten {
 }
 
 /// Drawers and an entry that a commit is about to write.
+#[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "only the server keeps records"))]
 pub(crate) struct CheckpointPlan {
     /// The id of each item's drawer, and whether that is new.
     pub items: Vec<(String, FiledAs)>,

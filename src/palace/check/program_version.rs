@@ -4,6 +4,7 @@
 const MERGES_TEXTS: (u64, u64, u64) = (0, 2, 0);
 
 /// What an older program does, for people.
+#[cfg(feature = "cli")]
 pub(crate) const OLDER_NOTE: &str = "it is of an earlier version and shows only one of several texts that were written at \
     once: restart it with the newest crdt-palace";
 

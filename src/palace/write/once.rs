@@ -21,7 +21,6 @@ pub(super) const ANSWER: &str = "answer";
 
 /// The name of a call that is made once.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "only the server makes one"))]
 pub(crate) struct Once {
     /// The key of its record.
     pub(super) key: Key,
