@@ -47,7 +47,9 @@ pub(crate) fn deeds(key: &Key, done: &DocumentEffects) -> Vec<Deed> {
             ChangeEffect::Created => deeds.push(begun),
             // Shared documents are not filed by their content.
             ChangeEffect::Filed if begun != Deed::Created => deeds.push(begun),
-            ChangeEffect::Edited => deeds.extend(done.fields.iter().map(|field| edit(begun, field))),
+            ChangeEffect::Edited => {
+                deeds.extend(done.fields.iter().map(|field| edit(begun, field)))
+            }
             ChangeEffect::Settled => deeds.push(Deed::Settled),
             ChangeEffect::Deleted => deeds.push(Deed::Deleted),
             ChangeEffect::Restored => deeds.push(Deed::Restored),

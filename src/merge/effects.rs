@@ -73,7 +73,8 @@ pub enum ChangeEffect {
 pub struct DocumentEffects {
     /// The effects, each once. Empty if the commit changed nothing that is shown.
     pub effects: Vec<ChangeEffect>,
-    /// The fields of the root that have another value, in their order. Empty if it was made, deleted or brought back.
+    /// The fields of the root that have another value, in their order. Of a document that came back, other than before the
+    /// delete. Empty if it was made or deleted.
     pub fields: Vec<String>,
     /// Writers of the other readings of each conflict that is open now and that the commit has a reading in.
     pub rivals: Vec<Rival>,
@@ -122,13 +123,18 @@ impl Doc {
         let last = made.iter().map(|change| change.hash);
         let after = Heads::new(last.filter(|hash| !deps().any(|dep| dep == hash)).collect());
         let was_there = !before.is_empty();
-        let (before, after) = (self.view_at(&before)?, self.view_at(&after)?);
-        let mut found = difference(was_there, &before, &after);
+        let (shown, after) = (self.view_at(&before)?, self.view_at(&after)?);
+        let mut found = difference(was_there, &shown, &after);
+        if found.effects.contains(&ChangeEffect::Restored) {
+            // What was edited on the way shows in comparison with the document before the delete.
+            let earlier = self.view_at(&self.before(&before))?;
+            found.extend(difference(true, &earlier, &after));
+        }
         let is_filing = made.iter().any(|change| change.kind == ChangeKind::Filed);
         if is_filing && !after.deleted && !found.effects.contains(&ChangeEffect::Created) {
             found.effects.push(ChangeEffect::Filed);
-            found.effects.sort_unstable();
         }
+        found.effects.sort_unstable();
         found.rivals = self.rivals(&is_of);
         Ok(Some(found))
     }
@@ -157,11 +163,17 @@ impl Doc {
     }
 }
 
+impl DocumentEffects {
+    fn extend(&mut self, other: Self) {
+        self.effects.extend(other.effects);
+        self.fields.extend(other.fields);
+    }
+}
+
 /// Compares a document before and after some changes.
 fn difference(was_there: bool, before: &View, after: &View) -> DocumentEffects {
     use ChangeEffect::{Created, Deleted, Edited, Restored, Settled};
-    let mut found =
-        DocumentEffects { effects: Vec::new(), fields: Vec::new(), rivals: Vec::new() };
+    let mut found = DocumentEffects { effects: Vec::new(), fields: Vec::new(), rivals: Vec::new() };
     match (was_there, before.deleted, after.deleted) {
         (_, _, true) => found.effects.extend((!before.deleted).then_some(Deleted)),
         (false, ..) => found.effects.push(Created),

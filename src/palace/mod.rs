@@ -51,10 +51,10 @@ pub use view::document::{Document, Page};
 #[cfg(feature = "mcp")]
 pub(crate) use view::text::text_of;
 pub use write::commit::Batch;
+pub use write::draft::Draft;
 pub(crate) use write::once::Once;
 #[cfg(feature = "mcp")]
 pub(crate) use write::record::Before;
-pub use write::draft::Draft;
 pub use write::request::{Condition, Outcome, Receipt, WriteOptions};
 pub use write::writes::Writes;
 
@@ -66,8 +66,9 @@ pub use crate::format::manifest::ManifestError;
 pub use crate::format::record::{BODY_BYTES_MAX, RecordError};
 pub use crate::fs::fs_type::FileSystem;
 pub use crate::merge::{
-    Candidate, ChangeEffect, ChangeInfo, ChangeKind, Conflict, DocumentEffects, MergeError, NESTING_MAX, OPERATIONS_MAX, Rival, Settled,
-    VALUE_BYTES_MAX, ValueType, View, Written, automerge,
+    Candidate, ChangeEffect, ChangeInfo, ChangeKind, Conflict, DocumentEffects, MergeError,
+    NESTING_MAX, OPERATIONS_MAX, Rival, Settled, VALUE_BYTES_MAX, ValueType, View, Written,
+    automerge,
 };
 pub use crate::segment::SegmentError;
 pub use crate::snapshot::SnapshotError;

@@ -2,6 +2,7 @@
 
 mod bad_input;
 mod closures;
+mod conflict_count;
 mod equivalent_files;
 mod example_programs;
 mod format_doc;

@@ -96,7 +96,10 @@ impl<'a> Write<'a> {
     }
 
     /// Makes the call, unless it was made before. Then the answer is what it did.
-    pub fn made_once(&self, make: impl FnOnce(&Self) -> Result<WriteResult>) -> Result<WriteResult> {
+    pub fn made_once(
+        &self,
+        make: impl FnOnce(&Self) -> Result<WriteResult>,
+    ) -> Result<WriteResult> {
         let is_mismatch = |problem: &Problem| problem.error == Code::EtagMismatch;
         let repeated = |answer: &Value| self.repeated(answer);
         let once = self.options.once.as_ref();
@@ -231,7 +234,8 @@ impl<'a> Write<'a> {
             undeleted: written_in(answer.get("undeleted")).map(Into::into),
             ..WriteResult::default()
         };
-        if let Some(now) = now.filter(|now| repeated.merged && json_len(&now.value) <= MERGED_BYTES) {
+        if let Some(now) = now.filter(|now| repeated.merged && json_len(&now.value) <= MERGED_BYTES)
+        {
             self.session.saw_in_answer(&self.key, &now.heads);
             repeated.value = Some(Value::Object(now.value));
         }

@@ -75,7 +75,8 @@ pub(super) fn changes_since(call: &Call, arguments: ChangesSince) -> Result<Chan
     let ChangesSince { cursor, since, limit: most, include_own } = arguments;
     let most = limit("limit", most, 20, 100)?;
     let own = include_own.unwrap_or(call.shared);
-    let reader = Reader { palace: &call.palace, client: call.client.as_deref(), shared: call.shared };
+    let reader =
+        Reader { palace: &call.palace, client: call.client.as_deref(), shared: call.shared };
     feed(&reader, &call.feed_cursors, &FeedStart { cursor, since }, most, own)
 }
 
@@ -135,7 +136,9 @@ fn feed(
         let page = palace.changes_since(&cursor, PAGE)?;
         for commit in &page.commits {
             let told = Some(commit.instance) != this;
-            if let Some(shown) = told.then(|| shown(reader, commit)).filter(|c| !c.changed.is_empty()) {
+            if let Some(shown) =
+                told.then(|| shown(reader, commit)).filter(|c| !c.changed.is_empty())
+            {
                 if changes.len() == limit || !budget.takes(&shown) {
                     let next = cursors.shorten(cursor, commit.time_ms.clamp(0, now));
                     return answer(changes, next, true);

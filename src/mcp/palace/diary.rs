@@ -2,7 +2,7 @@
 
 use super::arguments::{DiaryRead, DiaryWrite};
 use super::once::{diary_once, palace_once, recorded_entry, repeated_entry};
-use super::results::WriteReceipt;
+use super::results::{EntryWritten, WriteReceipt};
 use super::text::part;
 use crate::mcp::arguments::limit;
 use crate::mcp::page::{Budget, Page, echoed, number};
@@ -13,22 +13,6 @@ use crate::palace::Once;
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use serde_json::Value;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct EntryWritten {
-    #[serde(flatten)]
-    pub receipt: WriteReceipt,
-    pub entry_id: String,
-    pub agent: String,
-    pub topic: String,
-    pub wing: String,
-    pub timestamp: String,
-    /// Always 1: texts are not cut up
-    pub chunks: i64,
-    /// True if this call was made before with the same idempotency_key: nothing was written now
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub repeated: bool,
-}
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]

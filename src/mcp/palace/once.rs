@@ -2,8 +2,9 @@
 //! answer from it.
 
 use super::arguments::{Checkpoint, DiaryWrite};
-use super::diary::EntryWritten;
-use super::results::{CheckpointEntry, CheckpointItemResult, CheckpointSaved, WriteReceipt};
+use super::results::{
+    CheckpointEntry, CheckpointItemResult, CheckpointSaved, EntryWritten, WriteReceipt,
+};
 use crate::format::key::Key;
 use crate::mcp::once::{made_once, once};
 use crate::mcp::page::{Budget, echoed};
@@ -100,7 +101,8 @@ pub(super) fn repeated_checkpoint(call: &Call, record: &Value) -> Result<Checkpo
 }
 
 fn repeated_item(call: &Call, item: &Value) -> Result<CheckpointItemResult> {
-    let text = |field: &str| item.get(field).and_then(Value::as_str).map(echoed).unwrap_or_default();
+    let text =
+        |field: &str| item.get(field).and_then(Value::as_str).map(echoed).unwrap_or_default();
     let drawer_id = text("drawer_id");
     let etag = match call.drawers().get(&drawer_id) {
         Ok(drawer) => Some(drawer.etag),

@@ -339,3 +339,19 @@ pub(super) struct CheckpointSaved {
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub repeated: bool,
 }
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct EntryWritten {
+    #[serde(flatten)]
+    pub receipt: WriteReceipt,
+    pub entry_id: String,
+    pub agent: String,
+    pub topic: String,
+    pub wing: String,
+    pub timestamp: String,
+    /// Always 1: texts are not cut up
+    pub chunks: i64,
+    /// True if this call was made before with the same idempotency_key: nothing was written now
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
+}

@@ -6,8 +6,8 @@
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
 use crate::format::key::Key;
-use crate::palace::compact::log_rows::{log_row, stamped};
 use crate::merge::{DocumentEffects, MergeError};
+use crate::palace::compact::log_rows::{log_row, stamped};
 use crate::palace::error::{Error, Result};
 use crate::palace::handle::shared::Palace;
 use crate::palace::view::view::View;

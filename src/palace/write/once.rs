@@ -48,9 +48,6 @@ impl Once {
 
     /// Returns the record of the call.
     pub(super) fn record(&self, answer: Value) -> Map<String, Value> {
-        Map::from_iter([
-            (ARGUMENTS.to_owned(), json!(self.arguments)),
-            (ANSWER.to_owned(), answer),
-        ])
+        Map::from_iter([(ARGUMENTS.to_owned(), json!(self.arguments)), (ANSWER.to_owned(), answer)])
     }
 }
