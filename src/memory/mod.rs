@@ -26,4 +26,4 @@ pub use graph::{
 #[cfg(feature = "mcp")]
 pub(crate) use deeds::{Deed, deeds};
 #[cfg(feature = "mcp")]
-pub(crate) use moment::{milliseconds, readable};
+pub(crate) use moment::{milliseconds, readable, written_out};

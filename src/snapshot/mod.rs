@@ -5,20 +5,21 @@
 //! nor a half-copied file, so every row carries a BLAKE3, and the *absence* of a document is proved from
 //! its two neighbours. (Two things are left to [`Snapshot::verify`]. A damaged word index can hide a match.
 //! A damaged log can hide commits, which their number in [`Meta`] gives away.) Must
-//! not know: names of files, publishing, syncing, retiring; the content of documents.
+//! not know: names of files, publishing, syncing, retiring; the content of documents, but for the member of a view
+//! that has its conflicts.
 //!
 //! This is the one layer that lets other code, SQLite, open files.
 
 mod build;
 mod codec;
 mod commit_log;
-mod conflict_rows;
 mod connect;
 mod connections;
 mod error;
 mod key_listing;
 mod meta;
 mod open;
+mod open_conflicts;
 mod read;
 mod schema;
 mod tokenizer;
@@ -28,7 +29,6 @@ mod verify;
 mod tests;
 
 pub use build::Builder;
-pub use conflict_rows::{CONFLICTS_BEGIN, ConflictRows};
 pub use connect::Source;
 #[cfg(feature = "mcp")]
 pub(crate) use connect::uri;
@@ -98,8 +98,8 @@ pub struct Snapshot {
     /// The check over the word index, as [`Snapshot::verify`] expects it.
     index: String,
     connections: connections::Connections,
-    /// The rows that may show a conflict, once they were asked for.
-    in_conflict: OnceLock<ConflictRows>,
+    /// See [`Snapshot::numbers_in_conflict`].
+    in_conflict: OnceLock<Box<[i64]>>,
 }
 
 impl Snapshot {

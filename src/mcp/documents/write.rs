@@ -140,7 +140,7 @@ impl<'a> Write<'a> {
             draft.increment(&steps, asked.by.unwrap_or(1))?;
             let value = Value::Object(draft.view()?.value);
             count = value.pointer(&asked.path).and_then(Value::as_i64);
-            Ok(json!({"etag": draft.own().etag(), "changed": draft.is_changed(), "count": count}))
+            Ok(json!({"etag": draft.own_version().etag(), "changed": draft.is_changed(), "count": count}))
         });
         let outcome = self.seen(outcome).map_err(|error| not_a_counter(error, &asked.path))?;
         if let Some(choice) = &choice {

@@ -8,11 +8,13 @@ use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
 use crate::palace::view::rows::parse_view;
 use crate::palace::view::view::View;
-use crate::snapshot::CONFLICTS_BEGIN;
 use std::collections::BTreeSet;
 
 /// Most documents of snapshots that are read to count conflicts.
 const READ_MAX: usize = 10_000;
+
+/// The beginning of the list of conflicts in a view. In a JSON string its quotation marks would be escaped.
+const CONFLICTS_BEGIN: &str = r#""conflicts":[{"path":"#;
 
 /// A number of documents with open conflicts. Made by [`Palace::count_conflicts`].
 ///
@@ -50,8 +52,8 @@ impl std::fmt::Display for ConflictCount {
 impl Palace {
     /// Counts the documents whose keys start with `prefix` and that have an open conflict.
     ///
-    /// Rows of a snapshot are searched once while it is open, at most 500,000 of each. Only documents that may have a
-    /// conflict are read, at most 10,000. Beyond these bounds the count is a lower bound, and says so. Records of calls that
+    /// Rows of a snapshot are searched once while it is open. Only documents that may have a conflict are read, at most
+    /// 10,000. Beyond that the count is a lower bound, and says so. Records of calls that
     /// are made once are not counted.
     ///
     /// ```
@@ -103,9 +105,9 @@ fn count(view: &View, prefix: &str) -> Result<ConflictCount> {
 fn candidates(view: &View) -> Result<(BTreeSet<Key>, bool)> {
     let (mut keys, mut cut) = (BTreeSet::new(), false);
     for snapshot in view.snapshots() {
-        let rows = snapshot.rows_in_conflict()?;
-        cut |= rows.cut;
-        for number in &rows.numbers {
+        let numbers = snapshot.numbers_in_conflict()?;
+        cut |= numbers.len() > READ_MAX;
+        for number in numbers.iter().take(READ_MAX) {
             keys.insert(snapshot.numbered_key(*number)?);
         }
     }

@@ -5,7 +5,7 @@
 use super::choice::Choice;
 use super::client::Session;
 use super::distance::{Distance, between, to_patch};
-use crate::format::hash::Etag;
+use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::merge::{MergeError, View, Written};
 use crate::palace::error::{Error, Result};
@@ -90,6 +90,14 @@ impl Wanted<'_> {
         }
     }
 
+    /// Returns the patch, if the write is one.
+    fn patch(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Wanted::Whole(_) | Wanted::Earlier(_) => None,
+            Wanted::Patch(patch) => Some(patch),
+        }
+    }
+
     fn write(&self, draft: &mut Draft<'_>) -> std::result::Result<(), MergeError> {
         match self {
             Wanted::Whole(value) | Wanted::Earlier(value) => draft.put_object(value),
@@ -115,6 +123,8 @@ pub(super) struct Made {
     pub merged: Option<Document>,
     pub replaced_unseen: Option<Document>,
     pub undeleted: Option<Written>,
+    /// The version that has the patch and what the client came to know last, if the patch does not build on that.
+    pub joined: Option<Heads>,
 }
 
 impl Made {
@@ -126,7 +136,7 @@ impl Made {
             json!({"etag": replaced.etag, "modified": replaced.modified, "text": text})
         });
         json!({
-            "etag": draft.own().etag(),
+            "etag": draft.own_version().etag(),
             "changed": draft.is_changed(),
             "merged": self.merged.is_some(),
             "replaced_unseen": replaced,
@@ -280,7 +290,7 @@ impl Session {
             let choice = match wanted {
                 _ if is_named => Choice::named(draft),
                 Wanted::Earlier(_) => self.present(draft, key),
-                _ => self.choose(draft, key, |view| wanted.distance(view))?,
+                _ => self.choose(draft, key, wanted.patch(), |view| wanted.distance(view))?,
             };
             let made = made.insert(make(draft, key, wanted, choice)?);
             Ok(if is_once { made.answer(draft) } else { Value::Null })
@@ -297,8 +307,12 @@ impl Session {
         is_whole: bool,
     ) -> Result<SessionWrite> {
         // A commit that succeeded has run the closure.
-        let Made { choice, merged, replaced_unseen, undeleted } = made.ok_or(Error::EmptyBatch)?;
-        self.wrote(key, &choice, &outcome, is_whole);
+        let Made { choice, merged, replaced_unseen, undeleted, joined } =
+            made.ok_or(Error::EmptyBatch)?;
+        match joined {
+            Some(joined) => self.patched_beside(key, &choice, &outcome, &joined),
+            None => self.wrote(key, &choice, &outcome, is_whole),
+        }
         Ok(SessionWrite { outcome, merged, replaced_unseen, undeleted })
     }
 
@@ -361,5 +375,8 @@ pub(super) fn make(
     let after = if choice.is_behind() { Some(draft.view()?) } else { None };
     let merged = after.filter(|after| !wanted.distance(after).is_zero());
     let merged = merged.and_then(|after| document(draft.version(), after));
-    Ok(Made { choice, merged, replaced_unseen, undeleted })
+    let latest = choice.latest.as_ref().filter(|_| wanted.patch().is_some());
+    let beside = latest.filter(|latest| !draft.includes(&choice.from, latest));
+    let joined = beside.map(|latest| draft.join(latest, &draft.own_version()));
+    Ok(Made { choice, merged, replaced_unseen, undeleted, joined })
 }

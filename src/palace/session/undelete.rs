@@ -53,5 +53,5 @@ impl Session {
 
 /// Makes the part of the result of a write that changes nothing.
 fn nothing(choice: Choice) -> Made {
-    Made { choice, merged: None, replaced_unseen: None, undeleted: None }
+    Made { choice, merged: None, replaced_unseen: None, undeleted: None, joined: None }
 }
