@@ -5,7 +5,7 @@
 //! its write was acknowledged. Must not know: how documents are stored.
 //!
 //! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`,
-//! `feed_cursors`; `conflicts`, `unseen`, `arguments`, `conflict_list`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
+//! `tool_set`, `feed_cursors`; `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
 //! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `process`, `stdio`, `http`.
 
 mod arguments;
@@ -18,6 +18,8 @@ mod feed_cursors;
 mod handler;
 mod http;
 mod memory;
+mod not_offered;
+mod once;
 mod page;
 mod palace;
 mod process;
@@ -27,6 +29,7 @@ mod server;
 mod session;
 mod stdio;
 mod tool;
+mod tool_set;
 mod tool_sets;
 mod unseen;
 
@@ -34,7 +37,10 @@ pub use error::{GuardError, ServeError};
 pub use http::{Address, Http};
 pub use server::Server;
 pub use stdio::serve;
-pub use tool_sets::{BadPrefix, Offer, Prefix, ToolSet};
+pub use tool_set::ToolSet;
+pub use tool_sets::{BadPrefix, Offer, Prefix};
+
+pub(crate) use not_offered::held_elsewhere;
 
 #[cfg(test)]
 mod tests;

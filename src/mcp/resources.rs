@@ -4,13 +4,16 @@
 //! whether or not it has content yet: a document may be subscribed to before it is written.
 
 use super::memory::indented;
+use super::not_offered::held_elsewhere;
 use super::tool::Call;
 use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
 use crate::memory::drawers::is_of_wing;
 use crate::memory::is_of_graph;
-use crate::palace::{Error, chain};
+use crate::palace::status::Status;
+use crate::palace::{ConflictCount, Error, chain};
 use rmcp::model::ResourceTemplate;
+use serde::Serialize;
 use std::collections::BTreeSet;
 
 const GRAPH: &str = "memory://knowledge-graph";
@@ -33,6 +36,28 @@ pub(super) enum OfferedResource {
     Wing(String),
     /// One document.
     Document(Key),
+}
+
+/// The status of the palace, as the resource shows it.
+#[derive(Serialize)]
+struct ShownStatus {
+    #[serde(flatten)]
+    status: Status,
+    /// Number of documents with open conflicts.
+    in_conflict: ConflictCount,
+    /// What the sets hold that this server does not offer.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    not_offered: Vec<String>,
+}
+
+impl ShownStatus {
+    fn of(call: &Call) -> Result<Self, Error> {
+        Ok(ShownStatus {
+            status: call.palace.status()?,
+            in_conflict: call.palace.count_conflicts("")?,
+            not_offered: held_elsewhere(&call.palace, &call.offered)?,
+        })
+    }
 }
 
 impl OfferedResource {
@@ -94,7 +119,7 @@ impl OfferedResource {
                 graph.map_err(|error| chain(&error)).and_then(|graph| indented(&graph)).map(Some)
             }
             OfferedResource::Status => {
-                call.palace.status().map_err(palace_says).and_then(|s| indented(&s)).map(Some)
+                ShownStatus::of(call).map_err(palace_says).and_then(|s| indented(&s)).map(Some)
             }
             OfferedResource::Wing(wing) => {
                 let counts = call.drawers().counts(Some(wing));
@@ -197,8 +222,9 @@ mod tests {
         let palace = crate::palace::Palace::open(dir.path().join("palace")).unwrap();
         let session = palace.session();
         let feed_cursors = Default::default();
-        let call = Call { palace, client: None, session, feed_cursors, shared: false };
         let tools = Tools::new(&Offer::default());
+        let offered = tools.sets().clone();
+        let call = Call { palace, client: None, session, feed_cursors, shared: false, offered };
         let wing = OfferedResource::of("palace://wing/the%20atlas", &tools).unwrap();
         assert_eq!(wing.read(&call), Ok(None));
         let item = Item::new(Place::new("the atlas", "maps").unwrap(), "here").unwrap();

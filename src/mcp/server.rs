@@ -141,6 +141,7 @@ impl Server {
             session: self.seen.clone(),
             feed_cursors: self.feed_cursors.clone(),
             shared: self.shared,
+            offered: self.tools.sets().clone(),
         };
         let running = self.running.clone().read_owned().await;
         let done = tokio::task::spawn_blocking(move || {

@@ -6,6 +6,7 @@
 
 use super::feed_cursors::FeedCursors;
 use super::page::{RESULT_BYTES, json_len, shortened};
+use super::tool_set::ToolSet;
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::memory::Memory;
@@ -33,6 +34,8 @@ pub(super) struct Call {
     pub feed_cursors: Arc<FeedCursors>,
     /// True if other clients write through this process, so that its own writes may be news to this client.
     pub shared: bool,
+    /// The tool sets that the server offers.
+    pub offered: Arc<[ToolSet]>,
 }
 
 impl Call {

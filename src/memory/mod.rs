@@ -7,6 +7,8 @@
 pub mod drawers;
 pub mod facts;
 
+#[cfg(feature = "mcp")]
+mod deeds;
 mod documents;
 mod error;
 mod graph;
@@ -21,5 +23,7 @@ pub use graph::{
     ENTITY_NAME_BYTES_MAX, Entity, Graph, ImportReport, Memory, Relation, is_of_graph,
 };
 
+#[cfg(feature = "mcp")]
+pub(crate) use deeds::{Deed, deeds};
 #[cfg(feature = "mcp")]
 pub(crate) use moment::{milliseconds, readable, written_out};

@@ -32,7 +32,9 @@ mod history;
 pub mod into;
 pub(crate) mod search;
 
-pub use check::{status, verify};
+#[cfg(feature = "cli")]
+pub(crate) use check::program_version::OLDER_NOTE;
+pub use check::{conflict_count::ConflictCount, status, verify};
 pub use error::{Error, Result, chain};
 pub use handle::options::Options;
 pub use handle::shared::Palace;
@@ -50,6 +52,9 @@ pub use view::document::{Document, Page};
 pub(crate) use view::text::text_of;
 pub use write::commit::Batch;
 pub use write::draft::Draft;
+pub(crate) use write::once::Once;
+#[cfg(feature = "mcp")]
+pub(crate) use write::record::Before;
 pub use write::request::{Condition, Outcome, Receipt, WriteOptions};
 pub use write::writes::Writes;
 
@@ -61,8 +66,9 @@ pub use crate::format::manifest::ManifestError;
 pub use crate::format::record::{BODY_BYTES_MAX, RecordError};
 pub use crate::fs::fs_type::FileSystem;
 pub use crate::merge::{
-    Candidate, ChangeInfo, ChangeKind, Conflict, MergeError, NESTING_MAX, OPERATIONS_MAX, Settled,
-    VALUE_BYTES_MAX, ValueType, View, Written, automerge,
+    Candidate, ChangeEffect, ChangeInfo, ChangeKind, Conflict, DocumentEffects, MergeError,
+    NESTING_MAX, OPERATIONS_MAX, Rival, Settled, VALUE_BYTES_MAX, ValueType, View, Written,
+    automerge,
 };
 pub use crate::segment::SegmentError;
 pub use crate::snapshot::SnapshotError;

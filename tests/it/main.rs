@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod closures;
+mod conflict_count;
+mod effects;
 mod equivalent_files;
 mod example_programs;
 mod format_doc;

@@ -161,8 +161,11 @@ async fn furnished(disk: &SimDisk) -> Client {
 /// Many wings, and one wing with many rooms.
 async fn wings(client: &Client, disk: &SimDisk) {
     let items: Vec<Value> = (0..100).map(|n| item(n, &format!("text {n}"))).collect();
-    let saved = client.call("palace_checkpoint", json!({"items": items})).await;
+    let call = json!({"items": items, "idempotency_key": "k".repeat(200)});
+    let saved = client.call("palace_checkpoint", call.clone()).await;
     assert!(saved["left_out"].as_i64().unwrap() > 0, "{}", saved["left_out"]);
+    let again = client.call("palace_checkpoint", call).await;
+    assert_eq!((&again["repeated"], &again["left_out"]), (&json!(true), &saved["left_out"]));
     let drawers = Drawers::new(open(disk, "test"));
     let file = |wing: &str, room: &str, text: String| {
         Item::new(Place::new(wing, room).unwrap(), &text).unwrap()

@@ -8,6 +8,7 @@ mod document_tools;
 mod http;
 mod memory_concurrent;
 mod named_clients;
+mod once;
 mod palace_tools;
 mod races;
 mod resources;
@@ -16,4 +17,5 @@ mod sessions;
 mod shutdown;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 mod unreadable_snapshot;

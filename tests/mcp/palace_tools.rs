@@ -471,7 +471,10 @@ async fn changes_since_reports_other_writers_across_restarts() {
     let cursor = json!({"cursor": first["next_cursor"], "limit": 1});
     let news = mine.call("palace_changes_since", cursor.clone()).await.unwrap();
     assert_eq!((&news["count"], &news["more"]), (&json!(1), &json!(true)));
-    assert_eq!(news["changes"][0]["changed"], json!([{"kind": "drawer", "id": one}]));
+    assert_eq!(
+        news["changes"][0]["changed"],
+        json!([{"kind": "drawer", "id": one, "did": ["filed"]}])
+    );
     assert_eq!(news["changes"][0]["by"], "test-client/1.2");
     let rest = json!({"cursor": news["next_cursor"]});
     let news = mine.call("palace_changes_since", rest).await.unwrap();

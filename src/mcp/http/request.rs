@@ -35,8 +35,6 @@ pub(super) struct RequestHandler {
     server: Server,
     guard: Guard,
     mcp: StreamableHttpService<Server, LocalSessionManager>,
-    /// Held while a status is made: two at once would take each other's test of a lock for its owner.
-    making_status: tokio::sync::Mutex<()>,
 }
 
 impl RequestHandler {
@@ -51,7 +49,7 @@ impl RequestHandler {
         let clients = server.clone();
         let factory = move || Ok(clients.for_another_client());
         let mcp = StreamableHttpService::new(factory, Arc::new(sessions), config);
-        RequestHandler { palace, server, guard, mcp, making_status: tokio::sync::Mutex::default() }
+        RequestHandler { palace, server, guard, mcp }
     }
 
     pub async fn answer(&self, request: Request<Incoming>) -> HttpAnswer {
@@ -85,7 +83,6 @@ impl RequestHandler {
     }
 
     async fn status(&self, what: fn(&Palace) -> Result<String, String>) -> HttpAnswer {
-        let _making_status = self.making_status.lock().await;
         let palace = self.palace.clone();
         let found = tokio::task::spawn_blocking(move || what(&palace)).await;
         let found = found.unwrap_or_else(|error| Err(error.to_string()));

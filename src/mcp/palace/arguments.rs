@@ -6,7 +6,7 @@ use crate::mcp::arguments::argument;
 use crate::memory::MemoryError;
 use crate::memory::facts::Direction;
 use rmcp::schemars::{self, JsonSchema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -172,7 +172,7 @@ pub(super) struct Settle {
     pub etag: String,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct CheckpointItem {
@@ -184,7 +184,7 @@ pub(super) struct CheckpointItem {
     pub content: String,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct CheckpointDiary {
@@ -198,7 +198,7 @@ pub(super) struct CheckpointDiary {
     pub wing: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Checkpoint {
     /// The texts to file, at most 100
@@ -209,6 +209,9 @@ pub(super) struct Checkpoint {
     pub dedup_threshold: Option<f64>,
     /// The person or agent that files them
     pub added_by: Option<String>,
+    /// 1 to 200 characters, new for each call that is to take effect, such as a UUID. The same call with the same key
+    /// again does nothing, and has the first answer
+    pub idempotency_key: Option<String>,
 }
 
 /// Which facts of the entity
@@ -312,7 +315,7 @@ pub(super) struct KgTimeline {
     pub cursor: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiaryWrite {
     /// The agent whose diary it is
@@ -323,6 +326,9 @@ pub(super) struct DiaryWrite {
     pub topic: Option<String>,
     /// The wing; the agent's own if not given
     pub wing: Option<String>,
+    /// 1 to 200 characters, new for each call that is to take effect, such as a UUID. The same call with the same key
+    /// again does nothing, and has the first answer
+    pub idempotency_key: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -12,6 +12,7 @@ mod diary;
 mod drawers;
 mod facts;
 mod merged;
+mod once;
 mod overview;
 mod results;
 mod search;

@@ -1,13 +1,16 @@
 //! Numbers of drawers by wing and room, and the processes that write.
 
 use super::arguments::{ListRooms, ListWings, NoArguments};
+use crate::format::key::DRAWERS;
 use crate::mcp::arguments::bad_cursor;
 use crate::mcp::conflicts::writer;
+use crate::mcp::not_offered::held_elsewhere;
 use crate::mcp::page::{Budget, Page, echoed, number};
 use crate::mcp::tool::Call;
 use crate::memory::drawers::Counts;
 use crate::memory::{MemoryError, readable};
 use crate::palace::status::LiveInstance;
+use crate::palace::{OLDER_NOTE, Palace};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -35,6 +38,24 @@ pub(super) struct Instance {
     pub bytes: i64,
     /// True if it is this server
     pub this_server: bool,
+    /// True if its version shows only one of several texts that were written at once
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub older: bool,
+    /// What to do about an older one
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
+}
+
+/// Numbers of what has open conflicts
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct InConflict {
+    /// Drawers and diary entries; conflicts lists them
+    pub drawers: i64,
+    /// Facts, the graph and shared documents
+    pub others: i64,
+    /// True if there may be more: not everything was looked at
+    pub at_least: bool,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -48,6 +69,11 @@ pub(super) struct Status {
     pub palace: String,
     /// The running processes that have written
     pub instances: Vec<Instance>,
+    /// What has open conflicts
+    pub in_conflict: InConflict,
+    /// What the tool sets hold that this server does not offer, with the option that offers them
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub not_offered: Vec<String>,
     /// The process that compacts now, if one does
     pub compacting: Option<String>,
     /// Why the palace cannot be written, if it cannot
@@ -157,6 +183,8 @@ pub(super) fn status(call: &Call, NoArguments {}: NoArguments) -> Result<Status,
         since: readable(live.since_ms),
         segment: live.segment.to_string(),
         bytes: i64::try_from(live.bytes).unwrap_or(i64::MAX),
+        older: live.older,
+        note: live.older.then_some(OLDER_NOTE),
     };
     let running = status.instances.len();
     let instances = status.instances.into_iter().take(NAMED).map(instance);
@@ -168,6 +196,8 @@ pub(super) fn status(call: &Call, NoArguments {}: NoArguments) -> Result<Status,
         facts: number(call.facts().count()?),
         palace: status.path.display().to_string(),
         instances: Budget::of(INSTANCES_BYTES).keep(instances).0,
+        in_conflict: in_conflict(&call.palace)?,
+        not_offered: held_elsewhere(&call.palace, &call.offered)?,
         compacting: status.compaction.as_ref().map(|holder| writer(&holder.holder)),
         read_only: status.read_only.map(|reason| reason.to_string()),
     };
@@ -178,4 +208,13 @@ pub(super) fn status(call: &Call, NoArguments {}: NoArguments) -> Result<Status,
     result.truncated = cut_wings || cut_rooms || result.instances.len() < running;
     (result.wings, result.rooms) = (wings, rooms);
     Ok(result)
+}
+
+fn in_conflict(palace: &Palace) -> Result<InConflict, MemoryError> {
+    let (all, drawers) = (palace.count_conflicts("")?, palace.count_conflicts(DRAWERS)?);
+    Ok(InConflict {
+        drawers: number(drawers.documents),
+        others: number(all.documents.saturating_sub(drawers.documents)),
+        at_least: all.at_least,
+    })
 }

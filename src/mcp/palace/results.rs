@@ -312,7 +312,8 @@ pub(super) struct CheckpointItemResult {
     pub status: String,
     /// If it is a duplicate: how similar
     pub similarity: Option<f64>,
-    pub etag: String,
+    /// Its version; null if the call was repeated and the drawer was deleted since
+    pub etag: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -334,4 +335,23 @@ pub(super) struct CheckpointSaved {
     /// filed like the others
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<i64>,
+    /// True if this call was made before with the same idempotency_key: nothing was written now
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct EntryWritten {
+    #[serde(flatten)]
+    pub receipt: WriteReceipt,
+    pub entry_id: String,
+    pub agent: String,
+    pub topic: String,
+    pub wing: String,
+    pub timestamp: String,
+    /// Always 1: texts are not cut up
+    pub chunks: i64,
+    /// True if this call was made before with the same idempotency_key: nothing was written now
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
 }

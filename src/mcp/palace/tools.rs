@@ -166,7 +166,7 @@ fn drawer_tools() -> Vec<Tool> {
             Add,
             checkpoint,
             "Save a session: file several texts and write a diary entry, all in one commit. What is filed already, or \
-             nearly, is not filed again",
+             nearly, is not filed again. With an idempotency_key the call can be sent again after a lost answer",
         ),
     ]
 }
@@ -247,7 +247,8 @@ fn session_tools() -> Vec<Tool> {
             ("diary_write", "Write Diary"),
             Add,
             diary_write,
-            "Write an entry in an agent's diary. Entries are never changed, and search finds them",
+            "Write an entry in an agent's diary. Entries are never changed, and search finds them. With an idempotency_key \
+             the call can be sent again after a lost answer, and writes one entry",
         ),
         tool(
             ("diary_read", "Read Diary"),

@@ -152,14 +152,15 @@ impl Drawers {
     /// # Errors
     /// [`MemoryError::Argument`] if they have over 4 MiB together, and errors of the palace; then nothing was written.
     pub fn file(&self, items: &[Item]) -> Result<Vec<Filed>> {
-        Ok(self.file_with(items, |_| Ok(()))?.0)
+        Ok(self.file_with(items, |_, _| {})?.0)
     }
 
-    /// Files items like [`Drawers::file`], with other writes in the same commit.
+    /// Files items like [`Drawers::file`], with other writes in the same commit. `more` adds them, and is given the id of
+    /// each item's drawer, and whether that is new.
     pub(super) fn file_with<'a>(
         &'a self,
         items: &'a [Item],
-        more: impl FnOnce(&mut Batch<'a>) -> Result<()>,
+        more: impl FnOnce(&mut Batch<'a>, Vec<(String, FiledAs)>),
     ) -> Result<(Vec<Filed>, Vec<Outcome>)> {
         if items.iter().map(|item| item.content.len()).sum::<usize>() > FILE_BYTES_MAX {
             let why = format!(
@@ -180,7 +181,9 @@ impl Drawers {
                 keys.push((key, filed));
             }
         }
-        more(&mut batch)?;
+        let planned = each.iter().filter_map(|n| keys.get(*n));
+        let planned = planned.map(|(key, filed)| (drawer_id(key).unwrap_or_default(), *filed));
+        more(&mut batch, planned.collect());
         let mut outcomes = batch.commit()?.outcomes;
         // The outcomes come in the order of the writes, those of `more` last.
         let others = outcomes.split_off(keys.len());

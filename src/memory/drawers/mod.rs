@@ -49,6 +49,8 @@ pub use search::{HITS_MAX, Hit, QUERY_CHARS_MAX, Search, SearchPage};
 #[cfg(feature = "mcp")]
 pub(crate) use change::distinct;
 #[cfg(feature = "mcp")]
+pub(crate) use diary::CheckpointPlan;
+#[cfg(feature = "mcp")]
 pub(crate) use place::drawer_id;
 #[cfg(feature = "mcp")]
 pub(crate) use place::{is_move, is_of_wing, wing_of};

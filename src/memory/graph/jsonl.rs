@@ -9,7 +9,7 @@ use super::keys::{
     OBSERVATIONS, distinct, entity_key, entity_value, is_of_graph, observations_of, relation_key,
     relation_value,
 };
-use crate::format::key::Key;
+use crate::format::key::{Key, ONCE};
 use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
 use crate::merge::MergeError;
@@ -335,7 +335,8 @@ impl Memory {
     pub fn count_outside_graph(&self) -> Result<usize> {
         let mut count = 0;
         each_key(&self.palace, "", |key| {
-            count += usize::from(!is_of_graph(key));
+            let is_record = key.as_str().starts_with(ONCE);
+            count += usize::from(!is_of_graph(key) && !is_record);
             Ok(())
         })?;
         Ok(count)

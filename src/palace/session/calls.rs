@@ -13,7 +13,10 @@ use crate::palace::view::document::Document;
 use crate::palace::write::draft::{Draft, object};
 use crate::palace::write::request::{Outcome, WriteOptions};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+/// Characters of the value that a write replaced, in the record of a call that is made once.
+const REPLACED_CHARS: usize = 600;
 
 /// The result of a write of a [`Session`].
 ///
@@ -72,7 +75,7 @@ pub struct SessionDelete {
 
 /// The value of a write.
 #[derive(Clone, Copy)]
-enum Wanted<'a> {
+pub(super) enum Wanted<'a> {
     Whole(&'a Map<String, Value>),
     /// The value of an earlier version, to be written over the present one.
     Earlier(&'a Map<String, Value>),
@@ -115,13 +118,31 @@ impl Wanted<'_> {
 }
 
 /// The part of a result that is known before the commit.
-struct Made {
-    choice: Choice,
-    merged: Option<Document>,
-    replaced_unseen: Option<Document>,
-    undeleted: Option<Written>,
+pub(super) struct Made {
+    pub choice: Choice,
+    pub merged: Option<Document>,
+    pub replaced_unseen: Option<Document>,
+    pub undeleted: Option<Written>,
     /// The version that has the patch and what the client came to know last, if the patch does not build on that.
-    joined: Option<Heads>,
+    pub joined: Option<Heads>,
+}
+
+impl Made {
+    /// Returns what a repeated call answers with. Of what was replaced it has the beginning.
+    pub fn answer(&self, draft: &Draft<'_>) -> Value {
+        let replaced = self.replaced_unseen.as_ref().map(|replaced| {
+            let text = Value::Object(replaced.value.clone()).to_string();
+            let text: String = text.chars().take(REPLACED_CHARS).collect();
+            json!({"etag": replaced.etag, "modified": replaced.modified, "text": text})
+        });
+        json!({
+            "etag": draft.own_version().etag(),
+            "changed": draft.is_changed(),
+            "merged": self.merged.is_some(),
+            "replaced_unseen": replaced,
+            "undeleted": self.undeleted,
+        })
+    }
 }
 
 impl Session {
@@ -263,22 +284,34 @@ impl Session {
 
     fn write(&self, options: WriteOptions, key: &Key, wanted: Wanted<'_>) -> Result<SessionWrite> {
         let is_named = options.base.is_some() || options.if_match.is_some();
+        let is_once = options.once.is_some();
         let mut made = None;
-        let outcome = self.palace().with(options).write(key.as_str(), |draft| {
+        let outcome = self.palace().with(options).write_answering(key.clone(), |draft| {
             let choice = match wanted {
                 _ if is_named => Choice::named(draft),
                 Wanted::Earlier(_) => self.present(draft, key),
                 _ => self.choose(draft, key, wanted.patch(), |view| wanted.distance(view))?,
             };
-            made = Some(make(draft, key, wanted, choice)?);
-            Ok(())
+            let made = made.insert(make(draft, key, wanted, choice)?);
+            Ok(if is_once { made.answer(draft) } else { Value::Null })
         })?;
+        self.written(key, outcome, made, matches!(wanted, Wanted::Whole(_)))
+    }
+
+    /// Notes a write that was made, and returns its result.
+    pub(super) fn written(
+        &self,
+        key: &Key,
+        outcome: Outcome,
+        made: Option<Made>,
+        is_whole: bool,
+    ) -> Result<SessionWrite> {
         // A commit that succeeded has run the closure.
         let Made { choice, merged, replaced_unseen, undeleted, joined } =
             made.ok_or(Error::EmptyBatch)?;
         match joined {
             Some(joined) => self.patched_beside(key, &choice, &outcome, &joined),
-            None => self.wrote(key, &choice, &outcome, matches!(wanted, Wanted::Whole(_))),
+            None => self.wrote(key, &choice, &outcome, is_whole),
         }
         Ok(SessionWrite { outcome, merged, replaced_unseen, undeleted })
     }
@@ -317,7 +350,7 @@ impl Session {
 }
 
 /// Makes the write of a draft that builds on the chosen version.
-fn make(
+pub(super) fn make(
     draft: &mut Draft<'_>,
     key: &Key,
     wanted: Wanted<'_>,

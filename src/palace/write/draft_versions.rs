@@ -50,6 +50,11 @@ impl Draft<'_> {
         self.doc.as_ref().and_then(|doc| doc.resolve(etag))
     }
 
+    /// Returns true if a change was made.
+    pub(crate) fn is_changed(&self) -> bool {
+        !self.changes.is_empty()
+    }
+
     /// Returns the version before the delete of a document that is deleted; `None` if it is not.
     pub(crate) fn before_delete(&self) -> Option<Heads> {
         let doc = self.doc.as_ref().filter(|doc| doc.is_deleted())?;
