@@ -4,8 +4,9 @@
 //! it, whichever process made it. Must not know: how a client is notified.
 
 use super::resource_listing::SeenResources;
-use super::tool_sets::Tools;
+use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
+use crate::memory::drawers::{Drawers, folded, wing_of};
 use crate::palace::watch::Watch;
 use crate::palace::{Palace, chain};
 use std::collections::BTreeSet;
@@ -26,6 +27,8 @@ const BEHIND: usize = 64;
 pub(super) struct RescanChanges {
     /// The changed documents.
     pub keys: Arc<BTreeSet<Key>>,
+    /// The folded names, also the old ones, of the wings that changed drawers are shown in.
+    pub wings: Arc<BTreeSet<String>>,
     /// True if the list of resources may have changed.
     pub list_changed: bool,
 }
@@ -78,8 +81,10 @@ impl ChangeWatch {
                 Ok(keys) => {
                     let list_changed = self.lists.load(Ordering::Relaxed)
                         && seen.differs(&self.palace, &self.tools, &keys);
+                    let wings = Arc::new(self.wings(&keys));
+                    let keys = Arc::new(keys);
                     // Without listeners the loop ends at the next turn.
-                    drop(sender.send(RescanChanges { keys: Arc::new(keys), list_changed }));
+                    drop(sender.send(RescanChanges { keys, wings, list_changed }));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "clients get no notices of changes for now");
@@ -87,6 +92,16 @@ impl ChangeWatch {
                 }
             }
         }
+    }
+
+    fn wings(&self, keys: &BTreeSet<Key>) -> BTreeSet<String> {
+        if !self.tools.has(ToolSet::Palace) {
+            return BTreeSet::new();
+        }
+        Drawers::new(self.palace.clone()).wing_names(keys).unwrap_or_else(|error| {
+            tracing::warn!(%error, "clients get no notices of renamed wings for now");
+            keys.iter().filter_map(wing_of).map(folded).collect()
+        })
     }
 
     /// Ends the watch if no client listens. None can begin to in between: that takes the same lock.

@@ -21,6 +21,7 @@ mod memory;
 mod page;
 mod palace;
 mod process;
+mod progress;
 mod resource_listing;
 mod resources;
 mod server;

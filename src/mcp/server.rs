@@ -5,6 +5,7 @@
 
 use super::change_watch::ChangeWatch;
 use super::feed_cursors::FeedCursors;
+use super::progress::Progress;
 use super::session::Session;
 use super::tool::{Call, error_result};
 use super::tool_sets::{Offer, Tools};
@@ -141,6 +142,7 @@ impl Server {
             session: self.seen.clone(),
             feed_cursors: self.feed_cursors.clone(),
             shared: self.shared,
+            progress: Progress::of(context),
         };
         let running = self.running.clone().read_owned().await;
         let done = tokio::task::spawn_blocking(move || {

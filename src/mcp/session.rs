@@ -176,7 +176,7 @@ impl Notifier {
     }
 
     async fn notify_of_changes(&mut self, changes: &RescanChanges) -> Result<(), ClientGone> {
-        let touched = |resource: &OfferedResource| resource.is_touched_by(&changes.keys);
+        let touched = |resource: &OfferedResource| resource.is_touched_by(changes);
         self.notify_of(touched, changes.list_changed).await
     }
 

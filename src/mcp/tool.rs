@@ -6,6 +6,7 @@
 
 use super::feed_cursors::FeedCursors;
 use super::page::{RESULT_BYTES, json_len, shortened};
+use super::progress::Progress;
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::memory::Memory;
@@ -33,9 +34,16 @@ pub(super) struct Call {
     pub feed_cursors: Arc<FeedCursors>,
     /// True if other clients write through this process, so that its own writes may be news to this client.
     pub shared: bool,
+    /// The way to tell the client how far the call has come, if it asked.
+    pub progress: Option<Progress>,
 }
 
 impl Call {
+    /// Tells the client that `done` of `all` steps are done.
+    pub fn progress(&self, done: usize, all: usize) {
+        self.progress.iter().for_each(|progress| progress.report(done, all));
+    }
+
     pub fn drawers(&self) -> Drawers {
         Drawers::new(self.palace.clone()).by(self.client.clone()).in_session(self.session.clone())
     }

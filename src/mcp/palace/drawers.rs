@@ -6,6 +6,7 @@ use super::arguments::{
 };
 use super::changed::{ChangedDrawer, DeletedId, DrawerDeleted, DrawerUpdated, DrawersDeleted};
 use super::merged::MergedText;
+use super::places::note;
 use super::results::{
     CheckpointEntry, CheckpointItemResult, CheckpointSaved, DrawerAdded, DrawerList, DrawerShown,
     DrawersShown, Preview, WriteReceipt, bounded,
@@ -27,8 +28,9 @@ pub(super) fn add_drawer(call: &Call, arguments: AddDrawer) -> Result<DrawerAdde
     let AddDrawer { wing, room, content, source_file, added_by } = arguments;
     let item = Item::new(Place::new(&wing, &room)?, &content)?
         .said(source_file.as_deref(), added_by.as_deref())?;
-    let place = item.place.clone();
-    let filed = only(call.drawers().file(&[item])?)?;
+    let (drawers, place) = (call.drawers(), item.place.clone());
+    let filed = only(drawers.file(&[item])?)?;
+    let place = drawers.shown_or_stored(place);
     let there = filed.filed == FiledAs::There;
     Ok(DrawerAdded {
         receipt: WriteReceipt::new(filed.etag, Vec::new()),
@@ -140,6 +142,7 @@ pub(super) fn list_drawers(call: &Call, arguments: ListDrawers) -> Result<Drawer
         offset: number(from),
         limit: number(most),
         next_cursor: None,
+        note: note(call, wing.as_deref(), room.as_deref())?,
     };
     let previews = keys.into_iter().filter_map(read);
     let page = Page::try_fill(previews, most, false, &mut Budget::around(&list))?;
@@ -205,6 +208,7 @@ pub(super) fn delete_drawer(
         noop: deleted && !done.changed,
         deleted,
         changed_since: done.changed_since.map(Into::into),
+        undo: deleted.then(|| "undelete_drawer brings it back, with its history".to_owned()),
     })
 }
 
@@ -292,7 +296,7 @@ pub(super) fn checkpoint(
     }
     let result = |plan| match plan {
         ItemPlan::Duplicate(similar) => Some(similar),
-        ItemPlan::File(n) => Some(as_filed(wanted.get(n)?, filed.get(n)?)),
+        ItemPlan::File(n) => Some(as_filed(&drawers, wanted.get(n)?, filed.get(n)?)),
     };
     let results: Vec<CheckpointItemResult> = plans.into_iter().filter_map(result).collect();
     let mut saved = CheckpointSaved {
@@ -314,7 +318,8 @@ fn similar(
     threshold: f64,
 ) -> Result<Option<CheckpointItemResult>, MemoryError> {
     let found = drawers.duplicates(&item.content, threshold)?;
-    let itself = |d: &Duplicate| d.drawer.place == item.place && d.drawer.content == item.content;
+    let place = drawers.shown_place(&item.place)?;
+    let itself = |d: &Duplicate| d.drawer.place == place && d.drawer.content == item.content;
     if found.iter().any(itself) {
         return Ok(None);
     }
@@ -328,15 +333,16 @@ fn similar(
     }))
 }
 
-fn as_filed(item: &Item, filed: &Filed) -> CheckpointItemResult {
+fn as_filed(drawers: &Drawers, item: &Item, filed: &Filed) -> CheckpointItemResult {
+    let place = drawers.shown_or_stored(item.place.clone());
     let status = match filed.filed {
         FiledAs::New => "filed",
         FiledAs::There => "already_exists",
     };
     CheckpointItemResult {
         drawer_id: filed.id.clone(),
-        wing: item.place.wing.clone(),
-        room: item.place.room.clone(),
+        wing: place.wing,
+        room: place.room,
         status: status.to_owned(),
         similarity: None,
         etag: filed.etag.clone(),

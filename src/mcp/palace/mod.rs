@@ -13,6 +13,7 @@ mod drawers;
 mod facts;
 mod merged;
 mod overview;
+mod places;
 mod results;
 mod search;
 mod text;

@@ -22,15 +22,23 @@ mod diary;
 mod drawer;
 mod duplicates;
 mod file;
+mod filter;
 mod handle;
 #[cfg(feature = "mcp")]
 pub(in crate::memory) mod import;
 #[cfg(feature = "mcp")]
 mod in_conflict;
 mod list;
+mod move_all;
 mod place;
+mod place_note;
+mod places;
+mod rename;
+mod renames;
 mod search;
 mod settle;
+mod spelling;
+mod undelete;
 mod update;
 
 pub use change::{Change, Changed, DrawerVersion, IDS_MAX};
@@ -41,16 +49,24 @@ pub use duplicates::{Duplicate, similarity};
 pub use file::{Filed, FiledAs, Item};
 pub use handle::Drawers;
 pub use list::{Counts, DrawerPage, DrawerQuery};
+pub use move_all::{DrawersMoved, MOVES_MAX, MoveDrawers};
 pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place};
+pub use place_note::{NEAREST_MAX, PlaceNote};
+pub use rename::{Rename, Renamed};
 pub use search::{HITS_MAX, Hit, QUERY_CHARS_MAX, Search, SearchPage};
+pub use undelete::Undeleted;
 
 #[cfg(feature = "mcp")]
 pub(crate) use change::distinct;
 #[cfg(feature = "mcp")]
+pub(crate) use list::by_room;
+#[cfg(feature = "mcp")]
 pub(crate) use place::drawer_id;
 #[cfg(feature = "mcp")]
-pub(crate) use place::{is_move, is_of_wing, wing_of};
+pub(crate) use place::{folded, is_move, wing_of};
 
+#[cfg(test)]
+mod places_tests;
 #[cfg(test)]
 mod settle_tests;
 #[cfg(test)]

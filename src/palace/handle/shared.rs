@@ -9,6 +9,7 @@ use crate::format::filename::{self, SNAP};
 use crate::format::id::InstanceId;
 use crate::palace::compact::automatic::Automatic;
 use crate::palace::error::Result;
+use crate::palace::read::derived::Derived;
 use crate::palace::view::directory::Directory;
 use crate::palace::view::view::View;
 use crate::store::StoreError;
@@ -72,6 +73,8 @@ pub(in crate::palace) struct Shared {
     /// Dependencies of buffered commits that are not on disk yet.
     pub unsynced: Lock<UnsyncedDependencies>,
     pub syncing: Lock<()>,
+    /// What the layer above derives from documents: see [`Palace::derived`].
+    pub derived: Derived,
 }
 
 impl Shared {
@@ -95,6 +98,7 @@ impl Shared {
             flushing: AtomicBool::new(false),
             unsynced: Lock::new(Rank::Dependencies, UnsyncedDependencies::default()),
             syncing: Lock::new(Rank::Syncing, ()),
+            derived: Derived::default(),
         }
     }
 }
