@@ -3,6 +3,7 @@
 //! Invariant: a client that was told that it is subscribed, and reads then, either reads a change or is notified of
 //! it, whichever process made it. Must not know: how a client is notified.
 
+use super::rescan_changes::RescanChanges;
 use super::resource_listing::SeenResources;
 use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
@@ -21,17 +22,6 @@ use tokio::task::spawn_blocking;
 const LINGER: Duration = Duration::from_secs(1);
 /// Rescans that a slow listener may be behind. What it misses then counts as a change of everything.
 const BEHIND: usize = 64;
-
-/// The changes that one rescan of the palace has found.
-#[derive(Clone, Debug)]
-pub(super) struct RescanChanges {
-    /// The changed documents.
-    pub keys: Arc<BTreeSet<Key>>,
-    /// The folded names, also the old ones, of the wings that changed drawers are shown in.
-    pub wings: Arc<BTreeSet<String>>,
-    /// True if the list of resources may have changed.
-    pub list_changed: bool,
-}
 
 /// The watch that all clients of a server share, while one of them listens.
 pub(super) struct ChangeWatch {

@@ -22,6 +22,7 @@ mod page;
 mod palace;
 mod process;
 mod progress;
+mod rescan_changes;
 mod resource_listing;
 mod resources;
 mod server;

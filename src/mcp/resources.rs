@@ -3,8 +3,8 @@
 //! Invariant: a resource is there for every client of a server or for none, as its tool sets are. It is offered
 //! whether or not it has content yet: a document may be subscribed to before it is written.
 
-use super::change_watch::RescanChanges;
 use super::memory::indented;
+use super::rescan_changes::RescanChanges;
 use super::tool::Call;
 use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;

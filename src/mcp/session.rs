@@ -4,7 +4,7 @@
 //! Notices of what changes all the time (the list of resources, the status) go out once a second at most, and are
 //! never dropped.
 
-use super::change_watch::RescanChanges;
+use super::rescan_changes::RescanChanges;
 use super::resources::OfferedResource;
 use rmcp::RoleServer;
 use rmcp::model::ResourceUpdatedNotificationParam;

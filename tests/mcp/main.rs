@@ -9,6 +9,7 @@ mod http;
 mod memory_concurrent;
 mod named_clients;
 mod palace_tools;
+mod places;
 mod races;
 mod resources;
 mod server;

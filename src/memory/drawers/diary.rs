@@ -249,7 +249,9 @@ impl Drawers {
         if let Some(after) = after.map(place) {
             entries.retain(|entry| place(&entry.id) < after);
         }
-        Ok((entries, total))
+        let mut spellings = self.spellings()?;
+        let entries = entries.into_iter().map(|entry| spellings.show(entry));
+        Ok((entries.collect::<Result<_>>()?, total))
     }
 
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {

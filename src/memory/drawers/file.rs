@@ -178,7 +178,8 @@ impl Drawers {
         let mut known: HashMap<(FoldedPlace, &str), usize> = HashMap::new();
         for item in items {
             // The same text twice in one call is one write: a batch takes a key once.
-            let same = known.entry((places.fold(&item.place), &item.content));
+            let same =
+                known.entry((places.fold(&item.place.wing, &item.place.room), &item.content));
             let is_known = matches!(same, Entry::Occupied(_));
             each.push(*same.or_insert(keys.len()));
             if !is_known {
@@ -210,8 +211,8 @@ impl Drawers {
         if own.1 == FiledAs::There {
             return Ok(own);
         }
-        let spellings = places.filed_places(&places.fold(&item.place));
-        for place in spellings.iter().filter(|place| **place != item.place) {
+        let fold = places.fold(&item.place.wing, &item.place.room);
+        for place in places.filed_places(&fold).filter(|place| **place != item.place) {
             let found = self.key_at_place(place, item, places)?;
             if found.1 == FiledAs::There {
                 return Ok(found);

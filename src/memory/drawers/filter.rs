@@ -64,28 +64,31 @@ impl PlaceFilter {
     }
 
     fn allows(&self, wing: &str, room: &str) -> bool {
-        let renames = &self.places.renames;
-        self.wing.as_ref().is_none_or(|wanted| renames.wing(wing) == *wanted)
+        let fold = self.places.fold(wing, room);
+        self.wing.as_ref().is_none_or(|wanted| fold.wing == *wanted)
             && match &self.room {
                 None => true,
+                // An old name of a room counts in the wings in which it is one.
                 Some(RoomFilter::Named(name)) => {
-                    renames.place(wing, name) == renames.place(wing, room)
+                    fold.room == self.places.renames.place(wing, name).room
                 }
-                Some(RoomFilter::Fold(fold)) => renames.place(wing, room).room == *fold,
+                Some(RoomFilter::Fold(wanted)) => fold.room == *wanted,
             }
     }
 
     /// Returns the prefixes of the keys of drawers that were filed there.
     pub fn prefixes(&self) -> Vec<String> {
         let Some(wing) = &self.wing else { return vec![DRAWERS.to_owned()] };
-        let filed = self.places.filed_wings(wing);
-        if self.room.is_none() {
-            return filed.map(|(wing, _)| wing_prefix(wing)).collect();
+        let (places, mut prefixes) = (&self.places, Vec::new());
+        for wing in places.filed_wings(wing) {
+            if self.room.is_none() {
+                prefixes.push(wing_prefix(wing));
+            } else if let Some(filed) = places.filed.get(wing) {
+                let rooms = filed.rooms.keys().filter(|room| self.has(wing, room));
+                prefixes.extend(rooms.map(|room| room_prefix(wing, room)));
+            }
         }
-        let rooms =
-            filed.flat_map(|(wing, filed)| filed.rooms.iter().map(move |room| (wing, room)));
-        let rooms = rooms.filter(|(wing, room)| self.has(wing, room));
-        rooms.map(|(wing, room)| room_prefix(wing, room)).collect()
+        prefixes
     }
 
     /// Returns true if a drawer is there. It stops at the first one.

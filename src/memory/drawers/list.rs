@@ -215,13 +215,12 @@ impl Drawers {
     pub(crate) fn wings(&self) -> Result<Vec<String>> {
         let spellings = self.spellings()?;
         let places = &spellings.places;
-        let filed = places.filed.keys().chain(places.moved_to.keys().map(|place| &place.wing));
-        let folds: BTreeSet<String> = filed.map(|wing| places.renames.wing(wing)).collect();
+        let folds: BTreeSet<&String> = places.folds().map(|place| &place.wing).collect();
         let mut wings = Vec::new();
         for fold in folds {
-            let filter = PlaceFilter::of_fold(&fold, None, places);
+            let filter = PlaceFilter::of_fold(fold, None, places);
             if filter.is_there(&self.palace)? {
-                wings.push(spellings.wing(&fold)?.unwrap_or(fold));
+                wings.push(spellings.wing(fold)?.unwrap_or_else(|| fold.clone()));
             }
         }
         Ok(wings)
@@ -234,12 +233,11 @@ impl Drawers {
         keys: impl IntoIterator<Item = &'a Key>,
     ) -> Result<BTreeSet<String>> {
         let (renames, mut names) = (&self.places()?.renames, BTreeSet::new());
-        for wing in keys.into_iter().filter_map(wing_of) {
-            let (own, shown) = (folded(wing), renames.wing(wing));
-            if names.insert(own) | !names.contains(&shown) {
-                names.extend(renames.names_of_wing(&shown).cloned());
-                names.insert(shown);
-            }
+        let wings: BTreeSet<&str> = keys.into_iter().filter_map(wing_of).collect();
+        for wing in wings {
+            let shown = renames.wing(wing);
+            names.extend(renames.names_of_wing(&shown).cloned());
+            names.extend([folded(wing), shown]);
         }
         Ok(names)
     }
@@ -250,7 +248,7 @@ impl Drawers {
         let wing = wing.map(|wing| filter_name("wing", wing)).transpose()?;
         let wing = wing.map(|wing| places.renames.wing(&wing));
         Ok(match &wing {
-            Some(wing) => places.filed_wings(wing).map(|(wing, _)| wing.clone()).collect(),
+            Some(wing) => places.filed_wings(wing).cloned().collect(),
             None => places.filed.keys().cloned().collect(),
         })
     }
@@ -264,7 +262,7 @@ fn as_shown(counts: &Counts, places: &Places) -> Counts {
     let mut wings: BTreeMap<String, (BySpelling, BTreeMap<String, BySpelling>)> = BTreeMap::new();
     for (wing, rooms) in counts {
         for (room, count) in rooms {
-            let fold = places.renames.place(wing, room);
+            let fold = places.fold(wing, room);
             let (wings, rooms) = wings.entry(fold.wing).or_default();
             *wings.entry(wing.clone()).or_default() += count;
             *rooms.entry(fold.room).or_default().entry(room.clone()).or_default() += count;
@@ -272,12 +270,12 @@ fn as_shown(counts: &Counts, places: &Places) -> Counts {
     }
     let mut shown = Counts::new();
     for (wing, (spellings, rooms)) in wings {
-        let given = places.renames.wing_name(&wing).map(str::to_owned);
+        let given = places.renames.wing_name(&wing).cloned();
         let name = given.or_else(|| most(spellings.into_iter())).unwrap_or_else(|| wing.clone());
         let rooms = rooms.into_iter().map(|(room, spellings)| {
             let count = spellings.values().sum();
             let fold = FoldedPlace { wing: wing.clone(), room };
-            let given = places.renames.room_name(&fold).map(str::to_owned);
+            let given = places.renames.room_name(&fold).cloned();
             (given.or_else(|| most(spellings.into_iter())).unwrap_or(fold.room), count)
         });
         shown.insert(name, rooms.collect());

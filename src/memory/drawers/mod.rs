@@ -15,6 +15,11 @@
 //! * `moved/<wing>/<room>/<end>` notes that the drawer with the key `drawer/<wing>/<room>/<end>` was moved. The drawer
 //!   itself says where it is now. So the rooms of all drawers follow from keys, and from the few drawers that were
 //!   moved.
+//! * `moved/=<32 hex digits>` renames a wing or room: see `docs/FORMAT.md`.
+//!
+//! # Names
+//! Names of wings and rooms that differ in case only, or in `-`, `_` and spaces, are one place. So are a name and the
+//! names that it was renamed from. Every method takes each of them, and shows the same one.
 
 mod change;
 mod delete;

@@ -2,7 +2,7 @@
 
 use super::filter::PlaceFilter;
 use super::handle::Drawers;
-use super::place::{Place, filter_name, folded};
+use super::place::{filter_name, folded};
 use super::renames::FoldedPlace;
 use crate::memory::error::Result;
 use std::collections::BTreeSet;
@@ -139,18 +139,16 @@ impl Drawers {
     /// Returns the folded names of wings, or of rooms with their wings. Some may be empty.
     fn folds(&self, names: Names<'_>) -> Result<Vec<Fold>> {
         let places = self.places()?;
-        let filed = places.filed.iter().flat_map(|(wing, filed)| {
-            filed.rooms.iter().map(|room| Place { wing: wing.clone(), room: room.clone() })
-        });
-        let all = filed.chain(places.moved_to.keys().cloned()).map(|place| places.fold(&place));
-        let fold = |FoldedPlace { wing, room }| match names {
-            Names::Wings => Some(Fold { wing, room: None }),
-            Names::Rooms(None) => Some(Fold { wing, room: Some(room) }),
-            Names::Rooms(Some(within)) => {
-                (places.renames.wing(within) == wing).then_some(Fold { wing, room: Some(room) })
-            }
+        let within = match names {
+            Names::Rooms(Some(wing)) => Some(places.renames.wing(wing)),
+            _ => None,
         };
-        Ok(all.filter_map(fold).collect::<BTreeSet<_>>().into_iter().collect())
+        let all = places.folds().filter(|fold| within.as_ref().is_none_or(|it| fold.wing == *it));
+        let fold = |FoldedPlace { wing, room }: &FoldedPlace| {
+            let room = matches!(names, Names::Rooms(_)).then(|| room.clone());
+            Fold { wing: wing.clone(), room }
+        };
+        Ok(all.map(fold).collect::<BTreeSet<_>>().into_iter().collect())
     }
 }
 

@@ -6,7 +6,7 @@
 
 use super::drawer::place_of;
 use super::handle::Drawers;
-use super::place::{DRAWERS, MOVED, Place, RENAMED, folded, moved_drawer, moved_key, parts};
+use super::place::{DRAWERS, MOVED, Place, RENAMED, moved_drawer, moved_key, parts};
 use super::renames::{FoldedPlace, Renames};
 use crate::format::key::Key;
 use crate::memory::documents::each_key;
@@ -15,12 +15,22 @@ use crate::palace::{Palace, Progress};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// A wing as drawers were filed in it.
+/// A spelling of a wing under which drawers were filed.
 #[derive(Clone, Debug, Default)]
 pub(super) struct FiledWing {
-    fold: String,
-    /// Its rooms. One may be empty by now.
-    pub rooms: BTreeSet<String>,
+    /// The folded name under which it is shown.
+    pub fold: String,
+    /// The spellings of its rooms, and the folded names under which they are shown. One may be empty by now.
+    pub rooms: BTreeMap<String, FoldedPlace>,
+}
+
+/// The drawers that were moved to a place.
+#[derive(Clone, Debug)]
+pub(super) struct MovedTo {
+    /// The folded names under which it is shown.
+    pub fold: FoldedPlace,
+    /// Their number.
+    pub count: usize,
 }
 
 /// The places of a palace.
@@ -29,10 +39,13 @@ pub(super) struct Places {
     pub renames: Renames,
     /// The drawers that were moved, and their present places.
     pub moved: HashMap<Key, Place>,
-    /// The number of moved drawers in each place.
-    pub moved_to: HashMap<Place, usize>,
+    /// The places of moved drawers.
+    pub moved_to: HashMap<Place, MovedTo>,
     /// The wings that drawers were filed in, by their spellings. One may be empty by now.
     pub filed: BTreeMap<String, FiledWing>,
+    /// The spellings of wings and places, by the folded names under which they are shown.
+    wings: HashMap<String, BTreeSet<String>>,
+    rooms: HashMap<FoldedPlace, BTreeSet<Place>>,
     pub counted: CountedSpellings,
 }
 
@@ -127,7 +140,7 @@ impl Places {
     fn update(&mut self, palace: &Palace, keys: &BTreeSet<Key>) -> Result<()> {
         if keys.iter().any(|key| key.as_str().starts_with(RENAMED)) {
             self.renames = Renames::read(palace)?;
-            self.counted.clear();
+            self.fold_anew();
         }
         self.counted.wear(keys.iter().filter(|key| parts(key).is_some()).count());
         for key in keys {
@@ -144,12 +157,28 @@ impl Places {
     }
 
     fn add_filed(&mut self, wing: &str, room: &str) {
-        if !self.filed.contains_key(wing) {
-            let filed = FiledWing { fold: folded(wing), rooms: BTreeSet::new() };
-            self.filed.insert(wing.to_owned(), filed);
+        if self.filed.get(wing).is_some_and(|filed| filed.rooms.contains_key(room)) {
+            return;
         }
-        if let Some(filed) = self.filed.get_mut(wing).filter(|filed| !filed.rooms.contains(room)) {
-            filed.rooms.insert(room.to_owned());
+        let fold = self.renames.place(wing, room);
+        let place = Place { wing: wing.to_owned(), room: room.to_owned() };
+        let filed = self.filed.entry(wing.to_owned()).or_default();
+        filed.fold.clone_from(&fold.wing);
+        filed.rooms.insert(room.to_owned(), fold.clone());
+        self.wings.entry(fold.wing.clone()).or_default().insert(wing.to_owned());
+        self.rooms.entry(fold).or_default().insert(place);
+    }
+
+    /// Folds all names again, because renames lead elsewhere.
+    fn fold_anew(&mut self) {
+        self.counted.clear();
+        self.wings.clear();
+        self.rooms.clear();
+        for (wing, filed) in std::mem::take(&mut self.filed) {
+            filed.rooms.keys().for_each(|room| self.add_filed(&wing, room));
+        }
+        for (place, moved) in &mut self.moved_to {
+            moved.fold = self.renames.place(&place.wing, &place.room);
         }
     }
 
@@ -162,43 +191,46 @@ impl Places {
             None => self.moved.remove(&key),
         };
         if let Some(before) = before
-            && let Some(count) = self.moved_to.get_mut(&before)
+            && let Some(moved) = self.moved_to.get_mut(&before)
         {
-            *count -= 1;
-            if *count == 0 {
+            moved.count -= 1;
+            if moved.count == 0 {
                 self.moved_to.remove(&before);
             }
         }
-        place.into_iter().for_each(|place| *self.moved_to.entry(place).or_default() += 1);
+        if let Some(place) = place {
+            let renames = &self.renames;
+            let new =
+                |place: &Place| MovedTo { fold: renames.place(&place.wing, &place.room), count: 0 };
+            self.moved_to.entry(place).or_insert_with_key(new).count += 1;
+        }
         Ok(())
     }
 
     /// Returns the spellings under which drawers were filed in the wing of this folded name.
-    pub fn filed_wings<'a>(
-        &'a self,
-        wing: &'a str,
-    ) -> impl Iterator<Item = (&'a String, &'a FiledWing)> {
-        self.filed.iter().filter(move |(_, filed)| self.renames.wing_of_fold(&filed.fold) == wing)
+    pub fn filed_wings(&self, wing: &str) -> impl Iterator<Item = &String> {
+        self.wings.get(wing).into_iter().flatten()
     }
 
     /// Returns the places under whose spellings drawers were filed in the place of these folded names.
-    pub fn filed_places(&self, place: &FoldedPlace) -> Vec<Place> {
-        let mut found = Vec::new();
-        for (wing, filed) in self.filed_wings(&place.wing) {
-            let rooms = filed.rooms.iter().filter(|room| self.renames.place(wing, room) == *place);
-            found.extend(rooms.map(|room| Place { wing: wing.clone(), room: room.clone() }));
-        }
-        found
+    pub fn filed_places(&self, place: &FoldedPlace) -> impl Iterator<Item = &Place> {
+        self.rooms.get(place).into_iter().flatten()
     }
 
     /// Returns the folded names under which a place is shown.
-    pub fn fold(&self, place: &Place) -> FoldedPlace {
-        self.renames.place(&place.wing, &place.room)
+    pub fn fold(&self, wing: &str, room: &str) -> FoldedPlace {
+        let known = self.filed.get(wing).and_then(|filed| filed.rooms.get(room));
+        known.cloned().unwrap_or_else(|| self.renames.place(wing, room))
+    }
+
+    /// Returns the folded names under which all places are shown. One may be empty by now.
+    pub fn folds(&self) -> impl Iterator<Item = &FoldedPlace> {
+        self.rooms.keys().chain(self.moved_to.values().map(|moved| &moved.fold))
     }
 
     /// Returns true if two spellings name one place.
     pub fn is_same(&self, a: &Place, b: &Place) -> bool {
-        a == b || self.fold(a) == self.fold(b)
+        a == b || self.fold(&a.wing, &a.room) == self.fold(&b.wing, &b.room)
     }
 }
 

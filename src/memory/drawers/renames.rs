@@ -19,7 +19,8 @@ use crate::memory::error::Result;
 use crate::palace::Palace;
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, HashMap};
 
 /// The folded names of a wing and a room.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -33,6 +34,9 @@ pub(super) struct FoldedPlace {
 pub(super) struct Renames {
     wings: BTreeMap<String, String>,
     rooms: BTreeMap<FoldedPlace, String>,
+    /// The spellings that renames gave, by the folded names under which places are shown.
+    wing_names: HashMap<String, String>,
+    room_names: HashMap<FoldedPlace, String>,
 }
 
 impl Renames {
@@ -45,7 +49,26 @@ impl Renames {
             }
             Ok(())
         })?;
+        renames.spell();
         Ok(renames)
+    }
+
+    /// Finds the spelling of each name: the one that a name gave to itself, or else the first in byte order.
+    fn spell(&mut self) {
+        // Of two of one name, the last one stays.
+        let mut wings: Vec<_> =
+            self.wings.iter().map(|(from, to)| (folded(to), *from == folded(to), to)).collect();
+        wings.sort_by_key(|(_, own, to)| (*own, Reverse(*to)));
+        let names = wings.into_iter().map(|(fold, _, to)| (fold, to.clone())).collect();
+        let mut rooms = Vec::new();
+        for (from, to) in &self.rooms {
+            let fold = FoldedPlace { wing: self.wing_of_fold(&from.wing), room: folded(to) };
+            rooms.push((*from == fold, Reverse(to), fold));
+        }
+        rooms.sort();
+        self.room_names =
+            rooms.into_iter().map(|(_, Reverse(to), fold)| (fold, to.clone())).collect();
+        self.wing_names = names;
     }
 
     fn add(&mut self, value: &Map<String, Value>) {
@@ -94,17 +117,13 @@ impl Renames {
     }
 
     /// Returns the spelling that a rename gave to the wing of this folded name; `None` if none did.
-    pub fn wing_name(&self, wing: &str) -> Option<&str> {
-        let given = self.wings.iter().filter(|(_, to)| folded(to) == wing);
-        spelling(given.map(|(from, to)| (from == wing, to)))
+    pub fn wing_name(&self, wing: &str) -> Option<&String> {
+        self.wing_names.get(wing)
     }
 
     /// Returns the spelling that a rename gave to the room of these folded names; `None` if none did.
-    pub fn room_name(&self, place: &FoldedPlace) -> Option<&str> {
-        let given = self.rooms.iter().filter(|(from, to)| {
-            folded(to) == place.room && self.wing_of_fold(&from.wing) == place.wing
-        });
-        spelling(given.map(|(from, to)| (from == place, to)))
+    pub fn room_name(&self, place: &FoldedPlace) -> Option<&String> {
+        self.room_names.get(place)
     }
 
     /// Returns the folded names of wings that lead to a folded wing.
@@ -128,11 +147,6 @@ fn follow<'a>(start: &str, next: impl Fn(&str) -> Option<&'a String>) -> Vec<Str
         names.push(to);
     }
     names
-}
-
-/// Returns the spelling that a name gave to itself, or the first one in byte order.
-fn spelling<'a>(given: impl Iterator<Item = (bool, &'a String)>) -> Option<&'a str> {
-    given.min_by_key(|(own, to)| (!own, *to)).map(|(_, to)| to.as_str())
 }
 
 /// Two documents have one name only if their writers fold differently. The first name in byte order counts.

@@ -73,7 +73,7 @@ impl Spellings {
         if let Some(shown) = self.shown.get(place) {
             return Ok(shown.clone());
         }
-        let fold = self.places.fold(place);
+        let fold = self.places.fold(&place.wing, &place.room);
         let wing = self.wing(&fold.wing)?.unwrap_or_else(|| place.wing.clone());
         let room = self.room(&fold)?.unwrap_or_else(|| place.room.clone());
         let shown = Place { wing, room };
@@ -85,18 +85,18 @@ impl Spellings {
     pub fn wing(&self, fold: &str) -> Result<Option<String>> {
         let places = &self.places;
         if let Some(given) = places.renames.wing_name(fold) {
-            return Ok(Some(given.to_owned()));
+            return Ok(Some(given.clone()));
         }
         if let Some(counted) = places.counted.get(fold, "") {
             return Ok(Some(counted));
         }
         let mut tallies = Tallies::default();
-        for (wing, _) in places.filed_wings(fold) {
+        for wing in places.filed_wings(fold) {
             tallies.of(wing).ranges.push(wing_prefix(wing));
         }
-        for (place, count) in &places.moved_to {
-            if places.renames.wing(&place.wing) == fold {
-                tallies.of(&place.wing).count += count;
+        for (place, moved) in &places.moved_to {
+            if moved.fold.wing == fold {
+                tallies.of(&place.wing).count += moved.count;
             }
         }
         tallies.most_used(&self.palace, places, (fold, ""))
@@ -106,18 +106,18 @@ impl Spellings {
     pub fn room(&self, fold: &FoldedPlace) -> Result<Option<String>> {
         let places = &self.places;
         if let Some(given) = places.renames.room_name(fold) {
-            return Ok(Some(given.to_owned()));
+            return Ok(Some(given.clone()));
         }
         if let Some(counted) = places.counted.get(&fold.wing, &fold.room) {
             return Ok(Some(counted));
         }
         let mut tallies = Tallies::default();
         for Place { wing, room } in places.filed_places(fold) {
-            tallies.of(&room).ranges.push(room_prefix(&wing, &room));
+            tallies.of(room).ranges.push(room_prefix(wing, room));
         }
-        for (place, count) in &places.moved_to {
-            if places.fold(place) == *fold {
-                tallies.of(&place.room).count += count;
+        for (place, moved) in &places.moved_to {
+            if moved.fold == *fold {
+                tallies.of(&place.room).count += moved.count;
             }
         }
         tallies.most_used(&self.palace, places, (&fold.wing, &fold.room))

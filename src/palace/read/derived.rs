@@ -6,12 +6,8 @@ use crate::format::key::Key;
 use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
 use crate::palace::view::tail::entries;
-use std::any::Any;
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
-
-/// The place of the value. It is no ranked lock, because it is held while documents are read.
-pub(in crate::palace) type Derived = Mutex<Option<Box<dyn Any + Send>>>;
+use std::sync::PoisonError;
 
 /// The commits that a derived value has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
