@@ -160,7 +160,8 @@ async fn renamed_places_have_one_name_for_all_clients() {
     let documents =
         Client::start_with(&path, ClientLifecycleMode::Initialize, &["--tools", "documents"]);
     let documents = documents.await;
-    assert_eq!(call(&documents, "document_list", json!({})).await["documents"], json!([]));
+    let listed = documents.result("document_list", json!({})).await.structured_content.unwrap();
+    assert_eq!(listed["documents"], json!([]));
     for client in [a, b, documents] {
         client.close().await;
     }
