@@ -22,4 +22,4 @@ pub use graph::{
 };
 
 #[cfg(feature = "mcp")]
-pub(crate) use moment::{milliseconds, readable};
+pub(crate) use moment::{milliseconds, readable, written_out};

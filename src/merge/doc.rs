@@ -3,6 +3,7 @@
 //! How changes are added (`apply`), how a document is saved (`saved`), shown (`view`) and written (`write`) is
 //! implemented above this file.
 
+use super::change_graph::SharedGraph;
 use super::change_info::ChangeInfo;
 use super::change_message::{ChangeKind, Message};
 use super::error::MergeError;
@@ -39,6 +40,8 @@ pub struct Doc {
     pub(super) pending: BTreeMap<ChangeHash, PendingChange>,
     /// Field of the root whose text is prose.
     pub(super) prose: Option<&'static str>,
+    /// What the applied changes build on.
+    pub(super) graph: SharedGraph,
 }
 
 impl Doc {
@@ -193,7 +196,8 @@ impl Doc {
         const EMPTY: u64 = 4_096;
         const OPERATION: u64 = 64;
         let DocSize { operations, references, names, bytes } = self.size;
-        let held = EMPTY + OPERATION * (operations + references) + names + bytes;
+        let held =
+            EMPTY + OPERATION * (operations + references) + names + bytes + self.graph.memory();
         usize::try_from(held).unwrap_or(usize::MAX)
     }
 
@@ -201,8 +205,7 @@ impl Doc {
     #[must_use]
     pub fn since(&self, version: &Heads) -> Vec<ChangeHash> {
         let version: Vec<_> = version.hashes().iter().map(native).collect();
-        let metas = self.am.get_changes_meta(&version);
-        metas.iter().map(|meta| ChangeHash(meta.hash.0)).collect()
+        hashes(&self.graph.of(&self.am).since(&version))
     }
 
     /// Returns the version right before the heads of another one: that of everything that they build on.

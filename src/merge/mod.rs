@@ -42,6 +42,7 @@
 mod ancestry;
 mod apply;
 pub mod automerge;
+mod change_graph;
 mod change_info;
 mod change_message;
 mod chunk;
