@@ -84,11 +84,13 @@ impl ChangeGraph {
     /// Returns the changes that `version` does not have, each after those that it builds on.
     pub(super) fn since(&self, version: &[ChangeHash]) -> Vec<ChangeHash> {
         let mut has = vec![false; self.len()];
-        let mark = |has: &mut [bool], number: usize| has.get_mut(number).map(|known| *known = true);
-        self.numbers_of(version).for_each(|number| drop(mark(&mut has, number)));
+        let note = |has: &mut [bool], number: usize| {
+            has.get_mut(number).into_iter().for_each(|known| *known = true);
+        };
+        self.numbers_of(version).for_each(|number| note(&mut has, number));
         for (number, deps) in self.deps.iter().enumerate().rev() {
             if has.get(number) == Some(&true) {
-                deps.iter().for_each(|dep| drop(mark(&mut has, *dep)));
+                deps.iter().for_each(|dep| note(&mut has, *dep));
             }
         }
         self.hashes.iter().zip(has).filter(|(_, has)| !has).map(|(hash, _)| *hash).collect()
