@@ -23,6 +23,8 @@ mod once;
 mod page;
 mod palace;
 mod process;
+mod progress;
+mod rescan_changes;
 mod resource_listing;
 mod resources;
 mod server;

@@ -5,6 +5,7 @@
 
 use super::change_watch::ChangeWatch;
 use super::feed_cursors::FeedCursors;
+use super::progress::Progress;
 use super::session::Session;
 use super::tool::{Call, error_result};
 use super::tool_sets::{Offer, Tools};
@@ -142,6 +143,7 @@ impl Server {
             feed_cursors: self.feed_cursors.clone(),
             shared: self.shared,
             offered: self.tools.sets().clone(),
+            progress: Progress::of(context),
         };
         let running = self.running.clone().read_owned().await;
         let done = tokio::task::spawn_blocking(move || {

@@ -6,6 +6,7 @@
 
 use super::feed_cursors::FeedCursors;
 use super::page::{RESULT_BYTES, json_len, shortened};
+use super::progress::Progress;
 use super::tool_set::ToolSet;
 use crate::format::hash::Heads;
 use crate::format::key::Key;
@@ -36,9 +37,16 @@ pub(super) struct Call {
     pub shared: bool,
     /// The tool sets that the server offers.
     pub offered: Arc<[ToolSet]>,
+    /// The way to tell the client how far the call has come, if it asked.
+    pub progress: Option<Progress>,
 }
 
 impl Call {
+    /// Tells the client that `done` of `all` steps are done.
+    pub fn progress(&self, done: usize, all: usize) {
+        self.progress.iter().for_each(|progress| progress.report(done, all));
+    }
+
     pub fn drawers(&self) -> Drawers {
         Drawers::new(self.palace.clone()).by(self.client.clone()).in_session(self.session.clone())
     }

@@ -10,6 +10,7 @@ mod memory_concurrent;
 mod named_clients;
 mod once;
 mod palace_tools;
+mod places;
 mod races;
 mod resources;
 mod server;

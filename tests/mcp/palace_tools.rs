@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The names without the prefix, in their order.
-const TOOLS: [&str; 26] = [
+const TOOLS: [&str; 29] = [
     "status",
     "list_wings",
     "list_rooms",
@@ -22,6 +22,9 @@ const TOOLS: [&str; 26] = [
     "delete_drawer",
     "delete_drawers",
     "checkpoint",
+    "undelete_drawer",
+    "move_drawers",
+    "rename_place",
     "conflicts",
     "settle",
     "kg_query",
@@ -714,6 +717,9 @@ async fn palace_results_match_their_schemas() {
         "update_drawer" => json!({"drawer_id": id, "room": "t"}),
         "delete_drawer" => json!({"drawer_id": gone}),
         "delete_drawers" => json!({"drawer_ids": [goes]}),
+        "undelete_drawer" => json!({"drawer_id": gone}),
+        "move_drawers" => json!({"drawer_ids": [id, "none"], "to_room": "u"}),
+        "rename_place" => json!({"wing": "w", "to": "v"}),
         "conflicts" => json!({"drawer_id": differs}),
         "settle" => settle.clone(),
         "checkpoint" => json!({"items": [item, like], "diary": diary}),

@@ -149,6 +149,43 @@ pub(super) struct DeleteDrawers {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct UndeleteDrawer {
+    /// The drawer's id
+    pub drawer_id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoveDrawers {
+    /// The ids, at most 500. Pass either these, or wing or room
+    pub drawer_ids: Option<Vec<String>>,
+    /// All drawers of this wing; with room, those of that room of it
+    pub wing: Option<String>,
+    /// All drawers of rooms of this name
+    pub room: Option<String>,
+    /// The wing to move them to; each stays in its wing if not given
+    pub to_wing: Option<String>,
+    /// The room to move them to; each stays in its room if not given
+    pub to_room: Option<String>,
+    /// Only count what would be moved
+    pub dry_run: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RenamePlace {
+    /// The wing
+    pub wing: String,
+    /// The room of it to rename. Without it, the wing is renamed
+    pub room: Option<String>,
+    /// The new name, at most 128 characters
+    pub to: String,
+    /// If another wing, or another room of this wing, has that name: make the two one
+    pub join: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Conflicts {
     /// Only the conflicts of this drawer; those of all drawers if not given
     pub drawer_id: Option<String>,

@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
 LEGACY, AUTO, PINNED = MODES = ("legacy", "auto", "2026-07-28")
-TOOLS = {"palace": 26, "memory": 9, "documents": 11}
+TOOLS = {"palace": 29, "memory": 9, "documents": 11}
 HINTS = ("read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint")
 
 
@@ -100,6 +100,12 @@ async def call_every_tool(server, prefix="palace_"):
     equal((await palace("delete_drawer", drawer_id=drawer))["durable"], True)
     gone = await palace("delete_drawers", drawer_ids=[drawer, other])
     equal((gone["count"], gone["not_found"]), (1, [drawer]))
+    back = await palace("undelete_drawer", drawer_id=drawer)
+    equal((back["noop"], back["room"]), (False, "crypto"))
+    moved = await palace("move_drawers", wing="Atlas", to_wing="bosun")
+    equal((moved["moved"], moved["more"]), (1, False))
+    named = await palace("rename_place", wing="BOSUN", to="Carol")
+    equal((named["from"], named["to"], named["drawers"]), ("bosun", "Carol", 1))
 
     # the reference's graph
     ann = {"name": "Ann", "entityType": "person", "observations": ["one"]}
