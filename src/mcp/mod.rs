@@ -5,8 +5,9 @@
 //! its write was acknowledged. Must not know: how documents are stored.
 //!
 //! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`,
-//! `feed_cursors`; `conflicts`, `unseen`, `arguments`, `conflict_list`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
-//! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `process`, `stdio`, `http`.
+//! `feed_cursors`; `message`; `conflicts`, `unseen`, `arguments`, `conflict_list`; `resemblance`, `sent_arguments`, `tool`;
+//! the sets `palace`, `memory`, `documents`; `tool_sets`; `resources`, `resource_listing`; `change_watch`, `session`;
+//! `server`; `handler`; `lines`; `process`, `stdio`, `http`.
 
 mod arguments;
 mod change_watch;
@@ -17,12 +18,16 @@ mod error;
 mod feed_cursors;
 mod handler;
 mod http;
+mod lines;
 mod memory;
+mod message;
 mod page;
 mod palace;
 mod process;
+mod resemblance;
 mod resource_listing;
 mod resources;
+mod sent_arguments;
 mod server;
 mod session;
 mod stdio;
@@ -33,7 +38,7 @@ mod unseen;
 pub use error::{GuardError, ServeError};
 pub use http::{Address, Http};
 pub use server::Server;
-pub use stdio::serve;
+pub use stdio::{serve, serve_client};
 pub use tool_sets::{BadPrefix, Offer, Prefix, ToolSet};
 
 #[cfg(test)]

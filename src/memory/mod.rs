@@ -10,6 +10,7 @@ pub mod facts;
 mod documents;
 mod error;
 mod graph;
+mod lone_surrogates;
 #[cfg(feature = "mcp")]
 #[doc(hidden)]
 pub mod mempalace;
@@ -21,5 +22,6 @@ pub use graph::{
     ENTITY_NAME_BYTES_MAX, Entity, Graph, ImportReport, Memory, Relation, is_of_graph,
 };
 
+pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]
 pub(crate) use moment::{milliseconds, readable};

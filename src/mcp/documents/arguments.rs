@@ -67,6 +67,7 @@ pub(super) struct List {
     /// Only keys that start with this, for example notes/
     pub prefix: Option<String>,
     /// The most documents to list, 1 to 1000; 100 if not given
+    #[schemars(range(max = 1000))]
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
@@ -80,6 +81,7 @@ pub(super) struct Search {
     /// Only keys that start with this, for example notes/
     pub prefix: Option<String>,
     /// The most documents to find, 1 to 100; 10 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
@@ -102,6 +104,7 @@ pub(super) struct History {
     /// The key of the document
     pub key: String,
     /// The most versions to list, 1 to 500; 50 if not given
+    #[schemars(range(max = 500))]
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
