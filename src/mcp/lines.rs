@@ -8,7 +8,8 @@ use super::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, too_long};
 use super::session::Session;
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, GetExtensions, ProtocolVersion, ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientRequest, GetExtensions, GetMeta, ProtocolVersion,
+    ServerJsonRpcMessage,
 };
 use rmcp::transport::Transport;
 use serde::Serialize;
@@ -90,7 +91,7 @@ struct Gone;
 struct Intake<W> {
     sender: Sender<ClientJsonRpcMessage>,
     output: Output<W>,
-    /// True once a request was handed on. rmcp takes anything else before that for the end of the session.
+    /// True once a request has opened the session. A notice or a response before that would end the server.
     started: bool,
     /// True if the session's era has batches.
     batches: bool,
@@ -137,12 +138,12 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Intake<W> {
             Checked::Readable(mut message, replaced) => {
                 if let ClientJsonRpcMessage::Request(request) = &mut *message {
                     request.request.extensions_mut().insert(replaced);
-                    self.started = true;
+                    self.started |= opens_session(&request.request);
                     if let ClientRequest::InitializeRequest(it) = &request.request {
                         self.batches = it.params.protocol_version == ProtocolVersion::V_2025_03_26;
                     }
                 }
-                match self.started {
+                match self.started || matches!(*message, ClientJsonRpcMessage::Request(_)) {
                     true => self.sender.send(*message).await.map_err(|_| Gone),
                     false => Ok(()),
                 }
@@ -161,6 +162,21 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Intake<W> {
         let sent = send(self.output.clone(), error).await;
         // rmcp notices by itself that nobody reads.
         sent.map_err(|_| Gone)
+    }
+}
+
+/// Returns true if rmcp takes this for the beginning of a session: of one era an `initialize`, of the other a request
+/// that says who asks, and is no question about the server.
+fn opens_session(request: &ClientRequest) -> bool {
+    match request {
+        ClientRequest::InitializeRequest(_) => true,
+        ClientRequest::PingRequest(_) | ClientRequest::DiscoverRequest(_) => false,
+        request => {
+            let meta = request.get_meta();
+            let is_known = |version| ProtocolVersion::KNOWN_VERSIONS.contains(&version);
+            meta.missing_required_keys(&ProtocolVersion::V_2026_07_28).is_empty()
+                && meta.protocol_version().is_some_and(is_known)
+        }
     }
 }
 

@@ -30,7 +30,7 @@ pub(crate) fn replace_lone_surrogates(json: &mut [u8]) -> usize {
     replaced
 }
 
-/// Reads the number of an escape `\uXXXX` at the start of the bytes.
+/// Reads the number of an escape such as `\ud83d` at the start of the bytes.
 fn escaped(bytes: &[u8]) -> Option<u16> {
     let digits = bytes.get(..ESCAPE)?.strip_prefix(br"\u")?;
     // A sign would be taken for a digit.

@@ -78,7 +78,7 @@ impl Client {
     async fn result(&self, tool: &str, arguments: Value) -> Result<Value, String> {
         let mut arguments = arguments.as_object().unwrap().clone();
         // What is ignored is named in the answer.
-        arguments.extend((0..50).map(|n| (format!("{}{n}", "\u{1}".repeat(90)), json!(n))));
+        arguments.extend((0..6).map(|n| (format!("{}{n}", "\u{1}".repeat(90)), json!(n))));
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         let result = self.of.call_tool(params).await.unwrap();
         let content = serde_json::to_value(&result.content).unwrap();

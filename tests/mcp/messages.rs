@@ -259,7 +259,10 @@ fn lines_of_any_kind_are_answered_and_end_nothing() {
         "a".repeat(17 << 20)
     );
     let ping = r#"{"jsonrpc":"2.0","id":3,"method":"ping"}"#;
-    let lines = [notice, "no JSON", &initialize("2025-06-18"), &huge, "", "{}", "\u{feff}{}", ping];
+    let ask =
+        format!(r#"{{"jsonrpc":"2.0","id":4,"method":"server/discover","params":{{{META}}}}}"#);
+    let first = initialize("2025-06-18");
+    let lines = [notice, "no JSON", &ask, notice, &first, &huge, "", "{}", "\u{feff}{}", ping];
     let all = answers(&dir.path().join("palace"), lines.join("\n").as_bytes());
     assert_eq!(by_id(&all, &json!(2))["error"]["code"], -32600);
     assert!(by_id(&all, &json!(2))["error"]["message"].as_str().unwrap().contains("16777216"));
@@ -267,7 +270,7 @@ fn lines_of_any_kind_are_answered_and_end_nothing() {
     let mut unknown: Vec<&Value> =
         all.iter().filter(|it| it["id"].is_null()).map(|it| &it["error"]["code"]).collect();
     unknown.sort_by_key(|code| code.as_i64());
-    assert_eq!((unknown, all.len()), (vec![&json!(-32700), &json!(-32600), &json!(-32600)], 6));
+    assert_eq!((unknown, all.len()), (vec![&json!(-32700), &json!(-32600), &json!(-32600)], 7));
     assert!(all.iter().all(|it| it.as_object().unwrap().contains_key("id")), "null, not left out");
 }
 

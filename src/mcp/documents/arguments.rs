@@ -1,6 +1,6 @@
 //! Arguments of the tools.
 //!
-//! An argument that a tool does not know is refused: a misspelt one would be a write that silently did less.
+//! The layer in front of the tools has taken them as models send them: `sent_arguments`. It clamps to a maximum.
 
 use rmcp::schemars::{self, JsonSchema};
 use serde::Deserialize;

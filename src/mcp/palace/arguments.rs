@@ -1,6 +1,6 @@
 //! Arguments of the tools, with MemPalace's names.
 //!
-//! An argument that a tool does not know is refused: a misspelt one would be a call that silently did something else.
+//! The layer in front of the tools has taken them as models send them: `sent_arguments`. It clamps to a maximum.
 
 use crate::mcp::arguments::argument;
 use crate::memory::MemoryError;
