@@ -18,6 +18,11 @@ pub(super) fn resembling<'a>(
     near.min_by_key(|(letters, _)| *letters).map(|(_, known)| known)
 }
 
+/// Returns true if the names differ at most in case, `-` and `_`.
+pub(super) fn is_same(name: &str, known: &str) -> bool {
+    plain(name) == plain(known)
+}
+
 /// The letters of a name, at most so many that it can still resemble one.
 fn plain(name: &str) -> Vec<char> {
     let letters = name.chars().filter(|letter| !matches!(letter, '-' | '_'));

@@ -6,7 +6,7 @@
 //! cut, and an unknown field that resembles a known one is refused. Whatever was not taken as it was sent is noted.
 
 use super::page::shortened;
-use super::resemblance::resembling;
+use super::resemblance::{is_same, resembling};
 use rmcp::model::JsonObject;
 use serde_json::{Number, Value};
 
@@ -17,8 +17,11 @@ const NAME_CHARS: usize = 30;
 
 /// Arguments that name a document or a state of it. A call without one does something else.
 const IDENTIFYING: [&str; 6] = ["if_match", "base", "version", "etag", "take", "key"];
-/// Arguments that narrow what a call is about. For a call that changes or deletes, an empty one is no wish for all.
-const FILTERS: [&str; 16] = [
+/// Fields that make a write conditional, or none. A tool that writes does not ignore them if it has no such argument.
+const CONDITIONS: [&str; 6] = ["if_match", "if_none_match", "base", "version", "etag", "dry_run"];
+/// Arguments that narrow what a call is about. For a call that changes or deletes, an empty one is no wish for all, and
+/// one that the tool does not have is not ignored.
+const FILTERS: [&str; 15] = [
     "wing",
     "room",
     "entity",
@@ -34,8 +37,15 @@ const FILTERS: [&str; 16] = [
     "since",
     "before",
     "as_of",
-    "added_by",
 ];
+
+/// What the tool of a call does.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Does {
+    pub writes: bool,
+    /// True if it changes or deletes what is there.
+    pub changes: bool,
+}
 
 /// Arguments that a tool can read, and sentences about what was not taken as it was sent.
 #[derive(Debug, Default, PartialEq)]
@@ -44,13 +54,12 @@ pub(super) struct Taken {
     pub notes: Vec<String>,
 }
 
-/// Makes the arguments of a call fit the input schema of its tool. `changes` says that the tool changes or deletes
-/// what is there.
+/// Makes the arguments of a call fit the input schema of its tool.
 ///
 /// # Errors
 /// Everything that is wrong with them, in one text.
-pub(super) fn take(schema: &JsonObject, changes: bool, sent: JsonObject) -> Result<Taken, String> {
-    let mut reading = Reading { changes, ..Reading::default() };
+pub(super) fn take(schema: &JsonObject, does: Does, sent: JsonObject) -> Result<Taken, String> {
+    let mut reading = Reading { does, ..Reading::default() };
     let arguments = reading.object("", schema, sent);
     let Reading { ignored, mut notes, problems, missing, empty, .. } = reading;
     let mut wrong = Vec::new();
@@ -92,7 +101,7 @@ fn names(found: &[String]) -> String {
 /// What was found so far. Fields are named by their paths, such as `items[0].wing`.
 #[derive(Default)]
 struct Reading {
-    changes: bool,
+    does: Does,
     missing: Vec<String>,
     empty: Vec<String>,
     problems: Vec<String>,
@@ -129,12 +138,16 @@ impl Reading {
 
     /// Ignores a field that the tool does not have, unless another was meant.
     fn unknown(&mut self, path: String, name: &str, known: &JsonObject) {
-        let Some(meant) = resembling(name, known.keys().map(String::as_str)) else {
-            return self.ignored.push(path);
+        let is_one_of = |names: &[&str]| names.iter().any(|known| is_same(name, known));
+        let is_needed =
+            self.does.writes && is_one_of(&CONDITIONS) || self.does.changes && is_one_of(&FILTERS);
+        let advice = match resembling(name, known.keys().map(String::as_str)) {
+            Some(meant) => format!("did you mean {meant}?"),
+            None if is_needed => "without it the call would do more than you asked for".to_owned(),
+            None => return self.ignored.push(path),
         };
         let path = shortened(&path, NAME_CHARS);
-        self.problems
-            .push(format!("{path} is not an argument of this tool: did you mean {meant}?"));
+        self.problems.push(format!("{path} is not an argument of this tool: {advice}"));
     }
 
     /// Takes the value of a known field; `None` if it counts as left out.
@@ -149,7 +162,7 @@ impl Reading {
         let kinds = Kinds::of(schema);
         if value == "" && !is_required && kinds.is_simple() {
             let is_identifying = IDENTIFYING.contains(&name) || name.ends_with("_id");
-            if is_identifying || self.changes && FILTERS.contains(&name) {
+            if is_identifying || self.does.changes && FILTERS.contains(&name) {
                 self.empty.push(path.to_owned());
             }
             return None;
@@ -357,7 +370,8 @@ mod tests {
 
     fn taken(changes: bool, sent: &Value) -> Result<(Value, Vec<String>), String> {
         let schema = schema_for_input::<Arguments>().unwrap();
-        let taken = take(&schema, changes, sent.as_object().unwrap().clone())?;
+        let does = Does { writes: changes, changes };
+        let taken = take(&schema, does, sent.as_object().unwrap().clone())?;
         Ok((taken.arguments.into(), taken.notes))
     }
 
@@ -465,6 +479,21 @@ mod tests {
         }
         let said = error(false, json!({"query": "q", "items": [{"wing": "w", "Wing": "x"}]}));
         assert!(said.contains("items[0].Wing is not an argument"), "{said}");
+    }
+
+    #[test]
+    fn writes_do_not_ignore_conditions_and_filters() {
+        let sent = |field: &str| json!({"query": "q", field: "x"});
+        for field in ["etag", "ETag", "dryRun", "base", "If-None-Match", "room", "sourceFile"] {
+            let said = error(true, sent(field));
+            assert!(said.contains(&format!("{field} is not an argument")), "{said}");
+            assert!(said.contains("more than you asked for"), "{said}");
+            assert_eq!(taken(false, &sent(field)).unwrap().1.len(), 1, "a read ignores it");
+        }
+        let schema = schema_for_input::<Arguments>().unwrap();
+        let adds = Does { writes: true, changes: false };
+        let adding = |field| take(&schema, adds, sent(field).as_object().unwrap().clone());
+        assert!(adding("etag").is_err() && adding("room").is_ok());
     }
 
     #[test]

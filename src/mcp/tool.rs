@@ -6,7 +6,7 @@
 
 use super::feed_cursors::FeedCursors;
 use super::page::{RESULT_BYTES, json_len, shortened};
-use super::sent_arguments::take;
+use super::sent_arguments::{Does, take};
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::memory::Memory;
@@ -149,9 +149,12 @@ impl Tool {
             .with_title(title)
             .with_raw_output_schema(output_schema)
             .with_annotations(effect.annotations());
-        let changes = matches!(effect, Effect::Overwrite | Effect::OverwriteOnce);
+        let does = Does {
+            writes: effect != Effect::Read,
+            changes: matches!(effect, Effect::Overwrite | Effect::OverwriteOnce),
+        };
         let run = move |call: &Call, sent: JsonObject| {
-            let taken = match take(&input_schema, changes, sent) {
+            let taken = match take(&input_schema, does, sent) {
                 Ok(taken) => taken,
                 Err(wrong) => return (error_result(wrong), Vec::new()),
             };
