@@ -110,6 +110,12 @@ pub enum MemoryError {
         /// The subject, predicate and object.
         fact: String,
     },
+    /// No fact ever had this id.
+    #[error("there is no fact {id:?}: kg_query and kg_timeline return the ids of facts")]
+    NoFactId {
+        /// The id.
+        id: String,
+    },
     /// The fact does not hold at the moment at which it should end.
     #[error(
         "{fact:?} does not hold at {at}, so it cannot end then: kg_query shows the period in which it holds; pass a \
@@ -193,6 +199,7 @@ mod tests {
             MemoryError::NoConflict { id: id(), path: "/content".to_owned() },
             MemoryError::NoVersion { id: id(), version: "fedcba9876543210".to_owned() },
             MemoryError::NoFact { fact: "Ada → knows → Bob".to_owned() },
+            MemoryError::NoFactId { id: "t_0".to_owned() },
             MemoryError::FactDoesNotHold {
                 fact: "Ada → knows → Bob".to_owned(),
                 at: "2026-03-01".to_owned(),
@@ -246,6 +253,9 @@ mod tests {
             }
             MemoryError::NoFact { .. } => {
                 "\"Ada → knows → Bob\" was never asserted, so it cannot end: kg_query shows the facts of an entity"
+            }
+            MemoryError::NoFactId { .. } => {
+                "there is no fact \"t_0\": kg_query and kg_timeline return the ids of facts"
             }
             MemoryError::FactDoesNotHold { .. } => {
                 "\"Ada → knows → Bob\" does not hold at 2026-03-01, so it cannot end then: kg_query shows the \

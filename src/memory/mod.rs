@@ -24,4 +24,4 @@ pub use graph::{
 
 pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]
-pub(crate) use moment::{milliseconds, readable};
+pub(crate) use moment::{milliseconds, readable, written_out};

@@ -55,12 +55,12 @@ impl Doc {
     ) -> Result<Option<NewChange>, MergeError> {
         // A document that was written must exist afterwards, even if its value is empty.
         let appear = self.hidden_at(base) || self.am.get_heads().is_empty();
-        let (settling, steps): (Vec<_>, Vec<_>) =
-            steps.into_iter().partition(|step| matches!(step, Step::Settle { .. }));
-        let change = match (steps.is_empty(), settling.is_empty()) {
+        let (removing, steps): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|step| matches!(step, Step::RemoveLoser { .. }));
+        let change = match (steps.is_empty(), removing.is_empty()) {
             (true, true) => None,
             (false, true) => self.transact(stamp, base, |tx| run_steps(tx, &steps))?.1,
-            (_, false) => Some(self.settle(stamp, base, &steps, &settling)?),
+            (_, false) => Some(self.remove_losers(stamp, base, &steps, &removing)?),
         };
         match change {
             None if appear => self.empty_change(stamp, ChangeKind::Edit).map(Some),

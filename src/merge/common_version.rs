@@ -1,33 +1,23 @@
 //! The version that several changes have in common.
 
+use super::change_graph::{ChangeGraph, SharedGraph};
 use automerge::{Automerge, ChangeHash};
-use std::cell::{Cell, OnceCell};
-use std::collections::HashMap;
+use std::cell::Cell;
 
-/// The most changes that can be asked for at once.
-const CHANGES_MAX: usize = 64;
 /// The most changes that all questions about one view may have to walk over. A document may have been made to need more.
 const STEPS_MAX: usize = 5_000_000;
 
 /// Finds common versions in the history of one document.
 pub(super) struct CommonVersions<'a> {
     am: &'a Automerge,
-    /// Each change, after those that it builds on. Read at the first question, because most documents have none.
-    history: OnceCell<Vec<(ChangeHash, Vec<ChangeHash>)>>,
+    graph: &'a SharedGraph,
     steps: Cell<usize>,
 }
 
 impl<'a> CommonVersions<'a> {
     /// Begins with a document that was not asked about yet.
-    pub(super) fn new(am: &'a Automerge) -> Self {
-        CommonVersions { am, history: OnceCell::new(), steps: Cell::new(0) }
-    }
-
-    fn history(&self) -> &[(ChangeHash, Vec<ChangeHash>)] {
-        self.history.get_or_init(|| {
-            let metas = self.am.get_changes_meta(&[]);
-            metas.iter().map(|meta| (meta.hash, meta.deps.to_vec())).collect()
-        })
+    pub(super) fn new(am: &'a Automerge, graph: &'a SharedGraph) -> Self {
+        CommonVersions { am, graph, steps: Cell::new(0) }
     }
 
     /// Returns heads of all the changes that each of `changes` builds on, itself included. Takes time in proportion to the
@@ -35,39 +25,21 @@ impl<'a> CommonVersions<'a> {
     ///
     /// Returns `None` if there are more than 64 of them, or if too much was asked already.
     pub(super) fn of(&self, changes: &[ChangeHash]) -> Option<Vec<ChangeHash>> {
-        let spare = u32::try_from(CHANGES_MAX.checked_sub(changes.len())?).ok()?;
-        let all = u64::MAX.checked_shr(spare)?;
-        // For each change, a bit for each of `changes` that builds on it.
-        let mut below: HashMap<ChangeHash, u64> = HashMap::new();
-        for (n, change) in changes.iter().enumerate() {
-            *below.entry(*change).or_default() |= 1 << n;
-        }
+        let graph = self.graph.of(self.am);
+        self.counts(&graph).then(|| graph.common(changes)).flatten()
+    }
+
+    /// Counts a question. Returns false if too much was asked.
+    fn counts(&self, graph: &ChangeGraph) -> bool {
         // All of the history counts, walked or not: its order is that of arrival, and the answer must not depend on it.
-        self.steps.set(self.steps.get().saturating_add(self.history().len()));
-        if self.steps.get() > STEPS_MAX {
-            return None;
-        }
-        let mut heads = Vec::new();
-        // The newest first, so that a change is asked for only when all that build on it were seen.
-        for (hash, deps) in self.history().iter().rev() {
-            if below.is_empty() {
-                break;
-            }
-            let Some(bits) = below.remove(hash) else { continue };
-            if bits == all {
-                heads.push(*hash);
-                continue;
-            }
-            for dep in deps {
-                *below.entry(*dep).or_default() |= bits;
-            }
-        }
-        Some(heads)
+        self.steps.set(self.steps.get().saturating_add(graph.len()));
+        self.steps.get() <= STEPS_MAX
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use super::super::change_graph::CHANGES_MAX;
     use super::*;
     use automerge::transaction::{CommitOptions, Transactable};
     use automerge::{AutoCommit, ROOT, ReadDoc};
@@ -91,15 +63,17 @@ mod tests {
         for (changes, n) in
             [(vec![left, right], 2), (vec![left, last], 3), (vec![first, left, right], 2)]
         {
-            let common = CommonVersions::new(am).of(&changes).unwrap();
+            let graph = SharedGraph::default();
+            let common = CommonVersions::new(am, &graph).of(&changes).unwrap();
             let value = am.get_at(ROOT, "a", &common).unwrap().unwrap().0;
             assert_eq!(value.as_i64(), Some(n), "{changes:?}");
             assert!(am.get_at(ROOT, "c", &common).unwrap().is_none());
         }
-        let common = CommonVersions::new(am);
+        let graph = SharedGraph::default();
+        let common = CommonVersions::new(am, &graph);
         assert_eq!(common.of(&[first; CHANGES_MAX + 1]), None, "too many");
         common.steps.set(STEPS_MAX);
         assert_eq!(common.of(&[left, right]), None, "too much was asked");
-        assert!(CommonVersions::new(am).of(&[left, right]).unwrap().contains(&first));
+        assert!(CommonVersions::new(am, &graph).of(&[left, right]).unwrap().contains(&first));
     }
 }

@@ -3,6 +3,7 @@
 //! How changes are added (`apply`), how a document is saved (`saved`), shown (`view`) and written (`write`) is
 //! implemented above this file.
 
+use super::change_graph::SharedGraph;
 use super::change_info::ChangeInfo;
 use super::change_message::{ChangeKind, Message};
 use super::error::MergeError;
@@ -39,6 +40,8 @@ pub struct Doc {
     pub(super) pending: BTreeMap<ChangeHash, PendingChange>,
     /// Field of the root whose text is prose.
     pub(super) prose: Option<&'static str>,
+    /// What the applied changes build on.
+    pub(super) graph: SharedGraph,
 }
 
 impl Doc {
@@ -193,7 +196,8 @@ impl Doc {
         const EMPTY: u64 = 4_096;
         const OPERATION: u64 = 64;
         let DocSize { operations, references, names, bytes } = self.size;
-        let held = EMPTY + OPERATION * (operations + references) + names + bytes;
+        let held =
+            EMPTY + OPERATION * (operations + references) + names + bytes + self.graph.memory();
         usize::try_from(held).unwrap_or(usize::MAX)
     }
 
@@ -201,8 +205,30 @@ impl Doc {
     #[must_use]
     pub fn since(&self, version: &Heads) -> Vec<ChangeHash> {
         let version: Vec<_> = version.hashes().iter().map(native).collect();
-        let metas = self.am.get_changes_meta(&version);
-        metas.iter().map(|meta| ChangeHash(meta.hash.0)).collect()
+        hashes(&self.graph.of(&self.am).since(&version))
+    }
+
+    /// Returns the version right after changes that were made from a version: they, and what they do not build on of it.
+    #[must_use]
+    pub fn after(&self, from: &Heads, made: Heads) -> Heads {
+        let metas = made.hashes().iter();
+        let metas = metas.filter_map(|change| self.am.get_change_meta_by_hash(&native(change)));
+        let deps: Vec<ChangeHash> = metas.flat_map(|meta| hashes(&meta.deps)).collect();
+        // Nearly every change builds on all of the version that it is made from.
+        match from.hashes().iter().all(|head| deps.contains(head)) {
+            true => made,
+            false => self.join(from, &made),
+        }
+    }
+
+    /// Returns the version that has the changes of both versions, and no others.
+    #[must_use]
+    pub fn join(&self, a: &Heads, b: &Heads) -> Heads {
+        let (after_a, after_b) = (self.since(a), self.since(b));
+        let of_a =
+            a.hashes().iter().filter(|head| after_b.contains(head) || b.hashes().contains(head));
+        let of_b = b.hashes().iter().filter(|head| after_a.contains(head));
+        Heads::new(of_a.chain(of_b).copied().collect())
     }
 
     /// Returns the version right before the heads of another one: that of everything that they build on.

@@ -7,7 +7,7 @@
 //!
 //! Invariant: a pure function of the texts and their order. A unit of the result stands in one of them.
 
-use super::text_units::{Edit, Unit, UnitSize, edits, join, union};
+use super::text_units::{Cutter, Edit, Unit, UnitSize, edits, join, union};
 use std::ops::Range;
 
 /// The most units of all texts together. Beyond, the texts are in conflict as wholes.
@@ -100,8 +100,9 @@ pub(super) struct TextMerge<'a> {
 impl<'a> TextMerge<'a> {
     /// Compares each text with the common one. Returns `None` if they have too many units.
     pub(super) fn new(size: UnitSize, common: &'a str, texts: &[&'a str]) -> Option<Self> {
-        let common = size.cut(common);
-        let cut: Vec<_> = texts.iter().map(|text| size.cut(text)).collect();
+        let mut cutter = Cutter::new(size);
+        let common = cutter.cut(common);
+        let cut: Vec<_> = texts.iter().map(|text| cutter.cut(text)).collect();
         if common.len() + cut.iter().map(Vec::len).sum::<usize>() > UNITS_MAX {
             return None;
         }

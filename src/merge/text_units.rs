@@ -4,6 +4,7 @@
 //! knows what separates it from the unit before it, so that a unit that is added at the end of a text changes no other.
 
 use similar::{Algorithm, DiffOp, capture_diff_slices};
+use std::collections::HashMap;
 use std::ops::Range;
 use unicode_segmentation::UnicodeSegmentation;
 
@@ -31,14 +32,34 @@ const LINE_BREAK: &str = "\n";
 impl UnitSize {
     /// Cuts a text into units. An empty text has none.
     pub(super) fn cut(self, text: &str) -> Vec<Unit<'_>> {
+        Cutter::new(self).cut(text)
+    }
+}
+
+/// Cuts texts that have most lines in common. A line that was cut before is not cut again: finding the sentences of 50
+/// texts took more than half of the time of their merge.
+pub(super) struct Cutter<'a> {
+    size: UnitSize,
+    known: HashMap<&'a str, Vec<Unit<'a>>>,
+}
+
+impl<'a> Cutter<'a> {
+    pub(super) fn new(size: UnitSize) -> Self {
+        Cutter { size, known: HashMap::new() }
+    }
+
+    /// Cuts a text into units. An empty text has none.
+    pub(super) fn cut(&mut self, text: &'a str) -> Vec<Unit<'a>> {
         if text.is_empty() {
             return Vec::new();
         }
         let mut units = Vec::new();
         for line in text.split('\n') {
-            match self {
+            match self.size {
                 UnitSize::Line => units.push(Unit { separator: LINE_BREAK, text: line }),
-                UnitSize::Sentence => cut_line(line, &mut units),
+                UnitSize::Sentence => {
+                    units.extend(self.known.entry(line).or_insert_with(|| cut_line(line)).iter());
+                }
             }
         }
         units
@@ -46,8 +67,8 @@ impl UnitSize {
 }
 
 /// Cuts a line into sentences. White space at the end of the line belongs to its last sentence.
-fn cut_line<'a>(line: &'a str, units: &mut Vec<Unit<'a>>) {
-    let mut separator = LINE_BREAK;
+fn cut_line(line: &str) -> Vec<Unit<'_>> {
+    let (mut units, mut separator) = (Vec::new(), LINE_BREAK);
     let mut sentences = line.split_sentence_bounds().peekable();
     if sentences.peek().is_none() {
         units.push(Unit { separator, text: "" });
@@ -57,6 +78,7 @@ fn cut_line<'a>(line: &'a str, units: &mut Vec<Unit<'a>>) {
         units.push(Unit { separator, text });
         separator = sentence.get(text.len()..).unwrap_or_default();
     }
+    units
 }
 
 /// Joins units to a text. Nothing separates the first one from what is not before it.

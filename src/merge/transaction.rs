@@ -149,7 +149,7 @@ pub(super) fn begin<'a>(
     }
 }
 
-/// Carries out all steps but those that settle a conflict.
+/// Carries out all steps but those that remove a loser of a conflict.
 pub(super) fn run_steps(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), AutomergeError> {
     for step in steps {
         match step {
@@ -164,8 +164,8 @@ pub(super) fn run_steps(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), 
             Step::Delete { obj, prop } => tx.delete(obj, prop.clone())?,
             Step::Increment { obj, prop, by } => tx.increment(obj, prop.clone(), *by)?,
             Step::Rewrite { text, to } => tx.update_text(text, to)?,
-            // No call of a transaction does that: see `settle`.
-            Step::Settle { .. } => {}
+            // No call of a transaction does that: see `remove_losers`.
+            Step::RemoveLoser { .. } => {}
         }
     }
     Ok(())

@@ -198,7 +198,7 @@ impl Doc {
         heads: Option<&Hashes>,
         read: impl FnOnce(&TreeReader<'_>) -> T,
     ) -> T {
-        let common = &CommonVersions::new(&self.am);
+        let common = &CommonVersions::new(&self.am, &self.graph);
         read(&TreeReader { am: &self.am, heads, prose: self.prose, common, ancestor: 0 })
     }
 }

@@ -485,7 +485,7 @@ fn bad_rows_are_named_and_good_rows_imported() {
         ("drawer_of_bytes", "bytes where text should be"),
         ("drawer_blank", "it is empty"),
         ("1 write", "Chroma's queue"),
-        ("t_backwards", "ends before it begins"),
+        ("t_backwards", "is before the beginning, 2026-02-01"),
         ("t_some_day", "is not a date"),
     ] {
         let line = said.lines().find(|line| line.starts_with(&format!("{id}: not imported: ")));

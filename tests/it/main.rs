@@ -9,6 +9,7 @@ mod golden;
 mod library;
 mod merge_rules;
 mod merged_copies;
+mod older_servers;
 mod processes;
 mod scarce_resources;
 mod sessions;

@@ -26,12 +26,13 @@ const UNBOUNDED: [(&str, &str); 6] = [
 ];
 
 /// Tools whose results are short whatever the palace holds.
-const SHORT: [&str; 10] = [
+const SHORT: [&str; 11] = [
     "palace_add_drawer",
     "palace_check_duplicate",
     "palace_delete_drawer",
     "palace_diary_write",
     "palace_kg_add",
+    "palace_kg_delete",
     "palace_kg_invalidate",
     "palace_kg_supersede",
     "palace_update_drawer",
@@ -186,7 +187,9 @@ async fn facts(client: &Client) {
     let change = json!({"subject": subject, "predicate": predicate, "old_object": long(6), "new_object": long(900)});
     client.call("palace_kg_supersede", change).await;
     let end = json!({"subject": subject, "predicate": predicate, "object": long(900)});
-    client.call("palace_kg_invalidate", end).await;
+    let ended = client.call("palace_kg_invalidate", end.clone()).await;
+    client.call("palace_kg_delete", json!({"triple_id": ended["triple_id"]})).await;
+    client.call("palace_kg_add", end).await;
 }
 
 /// Documents of which every field is in conflict.

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The names without the prefix, in their order.
-const TOOLS: [&str; 25] = [
+const TOOLS: [&str; 26] = [
     "status",
     "list_wings",
     "list_rooms",
@@ -28,6 +28,7 @@ const TOOLS: [&str; 25] = [
     "kg_add",
     "kg_invalidate",
     "kg_supersede",
+    "kg_delete",
     "kg_timeline",
     "kg_stats",
     "diary_write",
@@ -395,7 +396,7 @@ async fn facts_can_be_asserted_ended_replaced_and_queried() {
     assert_eq!(known["count"], 1);
     let fact = without(known["facts"][0].clone(), &["triple_id"]);
     let expected = json!({"direction": "outgoing", "subject": "Ada", "predicate": "works_at",
-        "object": "Acme", "valid_from": "2024-01-01", "valid_to": "2025-01-01", "current": false,
+        "object": "Acme", "valid_from": "2024-01-01", "valid_to": "2025-01-01", "current": false, "future": false,
         "source_closet": null, "source_file": "cv.md", "source_drawer_id": null});
     assert_eq!(fact, expected);
     let none = json!({"entity": "Ada", "direction": "incoming"});
@@ -409,8 +410,49 @@ async fn facts_can_be_asserted_ended_replaced_and_queried() {
     assert_eq!((objects, &line["count"]), ([&json!("Acme"), &json!("Bolt")], &json!(2)));
     let stats = client.call("palace_kg_stats", json!({})).await.unwrap();
     let expected = json!({"entities": 3, "triples": 2, "current_facts": 0, "expired_facts": 2,
-        "relationship_types": ["works_at"], "truncated": false});
+        "future_facts": 0, "relationship_types": ["works_at"], "truncated": false});
     assert_eq!(stats, expected);
+    client.close().await;
+}
+
+#[tokio::test]
+async fn facts_show_offsets_and_the_future_and_can_be_deleted() {
+    let dir = tempfile::tempdir().unwrap();
+    let client = start(&dir.path().join("palace")).await;
+    let add = |object: &str, from: &str| json!({"subject": "Ada", "predicate": "works_at", "object": object, "valid_from": from});
+    let added = client.call("palace_kg_add", add("Acme", "2026-03-01T10:00:00+09:00")).await;
+    let added = added.unwrap();
+    assert_eq!(added["valid_from"], "2026-03-01T01:00:00Z");
+    assert_eq!(added["valid_from_offset"], "+09:00");
+    client.call("palace_kg_add", add("Bolt", "2026-03-01T09:00:00+09:00")).await.unwrap();
+    client.call("palace_kg_add", add("Core", "9000-01-01")).await.unwrap();
+    let known = client.call("palace_kg_query", json!({"entity": "Ada"})).await.unwrap();
+    let counts = ["active_facts", "historical_facts", "future_facts"].map(|field| &known[field]);
+    assert_eq!(counts, [&json!(2), &json!(0), &json!(1)]);
+    let facts = known["facts"].as_array().unwrap();
+    let [bolt, acme, core] = [0, 1, 2].map(|n| &facts[n]);
+    // Midnight in UTC is a time here, and is shown as one.
+    assert_eq!(bolt["valid_from"], "2026-03-01T00:00:00Z");
+    assert_eq!((&acme["valid_from_offset"], &acme["object"]), (&json!("+09:00"), &json!("Acme")));
+    let states = [bolt, core].map(|fact| [&fact["current"], &fact["future"]]);
+    assert_eq!(states, [[&json!(true), &json!(false)], [&json!(false), &json!(true)]]);
+    assert_eq!(core.get("valid_from_offset"), None);
+    assert_eq!(client.call("palace_kg_stats", json!({})).await.unwrap()["future_facts"], 1);
+
+    let wrong = json!({"triple_id": added["triple_id"]});
+    let deleted = client.call("palace_kg_delete", wrong.clone()).await.unwrap();
+    let again = client.call("palace_kg_delete", wrong).await.unwrap();
+    assert_eq!((&deleted["noop"], &again["noop"]), (&json!(false), &json!(true)));
+    assert_eq!(deleted["etag"], again["etag"]);
+    let line = client.call("palace_kg_timeline", json!({})).await.unwrap();
+    assert_eq!((&line["count"], &line["future_facts"]), (&json!(2), &json!(1)));
+    let end = json!({"subject": "Ada", "predicate": "works_at", "object": "Bolt",
+        "ended": "2026-04-01T10:00:00+09:00"});
+    let ended = client.call("palace_kg_invalidate", end).await.unwrap();
+    assert_eq!(ended["ended_offset"], "+09:00");
+    let back = client.call("palace_kg_add", add("Acme", "2026-03-01T10:00:00+09:00")).await;
+    let back = back.unwrap();
+    assert_eq!((&back["noop"], &back["triple_id"]), (&json!(false), &added["triple_id"]));
     client.close().await;
 }
 
@@ -529,6 +571,13 @@ async fn bad_palace_arguments_are_explained_and_write_nothing() {
             json!({"subject": "a", "predicate": "b", "object": "c"}),
             "never asserted",
         ),
+        ("palace_kg_delete", json!({"triple_id": "t_0"}), "there is no fact"),
+        (
+            "palace_kg_add",
+            json!({"subject": "a", "predicate": "b", "object": "c", "valid_from": "2026-03-02",
+                "valid_to": "2026-03-01"}),
+            "before the beginning",
+        ),
         ("palace_diary_read", json!({"agent_name": "x", "last_n": 0}), "1 to 100"),
     ];
     for (tool, arguments, word) in calls {
@@ -638,6 +687,8 @@ async fn palace_results_match_their_schemas() {
     let gone = file(&client, "w", "r", "soon gone").await;
     let goes = file(&client, "w", "r", "goes too").await;
     let fact = json!({"subject": "s", "predicate": "p", "object": "o", "source_closet": "c"});
+    let other = json!({"subject": "s", "predicate": "p", "object": "wrong"});
+    let wrong = client.call("palace_kg_add", other).await.unwrap();
     let item = json!({"wing": "w", "room": "r", "content": "new text"});
     let like = json!({"wing": "w", "room": "s", "content": "some words in a drawer"});
     let diary = json!({"agent_name": "A", "entry": "e"});
@@ -671,6 +722,7 @@ async fn palace_results_match_their_schemas() {
             }
             fact
         }
+        "kg_delete" => json!({"triple_id": wrong["triple_id"]}),
         "kg_supersede" => {
             json!({"subject": "s", "predicate": "p", "old_object": "o", "new_object": "new"})
         }

@@ -239,7 +239,7 @@ impl From<FactDirection> for Direction {
 pub(super) struct KgQuery {
     /// The entity; upper and lower case are the same
     pub entity: String,
-    /// Only what held then: 2026-03-01, or 2026-03-01T10:00:00Z
+    /// Only what held then: 2026-03-01 for any moment of that day, or 2026-03-01T10:00:00+09:00
     pub as_of: Option<String>,
     /// outgoing: it is the subject; incoming: the object; both if not given
     pub direction: Option<FactDirection>,
@@ -256,9 +256,9 @@ pub(super) struct KgAdd {
     pub predicate: String,
     /// The object: a person or thing
     pub object: String,
-    /// Since when: 2026-03-01, or 2026-03-01T10:00:00Z
+    /// Since when: 2026-03-01, or 2026-03-01T10:00:00+09:00
     pub valid_from: Option<String>,
-    /// Until when
+    /// Until when; the same date as valid_from for that whole day
     pub valid_to: Option<String>,
     /// Where it comes from: a closet
     pub source_closet: Option<String>,
@@ -277,7 +277,8 @@ pub(super) struct KgInvalidate {
     pub predicate: String,
     /// The object: a person or thing
     pub object: String,
-    /// When it ended: 2026-03-01, or 2026-03-01T10:00:00Z; if not given today, or now if it began today
+    /// When it ended: 2026-03-01, or 2026-03-01T10:00:00+09:00; if not given today, or now if it began at a time of
+    /// today
     pub ended: Option<String>,
 }
 
@@ -292,8 +293,16 @@ pub(super) struct KgSupersede {
     pub old_object: String,
     /// The object from then on
     pub new_object: String,
-    /// From when on: 2026-03-01, or 2026-03-01T10:00:00Z; if not given today, or now if the old one began today
+    /// From when on: 2026-03-01, or 2026-03-01T10:00:00+09:00; if not given today, or now if the old one began at a
+    /// time of today
     pub at: Option<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct KgDelete {
+    /// The fact's id, as kg_query and kg_timeline show it
+    pub triple_id: String,
 }
 
 #[derive(Deserialize, JsonSchema)]

@@ -29,7 +29,9 @@ pub(super) struct EntryWritten {
 pub(super) struct EntryShown {
     pub entry_id: String,
     pub wing: String,
+    /// The day where the server ran that wrote it
     pub date: Option<String>,
+    /// The time in UTC
     pub timestamp: Option<String>,
     pub topic: String,
     pub content: String,
@@ -49,11 +51,11 @@ pub(super) struct EntriesShown {
 
 impl From<Drawer> for EntryShown {
     fn from(drawer: Drawer) -> Self {
-        let timestamp = drawer.filed_ms.map(readable);
+        let (timestamp, date) = (drawer.filed_ms.map(readable), drawer.filed_date());
         let mut shown = EntryShown {
             entry_id: drawer.id,
             wing: drawer.place.wing,
-            date: timestamp.as_ref().map(|time| time.chars().take_while(|c| *c != 'T').collect()),
+            date,
             timestamp,
             topic: drawer.diary.map(|(_, topic)| echoed(&topic)).unwrap_or_default(),
             content: String::new(),

@@ -1,11 +1,13 @@
 //! The knowledge graph: facts that hold from when to when.
 
-use super::arguments::{KgAdd, KgInvalidate, KgQuery, KgSupersede, KgTimeline, NoArguments};
+use super::arguments::{
+    KgAdd, KgDelete, KgInvalidate, KgQuery, KgSupersede, KgTimeline, NoArguments,
+};
 use super::results::{WriteReceipt, said};
 use crate::mcp::page::{Budget, Page, echoed, number};
 use crate::mcp::tool::Call;
-use crate::memory::MemoryError;
-use crate::memory::facts::{Fact, FactPage, FactQuery, Source, Triple};
+use crate::memory::facts::{AsOf, Counts, Fact, FactPage, FactQuery, Source, Triple};
+use crate::memory::{MemoryError, written_out};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 
@@ -20,17 +22,72 @@ pub(super) struct FactShown {
     pub object: String,
     pub valid_from: Option<String>,
     pub valid_to: Option<String>,
-    /// True if it has not ended
+    #[serde(flatten)]
+    pub offsets: Offsets,
+    /// True if it holds now
     pub current: bool,
+    /// True if it has not begun
+    pub future: bool,
     pub source_closet: Option<String>,
     pub source_file: Option<String>,
     pub source_drawer_id: Option<String>,
 }
 
+/// The offsets in which times were given, such as +09:00. Times are in UTC.
+#[derive(Default, Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct Offsets {
+    /// The offset in which the time of valid_from was given, if not UTC
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_from_offset: Option<String>,
+    /// The offset in which the time of valid_to was given, if not UTC
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub valid_to_offset: Option<String>,
+}
+
+impl Offsets {
+    /// Takes the offsets out of a fact, and writes its moments out.
+    fn of(fact: &mut Fact) -> Self {
+        let (from, to) = (fact.valid_from_offset.take(), fact.valid_to_offset.take());
+        let write_out = |moment: &mut Option<String>, offset: &Option<String>| {
+            *moment = moment.take().map(|text| written_out(&text, offset.as_deref()));
+        };
+        write_out(&mut fact.valid_from, &from);
+        write_out(&mut fact.valid_to, &to);
+        // That of UTC says nothing more than the Z of the time.
+        let [from, to] = [from, to].map(|offset| offset.filter(|offset| offset != "+00:00"));
+        Offsets { valid_from_offset: from, valid_to_offset: to }
+    }
+}
+
+/// How many of the facts, on all pages, hold now or do not
+#[derive(Serialize, JsonSchema)]
+#[schemars(inline)]
+pub(super) struct FactCounts {
+    /// Number of those that hold now
+    pub active_facts: i64,
+    /// Number of those that have ended
+    pub historical_facts: i64,
+    /// Number of those that have not begun
+    pub future_facts: i64,
+}
+
+impl From<Counts> for FactCounts {
+    fn from(counts: Counts) -> Self {
+        FactCounts {
+            active_facts: number(counts.current),
+            historical_facts: number(counts.over),
+            future_facts: number(counts.future),
+        }
+    }
+}
+
 impl FactShown {
-    pub fn new(fact: Fact, entity: Option<&str>, now: &str) -> Self {
+    pub fn new(mut fact: Fact, entity: Option<&str>, now: &AsOf) -> Self {
+        // These ask the fact, whose moments are written out after that.
         let subject = entity.map(|entity| fact.ends_with(entity).0);
-        let current = !fact.is_over(now);
+        let (current, future) = (fact.holds(now), !fact.is_over(now) && fact.begins_after(now));
+        let offsets = Offsets::of(&mut fact);
         let source = fact.sources.into_iter().next().unwrap_or_default();
         FactShown {
             triple_id: fact.id,
@@ -38,9 +95,11 @@ impl FactShown {
             subject: fact.triple.subject,
             predicate: fact.triple.predicate,
             object: fact.triple.object,
+            offsets,
             valid_from: fact.valid_from,
             valid_to: fact.valid_to,
             current,
+            future,
             source_closet: source.closet.map(said),
             source_file: source.file.map(said),
             source_drawer_id: source.drawer.map(said),
@@ -55,6 +114,8 @@ pub(super) struct EntityFacts {
     pub facts: Vec<FactShown>,
     /// Number of facts on all pages
     pub count: i64,
+    #[serde(flatten)]
+    pub counts: FactCounts,
     pub next_cursor: Option<String>,
 }
 
@@ -65,6 +126,8 @@ pub(super) struct Timeline {
     pub timeline: Vec<FactShown>,
     /// Number of facts on all pages
     pub count: i64,
+    #[serde(flatten)]
+    pub counts: FactCounts,
     pub next_cursor: Option<String>,
 }
 
@@ -78,6 +141,8 @@ pub(super) struct FactAdded {
     pub noop: bool,
     pub valid_from: Option<String>,
     pub valid_to: Option<String>,
+    #[serde(flatten)]
+    pub offsets: Offsets,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -88,7 +153,19 @@ pub(super) struct FactEnded {
     pub fact: String,
     /// When it ended: the earliest moment that any client gave
     pub ended: String,
+    /// The offset in which the time of the end was given, if not UTC
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ended_offset: Option<String>,
     /// True if it had ended by then
+    pub noop: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct FactDeleted {
+    #[serde(flatten)]
+    pub receipt: WriteReceipt,
+    pub triple_id: String,
+    /// True if it was deleted already
     pub noop: bool,
 }
 
@@ -109,14 +186,20 @@ pub(super) struct Superseded {
     pub valid_from: Option<String>,
     /// Until when, if it has ended since
     pub valid_to: Option<String>,
+    #[serde(flatten)]
+    pub offsets: Offsets,
 }
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct KgStats {
     pub entities: i64,
     pub triples: i64,
+    /// Number of facts that hold now
     pub current_facts: i64,
+    /// Number of facts that have ended
     pub expired_facts: i64,
+    /// Number of facts that have not begun
+    pub future_facts: i64,
     pub relationship_types: Vec<String>,
     /// True if some types were left out
     pub truncated: bool,
@@ -133,6 +216,7 @@ pub(super) fn kg_query(call: &Call, arguments: KgQuery) -> Result<EntityFacts, M
         as_of: at.map(echoed),
         facts: Vec::new(),
         count: number(page.total),
+        counts: page.counts.into(),
         next_cursor: None,
     };
     let page = shown(page, of, &facts.now(), &mut Budget::around(&known));
@@ -149,6 +233,7 @@ pub(super) fn kg_timeline(call: &Call, arguments: KgTimeline) -> Result<Timeline
         entity: echoed(of.unwrap_or("all")),
         timeline: Vec::new(),
         count: number(page.total),
+        counts: page.counts.into(),
         next_cursor: None,
     };
     let page = shown(page, of, &facts.now(), &mut Budget::around(&timeline));
@@ -157,7 +242,7 @@ pub(super) fn kg_timeline(call: &Call, arguments: KgTimeline) -> Result<Timeline
 }
 
 /// Facts as results show them, as many as fit.
-fn shown(page: FactPage, entity: Option<&str>, now: &str, budget: &mut Budget) -> Page<FactShown> {
+fn shown(page: FactPage, entity: Option<&str>, now: &AsOf, budget: &mut Budget) -> Page<FactShown> {
     let shown = |fact: Fact| (fact.position(), FactShown::new(fact, entity, now));
     Page::fill(page.facts.into_iter().map(shown), usize::MAX, page.more, budget)
 }
@@ -167,7 +252,8 @@ pub(super) fn kg_add(call: &Call, arguments: KgAdd) -> Result<FactAdded, MemoryE
     let triple = Triple::new(subject, predicate, object)?;
     let source = source(&arguments);
     let (from, to) = (valid_from.as_deref(), valid_to.as_deref());
-    let asserted = call.facts().assert(&triple, from, to, source.as_ref())?;
+    let mut asserted = call.facts().assert(&triple, from, to, source.as_ref())?;
+    let offsets = Offsets::of(&mut asserted.fact);
     let Fact { id, triple, valid_from, valid_to, etag, .. } = asserted.fact;
     Ok(FactAdded {
         receipt: WriteReceipt::new(etag, Vec::new()),
@@ -176,6 +262,7 @@ pub(super) fn kg_add(call: &Call, arguments: KgAdd) -> Result<FactAdded, MemoryE
         noop: !asserted.new,
         valid_from,
         valid_to,
+        offsets,
     })
 }
 
@@ -185,12 +272,14 @@ pub(super) fn kg_invalidate(
 ) -> Result<FactEnded, MemoryError> {
     let KgInvalidate { subject, predicate, object, ended } = arguments;
     let triple = Triple::new(&subject, &predicate, &object)?;
-    let done = call.facts().end(&triple, ended.as_deref())?;
+    let mut done = call.facts().end(&triple, ended.as_deref())?;
+    let offsets = Offsets::of(&mut done.fact);
     Ok(FactEnded {
         receipt: WriteReceipt::new(done.fact.etag, Vec::new()),
         triple_id: done.fact.id,
         fact: done.fact.triple.to_string(),
         ended: done.fact.valid_to.unwrap_or_default(),
+        ended_offset: offsets.valid_to_offset,
         noop: !done.changed,
     })
 }
@@ -198,7 +287,9 @@ pub(super) fn kg_invalidate(
 pub(super) fn kg_supersede(call: &Call, arguments: KgSupersede) -> Result<Superseded, MemoryError> {
     let KgSupersede { subject, predicate, old_object, new_object, at } = arguments;
     let old = Triple::new(&subject, &predicate, &old_object)?;
-    let (old, new) = call.facts().replace(&old, &new_object, at.as_deref())?;
+    let (mut old, mut new) = call.facts().replace(&old, &new_object, at.as_deref())?;
+    Offsets::of(&mut old.fact);
+    let offsets = Offsets::of(&mut new.fact);
     Ok(Superseded {
         receipt: WriteReceipt::new(new.fact.etag, Vec::new()),
         triple_id: new.fact.id,
@@ -207,8 +298,19 @@ pub(super) fn kg_supersede(call: &Call, arguments: KgSupersede) -> Result<Supers
         superseded: old.fact.triple.to_string(),
         ended: old.fact.valid_to.unwrap_or_default(),
         noop: !old.changed && !new.new,
+        offsets,
         valid_from: new.fact.valid_from,
         valid_to: new.fact.valid_to,
+    })
+}
+
+pub(super) fn kg_delete(call: &Call, arguments: KgDelete) -> Result<FactDeleted, MemoryError> {
+    let KgDelete { triple_id } = arguments;
+    let deleted = call.facts().delete(&triple_id)?;
+    Ok(FactDeleted {
+        receipt: WriteReceipt::new(deleted.etag, Vec::new()),
+        triple_id,
+        noop: !deleted.changed,
     })
 }
 
@@ -218,7 +320,8 @@ pub(super) fn kg_stats(call: &Call, NoArguments {}: NoArguments) -> Result<KgSta
         entities: number(stats.entities),
         triples: number(stats.facts),
         current_facts: number(stats.current),
-        expired_facts: number(stats.facts - stats.current),
+        expired_facts: number(stats.facts - stats.current - stats.future),
+        future_facts: number(stats.future),
         relationship_types: Vec::new(),
         truncated: false,
     };

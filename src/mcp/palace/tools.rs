@@ -7,7 +7,9 @@ use super::drawers::{
     add_drawer, checkpoint, delete_drawer, delete_drawers, get_drawer, get_drawers, list_drawers,
     update_drawer,
 };
-use super::facts::{kg_add, kg_invalidate, kg_query, kg_stats, kg_supersede, kg_timeline};
+use super::facts::{
+    kg_add, kg_delete, kg_invalidate, kg_query, kg_stats, kg_supersede, kg_timeline,
+};
 use super::overview::{get_taxonomy, list_rooms, list_wings, status};
 use super::search::{check_duplicate, search};
 use crate::mcp::tool::{Call, Effect, Tool, error_result};
@@ -217,16 +219,24 @@ fn fact_tools() -> Vec<Tool> {
              commit",
         ),
         tool(
+            ("kg_delete", "Delete Fact"),
+            OverwriteOnce,
+            kg_delete,
+            "Delete a fact that is wrong or must not be known: it is gone from queries and the timeline, and stays in \
+             the history. To end a fact that was true, use kg_invalidate. Adding the fact again brings it back",
+        ),
+        tool(
             ("kg_timeline", "Timeline"),
             Read,
             kg_timeline,
-            "Facts in the order in which they began to hold, also those that ended",
+            "Facts in the order in which they begin to hold, also those that ended or have not begun",
         ),
         tool(
             ("kg_stats", "Knowledge Graph Stats"),
             Read,
             kg_stats,
-            "How many entities and facts there are, how many still hold, and which predicates are in use",
+            "How many entities and facts there are, how many hold now, have ended or have not begun, and which predicates are \
+             in use",
         ),
     ]
 }

@@ -10,8 +10,9 @@ use super::place::{DIARY, DRAWERS, Place, drawer_id, key_at, name};
 use crate::format::key::Key;
 use crate::memory::documents::each_document;
 use crate::memory::error::{MemoryError, Result};
-use crate::memory::moment::readable;
+use crate::memory::moment::{date_at, offset_at, readable};
 use crate::palace::Outcome;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -92,6 +93,26 @@ pub struct DiaryPage {
     pub entries: Vec<Drawer>,
     /// The number of all entries.
     pub total: usize,
+}
+
+impl Drawer {
+    /// Returns the date on which it was first filed, such as `2026-03-01`, where the process ran that filed it. If it
+    /// does not note the offset of that place, the date is in UTC.
+    ///
+    /// ```
+    /// # use crdt_palace::memory::drawers::{DiaryEntry, Drawers};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let drawers = Drawers::new(Palace::open(dir.path().join("palace"))?);
+    /// let id = drawers.write_diary(&DiaryEntry::new("Ada", "Wrote tests.", None, None)?)?.id;
+    /// let date = drawers.get(&id)?.filed_date().ok_or("it has a time")?;
+    /// assert_eq!(date.len(), "2026-03-01".len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn filed_date(&self) -> Option<String> {
+        self.filed_ms.map(|ms| date_at(ms, self.filed_offset.as_deref()))
+    }
 }
 
 impl DiaryEntry {
@@ -175,7 +196,7 @@ impl Drawers {
         let key = entry.map(|entry| self.entry_key(entry, now)).transpose()?;
         let (filed, others) = self.file_with(items, |batch| {
             if let (Some(entry), Some(key)) = (entry, &key) {
-                let value = entry.value(json!({ "at": now }));
+                let value = entry.value(filing(now));
                 batch.write(key.clone(), move |draft| draft.put(&value));
             }
             Ok(())
@@ -259,6 +280,14 @@ impl Drawers {
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {
         let prefix = format!("{DRAWERS}{wing}/{DIARY}/");
         each_document(&self.palace, &prefix, |document| take(drawer_of(document)))
+    }
+}
+
+/// Makes the filing of an entry. Its offset is a field beside the time, so that its date is that of the writer.
+fn filing(now: i64) -> Value {
+    match offset_at(now, &TimeZone::system()) {
+        Some(offset) => json!({ "at": now, "offset": offset }),
+        None => json!({ "at": now }),
     }
 }
 

@@ -44,6 +44,9 @@ pub struct Drawer {
     pub content: String,
     /// The time of its first filing, in milliseconds since 1970, by the clock of the process that filed it.
     pub filed_ms: Option<i64>,
+    /// The offset of the time zone in which it was first filed, such as `+09:00`. Only entries of diaries note it, and
+    /// only if it is not UTC.
+    pub filed_offset: Option<String>,
     /// The files that it comes from, as its filings name them.
     pub source_files: Vec<String>,
     /// The agents or users that filed it, as its filings name them.
@@ -77,6 +80,13 @@ pub(super) fn filed_ms(value: &Map<String, Value>) -> Option<i64> {
     filings(value).filter_map(|filing| filing.get("at").and_then(Value::as_i64)).min()
 }
 
+/// Returns the offset of the first filing.
+fn filed_offset(value: &Map<String, Value>) -> Option<String> {
+    let at = |filing: &Map<String, Value>| filing.get("at").and_then(Value::as_i64);
+    let timed = filings(value).filter_map(|filing| Some((at(filing)?, filing)));
+    text(timed.min_by_key(|(at, _)| *at)?.1, "offset")
+}
+
 /// Returns the filings of a drawer.
 pub(super) fn filings(value: &Map<String, Value>) -> impl Iterator<Item = &Map<String, Value>> {
     value.get(FILINGS).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_object)
@@ -108,6 +118,7 @@ pub(super) fn shown(key: &Key, heads: Heads, view: View) -> Drawer {
         place: place_of(key, &value),
         content: text(&value, "content").unwrap_or_default(),
         filed_ms: filed_ms(&value),
+        filed_offset: filed_offset(&value),
         source_files: said(&value, "source_file"),
         added_by: said(&value, "added_by"),
         diary: text(&value, "agent").zip(text(&value, "topic")),

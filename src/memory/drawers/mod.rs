@@ -11,7 +11,9 @@
 //!   added each time that the text is filed with a new source or a new filer. Two processes that file the same text at
 //!   once leave two filings. The filing of an imported drawer has a `from`: the `id` that the drawer had in the other
 //!   system, and everything else that was known about it there.
-//! * `drawer/<wing>/diary/<date>_<time>_<12 hex digits>` is an entry of a diary: also `agent` and `topic`.
+//! * `drawer/<wing>/diary/<date>_<time>_<12 hex digits>` is an entry of a diary: also `agent` and `topic`. Its filing
+//!   has an `offset` if the writer's time zone is not UTC, such as `+09:00`: the entry's date is that of `at` there. The
+//!   date and time of the key are in UTC.
 //! * `moved/<wing>/<room>/<end>` notes that the drawer with the key `drawer/<wing>/<room>/<end>` was moved. The drawer
 //!   itself says where it is now. So the rooms of all drawers follow from keys, and from the few drawers that were
 //!   moved.

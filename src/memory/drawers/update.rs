@@ -235,7 +235,7 @@ impl Update<'_> {
             (None, Some(_)) => Ok(Some(Choice::named(draft))),
             (None, None) => {
                 let distance = |view: &View| to_patch(&view.value, self.patch);
-                self.session.choose(draft, self.key, distance).map(Some)
+                self.session.choose(draft, self.key, Some(self.patch), distance).map(Some)
             }
         }
     }

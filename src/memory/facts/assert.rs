@@ -4,13 +4,17 @@
 //! that changes nothing: after that, everything that the answer rests on is durable, whichever process wrote it.
 //! Nothing is read after the commit.
 
-use super::ending::{Ending, ended_at, ending, note_end, replaced};
+use super::as_of::AsOf;
+use super::ending::{Ending, ended_at, ending, just_deleted, note_end, note_replaced, replaced};
 use super::fact::{Fact, Period, fact_shown};
+use super::find::texts;
+use super::flags::{self, Flag};
 use super::handle::Facts;
-use super::triple::{Source, Triple, no_fact, part};
+use super::period;
+use super::triple::{Source, Triple, no_fact, part, text};
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
-use crate::memory::moment::moment;
+use crate::memory::moment::{Moment, one_form};
 use crate::merge::MergeError;
 use crate::palace::{Draft, Outcome};
 use serde_json::{Map, Value, json};
@@ -67,8 +71,8 @@ pub struct Ended {
 struct NewPeriod<'a> {
     key: Key,
     triple: &'a Triple,
-    from: Option<String>,
-    to: Option<String>,
+    from: Option<&'a Moment>,
+    to: Option<&'a Moment>,
     source: Option<&'a Source>,
 }
 
@@ -85,6 +89,9 @@ impl Facts {
     /// Asserts a fact, from a moment on, until a moment. If the fact still holds, or was asserted for this very period,
     /// the result is that period, also if it was ended since.
     ///
+    /// If that period was deleted, it comes back. One that was ended before it was deleted stays deleted, and the result
+    /// is another period.
+    ///
     /// # Errors
     /// [`MemoryError::Argument`], and errors of the palace; then nothing was written.
     pub fn assert(
@@ -94,20 +101,19 @@ impl Facts {
         valid_to: Option<&str>,
         source: Option<&Source>,
     ) -> Result<Asserted> {
-        let from = valid_from.map(|text| moment("valid_from", text)).transpose()?;
-        let to = valid_to.map(|text| moment("valid_to", text)).transpose()?;
-        if from.as_ref().zip(to.as_ref()).is_some_and(|(from, to)| from >= to) {
-            return Err(MemoryError::argument(
-                "valid_to",
-                "it is not after valid_from: swap the two",
-            ));
+        let from = valid_from.map(|text| self.moment("valid_from", text)).transpose()?;
+        let to = valid_to.map(|text| self.moment("valid_to", text)).transpose()?;
+        if let Some((from, to)) = from.as_ref().zip(to.as_ref()) {
+            period::checked("valid_to", from, to)?;
         }
         let known = self.periods(triple)?;
-        let moments = [from.as_deref(), to.as_deref()];
-        let found = asserted(&known, moments).or_else(|| fitting(&known, moments));
+        let (from, to) = (from.as_ref(), to.as_ref());
+        let found = self.same_period(&known, [from, to]);
         let key = match found {
             Some(period) => period.key.clone(),
-            None => free_key(triple, moments, &known)?,
+            None => {
+                self.free_key(triple, texts([from, to]), known.iter().map(|period| &period.key))?
+            }
         };
         let new = found.is_none();
         let period = NewPeriod { key, triple, from, to, source };
@@ -118,9 +124,9 @@ impl Facts {
 
     /// Ends a fact at a moment: every period of it that holds then.
     ///
-    /// The default moment is the beginning of today, or now if a period began later today. A fact that is ended several
-    /// times ends at the earliest moment. If it was ended at this very moment before, nothing changes, also if it was
-    /// asserted again since.
+    /// The default moment is today, or now if a period began at a time of today. A fact that began on the date on which
+    /// it ends holds for that whole day. A fact that is ended several times ends at the earliest moment. If it was ended
+    /// at this very moment before, nothing changes, also if it was asserted again since.
     ///
     /// # Errors
     /// [`MemoryError::NoFact`], [`MemoryError::FactDoesNotHold`], [`MemoryError::Argument`], and errors of the palace;
@@ -130,13 +136,16 @@ impl Facts {
         let at = self.moment_or_today("ended", ended, &known)?;
         let ending = match ended.and_then(|_| ended_at(&known, &at)) {
             Some(period) => Ending::Over(period),
-            None => ending(triple, &known, &at)?,
+            None => self.ending("ended", triple, &known, (&at, ended.is_some()))?,
         };
-        ended_of(self.commit(ending.writes(&known, &at))?, triple)
+        ended_of(self.commit(ending.writes(&known, &at, note_end))?, triple)
     }
 
     /// Ends a fact, and asserts another one with the same subject and predicate from that moment on, in one commit. If
     /// that was done before, nothing changes, whatever was written to the new fact since.
+    ///
+    /// The default moment is that of [`Facts::end`]. A fact that is replaced on the date on which it began did not hold
+    /// on that day.
     ///
     /// ```
     /// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
@@ -175,17 +184,21 @@ impl Facts {
         let done = replaced(&periods, &known, &at, given);
         let mut writes = match done {
             Some((ended, _)) => vec![nothing(ended)],
-            None => ending(old, &periods, &at)?.writes(&periods, &at),
+            None => {
+                let ending = self.ending("at", old, &periods, (&at, given))?;
+                ending.writes(&periods, &at, note_replaced)
+            }
         };
-        let moments = [Some(at.as_str()), None];
+        let moments = [Some(&at), None];
         // The new fact may hold already, from an earlier assertion.
-        let found = done.map(|(_, successor)| successor).or_else(|| fitting(&known, moments));
-        let from = Some(at.clone());
+        let fitting = || self.fitting(&known, moments);
+        let found = done.map(|(_, successor)| successor).or_else(fitting);
         writes.push(match found {
             Some(period) => nothing(period),
             None => {
-                let key = free_key(&new, moments, &known)?;
-                NewPeriod { key, triple: &new, from, to: None, source: None }.write()
+                let known = known.iter().map(|period| &period.key);
+                let key = self.free_key(&new, texts(moments), known)?;
+                NewPeriod { key, triple: &new, from: Some(&at), to: None, source: None }.write()
             }
         });
         let mut left = self.commit(writes)?;
@@ -193,25 +206,49 @@ impl Facts {
         Ok((ended_of(left, old)?, Asserted { fact, new: found.is_none() }))
     }
 
-    /// Returns the moment that the caller gave, or else today's midnight. If a period began after that, it returns now,
-    /// because the period does not hold at midnight.
+    /// Returns the moment that the caller gave, or else today. If a period began at a time of today, it returns now,
+    /// because the period does not hold when the day begins.
     fn moment_or_today(
         &self,
         field: &'static str,
         text: Option<&str>,
         periods: &[Period],
-    ) -> Result<String> {
+    ) -> Result<Moment> {
         if let Some(text) = text {
-            return moment(field, text);
+            return self.moment(field, text);
         }
-        let now = self.now();
-        let today = now.split('T').next().unwrap_or(&now);
+        let now = self.present();
+        let today = self.day(now.date());
+        let (morning, present) = (AsOf::beginning_of(&today), AsOf::beginning_of(&now));
         // Periods that have ended count too, so that a repeat of the same call finds them ended.
-        let began_today = |period: &Period| {
-            let from = period.fact.valid_from.as_deref();
-            from.is_some_and(|from| today < from && from <= now.as_str())
+        let began_today = |Period { fact, .. }: &Period| {
+            fact.begins_after(&morning) && !fact.begins_after(&present)
         };
-        Ok(if periods.iter().any(began_today) { now } else { today.to_owned() })
+        Ok(if periods.iter().any(began_today) { now } else { today })
+    }
+
+    /// Decides which periods end at a moment. It is refused if it is before the beginning of one, or that very moment.
+    fn ending<'a>(
+        &self,
+        field: &'static str,
+        triple: &Triple,
+        known: &'a [Period],
+        (at, given): (&Moment, bool),
+    ) -> Result<Ending<'a>> {
+        let check = |Period { fact, .. }: &Period| match self.beginning(fact) {
+            Some(from) => period::checked(field, &from, at),
+            None => Ok(()),
+        };
+        let then = AsOf::beginning_of(at);
+        if known.iter().all(|period| period.fact.begins_after(&then)) {
+            known.first().map_or(Ok(()), check)?;
+        }
+        let ending = ending(triple, known, at)?;
+        // The present moment may be that in which it began, and the caller cannot pass a later one.
+        if let (Ending::Of(holding), true) = (&ending, given) {
+            holding.iter().try_for_each(|period| check(period))?;
+        }
+        Ok(ending)
     }
 
     /// Makes the writes in one commit, and returns the state that they left. The state is taken from the drafts: a read
@@ -237,37 +274,18 @@ impl Facts {
     }
 }
 
-/// Returns the period that was asserted with these very moments. Of several, one that still holds comes first.
-fn asserted<'a>(known: &'a [Period], [from, to]: [Option<&str>; 2]) -> Option<&'a Period> {
-    // Without moments an assertion means "it holds now", which can become true again. With one it names one period.
-    let named = from.is_some() || to.is_some();
-    let same = |period: &&Period| {
-        named && period.fact.valid_from.as_deref() == from && period.asserted_to.as_deref() == to
-    };
-    known.iter().filter(same).max_by_key(|period| period.fact.valid_to.is_none())
-}
-
-/// Returns the period that says the same now.
-fn fitting<'a>(known: &'a [Period], [from, to]: [Option<&str>; 2]) -> Option<&'a Period> {
-    known.iter().find(|Period { fact, .. }| match to {
-        // An assertion without an end means "it holds now", which any open period says already.
-        None => fact.valid_to.is_none(),
-        Some(_) => fact.valid_to.as_deref() == to && fact.valid_from.as_deref() == from,
-    })
-}
-
-fn free_key(triple: &Triple, moments: [Option<&str>; 2], known: &[Period]) -> Result<Key> {
-    let taken: Vec<&Key> = known.iter().map(|period| &period.key).collect();
-    triple.free_key(moments, &taken)
-}
-
 impl Ending<'_> {
     /// Returns the writes. The last one is of the period that the answer shows.
-    fn writes<'a>(&self, known: &'a [Period], at: &'a str) -> Vec<(Key, Write<'a>)> {
+    fn writes<'a>(
+        &self,
+        known: &'a [Period],
+        at: &'a Moment,
+        note: fn(&mut Draft<'_>, &Moment) -> Result<(), MergeError>,
+    ) -> Vec<(Key, Write<'a>)> {
         match self {
             Ending::Of(holding) => {
                 let end = |period: &&Period| -> (Key, Write<'a>) {
-                    (period.key.clone(), Box::new(move |draft| note_end(draft, at)))
+                    (period.key.clone(), Box::new(move |draft| note(draft, at)))
                 };
                 holding.iter().map(end).collect()
             }
@@ -294,10 +312,8 @@ fn ended_of(mut left: Vec<CommittedPeriod>, triple: &Triple) -> Result<Ended> {
 
 /// Returns the fact that a draft shows.
 fn shown(draft: &mut Draft<'_>, key: &Key) -> Result<Fact, MergeError> {
-    let gone =
-        || MergeError::Refused { why: "another process has just deleted this fact".to_owned() };
     let value = if draft.exists() { draft.view()?.value } else { Map::new() };
-    fact_shown(key, &value).ok_or_else(gone)
+    fact_shown(key, &value).ok_or_else(just_deleted)
 }
 
 impl<'a> NewPeriod<'a> {
@@ -307,7 +323,18 @@ impl<'a> NewPeriod<'a> {
 
     fn file(&self, draft: &mut Draft<'_>) -> Result<(), MergeError> {
         let NewPeriod { key, triple, from, to, source } = self;
-        let shown = ensure(draft, key, triple, [from.as_deref(), to.as_deref()])?;
+        let new = !draft.exists();
+        let shown = ensure(draft, key, triple, texts([*from, *to]))?;
+        let is_kept = |field, moment: &&Moment| {
+            text(&shown, field).as_deref().map(one_form).as_ref() == Some(&moment.text)
+        };
+        // It may be another period that says the same. Then the moments are not those of this call.
+        if let Some(from) = from.filter(|from| is_kept("valid_from", from)) {
+            flags::note_offset(draft, Flag::Began, from, new)?;
+        }
+        if let Some(to) = to.filter(|to| is_kept("valid_to", to)) {
+            flags::note_offset(draft, Flag::Ended, to, new)?;
+        }
         let Some(source) = source.map(|source| Value::Object(source.value())) else {
             return Ok(());
         };

@@ -1,9 +1,10 @@
 //! Imports facts of another system, with everything that it knew about them.
 //!
 //! Invariant: an imported fact is recognised by the id that it had there. Importing it again changes nothing, except
-//! that it ends if it has ended there since. A period that is known here already gets one more source. A period that
-//! began at another moment is another period, and stays as it is.
+//! that it ends if it has ended there since. A fact that was deleted here stays deleted. A period that is known here
+//! already gets one more source. A period that began at another moment is another period, and stays as it is.
 
+use super::as_of::AsOf;
 use super::assert::ensure;
 use super::ending::note_end;
 use super::fact::fact_of;
@@ -12,8 +13,10 @@ use super::triple::{Source, Triple};
 use crate::format::key::Key;
 use crate::memory::documents::each_document;
 use crate::memory::error::Result;
+use crate::memory::moment::Moment;
 use crate::merge::MergeError;
 use crate::palace::{Document, Draft, Error};
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -70,10 +73,17 @@ impl ForeignFact {
         fact_of(document).is_some_and(|fact| fact.valid_from == self.valid_from)
     }
 
+    /// Returns the end of the fact there.
+    fn end(&self) -> Option<Moment> {
+        self.valid_to.as_deref().map(|to| Moment::kept(to, None, &TimeZone::UTC))
+    }
+
     /// Tells whether a document has everything that this fact says.
     fn is_known_to(&self, document: &Document) -> bool {
-        let over = |to: &str| fact_of(document).is_some_and(|fact| fact.is_over(to));
-        self.is_noted(&document.value) && self.valid_to.as_deref().is_none_or(over)
+        let over = |to: Moment| {
+            fact_of(document).is_some_and(|fact| fact.is_over(&AsOf::beginning_of(&to)))
+        };
+        self.is_noted(&document.value) && self.end().is_none_or(over)
     }
 }
 
@@ -115,8 +125,29 @@ impl Facts {
         if let Some(same) = same.find(ends_with) {
             return Ok(Some(same.key.clone()));
         }
-        let keys = known.iter().map(|document| &document.key).collect::<Vec<_>>();
-        one.triple.free_key(one.moments(), &keys).map(Some)
+        if self.was_deleted(one)? {
+            return Ok(None);
+        }
+        let keys = known.iter().map(|document| &document.key);
+        self.free_key(&one.triple, one.moments(), keys).map(Some)
+    }
+
+    /// Tells whether a fact was imported, and deleted here. It is looked for where it was filed: among the periods of
+    /// its beginning, with its end or, if it has ended there since, without one.
+    fn was_deleted(&self, one: &ForeignFact) -> Result<bool> {
+        let [from, to] = one.moments();
+        for to in [to, None] {
+            for n in 0.. {
+                let key = one.triple.period_key([from, to], n)?;
+                match self.palace.before_delete(&key)? {
+                    Some(before) if one.is_noted(&before) => return Ok(true),
+                    Some(_) => {}
+                    None if self.palace.has_history(&key)? => {}
+                    None => break,
+                }
+            }
+        }
+        Ok(false)
     }
 
     fn commit_imports(
@@ -134,8 +165,10 @@ impl Facts {
                 batch.write(key.clone(), |draft| note(draft, key, one));
             }
             match batch.commit() {
-                Ok(_) => {
-                    writes.iter().for_each(|to| set(to.n, ImportedFact::New));
+                Ok(done) => {
+                    let outcomes = writes.iter().zip(done.outcomes);
+                    let changed = outcomes.filter(|(_, outcome)| outcome.changed);
+                    changed.for_each(|(to, _)| set(to.n, ImportedFact::New));
                     return Ok(());
                 }
                 Err(Error::Document { key, source }) => {
@@ -159,14 +192,21 @@ fn note(
     key: &Key,
     one: &ForeignFact,
 ) -> std::result::Result<(), MergeError> {
+    if let Some(before) = draft.before_delete() {
+        // Another process has deleted it since the documents were read.
+        let deleted = draft.view_at(&before)?.value;
+        if one.is_noted(&deleted) {
+            return Ok(());
+        }
+    }
     let shown = ensure(draft, key, &one.triple, one.moments())?;
     if !one.is_noted(&shown) {
         draft.append(&["sources"], &[one.value()])?;
     }
-    match &one.valid_to {
+    match one.end() {
         // The end is noted as one of several, so that an earlier end that was given here counts.
-        Some(to) if shown.get("valid_to").and_then(Value::as_str) != Some(to) => {
-            note_end(draft, to)
+        Some(to) if shown.get("valid_to").and_then(Value::as_str) != Some(&to.text) => {
+            note_end(draft, &to)
         }
         _ => Ok(()),
     }

@@ -1,11 +1,11 @@
 //! Queries facts: those of an entity or all, at a moment or at all times, in the order in which they began.
 
+use super::as_of::AsOf;
 use super::fact::{Fact, fact_of};
 use super::handle::Facts;
 use super::triple::{FACTS, folded, part};
 use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
-use crate::memory::moment::{moment, one_form, readable};
 use crate::palace::search::ranking::Question;
 use crate::snapshot::words;
 use std::collections::BTreeSet;
@@ -51,14 +51,14 @@ pub enum Direction {
 /// facts.assert(&works, Some("2024-01-01"), Some("2026-03-01"), None)?;
 /// let asked = FactQuery { entity: Some("ADA"), as_of: Some("2025-06-30"), ..FactQuery::default() };
 /// assert_eq!(facts.about(&asked)?.facts[0].triple, works);
-/// assert_eq!(facts.about(&FactQuery { as_of: Some("2026-03-01"), ..asked })?.total, 0);
+/// assert_eq!(facts.about(&FactQuery { as_of: Some("2026-03-01"), ..asked })?.total, 0); // it ends as the day begins
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct FactQuery<'a> {
     /// The entity that the facts are about; case does not matter. `None` for all facts.
     pub entity: Option<&'a str>,
-    /// Only facts that hold at this moment.
+    /// Only facts that hold at this time, or at any moment of this date. The date is that of the machine's time zone.
     pub as_of: Option<&'a str>,
     /// The position of the entity in the facts.
     pub direction: Direction,
@@ -95,6 +95,33 @@ pub struct FactPage {
     pub total: usize,
     /// True if more facts follow.
     pub more: bool,
+    /// The number of facts on all pages that hold now, have ended, and have not begun.
+    pub counts: Counts,
+}
+
+/// Numbers of facts by whether they hold now.
+///
+/// ```
+/// # use crdt_palace::memory::facts::{FactQuery, Facts, Triple};
+/// # use crdt_palace::palace::Palace;
+/// # let dir = tempfile::tempdir()?;
+/// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
+/// let works = |place| Triple::new("Ada", "works_at", place);
+/// facts.assert(&works("Acme")?, Some("2024-01-01"), Some("2025-01-01"), None)?;
+/// facts.assert(&works("Initech")?, Some("9000-01-01"), None, None)?;
+/// let counts = facts.about(&FactQuery::default())?.counts;
+/// assert_eq!((counts.current, counts.over, counts.future), (0, 1, 1));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// The number of facts that hold now.
+    pub current: usize,
+    /// The number of facts that have ended.
+    pub over: usize,
+    /// The number of facts that have not begun.
+    pub future: usize,
 }
 
 /// Counts of the facts of a palace.
@@ -108,7 +135,9 @@ pub struct FactPage {
 /// facts.assert(&works, Some("2024-01-01"), None, None)?;
 /// facts.replace(&works, "Initech", Some("2026-03-01"))?;
 /// let stats = facts.stats()?;
-/// assert_eq!((stats.entities, stats.facts, stats.current), (3, 2, 1));
+/// facts.assert(&works, Some("9000-01-01"), None, None)?;
+/// let stats = facts.stats()?;
+/// assert_eq!((stats.entities, stats.facts, stats.current, stats.future), (3, 3, 1, 1));
 /// assert!(stats.predicates.contains("works_at"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -119,10 +148,27 @@ pub struct Stats {
     pub entities: usize,
     /// The number of facts.
     pub facts: usize,
-    /// The number of facts that have not ended.
+    /// The number of facts that hold now.
     pub current: usize,
+    /// The number of facts that have not begun.
+    pub future: usize,
     /// The predicates.
     pub predicates: BTreeSet<String>,
+}
+
+impl Counts {
+    fn of<'a>(facts: impl IntoIterator<Item = &'a Fact>, now: &AsOf) -> Self {
+        let mut counts = Counts::default();
+        for fact in facts {
+            // A fact may be asserted for the future and ended before that. Then it is over.
+            match (fact.is_over(now), fact.begins_after(now)) {
+                (true, _) => counts.over += 1,
+                (false, true) => counts.future += 1,
+                (false, false) => counts.current += 1,
+            }
+        }
+        counts
+    }
 }
 
 impl Fact {
@@ -146,7 +192,7 @@ impl Facts {
     /// # Errors
     /// [`MemoryError::Argument`], and errors of the palace.
     pub fn about(&self, query: &FactQuery<'_>) -> Result<FactPage> {
-        let as_of = query.as_of.map(|text| moment("as_of", text)).transpose()?;
+        let as_of = query.as_of.map(|text| self.as_of(text)).transpose()?;
         if let Some(after) = query.after.filter(|after| !after.contains('!')) {
             return Err(MemoryError::cursor(after));
         }
@@ -155,16 +201,16 @@ impl Facts {
             None => self.all()?,
         };
         // The total counts all pages, so filters come before the cursor.
-        facts.retain(|fact| as_of.as_deref().is_none_or(|at| fact.holds(at)));
+        facts.retain(|fact| as_of.as_ref().is_none_or(|at| fact.holds(at)));
         facts.sort_by_cached_key(Fact::position);
-        let total = facts.len();
+        let (total, counts) = (facts.len(), Counts::of(&facts, &self.now()));
         if let Some(after) = query.after {
             facts.retain(|fact| fact.position().as_str() > after);
         }
         let limit = if query.limit == 0 { FACTS_MAX } else { query.limit.min(FACTS_MAX) };
         let more = facts.len() > limit;
         facts.truncate(limit);
-        Ok(FactPage { facts, total, more })
+        Ok(FactPage { facts, total, more, counts })
     }
 
     /// Counts facts, entities and predicates.
@@ -184,10 +230,10 @@ impl Facts {
     /// # Errors
     /// Errors of the palace.
     pub fn stats(&self) -> Result<Stats> {
-        let (mut stats, mut entities, now) = (Stats::default(), BTreeSet::new(), self.now());
-        for fact in self.all()? {
-            stats.facts += 1;
-            stats.current += usize::from(!fact.is_over(&now));
+        let (facts, mut entities) = (self.all()?, BTreeSet::new());
+        let Counts { current, future, .. } = Counts::of(&facts, &self.now());
+        let mut stats = Stats { facts: facts.len(), current, future, ..Stats::default() };
+        for fact in facts {
             entities.extend([folded(&fact.triple.subject), folded(&fact.triple.object)]);
             stats.predicates.insert(fact.triple.predicate);
         }
@@ -206,25 +252,6 @@ impl Facts {
             Ok(())
         })?;
         Ok(count)
-    }
-
-    /// Returns the present moment, in the form of the moments of facts.
-    ///
-    /// ```
-    /// # use crdt_palace::memory::facts::{FactQuery, Direction, Facts, Source, Triple};
-    /// # use crdt_palace::palace::Palace;
-    /// # let dir = tempfile::tempdir()?;
-    /// # let facts = Facts::new(Palace::open(dir.path().join("palace"))?);
-    /// # let works = Triple::new("Ada", "works_at", "Acme")?;
-    /// let fact = facts.assert(&works, Some("2024-01-01"), None, None)?.fact;
-    /// assert!(fact.holds(&facts.now()));
-    /// # Ok::<(), Box<dyn std::error::Error>>(())
-    /// ```
-    #[must_use]
-    pub fn now(&self) -> String {
-        let now = readable(self.palace.now_ms());
-        let seconds = now.split('.').next().unwrap_or(&now);
-        one_form(&format!("{}Z", seconds.trim_end_matches('Z')))
     }
 
     fn all(&self) -> Result<Vec<Fact>> {

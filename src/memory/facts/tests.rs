@@ -104,7 +104,7 @@ fn end_reports_whether_it_changed_anything() {
     assert!(matches!(facts.end(&acme, None), Err(MemoryError::NoFact { .. })));
     facts.assert(&acme, Some("2025-01-01"), None, None).unwrap();
     let early = facts.end(&acme, Some("2024-01-01"));
-    assert!(matches!(early, Err(MemoryError::FactDoesNotHold { .. })), "{early:?}");
+    assert!(early.unwrap_err().to_string().contains("is before the beginning, 2025-01-01"));
     assert!(facts.end(&acme, Some("2025-02-01")).unwrap().changed);
     let again = facts.end(&acme, Some("2025-03-01")).unwrap();
     assert_eq!((again.changed, again.fact.valid_to.as_deref()), (false, Some("2025-02-01")));
@@ -157,7 +157,7 @@ fn fact_that_began_today_ends_now_by_default() {
         let dir = tempfile::tempdir().unwrap();
         let facts = open(&dir);
         facts.assert(&triple("Acme"), Some("2024-01-01"), Some("2025-01-01"), None).unwrap();
-        facts.assert(&triple("Acme"), Some(&facts.now()), None, None).unwrap();
+        facts.assert(&triple("Acme"), Some(&facts.now().to_string()), None, None).unwrap();
         match superseded {
             true => drop(facts.replace(&triple("Acme"), "Bolt", None).unwrap()),
             false => assert!(facts.end(&triple("Acme"), None).unwrap().changed),
@@ -168,7 +168,8 @@ fn fact_that_began_today_ends_now_by_default() {
             false => assert!(!facts.end(&triple("Acme"), None).unwrap().changed, "once more"),
         }
         assert_eq!(facts.count().unwrap(), count);
-        let now = objects(&facts, &FactQuery { as_of: Some(&facts.now()), ..about("ada") });
+        let now =
+            objects(&facts, &FactQuery { as_of: Some(&facts.now().to_string()), ..about("ada") });
         assert_eq!(now, if superseded { vec!["Bolt"] } else { vec![] });
     }
     // A fact that held at midnight ends with the day before: its end is a date.

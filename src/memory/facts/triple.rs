@@ -83,21 +83,9 @@ impl Triple {
         format!("{FACTS}{}/", hash(self.each().map(folded).iter().map(String::as_str)))
     }
 
-    /// Returns the first key for a period that is not taken. The same period may have been asserted before, and ended
-    /// at another moment.
-    pub(super) fn free_key(&self, moments: [Option<&str>; 2], taken: &[&Key]) -> Result<Key> {
-        let mut n = 0;
-        loop {
-            let key = self.period_key(moments, n)?;
-            if !taken.contains(&&key) {
-                return Ok(key);
-            }
-            n += 1;
-        }
-    }
-
-    /// Returns the key of the `n`th document for a period.
-    fn period_key(&self, moments: [Option<&str>; 2], n: usize) -> Result<Key> {
+    /// Returns the key of the `n`th document for a period. The same period may have been asserted before, and ended at
+    /// another moment.
+    pub(super) fn period_key(&self, moments: [Option<&str>; 2], n: usize) -> Result<Key> {
         // Every part is hashed, also an absent one, so that "since" and "until" cannot change places.
         let (moments, number) = (moments.map(Option::unwrap_or_default), n.to_string());
         let parts = self.each().into_iter().chain(moments).chain([number.as_str()]);

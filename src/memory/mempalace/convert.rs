@@ -7,8 +7,8 @@ use super::graph;
 use crate::memory::drawers::import::{ForeignContent, ForeignDrawer, is_diary};
 use crate::memory::drawers::{DiaryEntry, Item, NAME_CHARS_MAX, Place};
 use crate::memory::facts::import::ForeignFact;
-use crate::memory::facts::{Source, Triple};
-use crate::memory::moment::{local_milliseconds, moment};
+use crate::memory::facts::{Source, Triple, period};
+use crate::memory::moment::{Moment, local_milliseconds};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -90,12 +90,13 @@ pub(super) fn foreign_fact(
         drawer,
     };
     let (from, to) = (triple.valid_from.as_deref(), triple.valid_to.as_deref());
+    let moment = |field, text: &str| Moment::parse(field, text, &TimeZone::UTC);
     let valid_from = from.map(|text| moment("valid_from", text)).transpose();
     let valid_to = to.map(|text| moment("valid_to", &end(text))).transpose();
     let valid_from = valid_from.map_err(|error| error.to_string())?;
     let valid_to = valid_to.map_err(|error| error.to_string())?;
-    if valid_from.as_ref().zip(valid_to.as_ref()).is_some_and(|(from, to)| from >= to) {
-        return Err("it ends before it begins".to_owned());
+    if let Some((from, to)) = valid_from.as_ref().zip(valid_to.as_ref()) {
+        period::checked("valid_to", from, to).map_err(|error| error.to_string())?;
     }
     // The end was changed to the last second of its day, so the original is kept.
     known.extend(to.map(|to| ("valid_to".to_owned(), json!(to))));
@@ -104,8 +105,8 @@ pub(super) fn foreign_fact(
     Ok(ForeignFact {
         id: triple.id.clone(),
         triple: triple_here,
-        valid_from,
-        valid_to,
+        valid_from: valid_from.map(|moment| moment.text),
+        valid_to: valid_to.map(|moment| moment.text),
         source,
         known,
     })

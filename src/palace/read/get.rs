@@ -10,6 +10,7 @@ use crate::palace::view::layers::Layers;
 use crate::palace::view::view::View;
 use crate::snapshot::ViewRow;
 use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
 
 /// Most documents in one page.
 pub const PAGE_MAX: usize = 1_000;
@@ -102,6 +103,22 @@ impl Palace {
             }
         }
         Ok(false)
+    }
+
+    /// Returns the value that a deleted document had before its delete; `None` if it is not deleted. Makes no rescan.
+    ///
+    /// # Errors
+    /// As [`Palace::get`].
+    pub(crate) fn before_delete(&self, key: &Key) -> Result<Option<Map<String, Value>>> {
+        if !self.has_history(key)? {
+            return Ok(None);
+        }
+        let before = |doc: &Doc| {
+            let heads = doc.is_deleted().then(|| doc.before(&doc.heads()))?;
+            Some(doc.view_at(&heads).map(|view| view.value))
+        };
+        let before = self.last_view().ask(key, before)?.flatten().transpose();
+        before.map_err(|source| Error::Document { key: key.clone(), source })
     }
 
     /// Returns the document at a version that its history lists; `None` if it was deleted at that version.

@@ -5,7 +5,7 @@
 use super::choice::Choice;
 use super::client::Session;
 use super::distance::{Distance, between, to_patch};
-use crate::format::hash::Etag;
+use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::merge::{MergeError, View, Written};
 use crate::palace::error::{Error, Result};
@@ -87,6 +87,14 @@ impl Wanted<'_> {
         }
     }
 
+    /// Returns the patch, if the write is one.
+    fn patch(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Wanted::Whole(_) | Wanted::Earlier(_) => None,
+            Wanted::Patch(patch) => Some(patch),
+        }
+    }
+
     fn write(&self, draft: &mut Draft<'_>) -> std::result::Result<(), MergeError> {
         match self {
             Wanted::Whole(value) | Wanted::Earlier(value) => draft.put_object(value),
@@ -112,6 +120,8 @@ struct Made {
     merged: Option<Document>,
     replaced_unseen: Option<Document>,
     undeleted: Option<Written>,
+    /// The version that has the patch and what the client came to know last, if the patch does not build on that.
+    joined: Option<Heads>,
 }
 
 impl Session {
@@ -258,14 +268,18 @@ impl Session {
             let choice = match wanted {
                 _ if is_named => Choice::named(draft),
                 Wanted::Earlier(_) => self.present(draft, key),
-                _ => self.choose(draft, key, |view| wanted.distance(view))?,
+                _ => self.choose(draft, key, wanted.patch(), |view| wanted.distance(view))?,
             };
             made = Some(make(draft, key, wanted, choice)?);
             Ok(())
         })?;
         // A commit that succeeded has run the closure.
-        let Made { choice, merged, replaced_unseen, undeleted } = made.ok_or(Error::EmptyBatch)?;
-        self.wrote(key, &choice, &outcome, matches!(wanted, Wanted::Whole(_)));
+        let Made { choice, merged, replaced_unseen, undeleted, joined } =
+            made.ok_or(Error::EmptyBatch)?;
+        match joined {
+            Some(joined) => self.patched_beside(key, &choice, &outcome, &joined),
+            None => self.wrote(key, &choice, &outcome, matches!(wanted, Wanted::Whole(_))),
+        }
         Ok(SessionWrite { outcome, merged, replaced_unseen, undeleted })
     }
 
@@ -328,5 +342,8 @@ fn make(
     let after = if choice.is_behind() { Some(draft.view()?) } else { None };
     let merged = after.filter(|after| !wanted.distance(after).is_zero());
     let merged = merged.and_then(|after| document(draft.version(), after));
-    Ok(Made { choice, merged, replaced_unseen, undeleted })
+    let latest = choice.latest.as_ref().filter(|_| wanted.patch().is_some());
+    let beside = latest.filter(|latest| !draft.includes(&choice.from, latest));
+    let joined = beside.map(|latest| draft.join(latest, &draft.own_version()));
+    Ok(Made { choice, merged, replaced_unseen, undeleted, joined })
 }

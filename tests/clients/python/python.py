@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
 LEGACY, AUTO, PINNED = MODES = ("legacy", "auto", "2026-07-28")
-TOOLS = {"palace": 25, "memory": 9, "documents": 11}
+TOOLS = {"palace": 26, "memory": 9, "documents": 11}
 HINTS = ("read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint")
 
 
@@ -87,6 +87,9 @@ async def call_every_tool(server, prefix="palace_"):
     line = await palace("kg_timeline", entity="Ada")
     equal([fact["valid_to"] for fact in line["timeline"]], ["2026-03-01", "2026-09-30"])
     equal((await palace("kg_stats"))["expired_facts"], 2)
+    deleted = [await palace("kg_delete", triple_id=ended["triple_id"]) for _ in range(2)]
+    equal([it["noop"] for it in deleted], [False, True])
+    equal((await palace("kg_stats"))["triples"], 1)
 
     # diaries, others, deletion
     await palace("diary_write", agent_name="Scout", entry="Deploys moved.", topic="ops")

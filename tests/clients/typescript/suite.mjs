@@ -71,7 +71,7 @@ for (const [kind, { mode, version }] of Object.entries(CLIENTS)) {
     const palace = join(directory, "palace");
     const session = await Session.start(palace, kind, "typescript");
     const { tools } = await session.client.listTools();
-    assert.equal(tools.length, 25 + 9 + 11);
+    assert.equal(tools.length, 26 + 9 + 11);
     for (const tool of tools) assert.equal(tool.outputSchema?.type, "object", tool.name);
     const called = await callEveryTool((name, args) => session.call(name, args));
     assert.deepEqual(called, new Set(tools.map((tool) => tool.name)));

@@ -49,9 +49,11 @@ export async function callEveryTool(call) {
   await palace("kg_supersede", { ...ada, old_object: "Acme", new_object: "Bolt", at: "2026-03-01" });
   const facts = await palace("kg_query", { entity: "ada", as_of: "2025-06-01" });
   assert.deepEqual(facts.facts.map((fact) => fact.object), ["Acme"]);
-  await palace("kg_invalidate", { ...ada, object: "Bolt", ended: "2026-09-30" });
+  const ended = await palace("kg_invalidate", { ...ada, object: "Bolt", ended: "2026-09-30" });
   assert.equal((await palace("kg_timeline", { entity: "Ada" })).count, 2);
   assert.equal((await palace("kg_stats")).expired_facts, 2);
+  assert.equal((await palace("kg_delete", { triple_id: ended.triple_id })).noop, false);
+  assert.equal((await palace("kg_stats")).triples, 1);
 
   await palace("diary_write", { agent_name: "Scout", entry: "Deploys moved." });
   const diary = await palace("diary_read", { agent_name: "Scout" });

@@ -1,0 +1,207 @@
+//! The changes of a document, and what each builds on, kept between questions about them.
+//!
+//! Invariant: a graph holds all changes that its document had at the last question, each after those that it builds on.
+//! Documents only grow, so that a question reads what came since the one before.
+
+use automerge::{Automerge, ChangeHash};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The most changes that can be asked for at once: each is one bit.
+pub(super) const CHANGES_MAX: usize = 64;
+
+/// The changes of one document by their numbers, in the order in which they came.
+#[derive(Debug, Default, Clone)]
+pub(super) struct ChangeGraph {
+    heads: Vec<ChangeHash>,
+    hashes: Vec<ChangeHash>,
+    numbers: HashMap<ChangeHash, usize>,
+    /// For each change, the numbers of those that it builds on.
+    deps: Vec<Vec<usize>>,
+}
+
+impl ChangeGraph {
+    /// Adds the changes that the document has got since.
+    fn grow(&mut self, am: &Automerge) {
+        let heads = am.get_heads();
+        if heads == self.heads {
+            return;
+        }
+        // A write that failed may have left its document without a change that was seen here.
+        if !self.heads.iter().all(|head| am.get_change_meta_by_hash(head).is_some()) {
+            *self = ChangeGraph::default();
+        }
+        for meta in am.get_changes_meta(&self.heads) {
+            self.numbers.insert(meta.hash, self.hashes.len());
+            self.hashes.push(meta.hash);
+            self.deps.push(self.numbers_of(&meta.deps).collect());
+        }
+        self.heads = heads;
+    }
+
+    /// Returns the number of changes.
+    pub(super) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Estimates the bytes of memory that it takes.
+    fn memory(&self) -> u64 {
+        const CHANGE: u64 = 128;
+        CHANGE * self.len() as u64
+    }
+
+    fn numbers_of(&self, changes: &[ChangeHash]) -> impl Iterator<Item = usize> {
+        changes.iter().filter_map(|change| self.numbers.get(change).copied())
+    }
+
+    /// Returns heads of all the changes that each of `changes` builds on, itself included. Takes time in proportion to the
+    /// history since then.
+    ///
+    /// Returns `None` if there are more than [`CHANGES_MAX`].
+    pub(super) fn common(&self, changes: &[ChangeHash]) -> Option<Vec<ChangeHash>> {
+        let spare = u32::try_from(CHANGES_MAX.checked_sub(changes.len())?).ok()?;
+        let all = u64::MAX.checked_shr(spare)?;
+        let mut walk = Walk { bits: vec![0; self.len()], ahead: 0 };
+        for (n, number) in self.numbers_of(changes).enumerate() {
+            walk.mark(number, 1 << n);
+        }
+        let mut heads = Vec::new();
+        // The newest first, so that a change is met only when all that build on it were.
+        for (number, deps) in self.deps.iter().enumerate().rev() {
+            if walk.ahead == 0 {
+                break;
+            }
+            let bits = walk.meet(number);
+            if bits == all {
+                heads.extend(self.hashes.get(number));
+            } else if bits != 0 {
+                deps.iter().for_each(|dep| walk.mark(*dep, bits));
+            }
+        }
+        Some(heads)
+    }
+
+    /// Returns the changes that `version` does not have, each after those that it builds on.
+    pub(super) fn since(&self, version: &[ChangeHash]) -> Vec<ChangeHash> {
+        let mut has = vec![false; self.len()];
+        let note = |has: &mut [bool], number: usize| {
+            has.get_mut(number).into_iter().for_each(|known| *known = true);
+        };
+        self.numbers_of(version).for_each(|number| note(&mut has, number));
+        for (number, deps) in self.deps.iter().enumerate().rev() {
+            if has.get(number) == Some(&true) {
+                deps.iter().for_each(|dep| note(&mut has, *dep));
+            }
+        }
+        self.hashes.iter().zip(has).filter(|(_, has)| !has).map(|(hash, _)| *hash).collect()
+    }
+}
+
+/// A walk from some changes to what they build on.
+struct Walk {
+    /// For each change, a bit for each of those that build on it.
+    bits: Vec<u64>,
+    /// Number of changes that have bits and were not met yet.
+    ahead: usize,
+}
+
+impl Walk {
+    fn mark(&mut self, number: usize, bits: u64) {
+        if let Some(marked) = self.bits.get_mut(number) {
+            self.ahead += usize::from(*marked == 0);
+            *marked |= bits;
+        }
+    }
+
+    fn meet(&mut self, number: usize) -> u64 {
+        let bits = self.bits.get(number).copied().unwrap_or(0);
+        self.ahead -= usize::from(bits != 0);
+        bits
+    }
+}
+
+/// The graph of a document, read when it is first asked for: most documents have no texts in conflict.
+#[derive(Debug, Default)]
+pub(super) struct SharedGraph(Mutex<ChangeGraph>);
+
+impl SharedGraph {
+    /// Returns the graph of all changes of `am`, which is the document that this belongs to.
+    pub(super) fn of(&self, am: &Automerge) -> MutexGuard<'_, ChangeGraph> {
+        let mut graph = self.locked();
+        graph.grow(am);
+        graph
+    }
+
+    /// Estimates the bytes of memory that it takes.
+    pub(super) fn memory(&self) -> u64 {
+        self.locked().memory()
+    }
+
+    // A panic while it grew would leave the heads of before, and the changes that were added would come twice.
+    fn locked(&self) -> MutexGuard<'_, ChangeGraph> {
+        self.0.lock().unwrap_or_else(|poisoned: PoisonError<_>| {
+            let mut graph = poisoned.into_inner();
+            *graph = ChangeGraph::default();
+            graph
+        })
+    }
+}
+
+impl Clone for SharedGraph {
+    fn clone(&self) -> Self {
+        SharedGraph(Mutex::new(self.locked().clone()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use automerge::transaction::{CommitOptions, Transactable};
+    use automerge::{AutoCommit, ROOT};
+
+    fn set(doc: &mut AutoCommit, n: i64) -> ChangeHash {
+        doc.put(ROOT, "a", n).unwrap();
+        doc.commit_with(CommitOptions::default()).unwrap()
+    }
+
+    #[test]
+    fn graph_that_grew_answers_as_one_read_at_once() {
+        let (mut doc, graph) = (AutoCommit::new(), SharedGraph::default());
+        let first = set(&mut doc, 0);
+        let mut others: Vec<AutoCommit> = (0..3).map(|_| doc.fork()).collect();
+        let mut newest = vec![first; 3];
+        for round in 0..5_i64 {
+            for (n, other) in others.iter_mut().enumerate() {
+                if round % 2 == n as i64 % 2 {
+                    other.merge(&mut doc).unwrap();
+                }
+                newest[n] = set(other, 10 * round + n as i64 + 1);
+                doc.merge(other).unwrap();
+                let (am, fresh) = (doc.document(), SharedGraph::default());
+                let metas = am.get_changes_meta(&newest[..2]);
+                let since: Vec<ChangeHash> = metas.iter().map(|meta| meta.hash).collect();
+                assert_eq!(graph.of(am).since(&newest[..2]), since, "round {round}, agent {n}");
+                for asked in [&newest[..], &newest[..2], &newest[1..]] {
+                    let mut grown = graph.of(am).common(asked).unwrap();
+                    let mut read = fresh.of(am).common(asked).unwrap();
+                    (grown.sort_unstable(), read.sort_unstable());
+                    assert_eq!(grown, read, "round {round}, agent {n}");
+                }
+            }
+        }
+        assert_eq!(graph.of(doc.document()).len(), 16);
+    }
+
+    #[test]
+    fn graph_forgets_changes_that_its_document_lost() {
+        let mut doc = AutoCommit::new();
+        let first = set(&mut doc, 0);
+        let (mut left, mut right) = (doc.fork(), doc.fork());
+        let lost = set(&mut left, 1);
+        let graph = SharedGraph::default();
+        assert_eq!(graph.of(left.document()).common(&[lost]).unwrap(), [lost]);
+        let kept = set(&mut right, 2);
+        assert_eq!(graph.of(right.document()).common(&[kept, first]).unwrap(), [first]);
+        assert_eq!(graph.of(right.document()).len(), 2);
+    }
+}
