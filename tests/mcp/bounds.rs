@@ -79,7 +79,9 @@ impl Client {
 
     /// Calls a tool, and measures its result, structure and `_meta` together, and the same as text.
     async fn result(&self, tool: &str, arguments: Value) -> Result<Value, String> {
-        let arguments = arguments.as_object().unwrap().clone();
+        let mut arguments = arguments.as_object().unwrap().clone();
+        // What is ignored is named in the answer.
+        arguments.extend((0..6).map(|n| (format!("{}{n}", "\u{1}".repeat(90)), json!(n))));
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         let result = self.of.call_tool(params).await.unwrap();
         let content = serde_json::to_value(&result.content).unwrap();

@@ -7,6 +7,7 @@ mod conflicts;
 mod document_tools;
 mod http;
 mod memory_concurrent;
+mod messages;
 mod named_clients;
 mod once;
 mod palace_tools;

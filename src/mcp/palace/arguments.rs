@@ -1,6 +1,6 @@
 //! Arguments of the tools, with MemPalace's names.
 //!
-//! An argument that a tool does not know is refused: a misspelt one would be a call that silently did something else.
+//! The layer in front of the tools has taken them as models send them: `sent_arguments`. It clamps to a maximum.
 
 use crate::mcp::arguments::argument;
 use crate::memory::MemoryError;
@@ -36,6 +36,7 @@ pub(super) struct Search {
     /// Words or a question, at most 250 characters; plan* finds planning too
     pub query: String,
     /// Number of results, 1 to 100; 5 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// Only in this wing
     pub wing: Option<String>,
@@ -102,6 +103,7 @@ pub(super) struct ListDrawers {
     /// Only in rooms of this name
     pub room: Option<String>,
     /// Number of drawers, 1 to 100; 20 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// Number of drawers to skip; a cursor is better, as it is exact while others write
     pub offset: Option<i64>,
@@ -374,6 +376,7 @@ pub(super) struct DiaryRead {
     /// The agent whose diary it is
     pub agent_name: String,
     /// Number of entries, the newest first, 1 to 100; 10 if not given
+    #[schemars(range(max = 100))]
     pub last_n: Option<i64>,
     /// Only in this wing
     pub wing: Option<String>,
@@ -389,6 +392,7 @@ pub(super) struct ChangesSince {
     /// Instead of a cursor: a time, 2026-03-01 or 2026-03-01T10:00:00Z
     pub since: Option<String>,
     /// Number of commits, 1 to 100; 20 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// Also what this server wrote. If not given: true over HTTP, where it writes for others too, else false
     pub include_own: Option<bool>,

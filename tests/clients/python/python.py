@@ -371,12 +371,12 @@ async def what_is_wrong_is_an_error_that_says_what_to_do(directory, mode):
     palace = directory / "palace"
     async with serving(palace, mode) as server:
         wrong = [
-            ("palace_search", {"query": "x", "max_distance": 1}, "max_distance"),
+            ("palace_search", {"query": "x", "Limit": 1}, "did you mean limit?"),
             ("palace_add_drawer", {"wing": "w", "room": "r"}, "content"),
             ("palace_add_drawer", {"wing": "", "room": "r", "content": "x"}, "wing"),
             ("palace_list_drawers", {"limit": 0}, "1 to 100"),
-            ("palace_kg_add", {"subject": "a", "predicate": "b", "object": 5}, "string"),
-            ("document_put", {"key": "k", "value": "text"}, "map"),
+            ("palace_kg_add", {"subject": "a", "predicate": "b", "object": 5}, "a text"),
+            ("document_put", {"key": "k", "value": "text"}, "an object"),
             ("document_put", {"key": "drawer/a", "value": {}}, "RESERVED"),
             ("document_get", {"key": "none"}, "NOT_FOUND"),
             ("document_search", {"query": "x", "cursor": "none"}, "cursor"),

@@ -124,7 +124,7 @@ for (const [kind, { mode, version }] of Object.entries(CLIENTS)) {
     const session = await Session.start(join(directory, "palace"), kind);
     await session.client.listTools();
     const wrong = [
-      ["palace_search", { query: "x", max_distance: 1 }, "max_distance"],
+      ["palace_search", { query: "x", Limit: 1 }, "did you mean limit?"],
       ["document_get", { key: "none" }, "none"],
       ["create_entities", { entities: [{ name: "x" }] }, "entityType"],
     ];
