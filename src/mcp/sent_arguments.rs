@@ -15,10 +15,12 @@ const NAMES: usize = 5;
 /// Most characters of a name, or of a value, that a note or an error repeats.
 const NAME_CHARS: usize = 30;
 
-/// Arguments that name a document or a state of it. A call without one does something else.
-const IDENTIFYING: [&str; 6] = ["if_match", "base", "version", "etag", "take", "key"];
+/// Arguments that name a document, a state of it, or the call itself. A call without one does something else.
+const IDENTIFYING: [&str; 7] =
+    ["if_match", "base", "version", "etag", "take", "key", "idempotency_key"];
 /// Fields that make a write conditional, or none. A tool that writes does not ignore them if it has no such argument.
-const CONDITIONS: [&str; 6] = ["if_match", "if_none_match", "base", "version", "etag", "dry_run"];
+const CONDITIONS: [&str; 7] =
+    ["if_match", "if_none_match", "base", "version", "etag", "dry_run", "idempotency_key"];
 /// Arguments that narrow what a call is about. For a call that changes or deletes, an empty one is no wish for all, and
 /// one that the tool does not have is not ignored.
 const FILTERS: [&str; 15] = [
