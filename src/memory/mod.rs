@@ -26,6 +26,7 @@ pub use graph::{
 
 #[cfg(feature = "mcp")]
 pub(crate) use deeds::{Deed, deeds};
+#[cfg(feature = "mcp")]
 pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]
 pub(crate) use moment::{milliseconds, readable, written_out};
