@@ -93,6 +93,7 @@ pub use explain::explain;
 pub use first_change::first_change;
 pub use json_pointer::pointer_steps;
 pub use new_change::{NewChange, Stamp};
+pub use path_writes::COUNTER_VALUE_MAX;
 pub use size_bounds::{
     HISTORY_BYTES_MAX, HISTORY_NAME_BYTES_MAX, HISTORY_OPERATIONS_MAX, HISTORY_REFERENCES_MAX,
 };

@@ -199,6 +199,8 @@ fn texts_of_changes_that_are_refused_are_the_reviewed_ones() {
              a program and a copy of it made while it ran";
         MergeError::NotCanonical, MergeError::NotCanonical =>
             "the change is not in canonical form: Automerge would not return it byte for byte";
+        MergeError::CounterRange { .. }, MergeError::CounterRange { now: 7, by: 2, limit: 8 } =>
+            "the counter is 7, and would be beyond 8 after adding 2: store larger numbers as text";
         MergeError::Refused { .. }, MergeError::Refused { why: "invalid object id".to_owned() } =>
             "Automerge refused: invalid object id";
         MergeError::Panicked { .. }, MergeError::Panicked { why: "index out of bounds".to_owned() } =>
