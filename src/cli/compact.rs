@@ -2,6 +2,7 @@
 
 use super::error::Failure;
 use super::exit::{Exit, after, finish};
+use super::location::{PalaceArgument, directory};
 use super::print::{bytes, count, json, shown, stdout, tell};
 use super::start;
 use crate::format::key::Key;
@@ -28,6 +29,9 @@ Examples:
   crdt-compact --into clean --forget 'entity/Old password' palace
       Copy a palace without one of its documents and its history.
 
+Without PALACE, $CRDT_PALACE_DIR is compacted, else the default palace. A leading ~ is the
+home directory.
+
 Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace at the path, 11 another
 process is compacting, 12 a newer version wrote the palace.";
 
@@ -35,9 +39,11 @@ process is compacting, 12 a newer version wrote the palace.";
 #[derive(Parser)]
 #[command(name = "crdt-compact", version, after_help = EXAMPLES)]
 struct Args {
-    /// The palace; with --into, one or more
-    #[arg(required = true, value_name = "PALACE")]
+    /// The palace; with --into, one or more. By default that of $CRDT_PALACE_DIR, else the default palace
+    #[arg(value_name = "PALACE", conflicts_with = "palace")]
     palaces: Vec<PathBuf>,
+    #[command(flatten)]
+    at: PalaceArgument,
     /// Only print what would be done
     #[arg(long, conflicts_with = "into")]
     dry_run: bool,
@@ -64,8 +70,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<Exit, Failure> {
-    match (&args.into, args.palaces.as_slice()) {
-        (Some(into), sources) => merge(into, sources, args),
+    let named = args.palaces.iter().map(|palace| directory(palace));
+    let mut palaces = named.collect::<Result<Vec<_>, _>>()?;
+    if palaces.is_empty() {
+        palaces.push(args.at.path()?);
+    }
+    match (&args.into, palaces.as_slice()) {
+        (Some(into), sources) => merge(&directory(into)?, sources, args),
         (None, [palace]) => compact(palace, args),
         (None, _) => {
             Err(Failure::Usage("name one palace; to merge several, pass --into NEW; see --help"))

@@ -1,6 +1,6 @@
 //! Exit codes, and the line on standard error that goes with each. This is the one place for both.
 
-use super::error::Failure;
+use super::error::{Failure, PlaceError};
 use super::print::{shown, tell};
 use crate::memory::MemoryError;
 use crate::palace::{Error, Palace, chain};
@@ -33,6 +33,7 @@ impl From<Exit> for ExitCode {
 fn exit_of(failure: &Failure) -> Exit {
     match failure {
         Failure::Usage(_) => Exit::Usage,
+        Failure::Place(error) if !matches!(error, PlaceError::Fs(_)) => Exit::Usage,
         #[cfg(feature = "mcp")]
         Failure::Serve(crate::mcp::ServeError::Guard(_)) => Exit::Usage,
         Failure::Palace(Error::Store(error))

@@ -7,5 +7,6 @@ mod demo;
 mod doctor;
 mod import;
 mod install;
+mod places;
 #[path = "../support/mod.rs"]
 mod support;

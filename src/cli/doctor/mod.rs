@@ -8,9 +8,9 @@ mod content;
 mod directory;
 mod machine;
 
-use super::arguments::PalaceArgument;
 use super::error::Failure;
 use super::exit::{Exit, after};
+use super::location::{Location, PalaceTarget};
 use super::print::{count, json, shown, stdout};
 use crate::palace::Options;
 use check::{Check, Verdict};
@@ -22,7 +22,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
-    at: PalaceArgument,
+    at: PalaceTarget,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,10 +37,11 @@ struct Report {
 
 impl Doctor {
     pub(super) fn run(&self) -> Result<Exit, Failure> {
-        let path = self.at.path()?;
-        let checks = checks(&path);
+        let location = self.at.locate()?;
+        let mut checks = checks(&location.path);
+        checks.extend(stray(&location));
         let problems = checks.iter().filter(|check| check.verdict == Verdict::Problem).count();
-        let report = Report { palace: path, problems, checks };
+        let report = Report { palace: location.path, problems, checks };
         after(self.print(&report), if problems == 0 { Exit::Done } else { Exit::Problem })
     }
 
@@ -72,6 +73,12 @@ fn checks(path: &Path) -> Vec<Check> {
         }
     }
     found
+}
+
+/// Reports a palace that an earlier version made in the working directory.
+fn stray(location: &Location) -> Option<Check> {
+    let (found, advice) = location.stray_palace()?;
+    Some(Check::note("stray palace", found, advice))
 }
 
 fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {

@@ -8,9 +8,10 @@ mod entry;
 mod file;
 mod splice;
 
-use super::arguments::{PalaceArgument, Tools};
+use super::arguments::Tools;
 use super::error::{Failure, InstallError};
 use super::exit::Exit;
+use super::location::PalaceArgument;
 use super::print::{shown, stdout, tell};
 use crate::fs::{At as _, FsError};
 use crate::mcp::Prefix;
