@@ -15,7 +15,7 @@ const AHEAD_MS: i64 = 60_000;
 pub(super) fn checks(palace: &Palace) -> Vec<Check> {
     let status = match palace.status() {
         Ok(status) => status,
-        Err(error) => return vec![not_opened(&error)],
+        Err(error) => return vec![Check::failed("format", &error)],
     };
     // A directory without a manifest has nothing to check yet.
     let Some(id) = status.palace else { return Vec::new() };
@@ -40,13 +40,13 @@ pub(super) fn not_opened(error: &Error) -> Check {
         Error::Store(StoreError::NotAPalace { .. } | StoreError::NotADirectory { .. }) => {
             "pass another --palace DIR"
         }
-        _ => "give this user read access to it",
+        error => return Check::failed("format", error),
     };
     Check::problem("format", chain(error), advice)
 }
 
 fn or_unknown(check: &'static str, found: Result<Check, StoreError>) -> Check {
-    found.unwrap_or_else(|error| Check::unknown(check, &Error::from(error)))
+    found.unwrap_or_else(|error| Check::failed(check, &Error::from(error)))
 }
 
 fn damage(palace: &Palace, status: &Status, quarantined: usize) -> Check {

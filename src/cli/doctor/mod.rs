@@ -4,9 +4,11 @@
 //! reports that as a problem.
 
 mod check;
+mod clients;
 mod content;
 mod directory;
 mod machine;
+mod place;
 
 use super::error::Failure;
 use super::exit::{Exit, after};
@@ -15,6 +17,7 @@ use super::print::{count, json, shown, stdout};
 use crate::palace::Options;
 use check::{Check, Verdict};
 use clap::Args;
+use place::Place;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -40,6 +43,7 @@ impl Doctor {
         let location = self.at.locate()?;
         let mut checks = checks(&location.path);
         checks.extend(stray(&location));
+        checks.push(clients::clients(&location.path));
         let problems = checks.iter().filter(|check| check.verdict == Verdict::Problem).count();
         let report = Report { palace: location.path, problems, checks };
         after(self.print(&report), if problems == 0 { Exit::Done } else { Exit::Problem })
@@ -56,11 +60,14 @@ impl Doctor {
 }
 
 fn checks(path: &Path) -> Vec<Check> {
-    let existing = directory::nearest_existing(path);
-    let first = directory::directory(path, &existing);
-    let usable = first.verdict != Verdict::Problem;
+    let (place, existing) = (Place::of(path), directory::nearest_existing(path));
+    let first = place.check(path, &existing);
+    let usable = place.can_be_opened() && first.verdict != Verdict::Problem;
     let mut found = vec![first];
-    if path.is_dir() {
+    if matches!(place, Place::Foreign(_)) {
+        return found;
+    }
+    if place.may_be_a_palace() {
         found.extend(directory::access(path));
     }
     let (file_system, space) = (directory::file_system(&existing), directory::space(&existing));
