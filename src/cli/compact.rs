@@ -7,12 +7,13 @@ use super::print::{bytes, count, json, shown, stdout, tell};
 use super::start;
 use crate::format::key::Key;
 use crate::fs::os::OsFs;
+use crate::fs::shell::quoted;
+use crate::memory::keys_of;
 use crate::palace::compact::{CompactOptions, CompactReport, Extent};
-use crate::palace::into::{IntoReport, merge_into};
-use crate::palace::{Error, Options, Palace};
+use crate::palace::into::{Forget, IntoReport, merge_without};
+use crate::palace::{Error, Options, Palace, SnapshotError};
 use crate::store::seal::Left;
 use clap::Parser;
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -53,8 +54,8 @@ struct Args {
     /// Write a new palace here, with everything that the given ones hold. Those stay as they are
     #[arg(long, value_name = "NEW")]
     into: Option<PathBuf>,
-    /// Leave the document with this key, and its history, out of NEW
-    #[arg(long, value_name = "KEY", requires = "into")]
+    /// Leave the document with this key, or the drawer or fact with this id, and its history, out of NEW
+    #[arg(long, value_name = "KEY|ID", requires = "into")]
     forget: Vec<String>,
     /// Print JSON
     #[arg(long)]
@@ -164,20 +165,35 @@ fn why_open(reason: Left) -> &'static str {
 }
 
 fn merge(into: &Path, sources: &[PathBuf], args: &Args) -> Result<Exit, Failure> {
-    let keys = args.forget.iter().map(|key| Key::new(key));
-    let forget: BTreeSet<Key> = keys.collect::<Result<_, _>>().map_err(Error::from)?;
-    let report = merge_into(Arc::new(OsFs), into, sources, &forget)?;
-    if report.forgotten < forget.len() {
-        let missing = forget.len() - report.forgotten;
+    let forget = args.forget.iter().map(|name| to_forget(name)).collect::<Result<Vec<_>, _>>()?;
+    let merged = merge_without(Arc::new(OsFs), into, sources, &forget);
+    let report = merged.inspect_err(tell_salvage)?;
+    if !forget.is_empty() {
+        let old: Vec<String> = sources.iter().map(|source| quoted(source)).collect();
         tell(format_args!(
-            "crdt-compact: {} to forget {} in none of the palaces; crdt-log dump shows the keys",
-            count(missing, "key"),
-            if missing == 1 { "was" } else { "were" },
+            "crdt-compact: what was forgotten is still in {}, also in trash/ and quarantine/ there; use the new palace \
+             from now on, and delete the old directories and their copies: a merge with one brings it back",
+            old.join(" ")
         ));
     }
-    // A user who wants a document erased must not take a misspelt key for an erased one.
-    let all = report.forgotten == forget.len();
-    after(print_merged(&report, args.json), if all { Exit::Done } else { Exit::Problem })
+    after(print_merged(&report, args.json), Exit::Done)
+}
+
+/// Returns the keys that a key or an id stands for.
+fn to_forget(name: &str) -> Result<Forget, Error> {
+    let mut keys = keys_of(name);
+    keys.push(Key::new(name)?);
+    Ok(Forget { name: name.to_owned(), keys })
+}
+
+/// Tells how to merge everything but a damaged document.
+fn tell_salvage(error: &Error) {
+    if let Error::Snapshot(SnapshotError::Damaged { key: Some(key), .. }) = error {
+        tell(format_args!(
+            "crdt-compact: to merge everything but this document, add --forget {}",
+            quoted(Path::new(key))
+        ));
+    }
 }
 
 fn print_merged(report: &IntoReport, as_json: bool) -> Result<(), Failure> {

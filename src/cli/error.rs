@@ -185,6 +185,37 @@ pub enum ImportError {
         /// The directory.
         path: PathBuf,
     },
+    /// The configuration of MemPalace names a directory that has no palace.
+    #[error(
+        "{} names {} as palace_path, and there is no chroma.sqlite3: name the directory that MemPalace uses, or correct \
+         the file",
+        config.display(),
+        path.display()
+    )]
+    Elsewhere {
+        /// The configuration.
+        config: PathBuf,
+        /// The directory that it names.
+        path: PathBuf,
+    },
+    /// The file to import is a pipe or a device.
+    #[error("{} is not a regular file: name one, or pass - to import standard input", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// No line of the file is one of a memory.jsonl.
+    #[error(
+        "{path} is no memory.jsonl: none of its lines is an entity or a relation. Line {line}: {why}"
+    )]
+    NoGraph {
+        /// The file, or standard input.
+        path: String,
+        /// The number of its first line that is not empty.
+        line: u64,
+        /// The reason for that line.
+        why: String,
+    },
     /// A database changed while it was read without its locks.
     #[error(
         "MemPalace wrote to {} while it was read: run the import again, which adds only what is missing",
@@ -254,6 +285,9 @@ mod tests {
             DemoError::Server { instance: 2, why: "it hung up".to_owned() }.into(),
             ImportError::Ours { path: path() }.into(),
             ImportError::Nothing { path: path() }.into(),
+            ImportError::Elsewhere { config: "/m/config.json".into(), path: path() }.into(),
+            ImportError::NotAFile { path: path() }.into(),
+            ImportError::NoGraph { path: "/x".into(), line: 1, why: "it is no JSON".into() }.into(),
             ImportError::Changed { path: path() }.into(),
             InstallError::Fs(fs).into(),
             InstallError::Dangling { path: path() }.into(),
@@ -284,19 +318,7 @@ mod tests {
                 DemoError::NoTexts { .. } => "no text files in /it's: name a folder that has some",
                 DemoError::Server { .. } => "server 2 failed: it hung up",
             },
-            Failure::Import(error) => match error {
-                ImportError::Ours { .. } => {
-                    "/it's is a palace of crdt-palace already; to merge it with another one: crdt-compact --into NEW \
-                     '/it'\\''s' OTHER"
-                }
-                ImportError::Nothing { .. } => {
-                    "nothing to import in /it's: neither chroma.sqlite3 nor palace/chroma.sqlite3 is there. MemPalace \
-                     keeps its drawers in that file; its other backends cannot be read"
-                }
-                ImportError::Changed { .. } => {
-                    "MemPalace wrote to /it's while it was read: run the import again, which adds only what is missing"
-                }
-            },
+            Failure::Import(error) => reviewed_import(error),
             Failure::Install(error) => match error {
                 InstallError::Fs(_) => "cannot read /it's: permission denied",
                 InstallError::Dangling { .. } => {
@@ -312,30 +334,60 @@ mod tests {
                     "/it's is not UTF-8, and a configuration file can hold nothing else: choose another path"
                 }
             },
-            Failure::Place(error) => match error {
-                PlaceError::Empty => "the path of the palace is empty: pass --palace DIR",
-                PlaceError::NoHome => {
-                    "there is no home directory, because HOME is not set: pass --palace DIR with a path that begins \
-                     with /"
-                }
-                PlaceError::OtherHome { .. } => {
-                    "~ann/it's begins with the home directory of another user, which only a shell can find: write the \
-                     whole path, or ./ before it for a directory of that name"
-                }
-                PlaceError::Variable { stray: None, .. } => {
-                    "$HOME/it's has a variable in it, and no shell replaces it here: write the whole path, or ~/ for \
-                     the home directory, or ./ before it for a directory of that name"
-                }
-                PlaceError::Variable { stray: Some(_), .. } => {
-                    "$HOME/it's has a variable in it, and no shell replaces it here: write the whole path, or ~/ for \
-                     the home directory, or ./ before it for a directory of that name. An earlier version made a \
-                     palace in /it's; to merge it with another one: crdt-compact --into NEW '/it'\\''s' OTHER"
-                }
-                PlaceError::Fs(_) => "cannot read /it's: permission denied",
-            },
+            Failure::Place(error) => reviewed_place(error),
             Failure::Usage(_) => "name one palace",
         };
         text.to_owned()
+    }
+
+    fn reviewed_import(error: &ImportError) -> &'static str {
+        match error {
+            ImportError::Ours { .. } => {
+                "/it's is a palace of crdt-palace already; to merge it with another one: crdt-compact --into NEW \
+             '/it'\\''s' OTHER"
+            }
+            ImportError::Nothing { .. } => {
+                "nothing to import in /it's: neither chroma.sqlite3 nor palace/chroma.sqlite3 is there. MemPalace \
+             keeps its drawers in that file; its other backends cannot be read"
+            }
+            ImportError::Elsewhere { .. } => {
+                "/m/config.json names /it's as palace_path, and there is no chroma.sqlite3: name the directory \
+             that MemPalace uses, or correct the file"
+            }
+            ImportError::NotAFile { .. } => {
+                "/it's is not a regular file: name one, or pass - to import standard input"
+            }
+            ImportError::NoGraph { .. } => {
+                "/x is no memory.jsonl: none of its lines is an entity or a relation. Line 1: it is no JSON"
+            }
+            ImportError::Changed { .. } => {
+                "MemPalace wrote to /it's while it was read: run the import again, which adds only what is missing"
+            }
+        }
+    }
+
+    fn reviewed_place(error: &PlaceError) -> &'static str {
+        match error {
+            PlaceError::Empty => "the path of the palace is empty: pass --palace DIR",
+            PlaceError::NoHome => {
+                "there is no home directory, because HOME is not set: pass --palace DIR with a path that begins \
+             with /"
+            }
+            PlaceError::OtherHome { .. } => {
+                "~ann/it's begins with the home directory of another user, which only a shell can find: write the \
+             whole path, or ./ before it for a directory of that name"
+            }
+            PlaceError::Variable { stray: None, .. } => {
+                "$HOME/it's has a variable in it, and no shell replaces it here: write the whole path, or ~/ for \
+             the home directory, or ./ before it for a directory of that name"
+            }
+            PlaceError::Variable { stray: Some(_), .. } => {
+                "$HOME/it's has a variable in it, and no shell replaces it here: write the whole path, or ~/ for \
+             the home directory, or ./ before it for a directory of that name. An earlier version made a \
+             palace in /it's; to merge it with another one: crdt-compact --into NEW '/it'\\''s' OTHER"
+            }
+            PlaceError::Fs(_) => "cannot read /it's: permission denied",
+        }
     }
 
     #[test]

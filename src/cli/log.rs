@@ -3,7 +3,7 @@
 use super::error::Failure;
 use super::exit::{Exit, after, finish, lacking};
 use super::location::PalaceTarget;
-use super::print::{bytes, count, json, shown, stdout, time};
+use super::print::{bytes, count, finding, json, shown, stdout, time};
 use super::start;
 use super::status::status;
 use crate::format::hash::ChangeHash;
@@ -159,19 +159,12 @@ fn print_verified(found: &Verification, as_json: bool) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-fn print_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
-    let severity = match finding.severity {
+fn print_finding(out: &mut impl Write, found: &Finding) -> io::Result<()> {
+    let severity = match found.severity {
         Severity::Note => "note",
         Severity::Problem => "PROBLEM",
     };
-    write!(out, "{severity}: {}", shown(&finding.what))?;
-    if let Some(path) = &finding.path {
-        write!(out, " in {}", shown(&path.display().to_string()))?;
-    }
-    if let Some(offset) = finding.offset {
-        write!(out, " at byte {offset}")?;
-    }
-    writeln!(out)
+    writeln!(out, "{severity}: {}", finding(found))
 }
 
 /// Counts of a palace's content.

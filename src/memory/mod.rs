@@ -10,6 +10,7 @@ pub mod facts;
 mod documents;
 mod error;
 mod graph;
+mod ids;
 #[cfg(feature = "mcp")]
 #[doc(hidden)]
 pub mod mempalace;
@@ -20,6 +21,8 @@ pub use graph::{
     Added, Addition, BadLine, DeletedEntities, DeletedObservations, Deletion,
     ENTITY_NAME_BYTES_MAX, Entity, Graph, ImportReport, Memory, Relation, is_of_graph,
 };
+
+pub(crate) use ids::keys_of;
 
 #[cfg(feature = "mcp")]
 pub(crate) use moment::{milliseconds, readable, written_out};

@@ -32,6 +32,8 @@ mod history;
 pub mod into;
 pub(crate) mod search;
 
+#[cfg(feature = "mcp")]
+pub(crate) use check::identity::manifest_of_files;
 pub use check::{status, verify};
 pub use error::{Error, Result, chain};
 pub use handle::options::Options;

@@ -285,12 +285,35 @@ fn printed_commands_can_be_pasted_whatever_the_path() {
 #[test]
 fn palaces_without_a_manifest_are_not_taken_for_missing() {
     let dir = tempfile::tempdir().unwrap();
-    let (path, _open) = palace(&dir);
+    let (path, open) = palace(&dir);
     fs::remove_file(path.join("palace.json")).unwrap();
     let (code, checks) = doctor(&path);
     assert_eq!((code, checks.contains_key("format")), (Some(1), false));
     expect(&checks["directory"], "problem", "its palace.json is missing");
-    expect(&checks["directory"], "problem", "put back its palace.json from a copy of this palace");
+    // The command makes the same palace again, from what its segment says.
+    let id = open.status().unwrap().palace;
+    let advice = checks["directory"]["do"].as_str().unwrap();
+    let command = advice.split_once("make it again: ").unwrap().1;
+    assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
+    let (code, checks) = doctor(&path);
+    assert_eq!(code, Some(0), "{checks:?}");
+    let again = Palace::open_read_only(&path).unwrap();
+    assert_eq!((again.status().unwrap().palace, again.get("a").unwrap().is_some()), (id, true));
+}
+
+#[test]
+fn palace_json_is_not_made_from_files_of_two_palaces() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, open) = palace(&dir);
+    drop(open);
+    let other = Palace::open(dir.path().join("other")).unwrap();
+    other.put("b", &object(json!({"n": 1}))).unwrap();
+    let segment = fs::read_dir(other.path().join("open")).unwrap().next().unwrap().unwrap();
+    fs::copy(segment.path(), path.join("sealed").join(segment.file_name())).unwrap();
+    fs::remove_file(path.join("palace.json")).unwrap();
+    let check = &doctor(&path).1["directory"];
+    expect(check, "problem", "put back its palace.json from a copy of this palace");
+    assert!(!check.to_string().contains("printf"), "{check}");
 }
 
 #[test]
@@ -324,7 +347,7 @@ fn doctor_tells_a_newer_format_from_a_damaged_manifest() {
     drop(open);
     let manifest = path.join("palace.json");
     for (text, words) in
-        [("{\"format\":99}", "install the newest"), ("{}", "put back its palace.json")]
+        [("{\"format\":99}", "install the newest"), ("{}", "make it again: (umask 077")]
     {
         fs::write(&manifest, text).unwrap();
         let (code, checks) = doctor(&path);

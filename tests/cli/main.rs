@@ -3,6 +3,7 @@
 #[path = "../support/client.rs"]
 mod client;
 mod commands;
+mod damage;
 mod demo;
 mod doctor;
 mod import;

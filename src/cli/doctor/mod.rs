@@ -76,7 +76,7 @@ fn checks(path: &Path) -> Vec<Check> {
         // An automatic compaction would write.
         match Options::default().auto_compact(false).open(path) {
             Ok(palace) => found.extend(content::checks(&palace)),
-            Err(error) => found.push(content::not_opened(&error)),
+            Err(error) => found.push(content::not_opened(&error, path)),
         }
     }
     found

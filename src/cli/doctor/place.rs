@@ -10,6 +10,7 @@ use crate::format::filename::{self, MANIFEST, OPEN, SEALED, SNAP, TMP};
 use crate::fs::Fs as _;
 use crate::fs::os::OsFs;
 use crate::fs::shell::quoted;
+use crate::palace::manifest_of_files;
 use std::fs;
 use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
@@ -79,7 +80,11 @@ impl Place {
     pub fn check(&self, path: &Path, existing: &Path) -> Check {
         match self {
             Place::Palace => Check::ok(CHECK, "it exists"),
-            Place::LostManifest => lost_manifest(),
+            Place::LostManifest => Check::problem(
+                CHECK,
+                format!("its {MANIFEST} is missing, and its other files are there"),
+                mend_manifest(path),
+            ),
             Place::Empty => empty(path),
             Place::Foreign(names) => foreign(path, names),
             Place::Missing => to_be_made(existing),
@@ -99,12 +104,18 @@ impl Place {
     }
 }
 
-fn lost_manifest() -> Check {
-    Check::problem(
-        CHECK,
-        format!("its {MANIFEST} is missing, and its other files are there"),
-        format!("put back its {MANIFEST} from a copy of this palace, and of no other"),
-    )
+/// Returns the command that makes `palace.json` again from what the other files say of the palace.
+pub(super) fn mend_manifest(path: &Path) -> String {
+    match manifest_of_files(&OsFs, path) {
+        Some(text) => format!(
+            "end the programs that use it, and make it again: (umask 077; printf '%s\\n' '{text}' > {})",
+            quoted(&path.join(MANIFEST))
+        ),
+        None => format!(
+            "put back its {MANIFEST} from a copy of this palace, and of no other: its other files do not all name the \
+             same palace, or cannot be read"
+        ),
+    }
 }
 
 fn names(path: &Path) -> io::Result<Vec<String>> {

@@ -50,6 +50,7 @@ pub use search::{HITS_MAX, Hit, QUERY_CHARS_MAX, Search, SearchPage};
 pub(crate) use change::distinct;
 #[cfg(feature = "mcp")]
 pub(crate) use place::drawer_id;
+pub(super) use place::keys_of;
 #[cfg(feature = "mcp")]
 pub(crate) use place::{is_move, is_of_wing, wing_of};
 
