@@ -69,7 +69,7 @@ enum Command {
     },
     /// Import a memory.jsonl of the reference memory server, or a palace of MemPalace
     Import {
-        /// The memory.jsonl, or the directory of MemPalace, such as ~/.mempalace
+        /// The memory.jsonl, or - for standard input, or the directory of MemPalace, such as ~/.mempalace
         #[arg(value_name = "FILE|DIR")]
         from: PathBuf,
         #[command(flatten)]
