@@ -3,7 +3,7 @@
 use super::error::Failure;
 use super::exit::{Exit, after, finish};
 use super::location::{PalaceArgument, directory};
-use super::print::{bytes, count, json, shown, stdout, tell};
+use super::print::{bytes, conflicts_in_words, count, json, shown, stdout, tell};
 use super::start;
 use crate::format::key::Key;
 use crate::fs::os::OsFs;
@@ -223,6 +223,9 @@ fn print_merge_in_words(out: &mut impl Write, report: &IntoReport) -> std::io::R
         (count(report.documents, "document"), count(report.commits, "commit"));
     let forgotten = count(report.forgotten, "document");
     writeln!(out, "the new palace has {documents} and {commits}; left out: {forgotten}")?;
+    if report.in_conflict.documents > 0 {
+        writeln!(out, "{}", conflicts_in_words(&report.in_conflict))?;
+    }
     let (before, after) = (bytes(report.bytes_before), bytes(report.bytes_after));
     writeln!(out, "{before} became {after} in {} ms", report.elapsed_ms)
 }

@@ -1,5 +1,6 @@
 //! Printing: the standard streams, and the form of counts, times, sizes and stored text on a terminal.
 
+use crate::palace::ConflictCount;
 use crate::palace::verify::Finding;
 use serde::Serialize;
 use serde_json::{Map, Value};
@@ -21,6 +22,18 @@ pub(super) fn count(n: impl Display, thing: &str) -> String {
     let n = n.to_string();
     let ending = if n == "1" { "" } else { "s" };
     format!("{n} {thing}{ending}")
+}
+
+/// Tells how many documents are in conflict, and what to do about it.
+pub(super) fn conflicts_in_words(found: &ConflictCount) -> String {
+    let documents = match found.documents {
+        1 if !found.at_least => "1 document has".to_owned(),
+        _ => format!("{found} documents have"),
+    };
+    format!(
+        "{documents} open conflicts: palace_conflicts lists those of drawers, document_conflicts of the set `documents` \
+         the others"
+    )
 }
 
 /// Returns stored text in a form that cannot control the terminal. Control characters are escaped, and so are those

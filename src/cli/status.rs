@@ -2,29 +2,39 @@
 
 use super::error::Failure;
 use super::exit::Exit;
-use super::print::{bytes, count, finding, json, shown, stdout, time};
+use super::print::{bytes, conflicts_in_words, count, finding, json, shown, stdout, time};
 use crate::fs::shell::quoted;
-use crate::palace::Palace;
 use crate::palace::status::Status;
+use crate::palace::{ConflictCount, OLDER_NOTE, Palace};
+use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
+
+/// The status of a palace, and the number of its documents with open conflicts.
+#[derive(Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    status: Status,
+    in_conflict: ConflictCount,
+}
 
 /// Prints the status of a palace.
 pub(super) fn status(path: &Path, as_json: bool) -> Result<Exit, Failure> {
     // Opened for writing, a path without a palace would count as an empty one. Opened read-only, a palace would
     // report that it cannot be written.
     drop(Palace::open_read_only(path)?);
-    let status = Palace::open(path)?.status()?;
+    let palace = Palace::open(path)?;
+    let shown = Shown { status: palace.status()?, in_conflict: palace.count_conflicts("")? };
     let mut out = stdout();
     match as_json {
-        true => json(&mut out, &status)?,
-        false => print(&mut out, &status)?,
+        true => json(&mut out, &shown)?,
+        false => print(&mut out, &shown)?,
     }
     out.flush()?;
     Ok(Exit::Done)
 }
 
-fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
+fn print(out: &mut impl Write, Shown { status, in_conflict }: &Shown) -> io::Result<()> {
     writeln!(out, "palace       {}", shown(&status.path.display().to_string()))?;
     if let Some(id) = status.palace {
         writeln!(out, "id           {id}")?;
@@ -61,5 +71,16 @@ fn print(out: &mut impl Write, status: &Status) -> io::Result<()> {
         let (resource, since) = (shown(&lock.resource), time(lock.acquired_ms));
         writeln!(out, "lock         {resource}  {} since {since}", shown(&lock.holder))?;
     }
+    writeln!(out, "conflicts    {}", conflicts(in_conflict))?;
+    for older in status.instances.iter().filter(|instance| instance.older) {
+        writeln!(out, "OLDER        pid {} {}: {OLDER_NOTE}", older.pid, shown(&older.program))?;
+    }
     writeln!(out, "trash        {}", count(status.trash, "file"))
+}
+
+fn conflicts(found: &ConflictCount) -> String {
+    match found.documents {
+        0 if !found.at_least => "none open".to_owned(),
+        _ => conflicts_in_words(found),
+    }
 }

@@ -10,6 +10,9 @@ pub const KEY_BYTES_MAX: usize = 512;
 /// The prefix of the keys of drawers.
 pub const DRAWERS: &str = "drawer/";
 
+/// The prefix of the keys of records of calls that are made once.
+pub const ONCE: &str = "once/";
+
 /// The key of a document: 1 to 512 bytes of UTF-8 without control characters.
 ///
 /// Keys sort by their bytes. They never become file names, so `/`, `..` and any script are fine. By

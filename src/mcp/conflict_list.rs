@@ -4,9 +4,13 @@
 //! its first conflict on, because the numbers of its conflicts and its etag have changed too.
 
 use super::arguments::{argument, bad_cursor, optional_etag};
+use super::page::{Budget, Page};
+use crate::format::hash::Heads;
+use crate::format::key::Key;
 use crate::memory::MemoryError;
 use crate::merge::Conflict;
 use crate::palace;
+use serde::Serialize;
 use serde_json::Value;
 use std::collections::VecDeque;
 
@@ -72,6 +76,46 @@ pub(super) fn in_parts<T, E>(
         after = next.as_ref().map(|next| key(next).to_owned());
         next.map(Ok)
     })
+}
+
+/// A document, and its conflicts as a list shows them.
+pub(super) struct InConflict<T> {
+    pub key: Key,
+    pub etag: String,
+    pub heads: Heads,
+    pub conflicts: Vec<T>,
+}
+
+/// Fills a page with the conflicts of documents. Calls `showed` with the key and the version of each document of which it
+/// has a conflict.
+///
+/// # Errors
+/// The first error of a document.
+pub(super) fn page_of_conflicts<T: Serialize, E>(
+    cursor: Option<&ConflictCursor>,
+    documents: impl Iterator<Item = Result<InConflict<T>, E>>,
+    showed: impl Fn(&Key, &Heads),
+) -> Result<Page<T>, E> {
+    let (mut read, mut count) = (Vec::new(), 0);
+    let items = |document: Result<InConflict<T>, E>| {
+        let InConflict { key, etag, heads, conflicts } = match document {
+            Ok(document) => document,
+            Err(error) => return vec![Err(error)],
+        };
+        let skipped = cursor.map_or(0, |cursor| cursor.shown_of(&etag, key.as_str()));
+        let behind = |n: usize| ConflictCursor::behind(n + 1, &etag, key.as_str());
+        let conflicts = conflicts.into_iter().enumerate().skip(skipped);
+        let conflicts: Vec<_> = conflicts.map(|(n, one)| Ok((behind(n), one))).collect();
+        read.push((count, key, heads));
+        count += conflicts.len();
+        conflicts
+    };
+    let page =
+        Page::try_fill(documents.flat_map(items), usize::MAX, false, &mut Budget::around(&()))?;
+    // Of the last document that was read, nothing may have fitted.
+    let shown = read.iter().filter(|(first, ..)| *first < page.items.len());
+    shown.for_each(|(_, key, heads)| showed(key, heads));
+    Ok(page)
 }
 
 /// Returns the conflict with a number, counted from 1.

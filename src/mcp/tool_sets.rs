@@ -3,21 +3,12 @@
 //! Invariant: the list of tools is the same for every client of a server, at any time.
 
 use super::tool::Tool;
+pub use super::tool_set::ToolSet;
 use super::{documents, memory, palace};
 use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::str::FromStr;
-
-/// Tools that belong together.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum ToolSet {
-    /// Drawers in rooms of wings, facts with a time, diaries.
-    Palace,
-    /// The nine tools of the reference memory server.
-    Memory,
-    /// Shared JSON documents with versions.
-    Documents,
-}
+use std::sync::Arc;
 
 /// Description of the server. README.md, Cargo.toml and the help of the commands have the same.
 const DESCRIPTION: &str = "A memory that many AI sessions share: every session starts its own server on the same \
@@ -76,7 +67,7 @@ impl FromStr for Prefix {
 
 /// The tools of a server.
 pub(super) struct Tools {
-    sets: Vec<ToolSet>,
+    sets: Arc<[ToolSet]>,
     prefix: Prefix,
     /// In the order in which they are listed.
     tools: Vec<Tool>,
@@ -87,10 +78,10 @@ pub(super) struct Tools {
 impl Tools {
     pub fn new(offer: &Offer) -> Self {
         let (mut seen, mut tools) = (HashSet::new(), Vec::new());
-        let sets: Vec<ToolSet> =
+        let sets: Arc<[ToolSet]> =
             offer.sets.iter().copied().filter(|set| seen.insert(*set)).collect();
         let prefix = offer.prefix.clone();
-        for set in &sets {
+        for set in &*sets {
             tools.extend(match set {
                 ToolSet::Palace => prefixed(palace::tools(), &prefix),
                 ToolSet::Memory => memory::tools(),
@@ -110,6 +101,11 @@ impl Tools {
     /// The tool of this name.
     pub fn get(&self, name: &str) -> Option<&Tool> {
         self.tools.get(*self.places.get(name)?)
+    }
+
+    /// Returns the sets that are offered, in their order.
+    pub fn sets(&self) -> &Arc<[ToolSet]> {
+        &self.sets
     }
 
     /// Returns true if a set is offered.

@@ -8,7 +8,7 @@ use crate::memory::readable;
 use crate::merge::Written;
 use crate::palace::Document;
 use rmcp::schemars::{self, JsonSchema};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// Characters of a text or value that a result shows of such a version.
@@ -51,6 +51,20 @@ impl UnseenVersion {
             text: shortened(text, SHOWN_CHARS),
         }
     }
+}
+
+impl UnseenVersion {
+    /// Reads the version that the record of a call names.
+    pub fn recorded(record: &Value) -> Option<Self> {
+        let text = |field: &str| record.get(field).and_then(Value::as_str).map(str::to_owned);
+        Some(UnseenVersion::new(text("etag")?, written_in(record.get("modified")), &text("text")?))
+    }
+}
+
+/// Reads a writer and a time from the record of a call; `None` if it has none.
+pub(super) fn written_in(record: Option<&Value>) -> Option<Written> {
+    // A record of another version may have another form. Its call was made all the same.
+    record.and_then(|record| Written::deserialize(record).ok())
 }
 
 impl From<DrawerVersion> for UnseenVersion {

@@ -7,10 +7,13 @@
 pub mod drawers;
 pub mod facts;
 
+#[cfg(feature = "mcp")]
+mod deeds;
 mod documents;
 mod error;
 mod graph;
 mod ids;
+mod lone_surrogates;
 #[cfg(feature = "mcp")]
 #[doc(hidden)]
 pub mod mempalace;
@@ -24,5 +27,8 @@ pub use graph::{
 
 pub(crate) use ids::keys_of;
 
+#[cfg(feature = "mcp")]
+pub(crate) use deeds::{Deed, deeds};
+pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]
 pub(crate) use moment::{milliseconds, readable, written_out};

@@ -84,11 +84,13 @@ impl ChangeGraph {
     /// Returns the changes that `version` does not have, each after those that it builds on.
     pub(super) fn since(&self, version: &[ChangeHash]) -> Vec<ChangeHash> {
         let mut has = vec![false; self.len()];
-        let mark = |has: &mut [bool], number: usize| has.get_mut(number).map(|known| *known = true);
-        self.numbers_of(version).for_each(|number| drop(mark(&mut has, number)));
+        let note = |has: &mut [bool], number: usize| {
+            has.get_mut(number).into_iter().for_each(|known| *known = true);
+        };
+        self.numbers_of(version).for_each(|number| note(&mut has, number));
         for (number, deps) in self.deps.iter().enumerate().rev() {
             if has.get(number) == Some(&true) {
-                deps.iter().for_each(|dep| drop(mark(&mut has, *dep)));
+                deps.iter().for_each(|dep| note(&mut has, *dep));
             }
         }
         self.hashes.iter().zip(has).filter(|(_, has)| !has).map(|(hash, _)| *hash).collect()
@@ -167,7 +169,7 @@ mod tests {
         let (mut doc, graph) = (AutoCommit::new(), SharedGraph::default());
         let first = set(&mut doc, 0);
         let mut others: Vec<AutoCommit> = (0..3).map(|_| doc.fork()).collect();
-        let mut newest = vec![first; 3];
+        let mut newest = [first; 3];
         for round in 0..5_i64 {
             for (n, other) in others.iter_mut().enumerate() {
                 if round % 2 == n as i64 % 2 {
@@ -182,7 +184,8 @@ mod tests {
                 for asked in [&newest[..], &newest[..2], &newest[1..]] {
                     let mut grown = graph.of(am).common(asked).unwrap();
                     let mut read = fresh.of(am).common(asked).unwrap();
-                    (grown.sort_unstable(), read.sort_unstable());
+                    grown.sort_unstable();
+                    read.sort_unstable();
                     assert_eq!(grown, read, "round {round}, agent {n}");
                 }
             }

@@ -31,10 +31,9 @@ impl Doc {
             false => None,
         };
         for rewrite in rewrites {
-            let rewritten = self.rewrite(stamp, &rewrite)?;
-            match &mut change {
-                Some(change) => change.beside.push(rewritten),
-                None => change = Some(rewritten),
+            match (&mut change, self.rewrite(stamp, &rewrite)?) {
+                (Some(change), rewritten) => change.beside.extend(rewritten),
+                (None, rewritten) => change = rewritten,
             }
         }
         // A view of a long history takes long, and most documents have no conflict.
@@ -55,12 +54,12 @@ impl Doc {
     ) -> Result<Option<NewChange>, MergeError> {
         // A document that was written must exist afterwards, even if its value is empty.
         let appear = self.hidden_at(base) || self.am.get_heads().is_empty();
-        let (settling, steps): (Vec<_>, Vec<_>) =
-            steps.into_iter().partition(|step| matches!(step, Step::Settle { .. }));
-        let change = match (steps.is_empty(), settling.is_empty()) {
+        let (removing, steps): (Vec<_>, Vec<_>) =
+            steps.into_iter().partition(|step| matches!(step, Step::RemoveLoser { .. }));
+        let change = match (steps.is_empty(), removing.is_empty()) {
             (true, true) => None,
             (false, true) => self.transact(stamp, base, |tx| run_steps(tx, &steps))?.1,
-            (_, false) => Some(self.settle(stamp, base, &steps, &settling)?),
+            (_, false) => Some(self.remove_losers(stamp, base, &steps, &removing)?),
         };
         match change {
             None if appear => self.empty_change(stamp, ChangeKind::Edit).map(Some),

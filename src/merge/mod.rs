@@ -17,8 +17,8 @@
 //! * What it shows: `json_values`, `json_pointer`, `counter_sum`, `tree`, `tree_reader` (the same map created twice is
 //!   one map), `view` (a JSON value and its conflicts).
 //! * Writes: `value_limits`, `list_diff`, `plan` (from a value to operations), `new_change`, `transaction` (the actor,
-//!   the bounds, the commit), `settle` (resolve a conflict), `commit`, `write` (put, patch, edit, delete),
-//!   `path_writes` (increment, append, remove), `decide` (one conflict, and nothing else).
+//!   the bounds, the commit), `remove_losers` (of a conflict; what is shown stays), `commit`, `write` (put, patch, edit,
+//!   delete), `path_writes` (increment, append, remove), `settle_conflict` (take one reading, and keep all else).
 //! * Changes without a document: `first_change`, `content_derived` (the same content filed twice), `explain` (in words).
 //!
 //! # Traps of Automerge, and where they are avoided
@@ -51,8 +51,8 @@ mod commit;
 mod common_version;
 mod content_derived;
 mod counter_sum;
-mod decide;
 mod doc;
+mod effects;
 mod error;
 mod explain;
 mod first_change;
@@ -64,8 +64,9 @@ mod new_change;
 mod panic_guard;
 mod path_writes;
 mod plan;
+mod remove_losers;
 mod saved;
-mod settle;
+mod settle_conflict;
 mod size_bounds;
 mod text_merge;
 mod text_units;
@@ -86,6 +87,7 @@ pub use change_info::ChangeInfo;
 pub use change_message::{ChangeKind, Written, author_of};
 pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
 pub use doc::Doc;
+pub use effects::{ChangeEffect, DocumentEffects, Rival};
 pub use error::{MergeError, ValueType};
 pub use explain::explain;
 pub use first_change::first_change;

@@ -30,7 +30,7 @@ pub(super) enum Step {
     /// Change the characters in which a text differs from `to`.
     Rewrite { text: ObjId, to: String },
     /// Remove one value of a field in conflict, and leave the others.
-    Settle { loser: ObjId },
+    RemoveLoser { loser: ObjId },
 }
 
 /// The steps of one write.
@@ -94,7 +94,7 @@ impl Plan {
                 (Some(Slot { shown: Node::Map(inner), losers, .. }), Json::Object(patch)) => {
                     self.meets_conflict |= !losers.is_empty();
                     self.patch(inner, patch);
-                    self.settle(losers.iter());
+                    self.remove_losers(losers.iter());
                 }
                 (Some(slot), value) => self.set(slot, &target, &without_nulls(value)),
             }
@@ -142,7 +142,7 @@ impl Plan {
             (Node::Json(_), Json::String(wanted)) if self.rewrite(slot, target, wanted) => return,
             _ => return self.replace(slot, target, value),
         }
-        self.settle(slot.losers.iter());
+        self.remove_losers(slot.losers.iter());
     }
 
     /// Returns true if naming this field with the text that it shows settles conflicts in the text.
@@ -195,12 +195,12 @@ impl Plan {
     fn count(&mut self, slot: &Slot, target: &Target<'_>, by: i64) {
         // An increment by 0 would be an operation that says nothing.
         if by == 0 {
-            return self.settle(slot.losers.iter());
+            return self.remove_losers(slot.losers.iter());
         }
         if let Some(obj) = target.part(slot.part) {
             self.steps.push(Step::Increment { obj, prop: target.prop.clone(), by });
         }
-        self.settle(slot.losers.iter().filter(|loser| loser.part != slot.part));
+        self.remove_losers(slot.losers.iter().filter(|loser| loser.part != slot.part));
     }
 
     /// Writes a new value. That overwrites all values in the same object; those in other parts are deleted.
@@ -223,8 +223,8 @@ impl Plan {
         self.steps.extend(objects.map(|obj| Step::Delete { obj, prop: target.prop.clone() }));
     }
 
-    fn settle<'a>(&mut self, losers: impl Iterator<Item = &'a Loser>) {
-        self.steps.extend(losers.map(|loser| Step::Settle { loser: loser.id.clone() }));
+    fn remove_losers<'a>(&mut self, losers: impl Iterator<Item = &'a Loser>) {
+        self.steps.extend(losers.map(|loser| Step::RemoveLoser { loser: loser.id.clone() }));
     }
 
     /// Makes a list show `wanted`. Elements that stay are not touched, so they keep concurrent edits and their place.

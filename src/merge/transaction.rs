@@ -51,12 +51,12 @@ impl Doc {
 
     /// Writes a text in place of some of those that are in conflict, in a change that builds on nothing else.
     ///
-    /// The conflict goes on naming the writer of the last of them.
+    /// The conflict goes on naming the writer of the last of them. Returns `None` if they show that text alone already.
     pub(super) fn rewrite(
         &mut self,
         stamp: &Stamp<'_>,
         rewrite: &Rewrite,
-    ) -> Result<NewChange, MergeError> {
+    ) -> Result<Option<NewChange>, MergeError> {
         let Rewrite { obj, prop, text, on } = rewrite;
         let last = on.last().ok_or_else(no_change)?;
         let written = self.am.get_change_meta_by_hash(last);
@@ -64,8 +64,8 @@ impl Doc {
         let options = stamp.options_keeping(kept.unwrap_or(ChangeHash(last.0)));
         let text = ScalarValue::from(text.as_str());
         let put = |tx: &mut Transaction<'_>| tx.put(obj, prop.clone(), text);
-        let (_, change) = self.transact_with(stamp, Some(on), options, put)?;
-        change.ok_or_else(no_change)
+        // Automerge makes no operation if the value is there and is the only one.
+        Ok(self.transact_with(stamp, Some(on), options, put)?.1)
     }
 
     /// Makes a change without operations on top of all others.
@@ -149,7 +149,7 @@ pub(super) fn begin<'a>(
     }
 }
 
-/// Carries out all steps but those that settle a conflict.
+/// Carries out all steps but those that remove a loser of a conflict.
 pub(super) fn run_steps(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), AutomergeError> {
     for step in steps {
         match step {
@@ -164,8 +164,8 @@ pub(super) fn run_steps(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), 
             Step::Delete { obj, prop } => tx.delete(obj, prop.clone())?,
             Step::Increment { obj, prop, by } => tx.increment(obj, prop.clone(), *by)?,
             Step::Rewrite { text, to } => tx.update_text(text, to)?,
-            // No call of a transaction does that: see `settle`.
-            Step::Settle { .. } => {}
+            // No call of a transaction does that: see `remove_losers`.
+            Step::RemoveLoser { .. } => {}
         }
     }
     Ok(())

@@ -140,7 +140,7 @@ fn texts_of_snapshot_errors_are_the_reviewed_ones() {
         );
         SnapshotError::Damaged { .. }, damaged(Some("k")) => format!(
             "snapshot {id} is damaged: a checksum does not match (document \"k\"); do not delete it: `crdt-log \
-             verify` lists what it still holds"
+             verify` tells what it still holds"
         );
         SnapshotError::Newer { .. }, SnapshotError::Newer { snapshot: id, version: 9 } => format!(
             "snapshot {id} has format 9, and this version reads formats up to 1; upgrade crdt-palace"

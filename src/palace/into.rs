@@ -3,11 +3,13 @@
 //! Invariant: nothing in the sources is changed, and nothing that can be read in them is left out,
 //! except for the documents that the caller wants forgotten.
 
+use super::check::conflict_count::ConflictCount;
 use super::check::verify::lost_snapshot;
 use super::compact::build::fold;
 use super::compact::inputs::{Inputs, Segment};
 use super::compact::pace::Pace;
 use super::error::{Error, Result};
+use super::handle::options::Options;
 use super::view::file_findings::is_begun_copy;
 use super::view::tail::entries;
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, SNAP, TMP};
@@ -40,6 +42,7 @@ use std::time::Instant;
 /// let (from, into) = ([palace.path().to_owned()], dir.path().join("into"));
 /// let report = merge_into(Arc::new(OsFs), &into, &from, &BTreeSet::from([Key::new("secret")?]))?;
 /// assert_eq!((report.documents, report.forgotten), (1, 1));
+/// assert_eq!(report.in_conflict.documents, 0);
 /// assert_ne!(Some(report.palace), palace.status()?.palace); // what was forgotten must not come back
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
@@ -62,6 +65,8 @@ pub struct IntoReport {
     pub documents: u64,
     /// Commits in its log.
     pub commits: u64,
+    /// Documents in the new palace with an open conflict: those of the sources, and those that the merge brought about.
+    pub in_conflict: ConflictCount,
     /// Number of the keys to be forgotten that existed.
     pub forgotten: usize,
     /// Bytes of the sources' segments and snapshots.
@@ -132,7 +137,7 @@ pub(crate) fn merge_without(
         (1, true) => gathered.palaces.first().copied(),
         _ => None,
     };
-    let root = Root::open(fs, into, false)?;
+    let root = Root::open(fs.clone(), into, false)?;
     let begun = root.palace();
     if begun.is_some_and(|begun| id.map_or(gathered.palaces.contains(&begun), |id| id != begun)) {
         return Err(exists());
@@ -145,6 +150,7 @@ pub(crate) fn merge_without(
         return Err(exists());
     }
     publish::publish(&root, folded.meta.snapshot)?;
+    let merged = Options::default().fs(fs).read_only().open(into)?;
     Ok(IntoReport {
         into: into.to_owned(),
         palace,
@@ -154,6 +160,7 @@ pub(crate) fn merge_without(
         snapshots: gathered.inputs.snapshots.len(),
         documents: folded.meta.documents,
         commits: folded.meta.commits,
+        in_conflict: merged.count_conflicts("")?,
         forgotten: forget.len(),
         bytes_before: gathered.bytes,
         bytes_after: folded.bytes,

@@ -34,11 +34,14 @@ pub(crate) mod search;
 
 #[cfg(feature = "mcp")]
 pub(crate) use check::identity::manifest_of_files;
-pub use check::{status, verify};
+#[cfg(feature = "cli")]
+pub(crate) use check::program_version::OLDER_NOTE;
+pub use check::{conflict_count::ConflictCount, status, verify};
 pub use error::{Error, Result, chain};
 pub use handle::options::Options;
 pub use handle::shared::Palace;
 pub use history::{dump, feed, watch};
+pub(crate) use read::derived::Progress;
 pub use read::get::PAGE_MAX;
 pub use read::iterators::{Keys, Scan};
 pub use read::keys::KEYS_MAX;
@@ -52,6 +55,9 @@ pub use view::document::{Document, Page};
 pub(crate) use view::text::text_of;
 pub use write::commit::Batch;
 pub use write::draft::Draft;
+pub(crate) use write::once::Once;
+#[cfg(feature = "mcp")]
+pub(crate) use write::record::Before;
 pub use write::request::{Condition, Outcome, Receipt, WriteOptions};
 pub use write::writes::Writes;
 
@@ -63,8 +69,9 @@ pub use crate::format::manifest::ManifestError;
 pub use crate::format::record::{BODY_BYTES_MAX, RecordError};
 pub use crate::fs::fs_type::FileSystem;
 pub use crate::merge::{
-    Candidate, ChangeInfo, ChangeKind, Conflict, MergeError, NESTING_MAX, OPERATIONS_MAX, Settled,
-    VALUE_BYTES_MAX, ValueType, View, Written, automerge,
+    Candidate, ChangeEffect, ChangeInfo, ChangeKind, Conflict, DocumentEffects, MergeError,
+    NESTING_MAX, OPERATIONS_MAX, Rival, Settled, VALUE_BYTES_MAX, ValueType, View, Written,
+    automerge,
 };
 pub use crate::segment::SegmentError;
 pub use crate::snapshot::SnapshotError;

@@ -22,6 +22,9 @@ pub struct Meta {
     /// Snapshots that were live as well and were no inputs. If a document stands in one of them and in
     /// this one, one of the two rows is known to contain the other.
     pub beside: Vec<SnapshotId>,
+    /// True if the word index has the words of every reading in conflict, as this version shows the documents. Earlier
+    /// versions indexed the shown value alone.
+    pub all_readings: bool,
     /// The bytes of segments that flowed into it, directly or through other snapshots. They decide its
     /// size tier.
     pub appended: u64,
@@ -38,12 +41,17 @@ pub(super) struct Stored {
     pub(super) index: String,
 }
 
+/// The row that says of which readings of a conflict the words are in the index. The first snapshots had no such row.
+const READINGS: &str = "readings";
+/// Its one value.
+const ALL_READINGS: &str = "all";
+
 type Pairs = Vec<(&'static str, String)>;
 
 impl Stored {
     fn pairs(&self) -> Pairs {
         let meta = &self.meta;
-        vec![
+        let mut pairs = vec![
             ("about", "a snapshot of a crdt-palace; never change it".to_owned()),
             ("appended", meta.appended.to_string()),
             ("beside", list(&meta.beside)),
@@ -57,7 +65,13 @@ impl Stored {
             ("palace", meta.palace.to_string()),
             ("snapshot", meta.snapshot.to_string()),
             ("supersedes", list(&meta.supersedes)),
-        ]
+        ];
+        if meta.all_readings {
+            pairs.push((READINGS, ALL_READINGS.to_owned()));
+        }
+        // The check is over the rows in the order of their names.
+        pairs.sort_unstable();
+        pairs
     }
 
     pub(super) fn write(&self, connection: &Connection) -> rusqlite::Result<()> {
@@ -95,6 +109,7 @@ impl Stored {
             supersedes: parse_list(field("supersedes")?)?,
             // The first snapshots had no such row. An empty list is always right.
             beside: field("beside").map_or(Ok(Vec::new()), parse_list)?,
+            all_readings: field(READINGS) == Ok(ALL_READINGS),
             appended: parse(field("appended")?)?,
             documents: parse(field("documents")?)?,
             commits: parse(field("commits")?)?,

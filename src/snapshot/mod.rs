@@ -5,7 +5,8 @@
 //! nor a half-copied file, so every row carries a BLAKE3, and the *absence* of a document is proved from
 //! its two neighbours. (Two things are left to [`Snapshot::verify`]. A damaged word index can hide a match.
 //! A damaged log can hide commits, which their number in [`Meta`] gives away.) Must
-//! not know: names of files, publishing, syncing, retiring; the content of documents.
+//! not know: names of files, publishing, syncing, retiring; the content of documents, but for the member of a view
+//! that has its conflicts.
 //!
 //! This is the one layer that lets other code, SQLite, open files.
 
@@ -18,6 +19,7 @@ mod error;
 mod key_listing;
 mod meta;
 mod open;
+mod open_conflicts;
 mod read;
 mod schema;
 mod tokenizer;
@@ -38,6 +40,7 @@ pub use tokenizer::{Terms, WORD_CHARS_MAX, words};
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::id::{InstanceId, SnapshotId};
 use crate::format::key::Key;
+use std::sync::OnceLock;
 
 /// A document with everything that compaction and writing need.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +98,8 @@ pub struct Snapshot {
     /// The check over the word index, as [`Snapshot::verify`] expects it.
     index: String,
     connections: connections::Connections,
+    /// See [`Snapshot::numbers_in_conflict`].
+    in_conflict: OnceLock<Box<[i64]>>,
 }
 
 impl Snapshot {

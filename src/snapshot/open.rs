@@ -10,6 +10,7 @@ use crate::format::id::SnapshotId;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
+use std::sync::OnceLock;
 
 /// The length of the header of a SQLite file.
 const HEADER: usize = 100;
@@ -43,7 +44,8 @@ impl Snapshot {
         if meta.snapshot != id {
             return Err(SnapshotError::WrongId { expected: id, found: meta.snapshot });
         }
-        Ok(Snapshot { id, meta, length, index, connections: Connections::new(connection, file) })
+        let connections = Connections::new(connection, file);
+        Ok(Snapshot { id, meta, length, index, connections, in_conflict: OnceLock::new() })
     }
 }
 

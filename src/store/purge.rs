@@ -230,6 +230,7 @@ mod tests {
             covers: vec![SegmentId([n; 16])],
             supersedes: supersedes.iter().map(|n| id(*n)).collect(),
             beside: Vec::new(),
+            all_readings: true,
             appended: 0,
             documents: 0,
             commits: 0,

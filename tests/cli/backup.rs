@@ -50,7 +50,8 @@ fn every_copy_is_whole(copy: impl Fn(&Path, &Path) -> Output) {
     let (ask, asked) = channel();
     std::thread::scope(|scope| {
         scope.spawn(|| write(&path, &written, &stop));
-        scope.spawn(|| compact(&path, &asked));
+        let place = path.as_path();
+        scope.spawn(move || compact(place, &asked));
         for n in 0..COPIES {
             let taken = (0..=ATTEMPTS).find_map(|attempt| {
                 let to = dir.path().join(format!("copy-{n}-{attempt}"));

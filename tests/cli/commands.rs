@@ -5,7 +5,7 @@ use crate::support::object;
 use crdt_palace::memory::drawers::{Drawers, Item, Place};
 use crdt_palace::memory::facts::{Facts, Triple};
 use crdt_palace::memory::{Entity, Memory, Relation};
-use crdt_palace::palace::{Options, Palace};
+use crdt_palace::palace::{Options, Palace, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -585,4 +585,55 @@ fn exports_report_documents_that_cannot_be_read() {
     let name = snapshot.file_name().unwrap().to_str().unwrap();
     let said = stderr(&partial);
     assert!(said.contains(name) && said.contains("the export lacks"), "{said}");
+}
+
+#[test]
+fn status_and_merges_count_conflicts_and_name_older_programs() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let old = Options::default().program("crdt-palace serve 0.1.0").open(&path).unwrap();
+    let first = old.put("k", &json!({"n": 0})).unwrap().etag;
+    let text = path.to_str().unwrap();
+    let words = || stdout(&run(PALACE, &["status", "--palace", text]));
+    assert!(words().contains("conflicts    none open"), "{}", words());
+    for n in [1, 2] {
+        let options = WriteOptions::new().base(first.clone());
+        old.with(options).put("k", &json!({"n": n})).unwrap();
+    }
+    let said = words();
+    assert!(
+        said.contains("conflicts    1 document has open conflicts: palace_conflicts"),
+        "{said}"
+    );
+    let older =
+        format!("OLDER        pid {} crdt-palace serve 0.1.0: it is of", std::process::id());
+    assert!(said.contains(&older), "{said}");
+    let status = json_lines(&run(PALACE, &["status", "--json", "--palace", text])).remove(0);
+    assert_eq!(status["in_conflict"], json!({"documents": 1, "at_least": false}));
+    assert_eq!(status["instances"][0]["older"], true);
+    let doctor = stdout(&run(PALACE, &["doctor", "--palace", text]));
+    let note = format!("pid {} crdt-palace serve 0.1.0 -> restart each", std::process::id());
+    assert!(doctor.contains("note     versions") && doctor.contains(&note), "{doctor}");
+
+    let into = dir.path().join("into");
+    let into = into.to_str().unwrap();
+    let merged = stdout(&run(COMPACT, &["--into", into, text]));
+    assert!(merged.contains("1 document has open conflicts"), "{merged}");
+    let again = dir.path().join("again");
+    let report = json_lines(&run(COMPACT, &["--json", "--into", again.to_str().unwrap(), text]));
+    assert_eq!(report[0]["in_conflict"]["documents"], 1);
+}
+
+#[test]
+fn imports_name_the_set_that_shows_them() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("memory.jsonl");
+    let line =
+        |name: &str| json!({"type": "entity", "name": name, "entityType": "t", "observations": []});
+    std::fs::write(&file, format!("{}\n{}\n", line("a"), line("b"))).unwrap();
+    let path = dir.path().join("palace");
+    let (file, path) = (file.to_str().unwrap(), path.to_str().unwrap());
+    let output = run(PALACE, &["import", file, "--palace", path]);
+    let told = "the graph of 2 entities is in the set `memory`: --tools palace,memory";
+    assert_eq!(stderr(&output).lines().last(), Some(told));
 }

@@ -87,6 +87,7 @@ fn healthy_palaces_have_no_problems_and_stay_unchanged() {
         "owner",
         "permissions",
         "space",
+        "versions",
     ];
     assert_eq!(names, all);
     expect(&checks["permissions"], "ok", "only this user");

@@ -222,6 +222,7 @@ fn snapshots_that_supersede_each_other_both_stay() {
             covers: Vec::new(),
             supersedes: vec![other],
             beside: Vec::new(),
+            all_readings: true,
             appended: 0,
             documents: 0,
             commits: 0,

@@ -185,6 +185,7 @@ fn oldest_files_are_purged_first() {
             covers: covers.to_vec(),
             supersedes: supersedes.to_vec(),
             beside: Vec::new(),
+            all_readings: true,
             appended,
             documents: 0,
             commits: 0,

@@ -111,6 +111,7 @@ pub fn snapshot(palace: PalaceId, rows: &[Row]) -> Vec<u8> {
         covers: Vec::new(),
         supersedes: Vec::new(),
         beside: Vec::new(),
+        all_readings: true,
         appended: 1_000,
         documents: 0,
         commits: 0,

@@ -2,6 +2,8 @@
 
 mod bad_input;
 mod closures;
+mod conflict_count;
+mod effects;
 mod equivalent_files;
 mod example_programs;
 mod format_doc;
@@ -9,6 +11,7 @@ mod golden;
 mod library;
 mod merge_rules;
 mod merged_copies;
+mod older_servers;
 mod processes;
 mod scarce_resources;
 mod sessions;

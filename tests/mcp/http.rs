@@ -62,7 +62,10 @@ fn http_clients_hear_of_writes_by_clients_of_the_same_server() {
         let id = writer.call("palace_add_drawer", &item)["drawer_id"].clone();
         let news = reader.call("palace_changes_since", &json!({"cursor": start}));
         assert_eq!(news["count"], 1, "{news}");
-        assert_eq!(news["changes"][0]["changed"], json!([{"kind": "drawer", "id": id}]));
+        assert_eq!(
+            news["changes"][0]["changed"],
+            json!([{"kind": "drawer", "id": id, "did": ["filed"]}])
+        );
         // Who wants only what other processes wrote can say so.
         let others = json!({"cursor": start, "include_own": false});
         assert_eq!(reader.call("palace_changes_since", &others)["count"], 0);

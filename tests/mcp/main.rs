@@ -7,8 +7,11 @@ mod conflicts;
 mod document_tools;
 mod http;
 mod memory_concurrent;
+mod messages;
 mod named_clients;
+mod once;
 mod palace_tools;
+mod places;
 mod races;
 mod resources;
 mod server;
@@ -16,4 +19,5 @@ mod sessions;
 mod shutdown;
 #[path = "../support/mod.rs"]
 mod support;
+mod told;
 mod unreadable_snapshot;

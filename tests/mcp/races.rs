@@ -7,8 +7,11 @@
 //! `CRDT_PALACE_RACES=1000` runs more races, `CRDT_PALACE_SEED=17` begins at another seed, and `CRDT_PALACE_TRACE=1`
 //! prints each write.
 
+mod documents;
+
 use crate::client::{Client, texts};
 use crate::named_clients::{close, start};
+use crate::support::edits::{Ledger, mark_line, marks, races};
 use crdt_palace::fs::sim::SplitMix;
 use crdt_palace::memory::MemoryError;
 use crdt_palace::memory::drawers::{Drawer, Drawers};
@@ -20,23 +23,11 @@ use std::collections::BTreeSet;
 const CLIENTS: [&str; 6] = ["ann", "bob", "cho", "dan", "eva", "fay"];
 const LINES: usize = 40;
 
-fn from_environment(name: &str, default: u64) -> u64 {
-    std::env::var(name).map_or(default, |text| text.parse().unwrap())
-}
-
-/// Marks of edits in a text: words that begin with `~`.
-fn marks(text: &str) -> BTreeSet<String> {
-    text.split(['\n', ' ', '"', '\\'])
-        .filter(|word| word.starts_with('~'))
-        .map(str::to_owned)
-        .collect()
-}
-
 /// All marks that a drawer shows, in its text or in a conflict.
 fn everything(drawer: &Drawer) -> BTreeSet<String> {
     let others = drawer.conflicts.iter().flat_map(|conflict| &conflict.others);
-    let others = others.flat_map(|other| marks(&other.value.to_string().replace("\\n", " ")));
-    marks(&drawer.content).into_iter().chain(others).collect()
+    let shown = marks(&json!(drawer.content));
+    shown.into_iter().chain(others.flat_map(|other| marks(&other.value))).collect()
 }
 
 /// The drawer, or `None` if it was deleted.
@@ -54,17 +45,6 @@ struct Racer<'a> {
     /// The text as it last read or wrote it.
     known: Option<String>,
     edits: usize,
-}
-
-/// The edits of all clients together.
-#[derive(Default)]
-struct Ledger {
-    /// Marks of acknowledged edits.
-    written: BTreeSet<String>,
-    /// Marks that a client which knew them left out, or deleted.
-    removed: BTreeSet<String>,
-    writes: usize,
-    merged: usize,
 }
 
 impl Racer<'_> {
@@ -104,8 +84,8 @@ impl Racer<'_> {
         let own = CLIENTS.iter().position(|name| *name == self.name).unwrap() * 6;
         match random.below(4) {
             // A line of its own, a line of all, at the end, after any line.
-            0 => at(&mut lines, own + random.below(6), &mark),
-            1 => at(&mut lines, 37 + random.below(3), &mark),
+            0 => mark_line(&mut lines, own + random.below(6), &mark),
+            1 => mark_line(&mut lines, 37 + random.below(3), &mark),
             2 => lines.push(mark.clone()),
             _ => lines.insert(random.below(lines.len()) + 1, mark.clone()),
         }
@@ -120,17 +100,9 @@ impl Racer<'_> {
                 lines.iter().map(|line| line.trim_start_matches("line ")).collect();
             println!("{} writes {mark}: {}\n   {}", self.name, lines.join("|"), answer);
         }
-        ledger.writes += 1;
-        ledger.written.insert(mark);
-        ledger.removed.extend(marks(&known).difference(&marks(&text)).cloned());
-        // A write of a line in conflict settles it, and its answer names what went.
-        ledger.removed.extend(marks(&answer["conflicts"].to_string().replace("\\n", " ")));
-        let merged = answer.get("merged") == Some(&json!(true));
-        ledger.merged += usize::from(merged);
-        self.known = Some(match answer["text"].as_str() {
-            Some(stands) if merged => stands.to_owned(),
-            _ => text,
-        });
+        ledger.wrote(mark, &json!(known), &json!(text), &answer);
+        // An answer has the text only if that is not what was sent.
+        self.known = Some(answer["text"].as_str().map_or(text, str::to_owned));
     }
 
     async fn delete(&mut self, id: &Value, ledger: &mut Ledger) {
@@ -138,23 +110,15 @@ impl Racer<'_> {
         let answer = self.call("palace_delete_drawer", json!({"drawer_id": id})).await;
         if answer.is_some_and(|answer| answer["deleted"] == true) {
             // It deletes only what was not changed since the client saw anything of it, a row of a list for example.
-            ledger.removed.extend(ledger.written.iter().cloned());
+            ledger.replaced_by(&BTreeSet::new());
         }
-    }
-}
-
-/// Adds a mark to a line, in place of the one that is there.
-fn at(lines: &mut Vec<String>, number: usize, mark: &str) {
-    match lines.get_mut(number) {
-        Some(line) => *line = format!("{} {mark}", line.split(" ~").next().unwrap()),
-        None => lines.push(mark.to_owned()),
     }
 }
 
 #[tokio::test]
 async fn every_acknowledged_edit_is_in_the_text_or_in_a_conflict() {
-    let (races, first) =
-        (from_environment("CRDT_PALACE_RACES", 40), from_environment("CRDT_PALACE_SEED", 1));
+    let seeds = races(40);
+    let races = seeds.clone().count();
     let dir = tempfile::tempdir().unwrap();
     let palace = dir.path().join("palace");
     let mut clients = Vec::new();
@@ -163,7 +127,7 @@ async fn every_acknowledged_edit_is_in_the_text_or_in_a_conflict() {
     }
     let (mut writes, mut merged, mut conflicts, mut readings, mut deleted) = (0, 0, 0, 0, 0);
     let (drawers, mut ends) = (Drawers::new(Palace::open(&palace).unwrap()), Vec::new());
-    for seed in first..first + races {
+    for seed in seeds {
         let mut random = SplitMix::new(seed);
         let lines: Vec<String> = (0..LINES).map(|n| format!("line {n} of race {seed}")).collect();
         let item = json!({"wing": "w", "room": "r", "content": lines.join("\n")});
@@ -182,11 +146,7 @@ async fn every_acknowledged_edit_is_in_the_text_or_in_a_conflict() {
         let shown = present(&drawers, &id);
         let context = format!("CRDT_PALACE_SEED={seed}");
         let found = shown.as_ref().map(everything).unwrap_or_default();
-        let lost: Vec<_> = ledger
-            .written
-            .iter()
-            .filter(|mark| !found.contains(*mark) && !ledger.removed.contains(*mark))
-            .collect();
+        let lost = ledger.lost(&found);
         assert!(lost.is_empty(), "{context}: {lost:?} are lost in {shown:?}");
         (writes, merged) = (writes + ledger.writes, merged + ledger.merged);
         conflicts += shown.as_ref().map_or(0, |drawer| drawer.conflicts.len());

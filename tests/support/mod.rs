@@ -2,6 +2,8 @@
 //! as one value that can be compared.
 #![allow(dead_code, reason = "each test binary uses its part of it")]
 
+pub mod edits;
+
 use crdt_palace::fs::sim::SplitMix;
 use crdt_palace::palace::compact::{CompactOptions, CompactReport};
 use crdt_palace::palace::verify::Verification;

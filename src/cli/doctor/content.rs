@@ -6,7 +6,7 @@ use crate::cli::print::{count, finding, time};
 use crate::format::FORMAT_VERSION;
 use crate::format::filename::{QUARANTINE, TMP};
 use crate::fs::shell::quoted;
-use crate::palace::status::{SegmentState, SegmentStatus, Status};
+use crate::palace::status::{LiveInstance, SegmentState, SegmentStatus, Status};
 use crate::palace::verify::Finding;
 use crate::palace::{Error, Palace, StoreError, chain};
 use crate::store::purge::left_behind;
@@ -32,6 +32,7 @@ pub(super) fn checks(palace: &Palace) -> Vec<Check> {
         Check::ok("format", format!("{FORMAT_VERSION}, palace {id}")),
         or_unknown("damage", damage),
         live(&status),
+        versions(&status),
         or_unknown("leftovers", leftovers(palace)),
         clock(&status, palace.root().fs().now_ms()),
     ]
@@ -101,6 +102,26 @@ fn live(status: &Status) -> Check {
         true => Check::ok("instances", "no process that has written is running"),
         false => Check::ok("instances", format!("{instances} running: {}", running.join(", "))),
     }
+}
+
+/// Checks that no running process is of a version that shows one of several texts.
+fn versions(status: &Status) -> Check {
+    let older: Vec<String> = status.instances.iter().filter(|it| it.older).map(in_words).collect();
+    match older.is_empty() {
+        true => Check::ok("versions", "no process of an earlier version is known to run"),
+        false => Check::note(
+            "versions",
+            format!(
+                "of a version that shows only one of several texts that were written at once: {}",
+                older.join(", ")
+            ),
+            "restart each with the newest crdt-palace",
+        ),
+    }
+}
+
+fn in_words(instance: &LiveInstance) -> String {
+    format!("pid {} {}", instance.pid, instance.program)
 }
 
 fn leftovers(palace: &Palace) -> Result<Check, StoreError> {

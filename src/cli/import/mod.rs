@@ -8,6 +8,7 @@ use super::error::{Failure, ImportError};
 use super::exit::Exit;
 use super::print::{count, shown, tell};
 use crate::fs::shell::quoted;
+use crate::mcp::{Offer, held_elsewhere};
 use crate::memory::{ImportReport, Memory, MemoryError, mempalace};
 use crate::palace::{Options, Palace};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -74,6 +75,12 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
             report.bad.len() - BAD_LINES
         ));
     }
+    for line in &report.repaired {
+        tell(format_args!(
+            "{}:{line}: it has half a character, such as \"\\ud83d\"; U+FFFD was taken for it",
+            shown(&path())
+        ));
+    }
     let (entities, relations, unchanged) = (report.entities, report.relations, report.unchanged);
     let entities =
         if entities == 1 { "1 entity".to_owned() } else { format!("{entities} entities") };
@@ -82,6 +89,7 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
         count(relations, "relation")
     ));
     imported.map_err(partial_import)?;
+    tell_not_offered(memory.palace())?;
     // Without this, a compaction in the background would keep the segment open until the process ends.
     memory.palace().seal()?;
     Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
@@ -94,6 +102,14 @@ fn open_regular(path: &Path) -> Result<File, Failure> {
         return Err(ImportError::NotAFile { path: path.to_owned() }.into());
     }
     File::open(path).map_err(failed)
+}
+
+/// Tells the user what a server without the option `--tools` does not show.
+fn tell_not_offered(palace: &Palace) -> Result<(), Failure> {
+    for held in held_elsewhere(palace, &Offer::default().sets)? {
+        tell(format_args!("{held}"));
+    }
+    Ok(())
 }
 
 /// Tells the user how to complete an import that failed. The report before it says how far it came.
@@ -120,6 +136,7 @@ fn import_mempalace(dir: &Path, path: &Path) -> Result<Exit, Failure> {
     bar.finish_and_clear();
     tell_report(&report, &files, &palace);
     imported.map_err(partial_import)?;
+    tell_not_offered(&palace)?;
     palace.seal()?;
     for database in [Some(&drawers), facts.as_ref()].into_iter().flatten() {
         database.check_unchanged()?;

@@ -1,9 +1,9 @@
 //! Arguments of the tools.
 //!
-//! An argument that a tool does not know is refused: a misspelt one would be a write that silently did less.
+//! The layer in front of the tools has taken them as models send them: `sent_arguments`. It clamps to a maximum.
 
 use rmcp::schemars::{self, JsonSchema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 #[derive(Deserialize, JsonSchema)]
@@ -19,7 +19,7 @@ pub(super) struct Get {
     pub cursor: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Put {
     /// The key of the document: 1 to 512 bytes, for example notes/plan
@@ -31,9 +31,12 @@ pub(super) struct Put {
     /// The etag that the new value was made from: what others wrote since is kept, as a conflict if it is the same
     /// field
     pub base: Option<String>,
+    /// 1 to 200 characters, new for each call that is to take effect, such as a UUID. The same call with the same key
+    /// again does nothing, and has the first answer
+    pub idempotency_key: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Patch {
     /// The key of the document
@@ -44,9 +47,12 @@ pub(super) struct Patch {
     pub if_match: Option<String>,
     /// The etag that the patch was made from: what others wrote since is kept, as a conflict if it is the same field
     pub base: Option<String>,
+    /// 1 to 200 characters, new for each call that is to take effect, such as a UUID. The same call with the same key
+    /// again does nothing, and has the first answer
+    pub idempotency_key: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Increment {
     /// The key of the document
@@ -59,6 +65,9 @@ pub(super) struct Increment {
     pub if_match: Option<String>,
     /// The etag that the write is based on. Increments add up with or without it
     pub base: Option<String>,
+    /// 1 to 200 characters, new for each call that is to take effect, such as a UUID. The same call with the same key
+    /// again does nothing, and has the first answer
+    pub idempotency_key: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -67,6 +76,7 @@ pub(super) struct List {
     /// Only keys that start with this, for example notes/
     pub prefix: Option<String>,
     /// The most documents to list, 1 to 1000; 100 if not given
+    #[schemars(range(max = 1000))]
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
@@ -80,6 +90,7 @@ pub(super) struct Search {
     /// Only keys that start with this, for example notes/
     pub prefix: Option<String>,
     /// The most documents to find, 1 to 100; 10 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
@@ -102,6 +113,7 @@ pub(super) struct History {
     /// The key of the document
     pub key: String,
     /// The most versions to list, 1 to 500; 50 if not given
+    #[schemars(range(max = 500))]
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
@@ -132,15 +144,19 @@ pub(super) struct Settle {
     pub etag: String,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Restore {
     /// The key of the document
     pub key: String,
-    /// The etag of the version whose value shall be written again
-    pub version: String,
+    /// The etag of the version whose value shall be written again. If not given, a deleted document comes back as it was
+    /// before the delete
+    pub version: Option<String>,
     /// Write only if the document is at this etag, or, with "absent", only if it is deleted
     pub if_match: Option<String>,
     /// The etag that the decision was based on: what others wrote since is kept, as a conflict if it is the same field
     pub base: Option<String>,
+    /// 1 to 200 characters, new for each call that is to take effect, such as a UUID. The same call with the same key
+    /// again does nothing, and has the first answer
+    pub idempotency_key: Option<String>,
 }

@@ -6,7 +6,9 @@ use super::problem::{Code, Problem};
 use super::read::{document, each_after, version_and_offset};
 use super::results::{DocumentConflicts, DocumentSettled, ListedConflict};
 use crate::mcp::arguments::{bad_cursor, etag};
-use crate::mcp::conflict_list::{ConflictCursor, PART, in_parts, numbered, settling_value};
+use crate::mcp::conflict_list::{
+    ConflictCursor, InConflict, PART, in_parts, numbered, page_of_conflicts, settling_value,
+};
 use crate::mcp::conflicts::{OpenConflict, settled_aside};
 use crate::mcp::page::{Budget, Page, number};
 use crate::mcp::tool::Call;
@@ -64,6 +66,13 @@ fn of_one(call: &Call, key: &str, cursor: Option<&str>) -> Result<DocumentConfli
     Ok(result)
 }
 
+fn listed_document(document: Document) -> InConflict<ListedConflict> {
+    let Document { key, etag, heads, conflicts, value, .. } = document;
+    let etag = etag.to_string();
+    let conflicts = listed(key.as_str(), &etag, conflicts, value).collect();
+    InConflict { key, etag, heads, conflicts }
+}
+
 /// Lists the conflicts of all documents of this set.
 fn of_all(call: &Call, cursor: Option<&str>) -> Result<DocumentConflicts> {
     let cursor = cursor.map(ConflictCursor::parse).transpose()?;
@@ -80,28 +89,10 @@ fn of_all(call: &Call, cursor: Option<&str>) -> Result<DocumentConflicts> {
         each_after(&call.palace, "", after.map(str::to_owned), PART, in_conflict)
             .map(|(documents, _)| documents)
     };
-    let (mut seen, mut count) = (Vec::new(), 0);
-    let items = |document| {
-        let document: Document = match document {
-            Ok(document) => document,
-            Err(error) => return vec![Err(error)],
-        };
-        let Document { key, etag, heads, conflicts, value, .. } = document;
-        let etag = etag.to_string();
-        let skipped = cursor.as_ref().map_or(0, |cursor| cursor.shown_of(&etag, key.as_str()));
-        let conflicts = listed(key.as_str(), &etag, conflicts, value).enumerate().skip(skipped);
-        let behind = |n: usize| ConflictCursor::behind(n + 1, &etag, key.as_str());
-        let conflicts: Vec<_> = conflicts.map(|(n, one)| Ok((behind(n), one))).collect();
-        seen.push((count, key.clone(), heads));
-        count += conflicts.len();
-        conflicts
-    };
     let found = in_parts(first, after, |document: &Document| document.key.as_str(), read);
-    let page = Page::try_fill(found.flat_map(items), usize::MAX, false, &mut Budget::around(&()))?;
-    // Of the last document that was read, nothing may have fitted.
-    for (_, key, heads) in seen.iter().filter(|(first, ..)| *first < page.items.len()) {
-        call.session.saw_some(key, heads);
-    }
+    let found = found.map(|document| document.map(listed_document));
+    let showed = |key: &_, heads: &_| call.session.saw_some(key, heads);
+    let page = page_of_conflicts(cursor.as_ref(), found, showed)?;
     let (conflicts, next_cursor) = (page.items, page.next_cursor);
     Ok(DocumentConflicts { key: None, etag: None, conflicts, next_cursor })
 }

@@ -6,14 +6,15 @@
 //! prefix asks for them.
 
 use super::problem::{Code, Problem};
-use crate::format::key::KEY_BYTES_MAX;
+use crate::format::key::{KEY_BYTES_MAX, ONCE};
 
 /// The prefixes of the other sets, and the tools that write there.
-const DOMAINS: [(&str, &str); 5] = [
+const DOMAINS: [(&str, &str); 6] = [
     ("drawer/", "the drawers and diaries"),
     ("entity/", "the knowledge graph"),
     ("fact/", "the facts"),
     ("moved/", "the drawers and diaries"),
+    (ONCE, "calls with an idempotency_key"),
     ("relation/", "the knowledge graph"),
 ];
 
@@ -37,6 +38,11 @@ pub(in crate::mcp) fn behind_domain(key: &str) -> Option<String> {
     domain(key).map(|(prefix, _)| format!("{prefix}{}", "\u{10ffff}".repeat(KEY_BYTES_MAX / 4)))
 }
 
+/// Returns true if a document has no tools of its own that could delete it: no client brings it back.
+pub(super) fn is_kept_by_others(key: &str) -> bool {
+    ["moved/", ONCE].iter().any(|prefix| key.starts_with(prefix))
+}
+
 /// Checks that this set may write the key.
 ///
 /// # Errors
@@ -47,7 +53,8 @@ pub(super) fn check_writable(key: &str) -> Result<(), Problem> {
         Code::Reserved,
         format!(
             "keys that start with {prefix:?} belong to {whose}: write them with its own tools, which keep \
-             it consistent (document_get can read them), or choose another key; nothing was written"
+             it consistent (document_get can read them, and document_restore without a version brings a deleted one \
+             back), or choose another key; nothing was written"
         ),
     ))
 }

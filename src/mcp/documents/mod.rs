@@ -14,7 +14,7 @@ mod search;
 mod tools;
 mod write;
 
-pub(super) use keys::of_documents_alone;
+pub(super) use keys::{behind_domain, of_documents_alone};
 pub(super) use read::each_after;
 pub(super) use tools::tools;
 

@@ -87,6 +87,10 @@ pub(super) struct WriteResult {
     /// later
     #[serde(skip_serializing_if = "Option::is_none")]
     pub open_conflicts_unknown: Option<String>,
+    /// True if this call was made before with the same idempotency_key: nothing was written now, and the rest is what the
+    /// first call did
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
     /// After an increment: the counter
     #[serde(skip_serializing_if = "Option::is_none")]
     pub count: Option<i64>,

@@ -66,7 +66,8 @@ fn value_tools() -> Vec<Tool> {
             ("document_increment", "Increment Counter"),
             Add,
             increment,
-            "Add to a counter in a document. Increments made at the same time all count, without a retry",
+            "Add to a counter in a document. Increments made at the same time all count, without a retry. With an \
+             idempotency_key the call can be sent again after a lost answer, and counts once",
         ),
         tool(
             ("document_list", "List Documents"),
@@ -85,7 +86,8 @@ fn value_tools() -> Vec<Tool> {
             OverwriteOnce,
             delete,
             "Delete a document. If others changed it since you last saw anything of it, it stays, and the answer has \
-             changed_since; the same call again deletes it. Its history stays, and document_restore brings it back",
+             changed_since; the same call again deletes it. Its history stays, and document_restore without a version \
+             brings it back",
         ),
     ]
 }
@@ -116,7 +118,8 @@ fn version_tools() -> Vec<Tool> {
             ("document_restore", "Restore Document"),
             Overwrite,
             restore,
-            "Write the value of an earlier version again, as a new version. Nothing of the history is undone",
+            "Write the value of an earlier version again, as a new version. Without a version, bring a deleted document back \
+             as it was before the delete. Nothing of the history is undone",
         ),
     ]
 }
@@ -126,16 +129,21 @@ fn get(call: &Call, asked: Get) -> Result<DocumentShown, Problem> {
 }
 
 fn put(call: &Call, asked: Put) -> Result<WriteResult, Problem> {
-    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?.put(&asked)
+    let write = Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?;
+    let write = write.once("document_put", asked.idempotency_key.as_deref(), &asked)?;
+    write.made_once(|write| write.put(&asked))
 }
 
 fn patch(call: &Call, asked: Patch) -> Result<WriteResult, Problem> {
-    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?.patch(&asked)
+    let write = Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?;
+    let write = write.once("document_patch", asked.idempotency_key.as_deref(), &asked)?;
+    write.made_once(|write| write.patch(&asked))
 }
 
 fn increment(call: &Call, asked: Increment) -> Result<WriteResult, Problem> {
-    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?
-        .increment(&asked)
+    let write = Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?;
+    let write = write.once("document_increment", asked.idempotency_key.as_deref(), &asked)?;
+    write.made_once(|write| write.increment(&asked))
 }
 
 fn list(call: &Call, asked: List) -> Result<DocumentList, Problem> {
@@ -163,5 +171,14 @@ fn settle(call: &Call, asked: Settle) -> Result<DocumentSettled, Problem> {
 }
 
 fn restore(call: &Call, asked: Restore) -> Result<WriteResult, Problem> {
-    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?.restore(&asked)
+    let (if_match, base) = (asked.if_match.as_deref(), asked.base.as_deref());
+    let write = match &asked.version {
+        Some(_) => Write::new(call, &asked.key, if_match, base)?,
+        None => Write::to_undelete(call, &asked.key, if_match, base)?,
+    };
+    let write = write.once("document_restore", asked.idempotency_key.as_deref(), &asked)?;
+    write.made_once(|write| match &asked.version {
+        Some(version) => write.restore(version),
+        None => write.undelete(),
+    })
 }

@@ -1,23 +1,25 @@
 //! Changing documents.
 
-use super::arguments::{Increment, Patch, Put, Restore};
-use super::keys::check_writable;
-use super::problem::{Problem, is_shown_whole};
+use super::arguments::{Increment, Patch, Put};
+use super::keys::{check_writable, is_kept_by_others};
+use super::problem::{Code, Problem, is_shown_whole};
 use super::read::deleted_at;
 use super::results::WriteResult;
 use crate::format::key::Key;
 use crate::mcp::arguments::{argument, etag, optional_etag};
 use crate::mcp::conflicts::{OpenConflict, open_aside, path as shown_path, settled_aside};
+use crate::mcp::once::{made_once, once};
 use crate::mcp::page::{Budget, echoed, json_len};
 use crate::mcp::tool::Call;
-use crate::mcp::unseen::MERGED_BYTES;
+use crate::mcp::unseen::{MERGED_BYTES, UnseenVersion, written_in};
 use crate::memory::MemoryError;
 use crate::merge::{MergeError, pointer_steps};
 use crate::palace::{
     self, Choice, Condition, Error, Outcome, Palace, Session, SessionWrite, WriteOptions, chain,
 };
 use crate::store::group_commit::Durability;
-use serde_json::{Map, Value};
+use serde::Serialize;
+use serde_json::{Map, Value, json};
 
 type Result<T> = std::result::Result<T, Problem>;
 
@@ -49,12 +51,59 @@ impl<'a> Write<'a> {
         base: Option<&str>,
     ) -> Result<Self> {
         check_writable(key)?;
+        Write::unchecked(call, key, if_match, base)
+    }
+
+    /// Makes the write that brings a deleted document back, also one of another set: its value is one that its own tools
+    /// have written.
+    ///
+    /// # Errors
+    /// If the document belongs to another set and is not deleted, or a version is not an etag.
+    pub fn to_undelete(
+        call: &'a Call,
+        key: &str,
+        if_match: Option<&str>,
+        base: Option<&str>,
+    ) -> Result<Self> {
+        let write = Write::unchecked(call, key, if_match, base)?;
+        if is_kept_by_others(key) || call.palace.get(key)?.is_some() {
+            check_writable(key)?;
+        }
+        Ok(write)
+    }
+
+    fn unchecked(
+        call: &'a Call,
+        key: &str,
+        if_match: Option<&str>,
+        base: Option<&str>,
+    ) -> Result<Self> {
         let if_match = if_match.map(condition).transpose()?;
         let base = optional_etag("base", base)?;
         let by = call.client.clone();
         let options = WriteOptions { if_match, base, by, ..WriteOptions::default() };
         let key = Key::new(key).map_err(Error::from)?;
         Ok(Write { palace: &call.palace, session: &call.session, key, options })
+    }
+
+    /// Lets the call take effect once, if it has an idempotency key.
+    ///
+    /// # Errors
+    /// If the key is empty or too long.
+    pub fn once(mut self, tool: &str, key: Option<&str>, asked: &impl Serialize) -> Result<Self> {
+        self.options.once = once(tool, &["documents", self.key.as_str()], key, asked)?;
+        Ok(self)
+    }
+
+    /// Makes the call, unless it was made before. Then the answer is what it did.
+    pub fn made_once(
+        &self,
+        make: impl FnOnce(&Self) -> Result<WriteResult>,
+    ) -> Result<WriteResult> {
+        let is_mismatch = |problem: &Problem| problem.error == Code::EtagMismatch;
+        let repeated = |answer: &Value| self.repeated(answer);
+        let once = self.options.once.as_ref();
+        made_once(self.palace, once, is_mismatch, repeated, || make(self))
     }
 
     pub fn put(&self, asked: &Put) -> Result<WriteResult> {
@@ -82,7 +131,8 @@ impl<'a> Write<'a> {
         let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
         let (mut count, mut choice) = (None, None);
         let is_named = self.options.base.is_some() || self.options.if_match.is_some();
-        let outcome = self.palace.with(self.options.clone()).write(self.key.as_str(), |draft| {
+        let options = self.options.clone();
+        let outcome = self.palace.with(options).write_answering(self.key.clone(), |draft| {
             choice = Some(match is_named {
                 true => Choice::named(draft),
                 false => self.session.present(draft, &self.key),
@@ -90,7 +140,7 @@ impl<'a> Write<'a> {
             draft.increment(&steps, asked.by.unwrap_or(1))?;
             let value = Value::Object(draft.view()?.value);
             count = value.pointer(&asked.path).and_then(Value::as_i64);
-            Ok(())
+            Ok(json!({"etag": draft.own_version().etag(), "changed": draft.is_changed(), "count": count}))
         });
         let outcome = self.seen(outcome).map_err(|error| not_a_counter(error, &asked.path))?;
         if let Some(choice) = &choice {
@@ -113,13 +163,23 @@ impl<'a> Write<'a> {
         Ok(WriteResult { deleted, changed_since, ..self.written(done.outcome) })
     }
 
-    pub fn restore(&self, asked: &Restore) -> Result<WriteResult> {
-        let version = etag("version", &asked.version)?;
+    pub fn restore(&self, version: &str) -> Result<WriteResult> {
+        let version = etag("version", version)?;
         let then = self.palace.get_at(self.key.as_str(), &version)?;
         let value = then.ok_or_else(|| deleted_at(self.key.as_str(), &version))?.value;
         let written = self.session.restore_with(self.options.clone(), &self.key, &value);
         let written = self.seen(written).map_err(|error| unless(error, |now| *now == value))?;
         Ok(self.merged(written, &|stands| differing(stands, &value)))
+    }
+
+    /// Brings a deleted document back as it was before the delete.
+    pub fn undelete(&self) -> Result<WriteResult> {
+        let is_there = self.palace.get(self.key.as_str())?.is_some();
+        if !is_there && !self.palace.has_history(&self.key)? {
+            return Err(Problem::no_document(self.key.as_str()));
+        }
+        let written = self.seen(self.session.undelete_with(self.options.clone(), &self.key))?;
+        Ok(self.merged(written, &|_| Vec::new()))
     }
 
     /// Notes that an error shows the present value.
@@ -153,6 +213,33 @@ impl<'a> Write<'a> {
             (answer.differing_paths, answer.more_paths) = Budget::of(MERGED_BYTES).keep(paths);
         }
         answer
+    }
+
+    /// The answer to a call that was made before: what it did, and what stands now.
+    fn repeated(&self, answer: &Value) -> Result<WriteResult> {
+        let now = self.palace.get(self.key.as_str())?;
+        let is = |field: &str| answer.get(field).and_then(Value::as_bool).unwrap_or_default();
+        let etag = answer.get("etag").and_then(Value::as_str).unwrap_or_default().to_owned();
+        let current = now.as_ref().map(|now| now.etag.to_string());
+        let mut repeated = WriteResult {
+            key: self.key.to_string(),
+            current_etag: current.unwrap_or_else(|| etag.clone()),
+            etag,
+            changed: is("changed"),
+            durable: true,
+            repeated: true,
+            merged: is("merged"),
+            count: answer.get("count").and_then(Value::as_i64),
+            replaced_unseen: answer.get("replaced_unseen").and_then(UnseenVersion::recorded),
+            undeleted: written_in(answer.get("undeleted")).map(Into::into),
+            ..WriteResult::default()
+        };
+        if let Some(now) = now.filter(|now| repeated.merged && json_len(&now.value) <= MERGED_BYTES)
+        {
+            self.session.saw_in_answer(&self.key, &now.heads);
+            repeated.value = Some(Value::Object(now.value));
+        }
+        Ok(repeated)
     }
 
     /// The answer after the commit. A failure here is not an error of the call, or the client would write again.

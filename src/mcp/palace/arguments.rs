@@ -1,12 +1,12 @@
 //! Arguments of the tools, with MemPalace's names.
 //!
-//! An argument that a tool does not know is refused: a misspelt one would be a call that silently did something else.
+//! The layer in front of the tools has taken them as models send them: `sent_arguments`. It clamps to a maximum.
 
 use crate::mcp::arguments::argument;
 use crate::memory::MemoryError;
 use crate::memory::facts::Direction;
 use rmcp::schemars::{self, JsonSchema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -36,6 +36,7 @@ pub(super) struct Search {
     /// Words or a question, at most 250 characters; plan* finds planning too
     pub query: String,
     /// Number of results, 1 to 100; 5 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// Only in this wing
     pub wing: Option<String>,
@@ -102,6 +103,7 @@ pub(super) struct ListDrawers {
     /// Only in rooms of this name
     pub room: Option<String>,
     /// Number of drawers, 1 to 100; 20 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// Number of drawers to skip; a cursor is better, as it is exact while others write
     pub offset: Option<i64>,
@@ -149,6 +151,43 @@ pub(super) struct DeleteDrawers {
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
+pub(super) struct UndeleteDrawer {
+    /// The drawer's id
+    pub drawer_id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoveDrawers {
+    /// The ids, at most 500. Pass either these, or wing or room
+    pub drawer_ids: Option<Vec<String>>,
+    /// All drawers of this wing; with room, those of that room of it
+    pub wing: Option<String>,
+    /// All drawers of rooms of this name
+    pub room: Option<String>,
+    /// The wing to move them to; each stays in its wing if not given
+    pub to_wing: Option<String>,
+    /// The room to move them to; each stays in its room if not given
+    pub to_room: Option<String>,
+    /// Only count what would be moved
+    pub dry_run: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RenamePlace {
+    /// The wing
+    pub wing: String,
+    /// The room of it to rename. Without it, the wing is renamed
+    pub room: Option<String>,
+    /// The new name, at most 128 characters
+    pub to: String,
+    /// If another wing, or another room of this wing, has that name: make the two one
+    pub join: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 pub(super) struct Conflicts {
     /// Only the conflicts of this drawer; those of all drawers if not given
     pub drawer_id: Option<String>,
@@ -172,7 +211,7 @@ pub(super) struct Settle {
     pub etag: String,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct CheckpointItem {
@@ -184,7 +223,7 @@ pub(super) struct CheckpointItem {
     pub content: String,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 #[schemars(inline)]
 pub(super) struct CheckpointDiary {
@@ -198,7 +237,7 @@ pub(super) struct CheckpointDiary {
     pub wing: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Checkpoint {
     /// The texts to file, at most 100
@@ -209,6 +248,9 @@ pub(super) struct Checkpoint {
     pub dedup_threshold: Option<f64>,
     /// The person or agent that files them
     pub added_by: Option<String>,
+    /// 1 to 200 characters, new for each call that is to take effect, such as a UUID. The same call with the same key
+    /// again does nothing, and has the first answer
+    pub idempotency_key: Option<String>,
 }
 
 /// Which facts of the entity
@@ -312,7 +354,7 @@ pub(super) struct KgTimeline {
     pub cursor: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct DiaryWrite {
     /// The agent whose diary it is
@@ -323,6 +365,9 @@ pub(super) struct DiaryWrite {
     pub topic: Option<String>,
     /// The wing; the agent's own if not given
     pub wing: Option<String>,
+    /// 1 to 200 characters, new for each call that is to take effect, such as a UUID. The same call with the same key
+    /// again does nothing, and has the first answer
+    pub idempotency_key: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -331,6 +376,7 @@ pub(super) struct DiaryRead {
     /// The agent whose diary it is
     pub agent_name: String,
     /// Number of entries, the newest first, 1 to 100; 10 if not given
+    #[schemars(range(max = 100))]
     pub last_n: Option<i64>,
     /// Only in this wing
     pub wing: Option<String>,
@@ -346,6 +392,7 @@ pub(super) struct ChangesSince {
     /// Instead of a cursor: a time, 2026-03-01 or 2026-03-01T10:00:00Z
     pub since: Option<String>,
     /// Number of commits, 1 to 100; 20 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// Also what this server wrote. If not given: true over HTTP, where it writes for others too, else false
     pub include_own: Option<bool>,

@@ -6,6 +6,7 @@
 //! client's, not that either; after a restart, something may be told twice.
 
 use super::arguments::ChangesSince;
+use crate::format::key::{Key, ONCE};
 use crate::mcp::arguments::{argument, bad_cursor, limit};
 use crate::mcp::conflicts::writer;
 use crate::mcp::feed_cursors::FeedCursors;
@@ -13,9 +14,9 @@ use crate::mcp::page::{Budget, number};
 use crate::mcp::tool::Call;
 use crate::memory::drawers::drawer_id;
 use crate::memory::facts::fact_id;
-use crate::memory::{MemoryError, milliseconds, readable};
-use crate::palace::Palace;
+use crate::memory::{Deed, MemoryError, deeds, milliseconds, readable};
 use crate::palace::feed::{CommitInfo, Cursor};
+use crate::palace::{DocumentEffects, Palace, Rival};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 
@@ -48,6 +49,12 @@ pub(super) struct ChangedDocument {
     pub kind: String,
     /// Its id; of a document its key
     pub id: String,
+    /// What the commit did to it: filed, asserted, created, edited, moved, ended, settled, deleted, restored
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub did: Vec<&'static str>,
+    /// True if there is an open conflict between this and something that you wrote
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub in_conflict: bool,
 }
 
 /// A commit.
@@ -68,7 +75,38 @@ pub(super) fn changes_since(call: &Call, arguments: ChangesSince) -> Result<Chan
     let ChangesSince { cursor, since, limit: most, include_own } = arguments;
     let most = limit("limit", most, 20, 100)?;
     let own = include_own.unwrap_or(call.shared);
-    feed(&call.palace, &call.feed_cursors, &FeedStart { cursor, since }, most, own)
+    let reader =
+        Reader { palace: &call.palace, client: call.client.as_deref(), shared: call.shared };
+    feed(&reader, &call.feed_cursors, &FeedStart { cursor, since }, most, own)
+}
+
+/// The client that is told.
+struct Reader<'a> {
+    palace: &'a Palace,
+    /// Its name and version.
+    client: Option<&'a str>,
+    /// True if other clients write through this process.
+    shared: bool,
+}
+
+impl Reader<'_> {
+    /// Returns true if the client wrote this: through this process, if it is the only client of that, otherwise by its name
+    /// and version.
+    fn wrote(&self, rival: &Rival) -> bool {
+        if self.shared {
+            return self.client == Some(rival.written.by.as_str());
+        }
+        let instance = self.palace.instance().map(|instance| instance.to_string());
+        instance.is_some_and(|instance| rival.actor.starts_with(&instance))
+    }
+
+    /// Tells what a commit did to a document. What cannot be read is left out: the commit is told all the same.
+    fn effects(&self, commit: &CommitInfo, key: &Key) -> Option<DocumentEffects> {
+        self.palace.effects(commit, key).unwrap_or_else(|error| {
+            tracing::warn!(%key, %error, "what a commit did cannot be told");
+            None
+        })
+    }
 }
 
 /// The moment at which the feed begins.
@@ -79,12 +117,13 @@ struct FeedStart {
 
 /// Returns what was written behind a cursor or since a time: at most `limit` commits, and as many as fit.
 fn feed(
-    palace: &Palace,
+    reader: &Reader<'_>,
     cursors: &FeedCursors,
     from: &FeedStart,
     limit: usize,
     own: bool,
 ) -> Result<Changes, MemoryError> {
+    let palace = reader.palace;
     let now = palace.now_ms();
     let (mut cursor, approximate) = begin(palace, cursors, from)?;
     let this = palace.instance().filter(|_| !own);
@@ -97,7 +136,9 @@ fn feed(
         let page = palace.changes_since(&cursor, PAGE)?;
         for commit in &page.commits {
             let told = Some(commit.instance) != this;
-            if let Some(shown) = told.then(|| shown(commit)).filter(|c| !c.changed.is_empty()) {
+            if let Some(shown) =
+                told.then(|| shown(reader, commit)).filter(|c| !c.changed.is_empty())
+            {
                 if changes.len() == limit || !budget.takes(&shown) {
                     let next = cursors.shorten(cursor, commit.time_ms.clamp(0, now));
                     return answer(changes, next, true);
@@ -132,21 +173,16 @@ fn begin(
     }
 }
 
-fn shown(commit: &CommitInfo) -> CommitShown {
-    let changed = |key: &crate::format::key::Key| {
-        let (kind, id) = match (drawer_id(key), fact_id(key)) {
-            (Some(id), _) if id.starts_with("diary_") => ("diary", id),
-            (Some(id), _) => ("drawer", id),
-            (None, Some(id)) => ("fact", id),
-            // A drawer that was moved is named by the change of the drawer itself.
-            (None, None) if key.as_str().starts_with("moved/") => return None,
-            (None, None) => ("document", key.as_str().to_owned()),
-        };
-        Some(ChangedDocument { kind: kind.to_owned(), id })
-    };
-    let changed: Vec<ChangedDocument> = commit.keys.iter().filter_map(changed).collect();
+fn shown(reader: &Reader<'_>, commit: &CommitInfo) -> CommitShown {
+    let changed: Vec<_> = commit.keys.iter().filter_map(|key| Some((key, named(key)?))).collect();
     let count = changed.len();
-    let (named, _) = Budget::of(NAMED_BYTES).keep(changed.into_iter().take(NAMED));
+    let changed = changed.into_iter().take(NAMED).map(|(key, (kind, id))| {
+        let done = reader.effects(commit, key);
+        let did = done.iter().flat_map(|done| deeds(key, done)).map(Deed::name).collect();
+        let in_conflict = done.is_some_and(|it| it.rivals.iter().any(|it| reader.wrote(it)));
+        ChangedDocument { kind: kind.to_owned(), id, did, in_conflict }
+    });
+    let (named, _) = Budget::of(NAMED_BYTES).keep(changed);
     CommitShown {
         at: readable(commit.time_ms),
         by: writer(&commit.by),
@@ -154,6 +190,20 @@ fn shown(commit: &CommitInfo) -> CommitShown {
         and_more: number(count - named.len()),
         changed: named,
     }
+}
+
+/// Returns the kind and the id of a changed document; `None` of one that goes with another.
+fn named(key: &Key) -> Option<(&'static str, String)> {
+    // A drawer that was moved is named by the change of the drawer itself, and a call by what it wrote.
+    if ["moved/", ONCE].iter().any(|prefix| key.as_str().starts_with(prefix)) {
+        return None;
+    }
+    Some(match (drawer_id(key), fact_id(key)) {
+        (Some(id), _) if id.starts_with("diary_") => ("diary", id),
+        (Some(id), _) => ("drawer", id),
+        (None, Some(id)) => ("fact", id),
+        (None, None) => ("document", key.as_str().to_owned()),
+    })
 }
 
 #[cfg(test)]
@@ -179,7 +229,8 @@ mod tests {
             (FeedStart { cursor: None, since }, HashSet::new(), 0);
         loop {
             // Each page is asked of a server that was started anew.
-            let page = feed(&ours, &FeedCursors::default(), &from, 9, false).unwrap();
+            let reader = Reader { palace: &ours, client: None, shared: false };
+            let page = feed(&reader, &FeedCursors::default(), &from, 9, false).unwrap();
             told.extend(page.changes.iter().flat_map(|c| &c.changed).map(|c| c.id.clone()));
             pages += 1;
             if !page.more {

@@ -3,9 +3,11 @@
 use super::arguments::{Conflicts, Settle};
 use super::results::{OtherValue, WriteReceipt};
 use crate::mcp::arguments::etag;
-use crate::mcp::conflict_list::{ConflictCursor, PART, in_parts, numbered, settling_value};
+use crate::mcp::conflict_list::{
+    ConflictCursor, InConflict, PART, in_parts, numbered, page_of_conflicts, settling_value,
+};
 use crate::mcp::conflicts::path;
-use crate::mcp::page::{Budget, Page, number};
+use crate::mcp::page::{Budget, number};
 use crate::mcp::tool::Call;
 use crate::memory::MemoryError;
 use crate::memory::drawers::Drawer;
@@ -88,6 +90,11 @@ impl ListedConflict {
     }
 }
 
+fn listed_drawer(drawer: Drawer) -> InConflict<ListedConflict> {
+    let (key, etag, heads) = (drawer.key.clone(), drawer.etag.clone(), drawer.heads.clone());
+    InConflict { key, etag, heads, conflicts: ListedConflict::all(drawer) }
+}
+
 pub(super) fn conflicts(call: &Call, asked: Conflicts) -> Result<ConflictList, MemoryError> {
     let drawers = call.drawers();
     let cursor = asked.cursor.as_deref().map(ConflictCursor::parse).transpose()?;
@@ -101,27 +108,10 @@ pub(super) fn conflicts(call: &Call, asked: Conflicts) -> Result<ConflictList, M
         true => drawers.in_conflict(after, PART),
         false => Ok(Vec::new()),
     };
-    let (mut seen, mut count) = (Vec::new(), 0);
-    let listed = |drawer: Result<Drawer, MemoryError>| {
-        let drawer = match drawer {
-            Ok(drawer) => drawer,
-            Err(error) => return vec![Err(error)],
-        };
-        let (key, etag) = (drawer.key.clone(), drawer.etag.clone());
-        let skipped = cursor.as_ref().map_or(0, |cursor| cursor.shown_of(&etag, key.as_str()));
-        seen.push((count, key.clone(), drawer.heads.clone()));
-        let conflicts = ListedConflict::all(drawer).into_iter().enumerate().skip(skipped);
-        let behind = |n: usize| ConflictCursor::behind(n + 1, &etag, key.as_str());
-        let conflicts: Vec<_> = conflicts.map(|(n, one)| Ok((behind(n), one))).collect();
-        count += conflicts.len();
-        conflicts
-    };
     let found = in_parts(first, after, |drawer: &Drawer| drawer.key.as_str(), read);
-    let page = Page::try_fill(found.flat_map(listed), usize::MAX, false, &mut Budget::around(&()))?;
-    // Of the last drawer that was read, nothing may have fitted.
-    for (_, key, heads) in seen.iter().filter(|(first, ..)| *first < page.items.len()) {
-        call.showed(key, heads, false);
-    }
+    let found = found.map(|drawer| drawer.map(listed_drawer));
+    let showed = |key: &_, heads: &_| call.showed(key, heads, false);
+    let page = page_of_conflicts(cursor.as_ref(), found, showed)?;
     Ok(ConflictList { conflicts: page.items, next_cursor: page.next_cursor })
 }
 

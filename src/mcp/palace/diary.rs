@@ -1,28 +1,18 @@
 //! Diaries.
 
 use super::arguments::{DiaryRead, DiaryWrite};
-use super::results::WriteReceipt;
+use super::once::{diary_once, palace_once, recorded_entry, repeated_entry};
+use super::results::{EntryWritten, WriteReceipt};
 use super::text::part;
 use crate::mcp::arguments::limit;
 use crate::mcp::page::{Budget, Page, echoed, number};
 use crate::mcp::tool::Call;
 use crate::memory::drawers::{DiaryEntry, Drawer, ENTRIES_MAX};
 use crate::memory::{MemoryError, readable};
+use crate::palace::Once;
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
-
-#[derive(Serialize, JsonSchema)]
-pub(super) struct EntryWritten {
-    #[serde(flatten)]
-    pub receipt: WriteReceipt,
-    pub entry_id: String,
-    pub agent: String,
-    pub topic: String,
-    pub wing: String,
-    pub timestamp: String,
-    /// Always 1: texts are not cut up
-    pub chunks: i64,
-}
+use serde_json::Value;
 
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
@@ -67,9 +57,19 @@ impl From<Drawer> for EntryShown {
 }
 
 pub(super) fn diary_write(call: &Call, arguments: DiaryWrite) -> Result<EntryWritten, MemoryError> {
-    let DiaryWrite { agent_name, entry, topic, wing } = arguments;
-    let entry = DiaryEntry::new(&agent_name, &entry, topic.as_deref(), wing.as_deref())?;
-    let written = call.drawers().write_diary(&entry)?;
+    let once = diary_once(&arguments)?;
+    let DiaryWrite { agent_name, entry, topic, wing, .. } = &arguments;
+    let entry = DiaryEntry::new(agent_name, entry, topic.as_deref(), wing.as_deref())?;
+    let repeated = |record: &Value| repeated_entry(call, &entry, record);
+    palace_once(call, once.as_ref(), repeated, || write_entry(call, &entry, once.as_ref()))
+}
+
+fn write_entry(
+    call: &Call,
+    entry: &DiaryEntry,
+    once: Option<&Once>,
+) -> Result<EntryWritten, MemoryError> {
+    let written = call.drawers().write_diary_once(entry, once, |plan| recorded_entry(&plan))?;
     Ok(EntryWritten {
         receipt: WriteReceipt::new(written.etag, Vec::new()),
         entry_id: written.id,
@@ -78,6 +78,7 @@ pub(super) fn diary_write(call: &Call, arguments: DiaryWrite) -> Result<EntryWri
         wing: written.wing,
         timestamp: readable(written.filed_ms),
         chunks: 1,
+        repeated: false,
     })
 }
 

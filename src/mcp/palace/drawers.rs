@@ -6,6 +6,8 @@ use super::arguments::{
 };
 use super::changed::{ChangedDrawer, DeletedId, DrawerDeleted, DrawerUpdated, DrawersDeleted};
 use super::merged::MergedText;
+use super::once::{checkpoint_once, palace_once, recorded_entry, repeated_checkpoint};
+use super::places::note;
 use super::results::{
     CheckpointEntry, CheckpointItemResult, CheckpointSaved, DrawerAdded, DrawerList, DrawerShown,
     DrawersShown, Preview, WriteReceipt, bounded,
@@ -16,9 +18,11 @@ use crate::mcp::page::{Budget, Page, echoed, number};
 use crate::mcp::tool::Call;
 use crate::memory::MemoryError;
 use crate::memory::drawers::{
-    Change, DiaryEntry, Drawers, Duplicate, Filed, FiledAs, Item, Place, distinct,
+    Change, CheckpointPlan, DiaryEntry, Drawers, Duplicate, Filed, FiledAs, Item, Place, distinct,
 };
+use crate::palace::Once;
 use serde::Serialize;
+use serde_json::{Value, json};
 
 /// Most items of one checkpoint.
 const ITEMS_MAX: usize = 100;
@@ -27,8 +31,9 @@ pub(super) fn add_drawer(call: &Call, arguments: AddDrawer) -> Result<DrawerAdde
     let AddDrawer { wing, room, content, source_file, added_by } = arguments;
     let item = Item::new(Place::new(&wing, &room)?, &content)?
         .said(source_file.as_deref(), added_by.as_deref())?;
-    let place = item.place.clone();
-    let filed = only(call.drawers().file(&[item])?)?;
+    let (drawers, place) = (call.drawers(), item.place.clone());
+    let filed = only(drawers.file(&[item])?)?;
+    let place = drawers.shown_or_stored(place);
     let there = filed.filed == FiledAs::There;
     Ok(DrawerAdded {
         receipt: WriteReceipt::new(filed.etag, Vec::new()),
@@ -140,6 +145,7 @@ pub(super) fn list_drawers(call: &Call, arguments: ListDrawers) -> Result<Drawer
         offset: number(from),
         limit: number(most),
         next_cursor: None,
+        note: note(call, wing.as_deref(), room.as_deref())?,
     };
     let previews = keys.into_iter().filter_map(read);
     let page = Page::try_fill(previews, most, false, &mut Budget::around(&list))?;
@@ -205,6 +211,7 @@ pub(super) fn delete_drawer(
         noop: deleted && !done.changed,
         deleted,
         changed_since: done.changed_since.map(Into::into),
+        undo: deleted.then(|| "undelete_drawer brings it back, with its history".to_owned()),
     })
 }
 
@@ -255,8 +262,18 @@ pub(super) fn checkpoint(
     call: &Call,
     arguments: Checkpoint,
 ) -> Result<CheckpointSaved, MemoryError> {
+    let once = checkpoint_once(&arguments)?;
+    let repeated = |record: &Value| repeated_checkpoint(call, record);
+    palace_once(call, once.as_ref(), repeated, || save(call, arguments, once.as_ref()))
+}
+
+fn save(
+    call: &Call,
+    arguments: Checkpoint,
+    once: Option<&Once>,
+) -> Result<CheckpointSaved, MemoryError> {
     let drawers = call.drawers();
-    let Checkpoint { items, diary, dedup_threshold, added_by } = arguments;
+    let Checkpoint { items, diary, dedup_threshold, added_by, .. } = arguments;
     if items.len() > ITEMS_MAX || (items.is_empty() && diary.is_none()) {
         let why = format!("pass 1 to {ITEMS_MAX} items, or a diary entry; not {}", items.len());
         return Err(argument("items", why));
@@ -277,9 +294,18 @@ pub(super) fn checkpoint(
             wanted.push(item);
         }
     }
-    let (filed, entry) = match wanted.is_empty() && entry.is_none() {
+    let record = |plan: CheckpointPlan| {
+        let filed = |n: usize| Some(planned(wanted.get(n)?, plan.items.get(n)?));
+        let item = |item: &ItemPlan| match item {
+            ItemPlan::Duplicate(similar) => Some(json!(similar)),
+            ItemPlan::File(n) => filed(*n),
+        };
+        json!({"items": plans.iter().filter_map(item).collect::<Vec<_>>(), "entry": recorded_entry(&plan)})
+    };
+    // A call that is made once leaves a record, also if it files nothing.
+    let (filed, entry) = match wanted.is_empty() && entry.is_none() && once.is_none() {
         true => (Vec::new(), None),
-        false => drawers.checkpoint(&wanted, entry.as_ref())?,
+        false => drawers.checkpoint_once(&wanted, entry.as_ref(), once, record)?,
     };
     let similar = |plan: &ItemPlan| match plan {
         ItemPlan::Duplicate(similar) => Some(similar.drawer_id.clone()),
@@ -292,7 +318,7 @@ pub(super) fn checkpoint(
     }
     let result = |plan| match plan {
         ItemPlan::Duplicate(similar) => Some(similar),
-        ItemPlan::File(n) => Some(as_filed(wanted.get(n)?, filed.get(n)?)),
+        ItemPlan::File(n) => Some(as_filed(&drawers, wanted.get(n)?, filed.get(n)?)),
     };
     let results: Vec<CheckpointItemResult> = plans.into_iter().filter_map(result).collect();
     let mut saved = CheckpointSaved {
@@ -302,6 +328,7 @@ pub(super) fn checkpoint(
         diary: entry.map(|entry| CheckpointEntry { entry_id: entry.id, etag: entry.etag }),
         conflicts: Vec::new(),
         left_out: None,
+        repeated: false,
     };
     (saved.items, saved.left_out) = Budget::around(&saved).keep(results.into_iter());
     Ok(saved)
@@ -314,7 +341,8 @@ fn similar(
     threshold: f64,
 ) -> Result<Option<CheckpointItemResult>, MemoryError> {
     let found = drawers.duplicates(&item.content, threshold)?;
-    let itself = |d: &Duplicate| d.drawer.place == item.place && d.drawer.content == item.content;
+    let place = drawers.shown_place(&item.place)?;
+    let itself = |d: &Duplicate| d.drawer.place == place && d.drawer.content == item.content;
     if found.iter().any(itself) {
         return Ok(None);
     }
@@ -324,21 +352,30 @@ fn similar(
         room: duplicate.drawer.place.room,
         status: "duplicate".to_owned(),
         similarity: Some((duplicate.similarity * 1_000.0).floor() / 1_000.0),
-        etag: duplicate.drawer.etag,
+        etag: Some(duplicate.drawer.etag),
     }))
 }
 
-fn as_filed(item: &Item, filed: &Filed) -> CheckpointItemResult {
-    let status = match filed.filed {
+fn status(filed: FiledAs) -> &'static str {
+    match filed {
         FiledAs::New => "filed",
         FiledAs::There => "already_exists",
-    };
+    }
+}
+
+/// Returns what the record of the call keeps of an item.
+fn planned(item: &Item, (id, filed): &(String, FiledAs)) -> Value {
+    json!({"drawer_id": id, "wing": item.place.wing, "room": item.place.room, "status": status(*filed)})
+}
+
+fn as_filed(drawers: &Drawers, item: &Item, filed: &Filed) -> CheckpointItemResult {
+    let place = drawers.shown_or_stored(item.place.clone());
     CheckpointItemResult {
         drawer_id: filed.id.clone(),
-        wing: item.place.wing.clone(),
-        room: item.place.room.clone(),
-        status: status.to_owned(),
+        wing: place.wing,
+        room: place.room,
+        status: status(filed.filed).to_owned(),
         similarity: None,
-        etag: filed.etag.clone(),
+        etag: Some(filed.etag.clone()),
     }
 }

@@ -213,6 +213,9 @@ pub(super) struct DrawerList {
     pub offset: i64,
     pub limit: i64,
     pub next_cursor: Option<String>,
+    /// Says so if no drawer is in the wing or room, or if it is called otherwise now
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -269,6 +272,9 @@ pub(super) struct SearchResults {
     /// Drawers with more of the words come first
     pub results: Vec<FoundDrawer>,
     pub next_cursor: Option<String>,
+    /// Says so if no drawer is in the wing or room, or if it is called otherwise now
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -312,7 +318,8 @@ pub(super) struct CheckpointItemResult {
     pub status: String,
     /// If it is a duplicate: how similar
     pub similarity: Option<f64>,
-    pub etag: String,
+    /// Its version; null if the call was repeated and the drawer was deleted since
+    pub etag: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -334,4 +341,23 @@ pub(super) struct CheckpointSaved {
     /// filed like the others
     #[serde(skip_serializing_if = "Option::is_none")]
     pub left_out: Option<i64>,
+    /// True if this call was made before with the same idempotency_key: nothing was written now
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct EntryWritten {
+    #[serde(flatten)]
+    pub receipt: WriteReceipt,
+    pub entry_id: String,
+    pub agent: String,
+    pub topic: String,
+    pub wing: String,
+    pub timestamp: String,
+    /// Always 1: texts are not cut up
+    pub chunks: i64,
+    /// True if this call was made before with the same idempotency_key: nothing was written now
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub repeated: bool,
 }

@@ -4,14 +4,14 @@
 //! once. An entry is a drawer in the room `diary`, so it is counted, listed and found like any other drawer.
 
 use super::drawer::{Drawer, FILINGS, drawer_of};
-use super::file::{Filed, Item, checked};
+use super::file::{Filed, FiledAs, Item, checked};
 use super::handle::Drawers;
 use super::place::{DIARY, DRAWERS, Place, drawer_id, key_at, name};
 use crate::format::key::Key;
 use crate::memory::documents::each_document;
 use crate::memory::error::{MemoryError, Result};
 use crate::memory::moment::{date_at, offset_at, readable};
-use crate::palace::Outcome;
+use crate::palace::{Once, Outcome};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
@@ -71,6 +71,17 @@ pub struct EntryWritten {
     pub filed_ms: i64,
 }
 
+/// Drawers and an entry that a commit is about to write.
+#[cfg_attr(not(feature = "mcp"), expect(dead_code, reason = "only the server keeps records"))]
+pub(crate) struct CheckpointPlan {
+    /// The id of each item's drawer, and whether that is new.
+    pub items: Vec<(String, FiledAs)>,
+    /// The key of the entry.
+    pub entry: Option<Key>,
+    /// The time of the entry, in milliseconds since 1970.
+    pub now_ms: i64,
+}
+
 /// The newest entries of a diary.
 ///
 /// ```
@@ -128,6 +139,24 @@ impl DiaryEntry {
         Ok(DiaryEntry { agent, topic, entry: checked("entry", entry)?.to_owned(), place })
     }
 
+    /// Returns the agent whose diary it is for.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn agent(&self) -> &str {
+        &self.agent
+    }
+
+    /// Returns the topic.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// Returns the wing that the diary is in.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn wing(&self) -> &str {
+        &self.place.wing
+    }
+
     pub(super) fn value(&self, filing: Value) -> Map<String, Value> {
         Map::from_iter([
             ("wing".to_owned(), json!(self.place.wing)),
@@ -164,7 +193,17 @@ impl Drawers {
     /// # Errors
     /// Errors of the palace.
     pub fn write_diary(&self, entry: &DiaryEntry) -> Result<EntryWritten> {
-        self.checkpoint(&[], Some(entry))?
+        self.write_diary_once(entry, None, |_| Value::Null)
+    }
+
+    /// Writes an entry like [`Drawers::write_diary`], but at most once for a call of this name.
+    pub(crate) fn write_diary_once<'a>(
+        &'a self,
+        entry: &'a DiaryEntry,
+        once: Option<&'a Once>,
+        answer: impl FnOnce(CheckpointPlan) -> Value + 'a,
+    ) -> Result<EntryWritten> {
+        self.checkpoint_once(&[], Some(entry), once, answer)?
             .1
             .ok_or_else(|| MemoryError::argument("entry", "it was not written: call again"))
     }
@@ -191,15 +230,30 @@ impl Drawers {
         items: &[Item],
         entry: Option<&DiaryEntry>,
     ) -> Result<(Vec<Filed>, Option<EntryWritten>)> {
+        self.checkpoint_once(items, entry, None, |_| Value::Null)
+    }
+
+    /// Files items and writes a diary entry like [`Drawers::checkpoint`], but at most once for a call of this name.
+    /// `answer` makes what the call's record keeps of them.
+    pub(crate) fn checkpoint_once<'a>(
+        &'a self,
+        items: &'a [Item],
+        entry: Option<&'a DiaryEntry>,
+        once: Option<&'a Once>,
+        answer: impl FnOnce(CheckpointPlan) -> Value + 'a,
+    ) -> Result<(Vec<Filed>, Option<EntryWritten>)> {
         // One time for the key and for the filing, so that the order of ids is the order of times.
         let now = self.palace.now_ms();
         let key = entry.map(|entry| self.entry_key(entry, now)).transpose()?;
-        let (filed, others) = self.file_with(items, |batch| {
+        let (filed, others) = self.file_with(items, |batch, items| {
             if let (Some(entry), Some(key)) = (entry, &key) {
                 let value = entry.value(filing(now));
                 batch.write(key.clone(), move |draft| draft.put(&value));
             }
-            Ok(())
+            if let Some(once) = once {
+                let plan = CheckpointPlan { items, entry: key.clone(), now_ms: now };
+                batch.record(once, move || answer(plan));
+            }
         })?;
         let id = key.as_ref().and_then(drawer_id);
         let written = entry.zip(id).zip(others.first());
@@ -255,12 +309,8 @@ impl Drawers {
         }
         // The name of the wing has no case, so "Ada" and "ada" are one agent here too.
         let agent = name("agent_name", agent)?.to_lowercase();
-        let wings = match wing {
-            Some(wing) => vec![name("wing", wing)?],
-            None => self.filed_wings()?,
-        };
         let mut entries = Vec::new();
-        for wing in wings {
+        for wing in self.filed_wings(wing)? {
             self.each_entry(&wing, |drawer| {
                 if drawer.diary.as_ref().is_some_and(|(whose, _)| whose.to_lowercase() == agent) {
                     entries.push(drawer);
@@ -274,7 +324,9 @@ impl Drawers {
         if let Some(after) = after.map(place) {
             entries.retain(|entry| place(&entry.id) < after);
         }
-        Ok((entries, total))
+        let mut spellings = self.spellings()?;
+        let entries = entries.into_iter().map(|entry| spellings.show(entry));
+        Ok((entries.collect::<Result<_>>()?, total))
     }
 
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {

@@ -154,17 +154,17 @@ fn a_decision_settles_one_conflict_and_keeps_all_else() {
     let view = all.view();
     assert_eq!((content(&all).as_str(), view.conflicts.len()), ("one\nb\n3\nB\n5\nmore", 2));
     let taken = view.conflicts[0].others[0].value.clone();
-    let change = all.decide(&by('c'), &view.conflicts[0], &taken).unwrap().unwrap();
+    let change = all.settle_conflict(&by('c'), &view.conflicts[0], &taken).unwrap().unwrap();
     assert_eq!(content(&all), "one\na\n3\nB\n5\nmore");
     assert_eq!(
         conflicts(&all),
         [[("B".to_owned(), "b".to_owned()), ("A".to_owned(), "a".to_owned())]]
     );
     assert_eq!(change.beside.len(), 1);
-    let gone = all.decide(&by('c'), &view.conflicts[0], &taken).unwrap_err();
+    let gone = all.settle_conflict(&by('c'), &view.conflicts[0], &taken).unwrap_err();
     assert_eq!(gone, MergeError::NoConflict { path: "/content".to_owned() });
     let left = all.view().conflicts.remove(0);
-    all.decide(&by('c'), &left, &json!("C\nD")).unwrap().unwrap();
+    all.settle_conflict(&by('c'), &left, &json!("C\nD")).unwrap().unwrap();
     assert_eq!((content(&all), conflicts(&all)), ("one\na\n3\nC\nD\n5\nmore".to_owned(), vec![]));
 }
 
@@ -182,7 +182,7 @@ fn a_decision_for_what_is_shown_settles_too() {
         ("Zwei.", "One. Zwei. Three."),
     ] {
         let mut settled = all.clone();
-        settled.decide(&by('c'), &conflict, &json!(reading)).unwrap().unwrap();
+        settled.settle_conflict(&by('c'), &conflict, &json!(reading)).unwrap().unwrap();
         assert_eq!((content(&settled), conflicts(&settled)), (text.to_owned(), vec![]));
     }
     let (_, mut both) = copies::<2>("1\n2\n3");
@@ -190,6 +190,50 @@ fn a_decision_for_what_is_shown_settles_too() {
     write(&mut both[1], 'b', "1\n3");
     let mut all = merged(&both);
     let conflict = all.view().conflicts.remove(0);
-    all.decide(&by('c'), &conflict, &json!("")).unwrap().unwrap();
+    all.settle_conflict(&by('c'), &conflict, &json!("")).unwrap().unwrap();
     assert_eq!((content(&all), conflicts(&all)), ("1\n3".to_owned(), vec![]));
+}
+
+/// Two writers each change a line of their own, and read the merge of both before the next change. What they have written
+/// then is merged on the merge before, and that on the one before it.
+#[test]
+fn common_text_is_a_merge_at_most_16_deep() {
+    let (_, mut both) = copies::<2>("a0\nb0");
+    for round in 1..=17 {
+        let before = round - 1;
+        write(&mut both[0], 'a', &format!("a{round}\nb{before}"));
+        write(&mut both[1], 'b', &format!("a{before}\nb{round}"));
+        let all = merged(&both);
+        match round {
+            ..=16 => {
+                let text = format!("a{round}\nb{round}");
+                assert_eq!((content(&all), conflicts(&all)), (text, vec![]), "round {round}");
+            }
+            // The first merge counts as the text of its later writer alone. So a reading is in conflict, and none is lost.
+            _ => {
+                let readings =
+                    [("a16".to_owned(), "b".to_owned()), ("a17".to_owned(), "a".to_owned())];
+                assert_eq!(
+                    (content(&all), conflicts(&all)),
+                    ("a16\nb17".to_owned(), vec![readings.to_vec()])
+                );
+            }
+        }
+        both = [all.clone(), all];
+    }
+}
+
+/// Of two readings that are kept, one is a whole text that is there already.
+#[test]
+fn write_back_of_a_line_keeps_a_reading_that_is_there_already() {
+    let (_, mut both) = copies::<2>("1\n2\n3");
+    write(&mut both[0], 'a', "a\n2\n3");
+    write(&mut both[1], 'b', "b\n2\nthree");
+    let mut all = merged(&both);
+    let open = conflicts(&all);
+    assert_eq!(open.len(), 1);
+    let shown = content(&all);
+    assert!(shown.ends_with("three"));
+    write(&mut all, 'c', &shown.replace("three", "3"));
+    assert_eq!((content(&all), conflicts(&all)), (shown.replace("three", "3"), open));
 }

@@ -9,6 +9,7 @@ use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
 use crate::fs::fs_type::{FileSystem, lock_trusted};
 use crate::fs::{At, is_irregular};
 use crate::merge::explain;
+use crate::palace::check::program_version::is_older;
 use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
 use crate::palace::view::finding::Finding;
@@ -155,6 +156,7 @@ impl std::fmt::Display for SegmentState {
 /// palace.put("a", &json!({"n": 1}))?;
 /// let here = &palace.status()?.instances[0];
 /// assert_eq!((here.pid, Some(here.instance)), (std::process::id(), palace.status()?.this_instance));
+/// assert!(!here.older); // it is this version
 /// palace.seal()?;
 /// assert!(palace.status()?.instances.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -177,6 +179,10 @@ pub struct LiveInstance {
     pub segment: SegmentId,
     /// Bytes of that segment's records.
     pub bytes: u64,
+    /// True if it is a program of this project, of a version that does not merge texts. It shows one of several texts
+    /// that were written at once. Nothing is known of programs that embed the library.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub older: bool,
 }
 
 /// A lock that a process holds.
@@ -335,10 +341,12 @@ impl SegmentStatus {
     }
 
     fn owner(&self) -> Option<LiveInstance> {
+        let program = self.program.clone()?;
         Some(LiveInstance {
             instance: self.instance?,
             pid: self.pid?,
-            program: self.program.clone()?,
+            older: is_older(&program),
+            program,
             client: self.client.clone(),
             since_ms: self.created_ms?,
             segment: self.segment,

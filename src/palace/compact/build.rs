@@ -63,6 +63,8 @@ pub fn fold(
         covers: inputs.segments.iter().map(|segment| segment.reader.id()).collect(),
         supersedes,
         beside: divergent::beside(&inputs.snapshots, &inputs.live),
+        // `make_row` gives the words of each row anew, also of one that it takes as it is.
+        all_readings: true,
         appended: inputs.appended(),
         documents: 0,
         commits: 0,
@@ -230,6 +232,7 @@ mod tests {
             covers: Vec::new(),
             supersedes: Vec::new(),
             beside: Vec::new(),
+            all_readings: true,
             appended: 0,
             documents: 0,
             commits: 0,

@@ -3,8 +3,10 @@
 //! A cursor holds, for each instance, the last commit that the caller has seen. Sequence numbers survive compaction, so
 //! a cursor stays valid for as long as the palace exists.
 
+use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
 use crate::format::key::Key;
+use crate::merge::{DocumentEffects, MergeError};
 use crate::palace::compact::log_rows::{log_row, stamped};
 use crate::palace::error::{Error, Result};
 use crate::palace::handle::shared::Palace;
@@ -94,6 +96,9 @@ pub struct CommitInfo {
     pub by: String,
     /// The documents that it changed.
     pub keys: Vec<Key>,
+    /// Its changes, each with the key of its document.
+    #[serde(skip)]
+    pub(crate) changes: Vec<(Key, ChangeHash)>,
 }
 
 /// Commits, and the cursor for the next call.
@@ -167,6 +172,35 @@ impl Palace {
         Ok(changes)
     }
 
+    /// Tells what a commit did to one of its documents, and whether that is in conflict now; `None` if the document has
+    /// none of its changes, because a file with them is missing or damaged.
+    ///
+    /// The answer comes from the document before and after the commit, so it is the same before and after a compaction.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::ChangeEffect;
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("a", &json!({"n": 1}))?;
+    /// palace.compact(Default::default())?;
+    /// let commit = &palace.changes_since(&Default::default(), 10)?.commits[0];
+    /// let done = palace.effects(commit, &commit.keys[0])?.ok_or("it is there")?;
+    /// assert_eq!(done.effects, [ChangeEffect::Created]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Palace::history`].
+    pub fn effects(&self, commit: &CommitInfo, key: &Key) -> Result<Option<DocumentEffects>> {
+        let of_key = commit.changes.iter().filter(|(changed, _)| changed == key);
+        let changes: Vec<ChangeHash> = of_key.map(|(_, change)| *change).collect();
+        let failed = |source: MergeError| Error::Document { key: key.clone(), source };
+        let found = self.last_view().ask(key, |doc| doc.effects(&changes))?;
+        Ok(found.transpose().map_err(failed)?.flatten())
+    }
+
     /// Returns a cursor that has seen the commits before this time, in milliseconds since 1970, by the writers' clocks.
     ///
     /// # Errors
@@ -224,10 +258,10 @@ impl Palace {
 
 fn commit_info(row: LogRow) -> CommitInfo {
     let LogRow { instance, sequence, time_ms, by, changes } = row;
-    let mut keys: Vec<Key> = changes.into_iter().map(|(key, _)| key).collect();
+    let mut keys: Vec<Key> = changes.iter().map(|(key, _)| key.clone()).collect();
     keys.sort_unstable();
     keys.dedup();
-    CommitInfo { instance, sequence, time_ms, by, keys }
+    CommitInfo { instance, sequence, time_ms, by, keys, changes }
 }
 
 /// Returns the next commits of each instance, at most `limit` of each.

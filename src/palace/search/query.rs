@@ -152,6 +152,9 @@ fn search(
     }
     for snapshot in view.snapshots() {
         candidates.extend(snapshot.matching(terms)?);
+        for number in View::partly_indexed(snapshot)? {
+            candidates.insert(snapshot.numbered_key(*number)?);
+        }
     }
     candidates.extend(view.divergent_keys()?.iter().cloned());
     let mut hits = Vec::new();

@@ -8,7 +8,8 @@
 //! A document may be in several snapshots, and all but one hold an earlier state of it. So a row alone never decides that
 //! a document is found, only that it may be. A row that would not be among the best is dropped without reading the other
 //! snapshots. If the document has another state now, the row with that state has its own turn: see
-//! [`View::divergent_keys`].
+//! [`View::divergent_keys`]. A row that an earlier version wrote may show one of several readings alone, so a document in
+//! conflict is read too: see [`View::partly_indexed`].
 
 use super::query::{parse, score};
 use crate::format::key::Key;
@@ -189,6 +190,14 @@ fn ranked(view: &View, question: &Question<'_>, terms: &[Terms]) -> Result<Vec<R
     for key in view.divergent_keys()?.iter().filter(|key| (question.keys)(key)) {
         judge(view.read(key)?, question, terms, &mut best);
     }
+    for snapshot in view.snapshots() {
+        for number in View::partly_indexed(snapshot)? {
+            let key = snapshot.numbered_key(*number)?;
+            if (question.keys)(&key) {
+                judge(view.read(&key)?, question, terms, &mut best);
+            }
+        }
+    }
     for (words, candidates) in candidates(view, question, terms)?.into_iter().rev() {
         // The candidates that are left have at most so many of the words.
         let too_few = question.every && words < terms.len();
@@ -236,6 +245,9 @@ fn rank_row(
     terms: &[Terms],
 ) -> Result<Option<Rank>> {
     let Some(snapshot) = view.snapshots().get(snapshot) else { return Ok(None) };
+    if View::partly_indexed(snapshot)?.binary_search(&number).is_ok() {
+        return Ok(None);
+    }
     let key = snapshot.numbered_key(number)?;
     let elsewhere = || view.tail.document(key.as_str()).is_some();
     if !(question.keys)(&key) || elsewhere() || view.divergent_keys()?.contains(&key) {

@@ -5,7 +5,7 @@
 use super::choice::Choice;
 use super::client::Session;
 use super::distance::{Distance, between, to_patch};
-use crate::format::hash::Etag;
+use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::merge::{MergeError, View, Written};
 use crate::palace::error::{Error, Result};
@@ -13,7 +13,10 @@ use crate::palace::view::document::Document;
 use crate::palace::write::draft::{Draft, object};
 use crate::palace::write::request::{Outcome, WriteOptions};
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+
+/// Characters of the value that a write replaced, in the record of a call that is made once.
+const REPLACED_CHARS: usize = 600;
 
 /// The result of a write of a [`Session`].
 ///
@@ -72,7 +75,7 @@ pub struct SessionDelete {
 
 /// The value of a write.
 #[derive(Clone, Copy)]
-enum Wanted<'a> {
+pub(super) enum Wanted<'a> {
     Whole(&'a Map<String, Value>),
     /// The value of an earlier version, to be written over the present one.
     Earlier(&'a Map<String, Value>),
@@ -84,6 +87,14 @@ impl Wanted<'_> {
         match self {
             Wanted::Whole(value) | Wanted::Earlier(value) => between(&from.value, value),
             Wanted::Patch(patch) => to_patch(&from.value, patch),
+        }
+    }
+
+    /// Returns the patch, if the write is one.
+    fn patch(&self) -> Option<&Map<String, Value>> {
+        match self {
+            Wanted::Whole(_) | Wanted::Earlier(_) => None,
+            Wanted::Patch(patch) => Some(patch),
         }
     }
 
@@ -107,11 +118,31 @@ impl Wanted<'_> {
 }
 
 /// The part of a result that is known before the commit.
-struct Made {
-    choice: Choice,
-    merged: Option<Document>,
-    replaced_unseen: Option<Document>,
-    undeleted: Option<Written>,
+pub(super) struct Made {
+    pub choice: Choice,
+    pub merged: Option<Document>,
+    pub replaced_unseen: Option<Document>,
+    pub undeleted: Option<Written>,
+    /// The version that has the patch and what the client came to know last, if the patch does not build on that.
+    pub joined: Option<Heads>,
+}
+
+impl Made {
+    /// Returns what a repeated call answers with. Of what was replaced it has the beginning.
+    pub fn answer(&self, draft: &Draft<'_>) -> Value {
+        let replaced = self.replaced_unseen.as_ref().map(|replaced| {
+            let text = Value::Object(replaced.value.clone()).to_string();
+            let text: String = text.chars().take(REPLACED_CHARS).collect();
+            json!({"etag": replaced.etag, "modified": replaced.modified, "text": text})
+        });
+        json!({
+            "etag": draft.own_version().etag(),
+            "changed": draft.is_changed(),
+            "merged": self.merged.is_some(),
+            "replaced_unseen": replaced,
+            "undeleted": self.undeleted,
+        })
+    }
 }
 
 impl Session {
@@ -253,19 +284,35 @@ impl Session {
 
     fn write(&self, options: WriteOptions, key: &Key, wanted: Wanted<'_>) -> Result<SessionWrite> {
         let is_named = options.base.is_some() || options.if_match.is_some();
+        let is_once = options.once.is_some();
         let mut made = None;
-        let outcome = self.palace().with(options).write(key.as_str(), |draft| {
+        let outcome = self.palace().with(options).write_answering(key.clone(), |draft| {
             let choice = match wanted {
                 _ if is_named => Choice::named(draft),
                 Wanted::Earlier(_) => self.present(draft, key),
-                _ => self.choose(draft, key, |view| wanted.distance(view))?,
+                _ => self.choose(draft, key, wanted.patch(), |view| wanted.distance(view))?,
             };
-            made = Some(make(draft, key, wanted, choice)?);
-            Ok(())
+            let made = made.insert(make(draft, key, wanted, choice)?);
+            Ok(if is_once { made.answer(draft) } else { Value::Null })
         })?;
+        self.written(key, outcome, made, matches!(wanted, Wanted::Whole(_)))
+    }
+
+    /// Notes a write that was made, and returns its result.
+    pub(super) fn written(
+        &self,
+        key: &Key,
+        outcome: Outcome,
+        made: Option<Made>,
+        is_whole: bool,
+    ) -> Result<SessionWrite> {
         // A commit that succeeded has run the closure.
-        let Made { choice, merged, replaced_unseen, undeleted } = made.ok_or(Error::EmptyBatch)?;
-        self.wrote(key, &choice, &outcome, matches!(wanted, Wanted::Whole(_)));
+        let Made { choice, merged, replaced_unseen, undeleted, joined } =
+            made.ok_or(Error::EmptyBatch)?;
+        match joined {
+            Some(joined) => self.patched_beside(key, &choice, &outcome, &joined),
+            None => self.wrote(key, &choice, &outcome, is_whole),
+        }
         Ok(SessionWrite { outcome, merged, replaced_unseen, undeleted })
     }
 
@@ -303,7 +350,7 @@ impl Session {
 }
 
 /// Makes the write of a draft that builds on the chosen version.
-fn make(
+pub(super) fn make(
     draft: &mut Draft<'_>,
     key: &Key,
     wanted: Wanted<'_>,
@@ -328,5 +375,8 @@ fn make(
     let after = if choice.is_behind() { Some(draft.view()?) } else { None };
     let merged = after.filter(|after| !wanted.distance(after).is_zero());
     let merged = merged.and_then(|after| document(draft.version(), after));
-    Ok(Made { choice, merged, replaced_unseen, undeleted })
+    let latest = choice.latest.as_ref().filter(|_| wanted.patch().is_some());
+    let beside = latest.filter(|latest| !draft.includes(&choice.from, latest));
+    let joined = beside.map(|latest| draft.join(latest, &draft.own_version()));
+    Ok(Made { choice, merged, replaced_unseen, undeleted, joined })
 }

@@ -4,7 +4,7 @@
 //! does not have is passed over.
 
 use super::client::Session;
-use super::distance::Distance;
+use super::distance::{Distance, named};
 use super::versions::Candidate;
 use crate::format::hash::Heads;
 use crate::format::key::Key;
@@ -24,13 +24,15 @@ pub(crate) struct Choice {
     pub unseen: bool,
     /// True if the present version is the client's own last write.
     pub is_own: bool,
+    /// The version that the client came to know last, of those that it knows whole.
+    pub latest: Option<Heads>,
 }
 
 impl Choice {
     /// The version that the draft builds on, because the caller named it.
     pub fn named(draft: &Draft<'_>) -> Self {
         let (from, present) = (draft.base(), draft.version());
-        Choice { from, present, unseen: false, is_own: false }
+        Choice { from, present, unseen: false, is_own: false, latest: None }
     }
 
     /// Returns true if the write is concurrent with something.
@@ -41,7 +43,8 @@ impl Choice {
 
 impl Session {
     /// Chooses the version from which a write is made, and makes the draft build on it: of those that the client knows
-    /// whole, the one with the smallest distance; otherwise the present one.
+    /// whole, the one with the smallest distance; otherwise the present one. `patch` is given if the write changes no more
+    /// than the fields that this merge patch names.
     ///
     /// # Errors
     /// [`MergeError`] if a version cannot be shown.
@@ -49,17 +52,19 @@ impl Session {
         &self,
         draft: &mut Draft<'_>,
         key: &Key,
+        patch: Option<&Map<String, Value>>,
         distance: impl Fn(&View) -> Distance,
     ) -> Result<Choice, MergeError> {
         let present = draft.version();
         let known = self.versions(key);
         let known: Vec<_> = known.candidates().filter(|one| draft.contains(&one.heads)).collect();
         let is_own = known.iter().any(|one| one.own && one.heads == present);
-        let nearest = nearest(known, &present, draft, distance)?;
+        let latest = known.last().map(|one| one.heads.clone());
+        let nearest = nearest(known, &present, draft, patch, distance)?;
         let unseen = nearest.is_none() && !present.is_empty();
         let from = nearest.unwrap_or_else(|| present.clone());
         draft.build_on(from.clone());
-        Ok(Choice { from, present, unseen, is_own })
+        Ok(Choice { from, present, unseen, is_own, latest })
     }
 
     /// Returns the present version, for a write that is made from that in any case.
@@ -69,7 +74,7 @@ impl Session {
         let known: Vec<_> = known.candidates().filter(|one| one.heads == present).collect();
         let is_own = known.iter().any(|one| one.own);
         let unseen = known.is_empty() && !present.is_empty();
-        Choice { from: present.clone(), present, unseen, is_own }
+        Choice { from: present.clone(), present, unseen, is_own, latest: None }
     }
 
     /// Notes that the answer to a write carries the whole value of a version.
@@ -87,6 +92,18 @@ impl Session {
         self.note(key, |versions| versions.deleted(&outcome.own));
     }
 
+    /// Notes a patch that was made from another version than the one that the client came to know last. `joined` has that
+    /// one and the patch.
+    pub(crate) fn patched_beside(
+        &self,
+        key: &Key,
+        choice: &Choice,
+        outcome: &Outcome,
+        joined: &Heads,
+    ) {
+        self.note(key, |versions| versions.patched_beside(&choice.from, &outcome.own, joined));
+    }
+
     /// Notes a write that was made. `is_whole` is true if the client named the whole value of the document.
     pub(crate) fn wrote(&self, key: &Key, choice: &Choice, outcome: &Outcome, is_whole: bool) {
         let knows_whole = is_whole || !choice.unseen;
@@ -94,7 +111,7 @@ impl Session {
     }
 }
 
-/// A version that a write may be made from, and the value that it shows.
+/// A version that a write may be made from, and the value that it shows: of a patch, the part that it names.
 struct Ranked {
     version: Candidate,
     value: Map<String, Value>,
@@ -125,6 +142,7 @@ fn nearest(
     mut known: Vec<Candidate>,
     present: &Heads,
     draft: &mut Draft<'_>,
+    patch: Option<&Map<String, Value>>,
     distance: impl Fn(&View) -> Distance,
 ) -> Result<Option<Heads>, MergeError> {
     // Nearly every client knows one version, so nothing is compared for it.
@@ -134,7 +152,12 @@ fn nearest(
     let mut ranked = Vec::new();
     for version in known {
         let view = draft.view_at(&version.heads)?;
-        ranked.push(Ranked { version, distance: distance(&view), value: view.value });
+        let distance = distance(&view);
+        let value = match patch {
+            Some(patch) => named(view.value, patch),
+            None => view.value,
+        };
+        ranked.push(Ranked { version, distance, value });
     }
     if !ranked.iter().all(|one| one.is_taken_back(present)) {
         ranked.retain(|one| !one.is_taken_back(present));

@@ -1,8 +1,9 @@
 //! In how many units two values differ: fields of a JSON document by their paths, items of lists, lines of strings.
 //!
-//! A unit that was changed counts twice, as one that went and one that came. The order of lines and items does not
-//! count, so a distance takes time in proportion to the length of the values. Characters tell whether a text was edited.
-//! If a value was replaced, only the new one counts. So all values that it may have replaced are as near.
+//! A unit that was changed counts twice, as one that went and one that came. So does a field that is in one value only: a
+//! client that adds a field and then changes it is as near to its last write as to what it read. The order of lines and
+//! items does not count, so a distance takes time in proportion to the length of the values. Characters tell whether a
+//! text was edited. If a value was replaced, only the new one counts. So all values that it may have replaced are as near.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -42,6 +43,17 @@ pub fn to_patch(kept: &Map<String, Value>, patch: &Map<String, Value>) -> Distan
     distance
 }
 
+/// Returns the part of a value that a merge patch names.
+pub fn named(mut value: Map<String, Value>, patch: &Map<String, Value>) -> Map<String, Value> {
+    value.retain(|name, _| patch.contains_key(name));
+    for (name, patch) in patch {
+        if let (Some(Value::Object(inner)), Value::Object(patch)) = (value.get_mut(name), patch) {
+            *inner = named(std::mem::take(inner), patch);
+        }
+    }
+    value
+}
+
 impl Distance {
     fn add_patch(&mut self, kept: &Map<String, Value>, patch: &Map<String, Value>) {
         for (name, wanted) in patch {
@@ -69,7 +81,9 @@ impl Distance {
             (Some(Value::Array(a)), Some(Value::Array(b))) => self.add_lists(a, b),
             (Some(Value::String(a)), Some(Value::String(b))) => self.add_texts(a, b),
             (a, b) => {
-                self.units += a.into_iter().chain(b).map(units).sum::<usize>();
+                let given = a.into_iter().chain(b).map(units);
+                self.units +=
+                    if a.is_some() && b.is_some() { given.sum() } else { 2 * given.sum::<usize>() };
                 self.characters += 2 * b.or(a).map_or(0, |value| value.to_string().len());
             }
         }
@@ -84,7 +98,7 @@ impl Distance {
 
     fn add_texts(&mut self, a: &str, b: &str) {
         // Two texts of the same lines in another order, or with other ends of lines, still differ.
-        let lines = apart(a.lines().collect(), b.lines().collect());
+        let lines = apart(lines(a), lines(b));
         self.units += lines.len().max(1);
         self.characters += changed_characters(a, b);
     }
@@ -117,6 +131,11 @@ fn changed_characters(a: &str, b: &str) -> usize {
     let end = a.chars().rev().zip(b.chars().rev()).take(shorter).take_while(same).count();
     let (all, common) = (a_length + b_length, 2 * (start + end));
     if common < all - common { 2 * b_length } else { all - common }
+}
+
+/// Returns the lines of a text. An empty text has one.
+fn lines(text: &str) -> Vec<&str> {
+    if text.is_empty() { vec![""] } else { text.lines().collect() }
 }
 
 /// Returns the number of units of one value, at least 1.
@@ -163,7 +182,11 @@ mod tests {
         assert_eq!(with("/in/list", json!([1, {"a": 1}, 2])), (1, 1));
         assert_eq!(with("/in/list/1", json!({"a": 2})).0, 2);
         assert_eq!(with("/in/b", json!("a\nb\nc")).0, 4);
-        assert_eq!(distance(json!({"a": {}}), json!({})), (1, 4));
+        assert_eq!(distance(json!({"a": {}}), json!({})), (2, 4));
+        assert_eq!(
+            distance(json!({"a": 1}), json!({})),
+            distance(json!({"a": 1}), json!({"a": 2}))
+        );
     }
 
     #[test]
@@ -180,8 +203,14 @@ mod tests {
         let kept = object(json!({"a": 1, "in": {"b": 2, "c": 3}}));
         let to = |patch: Value| to_patch(&kept, &object(patch));
         assert!(to(json!({"a": 1, "in": {"b": 2}, "none": null})).is_zero());
-        assert_eq!(to(json!({"a": null})).units, 1);
+        assert_eq!(to(json!({"a": null})).units, 2);
         assert_eq!(to(json!({"in": {"b": 4}})).units, 2);
+        let part = |patch: Value| Value::Object(named(kept.clone(), &object(patch)));
+        assert_eq!(part(json!({"in": {"b": 4, "d": 5}, "none": 1})), json!({"in": {"b": 2}}));
+        assert_eq!(
+            part(json!({"in": null, "a": {"b": 1}})),
+            json!({"a": 1, "in": {"b": 2, "c": 3}})
+        );
     }
 
     #[test]
@@ -197,6 +226,7 @@ mod tests {
     fn replaced_values_are_all_as_near() {
         let to = |kept: Value| between(&object(json!({"v": kept})), &object(json!({"v": "done"})));
         let near = [json!("todo"), json!("in progress"), json!(""), json!(7), json!(null)].map(to);
+        assert_eq!(near.map(|distance| distance.units), [2; 5]);
         assert_eq!(near.map(|distance| distance.characters / 2 >= 4), [true; 5]);
         assert_eq!((near[0], near[0]), (near[1], near[2].max(near[1])));
         assert!(to(json!("done, nearly")) > to(json!("donee")), "an edited text is nearer");

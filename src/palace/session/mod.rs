@@ -11,12 +11,14 @@
 //! * `client`: the handles, and what is noted about a read.
 //! * `choice`: the version that a write is made from.
 //! * `calls`: get, put and delete of one client, and their results.
+//! * `undelete`: a deleted document comes back.
 
 mod calls;
 pub(crate) mod choice;
 mod client;
 pub(crate) mod distance;
 mod memory;
+mod undelete;
 mod versions;
 
 pub use calls::{SessionDelete, SessionWrite};

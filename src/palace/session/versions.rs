@@ -112,6 +112,21 @@ impl Versions {
         self.show(made, |version| version.own |= knows_whole);
     }
 
+    /// Notes a patch: the version that it was made from, the one that it made, and the one that also has what the client
+    /// came to know last. Whether the client goes on from that or from one of the others is not known, so its next write
+    /// may be made from each.
+    pub fn patched_beside(&mut self, from: &Heads, made: &Heads, joined: &Heads) {
+        if let Some(version) = self.list.iter_mut().find(|version| version.heads == *from) {
+            version.uses = version.uses.saturating_sub(1);
+        }
+        for version in self.list.iter_mut().filter(|version| version.own) {
+            version.own = false;
+            version.uses = version.uses.saturating_add(1);
+        }
+        self.show(made, |version| version.uses = version.uses.saturating_add(1));
+        self.show(joined, |version| version.own = true);
+    }
+
     /// Notes that the client deleted the document. What it read before is no base any more.
     pub fn deleted(&mut self, made: &Heads) {
         self.list.iter_mut().for_each(|version| (version.uses, version.own) = (0, false));

@@ -68,7 +68,8 @@ impl View {
         self.snapshots().len() + 1
     }
 
-    /// Documents that search has to read whatever the indexes of the snapshots say: see [`divergent`].
+    /// Documents that two snapshots hold different rows of: search has to read them whatever the indexes of the snapshots
+    /// say. See [`divergent`].
     ///
     /// # Errors
     /// If a snapshot cannot be read.
@@ -78,6 +79,18 @@ impl View {
         }
         let found = divergent::keys_in_two(self.snapshots())?;
         Ok(self.snapshots.divergent.get_or_init(|| found))
+    }
+
+    /// Returns the numbers of the documents in conflict, in their order, if an earlier version wrote the snapshot, and none
+    /// otherwise. An earlier version indexed one reading of each conflict, so search has to read these documents.
+    ///
+    /// # Errors
+    /// If the snapshot cannot be read.
+    pub fn partly_indexed(snapshot: &Snapshot) -> Result<&[i64]> {
+        match snapshot.meta().all_readings {
+            true => Ok(&[]),
+            false => Ok(snapshot.numbers_in_conflict()?),
+        }
     }
 
     /// Loads the document with every change of this view; `None` if there is no change of it.

@@ -4,11 +4,12 @@
 //! acknowledged only after its bytes, and those that they build on, are where the caller asked for.
 
 use super::draft::{Draft, Written, exists};
+use super::once::Once;
 use super::request::{Condition, Outcome, Receipt, WriteOptions};
 use super::rescue::{foreign_places, records, to_rescue, unwritten};
 use crate::format::hash::{ChangeHash, Etag, Heads};
 use crate::format::id::InstanceId;
-use crate::format::key::Key;
+use crate::format::key::{Key, ONCE};
 use crate::format::record::Entry;
 use crate::fs::stop;
 use crate::merge::{Doc, MergeError, Stamp};
@@ -27,6 +28,7 @@ use crate::sync::atomic::AtomicUsize;
 use crate::sync::atomic::Ordering::Relaxed;
 use crate::sync::{apart, mutant};
 use bytes::Bytes;
+use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -94,6 +96,14 @@ impl<'a> Batch<'a> {
     ) -> &mut Self {
         self.writes.push((key, Some(condition), Box::new(write)));
         self
+    }
+
+    /// Adds the record of a call that is made once, on the condition that there is none yet. `answer` is called after the
+    /// writes before it.
+    pub(crate) fn record(&mut self, once: &'a Once, answer: impl FnOnce() -> Value + 'a) {
+        self.write_if(once.key.clone(), Condition::Absent, move |draft| {
+            draft.put_object(&once.record(answer()))
+        });
     }
 
     /// Makes the commit.
@@ -270,7 +280,9 @@ impl Shared {
         let doc = view.load(&key)?;
         let condition = condition.as_ref().or(options.if_match.as_ref());
         check_condition(view, doc.as_ref(), &key, condition)?;
-        let base = resolve_base(doc.as_ref(), &key, options.base.as_ref())?;
+        // The record of a call has no history that a base could be in.
+        let base = options.base.as_ref().filter(|_| !key.as_str().starts_with(ONCE));
+        let base = resolve_base(doc.as_ref(), &key, base)?;
         let name = || self.root.random();
         // Queued changes of this very actor may be among the pending ones, and would collide.
         let pending = doc.as_ref().is_some_and(|doc| doc.pending().next().is_some());

@@ -45,8 +45,9 @@ pub struct Draft<'a> {
     /// The version that the next change builds on; `None` is the present one.
     pub(super) base: Option<Heads>,
     pub(super) changes: Vec<NewChange>,
-    /// The last of them: one, or those that one write made beside each other. They build on all others.
-    last: Heads,
+    /// The version right after the last of them: one change, or those that one write made beside each other, and what
+    /// they were made from and do not build on. Empty if there is none.
+    pub(super) last: Heads,
     /// The reason why a change is in the document and not among `changes`. Later changes would build on it.
     harmed: Option<MergeError>,
 }
@@ -57,8 +58,8 @@ pub(super) struct Written {
     pub doc: Option<Doc>,
     /// Its version.
     pub heads: Heads,
-    /// The version right after the last changes, with only what they build on. Without a change it is the version that
-    /// a change would have been made from.
+    /// The version right after the last changes, with only what they were made from. Without a change it is the version
+    /// that a change would have been made from.
     pub own: Heads,
     /// The changes.
     pub changes: Vec<NewChange>,
@@ -78,11 +79,7 @@ impl<'a> Draft<'a> {
         if let Some(error) = self.harmed {
             return Err(error);
         }
-        let heads = self.version();
-        let own = match self.last.is_empty() {
-            false => self.last,
-            true => self.base.unwrap_or_else(|| heads.clone()),
-        };
+        let (heads, own) = (self.version(), self.own_version());
         Ok(Written { doc: self.doc, heads, own, changes: self.changes })
     }
 
@@ -193,7 +190,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// [`MergeError::NoConflict`] if the document does not have this conflict any more, and as [`Draft::put`].
     pub fn settle(&mut self, conflict: &Conflict, value: &Value) -> Result<()> {
-        self.change(|doc, stamp, _| doc.decide(stamp, conflict, value))
+        self.change(|doc, stamp, _| doc.settle_conflict(stamp, conflict, value))
     }
 
     /// Adds to the counter at a path, and makes it if it is not there.
@@ -364,8 +361,10 @@ impl<'a> Draft<'a> {
             let first = self.changes.len();
             self.changes.extend(all);
             let last = self.changes.get(first..).unwrap_or_default();
-            self.last = Heads::new(last.iter().map(|change| change.hash).collect());
-            // A later change of the draft builds on these, and on nothing that they were concurrent with.
+            let last = Heads::new(last.iter().map(|change| change.hash).collect());
+            // A change that leaves a conflict of a text open builds on the readings of that text alone.
+            self.last = self.doc()?.after(&base.unwrap_or(before), last);
+            // A later change of the draft builds on this, and on nothing that it was concurrent with.
             self.base = self.base.take().map(|_| self.last.clone());
         }
         Ok(())

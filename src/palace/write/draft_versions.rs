@@ -18,6 +18,16 @@ impl Draft<'_> {
         self.base.clone().unwrap_or_else(|| self.version())
     }
 
+    /// Returns the version right after the last change, with only what that was made from.
+    pub(crate) fn own_version(&self) -> Heads {
+        if self.last.is_empty() { self.base() } else { self.last.clone() }
+    }
+
+    /// Returns the version that has the changes of both versions, and no others. The document must have both.
+    pub(crate) fn join(&self, a: &Heads, b: &Heads) -> Heads {
+        self.doc.as_ref().map_or_else(|| b.clone(), |doc| doc.join(a, b))
+    }
+
     /// Makes the next change from this version, concurrent with everything since. If the document does not have it, that
     /// change is refused.
     pub(crate) fn build_on(&mut self, version: Heads) {
@@ -38,6 +48,11 @@ impl Draft<'_> {
     /// Returns the version that an etag names; `None` if the document has no such version.
     pub(crate) fn resolve(&self, etag: &Etag) -> Option<Heads> {
         self.doc.as_ref().and_then(|doc| doc.resolve(etag))
+    }
+
+    /// Returns true if a change was made.
+    pub(crate) fn is_changed(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     /// Returns the version before the delete of a document that is deleted; `None` if it is not.

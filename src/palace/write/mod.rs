@@ -4,7 +4,10 @@ pub mod commit;
 mod dependencies;
 pub mod draft;
 mod draft_versions;
+pub(crate) mod once;
 mod put;
+#[cfg(feature = "mcp")]
+pub(crate) mod record;
 pub mod request;
 mod rescue;
 pub mod writes;

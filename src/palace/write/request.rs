@@ -1,5 +1,6 @@
 //! Options of a write, and its result.
 
+use super::once::Once;
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::merge::Settled;
@@ -59,6 +60,8 @@ pub struct WriteOptions {
     pub(crate) base: Option<Etag>,
     pub(crate) by: Option<String>,
     pub(crate) durability: Durability,
+    /// The name of the call, if it is to be made once.
+    pub(crate) once: Option<Once>,
 }
 
 impl WriteOptions {

@@ -11,6 +11,8 @@ use crate::merge::automerge::{AutomergeError, transaction::Transaction};
 use crate::palace::error::{Error, Result};
 use crate::palace::handle::shared::Palace;
 use serde::Serialize;
+use serde_json::Value;
+use std::cell::RefCell;
 
 /// The calls of a [`Palace`] that write, each with the same [`WriteOptions`]. Made by [`Palace::with`].
 ///
@@ -118,6 +120,25 @@ impl<'a> Writes<'a> {
     #[must_use]
     pub fn batch(&self) -> Batch<'a> {
         Batch::new(self.palace, self.options.clone())
+    }
+
+    /// Changes one document. If the options name a call that is made once, its record is part of the commit, with the
+    /// answer that the closure returns.
+    pub(crate) fn write_answering(
+        &self,
+        key: Key,
+        write: impl FnOnce(&mut Draft<'_>) -> std::result::Result<Value, MergeError>,
+    ) -> Result<Outcome> {
+        let answer = RefCell::new(Value::Null);
+        let mut batch = self.batch();
+        batch.write(key, |draft| {
+            *answer.borrow_mut() = write(draft)?;
+            Ok(())
+        });
+        if let Some(once) = &self.options.once {
+            batch.record(once, || answer.take());
+        }
+        batch.commit()?.outcomes.into_iter().next().ok_or(Error::EmptyBatch)
     }
 
     fn one(

@@ -17,6 +17,7 @@ pub(super) fn meta() -> Meta {
         covers: vec![SegmentId([2; 16]), SegmentId([3; 16])],
         supersedes: vec![SnapshotId([4; 16])],
         beside: vec![SnapshotId([5; 16]), SnapshotId([6; 16])],
+        all_readings: true,
         appended: u64::MAX,
         documents: 0,
         commits: 0,

@@ -87,6 +87,7 @@ fn meta(input: &mut Input<'_>) -> Meta {
         covers: vec![SegmentId([choice; 16])],
         supersedes: if choice & 4 == 0 { Vec::new() } else { vec![ID, SnapshotId([choice; 16])] },
         beside: if choice & 8 == 0 { Vec::new() } else { vec![ID] },
+        all_readings: choice & 16 != 0,
         appended: if choice & 16 == 0 { 1000 } else { input.odd_number() },
         documents: 0,
         commits: 0,

@@ -1,4 +1,4 @@
-//! Settles a conflict without touching the value that is shown.
+//! Removes the losing values of a conflict, without touching the value that is shown.
 //!
 //! Trap: a map, a list, a text or a counter cannot be written again. That would make a new, empty one
 //! and cut off concurrent edits of the old one. What is wanted is a delete that names only the losing values as its
@@ -23,22 +23,22 @@ use std::collections::hash_map::Entry;
 /// Name of a field that is written on the copy only.
 ///
 /// A transaction without operations makes no change that could be decoded. Its operation is removed again.
-const PLACEHOLDER: &str = "\0settle";
+const PLACEHOLDER: &str = "\0placeholder";
 
 impl Doc {
-    /// Makes one change that carries out `steps` and removes the values that `settling` names.
-    pub(super) fn settle(
+    /// Makes one change that carries out `steps` and removes the values that `removing` names.
+    pub(super) fn remove_losers(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
         steps: &[Step],
-        settling: &[Step],
+        removing: &[Step],
     ) -> Result<NewChange, MergeError> {
         self.choose_actor(stamp, base)?;
         self.check_writable()?;
         let mut writers = HashMap::new();
-        let losers = settling.iter().filter_map(|step| match step {
-            Step::Settle { loser } => Some(delete_of(&self.am, &mut writers, loser)),
+        let losers = removing.iter().filter_map(|step| match step {
+            Step::RemoveLoser { loser } => Some(delete_of(&self.am, &mut writers, loser)),
             _ => None,
         });
         let losers = losers.collect::<Result<Vec<_>, _>>()?;

@@ -1,4 +1,4 @@
-//! Decides one conflict: takes one of its values, or another one in their place.
+//! Settles one conflict: takes one of its readings, or another value in their place.
 
 use super::doc::Doc;
 use super::error::MergeError;
@@ -18,7 +18,7 @@ impl Doc {
     ///
     /// # Errors
     /// [`MergeError::NoConflict`] if the present view has no conflict of the same values there, and those of [`Doc::put`].
-    pub fn decide(
+    pub fn settle_conflict(
         &mut self,
         stamp: &Stamp<'_>,
         conflict: &Conflict,
