@@ -313,9 +313,9 @@ impl Reader {
         self.sequences
     }
 
-    /// Returns true if the file ends with a record that is no footer, and has no padding behind it. No
-    /// writer leaves such a file, also if it is killed: the file was cut off between two records, or
-    /// copied in part.
+    /// Returns true if the file ends with a record that is no footer, and has no padding behind it. A
+    /// writer does not leave such a file, also if it is killed: the file was cut off between two records,
+    /// or copied in part. A power cut or a full disk that ends a write at exactly that byte looks the same.
     #[must_use]
     pub fn is_cut(&self) -> bool {
         let ends_with_record =
