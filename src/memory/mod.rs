@@ -29,6 +29,7 @@ pub(crate) use ids::keys_of;
 
 #[cfg(feature = "mcp")]
 pub(crate) use deeds::{Deed, deeds};
+#[cfg(feature = "mcp")]
 pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]
 pub(crate) use moment::{milliseconds, readable, written_out};

@@ -67,6 +67,7 @@ pub use undelete::Undeleted;
 pub(crate) use change::distinct;
 #[cfg(feature = "mcp")]
 pub(crate) use diary::CheckpointPlan;
+#[cfg(feature = "mcp")]
 pub(crate) use list::by_room;
 #[cfg(feature = "mcp")]
 pub(crate) use place::drawer_id;
