@@ -1,35 +1,7 @@
 //! The arguments that several commands of `crdt-palace` share.
 
-use super::error::Failure;
 use crate::mcp::ToolSet;
-use clap::{Args, ValueEnum};
-use std::path::PathBuf;
-
-/// The environment variable with the default palace.
-const DIR: &str = "CRDT_PALACE_DIR";
-
-/// The palace of a command.
-#[derive(Args)]
-pub(super) struct PalaceArgument {
-    /// The palace's directory
-    #[arg(long, value_name = "DIR")]
-    palace: Option<PathBuf>,
-}
-
-impl PalaceArgument {
-    /// Returns the palace that the user named, or else the default one.
-    pub fn path(&self) -> Result<PathBuf, Failure> {
-        let variable = |name| std::env::var_os(name).map(PathBuf::from);
-        let set = |name| variable(name).filter(|path| !path.as_os_str().is_empty());
-        let home = || Some(set("HOME")?.join(".local/share"));
-        // The XDG specification says to ignore relative paths.
-        let data = || set("XDG_DATA_HOME").filter(|path| path.is_absolute()).or_else(home);
-        let default = || Some(data()?.join("crdt-palace"));
-        self.palace.clone().or_else(|| set(DIR)).or_else(default).ok_or(Failure::Usage(
-            "there is no home directory for the default palace: pass --palace DIR",
-        ))
-    }
-}
+use clap::ValueEnum;
 
 /// A set of tools, as the command line names it.
 #[derive(Clone, Copy, ValueEnum)]

@@ -2,16 +2,18 @@
 
 use super::error::Failure;
 use super::exit::{Exit, after, finish};
+use super::location::{PalaceArgument, directory};
 use super::print::{bytes, conflicts_in_words, count, json, shown, stdout, tell};
 use super::start;
 use crate::format::key::Key;
 use crate::fs::os::OsFs;
+use crate::fs::shell::quoted;
+use crate::memory::keys_of;
 use crate::palace::compact::{CompactOptions, CompactReport, Extent};
-use crate::palace::into::{IntoReport, merge_into};
-use crate::palace::{Error, Options, Palace};
+use crate::palace::into::{Forget, IntoReport, merge_without};
+use crate::palace::{Error, Options, Palace, SnapshotError};
 use crate::store::seal::Left;
 use clap::Parser;
-use std::collections::BTreeSet;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -28,6 +30,9 @@ Examples:
   crdt-compact --into clean --forget 'entity/Old password' palace
       Copy a palace without one of its documents and its history.
 
+Without PALACE, $CRDT_PALACE_DIR is compacted, else the default palace. A leading ~ is the
+home directory.
+
 Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace at the path, 11 another
 process is compacting, 12 a newer version wrote the palace.";
 
@@ -35,9 +40,11 @@ process is compacting, 12 a newer version wrote the palace.";
 #[derive(Parser)]
 #[command(name = "crdt-compact", version, after_help = EXAMPLES)]
 struct Args {
-    /// The palace; with --into, one or more
-    #[arg(required = true, value_name = "PALACE")]
+    /// The palace; with --into, one or more. By default that of $CRDT_PALACE_DIR, else the default palace
+    #[arg(value_name = "PALACE", conflicts_with = "palace")]
     palaces: Vec<PathBuf>,
+    #[command(flatten)]
+    at: PalaceArgument,
     /// Only print what would be done
     #[arg(long, conflicts_with = "into")]
     dry_run: bool,
@@ -47,8 +54,8 @@ struct Args {
     /// Write a new palace here, with everything that the given ones hold. Those stay as they are
     #[arg(long, value_name = "NEW")]
     into: Option<PathBuf>,
-    /// Leave the document with this key, and its history, out of NEW
-    #[arg(long, value_name = "KEY", requires = "into")]
+    /// Leave the document with this key, or the drawer or fact with this id, and its history, out of NEW
+    #[arg(long, value_name = "KEY|ID", requires = "into")]
     forget: Vec<String>,
     /// Print JSON
     #[arg(long)]
@@ -64,8 +71,13 @@ pub fn main() -> ExitCode {
 }
 
 fn run(args: &Args) -> Result<Exit, Failure> {
-    match (&args.into, args.palaces.as_slice()) {
-        (Some(into), sources) => merge(into, sources, args),
+    let named = args.palaces.iter().map(|palace| directory(palace));
+    let mut palaces = named.collect::<Result<Vec<_>, _>>()?;
+    if palaces.is_empty() {
+        palaces.push(args.at.path()?);
+    }
+    match (&args.into, palaces.as_slice()) {
+        (Some(into), sources) => merge(&directory(into)?, sources, args),
         (None, [palace]) => compact(palace, args),
         (None, _) => {
             Err(Failure::Usage("name one palace; to merge several, pass --into NEW; see --help"))
@@ -153,20 +165,35 @@ fn why_open(reason: Left) -> &'static str {
 }
 
 fn merge(into: &Path, sources: &[PathBuf], args: &Args) -> Result<Exit, Failure> {
-    let keys = args.forget.iter().map(|key| Key::new(key));
-    let forget: BTreeSet<Key> = keys.collect::<Result<_, _>>().map_err(Error::from)?;
-    let report = merge_into(Arc::new(OsFs), into, sources, &forget)?;
-    if report.forgotten < forget.len() {
-        let missing = forget.len() - report.forgotten;
+    let forget = args.forget.iter().map(|name| to_forget(name)).collect::<Result<Vec<_>, _>>()?;
+    let merged = merge_without(Arc::new(OsFs), into, sources, &forget);
+    let report = merged.inspect_err(tell_salvage)?;
+    if !forget.is_empty() {
+        let old: Vec<String> = sources.iter().map(|source| quoted(source)).collect();
         tell(format_args!(
-            "crdt-compact: {} to forget {} in none of the palaces; crdt-log dump shows the keys",
-            count(missing, "key"),
-            if missing == 1 { "was" } else { "were" },
+            "crdt-compact: what was forgotten is still in {}, also in trash/ and quarantine/ there; use the new palace \
+             from now on, and delete the old directories and their copies: a merge with one brings it back",
+            old.join(" ")
         ));
     }
-    // A user who wants a document erased must not take a misspelt key for an erased one.
-    let all = report.forgotten == forget.len();
-    after(print_merged(&report, args.json), if all { Exit::Done } else { Exit::Problem })
+    after(print_merged(&report, args.json), Exit::Done)
+}
+
+/// Returns the keys that a key or an id stands for.
+fn to_forget(name: &str) -> Result<Forget, Error> {
+    let mut keys = keys_of(name);
+    keys.push(Key::new(name)?);
+    Ok(Forget { name: name.to_owned(), keys })
+}
+
+/// Tells how to merge everything but a damaged document.
+fn tell_salvage(error: &Error) {
+    if let Error::Snapshot(SnapshotError::Damaged { key: Some(key), .. }) = error {
+        tell(format_args!(
+            "crdt-compact: to merge everything but this document, add --forget {}",
+            quoted(Path::new(key))
+        ));
+    }
 }
 
 fn print_merged(report: &IntoReport, as_json: bool) -> Result<(), Failure> {

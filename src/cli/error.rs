@@ -1,14 +1,10 @@
 //! The errors of the commands.
 
+use crate::fs::FsError;
+use crate::fs::shell::quoted;
 use crate::memory::MemoryError;
 use crate::palace::Error;
 use std::io::{self, ErrorKind};
-
-#[cfg(feature = "mcp")]
-use crate::fs::FsError;
-#[cfg(feature = "mcp")]
-use crate::fs::shell::quoted;
-#[cfg(feature = "mcp")]
 use std::path::PathBuf;
 
 /// The reason why a command failed.
@@ -49,6 +45,9 @@ pub enum Failure {
     #[cfg(feature = "mcp")]
     #[error(transparent)]
     Install(#[from] InstallError),
+    /// The path of a palace cannot be used.
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     /// The arguments contradict one another, or one is missing.
     #[error("{0}")]
     Usage(&'static str),
@@ -70,6 +69,56 @@ impl Failure {
             _ => false,
         }
     }
+}
+
+/// The reason why a path is not taken for that of a palace.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PlaceError {
+    /// The path is empty.
+    #[error("the path of the palace is empty: pass --palace DIR")]
+    Empty,
+    /// The path begins with `~`, or no path was named, and there is no home directory.
+    #[error(
+        "there is no home directory, because HOME is not set: pass --palace DIR with a path that begins with /"
+    )]
+    NoHome,
+    /// The path begins with the home directory of another user.
+    #[error(
+        "{} begins with the home directory of another user, which only a shell can find: write the whole path, or ./ \
+         before it for a directory of that name",
+        path.display()
+    )]
+    OtherHome {
+        /// The path as it was written.
+        path: PathBuf,
+    },
+    /// The path has a variable.
+    #[error(
+        "{} has a variable in it, and no shell replaces it here: write the whole path, or ~/ for the home directory, or \
+         ./ before it for a directory of that name{}",
+        path.display(),
+        earlier(stray.as_deref())
+    )]
+    Variable {
+        /// The path as it was written.
+        path: PathBuf,
+        /// The palace that an earlier version made under that name.
+        stray: Option<PathBuf>,
+    },
+    /// The working directory is not known.
+    #[error(transparent)]
+    Fs(#[from] FsError),
+}
+
+fn earlier(stray: Option<&std::path::Path>) -> String {
+    stray.map_or_else(String::new, |stray| {
+        format!(
+            ". An earlier version made a palace in {}; to merge it with another one: crdt-compact --into NEW {} OTHER",
+            stray.display(),
+            quoted(stray)
+        )
+    })
 }
 
 /// The reason why the demo could not be played to its end.
@@ -136,6 +185,37 @@ pub enum ImportError {
         /// The directory.
         path: PathBuf,
     },
+    /// The configuration of MemPalace names a directory that has no palace.
+    #[error(
+        "{} names {} as palace_path, and there is no chroma.sqlite3: name the directory that MemPalace uses, or correct \
+         the file",
+        config.display(),
+        path.display()
+    )]
+    Elsewhere {
+        /// The configuration.
+        config: PathBuf,
+        /// The directory that it names.
+        path: PathBuf,
+    },
+    /// The file to import is a pipe or a device.
+    #[error("{} is not a regular file: name one, or pass - to import standard input", path.display())]
+    NotAFile {
+        /// The path.
+        path: PathBuf,
+    },
+    /// No line of the file is one of a memory.jsonl.
+    #[error(
+        "{path} is no memory.jsonl: none of its lines is an entity or a relation. Line {line}: {why}"
+    )]
+    NoGraph {
+        /// The file, or standard input.
+        path: String,
+        /// The number of its first line that is not empty.
+        line: u64,
+        /// The reason for that line.
+        why: String,
+    },
     /// A database changed while it was read without its locks.
     #[error(
         "MemPalace wrote to {} while it was read: run the import again, which adds only what is missing",
@@ -159,6 +239,12 @@ pub enum InstallError {
     #[error("{} is a symbolic link to nothing: create the file that it points to, or remove the link", path.display())]
     Dangling {
         /// The link.
+        path: PathBuf,
+    },
+    /// The configuration file is a directory, a pipe or a device.
+    #[error("{} is not a regular file, so it was neither read nor changed: move it away", path.display())]
+    NotAFile {
+        /// The path.
         path: PathBuf,
     },
     /// Another program wrote the file at the same time.
@@ -199,11 +285,21 @@ mod tests {
             DemoError::Server { instance: 2, why: "it hung up".to_owned() }.into(),
             ImportError::Ours { path: path() }.into(),
             ImportError::Nothing { path: path() }.into(),
+            ImportError::Elsewhere { config: "/m/config.json".into(), path: path() }.into(),
+            ImportError::NotAFile { path: path() }.into(),
+            ImportError::NoGraph { path: "/x".into(), line: 1, why: "it is no JSON".into() }.into(),
             ImportError::Changed { path: path() }.into(),
             InstallError::Fs(fs).into(),
             InstallError::Dangling { path: path() }.into(),
+            InstallError::NotAFile { path: path() }.into(),
             InstallError::Changed { path: path() }.into(),
             InstallError::NotText { path: path() }.into(),
+            PlaceError::Empty.into(),
+            PlaceError::NoHome.into(),
+            PlaceError::OtherHome { path: "~ann/it's".into() }.into(),
+            PlaceError::Variable { path: "$HOME/it's".into(), stray: None }.into(),
+            PlaceError::Variable { path: "$HOME/it's".into(), stray: Some(path()) }.into(),
+            PlaceError::Fs(FsError { action: "read", path: path(), source: refused() }).into(),
             Failure::Usage("name one palace"),
         ]
     }
@@ -222,23 +318,14 @@ mod tests {
                 DemoError::NoTexts { .. } => "no text files in /it's: name a folder that has some",
                 DemoError::Server { .. } => "server 2 failed: it hung up",
             },
-            Failure::Import(error) => match error {
-                ImportError::Ours { .. } => {
-                    "/it's is a palace of crdt-palace already; to merge it with another one: crdt-compact --into NEW \
-                     '/it'\\''s' OTHER"
-                }
-                ImportError::Nothing { .. } => {
-                    "nothing to import in /it's: neither chroma.sqlite3 nor palace/chroma.sqlite3 is there. MemPalace \
-                     keeps its drawers in that file; its other backends cannot be read"
-                }
-                ImportError::Changed { .. } => {
-                    "MemPalace wrote to /it's while it was read: run the import again, which adds only what is missing"
-                }
-            },
+            Failure::Import(error) => reviewed_import(error),
             Failure::Install(error) => match error {
                 InstallError::Fs(_) => "cannot read /it's: permission denied",
                 InstallError::Dangling { .. } => {
                     "/it's is a symbolic link to nothing: create the file that it points to, or remove the link"
+                }
+                InstallError::NotAFile { .. } => {
+                    "/it's is not a regular file, so it was neither read nor changed: move it away"
                 }
                 InstallError::Changed { .. } => {
                     "another program has just changed /it's, so it was not written: run this command again"
@@ -247,9 +334,60 @@ mod tests {
                     "/it's is not UTF-8, and a configuration file can hold nothing else: choose another path"
                 }
             },
+            Failure::Place(error) => reviewed_place(error),
             Failure::Usage(_) => "name one palace",
         };
         text.to_owned()
+    }
+
+    fn reviewed_import(error: &ImportError) -> &'static str {
+        match error {
+            ImportError::Ours { .. } => {
+                "/it's is a palace of crdt-palace already; to merge it with another one: crdt-compact --into NEW \
+             '/it'\\''s' OTHER"
+            }
+            ImportError::Nothing { .. } => {
+                "nothing to import in /it's: neither chroma.sqlite3 nor palace/chroma.sqlite3 is there. MemPalace \
+             keeps its drawers in that file; its other backends cannot be read"
+            }
+            ImportError::Elsewhere { .. } => {
+                "/m/config.json names /it's as palace_path, and there is no chroma.sqlite3: name the directory \
+             that MemPalace uses, or correct the file"
+            }
+            ImportError::NotAFile { .. } => {
+                "/it's is not a regular file: name one, or pass - to import standard input"
+            }
+            ImportError::NoGraph { .. } => {
+                "/x is no memory.jsonl: none of its lines is an entity or a relation. Line 1: it is no JSON"
+            }
+            ImportError::Changed { .. } => {
+                "MemPalace wrote to /it's while it was read: run the import again, which adds only what is missing"
+            }
+        }
+    }
+
+    fn reviewed_place(error: &PlaceError) -> &'static str {
+        match error {
+            PlaceError::Empty => "the path of the palace is empty: pass --palace DIR",
+            PlaceError::NoHome => {
+                "there is no home directory, because HOME is not set: pass --palace DIR with a path that begins \
+             with /"
+            }
+            PlaceError::OtherHome { .. } => {
+                "~ann/it's begins with the home directory of another user, which only a shell can find: write the \
+             whole path, or ./ before it for a directory of that name"
+            }
+            PlaceError::Variable { stray: None, .. } => {
+                "$HOME/it's has a variable in it, and no shell replaces it here: write the whole path, or ~/ for \
+             the home directory, or ./ before it for a directory of that name"
+            }
+            PlaceError::Variable { stray: Some(_), .. } => {
+                "$HOME/it's has a variable in it, and no shell replaces it here: write the whole path, or ~/ for \
+             the home directory, or ./ before it for a directory of that name. An earlier version made a \
+             palace in /it's; to merge it with another one: crdt-compact --into NEW '/it'\\''s' OTHER"
+            }
+            PlaceError::Fs(_) => "cannot read /it's: permission denied",
+        }
     }
 
     #[test]

@@ -1,10 +1,13 @@
 //! Exit codes, and the line on standard error that goes with each. This is the one place for both.
 
-use super::error::Failure;
+use super::error::{Failure, PlaceError};
 use super::print::{shown, tell};
+use crate::fs::shell::quoted;
 use crate::memory::MemoryError;
 use crate::palace::{Error, Palace, chain};
 use crate::store::StoreError;
+use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 /// The exit codes of all commands.
@@ -33,6 +36,7 @@ impl From<Exit> for ExitCode {
 fn exit_of(failure: &Failure) -> Exit {
     match failure {
         Failure::Usage(_) => Exit::Usage,
+        Failure::Place(error) if !matches!(error, PlaceError::Fs(_)) => Exit::Usage,
         #[cfg(feature = "mcp")]
         Failure::Serve(crate::mcp::ServeError::Guard(_)) => Exit::Usage,
         Failure::Palace(Error::Store(error))
@@ -83,21 +87,25 @@ pub(super) fn after(printed: Result<(), Failure>, found: Exit) -> Result<Exit, F
 /// A user may keep the output as a copy, so it must not lack anything without a word. `output` names it, as in "the
 /// dump".
 pub(super) fn lacking(palace: &Palace, output: &str) -> Exit {
-    let unreadable = palace.unreadable();
-    for path in &unreadable {
+    let problems = palace.problems();
+    // What has the name of a segment and is no file never held anything.
+    let is_file = |path: &PathBuf| path.symlink_metadata().is_ok_and(|found| found.is_file());
+    let files: BTreeSet<PathBuf> =
+        problems.into_iter().filter_map(|problem| problem.path).filter(is_file).collect();
+    for path in &files {
         let path = shown(&path.display().to_string());
         tell(format_args!(
-            "cannot read {path}: {output} lacks what only this file holds; see crdt-log verify"
+            "cannot read {path}: {output} lacks what only this file holds; see crdt-log verify {}",
+            quoted(palace.path())
         ));
     }
-    if unreadable.is_empty() { Exit::Done } else { Exit::Problem }
+    if files.is_empty() { Exit::Done } else { Exit::Problem }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use std::io::ErrorKind;
-    use std::path::PathBuf;
 
     #[test]
     fn exit_codes_are_found_through_every_wrapper() {

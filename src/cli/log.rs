@@ -2,7 +2,8 @@
 
 use super::error::Failure;
 use super::exit::{Exit, after, finish, lacking};
-use super::print::{bytes, count, json, shown, stdout, time};
+use super::location::PalaceTarget;
+use super::print::{bytes, count, finding, json, shown, stdout, time};
 use super::start;
 use super::status::status;
 use crate::format::hash::ChangeHash;
@@ -13,7 +14,6 @@ use crate::palace::verify::{Finding, Severity, Verification};
 use clap::{Args, Parser, Subcommand};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -29,6 +29,9 @@ Examples:
       Count commits, changes and documents, and the commits of each writer.
   crdt-log status PALACE
       Show which processes have the palace open, according to the locks, and its files.
+
+Without PALACE, $CRDT_PALACE_DIR is shown, else the default palace. A leading ~ is the
+home directory.
 
 Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace at the path, 12 a newer
 version wrote the palace.";
@@ -55,8 +58,8 @@ enum Command {
 
 #[derive(Args)]
 struct Target {
-    /// The palace's directory
-    palace: PathBuf,
+    #[command(flatten)]
+    at: PalaceTarget,
     /// Print JSON, one object a line, each with a `schema` field
     #[arg(long)]
     json: bool,
@@ -71,14 +74,18 @@ pub fn main() -> ExitCode {
         Command::Dump(target) => dump_all(target),
         Command::Verify(target) => verify_all(target),
         Command::Stats(target) => stats(target),
-        Command::Status(target) => status(&target.palace, target.json),
+        Command::Status(target) => target.status(),
     };
     finish("crdt-log", result)
 }
 
 impl Target {
     fn open(&self) -> Result<Palace, Failure> {
-        Ok(Palace::open_read_only(&self.palace)?)
+        Ok(Palace::open_read_only(self.at.path()?)?)
+    }
+
+    fn status(&self) -> Result<Exit, Failure> {
+        status(&self.at.path()?, self.json)
     }
 }
 
@@ -152,19 +159,12 @@ fn print_verified(found: &Verification, as_json: bool) -> Result<(), Failure> {
     Ok(out.flush()?)
 }
 
-fn print_finding(out: &mut impl Write, finding: &Finding) -> io::Result<()> {
-    let severity = match finding.severity {
+fn print_finding(out: &mut impl Write, found: &Finding) -> io::Result<()> {
+    let severity = match found.severity {
         Severity::Note => "note",
         Severity::Problem => "PROBLEM",
     };
-    write!(out, "{severity}: {}", shown(&finding.what))?;
-    if let Some(path) = &finding.path {
-        write!(out, " in {}", shown(&path.display().to_string()))?;
-    }
-    if let Some(offset) = finding.offset {
-        write!(out, " at byte {offset}")?;
-    }
-    writeln!(out)
+    writeln!(out, "{severity}: {}", finding(found))
 }
 
 /// Counts of a palace's content.

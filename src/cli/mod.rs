@@ -4,8 +4,8 @@
 //! Stored text reaches a terminal only with its control characters escaped. A command whose reader goes away
 //! (`| head`) ends without a message.
 //!
-//! From the bottom up: `error`, `print`, `exit` and `start`; the arguments that several commands share; one file or
-//! folder a command; and the programs, `palace`, `log` and `compact`, with the tables of their commands.
+//! From the bottom up: `error`, `print`, `exit` and `start`; the palace's location, and the arguments that several
+//! commands share; one file or folder a command; and the programs, `palace`, `log` and `compact`, with the tables of their commands.
 
 #[cfg(feature = "mcp")]
 mod arguments;
@@ -20,6 +20,7 @@ pub mod exit;
 mod import;
 #[cfg(feature = "mcp")]
 mod install;
+mod location;
 pub mod log;
 #[cfg(feature = "mcp")]
 pub mod palace;

@@ -1,8 +1,9 @@
 //! `crdt-palace`: the table of its commands, and `export`.
 
-use super::arguments::{PalaceArgument, Tools};
+use super::arguments::Tools;
 use super::error::Failure;
 use super::exit::{Exit, after, finish, lacking};
+use super::location::{PalaceArgument, PalaceTarget, source};
 use super::print::{count, stdout, tell};
 use super::{demo, doctor, import, install, serve, start, status};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
@@ -33,7 +34,7 @@ Examples:
       Let four servers write one palace, kill one of them, and check that nothing is lost.
 
 The default palace is $CRDT_PALACE_DIR, else $XDG_DATA_HOME/crdt-palace, else
-~/.local/share/crdt-palace. CRDT_PALACE_LOG sets what is logged to standard error, for
+~/.local/share/crdt-palace. A leading ~ is the home directory. CRDT_PALACE_LOG sets what is logged to standard error, for
 example `debug`; the default is `warn`. CRDT_PALACE_TOKEN is the bearer token that clients
 of `serve --http` must send, at least 16 characters.
 
@@ -68,7 +69,7 @@ enum Command {
     },
     /// Import a memory.jsonl of the reference memory server, or a palace of MemPalace
     Import {
-        /// The memory.jsonl, or the directory of MemPalace, such as ~/.mempalace
+        /// The memory.jsonl, or - for standard input, or the directory of MemPalace, such as ~/.mempalace
         #[arg(value_name = "FILE|DIR")]
         from: PathBuf,
         #[command(flatten)]
@@ -82,7 +83,7 @@ enum Command {
     /// Show which processes have the palace open, and its files
     Status {
         #[command(flatten)]
-        at: PalaceArgument,
+        at: PalaceTarget,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -107,9 +108,9 @@ fn run(command: Command) -> Result<Exit, Failure> {
     match command {
         Command::Serve { at, tools, tool_prefix: prefix, http } => {
             let offer = Offer { sets: tools.into_iter().map(ToolSet::from).collect(), prefix };
-            serve::serve(&at.path()?, &offer, http.as_ref())
+            serve::serve(&at.locate()?, &offer, http.as_ref())
         }
-        Command::Import { from, at } => import::import(&from, &at.path()?),
+        Command::Import { from, at } => import::import(&source(&from)?, &at.path()?),
         Command::Export { at } => export(&at.path()?),
         Command::Status { at, json } => status::status(&at.path()?, json),
         Command::Install(install) => install.run(),

@@ -1,6 +1,7 @@
 //! Printing: the standard streams, and the form of counts, times, sizes and stored text on a terminal.
 
 use crate::palace::ConflictCount;
+use crate::palace::verify::Finding;
 use serde::Serialize;
 use serde_json::{Map, Value};
 use std::fmt::{Arguments, Display};
@@ -57,6 +58,13 @@ fn changes_direction(c: char) -> bool {
 /// Returns a time of a writer's clock, given in milliseconds since 1970, as text in UTC; "-" for 0, which means none.
 pub(super) fn time(ms: i64) -> String {
     crate::palace::status::time_text(ms).unwrap_or_else(|| "-".to_owned())
+}
+
+/// Returns a finding about a file or a document, and where it is.
+pub(super) fn finding(finding: &Finding) -> String {
+    let path = finding.path.as_ref().map(|path| format!(" in {}", path.display()));
+    let offset = finding.offset.map(|offset| format!(" at byte {offset}"));
+    shown(&format!("{}{}{}", finding.what, path.unwrap_or_default(), offset.unwrap_or_default()))
 }
 
 /// Returns a size in the unit that fits it.

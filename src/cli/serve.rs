@@ -2,18 +2,19 @@
 
 use super::error::Failure;
 use super::exit::Exit;
+use super::location::Location;
 use super::print::tell;
 use crate::mcp::{Address, Http, Offer};
 use crate::palace::Options;
-use std::path::Path;
 
 /// The environment variable with the bearer token. It is no argument, because every user of the machine can read those.
 const TOKEN: &str = "CRDT_PALACE_TOKEN";
 
 /// Serves a palace until the input ends or a signal arrives.
-pub(super) fn serve(path: &Path, offer: &Offer, http: Option<&Address>) -> Result<Exit, Failure> {
+pub(super) fn serve(at: &Location, offer: &Offer, http: Option<&Address>) -> Result<Exit, Failure> {
+    at.tell();
     let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
-    let palace = Options::default().program(program).open(path)?;
+    let palace = Options::default().program(program).open(&at.path)?;
     let Some(address) = http else {
         crate::mcp::serve(palace, offer)?;
         return Ok(Exit::Done);

@@ -2,7 +2,8 @@
 
 use super::error::Failure;
 use super::exit::Exit;
-use super::print::{bytes, conflicts_in_words, count, json, shown, stdout, time};
+use super::print::{bytes, conflicts_in_words, count, finding, json, shown, stdout, time};
+use crate::fs::shell::quoted;
 use crate::palace::status::Status;
 use crate::palace::{ConflictCount, OLDER_NOTE, Palace};
 use serde::Serialize;
@@ -60,12 +61,11 @@ fn print(out: &mut impl Write, Shown { status, in_conflict }: &Shown) -> io::Res
         let since = time(snapshot.created_ms);
         writeln!(out, "snapshot     {id} {state:6} {size:>10}  {documents}, of {since}")?;
     }
-    for path in &status.unreadable {
-        let path = shown(&path.display().to_string());
-        writeln!(
-            out,
-            "UNREADABLE   {path}: the documents that only it holds are missing; see crdt-log verify"
-        )?;
+    for problem in &status.problems {
+        writeln!(out, "PROBLEM      {}", finding(problem))?;
+    }
+    if !status.problems.is_empty() {
+        writeln!(out, "             for more: crdt-log verify {}", quoted(&status.path))?;
     }
     for lock in &status.locks {
         let (resource, since) = (shown(&lock.resource), time(lock.acquired_ms));

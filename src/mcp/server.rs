@@ -16,6 +16,7 @@ use hyper::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::{RwLock, watch};
 use tokio::task::JoinError;
@@ -113,12 +114,13 @@ impl Server {
         Some(result)
     }
 
-    /// A warning for every answer while a snapshot cannot be read. Without it, what only that snapshot holds would
-    /// look as if it had never been.
+    /// A warning for every answer while a file is damaged, cut off or missing. Without it, what only that file holds
+    /// would look as if it had never been.
     fn missing_part(&self) -> Option<String> {
-        let unreadable = self.palace.unreadable();
-        let name = unreadable.first()?.display();
-        let more = match unreadable.len() {
+        let problems = self.palace.problems();
+        let files: BTreeSet<_> = problems.into_iter().filter_map(|problem| problem.path).collect();
+        let name = files.first()?.display();
+        let more = match files.len() {
             1 => String::new(),
             count => format!(" and {} more", count - 1),
         };

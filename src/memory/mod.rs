@@ -12,6 +12,7 @@ mod deeds;
 mod documents;
 mod error;
 mod graph;
+mod ids;
 mod lone_surrogates;
 #[cfg(feature = "mcp")]
 #[doc(hidden)]
@@ -23,6 +24,8 @@ pub use graph::{
     Added, Addition, BadLine, DeletedEntities, DeletedObservations, Deletion,
     ENTITY_NAME_BYTES_MAX, Entity, Graph, ImportReport, Memory, Relation, is_of_graph,
 };
+
+pub(crate) use ids::keys_of;
 
 #[cfg(feature = "mcp")]
 pub(crate) use deeds::{Deed, deeds};

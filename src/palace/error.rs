@@ -132,6 +132,26 @@ pub enum Error {
         /// The directory.
         path: PathBuf,
     },
+    /// The directory that palaces are to be merged into is inside one of them, or the reverse.
+    #[error(
+        "{} and {} are one inside the other; name a directory outside of the palaces",
+        path.display(), into.display()
+    )]
+    Inside {
+        /// The directory for the new palace.
+        into: PathBuf,
+        /// The palace to be merged.
+        path: PathBuf,
+    },
+    /// No source has a document that was to be left out of a merge. Nothing was made.
+    #[error(
+        "none of the palaces has {}: nothing was written; `crdt-log dump` shows the keys",
+        names.join(", ")
+    )]
+    NothingToForget {
+        /// The keys, or the ids that the caller gave.
+        names: Vec<String>,
+    },
     /// A file of a source cannot be read, so a merge of it would not be whole.
     #[error(
         "{} cannot be read, and the merge would lack the changes that only this file holds; \
@@ -201,7 +221,9 @@ pub fn chain(error: &dyn std::error::Error) -> String {
     let mut cause = error.source();
     while let Some(error) = cause {
         let next = error.to_string();
-        if !text.contains(&next) {
+        // SQLite's errors repeat their text behind a number.
+        let told = next.split_once(": ").filter(|(number, _)| number.starts_with("Error code "));
+        if !text.contains(told.map_or(next.as_str(), |(_, words)| words)) {
             text.push_str(": ");
             text.push_str(&next);
         }

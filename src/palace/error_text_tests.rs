@@ -135,12 +135,12 @@ fn texts_of_snapshot_errors_are_the_reviewed_ones() {
     let sqlite = || rusqlite::Error::InvalidQuery;
     assert_texts!(SnapshotError:
         SnapshotError::Damaged { .. }, damaged(None) => format!(
-            "snapshot {id} is damaged: a checksum does not match; do not delete it: `crdt-log verify` lists what \
+            "snapshot {id} is damaged: a checksum does not match; do not delete it: `crdt-log verify` tells what \
              it still holds"
         );
         SnapshotError::Damaged { .. }, damaged(Some("k")) => format!(
             "snapshot {id} is damaged: a checksum does not match (document \"k\"); do not delete it: `crdt-log \
-             verify` lists what it still holds"
+             verify` tells what it still holds"
         );
         SnapshotError::Newer { .. }, SnapshotError::Newer { snapshot: id, version: 9 } => format!(
             "snapshot {id} has format 9, and this version reads formats up to 1; upgrade crdt-palace"
@@ -240,14 +240,15 @@ fn texts_of_store_errors_are_the_reviewed_ones() {
         StoreError::NoPalace { .. }, StoreError::NoPalace { path: path() } =>
             "there is no palace at /p; check the path, or write to it once to create one";
         StoreError::NotAPalace { .. }, StoreError::NotAPalace { path: path() } =>
-            "/p is not a palace: it has files but no palace.json; name an empty or a new directory";
+            "/p is not a palace: it has files but no palace.json; name an empty or a new directory, or if a palace was \
+             there, call crdt-palace doctor";
         StoreError::NotADirectory { .. }, StoreError::NotADirectory { path: path() } =>
             "/p cannot be a palace: it, or a part of its path, is a file and not a directory; choose another path";
         StoreError::Newer { .. }, StoreError::Newer { path: path(), found: 9 } =>
             "the palace at /p has format 9, and this version reads formats up to 1; upgrade crdt-palace";
         StoreError::Manifest { .. },
             StoreError::Manifest { path: manifest.into(), source: ManifestError::Json(no_json()) } =>
-            "/p/palace.json is damaged; restore it from a copy of the palace: it is not the palace.json of a palace: \
+            "/p/palace.json is damaged; crdt-palace doctor says how to make it again: it is not the palace.json of a palace: \
              expected value at line 1 column 1";
         StoreError::Replaced { .. }, StoreError::Replaced { path: path() } =>
             "the palace at /p was deleted, moved or replaced while this was written";
@@ -318,6 +319,10 @@ fn texts_of_reads_and_writes_are_the_reviewed_ones() {
             Error::Unverified { problem: "holds notes/plan, which no input has".to_owned() } =>
             "the new snapshot holds notes/plan, which no input has; it was not published, and nothing was changed";
         Error::Exists { .. }, Error::Exists { path: path() } => "/p exists already; name a directory that does not";
+        Error::Inside { .. }, Error::Inside { into: "/p/new".into(), path: path() } =>
+            "/p and /p/new are one inside the other; name a directory outside of the palaces";
+        Error::NothingToForget { .. }, Error::NothingToForget { names: vec!["a".to_owned(), "b".to_owned()] } =>
+            "none of the palaces has a, b: nothing was written; `crdt-log dump` shows the keys";
         Error::Unread { .. }, Error::Unread { path: "/p/snap/a.snap".into() } =>
             "/p/snap/a.snap cannot be read, and the merge would lack the changes that only this file holds; run \
              `crdt-log verify` for details";

@@ -4,12 +4,13 @@
 //! except for the documents that the caller wants forgotten.
 
 use super::check::conflict_count::ConflictCount;
-use super::check::verify::{is_begun_copy, lost_snapshot};
+use super::check::verify::lost_snapshot;
 use super::compact::build::fold;
 use super::compact::inputs::{Inputs, Segment};
 use super::compact::pace::Pace;
 use super::error::{Error, Result};
 use super::handle::options::Options;
+use super::view::file_findings::is_begun_copy;
 use super::view::tail::entries;
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, SNAP, TMP};
 use crate::format::id::{PalaceId, SegmentId};
@@ -95,15 +96,34 @@ pub struct IntoReport {
 /// ```
 ///
 /// # Errors
-/// [`Error::Exists`]; [`Error::Damaged`] or [`Error::Unread`] if a source cannot be read whole; an error of the operating
-/// system.
+/// [`Error::Exists`] and [`Error::Inside`]; [`Error::NothingToForget`] if no source has a document that was to be
+/// forgotten; [`Error::Damaged`] or [`Error::Unread`] if a source cannot be read whole; an error of the operating system.
+/// After each of them nothing was made, or the same call goes on where it stopped.
 pub fn merge_into(
     fs: Arc<dyn Fs>,
     into: &Path,
     sources: &[PathBuf],
     forget: &BTreeSet<Key>,
 ) -> Result<IntoReport> {
+    let named = |key: &Key| Forget { name: key.to_string(), keys: vec![key.clone()] };
+    merge_without(fs, into, sources, &forget.iter().map(named).collect::<Vec<_>>())
+}
+
+/// A document to be left out of a merge: its name for the caller, and the keys that it may have.
+pub(crate) struct Forget {
+    pub name: String,
+    pub keys: Vec<Key>,
+}
+
+/// Merges palaces as [`merge_into`] does. An id may stand for several keys, of which one has to be there.
+pub(crate) fn merge_without(
+    fs: Arc<dyn Fs>,
+    into: &Path,
+    sources: &[PathBuf],
+    forget: &[Forget],
+) -> Result<IntoReport> {
     let start = Instant::now();
+    check_apart(&*fs, into, sources)?;
     let exists = || Error::Exists { path: into.to_owned() };
     if fs.stat(into).is_ok() && !is_unfinished(&*fs, into) {
         return Err(exists());
@@ -112,6 +132,7 @@ pub fn merge_into(
     for source in sources {
         gathered.add(&fs, source)?;
     }
+    let forget = gathered.existing(forget)?;
     let id = match (&gathered.palaces.len(), forget.is_empty()) {
         (1, true) => gathered.palaces.first().copied(),
         _ => None,
@@ -122,10 +143,9 @@ pub fn merge_into(
         return Err(exists());
     }
     let palace = begun.or(id).map_or_else(|| root.random().map(PalaceId), Ok)?;
-    let forgotten = gathered.count(forget)?;
     // It becomes a palace once all is there: one without documents would be taken for a merge that was done.
     root.ensure_tmp()?;
-    let folded = fold(&root, palace, &gathered.inputs, forget, Pace::brisk())?;
+    let folded = fold(&root, palace, &gathered.inputs, &forget, Pace::brisk())?;
     if root.create_as(Some(palace))? != palace {
         return Err(exists());
     }
@@ -141,11 +161,28 @@ pub fn merge_into(
         documents: folded.meta.documents,
         commits: folded.meta.commits,
         in_conflict: merged.count_conflicts("")?,
-        forgotten,
+        forgotten: forget.len(),
         bytes_before: gathered.bytes,
         bytes_after: folded.bytes,
         elapsed_ms: u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX),
     })
+}
+
+/// Checks that the new palace is in no source, and no source in it. A palace inside another one would be a strange file
+/// there, and be deleted with it.
+fn check_apart(fs: &dyn Fs, into: &Path, sources: &[PathBuf]) -> Result<()> {
+    let is_in = |inner: &Path, outer: &Path| {
+        let Ok(outer) = fs.stat(outer) else { return false };
+        inner.ancestors().any(|above| fs.stat(above).is_ok_and(|above| above.same_file(&outer)))
+    };
+    let inside = sources.iter().find(|source| {
+        // The palace itself is told to exist.
+        into.parent().is_some_and(|parent| is_in(parent, source)) || is_in(source, into)
+    });
+    match inside {
+        Some(source) => Err(Error::Inside { into: into.to_owned(), path: source.to_owned() }),
+        None => Ok(()),
+    }
 }
 
 /// Returns true if the directory holds only the remains of a merge that was cut off: `palace.json`, and files that were
@@ -169,7 +206,7 @@ fn unread(root: &Root, catalog: &Catalog) -> Result<Option<PathBuf>> {
     }
     match catalog.irregular().next() {
         Some(path) => Ok(Some(path.to_owned())),
-        None => lost_snapshot(root, catalog),
+        None => Ok(lost_snapshot(root, catalog)?.and_then(|finding| finding.path)),
     }
 }
 
@@ -214,19 +251,35 @@ impl Gathered {
         Ok(())
     }
 
-    fn count(&mut self, forget: &BTreeSet<Key>) -> Result<usize> {
-        let mut found = 0;
-        for key in forget {
-            let in_snapshot = |n: bool, s: &Arc<crate::snapshot::Snapshot>| {
-                Ok::<_, Error>(n || s.contains(key.as_str())?)
-            };
-            let folded = self.inputs.snapshots.iter().try_fold(false, in_snapshot)?;
-            let commits = self.inputs.segments.iter().flat_map(|segment| &segment.commits);
-            let mut entries = commits.flat_map(|commit| entries(&commit.body));
-            found += usize::from(folded || entries.any(|entry| entry.key == *key));
+    /// Returns the keys to forget that are there. A user who wants a document erased must not take a misspelt key for an
+    /// erased one.
+    fn existing(&mut self, forget: &[Forget]) -> Result<BTreeSet<Key>> {
+        let (mut keys, mut nowhere) = (BTreeSet::new(), Vec::new());
+        for Forget { name, keys: possible } in forget {
+            let mut found = false;
+            for key in possible {
+                if self.holds(key)? {
+                    keys.insert(key.clone());
+                    found = true;
+                }
+            }
+            nowhere.extend((!found).then(|| name.clone()));
+        }
+        if !nowhere.is_empty() {
+            return Err(Error::NothingToForget { names: nowhere });
         }
         self.bytes += self.inputs.snapshots.iter().map(|s| s.length()).sum::<u64>();
-        Ok(found)
+        Ok(keys)
+    }
+
+    fn holds(&self, key: &Key) -> Result<bool> {
+        for snapshot in &self.inputs.snapshots {
+            if snapshot.contains(key.as_str())? {
+                return Ok(true);
+            }
+        }
+        let commits = self.inputs.segments.iter().flat_map(|segment| &segment.commits);
+        Ok(commits.flat_map(|commit| entries(&commit.body)).any(|entry| entry.key == *key))
     }
 }
 
@@ -277,6 +330,27 @@ mod tests {
             }
         }
         assert!(cut_off > 20, "{cut_off}");
+    }
+
+    #[test]
+    fn merges_into_a_source_or_without_a_key_make_nothing() {
+        let disk = filled();
+        let fs: Arc<dyn Fs> = Arc::new(disk.process());
+        let sources = ["/a", "/b"].map(PathBuf::from);
+        let merge = |into: &str, forget: &[&str]| {
+            let forget = forget.iter().map(|key| Key::new(key).unwrap()).collect();
+            merge_into(fs.clone(), Path::new(into), &sources, &forget).unwrap_err()
+        };
+        for into in ["/a/sub", "/b/open/new", "/"] {
+            assert!(matches!(merge(into, &[]), Error::Inside { .. }), "{into}");
+        }
+        let Error::NothingToForget { names } = merge("/new", &["here", "Here", "nowhere"]) else {
+            panic!("no error");
+        };
+        assert_eq!(names, ["Here", "nowhere"]);
+        for path in ["/a/sub", "/b/open/new", "/new"] {
+            assert!(fs.list(Path::new(path)).is_err(), "{path} was made");
+        }
     }
 
     fn keys(disk: &SimDisk) -> Vec<String> {

@@ -32,6 +32,8 @@ mod history;
 pub mod into;
 pub(crate) mod search;
 
+#[cfg(feature = "mcp")]
+pub(crate) use check::identity::manifest_of_files;
 #[cfg(feature = "cli")]
 pub(crate) use check::program_version::OLDER_NOTE;
 pub use check::{conflict_count::ConflictCount, status, verify};

@@ -4,6 +4,7 @@
 //! write or sync. [`reader::Reader`] opens files read-only and never repairs, truncates or creates. Must
 //! not know: directories other than the two in which a segment is created, Automerge.
 
+pub mod foreign_sync;
 pub mod reader;
 #[cfg(test)]
 mod tests;
@@ -13,6 +14,9 @@ use crate::format::record::RecordError;
 use crate::fs::{At, Fs, FsError, Stat};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// The unit in which file systems allocate space, in bytes. A writer pads its segment to a multiple of it.
+const BLOCK_BYTES: u64 = 4 << 10;
 
 /// A failure of a segment.
 ///

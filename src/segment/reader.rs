@@ -1,6 +1,7 @@
 //! The reading end of a segment, open or sealed.
 
-use super::SegmentError;
+pub use super::foreign_sync::ForeignSync;
+use super::{BLOCK_BYTES, SegmentError};
 use crate::format::damage::Region;
 use crate::format::header::{Header, decode_footer};
 use crate::format::id::SegmentId;
@@ -75,6 +76,8 @@ pub struct Reader {
     /// The numbers of commits before `valid_upto`, and of all commits.
     commits_valid: u64,
     commits: u64,
+    /// The lowest and the highest sequence number of its commits.
+    sequences: Option<(u64, u64)>,
     finished: bool,
 }
 
@@ -101,6 +104,7 @@ impl Reader {
             beyond: None,
             commits_valid: 0,
             commits: 0,
+            sequences: None,
             finished: false,
         }
     }
@@ -236,6 +240,8 @@ impl Reader {
                 // Decoded now, so that a malformed body is reported with its place and later uses cannot
                 // fail.
                 decode_commit(record.body)?;
+                let (first, last) = self.sequences.unwrap_or((record.sequence, record.sequence));
+                self.sequences = Some((first.min(record.sequence), last.max(record.sequence)));
                 return Ok(Some(Commit {
                     offset: record.offset,
                     end: record.end(),
@@ -301,6 +307,22 @@ impl Reader {
         self.header.as_ref()
     }
 
+    /// Returns the lowest and the highest sequence number of the commits that were read.
+    #[must_use]
+    pub fn sequences(&self) -> Option<(u64, u64)> {
+        self.sequences
+    }
+
+    /// Returns true if the file ends with a record that is no footer, and has no padding behind it. A
+    /// writer does not leave such a file, also if it is killed: the file was cut off between two records,
+    /// or copied in part. A power cut or a full disk that ends a write at exactly that byte looks the same.
+    #[must_use]
+    pub fn is_cut(&self) -> bool {
+        let ends_with_record =
+            self.length() == self.length && !self.length.is_multiple_of(BLOCK_BYTES);
+        ends_with_record && self.footer.is_none() && self.regions().next().is_none()
+    }
+
     /// Returns true if its owner sealed it, and every commit that its footer counts was read.
     #[must_use]
     pub fn is_complete(&self) -> bool {
@@ -330,78 +352,5 @@ impl Reader {
     #[must_use]
     pub fn length(&self) -> u64 {
         self.end.load(Ordering::Relaxed)
-    }
-}
-
-/// Syncs a segment of another process. fdatasync works on any open file, whichever process wrote it.
-#[derive(Clone, Debug)]
-pub struct ForeignSync {
-    path: PathBuf,
-    file: Arc<dyn File>,
-    end: Arc<AtomicU64>,
-    synced_upto: Arc<AtomicU64>,
-    sync_failed: Arc<AtomicBool>,
-}
-
-impl ForeignSync {
-    /// Returns the path under which the segment was opened.
-    #[must_use]
-    pub fn path(&self) -> &Path {
-        &self.path
-    }
-
-    /// Returns true if a sync of it failed in this process.
-    #[must_use]
-    pub fn has_failed(&self) -> bool {
-        self.sync_failed.load(Ordering::Relaxed)
-    }
-
-    /// Returns true if every byte before `upto` is known to be on disk.
-    #[must_use]
-    pub fn covers(&self, upto: u64) -> bool {
-        self.synced_upto() >= upto
-    }
-
-    /// Returns the offset before which every byte is known to be on disk.
-    #[must_use]
-    pub fn synced_upto(&self) -> u64 {
-        self.synced_upto.load(Ordering::Relaxed)
-    }
-
-    /// Syncs all that the file holds now.
-    ///
-    /// # Errors
-    /// [`SegmentError::Fs`].
-    pub fn sync(&self) -> Result<(), SegmentError> {
-        Ok(self.file.sync().at("sync", &self.path)?)
-    }
-
-    /// Syncs all that the file holds now. Returns true if the sync can be relied on.
-    ///
-    /// That holds while the owner has the segment's flock. An owner whose sync failed lets go of it, and
-    /// the bytes of that sync may never reach the disk. The kernel calls them clean, shows them to every
-    /// reader, and does not tell a process that opens the file later. For the same reason a sync that
-    /// failed here is not tried again: the next one would succeed without them.
-    ///
-    /// # Errors
-    /// [`SegmentError`]: then, and after `false`, nothing that depends on the segment may be
-    /// acknowledged.
-    pub fn sync_while_owned(&self, fs: &dyn Fs) -> Result<bool, SegmentError> {
-        if self.has_failed() {
-            return Ok(false);
-        }
-        // Not the length of the file: its padding takes records that are written after the sync.
-        let read = self.end.load(Ordering::Relaxed);
-        self.sync().inspect_err(|_| self.sync_failed.store(true, Ordering::Relaxed))?;
-        // Only the owner ever takes this lock.
-        let owned = match fs.open(&self.path) {
-            Ok(file) => file.is_locked().at("check the lock of", &self.path)?,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => false,
-            Err(error) => Err(error).at("open", &self.path)?,
-        };
-        if owned {
-            self.synced_upto.fetch_max(read, Ordering::Relaxed);
-        }
-        Ok(owned)
     }
 }

@@ -1,6 +1,6 @@
 //! The appending end of a segment.
 
-use super::SegmentError;
+use super::{BLOCK_BYTES, SegmentError};
 use crate::format::header::{Header, encode_footer};
 use crate::format::id::{InstanceId, SegmentId};
 use crate::format::record::{Kind, Record, encode};
@@ -8,8 +8,6 @@ use crate::format::{filename, record};
 use crate::fs::{At, File, Fs, Stat, exists, or_remove, stop};
 use std::path::{Path, PathBuf};
 
-/// The unit in which file systems allocate space, in bytes.
-const BLOCK_BYTES: u64 = 4 << 10;
 /// The most padding that is added at once, in bytes.
 const PADDING_BYTES_MAX: u64 = 64 << 10;
 

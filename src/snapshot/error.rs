@@ -18,7 +18,7 @@ use std::io;
 pub enum SnapshotError {
     /// The file does not hold what its writer put there: bits flipped, or it was cut or copied in
     /// part. Reading other rows may still work.
-    #[error("snapshot {snapshot} is damaged: {what}{}; do not delete it: `crdt-log verify` lists what it still holds", at_key(key.as_deref()))]
+    #[error("snapshot {snapshot} is damaged: {what}{}; do not delete it: `crdt-log verify` tells what it still holds", at_key(key.as_deref()))]
     Damaged {
         /// The snapshot.
         snapshot: SnapshotId,

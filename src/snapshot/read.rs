@@ -111,6 +111,16 @@ impl Snapshot {
         Ok(rows)
     }
 
+    /// Returns the key that follows `after`; `None` if it was the last. The document itself is not read.
+    ///
+    /// # Errors
+    /// As [`Snapshot::get`].
+    pub fn key_after(&self, after: Option<&str>) -> Result<Option<Key>, SnapshotError> {
+        let connection = self.connection();
+        let number = self.first_of(&connection, "", after)?;
+        if number > self.count() { Ok(None) } else { self.entry(&connection, number).map(Some) }
+    }
+
     /// Returns the keys of all documents, in order.
     ///
     /// # Errors

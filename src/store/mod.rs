@@ -67,7 +67,8 @@ pub enum StoreError {
     },
     /// The path names a directory that is not a palace.
     #[error(
-        "{} is not a palace: it has files but no palace.json; name an empty or a new directory",
+        "{} is not a palace: it has files but no palace.json; name an empty or a new directory, or \
+         if a palace was there, call crdt-palace doctor",
         path.display()
     )]
     NotAPalace {
@@ -95,7 +96,7 @@ pub enum StoreError {
         found: u32,
     },
     /// The manifest cannot be read.
-    #[error("{} is damaged; restore it from a copy of the palace", path.display())]
+    #[error("{} is damaged; crdt-palace doctor says how to make it again", path.display())]
     Manifest {
         /// The manifest's path.
         path: PathBuf,

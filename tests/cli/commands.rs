@@ -2,6 +2,8 @@
 
 use crate::client::{COMPACT, LOG, PALACE, code, run, stderr, stdout};
 use crate::support::object;
+use crdt_palace::memory::drawers::{Drawers, Item, Place};
+use crdt_palace::memory::facts::{Facts, Triple};
 use crdt_palace::memory::{Entity, Memory, Relation};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use serde_json::{Map, Value, json};
@@ -377,8 +379,59 @@ fn copies_merge_into_a_new_palace_without_forgotten_keys() {
     let other = dir.path().join("other").to_str().unwrap().to_owned();
     let typo = run(COMPACT, &["--into", &other, "--forget", "entity/C", &one]);
     assert_eq!(code(&typo), Some(1), "nothing was erased");
-    assert!(stderr(&typo).contains("1 key to forget was in none"), "{}", stderr(&typo));
-    assert_eq!(names(&other), ["a", "b", "c"]);
+    assert!(stderr(&typo).contains("none of the palaces has entity/C"), "{}", stderr(&typo));
+    assert!(!Path::new(&other).exists(), "nothing is written");
+    let inside = format!("{one}/sub");
+    let refused = run(COMPACT, &["--into", &inside, &one]);
+    assert_eq!(code(&refused), Some(1));
+    assert!(stderr(&refused).contains("one inside the other"), "{}", stderr(&refused));
+    assert!(!Path::new(&inside).exists());
+}
+
+#[test]
+fn drawers_and_facts_are_forgotten_by_their_ids() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p");
+    let palace = Palace::open(&path).unwrap();
+    let place = Place::new("my_wing", "a_room").unwrap();
+    let items = ["the secret", "the rest"].map(|text| Item::new(place.clone(), text).unwrap());
+    let filed = Drawers::new(palace.clone()).file(&items).unwrap();
+    let triple = Triple::new("vault", "opens with", "secret").unwrap();
+    let fact = Facts::new(palace.clone()).assert(&triple, None, None, None).unwrap();
+    drop(palace);
+    let (path, into) = (path.to_str().unwrap(), dir.path().join("into"));
+    let forget = ["--forget", &filed[0].id, "--forget", &fact.fact.id];
+    let output = run(COMPACT, &[&["--into", into.to_str().unwrap(), path], &forget[..]].concat());
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    let told = stderr(&output);
+    assert!(told.contains(&format!("still in {path}, also in trash/")), "{told}");
+    let new = Palace::open_read_only(&into).unwrap();
+    assert!(Drawers::new(new.clone()).get(&filed[0].id).is_err());
+    assert_eq!(Drawers::new(new).get(&filed[1].id).unwrap().content, "the rest");
+    for file in files(into.to_str().unwrap(), "snap") {
+        let bytes = std::fs::read(file).unwrap();
+        assert!(!bytes.windows(6).any(|window| window == b"secret"));
+    }
+}
+
+#[test]
+fn full_disk_is_told_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let disk = dir.path().join("disk");
+    std::fs::create_dir(&disk).unwrap();
+    let mut mount = Command::new("mount");
+    mount.args(["-t", "tmpfs", "-o", "size=128k", "none"]).arg(&disk);
+    if !rustix::process::geteuid().is_root() || !mount.status().is_ok_and(|it| it.success()) {
+        println!("skipped: no small file system can be mounted here");
+        return;
+    }
+    let many: Vec<Entity> =
+        (0..200).map(|n| entity(&format!("e{n}"), &[&format!("{:0>900}", n * 7_919)])).collect();
+    let path = palace(&dir, "p", &many);
+    let output = run(COMPACT, &["--into", disk.join("new").to_str().unwrap(), &path]);
+    assert!(Command::new("umount").arg(&disk).status().unwrap().success());
+    let told = stderr(&output);
+    assert_eq!((code(&output), told.matches("full").count()), (Some(1), 1), "{told}");
 }
 
 #[test]

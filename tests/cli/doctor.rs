@@ -75,6 +75,7 @@ fn healthy_palaces_have_no_problems_and_stay_unchanged() {
     assert_eq!(code, Some(0), "{checks:?}");
     let names: Vec<_> = checks.keys().map(String::as_str).collect();
     let all = [
+        "clients",
         "clock",
         "damage",
         "directory",
@@ -106,16 +107,23 @@ fn healthy_palaces_have_no_problems_and_stay_unchanged() {
 }
 
 #[test]
-fn missing_palaces_are_no_problem_and_are_not_created() {
+fn missing_palaces_are_notes_and_are_not_created() {
     let dir = tempfile::tempdir().unwrap();
     let (code, checks) = doctor(&dir.path().join("not/yet"));
     assert_eq!(code, Some(0));
-    expect(&checks["directory"], "ok", "the first write makes it");
+    expect(&checks["directory"], "note", "there is no palace yet");
     assert!(!checks.contains_key("owner") && !checks.contains_key("format"));
     assert_eq!(everything(dir.path()), []);
     let (code, checks) = doctor(dir.path());
     assert_eq!(code, Some(0));
-    expect(&checks["directory"], "ok", "no palace yet");
+    expect(&checks["directory"], "note", "there is no palace yet");
+    // What a first write leaves on a full disk is no palace either.
+    fs::create_dir(dir.path().join("tmp")).unwrap();
+    fs::write(dir.path().join("tmp/0123.json"), "{\"form").unwrap();
+    let (code, checks) = doctor(dir.path());
+    assert_eq!(code, Some(0));
+    expect(&checks["directory"], "note", "a first write was begun");
+    expect(&checks["directory"], "note", "space on the disk");
 }
 
 #[test]
@@ -128,7 +136,11 @@ fn paths_that_cannot_be_a_palace_are_problems() {
         (file.clone(), "directory", "not a directory"),
         (file.join("p"), "directory", "a part of its path is a file"),
         (link, "directory", "a symbolic link to nothing"),
-        (dir.path().to_owned(), "format", "is not a palace"),
+        (
+            dir.path().to_owned(),
+            "directory",
+            "it is no palace: it has no palace.json, but 2 other names",
+        ),
     ];
     for (path, check, words) in cases {
         let (code, checks) = doctor(&path);
@@ -136,6 +148,95 @@ fn paths_that_cannot_be_a_palace_are_problems() {
         expect(&checks[check], "problem", words);
         expect(&checks[check], "problem", "pass another --palace DIR");
     }
+}
+
+#[test]
+fn directories_of_other_programs_get_no_advice_to_change_them() {
+    for (path, words) in [("/usr/share", "belongs to uid 0"), ("/proc", "the kernel shows")] {
+        let (code, checks) = doctor(Path::new(path));
+        assert_eq!(code, Some(1));
+        expect(&checks["directory"], "problem", words);
+        let names: Vec<_> = checks.keys().map(String::as_str).collect();
+        assert_eq!(names, ["clients", "directory"], "nothing else is looked at");
+        assert!(!format!("{checks:?}").contains("chmod"), "{checks:?}");
+    }
+    // What was meant is found where it is likely to be.
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _open) = palace(&dir);
+    let command = format!("crdt-palace doctor {}", path.display());
+    for near in [dir.path().to_owned(), path.join("open")] {
+        expect(&doctor(&near).1["directory"], "problem", &command);
+    }
+    let foreign = dir.path().join("it's");
+    fs::create_dir_all(foreign.join("palace")).unwrap();
+    fs::write(foreign.join("palace/chroma.sqlite3"), "").unwrap();
+    let command = "crdt-palace import '";
+    expect(&doctor(&foreign).1["directory"], "problem", command);
+}
+
+#[test]
+fn closed_files_are_named_with_their_owner() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("closed/p");
+    Palace::open(&path).unwrap().put("a", &object(json!({"n": 1}))).unwrap();
+    let above = path.parent().unwrap();
+    set_mode(above, 0o700);
+    let other = |gid: u32| {
+        let mut command = Command::new("setpriv");
+        let user = format!("--reuid={gid}");
+        command.args([&user, "--clear-groups", PALACE, "doctor", "--json"]).arg(&path);
+        command.output()
+    };
+    set_mode(dir.path(), 0o755);
+    let Some(output) = other(65_534).ok().filter(|_| rustix::process::geteuid().is_root()) else {
+        println!("skipped: no other user can be tried here");
+        return;
+    };
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let directory = &report["checks"][0];
+    expect(directory, "problem", &format!("run as the owner of {}, uid 0", above.display()));
+    std::os::unix::fs::chown(above, Some(65_534), None).unwrap();
+    set_mode(above, 0o600);
+    let report: Value = serde_json::from_slice(&other(65_534).unwrap().stdout).unwrap();
+    expect(&report["checks"][0], "problem", &format!("chmod u+rwx {}", above.display()));
+}
+
+#[test]
+fn clients_that_start_this_server_are_named_with_their_palace() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _open) = palace(&dir);
+    let home = dir.path().join("home");
+    let check = || {
+        let mut command = Command::new(PALACE);
+        for variable in ["XDG_CONFIG_HOME", "CLAUDE_CONFIG_DIR"] {
+            command.env_remove(variable);
+        }
+        let output =
+            command.args(["doctor", "--json"]).arg(&path).env("HOME", &home).output().unwrap();
+        assert_eq!(output.status.code(), Some(0));
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut checks = report["checks"].as_array().unwrap().iter();
+        checks.find(|check| check["check"] == "clients").unwrap().clone()
+    };
+    let configure = |file: &str, palace: &Path| {
+        let servers = json!({"memory": {"command": PALACE, "args": ["serve", "--palace", palace]}});
+        fs::create_dir_all(home.join(file).parent().unwrap()).unwrap();
+        fs::write(home.join(file), json!({"mcpServers": servers}).to_string()).unwrap();
+    };
+    expect(&check(), "ok", "no client's configuration file");
+    configure(".claude.json", &path);
+    expect(
+        &check(),
+        "ok",
+        &format!("Claude Code starts memory on {}, this palace", path.display()),
+    );
+    configure(".cursor/mcp.json", &dir.path().join("mistyped"));
+    expect(&check(), "note", "Cursor starts memory on");
+    expect(&check(), "note", &format!("no palace at {}", dir.path().join("mistyped").display()));
+    configure(".cursor/mcp.json", Path::new("${HOME}/p"));
+    expect(&check(), "note", "has a variable in it");
+    fs::write(home.join(".cursor/mcp.json"), "{ // crdt-palace\n}").unwrap();
+    expect(&check(), "note", "which is no plain JSON");
 }
 
 #[test]
@@ -185,12 +286,35 @@ fn printed_commands_can_be_pasted_whatever_the_path() {
 #[test]
 fn palaces_without_a_manifest_are_not_taken_for_missing() {
     let dir = tempfile::tempdir().unwrap();
-    let (path, _open) = palace(&dir);
+    let (path, open) = palace(&dir);
     fs::remove_file(path.join("palace.json")).unwrap();
     let (code, checks) = doctor(&path);
     assert_eq!((code, checks.contains_key("format")), (Some(1), false));
     expect(&checks["directory"], "problem", "its palace.json is missing");
-    expect(&checks["directory"], "problem", "put back its palace.json from a copy of this palace");
+    // The command makes the same palace again, from what its segment says.
+    let id = open.status().unwrap().palace;
+    let advice = checks["directory"]["do"].as_str().unwrap();
+    let command = advice.split_once("make it again: ").unwrap().1;
+    assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
+    let (code, checks) = doctor(&path);
+    assert_eq!(code, Some(0), "{checks:?}");
+    let again = Palace::open_read_only(&path).unwrap();
+    assert_eq!((again.status().unwrap().palace, again.get("a").unwrap().is_some()), (id, true));
+}
+
+#[test]
+fn palace_json_is_not_made_from_files_of_two_palaces() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, open) = palace(&dir);
+    drop(open);
+    let other = Palace::open(dir.path().join("other")).unwrap();
+    other.put("b", &object(json!({"n": 1}))).unwrap();
+    let segment = fs::read_dir(other.path().join("open")).unwrap().next().unwrap().unwrap();
+    fs::copy(segment.path(), path.join("sealed").join(segment.file_name())).unwrap();
+    fs::remove_file(path.join("palace.json")).unwrap();
+    let check = &doctor(&path).1["directory"];
+    expect(check, "problem", "put back its palace.json from a copy of this palace");
+    assert!(!check.to_string().contains("printf"), "{check}");
 }
 
 #[test]
@@ -224,7 +348,7 @@ fn doctor_tells_a_newer_format_from_a_damaged_manifest() {
     drop(open);
     let manifest = path.join("palace.json");
     for (text, words) in
-        [("{\"format\":99}", "install the newest"), ("{}", "put back its palace.json")]
+        [("{\"format\":99}", "install the newest"), ("{}", "make it again: (umask 077")]
     {
         fs::write(&manifest, text).unwrap();
         let (code, checks) = doctor(&path);

@@ -540,3 +540,105 @@ fn imports_are_reported_even_if_compaction_fails() {
     assert!(said.contains("not everything is compacted, because"), "{said}");
     assert!(said.contains("LOCK"), "{said}");
 }
+
+#[test]
+fn mempalace_configuration_names_palace_and_collection() {
+    let dir = tempfile::tempdir().unwrap();
+    let source = copy("3.11.0", dir.path());
+    let (home, elsewhere) = (dir.path().join("home"), dir.path().join("home/elsewhere"));
+    std::fs::create_dir(&home).unwrap();
+    let chroma = chroma(&source);
+    // Chroma refuses a name that is in use by its other collection of drawers.
+    let renamed = "UPDATE collections SET name = 'my_drawers' WHERE name = 'mempalace_drawers'";
+    chroma.execute(renamed, []).unwrap();
+    drop(chroma);
+    std::fs::rename(source.join("palace"), &elsewhere).unwrap();
+    let configure = |text: Value| {
+        std::fs::write(source.join("config.json"), text.to_string()).unwrap();
+    };
+    let import = |from: &Path| {
+        let palace = dir.path().join("p");
+        let mut command = Command::new(PALACE);
+        command.arg("import").arg(from).arg("--palace").arg(&palace).env("HOME", &home);
+        command.env("TZ", "UTC0").output().unwrap()
+    };
+    configure(json!({"palace_path": "~/nowhere"}));
+    let said = stderr(&import(&source));
+    assert!(said.contains("config.json names ") && said.contains("home/nowhere"), "{said}");
+    configure(json!({"palace_path": "~/elsewhere"}));
+    let said = stderr(&import(&source));
+    assert!(said.contains("no collection mempalace_drawers"), "{said}");
+    assert!(said.contains("my_drawers") && said.contains("collection_name"), "{said}");
+    configure(json!({"palace_path": "~/elsewhere", "collection_name": "my_drawers"}));
+    let output = import(&source);
+    let said = stderr(&output);
+    assert_eq!(output.status.code(), Some(0), "{said}");
+    // The drawers are where the configuration says, the graph and the lists lie beside it.
+    assert!(said.contains("4 new diary entries and 4 new facts"), "{said}");
+    assert!(said.contains("tunnel"), "{said}");
+}
+
+#[test]
+fn prose_dates_become_periods() {
+    let dir = tempfile::tempdir().unwrap();
+    let (source, palace) = (copy("3.11.0", dir.path()), dir.path().join("p"));
+    let graph = graph(&source);
+    for (id, from, to) in [
+        ("t_month", Some("March 2026"), None),
+        ("t_same", Some("2026-03"), Some("2026-03")),
+        ("t_year", Some("2025"), Some("June 2025")),
+        ("t_day", Some("5 March 2026"), Some("March 7, 2026")),
+    ] {
+        add_triple(&graph, id, id, from, to);
+    }
+    drop(graph);
+    let output = import(&source, &palace);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    let found = by_old_id(&palace, "fact/", "sources");
+    let period = |id: &str| {
+        let (document, source) = &found[id];
+        let [from, to] = ["valid_from", "valid_to"];
+        let texts = [document[from].clone(), document[to].clone()];
+        (texts, [source["from"][from].clone(), source["from"][to].clone()])
+    };
+    assert_eq!(
+        period("t_month"),
+        ([json!("2026-03-01"), json!(null)], [json!("March 2026"), json!(null)])
+    );
+    let march = [json!("2026-03-01"), json!("2026-04-01")];
+    assert_eq!(period("t_same"), (march, [json!("2026-03"), json!("2026-03")]));
+    assert_eq!(period("t_year").0, [json!("2025-01-01"), json!("2025-07-01")]);
+    assert_eq!(period("t_day").0, [json!("2026-03-05"), json!("2026-03-07T23:59:59Z")]);
+    // Again, nothing is new.
+    assert!(stderr(&import(&source, &palace)).contains("0 new facts"));
+}
+
+#[test]
+fn wrong_files_are_one_message_and_pipes_come_from_stdin() {
+    let dir = tempfile::tempdir().unwrap();
+    let (wrong, palace) = (dir.path().join("wrong.txt"), dir.path().join("p"));
+    std::fs::write(&wrong, "not a graph\n".repeat(200)).unwrap();
+    let output = import(&wrong, &palace);
+    let said = stderr(&output);
+    assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
+    assert!(said.contains("wrong.txt is no memory.jsonl") && said.contains("Line 1: "), "{said}");
+    // One good line makes it a memory.jsonl with many bad ones.
+    let good = r#"{"type":"entity","name":"a","entityType":"t","observations":[]}"#;
+    std::fs::write(&wrong, format!("{}{good}\n", "bad\n".repeat(100))).unwrap();
+    let said = stderr(&import(&wrong, &palace));
+    assert!(said.contains("and 80 more lines") && said.contains("imported 1 entity"), "{said}");
+
+    let pipe = dir.path().join("pipe");
+    let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).unwrap();
+    let said = stderr(&import(&pipe, &palace));
+    assert!(said.contains("is not a regular file") && said.contains("pass -"), "{said}");
+    let command = format!(
+        "printf '%s\\n' '{}' | {PALACE} import - --palace '{}'",
+        good.replace("\"a\"", "\"b\""),
+        palace.display()
+    );
+    let output = Command::new("sh").args(["-c", &command]).output().unwrap();
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("imported 1 entity"), "{}", stderr(&output));
+}

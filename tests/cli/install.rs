@@ -195,6 +195,65 @@ fn install_replaces_a_different_entry_only_on_request() {
 }
 
 #[test]
+fn second_entry_for_one_palace_is_refused() {
+    let home = home();
+    let path = home.path().join(".cursor/mcp.json");
+    write(&path, r#"{"mcpServers": {"palace": {"command": "crdt-palace", "args": ["serve"]}}}"#);
+    let before = everything(&home);
+    let output = install(&home, &["--client", "cursor"]);
+    assert_eq!((code(&output), everything(&home)), (Some(1), before));
+    let told = stderr(&output);
+    assert!(
+        told.contains("already, as palace") && told.contains("--name palace --replace"),
+        "{told}"
+    );
+    let renamed = install(&home, &["--client", "cursor", "--name", "palace", "--replace"]);
+    assert_eq!(code(&renamed), Some(0), "{}", stderr(&renamed));
+    assert_eq!(parsed(&path)["mcpServers"]["palace"]["command"], PALACE);
+    let other = install(&home, &["--client", "cursor", "--palace", "other"]);
+    assert_eq!(code(&other), Some(0), "{}", stderr(&other));
+    let words = format!("no palace at {} yet", home.path().join("other").display());
+    assert!(stderr(&other).contains(&words), "{}", stderr(&other));
+}
+
+#[test]
+fn places_that_cannot_be_a_palace_are_not_installed() {
+    let home = home();
+    write(&home.path().join("notes/a.txt"), "text");
+    let before = everything(&home);
+    for palace in ["notes", "notes/a.txt"] {
+        for more in [&[][..], &["--print"]] {
+            let output =
+                install(&home, &[&["--client", "cursor", "--palace", palace], more].concat());
+            assert_eq!((code(&output), output.stdout.len()), (Some(10), 0), "{}", stderr(&output));
+        }
+    }
+    assert_eq!(everything(&home), before);
+}
+
+#[test]
+fn configuration_that_is_no_regular_file_is_refused() {
+    let home = home();
+    let (pipe, link) = (home.path().join(".claude.json"), home.path().join(".cursor/mcp.json"));
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        &pipe,
+        rustix::fs::FileType::Fifo,
+        rustix::fs::Mode::RUSR,
+        0,
+    )
+    .unwrap();
+    fs::create_dir(link.parent().unwrap()).unwrap();
+    symlink("/dev/null", &link).unwrap();
+    for client in ["claude-code", "cursor"] {
+        let output = install(&home, &["--client", client]);
+        assert_eq!(code(&output), Some(1));
+        assert!(stderr(&output).contains("is not a regular file"), "{}", stderr(&output));
+    }
+    assert_eq!(fs::read_link(&link).unwrap(), Path::new("/dev/null"));
+}
+
+#[test]
 fn install_print_writes_nothing() {
     for (client, file, list) in FILES {
         let home = home();

@@ -1,11 +1,14 @@
 //! The command-line programs, run as their users run them.
 
+mod backup;
 #[path = "../support/client.rs"]
 mod client;
 mod commands;
+mod damage;
 mod demo;
 mod doctor;
 mod import;
 mod install;
+mod places;
 #[path = "../support/mod.rs"]
 mod support;

@@ -150,6 +150,11 @@ fn offline_merges_report_their_numbers() {
     // Different palaces, or less than what there was: another palace.
     assert_eq!(merge(&disk, "/two", &["/p", "/q"], &[]).unwrap(), [2, 2, 4, 6, 0, 0]);
     let forget = ["a", "b2", "not there"];
+    let Err(Error::NothingToForget { names }) = merge(&disk, "/less", &["/p"], &forget) else {
+        panic!()
+    };
+    assert_eq!(names, ["not there"]);
+    let forget = ["a", "b2"];
     let [segments, snapshots, documents, _, forgotten, same] =
         merge(&disk, "/less", &["/p"], &forget).unwrap();
     assert_eq!([segments, snapshots, documents, forgotten, same], [2, 1, 2, 2, 0]);

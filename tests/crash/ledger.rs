@@ -206,7 +206,9 @@ impl Ledger {
         };
         for finding in palace.verify().unwrap().findings {
             let problem = finding.severity == Severity::Problem;
-            let allowed = self.holes && !finding.missing.is_empty();
+            // A write that was cut short at the very end of a record looks like a file that was cut off there.
+            let cut_short = finding.what.contains("without the padding or the footer");
+            let allowed = (self.holes && !finding.missing.is_empty()) || cut_short;
             assert!(!problem || allowed, "{finding:?}");
         }
     }

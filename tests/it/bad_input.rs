@@ -227,7 +227,7 @@ fn newer_and_damaged_manifests_are_told_apart_and_left_alone() {
             "has format 2, and this version reads formats up to 1; upgrade crdt-palace",
         ),
         ("{\"format\":99,\"a\":[]}", "has format 99"),
-        ("", "palace.json is damaged; restore it from a copy of the palace"),
+        ("", "palace.json is damaged; crdt-palace doctor says how to make it again"),
         ("{\"format\":1}", "palace.json is damaged"),
         (&good[..good.len() / 2], "palace.json is damaged"),
         ("[1,2,3]", "palace.json is damaged"),

@@ -568,8 +568,12 @@ fn deleting_hides_and_forgetting_erases() {
         );
     }
     drop(palace);
-    let forget = BTreeSet::from([Key::new(key).unwrap(), Key::new("never/there").unwrap()]);
     let into = dir.path().join("new");
+    let misspelt = BTreeSet::from([Key::new(key).unwrap(), Key::new("never/there").unwrap()]);
+    let refused = merge_into(Arc::new(OsFs), &into, std::slice::from_ref(&path), &misspelt);
+    assert!(refused.unwrap_err().to_string().contains("none of the palaces has never/there"));
+    assert!(!into.exists());
+    let forget = BTreeSet::from([Key::new(key).unwrap()]);
     let report = merge_into(Arc::new(OsFs), &into, std::slice::from_ref(&path), &forget).unwrap();
     assert_eq!((report.documents, report.forgotten), (2, 1));
     for text in secrets {

@@ -55,7 +55,7 @@ async fn every_answer_warns_of_an_unreadable_snapshot() {
                 assert_eq!(texts[0].contains("after"), shown, "{texts:?}");
             }
         }
-        assert!(stdout(&run(LOG, &["status", palace])).contains("UNREADABLE"));
+        assert!(stdout(&run(LOG, &["status", palace])).contains("PROBLEM"));
 
         fs::write(&snapshot, good).unwrap();
         let texts = texts(&client.result(list, json!({})).await);

@@ -1,21 +1,28 @@
 //! Checks of a palace's files that need no long read. Only `crdt-log verify` reads every byte.
 
 use super::check::Check;
-use crate::cli::print::{count, time};
+use super::place::mend_manifest;
+use crate::cli::print::{count, finding, time};
 use crate::format::FORMAT_VERSION;
 use crate::format::filename::{QUARANTINE, TMP};
 use crate::fs::shell::quoted;
 use crate::palace::status::{LiveInstance, SegmentState, SegmentStatus, Status};
+use crate::palace::verify::Finding;
 use crate::palace::{Error, Palace, StoreError, chain};
 use crate::store::purge::left_behind;
+use std::collections::BTreeSet;
+use std::path::Path;
 
 /// The time by which the newest file may be ahead of this machine's clock, in milliseconds: a minute.
 const AHEAD_MS: i64 = 60_000;
 
+/// The most findings about files that are listed. `crdt-log verify` lists all.
+const LISTED: usize = 10;
+
 pub(super) fn checks(palace: &Palace) -> Vec<Check> {
     let status = match palace.status() {
         Ok(status) => status,
-        Err(error) => return vec![not_opened(&error)],
+        Err(error) => return vec![Check::failed("format", &error)],
     };
     // A directory without a manifest has nothing to check yet.
     let Some(id) = status.palace else { return Vec::new() };
@@ -32,34 +39,32 @@ pub(super) fn checks(palace: &Palace) -> Vec<Check> {
 }
 
 /// Makes a problem of a palace that could not be opened.
-pub(super) fn not_opened(error: &Error) -> Check {
+pub(super) fn not_opened(error: &Error, path: &Path) -> Check {
     let advice = match error {
-        Error::Store(StoreError::Newer { .. }) => "install the newest crdt-palace",
-        Error::Store(StoreError::Manifest { .. }) => {
-            "put back its palace.json from a copy of this palace, and of no other"
-        }
+        Error::Store(StoreError::Newer { .. }) => "install the newest crdt-palace".to_owned(),
+        Error::Store(StoreError::Manifest { .. }) => mend_manifest(path),
         Error::Store(StoreError::NotAPalace { .. } | StoreError::NotADirectory { .. }) => {
-            "pass another --palace DIR"
+            "pass another --palace DIR".to_owned()
         }
-        _ => "give this user read access to it",
+        error => return Check::failed("format", error),
     };
     Check::problem("format", chain(error), advice)
 }
 
 fn or_unknown(check: &'static str, found: Result<Check, StoreError>) -> Check {
-    found.unwrap_or_else(|error| Check::unknown(check, &Error::from(error)))
+    found.unwrap_or_else(|error| Check::failed(check, &Error::from(error)))
 }
 
 fn damage(palace: &Palace, status: &Status, quarantined: usize) -> Check {
     const CHECK: &str = "damage";
     let path = quoted(palace.path());
-    let segments = status.segments.iter().filter(|segment| segment.damaged > 0).count();
+    let files: BTreeSet<_> = status.problems.iter().map(|problem| &problem.path).collect();
     let whole = format!(
         "{} and {}",
         count(status.segments.len(), "segment"),
         count(status.snapshots.len(), "snapshot")
     );
-    match (segments + status.unreadable.len(), quarantined) {
+    match (files.len(), quarantined) {
         (0, 0) => Check::ok(
             CHECK,
             format!("none found in {whole}; only crdt-log verify reads every byte"),
@@ -69,12 +74,22 @@ fn damage(palace: &Palace, status: &Status, quarantined: usize) -> Check {
             format!("none found in {whole}, but {} in quarantine/", count(copies, "file")),
             format!("empty quarantine/, if this finds no problem: crdt-log verify {path}"),
         ),
-        (files, _) => Check::problem(
+        (damaged, _) => Check::problem(
             CHECK,
-            format!("{} cannot be read whole", count(files, "file")),
+            format!(
+                "{} cannot be read whole: {}",
+                count(damaged, "file"),
+                listed(&status.problems)
+            ),
             format!("put back from a copy each file that this names: crdt-log verify {path}"),
         ),
     }
+}
+
+/// Returns the first findings, one after the other.
+fn listed(problems: &[Finding]) -> String {
+    let first: Vec<String> = problems.iter().take(LISTED).map(finding).collect();
+    first.join("; ")
 }
 
 fn live(status: &Status) -> Check {

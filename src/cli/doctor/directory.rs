@@ -1,4 +1,4 @@
-//! Checks of the palace's directory: whether it exists, its owner, its permissions, and the disk that it is on.
+//! Checks of the palace's directory: its owner, its permissions, and the disk that it is on.
 
 use super::check::{Check, Verdict};
 use crate::cli::print::bytes;
@@ -26,48 +26,6 @@ pub(super) fn nearest_existing(path: &Path) -> PathBuf {
     above.filter(|above| !above.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
-pub(super) fn directory(path: &Path, existing: &Path) -> Check {
-    const CHECK: &str = "directory";
-    match fs::metadata(path) {
-        Ok(found) if found.is_dir() => match path.join(MANIFEST).exists() {
-            true => Check::ok(CHECK, "it exists"),
-            // An empty directory may become a palace. One with files must not get a second manifest.
-            false if DIRECTORIES.iter().any(|name| has_files(&path.join(name))) => Check::problem(
-                CHECK,
-                format!("its {MANIFEST} is missing, and its other files are there"),
-                format!("put back its {MANIFEST} from a copy of this palace, and of no other"),
-            ),
-            false => Check::ok(CHECK, "it exists, and is no palace yet: the first write makes one"),
-        },
-        Ok(_) => Check::problem(CHECK, "it is not a directory", "pass another --palace DIR"),
-        Err(error) if error.kind() == ErrorKind::NotFound && path.is_symlink() => Check::problem(
-            CHECK,
-            "it is a symbolic link to nothing",
-            "make the directory that it points to, or pass another --palace DIR",
-        ),
-        Err(error) if error.kind() == ErrorKind::NotFound => to_be_made(existing),
-        Err(error) if error.kind() == ErrorKind::NotADirectory => {
-            Check::problem(CHECK, "a part of its path is a file", "pass another --palace DIR")
-        }
-        Err(error) => Check::unknown(CHECK, &error),
-    }
-}
-
-fn has_files(directory: &Path) -> bool {
-    fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some())
-}
-
-fn to_be_made(existing: &Path) -> Check {
-    match may_write_in(existing) {
-        Ok(()) => Check::ok("directory", "it does not exist yet: the first write makes it"),
-        Err(error) => Check::problem(
-            "directory",
-            format!("it does not exist, and cannot be made in {}: {error}", existing.display()),
-            "pass another --palace DIR, or let an administrator make the directory for this user",
-        ),
-    }
-}
-
 /// Checks the owner, and the permissions if this user is the owner: only the owner can change them.
 pub(super) fn access(path: &Path) -> Vec<Check> {
     let owner = owner(path);
@@ -86,7 +44,7 @@ fn owner(path: &Path) -> Check {
             format!("uid {}, and this process has uid {me}: it can only read", found.uid()),
             "run as its owner, or pass another --palace DIR",
         ),
-        Err(error) => Check::unknown("owner", &error),
+        Err(error) => Check::refused("owner", &error, path),
     }
 }
 
@@ -167,7 +125,7 @@ fn permissions(path: &Path) -> Check {
             let words = format!("its files cannot be listed: {error}");
             return Check::problem(CHECK, words, chmod("u+rwX", path));
         }
-        Err(error) => return Check::unknown(CHECK, &error),
+        Err(error) => return Check::refused(CHECK, &error, path),
     };
     if let (true, Some((name, error))) = (found.closed.is_empty(), first_unwritable(path)) {
         let words = format!("no file can be made in {}: {error}", name.display());
@@ -203,7 +161,7 @@ fn permissions(path: &Path) -> Check {
 }
 
 /// Checks that this user can make files in a directory. The mode alone does not tell: the disk may be read-only.
-fn may_write_in(directory: &Path) -> io::Result<()> {
+pub(super) fn may_write_in(directory: &Path) -> io::Result<()> {
     let may = Access::WRITE_OK | Access::EXEC_OK;
     Ok(rustix::fs::accessat(CWD, directory, may, AtFlags::EACCESS)?)
 }
@@ -228,7 +186,7 @@ pub(super) fn file_system(existing: &Path) -> Check {
     const CHECK: &str = "file system";
     let fs_type = match OsFs.fs_type(existing) {
         Ok(fs_type) => fs_type,
-        Err(error) => return Check::unknown(CHECK, &error),
+        Err(error) => return Check::refused(CHECK, &error, existing),
     };
     let name = FileSystem::of(fs_type);
     match name {
@@ -259,7 +217,7 @@ pub(super) fn file_system(existing: &Path) -> Check {
 pub(super) fn space(existing: &Path) -> Check {
     let found = match rustix::fs::statvfs(existing) {
         Ok(found) => found,
-        Err(error) => return Check::unknown("space", &error),
+        Err(error) => return Check::refused("space", &error.into(), existing),
     };
     // Some file systems have no limit of files, and report 0.
     if found.f_files > 0 && found.f_favail < FILES_MIN {

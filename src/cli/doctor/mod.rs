@@ -4,17 +4,20 @@
 //! reports that as a problem.
 
 mod check;
+mod clients;
 mod content;
 mod directory;
 mod machine;
+mod place;
 
-use super::arguments::PalaceArgument;
 use super::error::Failure;
 use super::exit::{Exit, after};
+use super::location::{Location, PalaceTarget};
 use super::print::{count, json, shown, stdout};
 use crate::palace::Options;
 use check::{Check, Verdict};
 use clap::Args;
+use place::Place;
 use serde::Serialize;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
@@ -22,7 +25,7 @@ use std::path::{Path, PathBuf};
 #[derive(Args)]
 pub(super) struct Doctor {
     #[command(flatten)]
-    at: PalaceArgument,
+    at: PalaceTarget,
     /// Print JSON
     #[arg(long)]
     json: bool,
@@ -37,10 +40,12 @@ struct Report {
 
 impl Doctor {
     pub(super) fn run(&self) -> Result<Exit, Failure> {
-        let path = self.at.path()?;
-        let checks = checks(&path);
+        let location = self.at.locate()?;
+        let mut checks = checks(&location.path);
+        checks.extend(stray(&location));
+        checks.push(clients::clients(&location.path));
         let problems = checks.iter().filter(|check| check.verdict == Verdict::Problem).count();
-        let report = Report { palace: path, problems, checks };
+        let report = Report { palace: location.path, problems, checks };
         after(self.print(&report), if problems == 0 { Exit::Done } else { Exit::Problem })
     }
 
@@ -55,11 +60,14 @@ impl Doctor {
 }
 
 fn checks(path: &Path) -> Vec<Check> {
-    let existing = directory::nearest_existing(path);
-    let first = directory::directory(path, &existing);
-    let usable = first.verdict != Verdict::Problem;
+    let (place, existing) = (Place::of(path), directory::nearest_existing(path));
+    let first = place.check(path, &existing);
+    let usable = place.can_be_opened() && first.verdict != Verdict::Problem;
     let mut found = vec![first];
-    if path.is_dir() {
+    if matches!(place, Place::Foreign(_)) {
+        return found;
+    }
+    if place.may_be_a_palace() {
         found.extend(directory::access(path));
     }
     let (file_system, space) = (directory::file_system(&existing), directory::space(&existing));
@@ -68,10 +76,16 @@ fn checks(path: &Path) -> Vec<Check> {
         // An automatic compaction would write.
         match Options::default().auto_compact(false).open(path) {
             Ok(palace) => found.extend(content::checks(&palace)),
-            Err(error) => found.push(content::not_opened(&error)),
+            Err(error) => found.push(content::not_opened(&error, path)),
         }
     }
     found
+}
+
+/// Reports a palace that an earlier version made in the working directory.
+fn stray(location: &Location) -> Option<Check> {
+    let (found, advice) = location.stray_palace()?;
+    Some(Check::note("stray palace", found, advice))
 }
 
 fn print(out: &mut impl Write, report: &Report) -> io::Result<()> {

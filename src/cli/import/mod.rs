@@ -4,7 +4,7 @@
 
 mod source;
 
-use super::error::Failure;
+use super::error::{Failure, ImportError};
 use super::exit::Exit;
 use super::print::{count, shown, tell};
 use crate::fs::shell::quoted;
@@ -15,10 +15,15 @@ use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use source::{MemPalaceFiles, ReadableDatabase, count_in_list};
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
 const PROGRAM: &str = concat!("crdt-palace import ", env!("CARGO_PKG_VERSION"));
+
+/// The name that stands for standard input.
+const STDIN: &str = "-";
+/// The most lines that are named because they were not imported.
+const BAD_LINES: usize = 20;
 
 /// Imports the file or directory `from` into a palace.
 pub(super) fn import(from: &Path, palace: &Path) -> Result<Exit, Failure> {
@@ -45,15 +50,30 @@ fn advance(bar: &ProgressBar) -> impl FnMut(usize, usize) {
 }
 
 fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
-    let path = || file.display().to_string();
-    let input = File::open(file).map_err(|source| Failure::Input { path: path(), source })?;
+    let is_stdin = file == Path::new(STDIN);
+    let path = || if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
+    let input: Box<dyn BufRead> = match is_stdin {
+        true => Box::new(io::stdin().lock()),
+        false => Box::new(BufReader::new(open_regular(file)?)),
+    };
     let memory = Memory::new(Options::default().program(PROGRAM).open(palace)?);
     let bar = bar();
     let mut report = ImportReport::default();
-    let imported = memory.import_reporting(BufReader::new(input), &mut report, &mut advance(&bar));
+    let imported = memory.import_reporting(input, &mut report, &mut advance(&bar));
     bar.finish_and_clear();
-    for bad in &report.bad {
+    let good = report.entities + report.relations + report.unchanged;
+    if let (true, 0, [first, ..]) = (imported.is_ok(), good, &report.bad[..]) {
+        let (line, why) = (first.line, first.why.clone());
+        return Err(ImportError::NoGraph { path: path(), line, why }.into());
+    }
+    for bad in report.bad.iter().take(BAD_LINES) {
         tell(format_args!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why)));
+    }
+    if report.bad.len() > BAD_LINES {
+        tell(format_args!(
+            "and {} more lines that were not imported",
+            report.bad.len() - BAD_LINES
+        ));
     }
     for line in &report.repaired {
         tell(format_args!(
@@ -73,6 +93,15 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
     // Without this, a compaction in the background would keep the segment open until the process ends.
     memory.palace().seal()?;
     Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
+}
+
+/// Opens a file to import. A pipe would wait for a writer, and a device has no end.
+fn open_regular(path: &Path) -> Result<File, Failure> {
+    let failed = |source| Failure::Input { path: path.display().to_string(), source };
+    if !std::fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(ImportError::NotAFile { path: path.to_owned() }.into());
+    }
+    File::open(path).map_err(failed)
 }
 
 /// Tells the user what a server without the option `--tools` does not show.
@@ -98,6 +127,7 @@ fn import_mempalace(dir: &Path, path: &Path) -> Result<Exit, Failure> {
     let bar = bar();
     let source = mempalace::Databases {
         drawers: drawers.database(),
+        collection: &files.collection,
         facts: facts.as_ref().map(ReadableDatabase::database),
         zone: TimeZone::system(),
     };

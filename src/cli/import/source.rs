@@ -4,7 +4,8 @@
 //! database with a write-ahead log.
 
 use crate::cli::error::{Failure, ImportError};
-use crate::memory::mempalace::{Access, Database};
+use crate::cli::location;
+use crate::memory::mempalace::{self, Access, Database};
 use serde_json::Value;
 use std::fs::{self, File};
 use std::io::{self, Read as _};
@@ -16,21 +17,39 @@ const FACTS: &str = "knowledge_graph.sqlite3";
 /// The name of the palace's directory inside MemPalace's own directory.
 const PALACE: &str = "palace";
 
+/// The configuration of MemPalace, beside its knowledge graph.
+const CONFIG: &str = "config.json";
+/// The longest configuration that is read, in bytes.
+const CONFIG_BYTES_MAX: u64 = 1 << 20;
+
 /// The files of a palace of MemPalace.
 #[derive(Debug)]
 pub(super) struct MemPalaceFiles {
     pub drawers: PathBuf,
+    /// The name of the collection with the drawers.
+    pub collection: String,
     pub facts: Option<PathBuf>,
     /// The directory with the lists that belong to the palace.
     pub root: PathBuf,
 }
 
 impl MemPalaceFiles {
-    /// Finds the palace that `dir` is, or that it contains.
+    /// Finds the palace that `dir` is, or that it contains, or that its configuration names.
     pub fn find(dir: &Path) -> Result<Self, ImportError> {
-        let path = || dir.to_owned();
-        let inner = dir.join(PALACE);
-        let palace = [dir, &inner].into_iter().find(|palace| palace.join(DRAWERS).is_file());
+        let config = Config::read(dir);
+        let (inner, path) = (dir.join(PALACE), || dir.to_owned());
+        let has_drawers = |palace: &&Path| palace.join(DRAWERS).is_file();
+        // The configuration decides: a palace that lies here as well may be an old one.
+        let palace = match config.palace.as_deref() {
+            Some(named) if !has_drawers(&named) => {
+                return Err(ImportError::Elsewhere {
+                    config: dir.join(CONFIG),
+                    path: named.to_owned(),
+                });
+            }
+            Some(named) => Some(named),
+            None => [dir, &inner].into_iter().find(has_drawers),
+        };
         let Some(palace) = palace else {
             return Err(match dir.join("palace.json").is_file() {
                 true => ImportError::Ours { path: path() },
@@ -42,9 +61,45 @@ impl MemPalaceFiles {
         // Lists beside a palace belong to it only if it is the one inside MemPalace's own directory.
         let palace = real(palace);
         let own = palace.parent().filter(|_| palace.file_name().is_some_and(|name| name == PALACE));
-        let root = own.unwrap_or(&palace).to_owned();
+        let beside = own.unwrap_or(&palace).to_owned();
+        // Without a configuration in `dir`, one may lie above the palace.
+        let root = if config.is_there { real(dir) } else { beside };
+        let collection = config.collection.or_else(|| Config::read(&root).collection);
         let facts = [palace.join(FACTS), root.join(FACTS)].into_iter().find(|file| file.is_file());
-        Ok(MemPalaceFiles { drawers, facts: facts.map(|file| real(&file)), root })
+        Ok(MemPalaceFiles {
+            drawers,
+            collection: collection.unwrap_or_else(|| mempalace::DRAWERS.to_owned()),
+            facts: facts.map(|file| real(&file)),
+            root,
+        })
+    }
+}
+
+/// The part of MemPalace's configuration that says where it keeps drawers.
+#[derive(Debug, Default)]
+struct Config {
+    is_there: bool,
+    palace: Option<PathBuf>,
+    collection: Option<String>,
+}
+
+impl Config {
+    /// Reads the configuration in a directory. One that is no JSON says nothing, for MemPalace either.
+    fn read(dir: &Path) -> Self {
+        let path = dir.join(CONFIG);
+        if !path.is_file() {
+            return Config::default();
+        }
+        let file = File::open(path).map(|file| io::BufReader::new(file.take(CONFIG_BYTES_MAX)));
+        let value: Value =
+            file.map_or(Value::Null, |file| serde_json::from_reader(file).unwrap_or_default());
+        let text = |name: &str| {
+            value.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
+        };
+        let palace = text("palace_path").map(PathBuf::from);
+        // Only this user's home directory is known.
+        let palace = palace.map(|path| dir.join(location::source(&path).unwrap_or(path)));
+        Config { is_there: true, palace, collection: text("collection_name") }
     }
 }
 

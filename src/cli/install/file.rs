@@ -35,6 +35,10 @@ impl ConfigFile {
             }
             found => found.at("access", path)?,
         };
+        // A pipe would wait for a writer, and a device must not be replaced by a file.
+        if path.exists() && !path.is_file() {
+            return Err(InstallError::NotAFile { path });
+        }
         let content = content(&path)?;
         Ok(ConfigFile { path, content })
     }

@@ -6,19 +6,25 @@
 mod client;
 mod entry;
 mod file;
+pub(super) mod servers;
 mod splice;
 
-use super::arguments::{PalaceArgument, Tools};
+use super::arguments::Tools;
 use super::error::{Failure, InstallError};
 use super::exit::Exit;
+use super::location::PalaceArgument;
 use super::print::{shown, stdout, tell};
-use crate::fs::{At as _, FsError};
+use crate::format::filename::MANIFEST;
+use crate::fs::At as _;
+use crate::fs::shell::quoted;
 use crate::mcp::Prefix;
+use crate::palace::Palace;
 use clap::{Args, ValueEnum};
 use client::Client;
 use entry::Entry;
 use file::ConfigFile;
 use serde_json::Value;
+use servers::Server;
 use splice::Splice;
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -53,7 +59,10 @@ impl Install {
         let path = self.client.file().ok_or(Failure::Usage(
             "no home directory, so the client's configuration cannot be found: set HOME",
         ))?;
-        let entry = self.entry()?;
+        let palace = self.at.path()?;
+        // A path that no palace can have would fail at each start of the client, where nobody sees the message.
+        drop(Palace::open(&palace)?);
+        let entry = self.entry(&palace)?;
         if self.print {
             tell(format_args!("add this to {}:", shown(&path.display().to_string())));
             return self.snippet(&entry).map(|()| Exit::Done);
@@ -64,21 +73,59 @@ impl Install {
             Some(Ok(text)) => text,
             Some(Err(_)) => return self.by_hand(&path, "it is not UTF-8", &entry),
         };
+        if let Some(other) = self.twin(text, &palace).filter(|_| !self.replace) {
+            return Ok(self.refuse_twin(&path, &other));
+        }
         match splice::plan(text, self.client.list(), &self.name, &entry, self.replace) {
             Ok(Splice::AlreadyThere) => Ok(self.already(&path)),
             Ok(Splice::NameTaken(other)) => self.refuse(&path, &other, &entry),
             Ok(Splice::Write(new)) => {
                 self.done(&path, file.replace(&new)?.as_deref());
+                self.tell_new_palace(&palace);
                 Ok(Exit::Done)
             }
             Err(why) => self.by_hand(&path, &crate::palace::chain(&why), &entry),
         }
     }
 
-    fn entry(&self) -> Result<Entry, Failure> {
-        let palace = self.at.path()?;
-        let (program, palace) = whole_paths(&palace).map_err(InstallError::from)?;
-        let mut args = vec!["serve".to_owned(), "--palace".to_owned(), text(palace)?];
+    /// Returns the name of another entry that starts this program on the same palace.
+    fn twin(&self, text: &str, palace: &Path) -> Option<String> {
+        let servers = servers::servers(text, self.client.list())?;
+        let same = |server: &Server| {
+            server.name != self.name && server.palace.as_deref().is_ok_and(|found| found == palace)
+        };
+        servers.into_iter().find(same).map(|server| server.name)
+    }
+
+    /// Refuses a second entry for one palace. Its tools would appear twice in the client.
+    fn refuse_twin(&self, path: &Path, other: &str) -> Exit {
+        let path = path.display().to_string();
+        tell(format_args!(
+            "{} starts crdt-palace on this palace already, as {}: nothing was written",
+            shown(&path),
+            shown(other)
+        ));
+        tell(format_args!(
+            "to change that entry, pass --name {} --replace; to have both, choose another --palace",
+            quoted(Path::new(other))
+        ));
+        Exit::Problem
+    }
+
+    fn tell_new_palace(&self, palace: &Path) {
+        if !palace.join(MANIFEST).is_file() {
+            let palace = palace.display().to_string();
+            tell(format_args!(
+                "there is no palace at {} yet: the first write makes it",
+                shown(&palace)
+            ));
+        }
+    }
+
+    fn entry(&self, palace: &Path) -> Result<Entry, Failure> {
+        let program = std::env::current_exe().at("find the file of", Path::new("this program"));
+        let program = program.map_err(InstallError::from)?;
+        let mut args = vec!["serve".to_owned(), "--palace".to_owned(), text(palace.to_owned())?];
         // Defaults are left out of the entry, so that it follows later versions of `serve`.
         if !self.tools.is_empty() {
             let values = self.tools.iter().filter_map(ValueEnum::to_possible_value);
@@ -139,12 +186,6 @@ impl Install {
         self.snippet(entry)?;
         Ok(Exit::Problem)
     }
-}
-
-/// Returns absolute paths of this program and of the palace. A client may start a server in any directory.
-fn whole_paths(palace: &Path) -> Result<(PathBuf, PathBuf), FsError> {
-    let program = std::env::current_exe().at("find the file of", Path::new("this program"))?;
-    Ok((program, std::path::absolute(palace).at("make an absolute path of", palace)?))
 }
 
 fn text(path: PathBuf) -> Result<String, InstallError> {

@@ -145,7 +145,7 @@ pub(crate) fn is_move(key: &Key) -> bool {
 }
 
 /// Returns the keys that an id may stand for. There may be several, because names have underscores too.
-pub(super) fn keys_of(id: &str) -> Vec<Key> {
+pub(in crate::memory) fn keys_of(id: &str) -> Vec<Key> {
     if let Some(rest) = id.strip_prefix("diary_") {
         return diary_key(rest).into_iter().collect();
     }

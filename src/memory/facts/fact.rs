@@ -102,7 +102,7 @@ fn is_timed(moment: &str, offset: &Option<String>) -> bool {
 }
 
 /// Returns the key of the fact with this id; `None` if no fact can have it.
-pub(super) fn fact_key(id: &str) -> Option<Key> {
+pub(in crate::memory) fn fact_key(id: &str) -> Option<Key> {
     let (triple, period) = id.strip_prefix("t_")?.split_once('_')?;
     let is_hash = |part: &str| {
         part.len() == 32 && part.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))

@@ -9,7 +9,8 @@ use rusqlite::{Connection, Row};
 use serde_json::{Map, Value};
 use std::collections::HashMap;
 
-const DRAWERS: &str = "mempalace_drawers";
+/// The collection that MemPalace keeps drawers in, unless its configuration names another one.
+pub const DRAWERS: &str = "mempalace_drawers";
 /// The collection that MemPalace searches first.
 pub(super) const CLOSETS: &str = "mempalace_closets";
 /// The collection of pictures and sounds.
@@ -53,6 +54,8 @@ const QUEUED: &str = "
 pub(super) struct Chroma<'a> {
     connection: Connection,
     database: &'a Database<'a>,
+    /// The collection with the drawers.
+    collection: &'a str,
     /// The statements that read the metadata of a row.
     metadata: Vec<String>,
 }
@@ -87,7 +90,7 @@ impl<'a> Chroma<'a> {
     ///
     /// # Errors
     /// [`MemoryError::Foreign`] if it is no database of MemPalace.
-    pub fn open(database: &'a Database<'a>) -> Result<Self> {
+    pub fn open(database: &'a Database<'a>, collection: &'a str) -> Result<Self> {
         let connection = database.open()?;
         let failed = |error| database.failed(&error);
         if let Some(missing) = missing(&connection, &SCHEMA).map_err(failed)? {
@@ -95,15 +98,16 @@ impl<'a> Chroma<'a> {
             return Err(database.wrong(why));
         }
         let names = collections(&connection).map_err(failed)?;
-        if !names.iter().any(|name| name == DRAWERS) {
+        if !names.iter().any(|name| name == collection) {
             let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
             let why = format!(
-                "it has no collection {DRAWERS}, so MemPalace has not written it; its collections: {names}"
+                "it has no collection {collection}, so MemPalace has not written it, or its config.json names another \
+                 one as collection_name; its collections: {names}"
             );
             return Err(database.wrong(why));
         }
         let metadata = metadata_statements(&connection).map_err(failed)?;
-        Ok(Chroma { connection, database, metadata })
+        Ok(Chroma { connection, database, collection, metadata })
     }
 
     fn failed(&self, error: &rusqlite::Error) -> MemoryError {
@@ -126,7 +130,7 @@ impl<'a> Chroma<'a> {
         let (mut drawers, mut bad) = (Vec::new(), self.queued()?);
         let mut groups: HashMap<String, (usize, Vec<Chunk>)> = HashMap::new();
         let mut statement = self.connection.prepare(LIST)?;
-        let mut rows = statement.query([DRAWERS])?;
+        let mut rows = statement.query([self.collection])?;
         while let Some(row) = rows.next()? {
             let ListedRow { row, id, parent, chunk, is_sentinel } = match listed_row(row) {
                 Ok(found) => found,
@@ -162,7 +166,7 @@ impl<'a> Chroma<'a> {
         let known = columns(&self.connection, "embeddings_queue")?.contains("topic")
             && columns(&self.connection, "max_seq_id")?.contains("seq_id");
         let count: i64 = match known {
-            true => self.connection.query_row(QUEUED, [DRAWERS], |row| row.get(0))?,
+            true => self.connection.query_row(QUEUED, [self.collection], |row| row.get(0))?,
             false => 0,
         };
         // MemPalace lets Chroma move them when it reads.

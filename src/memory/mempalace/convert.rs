@@ -4,6 +4,7 @@
 
 use super::chroma::Text;
 use super::graph;
+use super::prose_date::Days;
 use crate::memory::drawers::import::{ForeignContent, ForeignDrawer, is_diary};
 use crate::memory::drawers::{DiaryEntry, Item, NAME_CHARS_MAX, Place};
 use crate::memory::facts::import::ForeignFact;
@@ -91,13 +92,16 @@ pub(super) fn foreign_fact(
     };
     let (from, to) = (triple.valid_from.as_deref(), triple.valid_to.as_deref());
     let moment = |field, text: &str| Moment::parse(field, text, &TimeZone::UTC);
-    let valid_from = from.map(|text| moment("valid_from", text)).transpose();
+    let valid_from = from.map(|text| moment("valid_from", &beginning(text))).transpose();
     let valid_to = to.map(|text| moment("valid_to", &end(text))).transpose();
     let valid_from = valid_from.map_err(|error| error.to_string())?;
     let valid_to = valid_to.map_err(|error| error.to_string())?;
     if let Some((from, to)) = valid_from.as_ref().zip(valid_to.as_ref()) {
         period::checked("valid_to", from, to).map_err(|error| error.to_string())?;
     }
+    // A month or a year was changed to its first day.
+    let prose = from.filter(|from| Days::parse(from).is_some());
+    known.extend(prose.map(|from| ("valid_from".to_owned(), json!(from))));
     // The end was changed to the last second of its day, so the original is kept.
     known.extend(to.map(|to| ("valid_to".to_owned(), json!(to))));
     let triple_here = Triple::new(&triple.subject, &triple.predicate, &triple.object);
@@ -112,11 +116,21 @@ pub(super) fn foreign_fact(
     })
 }
 
+/// Converts the beginning of a period. A month or a year begins on its first day.
+fn beginning(text: &str) -> String {
+    Days::parse(text).map_or_else(|| text.to_owned(), |days| days.first().to_string())
+}
+
 /// Converts the end of a period. In MemPalace a date is included up to its last second; here it would end at its first
-/// midnight. So a date becomes its last second.
+/// midnight. So a date becomes its last second. A month or a year ends on the first day of the next one.
 fn end(text: &str) -> String {
     let text = text.trim();
-    if text.contains('T') { text.to_owned() } else { format!("{text}T23:59:59Z") }
+    match Days::parse(text) {
+        Some(Days::Period(_, next)) => next.to_string(),
+        Some(Days::One(day)) => format!("{day}T23:59:59Z"),
+        None if text.contains('T') => text.to_owned(),
+        None => format!("{text}T23:59:59Z"),
+    }
 }
 
 #[cfg(test)]
@@ -146,5 +160,11 @@ mod tests {
     fn last_day_of_a_period_is_included() {
         assert_eq!(end("2026-03-01"), "2026-03-01T23:59:59Z");
         assert_eq!(end("2026-03-01T10:00:00Z"), "2026-03-01T10:00:00Z");
+        assert_eq!(end("1 March 2026"), "2026-03-01T23:59:59Z");
+        assert_eq!(
+            (beginning("March 2026"), end("March 2026")),
+            ("2026-03-01".into(), "2026-04-01".into())
+        );
+        assert_eq!(beginning("2026-03-01T10:00:00Z"), "2026-03-01T10:00:00Z");
     }
 }

@@ -7,9 +7,11 @@
 mod chroma;
 mod convert;
 mod graph;
+mod prose_date;
 mod report;
 mod sqlite;
 
+pub use chroma::DRAWERS;
 pub use report::{NotImported, Report};
 pub use sqlite::{Access, Database};
 
@@ -38,6 +40,8 @@ const COMPACT_BYTES: usize = 4 << 20;
 pub struct Databases<'a> {
     /// The Chroma database.
     pub drawers: Database<'a>,
+    /// The name of its collection of drawers: [`DRAWERS`], unless MemPalace was told another one.
+    pub collection: &'a str,
     /// The knowledge graph, if there is one.
     pub facts: Option<Database<'a>>,
     /// The time zone of times without one.
@@ -56,7 +60,7 @@ pub fn import(
     report: &mut Report,
     progress: &mut dyn FnMut(usize, usize),
 ) -> Result<()> {
-    let chroma = Chroma::open(&source.drawers)?;
+    let chroma = Chroma::open(&source.drawers, source.collection)?;
     let graph = source.facts.as_ref().map(KnowledgeGraph::open).transpose()?;
     // These are counted for the report only: a palace has no place for them.
     report.closets = chroma.count(chroma::CLOSETS)?;

@@ -1,5 +1,8 @@
 //! The present state of a palace, for people.
 
+pub(crate) use super::json_text::time_text;
+use super::json_text::{as_text, file_system_text};
+use super::verify::lost_snapshot;
 use crate::format::filename::{self, OPEN, SEALED, SNAP, TRASH};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
@@ -9,6 +12,7 @@ use crate::merge::explain;
 use crate::palace::check::program_version::is_older;
 use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
+use crate::palace::view::finding::Finding;
 use crate::palace::view::tail::entries;
 use crate::segment::reader::{Commit, Reader};
 use crate::store::lock::{Holder, compaction_holder};
@@ -53,6 +57,8 @@ pub struct Status {
     pub snapshots: Vec<SnapshotStatus>,
     /// The snapshots in `snap/` that cannot be read: [`Palace::unreadable`].
     pub unreadable: Vec<PathBuf>,
+    /// The files that are damaged, cut off or missing. [`Palace::verify`] reads more.
+    pub problems: Vec<Finding>,
     /// The process that compacts.
     pub compaction: Option<Holder>,
     /// The processes that write: those that hold the lock of a segment. Process ids are not asked.
@@ -208,27 +214,6 @@ pub struct HeldLock {
     pub ttl: (),
 }
 
-/// Returns a time as RFC 3339 text; `None` for 0, which is no time.
-pub(crate) fn time_text(ms: i64) -> Option<String> {
-    let time = jiff::Timestamp::from_millisecond(ms).ok().filter(|_| ms != 0)?;
-    Some(format!("{time:.3}"))
-}
-
-fn file_system_text<S: serde::Serializer>(
-    file_system: &Option<FileSystem>,
-    serializer: S,
-) -> std::result::Result<S::Ok, S::Error> {
-    match file_system {
-        Some(file_system) => serde::Serialize::serialize(file_system, serializer),
-        None => serializer.serialize_str("none yet"),
-    }
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes fields so")]
-fn as_text<S: serde::Serializer>(ms: &i64, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-    serde::Serialize::serialize(&time_text(*ms), serializer)
-}
-
 /// A snapshot.
 ///
 /// ```
@@ -305,9 +290,18 @@ impl Palace {
             segments,
             snapshots: self.snapshot_status()?,
             unreadable: self.unreadable(),
+            problems: self.problems_now()?,
             compaction,
             trash: root.list(TRASH)?.len(),
         })
+    }
+
+    /// Returns the problems of the last rescan, and a renamed snapshot. Asked after `snapshot_status`, which rescans.
+    fn problems_now(&self) -> Result<Vec<Finding>> {
+        let mut problems = self.problems();
+        let directory = self.shared.directory();
+        problems.extend(lost_snapshot(self.root(), &directory.catalog)?);
+        Ok(problems)
     }
 
     fn snapshot_status(&self) -> Result<Vec<SnapshotStatus>> {

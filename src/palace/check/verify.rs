@@ -3,18 +3,17 @@
 //! It tells three things apart: damage (bytes that were on disk and have changed), a torn tail (a write that a crash cut
 //! short, and that was never acknowledged), and pending changes, which build on a change that is missing.
 
-use crate::format::damage::Region;
 use crate::format::filename;
 use crate::format::filename::{OPEN, SEALED, SNAP};
 use crate::format::hash::ChangeHash;
 use crate::format::key::Key;
-use crate::format::record::RecordError;
 use crate::merge::{Doc, MergeError};
 use crate::palace::error::{Error, Result, chain};
 use crate::palace::handle::shared::Palace;
+use crate::palace::view::file_findings::file_findings;
+pub use crate::palace::view::finding::{Finding, Severity};
 use crate::palace::view::rows::{check_row, doc_of_rows, rows};
 use crate::palace::view::tail::Tail;
-use crate::segment::reader::Reader;
 use crate::snapshot::Snapshot;
 use crate::store::open_snapshot::open_snapshot;
 use crate::store::rescan::Catalog;
@@ -23,77 +22,8 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Severity of a finding.
-///
-/// ```
-/// use crdt_palace::palace::verify::Severity;
-/// # use crdt_palace::palace::Palace;
-/// # use serde_json::json;
-/// # let dir = tempfile::tempdir()?;
-/// # let palace = Palace::open(dir.path().join("palace"))?;
-///
-/// palace.put("a", &json!({"n": 1}))?;
-/// let name = format!("{}.seg", palace.status()?.segments[0].segment);
-/// let file = std::fs::File::options().append(true).open(palace.path().join("open").join(name))?;
-/// std::io::Write::write_all(&mut &file, b"half a rec")?; // a write that a crash cut short
-/// let found = palace.verify()?;
-/// assert_eq!(found.findings[0].severity, Severity::Note);
-/// assert!(!found.has_problem());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
-#[serde(rename_all = "lowercase")]
-#[non_exhaustive]
-pub enum Severity {
-    /// A state that is normal after a crash, or while a file is written or copied. No acknowledged write is lost.
-    Note,
-    /// Stored bytes are damaged, missing or refused.
-    Problem,
-}
-
-/// A finding of a verification.
-///
-/// ```
-/// use crdt_palace::palace::verify::Severity;
-/// # use crdt_palace::palace::Palace;
-/// # use serde_json::json;
-/// # let dir = tempfile::tempdir()?;
-/// # let palace = Palace::open(dir.path().join("palace"))?;
-///
-/// palace.put("a", &json!({"n": 1}))?;
-/// palace.seal()?;
-/// for file in std::fs::read_dir(palace.path().join("sealed"))? {
-///     let file = file?.path();
-///     let mut bytes = std::fs::read(&file)?;
-///     bytes[50] ^= 1; // a bad disk
-///     std::fs::write(&file, bytes)?;
-/// }
-/// let found = palace.verify()?;
-/// let finding = &found.findings[0];
-/// assert_eq!((finding.severity, finding.offset), (Severity::Problem, Some(0)));
-/// assert!(finding.what.starts_with("damage"));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, serde::Serialize)]
-#[non_exhaustive]
-pub struct Finding {
-    /// Its severity.
-    pub severity: Severity,
-    /// The file, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub path: Option<PathBuf>,
-    /// The position in the file, in bytes.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub offset: Option<u64>,
-    /// The document, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub key: Option<Key>,
-    /// The changes that are missing.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub missing: Vec<ChangeHash>,
-    /// The finding as text.
-    pub what: String,
-}
+/// The most documents of a damaged snapshot that are tried one by one. A forged number must not take for ever.
+const READABLE_MAX: u64 = 1 << 20;
 
 /// Result of a verification: the things that were read, and the findings.
 ///
@@ -165,19 +95,9 @@ fn verify(root: &Arc<Root>) -> Result<Verification> {
     let mut catalog = Catalog::new(root.clone(), Arc::default());
     let news = catalog.rescan()?;
     let mut found = Verification::default();
-    for followed in catalog.segments() {
-        found.segments += 1;
-        check_segment(&catalog, &followed.reader, &mut found);
-    }
+    found.segments = catalog.segments().count() as u64;
+    found.findings = file_findings(root, &catalog);
     check_names(root, &catalog, &mut found)?;
-    for path in catalog.irregular() {
-        let what = "a symbolic link, or no file at all, has the name of a segment; it is not read";
-        found.note(path.to_owned(), None, Severity::Problem, what.to_owned());
-    }
-    for (id, error) in catalog.unreadable() {
-        let path = root.file(SNAP, &filename::snapshot(id));
-        found.note(path, None, Severity::Problem, error.to_string());
-    }
     let mut tail = Tail::default();
     news.commits.into_iter().for_each(|commit| tail.add_found(commit));
     let snapshots = catalog.snapshots();
@@ -275,66 +195,18 @@ fn strange_file(
 ///
 /// # Errors
 /// An error of the operating system.
-pub(in crate::palace) fn lost_snapshot(root: &Root, catalog: &Catalog) -> Result<Option<PathBuf>> {
+pub(in crate::palace) fn lost_snapshot(root: &Root, catalog: &Catalog) -> Result<Option<Finding>> {
     for name in root.list(SNAP)? {
         let path = root.file(SNAP, &name);
-        if filename::parse_snapshot(&name).is_none()
-            && strange_file(root, catalog, SNAP, &path, &name).0 == Severity::Problem
-        {
-            return Ok(Some(path));
+        if filename::parse_snapshot(&name).is_some() {
+            continue;
+        }
+        let (severity, what) = strange_file(root, catalog, SNAP, &path, &name);
+        if severity == Severity::Problem {
+            return Ok(Some(Finding::of_file(&path, None, severity, what)));
         }
     }
     Ok(None)
-}
-
-/// Returns true if this is the beginning of a copy, under a name that a copying program gave it: it ends within its
-/// header, but a segment gets its name only when its header is on disk.
-pub(in crate::palace) fn is_begun_copy(reader: &Reader) -> bool {
-    let name = reader.path().file_name().and_then(|name| name.to_str());
-    let renamed = name.is_some_and(|name| filename::parse_segment(name).is_none());
-    let cut = |region: &Region| region.bytes.start == 0 && region.reason == RecordError::Short;
-    renamed && (reader.length() == 0 || reader.regions().any(cut))
-}
-
-fn check_segment(catalog: &Catalog, reader: &Reader, found: &mut Verification) {
-    let path = || reader.path().to_owned();
-    if is_begun_copy(reader) {
-        let what = "the beginning of a copy of a segment, renamed: nothing of it can be read";
-        found.note(path(), None, Severity::Note, what.to_owned());
-        return;
-    }
-    let damaged: Vec<u64> = reader.damage().map(|region| region.bytes.start).collect();
-    for region in reader.regions() {
-        let (start, length) = (region.bytes.start, region.bytes.end - region.bytes.start);
-        let (severity, what) = match damaged.contains(&start) {
-            true => (Severity::Problem, "damage"),
-            false => (Severity::Note, "a torn tail, or a write under way"),
-        };
-        found.note(
-            path(),
-            Some(start),
-            severity,
-            format!("{what}: {length} bytes: {}", region.reason),
-        );
-    }
-    if reader.length() == 0 {
-        // A segment gets its name after its header is on disk.
-        let what = "the segment is empty: it was cut off, or is still being copied".to_owned();
-        found.note(path(), None, Severity::Problem, what);
-    }
-    if let Some(header) = reader.header().filter(|header| header.segment != reader.id()) {
-        let what = format!(
-            "this segment was renamed, or is a renamed copy: its header names segment {}; it is read \
-             and folded like any other",
-            header.segment
-        );
-        found.note(path(), None, Severity::Note, what);
-    }
-    if let Some(palace) = catalog.foreign_palace(reader) {
-        let what =
-            format!("this segment belongs to palace {palace}; it is read, and never retired");
-        found.note(path(), None, Severity::Note, what);
-    }
 }
 
 fn check_snapshot(
@@ -350,8 +222,12 @@ fn check_snapshot(
             format!("this snapshot belongs to palace {palace}; it is read, and never retired");
         found.note(path.clone(), None, Severity::Note, what);
     }
-    for problem in snapshot.verify()? {
+    let problems = snapshot.verify()?;
+    for problem in &problems {
         found.note(path.clone(), None, Severity::Problem, problem.to_string());
+    }
+    if !problems.is_empty() {
+        found.note(path.clone(), None, Severity::Note, readable_part(snapshot));
     }
     let mut after: Option<String> = None;
     loop {
@@ -369,6 +245,25 @@ fn check_snapshot(
             }
         }
     }
+}
+
+/// Describes what a damaged snapshot still holds.
+fn readable_part(snapshot: &Snapshot) -> String {
+    let documents = snapshot.meta().documents;
+    let readable = |number: u64| {
+        let number = i64::try_from(number).ok()?;
+        snapshot.numbered_view(number).ok().map(|view| view.key)
+    };
+    let keys: Vec<Key> = (1..=documents.min(READABLE_MAX)).filter_map(readable).collect();
+    let named = match (keys.first(), keys.last()) {
+        (Some(first), Some(last)) => format!(", from {first} to {last}"),
+        _ => String::new(),
+    };
+    format!(
+        "{} of the {documents} documents of this snapshot can be read{named}; the whole one in a copy of the palace has \
+         the rest",
+        keys.len()
+    )
 }
 
 /// Checks a document as a whole, and returns it.

@@ -21,20 +21,45 @@ pub struct Rows<'a> {
     ahead: VecDeque<Row>,
     after: Option<String>,
     done: bool,
+    /// Documents that are left out. Their rows need not be readable.
+    forget: Option<&'a BTreeSet<Key>>,
 }
 
 impl<'a> Rows<'a> {
     pub fn new(snapshot: &'a Snapshot) -> Self {
-        Rows { snapshot, ahead: VecDeque::new(), after: None, done: false }
+        Rows { snapshot, ahead: VecDeque::new(), after: None, done: false, forget: None }
+    }
+
+    /// Leaves out these documents, also if their rows cannot be read.
+    fn without(self, forget: &'a BTreeSet<Key>) -> Self {
+        Rows { forget: Some(forget).filter(|forget| !forget.is_empty()), ..self }
     }
 
     pub fn peek(&mut self) -> Result<Option<&Key>> {
         if self.ahead.is_empty() && !self.done {
-            self.ahead = self.snapshot.rows_after(self.after.as_deref(), CHUNK)?.into();
+            self.ahead = self.read_ahead()?.into();
             self.done = self.ahead.is_empty();
             self.after = self.ahead.back().map(|row| row.key.as_str().to_owned());
         }
         Ok(self.ahead.front().map(|row| &row.key))
+    }
+
+    /// Reads the next rows. If one of them is damaged, they are read one by one: it may be one to leave out.
+    fn read_ahead(&mut self) -> Result<Vec<Row>> {
+        let error = match (self.snapshot.rows_after(self.after.as_deref(), CHUNK), self.forget) {
+            (Err(error), Some(_)) => error,
+            (rows, _) => return Ok(rows?),
+        };
+        tracing::warn!(%error, "a damaged row is left out if it is to be forgotten");
+        loop {
+            let Some(key) = self.snapshot.key_after(self.after.as_deref())? else {
+                return Ok(Vec::new());
+            };
+            if self.forget.is_none_or(|forget| !forget.contains(&key)) {
+                return Ok(self.snapshot.rows_after(self.after.as_deref(), 1)?);
+            }
+            self.after = Some(key.as_str().to_owned());
+        }
     }
 
     pub fn next_if(&mut self, key: &Key) -> Result<Option<Row>> {
@@ -63,7 +88,11 @@ impl<'a> Documents<'a> {
         let other = |snapshot: &&Arc<Snapshot>| !merged.contains(&snapshot.id());
         Documents {
             changes,
-            merged: inputs.snapshots.iter().map(|snapshot| Rows::new(snapshot)).collect(),
+            merged: inputs
+                .snapshots
+                .iter()
+                .map(|snapshot| Rows::new(snapshot).without(forget))
+                .collect(),
             others: inputs.live.iter().filter(other).cloned().collect(),
             forget,
         }

@@ -10,6 +10,8 @@ use crate::format::id::InstanceId;
 use crate::palace::compact::automatic::Automatic;
 use crate::palace::error::Result;
 use crate::palace::view::directory::Directory;
+use crate::palace::view::file_findings::file_problems;
+use crate::palace::view::finding::Finding;
 use crate::palace::view::view::View;
 use crate::store::StoreError;
 use crate::store::group_commit::Log;
@@ -67,6 +69,8 @@ pub(in crate::palace) struct Shared {
     pub rescans: AtomicU64,
     /// The snapshots that the last rescan could not read, for callers that must not wait for a rescan.
     unreadable: Lock<Vec<PathBuf>>,
+    /// The problems with files that the last rescan found.
+    problems: Lock<Vec<Finding>>,
     /// Number of commits that are under way.
     pub committing: AtomicUsize,
     pub flushing: AtomicBool,
@@ -95,6 +99,7 @@ impl Shared {
             writer: WriterLock::default(),
             rescans: AtomicU64::new(0),
             unreadable: Lock::new(Rank::Leaf, Vec::new()),
+            problems: Lock::new(Rank::Leaf, Vec::new()),
             committing: AtomicUsize::new(0),
             flushing: AtomicBool::new(false),
             unsynced: Lock::new(Rank::Dependencies, UnsyncedDependencies::default()),
@@ -185,6 +190,30 @@ impl Palace {
     pub fn unreadable(&self) -> Vec<PathBuf> {
         self.shared.unreadable.lock().clone()
     }
+
+    /// Returns the files that are damaged, cut off or missing, as the last rescan found them. Reads go on without what is
+    /// missing. [`Palace::verify`] also reads every byte of the snapshots.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.put("k", &json!({"a": 1}))?;
+    /// palace.seal()?;
+    /// assert!(palace.problems().is_empty());
+    /// for file in std::fs::read_dir(palace.path().join("sealed"))? {
+    ///     std::fs::write(file?.path(), "")?; // a bad disk
+    /// }
+    /// let later = Palace::open(palace.path())?;
+    /// assert_eq!(later.get("k")?, None);
+    /// assert!(later.problems()[0].what.contains("empty"));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub fn problems(&self) -> Vec<Finding> {
+        self.shared.problems.lock().clone()
+    }
 }
 
 impl Shared {
@@ -246,12 +275,13 @@ impl Shared {
         self.notice_replacement(directory)?;
         directory.rescan()?;
         directory.rescan = number;
-        self.note_unreadable(&directory.catalog);
+        self.note_problems(&directory.catalog);
         Ok(())
     }
 
-    /// Remembers which snapshots a rescan could not read.
-    pub fn note_unreadable(&self, catalog: &Catalog) {
+    /// Remembers which snapshots a rescan could not read, and which files are damaged.
+    pub fn note_problems(&self, catalog: &Catalog) {
+        *self.problems.lock() = file_problems(&self.root, catalog);
         let names = catalog.unreadable().map(|(id, _)| filename::snapshot(id));
         *self.unreadable.lock() = names.map(|name| self.root.file(SNAP, &name)).collect();
     }

@@ -2,7 +2,7 @@
 
 use crate::format::id::SegmentId;
 use crate::format::key::Key;
-use crate::segment::reader::ForeignSync;
+use crate::segment::foreign_sync::ForeignSync;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Changes of other processes that some commits build on, and that a power cut could still take.

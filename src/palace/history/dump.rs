@@ -167,7 +167,7 @@ impl Palace {
     ) -> std::result::Result<(), E> {
         let mut catalog = Catalog::new(self.root().clone(), Arc::default());
         let news = catalog.rescan().map_err(Error::from)?;
-        self.shared.note_unreadable(&catalog);
+        self.shared.note_problems(&catalog);
         let snapshots = catalog.snapshots();
         for snapshot in &snapshots {
             dump_snapshot(snapshot, &snapshots, &mut each)?;

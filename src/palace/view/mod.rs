@@ -4,6 +4,8 @@
 pub mod directory;
 pub mod divergent;
 pub mod document;
+pub mod file_findings;
+pub mod finding;
 pub mod layers;
 pub mod loaded;
 pub mod rows;

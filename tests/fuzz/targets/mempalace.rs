@@ -4,7 +4,7 @@
 use super::input::Input;
 use super::palace;
 use crdt_palace::memory::MemoryError;
-use crdt_palace::memory::mempalace::{Access, Database, Databases, Report, import};
+use crdt_palace::memory::mempalace::{Access, DRAWERS, Database, Databases, Report, import};
 use crdt_palace::palace::{Document, Palace};
 use jiff::tz::TimeZone;
 use rusqlite::types::Value;
@@ -104,8 +104,12 @@ pub fn run(data: &[u8]) {
 
 fn take_over(palace: &Palace, chroma: &Path, graph: &Path) -> Result<Report, MemoryError> {
     let database = |path| Database { path, access: Access::Immutable };
-    let source =
-        Databases { drawers: database(chroma), facts: Some(database(graph)), zone: TimeZone::UTC };
+    let source = Databases {
+        drawers: database(chroma),
+        collection: DRAWERS,
+        facts: Some(database(graph)),
+        zone: TimeZone::UTC,
+    };
     let mut report = Report::default();
     import(palace, &source, &mut report, &mut |_, _| {}).map(|()| report)
 }
