@@ -1,7 +1,7 @@
 //! Sessions of a program that embeds the library: whole values that clients write back, in random order.
 
 use crate::support::edits::OwnEdits;
-use crate::support::{Dice, assert_no_problem, dir, manual, object, seeds};
+use crate::support::{Dice, assert_no_problem, copy, dir, manual, object, seeds};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Etag, Outcome, Palace, Session, WriteOptions};
 use serde_json::{Map, Value, json};
@@ -266,7 +266,7 @@ fn removed_object_with_an_unseen_edit_stays() {
 }
 
 /// The other order: an object was removed, and a client that has not seen that changes a field in it. The change is hidden
-/// with the object, and the answer shows what stands. So it is with two copies that are merged, and there nobody is told.
+/// with the object, and the answer shows what stands.
 #[test]
 fn edit_in_an_object_removed_meanwhile_is_told() {
     let dir = dir();
@@ -281,6 +281,28 @@ fn edit_in_an_object_removed_meanwhile_is_told() {
     bob.get(KEY).unwrap();
     bob.put(KEY, &json!({"map": {"n": 2}, "b": 1})).unwrap();
     assert_eq!(json!(read(&palace)), json!({"map": {"n": 2}, "b": 1}));
+}
+
+/// Two copies of a palace are merged. On one an object was removed, on the other a field in it was changed. This pins a
+/// limit: the change is hidden and in no conflict, and only the history has it.
+#[test]
+fn object_removed_on_a_copy_hides_the_edit_of_another() {
+    let (dir, other) = (dir(), dir());
+    let first = manual(dir.path());
+    first.put(KEY, &json!({"map": {"n": 1}, "b": 1})).unwrap();
+    first.sync().unwrap();
+    drop(first);
+    copy(dir.path(), other.path());
+    let [here, there] = [&dir, &other].map(|dir| manual(dir.path()));
+    here.put(KEY, &json!({"b": 1})).unwrap();
+    let edited = there.patch(KEY, &json!({"map": {"n": 2}})).unwrap();
+    drop((here, there));
+    copy(other.path(), dir.path());
+    let merged = manual(dir.path());
+    let found = merged.get(KEY).unwrap().unwrap();
+    assert_eq!((json!(found.value), found.conflicts), (json!({"b": 1}), vec![]));
+    let then = merged.get_at(KEY, &edited.etag).unwrap().unwrap();
+    assert_eq!(then.value["map"]["n"], 2);
 }
 
 /// A client, the value that it goes on from, and how often it has written.
