@@ -3,9 +3,11 @@
 //! Invariant: a client that was told that it is subscribed, and reads then, either reads a change or is notified of
 //! it, whichever process made it. Must not know: how a client is notified.
 
+use super::rescan_changes::RescanChanges;
 use super::resource_listing::SeenResources;
-use super::tool_sets::Tools;
+use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
+use crate::memory::drawers::{Drawers, folded, wing_of};
 use crate::palace::watch::Watch;
 use crate::palace::{Palace, chain};
 use std::collections::BTreeSet;
@@ -20,15 +22,6 @@ use tokio::task::spawn_blocking;
 const LINGER: Duration = Duration::from_secs(1);
 /// Rescans that a slow listener may be behind. What it misses then counts as a change of everything.
 const BEHIND: usize = 64;
-
-/// The changes that one rescan of the palace has found.
-#[derive(Clone, Debug)]
-pub(super) struct RescanChanges {
-    /// The changed documents.
-    pub keys: Arc<BTreeSet<Key>>,
-    /// True if the list of resources may have changed.
-    pub list_changed: bool,
-}
 
 /// The watch that all clients of a server share, while one of them listens.
 pub(super) struct ChangeWatch {
@@ -78,8 +71,10 @@ impl ChangeWatch {
                 Ok(keys) => {
                     let list_changed = self.lists.load(Ordering::Relaxed)
                         && seen.differs(&self.palace, &self.tools, &keys);
+                    let wings = Arc::new(self.wings(&keys));
+                    let keys = Arc::new(keys);
                     // Without listeners the loop ends at the next turn.
-                    drop(sender.send(RescanChanges { keys: Arc::new(keys), list_changed }));
+                    drop(sender.send(RescanChanges { keys, wings, list_changed }));
                 }
                 Err(error) => {
                     tracing::warn!(%error, "clients get no notices of changes for now");
@@ -87,6 +82,16 @@ impl ChangeWatch {
                 }
             }
         }
+    }
+
+    fn wings(&self, keys: &BTreeSet<Key>) -> BTreeSet<String> {
+        if !self.tools.has(ToolSet::Palace) {
+            return BTreeSet::new();
+        }
+        Drawers::new(self.palace.clone()).wing_names(keys).unwrap_or_else(|error| {
+            tracing::warn!(%error, "clients get no notices of renamed wings for now");
+            keys.iter().filter_map(wing_of).map(folded).collect()
+        })
     }
 
     /// Ends the watch if no client listens. None can begin to in between: that takes the same lock.

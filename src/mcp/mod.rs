@@ -5,8 +5,9 @@
 //! its write was acknowledged. Must not know: how documents are stored.
 //!
 //! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`,
-//! `tool_set`, `feed_cursors`; `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`, `tool`; the sets `palace`, `memory`, `documents`; `tool_sets`;
-//! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `process`, `stdio`, `http`.
+//! `tool_set`, `feed_cursors`; `message`; `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`; `resemblance`,
+//! `sent_arguments`, `progress`, `tool`; the sets `palace`, `memory`, `documents`; `not_offered`, `tool_sets`; `rescan_changes`,
+//! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `lines`; `process`, `stdio`, `http`.
 
 mod arguments;
 mod change_watch;
@@ -17,14 +18,20 @@ mod error;
 mod feed_cursors;
 mod handler;
 mod http;
+mod lines;
 mod memory;
+mod message;
 mod not_offered;
 mod once;
 mod page;
 mod palace;
 mod process;
+mod progress;
+mod rescan_changes;
+mod resemblance;
 mod resource_listing;
 mod resources;
+mod sent_arguments;
 mod server;
 mod session;
 mod stdio;
@@ -36,7 +43,7 @@ mod unseen;
 pub use error::{GuardError, ServeError};
 pub use http::{Address, Http};
 pub use server::Server;
-pub use stdio::serve;
+pub use stdio::{serve, serve_client};
 pub use tool_set::ToolSet;
 pub use tool_sets::{BadPrefix, Offer, Prefix};
 

@@ -14,6 +14,8 @@ use std::io;
 pub(super) const RESULT_BYTES: usize = 100_000;
 /// Bytes kept free for a cursor. The longest is a key, in which every character may be escaped.
 const CURSOR_BYTES: usize = 4_000;
+/// Bytes kept free for notes about the arguments.
+pub(super) const NOTES_BYTES: usize = 1_500;
 /// Most bytes of a text that a result repeats from its arguments. All arguments that mean something are shorter.
 const ECHO_CHARS: usize = 500;
 
@@ -26,7 +28,8 @@ pub(super) struct Budget {
 impl Budget {
     /// Returns what a result has for its lists; `frame` is the same result with empty lists.
     pub fn around(frame: &impl Serialize) -> Self {
-        Budget { left: RESULT_BYTES.saturating_sub(CURSOR_BYTES + json_len(frame)) }
+        let kept_free = CURSOR_BYTES + NOTES_BYTES + json_len(frame);
+        Budget { left: RESULT_BYTES.saturating_sub(kept_free) }
     }
 
     /// A budget of so many bytes, for a list that is not the subject of its result.

@@ -9,7 +9,7 @@ use super::page::{Budget, Page};
 use super::resources::{JSON, OfferedResource, STATUS_SETS};
 use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
-use crate::memory::drawers::{Drawers, is_move, wing_of};
+use crate::memory::drawers::{Drawers, folded, is_move, wing_of};
 use crate::palace::{self, Document, Palace, chain};
 use rmcp::model::Resource;
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -88,10 +88,12 @@ pub(super) fn list(
     Ok(Page::fill(listed, limit, false, &mut Budget::around(&())))
 }
 
-/// The wings behind a name, as many as a page has and one more.
+/// The wings behind a name, as many as a page has and one more. Their order is that of the folded names: another spelling
+/// of a wing that is shown later has the same place.
 fn wings(palace: &Palace, after: &str) -> Result<Vec<String>, String> {
-    let wings = Drawers::new(palace.clone()).wings().map_err(|error| chain(&error))?;
-    Ok(wings.into_iter().filter(|wing| wing.as_str() > after).take(PAGE + 1).collect())
+    let (wings, after) = (Drawers::new(palace.clone()).wings(), folded(after));
+    let wings = wings.map_err(|error| chain(&error))?.into_iter();
+    Ok(wings.filter(|wing| folded(wing) > after).take(PAGE + 1).collect())
 }
 
 /// The resources that are always there.

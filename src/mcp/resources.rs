@@ -5,16 +5,16 @@
 
 use super::memory::indented;
 use super::not_offered::held_elsewhere;
+use super::rescan_changes::RescanChanges;
 use super::tool::Call;
 use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
-use crate::memory::drawers::is_of_wing;
+use crate::memory::drawers::{folded, is_move};
 use crate::memory::is_of_graph;
 use crate::palace::status::Status;
 use crate::palace::{ConflictCount, Error, chain};
 use rmcp::model::ResourceTemplate;
 use serde::Serialize;
-use std::collections::BTreeSet;
 
 const GRAPH: &str = "memory://knowledge-graph";
 const STATUS: &str = "palace://status";
@@ -93,11 +93,15 @@ impl OfferedResource {
     }
 
     /// Returns true if a change of these documents may change it.
-    pub fn is_touched_by(&self, keys: &BTreeSet<Key>) -> bool {
+    pub fn is_touched_by(&self, changes: &RescanChanges) -> bool {
+        let keys = &changes.keys;
         match self {
             OfferedResource::Graph => keys.iter().any(is_of_graph),
             OfferedResource::Status => !keys.is_empty(),
-            OfferedResource::Wing(wing) => keys.iter().any(|key| is_of_wing(key, wing)),
+            // A drawer may move into any wing.
+            OfferedResource::Wing(wing) => {
+                keys.iter().any(is_move) || changes.wings.contains(&folded(wing))
+            }
             OfferedResource::Document(key) => keys.contains(key),
         }
     }
@@ -123,9 +127,11 @@ impl OfferedResource {
             }
             OfferedResource::Wing(wing) => {
                 let counts = call.drawers().counts(Some(wing));
-                let rooms = counts.map_err(|error| chain(&error))?.remove(wing);
-                let shown = |rooms| indented(&serde_json::json!({"wing": wing, "rooms": rooms}));
-                rooms.map(shown).transpose()
+                // All its spellings and names are one wing.
+                let counted = counts.map_err(|error| chain(&error))?.into_iter().next();
+                let shown =
+                    |(wing, rooms)| indented(&serde_json::json!({"wing": wing, "rooms": rooms}));
+                counted.map(shown).transpose()
             }
             OfferedResource::Document(key) => {
                 match call.palace.get(key.as_str()).map_err(palace_says)? {
@@ -193,6 +199,7 @@ fn decoded(text: &str) -> Option<String> {
 mod tests {
     use super::*;
     use crate::mcp::tool_sets::Offer;
+    use std::collections::BTreeSet;
 
     #[test]
     fn a_key_survives_its_uri() {
@@ -224,7 +231,8 @@ mod tests {
         let feed_cursors = Default::default();
         let tools = Tools::new(&Offer::default());
         let offered = tools.sets().clone();
-        let call = Call { palace, client: None, session, feed_cursors, shared: false, offered };
+        let (client, progress) = (None, None);
+        let call = Call { palace, client, session, feed_cursors, shared: false, offered, progress };
         let wing = OfferedResource::of("palace://wing/the%20atlas", &tools).unwrap();
         assert_eq!(wing.read(&call), Ok(None));
         let item = Item::new(Place::new("the atlas", "maps").unwrap(), "here").unwrap();
@@ -232,8 +240,13 @@ mod tests {
         let text = wing.read(&call).unwrap().unwrap();
         let shown: serde_json::Value = serde_json::from_str(&text).unwrap();
         assert_eq!(shown, serde_json::json!({"wing": "the atlas", "rooms": {"maps": 1}}));
-        let key = |text: &str| BTreeSet::from([Key::new(text).unwrap()]);
+        let key = |text: &str| {
+            let keys = BTreeSet::from([Key::new(text).unwrap()]);
+            let wings = call.drawers().wing_names(&keys).unwrap();
+            RescanChanges { keys: keys.into(), wings: wings.into(), list_changed: false }
+        };
         assert!(wing.is_touched_by(&key("drawer/the atlas/maps/0f")));
+        assert!(wing.is_touched_by(&key("drawer/The-Atlas/maps/0f")));
         assert!(wing.is_touched_by(&key("moved/elsewhere/maps/0f")), "perhaps into this one");
         assert!(!wing.is_touched_by(&key("drawer/the atlas 2/maps/0f")));
         assert!(!wing.is_touched_by(&key("entity/the atlas")));

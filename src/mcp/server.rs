@@ -5,11 +5,14 @@
 
 use super::change_watch::ChangeWatch;
 use super::feed_cursors::FeedCursors;
+use super::message::Replaced;
+use super::progress::Progress;
 use super::session::Session;
 use super::tool::{Call, error_result};
 use super::tool_sets::{Offer, Tools};
 use crate::fs::shell::quoted;
 use crate::palace::{self, Palace, Sessions};
+use hyper::http::request::Parts;
 use rmcp::RoleServer;
 use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
@@ -103,7 +106,8 @@ impl Server {
     ) -> Option<CallToolResult> {
         let tool = self.tools.get(&request.name)?.clone();
         let arguments = request.arguments.unwrap_or_default();
-        let result = self.run(context, move |call| tool.run(call, arguments)).await;
+        let note = repaired(context);
+        let result = self.run(context, move |call| tool.run(call, arguments, note)).await;
         let mut result = result.unwrap_or_else(error_result);
         result.content.extend(self.missing_part().map(ContentBlock::text));
         Some(result)
@@ -142,6 +146,7 @@ impl Server {
             feed_cursors: self.feed_cursors.clone(),
             shared: self.shared,
             offered: self.tools.sets().clone(),
+            progress: Progress::of(context),
         };
         let running = self.running.clone().read_owned().await;
         let done = tokio::task::spawn_blocking(move || {
@@ -151,6 +156,18 @@ impl Server {
         });
         done.await.map_err(|error| no_answer(&error))
     }
+}
+
+/// A note for the answer to a message in which half a character was replaced. It says so as often as it is sent.
+fn repaired(context: &RequestContext<RoleServer>) -> Option<String> {
+    // Over HTTP, a request of the protocol has the parts of that of HTTP.
+    let by_http = || context.extensions.get::<Parts>()?.extensions.get::<Replaced>();
+    let Replaced(count) = context.extensions.get::<Replaced>().or_else(by_http)?;
+    (*count > 0).then(|| {
+        format!(
+            "the message had half a character, such as \"\\ud83d\", in {count} places: U+FFFD was taken for each"
+        )
+    })
 }
 
 /// The answer to a call that panicked. Nothing is known of how far it came.

@@ -4,7 +4,7 @@
 //! Notices of what changes all the time (the list of resources, the status) go out once a second at most, and are
 //! never dropped.
 
-use super::change_watch::RescanChanges;
+use super::rescan_changes::RescanChanges;
 use super::resources::OfferedResource;
 use rmcp::RoleServer;
 use rmcp::model::ResourceUpdatedNotificationParam;
@@ -176,7 +176,7 @@ impl Notifier {
     }
 
     async fn notify_of_changes(&mut self, changes: &RescanChanges) -> Result<(), ClientGone> {
-        let touched = |resource: &OfferedResource| resource.is_touched_by(&changes.keys);
+        let touched = |resource: &OfferedResource| resource.is_touched_by(changes);
         self.notify_of(touched, changes.list_changed).await
     }
 

@@ -1,19 +1,16 @@
 //! The server on standard input and output: one client, until its input ends or a signal comes.
 
 use super::error::{OrCannot, ServeError};
+use super::lines::Lines;
 use super::process::{EndSignals, leave, runtime};
 use super::server::Server;
-use super::session::Session;
 use super::tool_sets::Offer;
 use crate::palace::Palace;
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
 use std::fs::File;
 use std::io;
-use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
-use tokio::io::{AsyncRead, ReadBuf, Stdin};
+use tokio::io::{AsyncRead, AsyncWrite};
 
 /// Serves on standard input and output until the input ends, or SIGTERM or SIGINT comes. Calls that are running then
 /// are finished, and the segment is sealed. The server's threads stay idle until the process ends.
@@ -40,8 +37,9 @@ fn take_stdout() -> Result<File, ServeError> {
 
 async fn until_the_end(server: Server, output: File) -> Result<(), ServeError> {
     let mut signals = EndSignals::listen()?;
+    let (input, output) = (tokio::io::stdin(), tokio::fs::File::from_std(output));
     // Dropped at the end only: calls that are running when a signal comes still send their replies.
-    let mut session = std::pin::pin!(session(server.for_another_client(), output));
+    let mut session = std::pin::pin!(serve_client(server.for_another_client(), input, output));
     let result = tokio::select! {
         result = &mut session => result,
         () = signals.next() => Ok(()),
@@ -50,36 +48,21 @@ async fn until_the_end(server: Server, output: File) -> Result<(), ServeError> {
     result
 }
 
-async fn session(server: Server, output: File) -> Result<(), ServeError> {
-    let input = Input { bytes: tokio::io::stdin(), session: server.session.clone() };
-    let transport = (input, tokio::fs::File::from_std(output));
-    match server.serve(transport).await {
+/// Serves one client on a pair of streams, until its input ends. Calls that are running then are finished.
+///
+/// # Errors
+/// [`ServeError`].
+pub async fn serve_client<R, W>(server: Server, input: R, output: W) -> Result<(), ServeError>
+where
+    R: AsyncRead + Send + Unpin + 'static,
+    W: AsyncWrite + Send + Unpin + 'static,
+{
+    let lines = Lines::new(input, output, server.session.clone());
+    match server.serve(lines).await {
         Ok(running) => running.waiting().await.map(drop).map_err(ServeError::Stopped),
         // Some clients start a server only to see whether they can, and hang up.
         Err(error) if is_hang_up(&error) => Ok(()),
         Err(error) => Err(ServeError::Initialize(Box::new(error))),
-    }
-}
-
-/// Standard input that tells the session of its end. The protocol's loop waits for calls that are running, and a
-/// client that listens has one that runs until the session ends it.
-struct Input {
-    bytes: Stdin,
-    session: Arc<Session>,
-}
-
-impl AsyncRead for Input {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        let (before, room) = (buffer.filled().len(), buffer.remaining());
-        let read = Pin::new(&mut self.bytes).poll_read(context, buffer);
-        if read.is_ready() && room > 0 && buffer.filled().len() == before {
-            self.session.end();
-        }
-        read
     }
 }
 

@@ -1,11 +1,13 @@
 //! A tool: what clients are told of it, and the function that runs it.
 //!
 //! A set declares its tools as a list of names, titles, effects, functions and descriptions. The arguments and
-//! results of a function give the schemas. Invariants: a function gets arguments only if all of them are known and
-//! of the right type; no error is longer than a result may be.
+//! results of a function give the schemas. Invariants: a function gets arguments only of the right type; what was not
+//! taken as it was sent is in the answer; no error is longer than a result may be.
 
 use super::feed_cursors::FeedCursors;
 use super::page::{RESULT_BYTES, json_len, shortened};
+use super::progress::Progress;
+use super::sent_arguments::{Does, take};
 use super::tool_set::ToolSet;
 use crate::format::hash::Heads;
 use crate::format::key::Key;
@@ -17,6 +19,7 @@ use rmcp::handler::server::common::{schema_for_empty_input, schema_for_input};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, ToolAnnotations};
 use rmcp::schemars::JsonSchema;
 use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
 use std::any::Any;
 use std::sync::Arc;
 
@@ -36,9 +39,16 @@ pub(super) struct Call {
     pub shared: bool,
     /// The tool sets that the server offers.
     pub offered: Arc<[ToolSet]>,
+    /// The way to tell the client how far the call has come, if it asked.
+    pub progress: Option<Progress>,
 }
 
 impl Call {
+    /// Tells the client that `done` of `all` steps are done.
+    pub fn progress(&self, done: usize, all: usize) {
+        self.progress.iter().for_each(|progress| progress.report(done, all));
+    }
+
     pub fn drawers(&self) -> Drawers {
         Drawers::new(self.palace.clone()).by(self.client.clone()).in_session(self.session.clone())
     }
@@ -89,8 +99,12 @@ impl Effect {
     }
 }
 
-/// Runs a call, and gives what the client gets.
-type Run = dyn Fn(&Call, JsonObject) -> CallToolResult + Send + Sync;
+/// The field of a structured result with the notes, and what clients are told of it.
+const NOTES: &str = "notes";
+const NOTES_ARE: &str = "Arguments that were not taken as they were sent";
+
+/// Runs a call, and gives what the client gets, with notes about its arguments.
+type Run = dyn Fn(&Call, JsonObject) -> (CallToolResult, Vec<String>) + Send + Sync;
 
 /// A tool of a set.
 #[derive(Clone)]
@@ -98,11 +112,37 @@ pub(super) struct Tool {
     /// Its entry in `tools/list`.
     pub listed: rmcp::model::Tool,
     run: Arc<Run>,
+    /// True if its structured results may have notes.
+    has_notes: bool,
 }
 
 impl Tool {
     /// Declares a tool whose function takes `A`. `answer` makes a result of what the function returns.
     pub fn new<A, R>(
+        names: (&'static str, &'static str),
+        effect: Effect,
+        output_schema: Arc<JsonObject>,
+        run: fn(&Call, A) -> R,
+        answer: fn(R) -> CallToolResult,
+        description: &'static str,
+    ) -> Self
+    where
+        A: DeserializeOwned + JsonSchema + Any,
+        R: 'static,
+    {
+        let mut output_schema = (*output_schema).clone();
+        if let Some(Value::Object(fields)) = output_schema.get_mut("properties") {
+            let notes =
+                json!({"type": "array", "items": {"type": "string"}, "description": NOTES_ARE});
+            fields.insert(NOTES.to_owned(), notes);
+        }
+        let mut tool = Tool::exact(names, effect, output_schema.into(), run, answer, description);
+        tool.has_notes = true;
+        tool
+    }
+
+    /// Declares a tool like [`Tool::new`], whose structured results have no notes: another server has fixed them.
+    pub fn exact<A, R>(
         (name, title): (&'static str, &'static str),
         effect: Effect,
         output_schema: Arc<JsonObject>,
@@ -116,26 +156,65 @@ impl Tool {
     {
         // Arguments are structs, so that their schemas are those of objects, as the protocol demands.
         let input_schema = schema_for_input::<A>().unwrap_or_else(|_| schema_for_empty_input());
-        let listed = rmcp::model::Tool::new(name, description, input_schema)
+        let listed = rmcp::model::Tool::new(name, description, input_schema.clone())
             .with_title(title)
             .with_raw_output_schema(output_schema)
             .with_annotations(effect.annotations());
-        let run = move |call: &Call, arguments: JsonObject| match serde_json::from_value(
-            arguments.into(),
-        ) {
-            Ok(arguments) => answer(run(call, arguments)),
-            Err(error) => error_result(format!("invalid arguments: {error}")),
+        let does = Does {
+            writes: effect != Effect::Read,
+            changes: matches!(effect, Effect::Overwrite | Effect::OverwriteOnce),
         };
-        Tool { listed, run: Arc::new(run) }
+        let run = move |call: &Call, sent: JsonObject| {
+            let taken = match take(&input_schema, does, sent) {
+                Ok(taken) => taken,
+                Err(wrong) => return (error_result(wrong), Vec::new()),
+            };
+            let result = match serde_json::from_value(taken.arguments.into()) {
+                Ok(arguments) => answer(run(call, arguments)),
+                Err(error) => error_result(format!("invalid arguments: {error}")),
+            };
+            (result, taken.notes)
+        };
+        Tool { listed, run: Arc::new(run), has_notes: false }
     }
 
-    /// Runs the tool. It may block.
-    pub fn run(&self, call: &Call, arguments: JsonObject) -> CallToolResult {
-        let mut result = (self.run)(call, arguments);
+    /// Runs the tool. It may block. `of_message` is a note about the whole message, which every answer has.
+    pub fn run(
+        &self,
+        call: &Call,
+        arguments: JsonObject,
+        of_message: Option<String>,
+    ) -> CallToolResult {
+        let (mut result, mut notes) = (self.run)(call, arguments);
         if result.is_error == Some(true) {
             result.content.iter_mut().for_each(shorten_if_too_long);
         }
+        if self.has_notes {
+            notes.extend(of_message);
+            note(&mut result, notes);
+        } else {
+            result.content.extend(of_message.map(ContentBlock::text));
+        }
         result
+    }
+}
+
+/// Adds notes to a result: to the structure, and to the text, which says the same, or is the text of an error.
+fn note(result: &mut CallToolResult, notes: Vec<String>) {
+    if notes.is_empty() {
+        return;
+    }
+    let words = notes.join(". ");
+    if let Some(Value::Object(fields)) = &mut result.structured_content {
+        fields.insert(NOTES.to_owned(), json!(notes));
+    }
+    match (result.is_error, &result.structured_content) {
+        (Some(true), _) | (_, None) => {
+            if let Some(ContentBlock::Text(text)) = result.content.first_mut() {
+                text.text = format!("{}. Note: {words}", text.text.trim_end_matches('.'));
+            }
+        }
+        (_, Some(structure)) => result.content = vec![ContentBlock::text(structure.to_string())],
     }
 }
 

@@ -55,6 +55,19 @@ pub enum MemoryError {
         /// The id.
         id: String,
     },
+    /// Another wing, or another room of the wing, has the name that a rename gives.
+    #[error(
+        "there is a {field} {name:?} with {drawers} drawers, so nothing was renamed: pass join true to make the two one, \
+         or another name"
+    )]
+    PlaceExists {
+        /// The kind of place: `wing` or `room`.
+        field: &'static str,
+        /// The name.
+        name: String,
+        /// The number of its drawers.
+        drawers: usize,
+    },
     /// The drawer has another version than the one that the change was made from.
     #[error(
         "ETAG_MISMATCH: {id:?} is at version {etag} now, and nothing was written: {}",
@@ -193,6 +206,7 @@ mod tests {
             MemoryError::Name { start: "a\nb".to_owned(), why: "it is too long" },
             MemoryError::argument("wing", "it is empty"),
             MemoryError::NoDrawer { id: id() },
+            MemoryError::PlaceExists { field: "wing", name: "atlas".to_owned(), drawers: 3 },
             mismatch(true),
             mismatch(false),
             MemoryError::ConflictsChanged { id: id(), etag: "0123456789abcdef".to_owned() },
@@ -227,6 +241,10 @@ mod tests {
             MemoryError::Argument { .. } => "wing: it is empty",
             MemoryError::NoDrawer { .. } => {
                 "there is no drawer \"drawer_w_r_0\": search and list_drawers return the ids of drawers"
+            }
+            MemoryError::PlaceExists { .. } => {
+                "there is a wing \"atlas\" with 3 drawers, so nothing was renamed: pass join true to make the two one, \
+                 or another name"
             }
             MemoryError::EtagMismatch { already_applied: true, .. } => {
                 "ETAG_MISMATCH: \"drawer_w_r_0\" is at version 0123456789abcdef now, and nothing was written: it is \

@@ -12,6 +12,7 @@ mod deeds;
 mod documents;
 mod error;
 mod graph;
+mod lone_surrogates;
 #[cfg(feature = "mcp")]
 #[doc(hidden)]
 pub mod mempalace;
@@ -25,5 +26,7 @@ pub use graph::{
 
 #[cfg(feature = "mcp")]
 pub(crate) use deeds::{Deed, deeds};
+#[cfg(feature = "mcp")]
+pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]
 pub(crate) use moment::{milliseconds, readable, written_out};

@@ -169,7 +169,7 @@ mod tests {
         let (mut doc, graph) = (AutoCommit::new(), SharedGraph::default());
         let first = set(&mut doc, 0);
         let mut others: Vec<AutoCommit> = (0..3).map(|_| doc.fork()).collect();
-        let mut newest = vec![first; 3];
+        let mut newest = [first; 3];
         for round in 0..5_i64 {
             for (n, other) in others.iter_mut().enumerate() {
                 if round % 2 == n as i64 % 2 {
@@ -184,7 +184,8 @@ mod tests {
                 for asked in [&newest[..], &newest[..2], &newest[1..]] {
                     let mut grown = graph.of(am).common(asked).unwrap();
                     let mut read = fresh.of(am).common(asked).unwrap();
-                    (grown.sort_unstable(), read.sort_unstable());
+                    grown.sort_unstable();
+                    read.sort_unstable();
                     assert_eq!(grown, read, "round {round}, agent {n}");
                 }
             }

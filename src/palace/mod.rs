@@ -39,6 +39,7 @@ pub use error::{Error, Result, chain};
 pub use handle::options::Options;
 pub use handle::shared::Palace;
 pub use history::{dump, feed, watch};
+pub(crate) use read::derived::Progress;
 pub use read::get::PAGE_MAX;
 pub use read::iterators::{Keys, Scan};
 pub use read::keys::KEYS_MAX;

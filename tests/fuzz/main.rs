@@ -109,3 +109,9 @@ fn tool_arguments_of_any_shape_do_no_harm() {
 fn mempalace_databases_of_any_bytes_do_no_harm() {
     all_of("mempalace");
 }
+
+#[cfg(feature = "mcp")]
+#[test]
+fn messages_of_any_bytes_are_answered() {
+    all_of("messages");
+}

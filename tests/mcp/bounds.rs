@@ -26,7 +26,7 @@ const UNBOUNDED: [(&str, &str); 6] = [
 ];
 
 /// Tools whose results are short whatever the palace holds.
-const SHORT: [&str; 11] = [
+const SHORT: [&str; 13] = [
     "palace_add_drawer",
     "palace_check_duplicate",
     "palace_delete_drawer",
@@ -35,6 +35,8 @@ const SHORT: [&str; 11] = [
     "palace_kg_delete",
     "palace_kg_invalidate",
     "palace_kg_supersede",
+    "palace_rename_place",
+    "palace_undelete_drawer",
     "palace_update_drawer",
     "document_delete",
     "delete_observations",
@@ -77,7 +79,9 @@ impl Client {
 
     /// Calls a tool, and measures its result, structure and `_meta` together, and the same as text.
     async fn result(&self, tool: &str, arguments: Value) -> Result<Value, String> {
-        let arguments = arguments.as_object().unwrap().clone();
+        let mut arguments = arguments.as_object().unwrap().clone();
+        // What is ignored is named in the answer.
+        arguments.extend((0..6).map(|n| (format!("{}{n}", "\u{1}".repeat(90)), json!(n))));
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments);
         let result = self.of.call_tool(params).await.unwrap();
         let content = serde_json::to_value(&result.content).unwrap();
@@ -344,6 +348,16 @@ async fn drawers(client: &Client, disk: &SimDisk) {
     let settled = client.call("palace_update_drawer", settle).await;
     assert!(!settled["conflicts"].as_array().unwrap().is_empty(), "{settled}");
     client.call("palace_delete_drawer", json!({"drawer_id": other})).await;
+    client.call("palace_undelete_drawer", json!({"drawer_id": other})).await;
+    client.call("palace_delete_drawer", json!({"drawer_id": other})).await;
+    // The nearest names are as long as names can be.
+    for (wing, room) in [(name(7_000), Value::Null), ("w".to_owned(), json!(name(7_000)))] {
+        let wanted = json!({"wing": wing, "room": room, "limit": 100});
+        let list = client.call("palace_list_drawers", wanted).await;
+        assert!(list["note"].as_str().unwrap().len() > 1_500, "{list}");
+    }
+    let rename = json!({"wing": name(1), "to": name(7_000)});
+    client.call("palace_rename_place", rename).await;
 }
 
 async fn delete_many(client: &Client) {
@@ -352,6 +366,10 @@ async fn delete_many(client: &Client) {
         items(&listed, "drawers").iter().map(|it| it["drawer_id"].clone()).collect();
     let unknown = (0..50).map(|n| json!(format!("{n:04}{}", "x".repeat(20_000))));
     let ids: Vec<Value> = ids.into_iter().take(250).chain(unknown).collect();
+    let moves = json!({"drawer_ids": ids, "to_room": "moved"});
+    let moved = client.call("palace_move_drawers", moves).await;
+    let entries = moved["diary_entries"].as_i64().unwrap();
+    assert_eq!(moved["moved"].as_i64().unwrap() + entries, 250, "{moved}");
     let deleted = client.call("palace_delete_drawers", json!({"drawer_ids": ids})).await;
     let lists = [&deleted["deleted"], &deleted["not_found"]];
     let named: usize = lists.iter().map(|list| list.as_array().unwrap().len()).sum();

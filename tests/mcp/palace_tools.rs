@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The names without the prefix, in their order.
-const TOOLS: [&str; 26] = [
+const TOOLS: [&str; 29] = [
     "status",
     "list_wings",
     "list_rooms",
@@ -22,6 +22,9 @@ const TOOLS: [&str; 26] = [
     "delete_drawer",
     "delete_drawers",
     "checkpoint",
+    "undelete_drawer",
+    "move_drawers",
+    "rename_place",
     "conflicts",
     "settle",
     "kg_query",
@@ -550,14 +553,13 @@ async fn bad_palace_arguments_are_explained_and_write_nothing() {
     let mut misspelt = item("x");
     misspelt["sourcefile"] = json!("y");
     let calls = [
-        ("palace_status", json!({"verbose": true}), "verbose"),
         ("palace_add_drawer", misspelt, "source_file"),
         ("palace_add_drawer", json!({"wing": "w", "room": "r"}), "content"),
         ("palace_add_drawer", item(&"x".repeat(100_001)), "split it"),
         ("palace_add_drawer", json!({"wing": "a/b", "room": "r", "content": "x"}), "letters"),
         ("palace_search", json!({"query": "x".repeat(251)}), "250"),
         ("palace_search", json!({"query": "!?"}), "no word"),
-        ("palace_search", json!({"query": "x", "limit": 101}), "1 to 100"),
+        ("palace_search", json!({"query": "x", "limit": -1}), "1 to 100"),
         ("palace_search", json!({"query": "x", "since": "soon"}), "2026-03-01"),
         ("palace_search", json!({"query": "x", "cursor": "y"}), "cursor"),
         ("palace_list_drawers", json!({"limit": 0}), "1 to 100"),
@@ -582,7 +584,7 @@ async fn bad_palace_arguments_are_explained_and_write_nothing() {
                 "valid_to": "2026-03-01"}),
             "before the beginning",
         ),
-        ("palace_diary_read", json!({"agent_name": "x", "last_n": 101}), "1 to 100"),
+        ("palace_diary_read", json!({"agent_name": "x", "last_n": 0}), "1 to 100"),
     ];
     for (tool, arguments, word) in calls {
         let error = client.call(tool, arguments).await.unwrap_err();
@@ -714,6 +716,9 @@ async fn palace_results_match_their_schemas() {
         "update_drawer" => json!({"drawer_id": id, "room": "t"}),
         "delete_drawer" => json!({"drawer_id": gone}),
         "delete_drawers" => json!({"drawer_ids": [goes]}),
+        "undelete_drawer" => json!({"drawer_id": gone}),
+        "move_drawers" => json!({"drawer_ids": [id, "none"], "to_room": "u"}),
+        "rename_place" => json!({"wing": "w", "to": "v"}),
         "conflicts" => json!({"drawer_id": differs}),
         "settle" => settle.clone(),
         "checkpoint" => json!({"items": [item, like], "diary": diary}),

@@ -141,8 +141,8 @@ async fn bad_memory_calls_are_explained_and_write_nothing() {
         let add = json!([{"entityName": "Nobody", "contents": ["x"]}]);
         let typo = json!({"name": "A", "entityType": "t", "observations": [], "observation": "x"});
         let calls: [(&str, Value, &[&str]); 8] = [
-            ("search_nodes", json!({"query": "x", "limit": 3}), &["limit"]),
-            ("create_entities", json!({"entities": [], "entity": 1}), &["entity"]),
+            ("search_nodes", json!({"query": "x", "Query": "y"}), &["Query", "did you mean"]),
+            ("create_entities", json!({"entitys": []}), &["entities", "missing"]),
             ("create_entities", json!({"entities": [typo]}), &["observation"]),
             (
                 "create_entities",
@@ -172,6 +172,9 @@ async fn bad_memory_calls_are_explained_and_write_nothing() {
         // Some clients send a dummy argument to a tool that takes none.
         let graph = client.call("read_graph", json!({"random_string": "dummy"})).await.unwrap();
         assert_eq!(graph["entities"], json!([]));
+        // Others send fields that the tool does not have; the answers of the reference have no place to say so.
+        let found = client.call("search_nodes", json!({"query": "x", "limit": 3})).await.unwrap();
+        assert_eq!(found, graph);
         client.close().await;
     }
 }
@@ -365,9 +368,8 @@ fn client_errors_and_hang_ups_are_not_logged() {
     assert!(!path.exists());
 }
 
-/// The protocol's library drops it: nothing in it can be read, not even whose answer it would be.
 #[test]
-fn unreadable_messages_get_no_answer_and_end_nothing() {
+fn unreadable_messages_are_answered_and_end_nothing() {
     let dir = tempfile::tempdir().unwrap();
     let call = |id: u32, depth: usize| {
         let (open, close) = ("[".repeat(depth), "]".repeat(depth));
@@ -379,9 +381,12 @@ fn unreadable_messages_get_no_answer_and_end_nothing() {
     let (code, said) =
         session(&dir.path().join("palace"), format!("{INITIALIZE}{calls}\n").as_bytes());
     let answers = said.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let mut ids: Vec<_> = answers.map(|answer| answer["id"].as_u64().unwrap()).collect();
-    ids.sort_unstable();
-    assert_eq!((code, ids), (Some(0), vec![1, 2, 4]), "{said}");
+    let code_of = |answer: &Value| answer["error"]["code"].as_i64();
+    let mut found: Vec<_> = answers.map(|it| (it["id"].as_u64(), code_of(&it))).collect();
+    found.sort_unstable();
+    let fine = |id| (Some(id), None);
+    let expected = vec![(None, Some(-32700)), fine(1), fine(2), (Some(3), Some(-32602)), fine(4)];
+    assert_eq!((code, found), (Some(0), expected), "{said}");
 }
 
 /// It is a call that runs for ever, and calls that run are waited for.

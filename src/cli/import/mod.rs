@@ -55,6 +55,12 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
     for bad in &report.bad {
         tell(format_args!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why)));
     }
+    for line in &report.repaired {
+        tell(format_args!(
+            "{}:{line}: it has half a character, such as \"\\ud83d\"; U+FFFD was taken for it",
+            shown(&path())
+        ));
+    }
     let (entities, relations, unchanged) = (report.entities, report.relations, report.unchanged);
     let entities =
         if entities == 1 { "1 entity".to_owned() } else { format!("{entities} entities") };

@@ -1,6 +1,6 @@
 //! Arguments of the tools.
 //!
-//! An argument that a tool does not know is refused: a misspelt one would be a write that silently did less.
+//! The layer in front of the tools has taken them as models send them: `sent_arguments`. It clamps to a maximum.
 
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,7 @@ pub(super) struct List {
     /// Only keys that start with this, for example notes/
     pub prefix: Option<String>,
     /// The most documents to list, 1 to 1000; 100 if not given
+    #[schemars(range(max = 1000))]
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
@@ -89,6 +90,7 @@ pub(super) struct Search {
     /// Only keys that start with this, for example notes/
     pub prefix: Option<String>,
     /// The most documents to find, 1 to 100; 10 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,
@@ -111,6 +113,7 @@ pub(super) struct History {
     /// The key of the document
     pub key: String,
     /// The most versions to list, 1 to 500; 50 if not given
+    #[schemars(range(max = 500))]
     pub limit: Option<i64>,
     /// next_cursor of the page before
     pub cursor: Option<String>,

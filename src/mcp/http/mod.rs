@@ -1,6 +1,8 @@
 //! The server over HTTP: many clients at once, one session each.
 
 mod address;
+mod answer;
+mod body;
 mod guard;
 mod health;
 mod listen;

@@ -2,17 +2,17 @@
 //!
 //! Invariant: the guard decides before anything else of a request is read.
 
+use super::answer::{HttpAnswer, text, with};
+use super::body::{Received, receive};
 use super::guard::{Guard, Refusal};
 use super::health::{health, locks};
+use crate::mcp::message::MESSAGE_BYTES_MAX;
 use crate::mcp::server::Server;
 use crate::palace::Palace;
 use bytes::Bytes;
-use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming};
-use hyper::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue, WWW_AUTHENTICATE,
-};
+use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -22,12 +22,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-/// Most bytes of a request: as many as a line of the protocol on standard input may have.
-const REQUEST_BYTES: usize = 16 << 20;
 /// Time for which a session without any message is kept. A client that comes back later has to open a new one.
 const SESSION_WAIT: Duration = Duration::from_secs(3600);
-
-pub(super) type HttpAnswer = Response<UnsyncBoxBody<Bytes, Infallible>>;
 
 /// Answers the requests of all connections.
 pub(super) struct RequestHandler {
@@ -43,7 +39,7 @@ impl RequestHandler {
         sessions.session_config.keep_alive = Some(SESSION_WAIT);
         // The guard has looked at the host and the origin of every request, not only of those for this service.
         let config = StreamableHttpServerConfig::default()
-            .with_max_request_body_bytes(REQUEST_BYTES)
+            .with_max_request_body_bytes(MESSAGE_BYTES_MAX)
             .disable_allowed_hosts()
             .disable_allowed_origins();
         let clients = server.clone();
@@ -58,6 +54,7 @@ impl RequestHandler {
         }
         match (request.uri().path(), request.method()) {
             ("/mcp", &Method::GET) => self.until_the_server_stops(self.mcp.handle(request).await),
+            ("/mcp", &Method::POST) => self.message(request).await,
             ("/mcp", _) => self.mcp.handle(request).await.map(BodyExt::boxed_unsync),
             ("/health", &Method::GET) => self.status(health).await,
             ("/health/locks", &Method::GET) => self.status(locks).await,
@@ -69,6 +66,39 @@ impl RequestHandler {
                 StatusCode::NOT_FOUND,
                 "not found: the paths are /mcp, /health and /health/locks\n",
             ),
+        }
+    }
+
+    /// Answers a message, or those of a batch one after the other, in one stream of events.
+    async fn message(&self, request: Request<Incoming>) -> HttpAnswer {
+        let requests = match receive(request).await {
+            Received::Message(request) => {
+                return self.mcp.handle(request).await.map(BodyExt::boxed_unsync);
+            }
+            Received::Answer(answer) => return answer,
+            Received::Batch(requests) => requests,
+        };
+        let (mut events, mut last) = (Vec::new(), None);
+        for request in requests {
+            let (head, body) = self.mcp.handle(request).await.into_parts();
+            let body = match body.collect().await {
+                Ok(body) => body.to_bytes(),
+                Err(never) => match never {},
+            };
+            if head.status == StatusCode::OK {
+                events.extend_from_slice(&body);
+            } else if head.status != StatusCode::ACCEPTED {
+                return Response::from_parts(head, Full::new(body).boxed_unsync());
+            }
+            // A batch of notices alone is accepted without an answer.
+            if head.status == StatusCode::OK || last.is_none() {
+                last = Some(head);
+            }
+        }
+        let body = Full::new(Bytes::from(events)).boxed_unsync();
+        match last {
+            Some(head) => Response::from_parts(head, body),
+            None => text(StatusCode::BAD_REQUEST, "the batch is empty\n"),
         }
     }
 
@@ -111,17 +141,6 @@ fn refused(refusal: Refusal) -> HttpAnswer {
             with(text(StatusCode::UNAUTHORIZED, words), WWW_AUTHENTICATE, "Bearer")
         }
     }
-}
-
-fn text(status: StatusCode, words: impl Into<Bytes>) -> HttpAnswer {
-    let mut answer = Response::new(Full::new(words.into()).boxed_unsync());
-    *answer.status_mut() = status;
-    answer
-}
-
-fn with(mut answer: HttpAnswer, name: HeaderName, value: &'static str) -> HttpAnswer {
-    answer.headers_mut().insert(name, HeaderValue::from_static(value));
-    answer
 }
 
 /// A body that ends early when `stop` is ready.

@@ -1,7 +1,7 @@
 //! Arguments and results of the tools, as the reference memory server has them.
 //!
-//! An argument that a tool does not know is refused: a misspelt one would be a write that silently did less. Only
-//! `read_graph` ignores its arguments, because some clients send a dummy to tools without arguments.
+//! The layer in front of the tools ignores what a tool does not know, unless a known argument was meant: `sent_arguments`.
+//! `read_graph` ignores everything, because some clients send a dummy to tools without arguments.
 
 use crate::memory::{Added, Addition, Deletion, Entity, Relation};
 use rmcp::schemars::{self, JsonSchema};

@@ -30,7 +30,7 @@ where
     S: JsonSchema + 'static,
 {
     let answer = |result: Answer| result.unwrap_or_else(error_result);
-    Tool::new(names, effect, schema_for_output::<S>(), run, answer, description)
+    Tool::exact(names, effect, schema_for_output::<S>(), run, answer, description)
 }
 
 pub(in crate::mcp) fn tools() -> Vec<Tool> {

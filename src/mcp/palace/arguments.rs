@@ -1,6 +1,6 @@
 //! Arguments of the tools, with MemPalace's names.
 //!
-//! An argument that a tool does not know is refused: a misspelt one would be a call that silently did something else.
+//! The layer in front of the tools has taken them as models send them: `sent_arguments`. It clamps to a maximum.
 
 use crate::mcp::arguments::argument;
 use crate::memory::MemoryError;
@@ -36,6 +36,7 @@ pub(super) struct Search {
     /// Words or a question, at most 250 characters; plan* finds planning too
     pub query: String,
     /// Number of results, 1 to 100; 5 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// Only in this wing
     pub wing: Option<String>,
@@ -102,6 +103,7 @@ pub(super) struct ListDrawers {
     /// Only in rooms of this name
     pub room: Option<String>,
     /// Number of drawers, 1 to 100; 20 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// Number of drawers to skip; a cursor is better, as it is exact while others write
     pub offset: Option<i64>,
@@ -145,6 +147,43 @@ pub(super) struct DeleteDrawer {
 pub(super) struct DeleteDrawers {
     /// The ids, at most 500
     pub drawer_ids: Vec<String>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct UndeleteDrawer {
+    /// The drawer's id
+    pub drawer_id: String,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct MoveDrawers {
+    /// The ids, at most 500. Pass either these, or wing or room
+    pub drawer_ids: Option<Vec<String>>,
+    /// All drawers of this wing; with room, those of that room of it
+    pub wing: Option<String>,
+    /// All drawers of rooms of this name
+    pub room: Option<String>,
+    /// The wing to move them to; each stays in its wing if not given
+    pub to_wing: Option<String>,
+    /// The room to move them to; each stays in its room if not given
+    pub to_room: Option<String>,
+    /// Only count what would be moved
+    pub dry_run: Option<bool>,
+}
+
+#[derive(Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RenamePlace {
+    /// The wing
+    pub wing: String,
+    /// The room of it to rename. Without it, the wing is renamed
+    pub room: Option<String>,
+    /// The new name, at most 128 characters
+    pub to: String,
+    /// If another wing, or another room of this wing, has that name: make the two one
+    pub join: Option<bool>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -337,6 +376,7 @@ pub(super) struct DiaryRead {
     /// The agent whose diary it is
     pub agent_name: String,
     /// Number of entries, the newest first, 1 to 100; 10 if not given
+    #[schemars(range(max = 100))]
     pub last_n: Option<i64>,
     /// Only in this wing
     pub wing: Option<String>,
@@ -352,6 +392,7 @@ pub(super) struct ChangesSince {
     /// Instead of a cursor: a time, 2026-03-01 or 2026-03-01T10:00:00Z
     pub since: Option<String>,
     /// Number of commits, 1 to 100; 20 if not given
+    #[schemars(range(max = 100))]
     pub limit: Option<i64>,
     /// Also what this server wrote. If not given: true over HTTP, where it writes for others too, else false
     pub include_own: Option<bool>,

@@ -49,6 +49,9 @@ pub(super) struct DrawerDeleted {
     /// The version because of which it stays. The same call again deletes it; with base, pass this etag
     #[serde(skip_serializing_if = "Option::is_none")]
     pub changed_since: Option<UnseenVersion>,
+    /// If it is deleted: the tool that undoes it
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub undo: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]

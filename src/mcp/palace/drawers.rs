@@ -7,6 +7,7 @@ use super::arguments::{
 use super::changed::{ChangedDrawer, DeletedId, DrawerDeleted, DrawerUpdated, DrawersDeleted};
 use super::merged::MergedText;
 use super::once::{checkpoint_once, palace_once, recorded_entry, repeated_checkpoint};
+use super::places::note;
 use super::results::{
     CheckpointEntry, CheckpointItemResult, CheckpointSaved, DrawerAdded, DrawerList, DrawerShown,
     DrawersShown, Preview, WriteReceipt, bounded,
@@ -30,8 +31,9 @@ pub(super) fn add_drawer(call: &Call, arguments: AddDrawer) -> Result<DrawerAdde
     let AddDrawer { wing, room, content, source_file, added_by } = arguments;
     let item = Item::new(Place::new(&wing, &room)?, &content)?
         .said(source_file.as_deref(), added_by.as_deref())?;
-    let place = item.place.clone();
-    let filed = only(call.drawers().file(&[item])?)?;
+    let (drawers, place) = (call.drawers(), item.place.clone());
+    let filed = only(drawers.file(&[item])?)?;
+    let place = drawers.shown_or_stored(place);
     let there = filed.filed == FiledAs::There;
     Ok(DrawerAdded {
         receipt: WriteReceipt::new(filed.etag, Vec::new()),
@@ -143,6 +145,7 @@ pub(super) fn list_drawers(call: &Call, arguments: ListDrawers) -> Result<Drawer
         offset: number(from),
         limit: number(most),
         next_cursor: None,
+        note: note(call, wing.as_deref(), room.as_deref())?,
     };
     let previews = keys.into_iter().filter_map(read);
     let page = Page::try_fill(previews, most, false, &mut Budget::around(&list))?;
@@ -208,6 +211,7 @@ pub(super) fn delete_drawer(
         noop: deleted && !done.changed,
         deleted,
         changed_since: done.changed_since.map(Into::into),
+        undo: deleted.then(|| "undelete_drawer brings it back, with its history".to_owned()),
     })
 }
 
@@ -314,7 +318,7 @@ fn save(
     }
     let result = |plan| match plan {
         ItemPlan::Duplicate(similar) => Some(similar),
-        ItemPlan::File(n) => Some(as_filed(wanted.get(n)?, filed.get(n)?)),
+        ItemPlan::File(n) => Some(as_filed(&drawers, wanted.get(n)?, filed.get(n)?)),
     };
     let results: Vec<CheckpointItemResult> = plans.into_iter().filter_map(result).collect();
     let mut saved = CheckpointSaved {
@@ -337,7 +341,8 @@ fn similar(
     threshold: f64,
 ) -> Result<Option<CheckpointItemResult>, MemoryError> {
     let found = drawers.duplicates(&item.content, threshold)?;
-    let itself = |d: &Duplicate| d.drawer.place == item.place && d.drawer.content == item.content;
+    let place = drawers.shown_place(&item.place)?;
+    let itself = |d: &Duplicate| d.drawer.place == place && d.drawer.content == item.content;
     if found.iter().any(itself) {
         return Ok(None);
     }
@@ -363,11 +368,12 @@ fn planned(item: &Item, (id, filed): &(String, FiledAs)) -> Value {
     json!({"drawer_id": id, "wing": item.place.wing, "room": item.place.room, "status": status(*filed)})
 }
 
-fn as_filed(item: &Item, filed: &Filed) -> CheckpointItemResult {
+fn as_filed(drawers: &Drawers, item: &Item, filed: &Filed) -> CheckpointItemResult {
+    let place = drawers.shown_or_stored(item.place.clone());
     CheckpointItemResult {
         drawer_id: filed.id.clone(),
-        wing: item.place.wing.clone(),
-        room: item.place.room.clone(),
+        wing: place.wing,
+        room: place.room,
         status: status(filed.filed).to_owned(),
         similarity: None,
         etag: Some(filed.etag.clone()),

@@ -14,6 +14,7 @@ mod facts;
 mod merged;
 mod once;
 mod overview;
+mod places;
 mod results;
 mod search;
 mod text;

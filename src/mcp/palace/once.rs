@@ -104,15 +104,15 @@ fn repeated_item(call: &Call, item: &Value) -> Result<CheckpointItemResult> {
     let text =
         |field: &str| item.get(field).and_then(Value::as_str).map(echoed).unwrap_or_default();
     let drawer_id = text("drawer_id");
-    let etag = match call.drawers().get(&drawer_id) {
-        Ok(drawer) => Some(drawer.etag),
-        Err(MemoryError::NoDrawer { .. }) => None,
+    let (etag, wing, room) = match call.drawers().get(&drawer_id) {
+        Ok(drawer) => (Some(drawer.etag), drawer.place.wing, drawer.place.room),
+        Err(MemoryError::NoDrawer { .. }) => (None, text("wing"), text("room")),
         Err(error) => return Err(error),
     };
     Ok(CheckpointItemResult {
         drawer_id,
-        wing: text("wing"),
-        room: text("room"),
+        wing,
+        room,
         status: text("status"),
         similarity: item.get("similarity").and_then(Value::as_f64),
         etag,

@@ -1,13 +1,14 @@
 //! Numbers of drawers by wing and room, and the processes that write.
 
 use super::arguments::{ListRooms, ListWings, NoArguments};
+use super::places::note;
 use crate::format::key::DRAWERS;
 use crate::mcp::arguments::bad_cursor;
 use crate::mcp::conflicts::writer;
 use crate::mcp::not_offered::held_elsewhere;
 use crate::mcp::page::{Budget, Page, echoed, number};
 use crate::mcp::tool::Call;
-use crate::memory::drawers::Counts;
+use crate::memory::drawers::{self, Counts, folded};
 use crate::memory::{MemoryError, readable};
 use crate::palace::status::LiveInstance;
 use crate::palace::{OLDER_NOTE, Palace};
@@ -92,6 +93,9 @@ pub(super) struct Rooms {
     pub wing: String,
     pub rooms: Counted,
     pub next_cursor: Option<String>,
+    /// Says so if the wing has no drawers, or is called otherwise now
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -110,18 +114,25 @@ pub(super) fn list_wings(call: &Call, arguments: ListWings) -> Result<Wings, Mem
 pub(super) fn list_rooms(call: &Call, arguments: ListRooms) -> Result<Rooms, MemoryError> {
     let ListRooms { wing, cursor } = arguments;
     let counts = call.drawers().counts(wing.as_deref())?;
-    let wing = wing.as_deref().map_or_else(|| "all".to_owned(), echoed);
-    let mut result = Rooms { wing, rooms: Counted::new(), next_cursor: None };
+    let note = note(call, wing.as_deref(), None)?;
+    let shown = counts.keys().next();
+    let wing = wing.as_deref().map_or("all", |asked| shown.map_or(asked, String::as_str));
+    let mut result = Rooms { wing: echoed(wing), rooms: Counted::new(), next_cursor: None, note };
     let page = behind(by_room(&counts), cursor.as_deref(), &mut Budget::around(&result));
     (result.rooms, result.next_cursor) = (page.items.into_iter().collect(), page.next_cursor);
     Ok(result)
 }
 
-/// The entries of a map behind a name, as many as fit. The cursor is the last name.
+/// The entries of a map behind a name, as many as fit. The cursor is the last name. Their order is that of the folded
+/// names, which do not change when another spelling gets the most drawers.
 fn behind(counted: Counted, after: Option<&str>, budget: &mut Budget) -> Page<(String, i64)> {
-    let behind = |(name, _): &(String, i64)| after.is_none_or(|after| name.as_str() > after);
-    let entry = |(name, count): (String, i64)| (name.clone(), (name, count));
-    Page::fill(counted.into_iter().filter(behind).map(entry), usize::MAX, false, budget)
+    let after = after.map(folded);
+    let mut entries: Vec<(String, String, i64)> =
+        counted.into_iter().map(|(name, count)| (folded(&name), name, count)).collect();
+    entries.sort_unstable();
+    entries.retain(|(fold, ..)| after.as_ref().is_none_or(|after| fold > after));
+    let entry = |(_, name, count): (String, String, i64)| (name.clone(), (name, count));
+    Page::fill(entries.into_iter().map(entry), usize::MAX, false, budget)
 }
 
 /// The cursor is wing and room: a wing may have more rooms than fit one result. No name has a slash.
@@ -129,19 +140,21 @@ pub(super) fn get_taxonomy(call: &Call, arguments: ListWings) -> Result<Taxonomy
     let after = arguments.cursor.as_deref().map(|cursor| {
         cursor
             .split_once('/')
-            .map(|(wing, room)| (wing.to_owned(), room.to_owned()))
+            .map(|(wing, room)| (folded(wing), folded(room)))
             .ok_or_else(|| bad_cursor(cursor))
     });
     let after = after.transpose()?;
     let counts = call.drawers().counts(None)?;
     let rooms = counts.into_iter().flat_map(|(wing, rooms)| {
-        rooms.into_iter().map(move |(room, count)| ((wing.clone(), room), number(count)))
+        rooms.into_iter().map(move |(room, count)| (wing.clone(), room, number(count)))
     });
-    let rooms = rooms.filter(|(place, _)| after.as_ref().is_none_or(|after| place > after));
-    let entry = |((wing, room), count): ((String, String), i64)| {
-        (format!("{wing}/{room}"), (wing, room, count))
-    };
-    let page = Page::fill(rooms.map(entry), usize::MAX, false, &mut Budget::around(&()));
+    let mut rooms: Vec<_> = rooms.map(|row| ((folded(&row.0), folded(&row.1)), row)).collect();
+    rooms.sort_unstable();
+    rooms.retain(|(place, _)| after.as_ref().is_none_or(|after| place > after));
+    let entry =
+        |(_, row): ((String, String), (String, String, i64))| (format!("{}/{}", row.0, row.1), row);
+    let rooms = rooms.into_iter().map(entry);
+    let page = Page::fill(rooms, usize::MAX, false, &mut Budget::around(&()));
     let mut taxonomy: BTreeMap<String, Counted> = BTreeMap::new();
     for (wing, room, count) in page.items {
         taxonomy.entry(wing).or_default().insert(room, count);
@@ -154,11 +167,7 @@ fn sum(rooms: &BTreeMap<String, usize>) -> i64 {
 }
 
 fn by_room(counts: &Counts) -> Counted {
-    let mut rooms = Counted::new();
-    for (room, count) in counts.values().flatten() {
-        *rooms.entry(room.clone()).or_default() += number(*count);
-    }
-    rooms
+    drawers::by_room(counts).into_iter().map(|(room, count)| (room, number(count))).collect()
 }
 
 /// Returns the largest that fit, in the order of their names, and whether there are others.

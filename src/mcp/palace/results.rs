@@ -213,6 +213,9 @@ pub(super) struct DrawerList {
     pub offset: i64,
     pub limit: i64,
     pub next_cursor: Option<String>,
+    /// Says so if no drawer is in the wing or room, or if it is called otherwise now
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -269,6 +272,9 @@ pub(super) struct SearchResults {
     /// Drawers with more of the words come first
     pub results: Vec<FoundDrawer>,
     pub next_cursor: Option<String>,
+    /// Says so if no drawer is in the wing or room, or if it is called otherwise now
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]

@@ -1,6 +1,7 @@
 //! Searching drawers, and looking for duplicates.
 
 use super::arguments::{CheckDuplicate, Search};
+use super::places::note;
 use super::results::{DuplicateMatch, DuplicateMatches, Filters, FoundDrawer, SearchResults};
 use crate::mcp::arguments::limit;
 use crate::mcp::page::{Budget, Page, echoed};
@@ -21,7 +22,9 @@ pub(super) fn search(call: &Call, arguments: Search) -> Result<SearchResults, Me
         before: filter(&arguments.before),
     };
     let query = arguments.query;
-    let mut results = SearchResults { query, filters, results: Vec::new(), next_cursor: None };
+    let note = note(call, arguments.wing.as_deref(), arguments.room.as_deref())?;
+    let mut results =
+        SearchResults { query, filters, results: Vec::new(), next_cursor: None, note };
     let mut seen = Vec::new();
     let hits = found.hits.into_iter().map(|hit| {
         let whole = hit.snippet == hit.drawer.content;

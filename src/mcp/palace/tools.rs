@@ -11,6 +11,7 @@ use super::facts::{
     kg_add, kg_delete, kg_invalidate, kg_query, kg_stats, kg_supersede, kg_timeline,
 };
 use super::overview::{get_taxonomy, list_rooms, list_wings, status};
+use super::places::{move_drawers, rename_place, undelete_drawer};
 use super::search::{check_duplicate, search};
 use crate::mcp::tool::{Call, Effect, Tool, error_result};
 use crate::memory::MemoryError;
@@ -68,6 +69,7 @@ fn in_words(error: &MemoryError) -> String {
 pub(in crate::mcp) fn tools() -> Vec<Tool> {
     let mut tools = overview_tools();
     tools.extend(drawer_tools());
+    tools.extend(place_tools());
     tools.extend(conflict_tools());
     tools.extend(fact_tools());
     tools.extend(session_tools());
@@ -167,6 +169,31 @@ fn drawer_tools() -> Vec<Tool> {
             checkpoint,
             "Save a session: file several texts and write a diary entry, all in one commit. What is filed already, or \
              nearly, is not filed again. With an idempotency_key the call can be sent again after a lost answer",
+        ),
+        tool(
+            ("undelete_drawer", "Undelete Drawer"),
+            AddOnce,
+            undelete_drawer,
+            "Bring a deleted drawer back as it was, with its history",
+        ),
+    ]
+}
+
+fn place_tools() -> Vec<Tool> {
+    vec![
+        tool(
+            ("move_drawers", "Move Drawers"),
+            OverwriteOnce,
+            move_drawers,
+            "Move many drawers to another wing or room: those with these ids, or all of a wing or room. Their ids stay. \
+             The same call again moves only what is left",
+        ),
+        tool(
+            ("rename_place", "Rename Place"),
+            OverwriteOnce,
+            rename_place,
+            "Rename a wing, or a room of a wing. Drawers and ids stay, and the old name still finds them. With join, make \
+             two wings or rooms one",
         ),
     ]
 }

@@ -142,9 +142,10 @@ impl Drawers {
     /// [`MemoryError::Argument`] if there are more than [`IDS_MAX`] ids, and errors of the palace.
     pub fn get_all(&self, ids: &[String]) -> Result<(Vec<Drawer>, Vec<String>)> {
         let (mut drawers, mut not_found) = (Vec::new(), Vec::new());
+        let mut spellings = self.spellings()?;
         for id in distinct(ids)? {
             match self.document(id)? {
-                Some(document) => drawers.push(drawer_of(document)),
+                Some(document) => drawers.push(spellings.show(drawer_of(document))?),
                 None => not_found.push(id.clone()),
             }
         }

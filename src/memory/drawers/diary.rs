@@ -309,12 +309,8 @@ impl Drawers {
         }
         // The name of the wing has no case, so "Ada" and "ada" are one agent here too.
         let agent = name("agent_name", agent)?.to_lowercase();
-        let wings = match wing {
-            Some(wing) => vec![name("wing", wing)?],
-            None => self.filed_wings()?,
-        };
         let mut entries = Vec::new();
-        for wing in wings {
+        for wing in self.filed_wings(wing)? {
             self.each_entry(&wing, |drawer| {
                 if drawer.diary.as_ref().is_some_and(|(whose, _)| whose.to_lowercase() == agent) {
                     entries.push(drawer);
@@ -328,7 +324,9 @@ impl Drawers {
         if let Some(after) = after.map(place) {
             entries.retain(|entry| place(&entry.id) < after);
         }
-        Ok((entries, total))
+        let mut spellings = self.spellings()?;
+        let entries = entries.into_iter().map(|entry| spellings.show(entry));
+        Ok((entries.collect::<Result<_>>()?, total))
     }
 
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {

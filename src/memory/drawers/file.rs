@@ -1,13 +1,17 @@
 //! Files texts: the same text in the same room is one drawer, however often and by however many processes it is filed.
 
-use super::drawer::{CONTENT_CHARS_MAX, FILINGS, filings, text};
+use super::drawer::{CONTENT_CHARS_MAX, FILINGS, filings, place_of, text};
 use super::handle::Drawers;
 use super::place::{Place, drawer_id, drawer_key};
+use super::places::Places;
+use super::renames::FoldedPlace;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use crate::merge::MergeError;
 use crate::palace::{Batch, Document, Draft, Outcome};
 use serde_json::{Map, Value, json};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 
 /// The most text that one call may file, in bytes. A commit holds 8 MiB.
 const FILE_BYTES_MAX: usize = 4 << 20;
@@ -169,14 +173,18 @@ impl Drawers {
             return Err(MemoryError::argument("items", why));
         }
         let (mut batch, now) = (self.palace.with(self.options()).batch(), self.palace.now_ms());
+        let places = self.places()?;
         let mut keys: Vec<(Key, FiledAs)> = Vec::new();
         let mut each: Vec<usize> = Vec::new();
+        let mut known: HashMap<(FoldedPlace, &str), usize> = HashMap::new();
         for item in items {
-            let (key, filed) = self.key_for(item)?;
             // The same text twice in one call is one write: a batch takes a key once.
-            let known = keys.iter().position(|(known, _)| *known == key);
-            each.push(known.unwrap_or(keys.len()));
-            if known.is_none() {
+            let same =
+                known.entry((places.fold(&item.place.wing, &item.place.room), &item.content));
+            let is_known = matches!(same, Entry::Occupied(_));
+            each.push(*same.or_insert(keys.len()));
+            if !is_known {
+                let (key, filed) = self.key_for(item, &places)?;
                 batch.write(key.clone(), file_one(key.clone(), item, now));
                 keys.push((key, filed));
             }
@@ -197,16 +205,35 @@ impl Drawers {
         Ok((each.into_iter().filter_map(|n| filed.get(n).cloned()).collect(), others))
     }
 
-    /// Returns the key for a text: that of its drawer, or else the first free one.
+    /// Returns the key for a text: that of its drawer, or else the first free one. The drawer may have been filed under
+    /// another spelling of the place.
+    ///
+    /// Two processes that file a text under two spellings at once make two drawers: neither can see the other's key.
+    fn key_for(&self, item: &Item, places: &Places) -> Result<(Key, FiledAs)> {
+        let own = self.key_at_place(&item.place, item, places)?;
+        if own.1 == FiledAs::There {
+            return Ok(own);
+        }
+        let fold = places.fold(&item.place.wing, &item.place.room);
+        for place in places.filed_places(&fold).filter(|place| **place != item.place) {
+            let found = self.key_at_place(place, item, places)?;
+            if found.1 == FiledAs::There {
+                return Ok(found);
+            }
+        }
+        Ok(own)
+    }
+
+    /// Returns the key for a text under one spelling of its place.
     ///
     /// A deleted drawer may stand before the one with this text. So the search ends only at the first key that was
     /// never written.
-    fn key_for(&self, item: &Item) -> Result<(Key, FiledAs)> {
+    fn key_at_place(&self, place: &Place, item: &Item, places: &Places) -> Result<(Key, FiledAs)> {
         let (mut n, mut free) = (0, None);
         loop {
-            let key = drawer_key(&item.place, &item.content, n)?;
+            let key = drawer_key(place, &item.content, n)?;
             match self.palace.get(key.as_str())? {
-                Some(found) if is(&found, item) => return Ok((key, FiledAs::There)),
+                Some(found) if is_same(&found, item, places) => return Ok((key, FiledAs::There)),
                 Some(_) => {}
                 // A deleted drawer leaves its key free for the same text, but another drawer may follow.
                 None if self.palace.has_history(&key)? => drop(free.get_or_insert(key)),
@@ -217,7 +244,14 @@ impl Drawers {
     }
 }
 
-/// Tells whether a document is the drawer of this item.
+/// Tells whether a document is the drawer of this item, under any spelling of its place.
+fn is_same(document: &Document, item: &Item, places: &Places) -> bool {
+    text(&document.value, "content").as_ref() == Some(&item.content)
+        && places.is_same(&place_of(&document.key, &document.value), &item.place)
+}
+
+/// Tells whether a document is the drawer of this item, under the same names.
+#[cfg(feature = "mcp")]
 pub(super) fn is(document: &Document, item: &Item) -> bool {
     let value = item.value();
     ["wing", "room", "content"].iter().all(|field| document.value.get(*field) == value.get(*field))

@@ -83,7 +83,7 @@ impl Drawers {
     /// [`MemoryError::NoDrawer`], and errors of the palace.
     pub fn get(&self, id: &str) -> Result<Drawer> {
         let document = self.document(id)?.ok_or_else(|| no_drawer(id))?;
-        Ok(drawer_of(document))
+        self.as_shown(drawer_of(document))
     }
 
     /// Returns the drawer with this id as it was at a version, which is an etag of it, or of a value in conflict. The
@@ -109,7 +109,10 @@ impl Drawers {
     pub fn get_at(&self, id: &str, version: &Etag) -> Result<Drawer> {
         for key in place::keys_of(id) {
             match self.palace.get_at(key.as_str(), version) {
-                Ok(document) => return document.map(drawer_of).ok_or_else(|| no_drawer(id)),
+                Ok(document) => {
+                    let drawer = document.map(drawer_of).ok_or_else(|| no_drawer(id))?;
+                    return self.as_shown(drawer);
+                }
                 // An id may stand for more than one key.
                 Err(Error::NoSuchVersion { .. }) => {}
                 Err(error) => return Err(error.into()),

@@ -3,17 +3,21 @@
 //! Invariant: listing and counting read the keys, and the few drawers that were moved. No other drawer is read unless
 //! it is part of the answer.
 
-use super::drawer::{Drawer, drawer_of, place_of};
+use super::drawer::{Drawer, drawer_of};
+use super::filter::PlaceFilter;
 use super::handle::Drawers;
+use super::place::{DRAWERS, filter_name, parts};
 #[cfg(feature = "mcp")]
-use super::place::wing_of;
-use super::place::{DRAWERS, MOVED, Place, moved_drawer, name, parts};
+use super::place::{folded, wing_of};
+use super::places::Places;
+use super::renames::FoldedPlace;
+use super::spelling::most;
 use crate::format::key::Key;
 use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
+use std::collections::BTreeMap;
 #[cfg(feature = "mcp")]
 use std::collections::BTreeSet;
-use std::collections::{BTreeMap, HashMap};
 
 /// The number of drawers in each room of each wing.
 pub type Counts = BTreeMap<String, BTreeMap<String, usize>>;
@@ -79,37 +83,6 @@ impl Default for DrawerQuery<'_> {
     }
 }
 
-/// A filter of wing and room; `None` allows any.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct PlaceFilter {
-    pub wing: Option<String>,
-    pub room: Option<String>,
-}
-
-impl PlaceFilter {
-    pub fn new(wing: Option<&str>, room: Option<&str>) -> Result<Self> {
-        let named = |field, text: Option<&str>| text.map(|text| name(field, text)).transpose();
-        Ok(PlaceFilter { wing: named("wing", wing)?, room: named("room", room)? })
-    }
-
-    pub fn has(&self, wing: &str, room: &str) -> bool {
-        self.wing.as_deref().is_none_or(|wanted| wanted == wing)
-            && self.room.as_deref().is_none_or(|wanted| wanted == room)
-    }
-
-    /// Returns the prefix of the keys of drawers that were filed there.
-    fn prefix(&self) -> String {
-        match (&self.wing, &self.room) {
-            (Some(wing), Some(room)) => format!("{DRAWERS}{wing}/{room}/"),
-            (Some(wing), None) => format!("{DRAWERS}{wing}/"),
-            (None, _) => DRAWERS.to_owned(),
-        }
-    }
-}
-
-/// The drawers that were moved, and their present places.
-pub(super) type MovedDrawers = HashMap<Key, Place>;
-
 impl Drawers {
     /// Counts the drawers in each room of each wing, or of one wing.
     ///
@@ -130,14 +103,15 @@ impl Drawers {
     /// [`MemoryError::Argument`], and errors of the palace.
     pub fn counts(&self, wing: Option<&str>) -> Result<Counts> {
         let mut counts = Counts::new();
-        self.each(&PlaceFilter::new(wing, None)?, |_, wing, room| {
+        let filter = PlaceFilter::new(wing, None, self.places()?)?;
+        self.each(&filter, |_, wing, room| {
             if let Some(count) = counts.get_mut(wing).and_then(|rooms| rooms.get_mut(room)) {
                 *count += 1;
                 return;
             }
             counts.entry(wing.to_owned()).or_default().insert(room.to_owned(), 1);
         })?;
-        Ok(counts)
+        Ok(as_shown(&counts, &filter.places))
     }
 
     /// Returns a page of the drawers that the query allows, in the order of their keys.
@@ -183,8 +157,9 @@ impl Drawers {
         offset: usize,
     ) -> Result<(Vec<Key>, usize)> {
         let mut keys = Vec::new();
-        self.each(&PlaceFilter::new(wing, room)?, |key, _, _| keys.push(key.clone()))?;
-        // The moved drawers come last from `each`, and a page needs one order.
+        let filter = PlaceFilter::new(wing, room, self.places()?)?;
+        self.each(&filter, |key, _, _| keys.push(key.clone()))?;
+        // `each` goes spelling by spelling, with the moved drawers last, and a page needs one order.
         keys.sort_unstable();
         let total = keys.len();
         let start = match after {
@@ -199,7 +174,8 @@ impl Drawers {
 
     /// Reads the drawer under a key, if it is still there.
     pub(crate) fn under(&self, key: &Key) -> Result<Option<Drawer>> {
-        Ok(self.palace.get(key.as_str())?.map(drawer_of))
+        let document = self.palace.get(key.as_str())?;
+        document.map(|document| self.as_shown(drawer_of(document))).transpose()
     }
 
     /// Calls `take` with every drawer that the filter allows, and with its wing and room.
@@ -208,17 +184,24 @@ impl Drawers {
         filter: &PlaceFilter,
         mut take: impl FnMut(&Key, &str, &str),
     ) -> Result<()> {
-        let moved = self.moved()?;
-        each_key(&self.palace, &filter.prefix(), |key| {
-            let filed = parts(key).filter(|(wing, room, _)| filter.has(wing, room));
-            // A moved drawer is listed below, in its present place.
-            if let Some((wing, room, _)) = filed.filter(|_| !moved.contains_key(key)) {
-                take(key, wing, room);
-            }
-            Ok(())
-        })?;
+        let moved = &filter.places.moved;
+        for prefix in filter.prefixes() {
+            // Keys of one room follow one another.
+            let mut last = (String::new(), String::new(), false);
+            each_key(&self.palace, &prefix, |key| {
+                let Some((wing, room, _)) = parts(key) else { return Ok(()) };
+                if (last.0.as_str(), last.1.as_str()) != (wing, room) {
+                    last = (wing.to_owned(), room.to_owned(), filter.has(wing, room));
+                }
+                // A moved drawer is listed below, in its present place.
+                if last.2 && !moved.contains_key(key) {
+                    take(key, wing, room);
+                }
+                Ok(())
+            })?;
+        }
         // A drawer may have been moved into this place from any other, so all moved ones are checked.
-        for (key, place) in &moved {
+        for (key, place) in moved {
             if filter.has(&place.wing, &place.room) {
                 take(key, &place.wing, &place.room);
             }
@@ -226,48 +209,90 @@ impl Drawers {
         Ok(())
     }
 
-    /// Returns the wings that have drawers, in order. It is cheaper than [`Drawers::counts`], because it counts only in
-    /// wings that drawers were moved out of.
+    /// Returns the wings that have drawers, in the order of their folded names. It is cheaper than [`Drawers::counts`]:
+    /// it looks for one drawer in each wing.
     #[cfg(feature = "mcp")]
-    pub(crate) fn wings(&self) -> Result<BTreeSet<String>> {
-        let moved = self.moved()?;
-        let left: BTreeSet<&str> = moved.keys().filter_map(wing_of).collect();
-        let mut wings: BTreeSet<String> = moved.values().map(|place| place.wing.clone()).collect();
-        for wing in self.filed_wings()? {
-            if !left.contains(wing.as_str()) || !self.counts(Some(&wing))?.is_empty() {
-                wings.insert(wing);
+    pub(crate) fn wings(&self) -> Result<Vec<String>> {
+        let spellings = self.spellings()?;
+        let places = &spellings.places;
+        let folds: BTreeSet<&String> = places.folds().map(|place| &place.wing).collect();
+        let mut wings = Vec::new();
+        for fold in folds {
+            let filter = PlaceFilter::of_fold(fold, None, places);
+            if filter.is_there(&self.palace)? {
+                wings.push(spellings.wing(fold)?.unwrap_or_else(|| fold.clone()));
             }
         }
         Ok(wings)
     }
 
-    /// Returns the wings that drawers were filed in. It reads one key a wing, and skips the others.
-    pub(super) fn filed_wings(&self) -> Result<Vec<String>> {
-        let (mut wings, mut after) = (Vec::new(), None::<String>);
-        while let Some(key) =
-            self.palace.keys_page(DRAWERS, after.as_deref(), 1)?.into_iter().next()
-        {
-            let rest = key.as_str().strip_prefix(DRAWERS).unwrap_or_default();
-            let wing = rest.split('/').next().unwrap_or_default().to_owned();
-            // This sorts behind every key of the wing.
-            after = Some(format!("{DRAWERS}{wing}/\u{10ffff}"));
-            wings.push(wing);
+    /// Returns the folded names of the wings that drawers with these keys are shown in, with the old names of those wings.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn wing_names<'a>(
+        &self,
+        keys: impl IntoIterator<Item = &'a Key>,
+    ) -> Result<BTreeSet<String>> {
+        let (renames, mut names) = (&self.places()?.renames, BTreeSet::new());
+        let wings: BTreeSet<&str> = keys.into_iter().filter_map(wing_of).collect();
+        for wing in wings {
+            let shown = renames.wing(wing);
+            names.extend(renames.names_of_wing(&shown).cloned());
+            names.extend([folded(wing), shown]);
         }
-        Ok(wings)
+        Ok(names)
     }
 
-    /// Returns the drawers that were moved, and their present places.
-    pub(super) fn moved(&self) -> Result<MovedDrawers> {
-        let mut moved = MovedDrawers::new();
-        each_key(&self.palace, MOVED, |key| {
-            let Some(key) = moved_drawer(key) else { return Ok(()) };
-            // The note stays when its drawer is deleted. Reading the keys has rescanned already.
-            if let Some(document) = self.palace.get_unrefreshed(key.as_str())? {
-                let place = place_of(&key, &document.value);
-                moved.insert(key, place);
-            }
-            Ok(())
-        })?;
-        Ok(moved)
+    /// Returns the spellings under which drawers were filed in a wing, or in all wings. Some may have no drawers by now.
+    pub(super) fn filed_wings(&self, wing: Option<&str>) -> Result<Vec<String>> {
+        let places = self.places()?;
+        let wing = wing.map(|wing| filter_name("wing", wing)).transpose()?;
+        let wing = wing.map(|wing| places.renames.wing(&wing));
+        Ok(match &wing {
+            Some(wing) => places.filed_wings(wing).cloned().collect(),
+            None => places.filed.keys().cloned().collect(),
+        })
     }
+}
+
+/// Counts of the spellings of one name.
+type BySpelling = BTreeMap<String, usize>;
+
+/// Joins the counts of all spellings of a place, under the name that is shown.
+fn as_shown(counts: &Counts, places: &Places) -> Counts {
+    let mut wings: BTreeMap<String, (BySpelling, BTreeMap<String, BySpelling>)> = BTreeMap::new();
+    for (wing, rooms) in counts {
+        for (room, count) in rooms {
+            let fold = places.fold(wing, room);
+            let (wings, rooms) = wings.entry(fold.wing).or_default();
+            *wings.entry(wing.clone()).or_default() += count;
+            *rooms.entry(fold.room).or_default().entry(room.clone()).or_default() += count;
+        }
+    }
+    let mut shown = Counts::new();
+    for (wing, (spellings, rooms)) in wings {
+        let given = places.renames.wing_name(&wing).cloned();
+        let name = given.or_else(|| most(spellings.into_iter())).unwrap_or_else(|| wing.clone());
+        let rooms = rooms.into_iter().map(|(room, spellings)| {
+            let count = spellings.values().sum();
+            let fold = FoldedPlace { wing: wing.clone(), room };
+            let given = places.renames.room_name(&fold).cloned();
+            (given.or_else(|| most(spellings.into_iter())).unwrap_or(fold.room), count)
+        });
+        shown.insert(name, rooms.collect());
+    }
+    shown
+}
+
+/// Returns the counts of the rooms of all wings together. A room has the spelling of the most drawers.
+#[cfg(feature = "mcp")]
+pub(crate) fn by_room(counts: &Counts) -> BTreeMap<String, usize> {
+    let mut rooms: BTreeMap<String, BySpelling> = BTreeMap::new();
+    for (room, count) in counts.values().flatten() {
+        *rooms.entry(folded(room)).or_default().entry(room.clone()).or_default() += count;
+    }
+    let row = |(fold, spellings): (String, BySpelling)| {
+        let count = spellings.values().sum();
+        (most(spellings.into_iter()).unwrap_or(fold), count)
+    };
+    rooms.into_iter().map(row).collect()
 }

@@ -17,6 +17,11 @@
 //! * `moved/<wing>/<room>/<end>` notes that the drawer with the key `drawer/<wing>/<room>/<end>` was moved. The drawer
 //!   itself says where it is now. So the rooms of all drawers follow from keys, and from the few drawers that were
 //!   moved.
+//! * `moved/=<32 hex digits>` renames a wing or room: see `docs/FORMAT.md`.
+//!
+//! # Names
+//! Names of wings and rooms that differ in case only, or in `-`, `_` and spaces, are one place. So are a name and the
+//! names that it was renamed from. Every method takes each of them, and shows the same one.
 
 mod change;
 mod delete;
@@ -24,15 +29,23 @@ mod diary;
 mod drawer;
 mod duplicates;
 mod file;
+mod filter;
 mod handle;
 #[cfg(feature = "mcp")]
 pub(in crate::memory) mod import;
 #[cfg(feature = "mcp")]
 mod in_conflict;
 mod list;
+mod move_all;
 mod place;
+mod place_note;
+mod places;
+mod rename;
+mod renames;
 mod search;
 mod settle;
+mod spelling;
+mod undelete;
 mod update;
 
 pub use change::{Change, Changed, DrawerVersion, IDS_MAX};
@@ -43,18 +56,26 @@ pub use duplicates::{Duplicate, similarity};
 pub use file::{Filed, FiledAs, Item};
 pub use handle::Drawers;
 pub use list::{Counts, DrawerPage, DrawerQuery};
+pub use move_all::{DrawersMoved, MOVES_MAX, MoveDrawers};
 pub use place::{NAME_CHARS_MAX, PLACE_BYTES_MAX, Place};
+pub use place_note::{NEAREST_MAX, PlaceNote};
+pub use rename::{Rename, Renamed};
 pub use search::{HITS_MAX, Hit, QUERY_CHARS_MAX, Search, SearchPage};
+pub use undelete::Undeleted;
 
 #[cfg(feature = "mcp")]
 pub(crate) use change::distinct;
 #[cfg(feature = "mcp")]
 pub(crate) use diary::CheckpointPlan;
 #[cfg(feature = "mcp")]
+pub(crate) use list::by_room;
+#[cfg(feature = "mcp")]
 pub(crate) use place::drawer_id;
 #[cfg(feature = "mcp")]
-pub(crate) use place::{is_move, is_of_wing, wing_of};
+pub(crate) use place::{folded, is_move, wing_of};
 
+#[cfg(test)]
+mod places_tests;
 #[cfg(test)]
 mod settle_tests;
 #[cfg(test)]

@@ -6,6 +6,7 @@ pub(super) use crate::format::key::DRAWERS;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use sha2::{Digest, Sha256};
+use unicode_normalization::UnicodeNormalization;
 
 /// The longest name of a wing or room, in characters.
 pub const NAME_CHARS_MAX: usize = 128;
@@ -13,6 +14,8 @@ pub const NAME_CHARS_MAX: usize = 128;
 pub const PLACE_BYTES_MAX: usize = 440;
 /// The prefix of the keys that note which drawers were moved.
 pub(super) const MOVED: &str = "moved/";
+/// The prefix of the keys that note which places were renamed. No wing begins with `=`.
+pub(super) const RENAMED: &str = "moved/=";
 /// The room of the diaries.
 pub(in crate::memory) const DIARY: &str = "diary";
 
@@ -72,6 +75,22 @@ pub(in crate::memory) fn name(field: &'static str, text: &str) -> Result<String>
     Ok(text.to_owned())
 }
 
+/// Folds the name of a wing or room: two names with the same fold are one place. Upper and lower case are alike, and so
+/// are `-`, `_` and a space, and the ways in which Unicode writes one character.
+pub(crate) fn folded(name: &str) -> String {
+    let alike = |c: char| if matches!(c, '-' | '_') { ' ' } else { c };
+    if name.is_ascii() {
+        return name.chars().map(|c| alike(c.to_ascii_lowercase())).collect();
+    }
+    let lower = name.nfc().collect::<String>().to_lowercase();
+    lower.nfc().map(alike).collect()
+}
+
+/// Checks a name of a filter like [`name`], also one that Unicode writes with combining characters.
+pub(super) fn filter_name(field: &'static str, text: &str) -> Result<String> {
+    name(field, &text.nfc().collect::<String>())
+}
+
 /// Returns the key of the `n`th drawer that was filed with this content at this place. There is more than one only if
 /// the earlier ones were changed or moved.
 pub(super) fn drawer_key(place: &Place, content: &str, n: usize) -> Result<Key> {
@@ -116,17 +135,10 @@ pub(crate) fn wing_of(key: &Key) -> Option<&str> {
     parts(key).map(|(wing, _, _)| wing)
 }
 
-/// Tells whether the document with this key notes that a drawer was moved.
+/// Tells whether the document with this key notes that a drawer was moved, or a place renamed.
 #[cfg(feature = "mcp")]
 pub(crate) fn is_move(key: &Key) -> bool {
     key.as_str().starts_with(MOVED)
-}
-
-/// Tells whether a change of the document with this key may change the content of a wing. A drawer may move into any
-/// wing.
-#[cfg(feature = "mcp")]
-pub(crate) fn is_of_wing(key: &Key, wing: &str) -> bool {
-    is_move(key) || wing_of(key) == Some(wing)
 }
 
 /// Returns the keys that an id may stand for. There may be several, because names have underscores too.

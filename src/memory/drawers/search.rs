@@ -3,8 +3,8 @@
 //! Invariant: a drawer is found by its present text, and in its present place.
 
 use super::drawer::{Drawer, drawer_of, filed_ms, place_of};
+use super::filter::PlaceFilter;
 use super::handle::Drawers;
-use super::list::{MovedDrawers, PlaceFilter};
 use super::place::parts;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
@@ -135,14 +135,14 @@ impl Drawers {
             );
             return Err(MemoryError::argument("query", why));
         }
-        let filter = PlaceFilter::new(search.wing, search.room)?;
+        let mut spellings = self.spellings()?;
+        let filter = PlaceFilter::new(search.wing, search.room, spellings.places.clone())?;
         let after: Option<Rank> = search.after.map(str::parse).transpose()?;
-        let moved = self.moved()?;
         let limit = search.limit.clamp(1, HITS_MAX);
         let mut found = self.palace.ranked(&Question {
             query: search.query,
             every: false,
-            keys: &|key| may_pass(key, &filter, &moved),
+            keys: &|key| may_pass(key, &filter),
             documents: &|document| passes(document, &filter, search),
             fields: &SEARCHED,
             after: after.as_ref(),
@@ -152,14 +152,18 @@ impl Drawers {
         let more = found.len() > limit;
         found.truncate(limit);
         let asked = words(search.query);
-        Ok(SearchPage { hits: found.into_iter().map(|ranked| hit(ranked, &asked)).collect(), more })
+        let shown = |ranked| {
+            let hit = hit(ranked, &asked);
+            Ok(Hit { drawer: spellings.show(hit.drawer)?, ..hit })
+        };
+        Ok(SearchPage { hits: found.into_iter().map(shown).collect::<Result<_>>()?, more })
     }
 }
 
 /// Tells by its key whether a document can pass the filter. A drawer that was moved has to be read.
-fn may_pass(key: &Key, filter: &PlaceFilter, moved: &MovedDrawers) -> bool {
+fn may_pass(key: &Key, filter: &PlaceFilter) -> bool {
     match parts(key) {
-        Some((wing, room, _)) => filter.has(wing, room) || moved.contains_key(key),
+        Some((wing, room, _)) => filter.has(wing, room) || filter.places.moved.contains_key(key),
         None => false,
     }
 }

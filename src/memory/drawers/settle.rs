@@ -78,8 +78,10 @@ impl Drawers {
             return Err(no_drawer(id));
         };
         session.wrote(&key, &left.choice, &outcome, false);
+        let mut drawer = shown(&key, outcome.current, left.view);
+        drawer.place = self.shown_or_stored(drawer.place);
         Ok(Changed {
-            drawer: shown(&key, outcome.current, left.view),
+            drawer,
             etag: outcome.etag.to_string(),
             changed: outcome.changed,
             settled: left.settled,

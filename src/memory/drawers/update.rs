@@ -10,6 +10,7 @@ use super::drawer::{place_of, shown};
 use super::file;
 use super::handle::{Drawers, no_drawer};
 use super::place::{Place, moved_key, name, parts};
+use super::places::Places;
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
@@ -47,7 +48,7 @@ impl Drawers {
         if value.contains_key("agent") {
             return Err(of_a_diary(id));
         }
-        let (patch, place) = patch(&place_of(&key, &value), change)?;
+        let (patch, place) = patch(&place_of(&key, &value), change, &*self.places()?)?;
         let session = self.session();
         let mut update = Update {
             key: &key,
@@ -81,7 +82,9 @@ impl Drawers {
             return Err(no_drawer(id));
         };
         session.wrote(&key, &left.choice, &outcome, change.content.is_some());
-        Ok(left.changed(&key, &patch, outcome))
+        let mut changed = left.changed(&key, &patch, outcome);
+        changed.drawer.place = self.shown_or_stored(changed.drawer.place);
+        Ok(changed)
     }
 }
 
@@ -91,22 +94,36 @@ fn of_a_diary(id: &str) -> MemoryError {
 }
 
 /// Checks the fields to change, and returns them with the place that the drawer will have.
-fn patch(place: &Place, change: Change<'_>) -> Result<(Map<String, Value>, Place)> {
+fn patch(
+    place: &Place,
+    change: Change<'_>,
+    places: &Places,
+) -> Result<(Map<String, Value>, Place)> {
     let mut patch = Map::new();
     if let Some(content) = change.content {
         patch.insert("content".to_owned(), json!(file::checked("content", content)?));
     }
     let named = |field, given: Option<&str>| given.map(|text| name(field, text)).transpose();
     let (wing, room) = (named("wing", change.wing)?, named("room", change.room)?);
-    let place =
+    let given =
         Place::new(wing.as_ref().unwrap_or(&place.wing), room.as_ref().unwrap_or(&place.room))?;
-    patch.extend(wing.map(|wing| ("wing".to_owned(), json!(wing))));
-    patch.extend(room.map(|room| ("room".to_owned(), json!(room))));
+    let place = spelled_as(place, given, places);
+    patch.extend(wing.map(|_| ("wing".to_owned(), json!(place.wing))));
+    patch.extend(room.map(|_| ("room".to_owned(), json!(place.room))));
     if patch.is_empty() {
         let why = "there is nothing to change: pass at least one of content, wing and room";
         return Err(MemoryError::argument("content", why));
     }
     Ok((patch, place))
+}
+
+/// Returns the place to move a drawer to, with the stored names as far as it stays where it is: another spelling is no
+/// move.
+pub(super) fn spelled_as(stored: &Place, mut given: Place, places: &Places) -> Place {
+    if places.renames.wing(&given.wing) == places.renames.wing(&stored.wing) {
+        given.wing.clone_from(&stored.wing);
+    }
+    if places.is_same(&given, stored) { stored.clone() } else { given }
 }
 
 /// Notes that a drawer is not in the place where it was filed, if so.

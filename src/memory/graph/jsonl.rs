@@ -12,6 +12,7 @@ use super::keys::{
 use crate::format::key::{Key, ONCE};
 use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
+use crate::memory::lone_surrogates::replace_lone_surrogates;
 use crate::merge::MergeError;
 use crate::palace::{Draft, Error};
 use serde::{Deserialize, Serialize};
@@ -97,6 +98,8 @@ pub struct ImportReport {
     pub unchanged: usize,
     /// The lines that were not imported, in the order of their numbers.
     pub bad: Vec<BadLine>,
+    /// The numbers of the lines that had halves of characters, such as `"\ud83d"`. U+FFFD was taken for each.
+    pub repaired: Vec<u64>,
 }
 
 /// A document, and the numbers of the lines that it is made of.
@@ -109,6 +112,7 @@ struct Parsed {
     entities: BTreeMap<Key, (Entity, Vec<u64>)>,
     relations: Vec<(Relation, u64)>,
     bad: Vec<BadLine>,
+    repaired: Vec<u64>,
 }
 
 impl Parsed {
@@ -119,6 +123,9 @@ impl Parsed {
             bytes.clear();
             if input.read_until(b'\n', &mut bytes).map_err(MemoryError::Read)? == 0 {
                 break;
+            }
+            if replace_lone_surrogates(&mut bytes) > 0 {
+                parsed.repaired.push(line);
             }
             if !bytes.trim_ascii().is_empty()
                 && let Err(why) = parsed.add(&bytes, line)
@@ -181,8 +188,8 @@ impl Memory {
         report: &mut ImportReport,
         progress: &mut dyn FnMut(usize, usize),
     ) -> Result<()> {
-        let Parsed { entities, relations, bad } = Parsed::read(input)?;
-        report.bad = bad;
+        let Parsed { entities, relations, bad, repaired } = Parsed::read(input)?;
+        (report.bad, report.repaired) = (bad, repaired);
         let imported = self.import_parsed(entities, relations, report, progress);
         report.bad.sort_by_key(|bad| bad.line);
         imported

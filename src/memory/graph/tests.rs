@@ -318,3 +318,19 @@ fn failed_import_reports_how_far_it_came() {
     }
     assert!(partial > 0, "none failed halfway");
 }
+
+#[test]
+fn lines_with_half_a_character_are_imported_and_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let memory = Memory::new(crate::palace::Palace::open(dir.path().join("palace")).unwrap());
+    let file = concat!(
+        r#"{"type":"entity","name":"Ada","entityType":"person","observations":["whole \ud83d\ude00"]}"#,
+        "\n",
+        r#"{"type":"entity","name":"Bo","entityType":"person","observations":["half \ud83d"]}"#,
+    );
+    let report = memory.import(file.as_bytes(), &mut |_, _| {}).unwrap();
+    assert_eq!((report.entities, &report.bad[..], &report.repaired[..]), (2, &[][..], &[2][..]));
+    let texts = memory.read_graph().unwrap().entities.into_iter().map(|it| it.observations);
+    let expected = [vec!["whole \u{1f600}".to_owned()], vec!["half \u{fffd}".to_owned()]];
+    assert_eq!(texts.collect::<Vec<_>>(), expected);
+}

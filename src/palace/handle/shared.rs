@@ -18,8 +18,9 @@ use crate::store::rescan::Catalog;
 use crate::store::root::Root;
 use crate::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use crate::sync::{Lock, Locked, Rank, mutant};
+use std::any::Any;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// An open palace. Cheap to clone; clones share everything, and threads may use them at once.
 ///
@@ -72,6 +73,9 @@ pub(in crate::palace) struct Shared {
     /// Dependencies of buffered commits that are not on disk yet.
     pub unsynced: Lock<UnsyncedDependencies>,
     pub syncing: Lock<()>,
+    /// What the layer above derives from documents: see [`Palace::derived`]. It is no ranked lock, because it is held while
+    /// documents are read.
+    pub derived: Mutex<Option<Box<dyn Any + Send>>>,
 }
 
 impl Shared {
@@ -95,6 +99,7 @@ impl Shared {
             flushing: AtomicBool::new(false),
             unsynced: Lock::new(Rank::Dependencies, UnsyncedDependencies::default()),
             syncing: Lock::new(Rank::Syncing, ()),
+            derived: Mutex::default(),
         }
     }
 }

@@ -27,7 +27,7 @@ def call(palace, era, tool, code=OK, **arguments):
 @test_with(era=ERAS)
 async def the_strict_check_of_the_schemas_finds_no_error(directory, era):
     listed, said = inspect(directory / "palace", era, "--strict", "--method", "tools/list")
-    equal(len(listed["tools"]), 26 + 9 + 11)
+    equal(len(listed["tools"]), 29 + 9 + 11)
     # It prints each finding with its weight. What it warns of is two types for one value, and that a document may
     # hold anything: both are meant.
     findings = re.findall(r"^(\w+): tool \"(\w+)\"\n  Path: (\S+)\n  Issue: (.*)", said, re.M)

@@ -9,7 +9,7 @@ from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
 
 LEGACY, AUTO, PINNED = MODES = ("legacy", "auto", "2026-07-28")
-TOOLS = {"palace": 26, "memory": 9, "documents": 11}
+TOOLS = {"palace": 29, "memory": 9, "documents": 11}
 HINTS = ("read_only_hint", "destructive_hint", "idempotent_hint", "open_world_hint")
 
 
@@ -100,6 +100,12 @@ async def call_every_tool(server, prefix="palace_"):
     equal((await palace("delete_drawer", drawer_id=drawer))["durable"], True)
     gone = await palace("delete_drawers", drawer_ids=[drawer, other])
     equal((gone["count"], gone["not_found"]), (1, [drawer]))
+    back = await palace("undelete_drawer", drawer_id=drawer)
+    equal((back["noop"], back["room"]), (False, "crypto"))
+    moved = await palace("move_drawers", wing="Atlas", to_wing="bosun")
+    equal((moved["moved"], moved["more"]), (1, False))
+    named = await palace("rename_place", wing="BOSUN", to="Carol")
+    equal((named["from"], named["to"], named["drawers"]), ("bosun", "Carol", 1))
 
     # the reference's graph
     ann = {"name": "Ann", "entityType": "person", "observations": ["one"]}
@@ -365,12 +371,12 @@ async def what_is_wrong_is_an_error_that_says_what_to_do(directory, mode):
     palace = directory / "palace"
     async with serving(palace, mode) as server:
         wrong = [
-            ("palace_search", {"query": "x", "max_distance": 1}, "max_distance"),
+            ("palace_search", {"query": "x", "Limit": 1}, "did you mean limit?"),
             ("palace_add_drawer", {"wing": "w", "room": "r"}, "content"),
             ("palace_add_drawer", {"wing": "", "room": "r", "content": "x"}, "wing"),
             ("palace_list_drawers", {"limit": 0}, "1 to 100"),
-            ("palace_kg_add", {"subject": "a", "predicate": "b", "object": 5}, "string"),
-            ("document_put", {"key": "k", "value": "text"}, "map"),
+            ("palace_kg_add", {"subject": "a", "predicate": "b", "object": 5}, "a text"),
+            ("document_put", {"key": "k", "value": "text"}, "an object"),
             ("document_put", {"key": "drawer/a", "value": {}}, "RESERVED"),
             ("document_get", {"key": "none"}, "NOT_FOUND"),
             ("document_search", {"query": "x", "cursor": "none"}, "cursor"),

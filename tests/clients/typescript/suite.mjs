@@ -71,7 +71,7 @@ for (const [kind, { mode, version }] of Object.entries(CLIENTS)) {
     const palace = join(directory, "palace");
     const session = await Session.start(palace, kind, "typescript");
     const { tools } = await session.client.listTools();
-    assert.equal(tools.length, 26 + 9 + 11);
+    assert.equal(tools.length, 29 + 9 + 11);
     for (const tool of tools) assert.equal(tool.outputSchema?.type, "object", tool.name);
     const called = await callEveryTool((name, args) => session.call(name, args));
     assert.deepEqual(called, new Set(tools.map((tool) => tool.name)));
@@ -124,7 +124,7 @@ for (const [kind, { mode, version }] of Object.entries(CLIENTS)) {
     const session = await Session.start(join(directory, "palace"), kind);
     await session.client.listTools();
     const wrong = [
-      ["palace_search", { query: "x", max_distance: 1 }, "max_distance"],
+      ["palace_search", { query: "x", Limit: 1 }, "did you mean limit?"],
       ["document_get", { key: "none" }, "none"],
       ["create_entities", { entities: [{ name: "x" }] }, "entityType"],
     ];

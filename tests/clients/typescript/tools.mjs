@@ -62,6 +62,9 @@ export async function callEveryTool(call) {
   assert.equal(own.changes.length, own.count);
   await palace("delete_drawer", { drawer_id });
   assert.deepEqual((await palace("delete_drawers", ids)).not_found, [drawer_id]);
+  assert.equal((await palace("undelete_drawer", { drawer_id })).noop, false);
+  assert.equal((await palace("move_drawers", { wing: "Atlas", to_wing: "bosun" })).moved, 1);
+  assert.equal((await palace("rename_place", { wing: "BOSUN", to: "Carol" })).to, "Carol");
 
   const ann = { name: "Ann", entityType: "person", observations: ["one"] };
   const bob = { name: "Bob", entityType: "person", observations: [] };

@@ -143,7 +143,7 @@ fn nasty(input: &mut Input<'_>) -> Value {
         0 => Value::Null,
         1 => number(input),
         2 => text(input),
-        // Both below the depth at which a message is no JSON any more for the protocol's library, which drops it.
+        // Both below the depth at which the protocol's library does not read a message any more.
         3 => (0..input.byte() % 100).fold(json!([]), |inner, _| json!([inner])),
         4 => (0..input.byte() % 100).fold(json!({}), |inner, _| json!({"": inner})),
         _ => json!({"value": input.byte(), "é": [null, true]}),

@@ -12,6 +12,8 @@ mod input;
 mod mcp;
 #[cfg(feature = "mcp")]
 mod mempalace;
+#[cfg(feature = "mcp")]
+mod messages;
 mod palace;
 mod record;
 mod segment;
@@ -31,6 +33,8 @@ pub const TARGETS: &[Target] = &[
     ("mcp", mcp::run),
     #[cfg(feature = "mcp")]
     ("mempalace", mempalace::run),
+    #[cfg(feature = "mcp")]
+    ("messages", messages::run),
 ];
 
 /// Runs one of them.

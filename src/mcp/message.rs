@@ -1,0 +1,430 @@
+//! One message of the protocol, before rmcp gets it: what can be repaired is, and what rmcp would drop is answered.
+//!
+//! rmcp decides whether it can read a message. Only if it cannot, this file finds out whom to answer, and why.
+//! Invariants: a request with an id is handed on or answered, never both; a notification and a response are never
+//! answered. Must not know: whether the message came on a line or over HTTP.
+
+use crate::mcp::page::{echoed, shortened};
+use crate::memory::replace_lone_surrogates;
+use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, NumberOrString};
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::{Serialize, Serializer};
+use serde_json::{Value, json};
+use std::fmt;
+
+/// Most bytes of a message: of a line on standard input, or of the body of a request over HTTP.
+pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
+
+/// The methods of requests that this server answers. If rmcp knows no request for one of them, its params are wrong.
+const METHODS: [&str; 12] = [
+    "initialize",
+    "ping",
+    "server/discover",
+    "completion/complete",
+    "tools/call",
+    "tools/list",
+    "resources/list",
+    "resources/templates/list",
+    "resources/read",
+    "resources/subscribe",
+    "resources/unsubscribe",
+    "subscriptions/listen",
+];
+
+/// The mark that some programs put before UTF-8.
+const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
+/// Most characters of an id that an error repeats.
+const ID_CHARS: usize = 80;
+
+/// Number of halves of characters in a message, for which U+FFFD was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Replaced(pub usize);
+
+/// The answer to a message that rmcp cannot read. rmcp's own type has no id of null, which JSON-RPC demands for a message
+/// whose id is not known.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub id: Option<NumberOrString>,
+    error: ErrorData,
+}
+
+impl Refusal {
+    pub fn new(id: Option<NumberOrString>, error: ErrorData) -> Self {
+        Refusal { id, error }
+    }
+}
+
+impl Serialize for Refusal {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        json!({"jsonrpc": "2.0", "id": self.id, "error": self.error}).serialize(serializer)
+    }
+}
+
+/// What becomes of a message.
+#[derive(Debug)]
+pub(super) enum Checked {
+    /// rmcp can read it.
+    Readable(Box<ClientJsonRpcMessage>, Replaced),
+    /// It is answered with these errors: one, one for each message of a batch, or none if nobody waits for an answer.
+    Answered(Vec<Refusal>),
+    /// It is a batch: each of these is a message.
+    Batch(Vec<Vec<u8>>),
+}
+
+/// Checks a message, and repairs it in place. `batches` says whether the client's era knows batches.
+pub(super) fn check(message: &mut [u8], batches: bool) -> Checked {
+    let replaced = Replaced(replace_lone_surrogates(message));
+    let text = message.trim_ascii();
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start();
+    if text.first() == Some(&b'[') {
+        return batch(text, batches);
+    }
+    match serde_json::from_slice::<ClientJsonRpcMessage>(text) {
+        Ok(message) if !has_wrong_params(&message) => {
+            Checked::Readable(Box::new(message), replaced)
+        }
+        _ => Checked::Answered(refusal(text).into_iter().collect()),
+    }
+}
+
+/// Returns the answer to a message that is longer than [`MESSAGE_BYTES_MAX`]. `start` and `end` are parts of it.
+pub(super) fn too_long(start: &[u8], end: &[u8]) -> Refusal {
+    let words = format!(
+        "the message is longer than {MESSAGE_BYTES_MAX} bytes, and was skipped: send less in one message"
+    );
+    let id = Envelope::read(start).0.id.or_else(|| id_at_end(end));
+    invalid(id.as_ref().and_then(usable_id), words)
+}
+
+/// Finds the id in the last fields of a message, of which nothing else is known.
+fn id_at_end(end: &[u8]) -> Option<Value> {
+    let at = memchr::memmem::rfind(end, br#""id":"#)?;
+    // With a brace before it, it is an object only if the id is a field of the message itself.
+    let fields = [b"{", end.get(at..)?.trim_ascii_end()].concat();
+    let (envelope, read) = Envelope::read(&fields);
+    read.ok().and(envelope.id)
+}
+
+/// Returns true if rmcp took a request of this server for one of an extension: its params are not as they should be.
+fn has_wrong_params(message: &ClientJsonRpcMessage) -> bool {
+    matches!(message, ClientJsonRpcMessage::Request(request)
+        if matches!(&request.request, ClientRequest::CustomRequest(custom)
+            if METHODS.contains(&custom.method.as_str())))
+}
+
+/// Takes a batch apart, or says why not.
+fn batch(text: &[u8], batches: bool) -> Checked {
+    let Ok(messages) = serde_json::from_slice::<Vec<Value>>(text) else {
+        let words = "the batch cannot be read: send each message alone";
+        let error = is_json(text).map_or_else(not_json, |()| invalid(None, words));
+        return Checked::Answered(vec![error]);
+    };
+    let parts = messages.iter().map(|message| message.to_string().into_bytes());
+    if batches && !messages.is_empty() {
+        return Checked::Batch(parts.collect());
+    }
+    let words = "only protocol version 2025-03-26 has batches: send each message alone";
+    let requests = messages.iter().filter(|message| message.get("method").is_some());
+    let ids = requests.filter_map(|message| usable_id(message.get("id")?));
+    let mut errors: Vec<Refusal> = ids.map(|id| invalid(Some(id), words)).collect();
+    if errors.is_empty() {
+        errors.push(invalid(None, words));
+    }
+    Checked::Answered(errors)
+}
+
+/// Returns the answer to a message that rmcp cannot read; `None` if nobody waits for one.
+fn refusal(text: &[u8]) -> Option<Refusal> {
+    let (envelope, read) = Envelope::read(text);
+    if read.is_err()
+        && let Err(error) = is_json(text)
+    {
+        return Some(not_json(error));
+    }
+    let Envelope { id, method, is_response, is_2_0, repeated } = envelope;
+    let usable = id.as_ref().and_then(usable_id);
+    let method = match method {
+        None if is_response => return None,
+        None => return Some(invalid(usable, "the message has no method, so it is no request")),
+        Some(Value::String(method)) => method,
+        Some(_) => return Some(invalid(usable, "the method must be a string")),
+    };
+    let id = id?;
+    if usable.is_none() {
+        let id = shortened(&id.to_string(), ID_CHARS);
+        return Some(invalid(None, format!("the id {id} must be a string or a whole number")));
+    }
+    if is_response {
+        return Some(invalid(usable, "the message has a method and also a result or an error"));
+    }
+    if let Some(field) = repeated {
+        return Some(invalid(usable, format!("the message has {field} twice")));
+    }
+    if !is_2_0 {
+        return Some(invalid(usable, "the message needs \"jsonrpc\": \"2.0\""));
+    }
+    let error = match METHODS.contains(&method.as_str()) {
+        true => ErrorData::invalid_params(wrong_params(&method, text), None),
+        false => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, echoed(&method), None),
+    };
+    Some(Refusal::new(usable, error))
+}
+
+/// Says what is wrong with the params of a method that this server has.
+fn wrong_params(method: &str, text: &[u8]) -> String {
+    let message: Value = match serde_json::from_slice(text) {
+        Ok(message) => message,
+        Err(error) => {
+            return format!(
+                "the params of {method} cannot be read: {error}. Numbers must fit a double (1.8e308), and values \
+                 may be nested at most about 120 deep"
+            );
+        }
+    };
+    let Some(params) = message.get("params").filter(|params| !params.is_null()) else {
+        return format!("{method} needs params");
+    };
+    let wrong = match params.as_object() {
+        None => Some(("params", "an object")),
+        Some(params) if method == "tools/call" => {
+            let is_text = |name| params.get(name).is_some_and(Value::is_string);
+            let is_object = |name| params.get(name).is_none_or(Value::is_object);
+            match (is_text("name"), is_object("arguments")) {
+                (false, _) => Some(("params.name", "the name of a tool")),
+                (_, false) => {
+                    Some(("params.arguments", "an object, with a field for each argument"))
+                }
+                _ => None,
+            }
+        }
+        Some(_) => None,
+    };
+    match wrong {
+        Some((field, right)) => format!("{field} of {method} must be {right}"),
+        None => format!("the params of {method} are not as the protocol has them"),
+    }
+}
+
+/// # Errors
+/// The reason, if the text is no JSON. Numbers may be of any size, and values nested to any depth.
+fn is_json(text: &[u8]) -> serde_json::Result<()> {
+    serde_json::from_slice(text).map(|IgnoredAny| ())
+}
+
+fn not_json(error: serde_json::Error) -> Refusal {
+    let words = format!("the message is not JSON: {error}");
+    Refusal::new(None, ErrorData::parse_error(words, None))
+}
+
+fn invalid(id: Option<NumberOrString>, words: impl Into<String>) -> Refusal {
+    Refusal::new(id, ErrorData::invalid_request(words.into(), None))
+}
+
+/// The id as an answer can repeat it.
+fn usable_id(id: &Value) -> Option<NumberOrString> {
+    serde_json::from_value(id.clone()).ok()
+}
+
+/// What a message says about itself, whatever its params are.
+#[derive(Debug, Default)]
+struct Envelope {
+    id: Option<Value>,
+    method: Option<Value>,
+    /// True if it has a result or an error.
+    is_response: bool,
+    is_2_0: bool,
+    /// A field that it has twice.
+    repeated: Option<&'static str>,
+}
+
+impl Envelope {
+    /// Reads the fields of a message until the first that cannot be read, with the error of that one.
+    fn read(text: &[u8]) -> (Self, serde_json::Result<()>) {
+        let mut envelope = Envelope::default();
+        let mut json = serde_json::Deserializer::from_slice(text);
+        let read = Fields(&mut envelope).deserialize(&mut json).and_then(|()| json.end());
+        (envelope, read)
+    }
+
+    fn note(&mut self, field: &'static str, was_there: bool) {
+        if was_there {
+            self.repeated = Some(field);
+        }
+    }
+}
+
+/// Fills an envelope. What was read before an error stays.
+struct Fields<'a>(&'a mut Envelope);
+
+impl<'de> DeserializeSeed<'de> for Fields<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_map(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Fields<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message, which is an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let Fields(envelope) = self;
+        while let Some(name) = map.next_key::<String>()? {
+            match name.as_str() {
+                "id" => {
+                    let before = envelope.id.replace(map.next_value()?);
+                    envelope.note("id", before.is_some());
+                }
+                "method" => {
+                    let before = envelope.method.replace(map.next_value()?);
+                    envelope.note("method", before.is_some());
+                }
+                "jsonrpc" => {
+                    let before = envelope.is_2_0;
+                    envelope.is_2_0 = map.next_value::<Value>()? == "2.0";
+                    envelope.note("jsonrpc", before);
+                }
+                other => {
+                    envelope.is_response |= ["result", "error"].contains(&other);
+                    map.next_value::<IgnoredAny>()?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The answers to a message, or `None` if it is handed on.
+    fn answers(message: &str) -> Option<Vec<Value>> {
+        match check(&mut message.as_bytes().to_vec(), false) {
+            Checked::Answered(errors) => {
+                Some(errors.iter().map(|error| serde_json::to_value(error).unwrap()).collect())
+            }
+            Checked::Readable(..) => None,
+            Checked::Batch(_) => panic!("a batch"),
+        }
+    }
+
+    /// The id and the code of the one answer, and its words.
+    fn answer(message: &str) -> (Value, i64, String) {
+        let answers = answers(message).unwrap_or_else(|| panic!("handed on: {message}"));
+        let [answer] = &answers[..] else { panic!("{message}: {answers:?}") };
+        assert_eq!(answer["jsonrpc"], "2.0");
+        assert!(answer.as_object().unwrap().contains_key("id"), "{answer}");
+        let error = &answer["error"];
+        (answer["id"].clone(), error["code"].as_i64().unwrap(), error["message"].to_string())
+    }
+
+    fn call(params: &str) -> String {
+        format!(r#"{{"jsonrpc":"2.0","id":"a","method":"tools/call","params":{params}}}"#)
+    }
+
+    #[test]
+    fn wrong_params_of_known_methods_are_named() {
+        let deep = format!("{}{}", "[".repeat(5_000), "]".repeat(5_000));
+        for (params, words) in [
+            ("[]", "params of tools/call must be an object"),
+            ("null", "tools/call needs params"),
+            ("{}", "params.name of tools/call"),
+            (r#"{"name":"t","arguments":[]}"#, "params.arguments of tools/call must be an object"),
+            (r#"{"name":"t","arguments":"x"}"#, "params.arguments of tools/call must be an object"),
+            (r#"{"name":"t","_meta":5}"#, "not as the protocol has them"),
+            (r#"{"name":"t","arguments":{"query":1e400}}"#, "must fit a double"),
+            (&format!(r#"{{"name":"t","arguments":{{"x":{deep}}}}}"#), "nested at most"),
+        ] {
+            let (id, code, said) = answer(&call(params));
+            assert_eq!((id, code), (json!("a"), -32602), "{said}");
+            assert!(said.contains(words), "{said}");
+        }
+        let ping = r#"{"jsonrpc":"2.0","id":3,"method":"ping","params":[]}"#;
+        assert_eq!((answer(ping).0, answer(ping).1), (json!(3), -32602));
+        let none = r#"{"jsonrpc":"2.0","id":3,"method":"none","params":{"x":1e400}}"#;
+        assert_eq!(answer(none), (json!(3), -32601, "\"none\"".to_owned()));
+    }
+
+    #[test]
+    fn messages_that_are_no_requests_are_answered_by_their_id() {
+        for (message, id, code) in [
+            ("no JSON", json!(null), -32700),
+            (r#"{"jsonrpc":"2.0","id":1,"method":"ping""#, json!(null), -32700),
+            ("5", json!(null), -32600),
+            ("{}", json!(null), -32600),
+            (r#"{"jsonrpc":"2.0","id":7}"#, json!(7), -32600),
+            (r#"{"id":7,"jsonrpc":"2.0","method":5}"#, json!(7), -32600),
+            (r#"{"jsonrpc":"2.0","id":1.5,"method":"ping"}"#, json!(null), -32600),
+            (r#"{"jsonrpc":"2.0","id":null,"method":"ping"}"#, json!(null), -32600),
+            (r#"{"jsonrpc":"2.0","id":1e400,"method":"ping"}"#, json!(null), -32600),
+            (r#"{"jsonrpc":"1.0","id":8,"method":"ping"}"#, json!(8), -32600),
+            (r#"{"id":8,"method":"ping"}"#, json!(8), -32600),
+            (r#"{"jsonrpc":"2.0","id":8,"method":"ping","method":"ping"}"#, json!(8), -32600),
+            (r#"{"jsonrpc":"2.0","id":8,"method":"ping","result":{}}"#, json!(8), -32600),
+        ] {
+            let (given, found, words) = answer(message);
+            assert_eq!((given, found), (id, code), "{message}: {words}");
+        }
+    }
+
+    #[test]
+    fn readable_messages_are_handed_on_with_halves_replaced() {
+        let half = call(r#"{"name":"t","arguments":{"content":"half \ud83d"}}"#);
+        let Checked::Readable(message, replaced) = check(&mut half.into_bytes(), false) else {
+            panic!("not handed on")
+        };
+        assert_eq!(replaced, Replaced(1));
+        let message = serde_json::to_value(message).unwrap();
+        assert_eq!(message["params"]["arguments"]["content"], "half \u{fffd}");
+        for message in [
+            "\u{feff}{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"ping\"}",
+            r#"{"jsonrpc":"2.0","id":1,"method":"unknown","params":{"x":1}}"#,
+            r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{}}"#,
+        ] {
+            assert_eq!(answers(message), None, "{message}");
+        }
+    }
+
+    #[test]
+    fn notifications_and_responses_are_never_answered() {
+        for message in [
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"x":1e400}}"#,
+            r#"{"jsonrpc":"1.0","method":"notifications/initialized"}"#,
+            r#"{"jsonrpc":"2.0","id":1,"result":{"x":1e400}}"#,
+            r#"{"id":1,"error":5}"#,
+        ] {
+            assert_eq!(answers(message), Some(Vec::new()), "{message}");
+        }
+    }
+
+    #[test]
+    fn batches_are_taken_apart_where_the_era_has_them() {
+        let batch =
+            r#"[{"jsonrpc":"2.0","id":1,"method":"ping"},{"jsonrpc":"2.0","method":"n"},5]"#;
+        let Checked::Batch(parts) = check(&mut batch.as_bytes().to_vec(), true) else {
+            panic!("no batch")
+        };
+        assert_eq!((parts.len(), &parts[2][..]), (3, &b"5"[..]));
+        assert_eq!((answer(batch).0, answer(batch).1), (json!(1), -32600));
+        for (batch, code) in [("[]", -32600), ("[1e400]", -32600), ("[1,", -32700)] {
+            assert_eq!((answer(batch).0, answer(batch).1), (json!(null), code), "{batch}");
+        }
+    }
+
+    #[test]
+    fn too_long_messages_are_answered_by_an_id_at_either_end() {
+        let id = |start: &str, end: &str| {
+            serde_json::to_value(too_long(start.as_bytes(), end.as_bytes())).unwrap()["id"].clone()
+        };
+        assert_eq!(id(r#"{"jsonrpc":"2.0","id":7,"params":{"x":"aaa"#, "aaa\"}}"), 7);
+        assert_eq!(id(r#"{"params":{"id":7,"x":"aaa"#, r#"aaa"},"id":"b","jsonrpc":"2.0"}"#), "b");
+        assert_eq!(id(r#"{"params":{"x":"aaa"#, r#"aaa","id":7}}"#), Value::Null);
+        assert_eq!(id(r#"{"params":{"x":"aaa"#, r#"aaa\"id\":7}"#), Value::Null);
+    }
+}
