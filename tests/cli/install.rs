@@ -251,6 +251,18 @@ fn install_keeps_symbolic_links() {
 }
 
 #[test]
+fn pipes_as_configuration_files_are_errors_and_no_wait() {
+    let home = home();
+    let file = home.path().join(".claude.json");
+    assert!(Command::new("mkfifo").arg(&file).status().unwrap().success());
+    let output = install(&home, &["--client", "claude-code"]);
+    assert_eq!(code(&output), Some(1));
+    let expected = format!("cannot read {}: a pipe, not a regular file", file.display());
+    assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+    assert_eq!(fs::read_dir(home.path()).unwrap().count(), 1, "nothing is left beside it");
+}
+
+#[test]
 fn invalid_install_arguments_are_refused() {
     let home = home();
     for arguments in [

@@ -61,6 +61,7 @@ fn checks(path: &Path) -> Vec<Check> {
     let mut found = vec![first];
     if path.is_dir() {
         found.extend(directory::access(path));
+        found.push(directory::lock_files(path));
     }
     let (file_system, space) = (directory::file_system(&existing), directory::space(&existing));
     found.extend([file_system, space, machine::events(&existing)]);

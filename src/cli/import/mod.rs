@@ -7,6 +7,7 @@ mod source;
 use super::error::Failure;
 use super::exit::Exit;
 use super::print::{count, shown, tell};
+use crate::fs::os::open_foreign;
 use crate::fs::shell::quoted;
 use crate::mcp::{Offer, held_elsewhere};
 use crate::memory::{ImportReport, Memory, MemoryError, mempalace};
@@ -14,7 +15,6 @@ use crate::palace::{Options, Palace};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use source::{MemPalaceFiles, ReadableDatabase, count_in_list};
-use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;
 
@@ -46,7 +46,7 @@ fn advance(bar: &ProgressBar) -> impl FnMut(usize, usize) {
 
 fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
     let path = || file.display().to_string();
-    let input = File::open(file).map_err(|source| Failure::Input { path: path(), source })?;
+    let input = open_foreign(file).map_err(|source| Failure::Input { path: path(), source })?;
     let memory = Memory::new(Options::default().program(PROGRAM).open(palace)?);
     let bar = bar();
     let mut report = ImportReport::default();
