@@ -12,6 +12,7 @@ use super::arguments::{PalaceArgument, Tools};
 use super::error::{Failure, InstallError};
 use super::exit::Exit;
 use super::print::{shown, stdout, tell};
+use crate::format::controls::escape_json;
 use crate::fs::{At as _, FsError};
 use crate::mcp::Prefix;
 use clap::{Args, ValueEnum};
@@ -95,11 +96,8 @@ impl Install {
     fn snippet(&self, entry: &Entry) -> Result<(), Failure> {
         let servers = BTreeMap::from([(&self.name, entry)]);
         let mut out = stdout();
-        writeln!(
-            out,
-            "{}",
-            splice::pretty(&BTreeMap::from([(self.client.list(), servers)]), "  ")?
-        )?;
+        let json = splice::pretty(&BTreeMap::from([(self.client.list(), servers)]), "  ")?;
+        writeln!(out, "{}", escape_json(&json))?;
         Ok(out.flush()?)
     }
 
