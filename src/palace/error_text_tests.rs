@@ -118,7 +118,8 @@ fn texts_of_file_errors_are_the_reviewed_ones() {
         SegmentError::Fs(_), SegmentError::Fs(fs_error()) =>
             "cannot open /p/palace.json: permission denied";
         SegmentError::Short { .. }, SegmentError::Short { path: "/p/open/a.seg".into(), written: 3, wanted: 9 } =>
-            "only 3 of 9 bytes were written to /p/open/a.seg; free disk space and try again";
+            "only 3 of 9 bytes were written to /p/open/a.seg; free disk space, or raise the limit of file sizes \
+             (ulimit -f), and try again";
         SegmentError::Record(_), SegmentError::Record(RecordError::Short) => "the record is cut off";
     );
 }
