@@ -75,7 +75,7 @@ fn field_replaced_after_a_lost_answer_is_in_conflict() {
     let palace = manual(dir.path());
     palace.put(KEY, &json!({"a": "", "b": ""})).unwrap();
     let (ann, bob) = (palace.session(), palace.session());
-    [&ann, &bob].map(|session| session.get(KEY).unwrap());
+    [&ann, &bob].iter().for_each(|session| drop(session.get(KEY).unwrap()));
     ann.put(KEY, &json!({"a": "hers", "b": ""})).unwrap();
     let shown = bob.put(KEY, &json!({"a": "", "b": "his"})).unwrap().merged.unwrap();
     assert_eq!(json!(shown.value), json!({"a": "hers", "b": "his"}));
@@ -243,7 +243,7 @@ fn removed_object_with_an_unseen_edit_stays() {
         let palace = manual(dir.path());
         palace.put(KEY, &whole).unwrap();
         let (ann, bob) = (palace.session(), palace.session());
-        [&ann, &bob].map(|session| session.get(KEY).unwrap());
+        [&ann, &bob].iter().for_each(|session| drop(session.get(KEY).unwrap()));
         let (mut hers, mut without) = (whole.clone(), whole.clone());
         *hers.pointer_mut(path).unwrap() = json!("hers");
         remove(&mut without);
@@ -273,7 +273,7 @@ fn edit_in_an_object_removed_meanwhile_is_told() {
     let palace = manual(dir.path());
     palace.put(KEY, &json!({"map": {"n": 1}, "b": 1})).unwrap();
     let (ann, bob) = (palace.session(), palace.session());
-    [&ann, &bob].map(|session| session.get(KEY).unwrap());
+    [&ann, &bob].iter().for_each(|session| drop(session.get(KEY).unwrap()));
     ann.put(KEY, &json!({"b": 1})).unwrap();
     let told = bob.put(KEY, &json!({"map": {"n": 2}, "b": 1})).unwrap().merged.unwrap();
     assert_eq!(json!(told.value), json!({"b": 1}));
