@@ -234,7 +234,8 @@ fn whole_value_after_a_patch_from_an_old_version_is_no_copy() {
 #[test]
 fn removed_object_with_an_unseen_edit_stays() {
     let whole = json!({"map": {"a": {"n": 1, "list": []}, "b": 1}, "list": [{"id": 1, "n": 1}, 2]});
-    let edits: [(&str, fn(&mut Value)); 2] = [
+    type Remove = fn(&mut Value);
+    let edits: [(&str, Remove); 2] = [
         ("/map/a/n", |value| drop(value["map"].as_object_mut().unwrap().remove("a"))),
         ("/list/0/n", |value| drop(value["list"].as_array_mut().unwrap().remove(0))),
     ];
