@@ -94,9 +94,11 @@ impl Palace {
 fn verify(root: &Arc<Root>) -> Result<Verification> {
     let mut catalog = Catalog::new(root.clone(), Arc::default());
     let news = catalog.rescan()?;
-    let mut found = Verification::default();
-    found.segments = catalog.segments().count() as u64;
-    found.findings = file_findings(root, &catalog);
+    let mut found = Verification {
+        segments: catalog.segments().count() as u64,
+        findings: file_findings(root, &catalog),
+        ..Verification::default()
+    };
     check_names(root, &catalog, &mut found)?;
     let mut tail = Tail::default();
     news.commits.into_iter().for_each(|commit| tail.add_found(commit));
