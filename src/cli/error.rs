@@ -198,12 +198,6 @@ pub enum ImportError {
         /// The directory that it names.
         path: PathBuf,
     },
-    /// The file to import is a pipe or a device.
-    #[error("{} is not a regular file: name one, or pass - to import standard input", path.display())]
-    NotAFile {
-        /// The path.
-        path: PathBuf,
-    },
     /// No line of the file is one of a memory.jsonl.
     #[error(
         "{path} is no memory.jsonl: none of its lines is an entity or a relation. Line {line}: {why}"
@@ -286,7 +280,6 @@ mod tests {
             ImportError::Ours { path: path() }.into(),
             ImportError::Nothing { path: path() }.into(),
             ImportError::Elsewhere { config: "/m/config.json".into(), path: path() }.into(),
-            ImportError::NotAFile { path: path() }.into(),
             ImportError::NoGraph { path: "/x".into(), line: 1, why: "it is no JSON".into() }.into(),
             ImportError::Changed { path: path() }.into(),
             InstallError::Fs(fs).into(),
@@ -353,9 +346,6 @@ mod tests {
             ImportError::Elsewhere { .. } => {
                 "/m/config.json names /it's as palace_path, and there is no chroma.sqlite3: name the directory \
              that MemPalace uses, or correct the file"
-            }
-            ImportError::NotAFile { .. } => {
-                "/it's is not a regular file: name one, or pass - to import standard input"
             }
             ImportError::NoGraph { .. } => {
                 "/x is no memory.jsonl: none of its lines is an entity or a relation. Line 1: it is no JSON"

@@ -3,7 +3,7 @@
 use super::error::Failure;
 use super::exit::{Exit, after, finish, lacking};
 use super::location::PalaceTarget;
-use super::print::{bytes, count, finding, json, shown, stdout, time};
+use super::print::{bytes, count, finding, json, line_of_json, shown, stdout, time};
 use super::start;
 use super::status::status;
 use crate::format::hash::ChangeHash;
@@ -93,8 +93,7 @@ fn dump_all(target: &Target) -> Result<Exit, Failure> {
     let (palace, mut out) = (target.open()?, stdout());
     let printed = palace.dump(|commit| match target.json {
         true => {
-            serde_json::to_writer(&mut out, &commit)?;
-            writeln!(out)?;
+            line_of_json(&mut out, &commit)?;
             Ok::<_, Failure>(())
         }
         false => Ok(print_commit(&mut out, &commit)?),

@@ -1,5 +1,6 @@
 //! Printing: the standard streams, and the form of counts, times, sizes and stored text on a terminal.
 
+use crate::format::controls::{escape, escape_json, escape_lines};
 use crate::palace::ConflictCount;
 use crate::palace::verify::Finding;
 use serde::Serialize;
@@ -12,9 +13,9 @@ pub(super) fn stdout() -> BufWriter<StdoutLock<'static>> {
     BufWriter::new(io::stdout().lock())
 }
 
-/// Prints a line to standard error. A failure is ignored: there is no other place to report it, and the work is done.
+/// Prints a line to standard error, with its control characters escaped. A failure is ignored: there is no other place to report it, and the work is done.
 pub(super) fn tell(line: Arguments<'_>) {
-    drop(writeln!(io::stderr(), "{line}"));
+    drop(writeln!(io::stderr(), "{}", escape_lines(&line.to_string())));
 }
 
 /// Counts things in words: "1 segment", "2 segments".
@@ -36,23 +37,9 @@ pub(super) fn conflicts_in_words(found: &ConflictCount) -> String {
     )
 }
 
-/// Returns stored text in a form that cannot control the terminal. Control characters are escaped, and so are those
-/// that change the direction of the text behind them.
+/// Returns stored text in a form that cannot control the terminal: on one line, with control characters escaped.
 pub(super) fn shown(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for c in text.chars() {
-        match c {
-            // These have short escapes, which are easier to read.
-            '\n' | '\r' | '\t' => out.extend(c.escape_default()),
-            c if c.is_control() || changes_direction(c) => out.extend(c.escape_unicode()),
-            c => out.push(c),
-        }
-    }
-    out
-}
-
-fn changes_direction(c: char) -> bool {
-    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+    escape(text)
 }
 
 /// Returns a time of a writer's clock, given in milliseconds since 1970, as text in UTC; "-" for 0, which means none.
@@ -84,20 +71,17 @@ pub(super) fn json(out: &mut impl Write, value: &impl Serialize) -> io::Result<(
         Value::Object(fields) => object.extend(fields),
         other => drop(object.insert("value".to_owned(), other)),
     }
-    serde_json::to_writer(&mut *out, &object)?;
-    writeln!(out)
+    line_of_json(out, &object)
+}
+
+/// Prints one line of JSON, with its control characters escaped.
+pub(super) fn line_of_json(out: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    writeln!(out, "{}", escape_json(&serde_json::to_string(value)?))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn stored_text_cannot_control_a_terminal() {
-        assert_eq!(shown("a\u{1b}[31mb\nc"), "a\\u{1b}[31mb\\nc");
-        assert_eq!(shown("\u{9b}31m\u{202e}x"), "\\u{9b}31m\\u{202e}x");
-        assert_eq!(shown("Zürich 東京 🦀"), "Zürich 東京 🦀");
-    }
 
     #[test]
     fn times_sizes_and_counts_have_readable_forms() {

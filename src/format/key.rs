@@ -9,6 +9,9 @@ pub const KEY_BYTES_MAX: usize = 512;
 
 /// The prefix of the keys of drawers.
 pub const DRAWERS: &str = "drawer/";
+/// The prefix of the keys of notes about places: which drawers were moved, and which wings and rooms were renamed. A
+/// conflict in one of them has a rule, and is no client's to settle.
+pub const PLACE_NOTES: &str = "moved/";
 
 /// The prefix of the keys of records of calls that are made once.
 pub const ONCE: &str = "once/";

@@ -6,6 +6,7 @@
 //! trusted before it was checked against its cap and the bytes that remain. Must not know: files,
 //! Automerge, the clock, randomness. `docs/FORMAT.md` says the same in prose.
 
+pub mod controls;
 pub mod damage;
 pub mod filename;
 pub mod hash;

@@ -76,11 +76,39 @@ fn open_regular(path: &Path, flags: OFlags) -> io::Result<(OwnedFd, u64)> {
         },
         Ok(fd) => fd,
     };
-    let stat = rustix::fs::fstat(&fd)?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok((fd, stat.st_nlink)),
-        _ => Err(irregular("not a regular file")),
-    }
+    let links = links_of_regular(&fd)?;
+    Ok((fd, links))
+}
+
+/// Returns the number of names of an open file. If it is no regular file, the error says what it is.
+fn links_of_regular(fd: &OwnedFd) -> io::Result<u64> {
+    let stat = rustix::fs::fstat(fd)?;
+    let what = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => return Ok(stat.st_nlink),
+        FileType::Directory => "a directory, not a regular file",
+        FileType::Fifo => "a pipe, not a regular file",
+        FileType::BlockDevice | FileType::CharacterDevice => "a device, not a regular file",
+        _ => "not a regular file",
+    };
+    Err(io::Error::new(io::ErrorKind::InvalidInput, what))
+}
+
+/// Opens a file of another program or of the user for reading. A link is followed, because the user may have made it.
+///
+/// Fails with `InvalidInput` for anything but a regular file, and waits for no pipe.
+#[cfg(feature = "mcp")]
+pub(crate) fn open_foreign(path: &Path) -> io::Result<fs::File> {
+    // Without NONBLOCK, opening a FIFO would wait for its other end.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    let fd = rustix::io::retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))
+        .map_err(|error| match error {
+            Errno::NXIO => {
+                io::Error::new(io::ErrorKind::InvalidInput, "a socket, not a regular file")
+            }
+            error => error.into(),
+        })?;
+    links_of_regular(&fd)?;
+    Ok(fd.into())
 }
 
 fn open_dir(path: &Path) -> io::Result<OwnedFd> {
@@ -319,6 +347,25 @@ mod tests {
         assert!(OsFs.open(&link).is_err());
         assert!(OsFs.open(&fifo).is_err());
         assert!(OsFs.open(dir.path()).is_err());
+        assert!(OsFs.open_lock(&fifo).is_err());
+    }
+
+    #[test]
+    #[cfg(feature = "mcp")]
+    fn foreign_files_are_regular_and_may_be_links() {
+        let dir = scratch();
+        let (real, link, fifo) = (dir.path().join("r"), dir.path().join("l"), dir.path().join("p"));
+        fs::write(&real, "text").unwrap();
+        std::os::unix::fs::symlink(&real, &link).unwrap();
+        rustix::fs::mknodat(CWD, &fifo, FileType::Fifo, FILE_MODE, 0).unwrap();
+        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("s")).unwrap();
+        assert_eq!(io::read_to_string(open_foreign(&link).unwrap()).unwrap(), "text");
+        let error = |name: &str| open_foreign(&dir.path().join(name)).unwrap_err().to_string();
+        assert_eq!(error("p"), "a pipe, not a regular file");
+        assert_eq!(error("s"), "a socket, not a regular file");
+        assert_eq!(error(""), "a directory, not a regular file");
+        assert_eq!(error("/dev/null"), "a device, not a regular file");
+        assert!(error("none").contains("No such file"));
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! Paths in shell commands that are printed, so that the commands can be pasted.
 
+use crate::format::controls::is_control;
 use std::fmt::Write as _;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
@@ -30,9 +31,7 @@ fn is_plain(byte: u8) -> bool {
 /// Text of other scripts is readable inside quotes. Control characters, and those that change the direction of a line,
 /// would not reach the reader as they are.
 fn is_printable(c: char) -> bool {
-    let steers =
-        matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
-    !c.is_control() && !steers
+    !is_control(c)
 }
 
 /// A word that `printf` makes: each byte that is not plain stands there as an octal number.

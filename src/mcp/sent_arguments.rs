@@ -16,11 +16,28 @@ const NAMES: usize = 5;
 const NAME_CHARS: usize = 30;
 
 /// Arguments that name a document, a state of it, or the call itself. A call without one does something else.
-const IDENTIFYING: [&str; 7] =
-    ["if_match", "base", "version", "etag", "take", "key", "idempotency_key"];
-/// Fields that make a write conditional, or none. A tool that writes does not ignore them if it has no such argument.
-const CONDITIONS: [&str; 7] =
-    ["if_match", "if_none_match", "base", "version", "etag", "dry_run", "idempotency_key"];
+const IDENTIFYING: [&str; 8] =
+    ["if_match", "base", "version", "etag", "take", "key", "idempotency_key", "dry_run"];
+/// Fields that make a write conditional, or none, or that say when something began or ended. A tool that writes does not
+/// ignore them if it has no such argument.
+const CONDITIONS: [&str; 16] = [
+    "if_match",
+    "if_none_match",
+    "base",
+    "version",
+    "expected_version",
+    "etag",
+    "expected_etag",
+    "dry_run",
+    "idempotency_key",
+    "valid_from",
+    "valid_to",
+    "valid_until",
+    "start_date",
+    "end_date",
+    "ended",
+    "at",
+];
 /// Arguments that narrow what a call is about. For a call that changes or deletes, an empty one is no wish for all, and
 /// one that the tool does not have is not ignored.
 const FILTERS: [&str; 15] = [
@@ -275,7 +292,11 @@ impl<'a> Kinds<'a> {
                 }
                 _ => None,
             },
-            Value::Number(number) if self.has("integer") && !number.is_i64() => whole(number),
+            Value::Number(number) if self.has("integer") && !number.is_i64() => {
+                // A page of any number beyond the maximum is a page of the maximum.
+                let beyond = self.maximum.filter(|most| number.as_f64() > most.as_f64());
+                whole(number).or_else(|| beyond.map(|_| Value::from(i64::MAX)))
+            }
             _ => None,
         };
         converted.unwrap_or(value)
@@ -316,11 +337,11 @@ impl<'a> Kinds<'a> {
     }
 }
 
-/// The number as an integer, if it is one. Beyond 2^53 a double does not tell which; as far as pages go, any integer
-/// is as large as another there.
+/// Returns the number as an integer, if it is one of 64 bits with a sign.
 fn whole(number: &Number) -> Option<Value> {
-    let float = number.as_f64()?;
-    (float.fract() == 0.0).then(|| Value::from(float as i64))
+    let range = -(i64::MIN as f64);
+    let float = number.as_f64().filter(|float| float.fract() == 0.0 && float.abs() < range)?;
+    Some(Value::from(float as i64))
 }
 
 #[cfg(test)]
@@ -388,6 +409,16 @@ mod tests {
 
     fn error(changes: bool, sent: Value) -> String {
         taken(changes, &sent).unwrap_err()
+    }
+
+    #[test]
+    fn floats_beyond_64_bits_are_no_whole_numbers() {
+        for number in [json!(5.0), json!(-3.0), json!(-9_007_199_254_740_992.0)] {
+            assert!(whole(number.as_number().unwrap()).is_some(), "{number}");
+        }
+        for number in [json!(5.5), json!(1e30), json!(9_223_372_036_854_775_808_u64)] {
+            assert_eq!(whole(number.as_number().unwrap()), None, "{number}");
+        }
     }
 
     #[test]

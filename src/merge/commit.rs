@@ -19,8 +19,9 @@ impl Doc {
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
-        plan: Plan,
+        mut plan: Plan,
     ) -> Result<Option<NewChange>, MergeError> {
+        self.keep_unseen_edits(base, &mut plan);
         // A plan at an earlier version cannot see the conflicts that came since, so the views tell what was settled.
         let before = (plan.meets_conflict || base.is_some()).then(|| self.view());
         let rewrites = plan.rewrites;

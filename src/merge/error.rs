@@ -111,6 +111,18 @@ pub enum MergeError {
     /// Automerge would not return the change with the same bytes once it is part of a document.
     #[error("the change is not in canonical form: Automerge would not return it byte for byte")]
     NotCanonical,
+    /// A counter would leave the range in which every program reads numbers exactly.
+    #[error(
+        "the counter is {now}, and would be beyond {limit} after adding {by}: store larger numbers as text"
+    )]
+    CounterRange {
+        /// Its value before.
+        now: i64,
+        /// The number to add.
+        by: i64,
+        /// [`COUNTER_VALUE_MAX`](super::COUNTER_VALUE_MAX).
+        limit: i64,
+    },
     /// Automerge refused the operation.
     #[error("Automerge refused: {why}")]
     Refused {

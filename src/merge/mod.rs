@@ -17,7 +17,8 @@
 //! * What it shows: `json_values`, `json_pointer`, `counter_sum`, `tree`, `tree_reader` (the same map created twice is
 //!   one map), `view` (a JSON value and its conflicts).
 //! * Writes: `value_limits`, `list_diff`, `plan` (from a value to operations), `new_change`, `transaction` (the actor,
-//!   the bounds, the commit), `remove_losers` (of a conflict; what is shown stays), `commit`, `write` (put, patch, edit,
+//!   the bounds, the commit), `remove_losers` (of a conflict; what is shown stays), `unseen_edits` (in objects that are
+//!   removed), `commit`, `write` (put, patch, edit,
 //!   delete), `path_writes` (increment, append, remove), `settle_conflict` (take one reading, and keep all else).
 //! * Changes without a document: `first_change`, `content_derived` (the same content filed twice), `explain` (in words).
 //!
@@ -73,6 +74,7 @@ mod text_units;
 mod transaction;
 mod tree;
 mod tree_reader;
+mod unseen_edits;
 mod value_limits;
 mod view;
 mod well_formed;
@@ -93,6 +95,7 @@ pub use explain::explain;
 pub use first_change::first_change;
 pub use json_pointer::pointer_steps;
 pub use new_change::{NewChange, Stamp};
+pub use path_writes::COUNTER_VALUE_MAX;
 pub use size_bounds::{
     HISTORY_BYTES_MAX, HISTORY_NAME_BYTES_MAX, HISTORY_OPERATIONS_MAX, HISTORY_REFERENCES_MAX,
 };

@@ -19,13 +19,18 @@ use serde_json::Value as Json;
 /// Type that was found and type that was wanted, for [`MergeError::WrongType`].
 type Types = (ValueType, ValueType);
 
+/// The largest value that an increment gives a counter, and with a minus sign the smallest: beyond, programs that read
+/// JSON numbers as doubles are not exact. Concurrent increments may add up to more.
+pub const COUNTER_VALUE_MAX: i64 = (1 << 53) - 1;
+
 impl Doc {
     /// Adds `by` to the counter at `path`. Creates the counter and the maps around it if they are not there.
     ///
     /// Returns `None` if the counter is there and `by` is 0.
     ///
     /// # Errors
-    /// [`MergeError::WrongType`] if something else is there; otherwise as [`Doc::put`].
+    /// [`MergeError::WrongType`] if something else is there, [`MergeError::CounterRange`] if the counter would go beyond
+    /// [`COUNTER_VALUE_MAX`]; otherwise as [`Doc::put`].
     pub fn increment(
         &mut self,
         stamp: &Stamp<'_>,
@@ -36,14 +41,17 @@ impl Doc {
         let base = self.base_heads(base)?;
         // A counter, not a number: concurrent increments of a number would be a conflict instead of a sum.
         let new = hydrate::Value::Scalar(ScalarValue::counter(by));
+        let mut now = 0;
         let plan = self.at_path(base.as_deref(), path, new, |parts, key, found| {
             if !matches!(found.winner.kind, ValueKind::Counter(_)) {
                 return Err((found.winner.kind.value_type(), ValueType::Counter));
             }
+            now = self.read(base.as_deref(), |reader| reader.sum(&found.merged));
             let obj = parts.get(found.winner.part).cloned().unwrap_or(ROOT);
             let step = Step::Increment { obj, prop: key.into(), by };
             Ok(if by == 0 { Vec::new() } else { vec![step] })
         })?;
+        check_range(now, by)?;
         self.commit(stamp, base.as_deref(), plan)
     }
 
@@ -205,4 +213,14 @@ fn list_parts(found: &RankedValues) -> Result<Vec<ObjId>, Types> {
 
 fn wrong_type(path: &[&str], (found, wanted): Types) -> MergeError {
     MergeError::WrongType { path: pointer(path.iter().copied()), found, wanted }
+}
+
+/// Checks the value that a counter would have. One that is beyond the limit already may come back.
+fn check_range(now: i64, by: i64) -> Result<(), MergeError> {
+    let limit = COUNTER_VALUE_MAX;
+    let farthest = limit.unsigned_abs().max(now.unsigned_abs());
+    match now.checked_add(by).is_some_and(|then| then.unsigned_abs() <= farthest) {
+        true => Ok(()),
+        false => Err(MergeError::CounterRange { now, by, limit }),
+    }
 }

@@ -39,6 +39,8 @@ pub(super) struct Plan {
     pub steps: Vec<Step>,
     /// True if the write touches anything that is in conflict, and so may settle it.
     pub meets_conflict: bool,
+    /// True if a field or an element is removed that has a map, a list or a text.
+    pub removes_objects: bool,
     /// Writes of texts that stay in conflict elsewhere.
     pub rewrites: Vec<Rewrite>,
     /// True if naming a field settles its conflict, even with the value that is shown.
@@ -215,6 +217,7 @@ impl Plan {
     /// Removes a field from every part.
     fn remove(&mut self, slot: &Slot, target: &Target<'_>) {
         self.meets_conflict |= slot.in_conflict();
+        self.removes_objects |= slot.has_object();
         self.remove_from(slot.also_in.iter().chain([&slot.part]), target);
     }
 

@@ -13,7 +13,7 @@ use serde_json::Value as Json;
 pub(super) const READ_DEPTH_MAX: usize = 100;
 
 /// A value in the tree.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) enum Node {
     Json(Json),
     Counter(i64),
@@ -23,7 +23,7 @@ pub(super) enum Node {
 }
 
 /// One map, or several that are shown as one.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct MapNode {
     /// The maps in Automerge, in the order of their operation ids. The last one is the winner.
     pub parts: Vec<ObjId>,
@@ -32,7 +32,7 @@ pub(super) struct MapNode {
 }
 
 /// One list, or several that are shown one after the other.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, PartialEq)]
 pub(super) struct ListNode {
     /// The lists in Automerge, in the order of their operation ids. The last one is the winner.
     pub parts: Vec<ObjId>,
@@ -40,7 +40,7 @@ pub(super) struct ListNode {
 }
 
 /// An element of a list.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Item {
     /// Number of the part that it lives in.
     pub part: usize,
@@ -50,7 +50,7 @@ pub(super) struct Item {
 }
 
 /// A field or an element: the value that it shows, and those that lost against it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Slot {
     pub shown: Node,
     /// Operation that wrote the shown value.
@@ -65,7 +65,7 @@ pub(super) struct Slot {
 }
 
 /// Texts of one field, merged.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Texts {
     /// Size of the units in which they were compared.
     pub size: UnitSize,
@@ -78,7 +78,7 @@ pub(super) struct Texts {
 }
 
 /// One of several concurrent texts.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct TextValue {
     /// Operation that wrote it.
     pub id: ObjId,
@@ -88,7 +88,7 @@ pub(super) struct TextValue {
 }
 
 /// A value that was written concurrently with the shown one, differs from it and is not merged with it.
-#[derive(Debug)]
+#[derive(Debug, PartialEq)]
 pub(super) struct Loser {
     pub node: Node,
     /// Operation that wrote it.
@@ -115,6 +115,12 @@ impl Slot {
                 Node::List(list) => list.items.iter().any(|item| item.slot.in_conflict()),
                 Node::Json(_) | Node::Counter(_) | Node::Text { .. } => false,
             }
+    }
+
+    /// Returns true if any value of this slot is a map, a list or a text.
+    pub fn has_object(&self) -> bool {
+        let mut values = self.losers.iter().map(|loser| &loser.node).chain([&self.shown]);
+        values.any(|node| matches!(node, Node::Map(_) | Node::List(_) | Node::Text { .. }))
     }
 }
 

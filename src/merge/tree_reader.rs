@@ -158,8 +158,13 @@ impl TreeReader<'_> {
         ListNode { parts, items }
     }
 
+    /// Reads one object, whether it is shown or removed.
+    pub fn object(&self, object: &StoredValue) -> Node {
+        self.node(object.kind.clone(), vec![object.id.clone()], 0)
+    }
+
     /// Returns all values that Automerge keeps for one field of one object.
-    fn all(&self, obj: &ObjId, prop: Prop, part: usize) -> Vec<StoredValue> {
+    pub fn all(&self, obj: &ObjId, prop: Prop, part: usize) -> Vec<StoredValue> {
         let values = match self.heads {
             None => self.am.get_all(obj, prop),
             Some(heads) => self.am.get_all_at(obj, prop, heads),

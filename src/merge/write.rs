@@ -20,7 +20,8 @@ impl Doc {
     /// and `value` is compared with its hidden content. A number over a counter becomes an increment by the difference.
     ///
     /// With a `base`, the change is made at that version and is concurrent with everything since. If the stamp's actor
-    /// has written since, the change gets a derived actor: the 16 bytes and a suffix of four.
+    /// has written since, the change gets a derived actor: the 16 bytes and a suffix of four. A map or a list that the
+    /// value leaves out stays if anything in it was changed since.
     ///
     /// # Errors
     /// [`MergeError::TooLarge`] or [`MergeError::TooDeep`] if the value is over its limits,

@@ -118,7 +118,8 @@ fn texts_of_file_errors_are_the_reviewed_ones() {
         SegmentError::Fs(_), SegmentError::Fs(fs_error()) =>
             "cannot open /p/palace.json: permission denied";
         SegmentError::Short { .. }, SegmentError::Short { path: "/p/open/a.seg".into(), written: 3, wanted: 9 } =>
-            "only 3 of 9 bytes were written to /p/open/a.seg; free disk space and try again";
+            "only 3 of 9 bytes were written to /p/open/a.seg; free disk space, or raise the limit of file sizes \
+             (ulimit -f), and try again";
         SegmentError::Record(_), SegmentError::Record(RecordError::Short) => "the record is cut off";
     );
 }
@@ -199,6 +200,8 @@ fn texts_of_changes_that_are_refused_are_the_reviewed_ones() {
              a program and a copy of it made while it ran";
         MergeError::NotCanonical, MergeError::NotCanonical =>
             "the change is not in canonical form: Automerge would not return it byte for byte";
+        MergeError::CounterRange { .. }, MergeError::CounterRange { now: 7, by: 2, limit: 8 } =>
+            "the counter is 7, and would be beyond 8 after adding 2: store larger numbers as text";
         MergeError::Refused { .. }, MergeError::Refused { why: "invalid object id".to_owned() } =>
             "Automerge refused: invalid object id";
         MergeError::Panicked { .. }, MergeError::Panicked { why: "index out of bounds".to_owned() } =>

@@ -69,9 +69,9 @@ pub use crate::format::manifest::ManifestError;
 pub use crate::format::record::{BODY_BYTES_MAX, RecordError};
 pub use crate::fs::fs_type::FileSystem;
 pub use crate::merge::{
-    Candidate, ChangeEffect, ChangeInfo, ChangeKind, Conflict, DocumentEffects, MergeError,
-    NESTING_MAX, OPERATIONS_MAX, Rival, Settled, VALUE_BYTES_MAX, ValueType, View, Written,
-    automerge,
+    COUNTER_VALUE_MAX, Candidate, ChangeEffect, ChangeInfo, ChangeKind, Conflict, DocumentEffects,
+    MergeError, NESTING_MAX, OPERATIONS_MAX, Rival, Settled, VALUE_BYTES_MAX, ValueType, View,
+    Written, automerge,
 };
 pub use crate::segment::SegmentError;
 pub use crate::snapshot::SnapshotError;

@@ -32,8 +32,8 @@ pub enum SegmentError {
     /// A system call failed.
     #[error(transparent)]
     Fs(#[from] FsError),
-    /// Fewer bytes were written than asked for; the disk is probably full.
-    #[error("only {written} of {wanted} bytes were written to {}; free disk space and try again", path.display())]
+    /// Fewer bytes were written than asked for; the disk is probably full, or the file is as large as the process may write.
+    #[error("only {written} of {wanted} bytes were written to {}; free disk space, or raise the limit of file sizes (ulimit -f), and try again", path.display())]
     Short {
         /// The segment.
         path: PathBuf,

@@ -8,7 +8,7 @@ use super::StoreError;
 use super::root::Root;
 use crate::format::filename::{CAS, LOCK};
 use crate::fs::fs_type::FileSystem;
-use crate::fs::{At, File, read_between};
+use crate::fs::{At, File, is_irregular, read_between};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -155,7 +155,7 @@ pub fn conditional(root: &Root) -> Result<Guard, StoreError> {
     }
 }
 
-/// Returns the present holder of `LOCK`.
+/// Returns the present holder of `LOCK`; `None` too if it is no regular file, which no process can lock.
 ///
 /// # Errors
 /// An error of the operating system.
@@ -164,6 +164,8 @@ pub fn compaction_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
     let file = match root.fs().open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        // No process can hold it. Whoever compacts gets the error, and the doctor says what to do.
+        Err(error) if is_irregular(&error) => return Ok(None),
         Err(error) => return Ok(Err(error).at("open", &path)?),
     };
     if !file.is_locked().at("check the lock of", &path)? {

@@ -7,7 +7,7 @@ use crdt_palace::memory::facts::{Facts, Triple};
 use crdt_palace::memory::{Entity, Memory, Relation};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use serde_json::{Map, Value, json};
-use std::io::Read;
+use std::io::{Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use tempfile::TempDir;
@@ -95,14 +95,98 @@ fn dump_shows_every_commit_with_all_its_facts() {
     }
 }
 
+/// An escape sequence, its one-byte form in C1, DEL, and characters that turn the direction of a line.
+const EVIL: &str =
+    "\u{1b}]0;owned\u{7}\u{9b}2J\u{7f}\u{61c}\u{200e}\u{200f}\u{202a}\u{202e}\u{2066}\u{2069}";
+
+fn assert_no_control(text: &str) {
+    let control = |c: char| c.is_control() && c != '\n';
+    let steers = |c| EVIL.contains(c) && !char::is_ascii(&c);
+    assert!(!text.contains(|c| control(c) || steers(c)), "{text:?}");
+}
+
+fn put_as(path: &str, by: &str) {
+    let palace = Palace::open(path).unwrap();
+    palace.with(WriteOptions::new().by(by)).put("k", &object(json!({"n": EVIL}))).unwrap();
+}
+
 #[test]
 fn stored_text_cannot_control_the_terminal() {
     let dir = tempfile::tempdir().unwrap();
-    let path = palace(&dir, "p", &[entity("evil", &["\u{1b}]0;owned\u{7}\u{1b}[2J\u{202e}"])]);
-    let output = run(LOG, &["dump", &path]);
-    let text = stdout(&output);
-    assert!(text.contains("owned"), "{text}");
-    assert!(!text.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')), "{text:?}");
+    let path = palace(&dir, EVIL, &[entity("evil", &[EVIL])]);
+    put_as(&path, &format!("by {EVIL}"));
+    let path = path.as_str();
+    for (program, arguments) in [
+        (LOG, vec!["dump", path]),
+        (LOG, vec!["dump", "--json", path]),
+        (LOG, vec!["stats", path]),
+        (LOG, vec!["stats", "--json", path]),
+        (LOG, vec!["status", path]),
+        (PALACE, vec!["status", "--json", "--palace", path]),
+        (PALACE, vec!["export", "--palace", path]),
+        (PALACE, vec!["doctor", "--palace", path]),
+        (PALACE, vec!["doctor", "--json", "--palace", path]),
+        (PALACE, vec!["import", path, "--palace", path]),
+        (PALACE, vec!["import", EVIL, "--palace", path]),
+        (LOG, vec!["dump", EVIL]),
+    ] {
+        let output = run(program, &arguments);
+        let text = String::from_utf8([&output.stdout[..], &output.stderr].concat()).unwrap();
+        assert!(text.contains("2J"), "{arguments:?}: {text}");
+        assert_no_control(&text);
+    }
+}
+
+#[test]
+fn escaped_json_keeps_its_value_and_exports_import() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = palace(&dir, "p", &[entity("evil", &[EVIL])]);
+    let by = format!("by {EVIL}");
+    put_as(&path, &by);
+    let dump = json_lines(&run(LOG, &["dump", "--json", &path]));
+    assert!(dump.iter().any(|commit| commit["by"] == json!(by)), "{dump:?}");
+
+    let export = |palace: &str| stdout(&run(PALACE, &["export", "--palace", palace]));
+    let text = export(&path);
+    assert!(text.contains("\\u009b2J\\u007f"), "{text}");
+    let file = dir.path().join("memory.jsonl");
+    std::fs::write(&file, &text).unwrap();
+    let copy = dir.path().join("copy").to_str().unwrap().to_owned();
+    stdout(&run(PALACE, &["import", file.to_str().unwrap(), "--palace", &copy]));
+    assert_eq!(export(&copy), text);
+    let graph = Memory::new(Palace::open_read_only(&copy).unwrap()).read_graph().unwrap();
+    assert!(graph.entities.contains(&entity("evil", &[EVIL])), "{graph:?}");
+}
+
+#[test]
+fn endless_lines_are_reported_in_bounded_memory() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, path) = (dir.path().join("memory.jsonl"), dir.path().join("p"));
+    let good = r#"{"type":"entity","name":"c","entityType":"t","observations":["x"]}"#;
+    let mut sparse = std::fs::File::create(&file).unwrap();
+    sparse.seek(SeekFrom::Start(4 << 30)).unwrap();
+    writeln!(sparse, "\n{good}").unwrap();
+    let limited = r#"ulimit -v 1048576; exec "$0" import "$1" --palace "$2""#;
+    let output = Command::new("sh").args(["-c", limited, PALACE]).args([&file, &path]).output();
+    let output = output.unwrap();
+    let text = stderr(&output);
+    assert!(text.contains("memory.jsonl:1: not imported: the line has more than 16 MiB"), "{text}");
+    assert_eq!(code(&output), Some(1), "{text}");
+    assert_eq!(names(path.to_str().unwrap()), ["c"]);
+}
+
+#[test]
+fn imports_refuse_what_is_no_regular_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let (fifo, path) = (dir.path().join("fifo"), dir.path().join("p"));
+    assert!(Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+    for (file, what) in [(fifo.to_str().unwrap(), "a pipe"), ("/dev/zero", "a device")] {
+        let output = run(PALACE, &["import", file, "--palace", path.to_str().unwrap()]);
+        assert_eq!(code(&output), Some(1));
+        let expected = format!("cannot read {file}: {what}, not a regular file");
+        assert!(stderr(&output).contains(&expected), "{}", stderr(&output));
+    }
+    assert!(!path.exists(), "nothing is made for it");
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! `crdt-palace doctor`, run as a program.
 
-use crate::client::{COMPACT, PALACE, run, stdout};
+use crate::client::{COMPACT, LOG, PALACE, run, stdout};
 use crate::support::object;
-use crdt_palace::palace::Palace;
+use crdt_palace::palace::compact::CompactOptions;
+use crdt_palace::palace::{Condition, Draft, Key, Palace, chain};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
@@ -84,6 +85,7 @@ fn healthy_palaces_have_no_problems_and_stay_unchanged() {
         "format",
         "instances",
         "leftovers",
+        "lock files",
         "owner",
         "permissions",
         "space",
@@ -355,6 +357,40 @@ fn doctor_tells_a_newer_format_from_a_damaged_manifest() {
         assert_eq!(code, Some(1));
         expect(&checks["format"], "problem", words);
         assert!(!checks.contains_key("damage"));
+    }
+}
+
+#[test]
+fn lock_files_that_are_not_regular_are_problems_of_their_calls() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, open) = palace(&dir);
+    for (name, what, make, calls) in
+        [("LOCK", "a pipe", "mkfifo", "compaction"), ("CAS", "a directory", "mkdir", "write")]
+    {
+        let file = path.join(name);
+        assert!(Command::new(make).arg(&file).status().unwrap().success());
+        let (_, checks) = doctor(&path);
+        let words = format!("{name} is {what}, not a regular file: every");
+        expect(&checks["lock files"], "problem", &words);
+        expect(&checks["lock files"], "problem", calls);
+        // Reads and plain writes need neither.
+        open.put("a", &object(json!({"n": 2}))).unwrap();
+        stdout(&run(LOG, &["stats", path.to_str().unwrap()]));
+        let error = match name {
+            "LOCK" => open.compact(CompactOptions::new()).unwrap_err(),
+            _ => {
+                let mut batch = open.batch();
+                let write = |draft: &mut Draft<'_>| draft.put(&object(json!({})));
+                batch.write_if(Key::new("b").unwrap(), Condition::Absent, write);
+                batch.commit().unwrap_err()
+            }
+        };
+        let error = chain(&error);
+        assert!(error.contains(name) && error.contains("not a regular file"), "{error}");
+        // The advice can be pasted, and is enough.
+        let advice = checks["lock files"]["do"].as_str().unwrap();
+        assert!(Command::new("sh").args(["-c", advice]).status().unwrap().success());
+        expect(&doctor(&path).1["lock files"], "ok", "can be locked");
     }
 }
 

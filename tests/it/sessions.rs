@@ -1,7 +1,7 @@
 //! Sessions of a program that embeds the library: whole values that clients write back, in random order.
 
 use crate::support::edits::OwnEdits;
-use crate::support::{Dice, assert_no_problem, dir, manual, object, seeds};
+use crate::support::{Dice, assert_no_problem, copy, dir, manual, object, seeds};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Etag, Outcome, Palace, Session, WriteOptions};
 use serde_json::{Map, Value, json};
@@ -65,6 +65,43 @@ fn choice_follows_a_read_that_came_after_the_last_write() {
     let bobs = palace.history(KEY).unwrap().len();
     assert!(!bob.put(KEY, &json!({"n": 4})).unwrap().outcome.changed);
     assert_eq!(palace.history(KEY).unwrap().len(), bobs);
+}
+
+/// The answer to a write shows the field of another client, and the next whole value replaces that field. Either the
+/// client goes on from the answer, or it has lost it. So both values are kept.
+#[test]
+fn field_replaced_after_a_lost_answer_is_in_conflict() {
+    let dir = dir();
+    let palace = manual(dir.path());
+    palace.put(KEY, &json!({"a": "", "b": ""})).unwrap();
+    let (ann, bob) = (palace.session(), palace.session());
+    [&ann, &bob].iter().for_each(|session| drop(session.get(KEY).unwrap()));
+    ann.put(KEY, &json!({"a": "hers", "b": ""})).unwrap();
+    let shown = bob.put(KEY, &json!({"a": "", "b": "his"})).unwrap().merged.unwrap();
+    assert_eq!(json!(shown.value), json!({"a": "hers", "b": "his"}));
+    bob.put(KEY, &json!({"a": "also", "b": "his"})).unwrap();
+    let found = bob.get(KEY).unwrap().unwrap();
+    assert_eq!((&found.value["a"], found.conflicts.len()), (&json!("also"), 1), "{found:?}");
+    assert_eq!(found.conflicts[0].others[0].value, "hers");
+
+    // He has read it now, and decides.
+    let decided = bob.put(KEY, &json!({"a": "both", "b": "his"})).unwrap();
+    assert_eq!(decided.outcome.settled[0].values.len(), 2, "{decided:?}");
+    assert!(palace.get(KEY).unwrap().unwrap().conflicts.is_empty());
+}
+
+/// It has read the document more often than it wrote, so its write might be made from the shorter value.
+#[test]
+fn single_client_that_removes_what_it_made_longer_does() {
+    let dir = dir();
+    let palace = manual(dir.path());
+    palace.put(KEY, &json!({"a": 1, "gone": "short", "list": [1]})).unwrap();
+    let session = palace.session();
+    (0..2).for_each(|_| drop(session.get(KEY).unwrap()));
+    session.put(KEY, &json!({"a": 1, "gone": "now\nlonger", "list": [1, 2, 3]})).unwrap();
+    let written = session.put(KEY, &json!({"a": 1})).unwrap();
+    assert!(written.merged.is_none(), "{written:?}");
+    assert_eq!(json!(read(&palace)), json!({"a": 1}));
 }
 
 #[test]
@@ -192,6 +229,83 @@ fn whole_value_after_a_patch_from_an_old_version_is_no_copy() {
     assert_eq!(read(&palace), value);
 }
 
+/// A client removes an object or an item of a list, by a whole value or a patch. Another one has changed a field in it
+/// meanwhile. It stays, with that change, and the answer says so. Once the client has read it, it goes.
+#[test]
+fn removed_object_with_an_unseen_edit_stays() {
+    let whole = json!({"map": {"a": {"n": 1, "list": []}, "b": 1}, "list": [{"id": 1, "n": 1}, 2]});
+    type Remove = fn(&mut Value);
+    let edits: [(&str, Remove); 2] = [
+        ("/map/a/n", |value| drop(value["map"].as_object_mut().unwrap().remove("a"))),
+        ("/list/0/n", |value| drop(value["list"].as_array_mut().unwrap().remove(0))),
+    ];
+    for ((path, remove), patched) in edits.into_iter().flat_map(|one| [(one, true), (one, false)]) {
+        let dir = dir();
+        let palace = manual(dir.path());
+        palace.put(KEY, &whole).unwrap();
+        let (ann, bob) = (palace.session(), palace.session());
+        [&ann, &bob].iter().for_each(|session| drop(session.get(KEY).unwrap()));
+        let (mut hers, mut without) = (whole.clone(), whole.clone());
+        *hers.pointer_mut(path).unwrap() = json!("hers");
+        remove(&mut without);
+        without["map"]["b"] = json!(2);
+        ann.put(KEY, &hers).unwrap();
+        let write = |value: &Value| match patched {
+            true if path.starts_with("/map") => {
+                bob.patch(KEY, &json!({"map": {"a": null, "b": 2}}))
+            }
+            true => bob.patch(KEY, &json!({"list": value["list"], "map": {"b": 2}})),
+            false => bob.put(KEY, value),
+        };
+        hers["map"]["b"] = json!(2);
+        let merged = write(&without).unwrap().merged.unwrap();
+        assert_eq!((json!(merged.value), json!(read(&palace))), (hers.clone(), hers), "{path}");
+        bob.get(KEY).unwrap();
+        assert!(write(&without).unwrap().merged.is_none());
+        assert_eq!(json!(read(&palace)), without, "{path}");
+    }
+}
+
+/// The other order: an object was removed, and a client that has not seen that changes a field in it. The change is hidden
+/// with the object, and the answer shows what stands.
+#[test]
+fn edit_in_an_object_removed_meanwhile_is_told() {
+    let dir = dir();
+    let palace = manual(dir.path());
+    palace.put(KEY, &json!({"map": {"n": 1}, "b": 1})).unwrap();
+    let (ann, bob) = (palace.session(), palace.session());
+    [&ann, &bob].iter().for_each(|session| drop(session.get(KEY).unwrap()));
+    ann.put(KEY, &json!({"b": 1})).unwrap();
+    let told = bob.put(KEY, &json!({"map": {"n": 2}, "b": 1})).unwrap().merged.unwrap();
+    assert_eq!(json!(told.value), json!({"b": 1}));
+    // He means it, so he writes it again.
+    bob.get(KEY).unwrap();
+    bob.put(KEY, &json!({"map": {"n": 2}, "b": 1})).unwrap();
+    assert_eq!(json!(read(&palace)), json!({"map": {"n": 2}, "b": 1}));
+}
+
+/// Two copies of a palace are merged. On one an object was removed, on the other a field in it was changed. This pins a
+/// limit: the change is hidden and in no conflict, and only the history has it.
+#[test]
+fn object_removed_on_a_copy_hides_the_edit_of_another() {
+    let (dir, other) = (dir(), dir());
+    let first = manual(dir.path());
+    first.put(KEY, &json!({"map": {"n": 1}, "b": 1})).unwrap();
+    first.sync().unwrap();
+    drop(first);
+    copy(dir.path(), other.path());
+    let [here, there] = [&dir, &other].map(|dir| manual(dir.path()));
+    here.put(KEY, &json!({"b": 1})).unwrap();
+    let edited = there.patch(KEY, &json!({"map": {"n": 2}})).unwrap();
+    drop((here, there));
+    copy(other.path(), dir.path());
+    let merged = manual(dir.path());
+    let found = merged.get(KEY).unwrap().unwrap();
+    assert_eq!((json!(found.value), found.conflicts), (json!({"b": 1}), vec![]));
+    let then = merged.get_at(KEY, &edited.etag).unwrap().unwrap();
+    assert_eq!(then.value["map"]["n"], 2);
+}
+
 /// A client, the value that it goes on from, and how often it has written.
 struct Client {
     session: Session,
@@ -285,4 +399,35 @@ fn stale_writes_of_many_sessions_take_few_actors() {
     let actors: BTreeSet<_> = history.iter().map(|change| change.actor.clone()).collect();
     assert!(actors.len() <= 51, "{} actors", actors.len());
     assert_no_problem(dir.path(), "after the writes");
+}
+
+/// By the rule of the fewest units, a text may be made from an older version than the last one read. Its writer is told,
+/// and who reads what stands and sends the text again means it.
+#[test]
+fn text_sent_again_after_a_read_replaces_what_stands() {
+    for written_before in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let palace = Palace::open(dir.path().join("palace")).unwrap();
+        let (ann, bob) = (palace.session(), palace.session());
+        let put = |session: &Session, text: &str| {
+            session.put("drawer/w/r/1", &json!({"content": text})).unwrap()
+        };
+        put(&ann, "one.\nLine two.");
+        bob.get("drawer/w/r/1").unwrap();
+        if written_before {
+            put(&bob, "one.\nLine 2.");
+            ann.get("drawer/w/r/1").unwrap();
+            put(&ann, "one.\nLine 2.\nSecret.");
+        } else {
+            put(&ann, "one.\nLine two.\nSecret.");
+        }
+        bob.get("drawer/w/r/1").unwrap();
+        let wanted = "one.\nLine two!";
+        let text = || palace.get("drawer/w/r/1").unwrap().unwrap().value["content"].clone();
+        let written = put(&bob, wanted);
+        assert_eq!(written.merged.is_some(), text() != wanted);
+        bob.get("drawer/w/r/1").unwrap();
+        put(&bob, wanted);
+        assert_eq!(text(), wanted, "{written_before}");
+    }
 }

@@ -1,9 +1,15 @@
 //! The server as clients of both protocol eras meet it.
 
-use crate::client::{Client, Listener, eras, observations, serve, soon, texts, transport};
-use crate::support::names;
+use crate::client::{Client, Listener, PALACE, eras, observations, serve, soon, texts, transport};
+use crate::support::{documents, names};
+use crdt_palace::palace::Palace;
 use rmcp::ServiceExt;
-use rmcp::model::{SubscribeRequestParams, SubscriptionFilter, UnsubscribeRequestParams};
+use rmcp::model::{
+    ClientCapabilities, ClientConfig, Implementation, SubscribeRequestParams, SubscriptionFilter,
+    UnsubscribeRequestParams,
+};
+use rmcp::service::{ClientLifecycleMode, ClientServiceExt};
+use rmcp::transport::TokioChildProcess;
 use serde_json::{Value, json};
 use std::io::{BufRead, Write};
 use std::path::Path;
@@ -321,6 +327,46 @@ async fn graph_listeners_of_the_new_era_hear_of_writes() {
     }
     listener.close().await;
     writer.close().await;
+}
+
+/// A client of a server of documents that may write files of at most `limit` blocks of 512 bytes, or of 1 KiB in some
+/// shells.
+async fn limited_client(palace: &Path, limit: u64) -> Client {
+    let limited = r#"ulimit -f "$2"; exec "$0" serve --tools documents --palace "$1""#;
+    let mut command = tokio::process::Command::new("sh");
+    command.args(["-c", limited, PALACE]).arg(palace).arg(limit.to_string());
+    let transport = TokioChildProcess::new(command).unwrap();
+    let config = ClientConfig::new(ClientCapabilities::default(), Implementation::new("raw", "1"));
+    let era = ClientLifecycleMode::Initialize;
+    Client(config.serve_with_lifecycle(transport, era).await.unwrap())
+}
+
+#[tokio::test]
+async fn writes_beyond_the_file_size_limit_are_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p");
+    let large: String = (0..120_000).map(|n| n.to_string()).collect();
+    let put = |text: &str| json!({"key": text[..5], "value": {"text": text}});
+    let client = limited_client(&path, 512).await;
+    for _ in 0..2 {
+        // The kernel writes what fits.
+        let error = client.call("document_put", put(&large)).await.unwrap_err();
+        assert!(error.contains("bytes were written"), "{error}");
+        client.call("document_put", put("small")).await.unwrap();
+    }
+    client.close().await;
+
+    // Here it refuses every write, with SIGXFSZ.
+    let client = limited_client(&path, 0).await;
+    for _ in 0..2 {
+        let error = client.call("document_put", put("other")).await.unwrap_err();
+        assert!(error.contains("File too large"), "{error}");
+        let found = client.call("document_get", json!({"key": "small"})).await.unwrap();
+        assert!(found.to_string().contains("small"), "{found}");
+    }
+    client.close().await;
+    let kept: Vec<_> = documents(&Palace::open(&path).unwrap()).into_keys().collect();
+    assert_eq!(kept, ["small"]);
 }
 
 /// A server with these bytes on its standard input, to its end.

@@ -374,6 +374,36 @@ async fn patches_and_counts_keep_what_their_client_has_not_seen() {
     close([ann, bob, carl]).await;
 }
 
+/// An increment is made on the present version, also if its client has not read that. If the client then writes all of the
+/// document as it read it, with the number that it was told, that number is compared with the one that it read. So it is
+/// added twice, and the answer says so. After another read it is not.
+#[tokio::test]
+async fn number_told_by_an_increment_is_added_again_until_read() {
+    let dir = tempfile::tempdir().unwrap();
+    let [ann, bob] = two(&dir.path().join("palace")).await;
+    let count = json!({"key": "k", "path": "/n", "by": 3});
+    done(&ann, "document_increment", count.clone()).await;
+    get(&ann, "k").await;
+    // Nothing else was written, so her number is the one that stands.
+    assert_eq!(done(&ann, "document_increment", count.clone()).await["count"], 6);
+    assert_eq!(put(&ann, "k", json!({"n": 6, "a": 1})).await.get("merged"), None);
+
+    get(&ann, "k").await;
+    done(&bob, "document_patch", json!({"key": "k", "patch": {"b": 1}})).await;
+    assert_eq!(done(&ann, "document_increment", count.clone()).await["count"], 9);
+    let told = put(&ann, "k", json!({"n": 9, "a": 1})).await;
+    assert_eq!(told["merged"], true, "{told}");
+    assert_eq!(told["value"], json!({"n": 12, "a": 1, "b": 1}));
+
+    // As it is to be done: a read comes between.
+    done(&bob, "document_patch", json!({"key": "k", "patch": {"b": 2}})).await;
+    assert_eq!(done(&ann, "document_increment", count).await["count"], 15);
+    let mut value = get(&ann, "k").await;
+    value["a"] = json!(2);
+    assert_eq!(put(&ann, "k", value.clone()).await.get("merged"), None);
+    assert_eq!((&value, get(&bob, "k").await), (&json!({"n": 15, "a": 2, "b": 2}), value.clone()));
+}
+
 #[tokio::test]
 async fn three_agents_write_back_whole_documents_and_lose_nothing() {
     let dir = tempfile::tempdir().unwrap();

@@ -126,7 +126,8 @@ fn report(
         writeln!(out, "a server refused: {}", shown(refusal))?;
     }
     let path = quoted(palace);
-    writeln!(out, "took {} ms; the palace is in {}", elapsed.as_millis(), palace.display())?;
+    let shown_path = shown(&palace.display().to_string());
+    writeln!(out, "took {} ms; the palace is in {shown_path}", elapsed.as_millis())?;
     writeln!(out, "look into it:\n  crdt-log dump {path}\n  crdt-compact {path}")?;
     out.flush()?;
     let [sent, acknowledged, _, lost] = total;

@@ -2,11 +2,11 @@
 
 use super::check::{Check, Verdict};
 use crate::cli::print::bytes;
-use crate::format::filename::{DIRECTORIES, MANIFEST};
-use crate::fs::Fs;
+use crate::format::filename::{CAS, DIRECTORIES, LOCK, MANIFEST};
 use crate::fs::fs_type::{FileSystem, lock_trusted};
 use crate::fs::os::OsFs;
 use crate::fs::shell::quoted;
+use crate::fs::{Fs, is_irregular};
 use rustix::fs::{Access, AtFlags, CWD};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -158,6 +158,31 @@ fn permissions(path: &Path) -> Check {
         ),
         _ => Check::ok(CHECK, "only this user can read and write it"),
     }
+}
+
+/// Checks that `LOCK` and `CAS` can be locked, if they were made yet.
+pub(super) fn lock_files(path: &Path) -> Check {
+    const CHECK: &str = "lock files";
+    for (name, calls) in [(LOCK, "every compaction"), (CAS, "every conditional write")] {
+        let file = path.join(name);
+        match OsFs.open(&file) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) if is_irregular(&error) => {
+                let aside = path.join(format!("{name}.moved"));
+                return Check::problem(
+                    CHECK,
+                    format!("{name} is {error}: {calls} fails"),
+                    format!("mv {} {}", quoted(&file), quoted(&aside)),
+                );
+            }
+            Err(error) => {
+                let advice = format!("chmod u+rw {}", quoted(&file));
+                return Check::problem(CHECK, format!("{name} cannot be opened: {error}"), advice);
+            }
+            Ok(_) => {}
+        }
+    }
+    Check::ok(CHECK, "LOCK and CAS can be locked")
 }
 
 /// Checks that this user can make files in a directory. The mode alone does not tell: the disk may be read-only.

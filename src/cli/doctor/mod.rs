@@ -69,6 +69,7 @@ fn checks(path: &Path) -> Vec<Check> {
     }
     if place.may_be_a_palace() {
         found.extend(directory::access(path));
+        found.push(directory::lock_files(path));
     }
     let (file_system, space) = (directory::file_system(&existing), directory::space(&existing));
     found.extend([file_system, space, machine::events(&existing)]);

@@ -7,6 +7,7 @@ mod source;
 use super::error::{Failure, ImportError};
 use super::exit::Exit;
 use super::print::{count, shown, tell};
+use crate::fs::os::open_foreign;
 use crate::fs::shell::quoted;
 use crate::mcp::{Offer, held_elsewhere};
 use crate::memory::{ImportReport, Memory, MemoryError, mempalace};
@@ -14,7 +15,6 @@ use crate::palace::{Options, Palace};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use source::{MemPalaceFiles, ReadableDatabase, count_in_list};
-use std::fs::File;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
 
@@ -52,9 +52,10 @@ fn advance(bar: &ProgressBar) -> impl FnMut(usize, usize) {
 fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
     let is_stdin = file == Path::new(STDIN);
     let path = || if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
+    let unread = |source| Failure::Input { path: path(), source };
     let input: Box<dyn BufRead> = match is_stdin {
         true => Box::new(io::stdin().lock()),
-        false => Box::new(BufReader::new(open_regular(file)?)),
+        false => Box::new(BufReader::new(open_foreign(file).map_err(unread)?)),
     };
     let memory = Memory::new(Options::default().program(PROGRAM).open(palace)?);
     let bar = bar();
@@ -93,15 +94,6 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
     // Without this, a compaction in the background would keep the segment open until the process ends.
     memory.palace().seal()?;
     Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
-}
-
-/// Opens a file to import. A pipe would wait for a writer, and a device has no end.
-fn open_regular(path: &Path) -> Result<File, Failure> {
-    let failed = |source| Failure::Input { path: path.display().to_string(), source };
-    if !std::fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(ImportError::NotAFile { path: path.to_owned() }.into());
-    }
-    File::open(path).map_err(failed)
 }
 
 /// Tells the user what a server without the option `--tools` does not show.

@@ -5,9 +5,10 @@
 
 use crate::cli::error::{Failure, ImportError};
 use crate::cli::location;
+use crate::fs::os::open_foreign;
 use crate::memory::mempalace::{self, Access, Database};
 use serde_json::Value;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -90,7 +91,7 @@ impl Config {
         if !path.is_file() {
             return Config::default();
         }
-        let file = File::open(path).map(|file| io::BufReader::new(file.take(CONFIG_BYTES_MAX)));
+        let file = open_foreign(&path).map(|file| io::BufReader::new(file.take(CONFIG_BYTES_MAX)));
         let value: Value =
             file.map_or(Value::Null, |file| serde_json::from_reader(file).unwrap_or_default());
         let text = |name: &str| {
@@ -110,7 +111,7 @@ fn real(path: &Path) -> PathBuf {
 
 /// Counts the entries of a list of MemPalace; 0 if no such list can be read.
 pub(super) fn count_in_list(root: &Path, name: &str) -> usize {
-    let read = File::open(root.join(name)).map(io::BufReader::new);
+    let read = open_foreign(&root.join(name)).map(io::BufReader::new);
     let value: Value =
         read.map_or(Value::Null, |file| serde_json::from_reader(file).unwrap_or_default());
     let lists = value.as_object().into_iter().flat_map(|object| object.values());
@@ -213,7 +214,7 @@ fn version(path: &Path) -> FileVersion {
 /// Reads in the header of a database whether it may have a write-ahead log.
 fn has_log(path: &Path) -> io::Result<bool> {
     let mut header = Vec::new();
-    File::open(path)?.take(20).read_to_end(&mut header)?;
+    open_foreign(path)?.take(20).read_to_end(&mut header)?;
     Ok(header.get(18) == Some(&2))
 }
 

@@ -5,9 +5,10 @@
 //! know: what is in it.
 
 use crate::cli::error::InstallError;
+use crate::fs::os::open_foreign;
 use crate::fs::{At, FsError};
 use std::fs::{self, File, OpenOptions, Permissions};
-use std::io::{self, ErrorKind, Write};
+use std::io::{self, ErrorKind, Read as _, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
@@ -122,10 +123,13 @@ impl ConfigFile {
 }
 
 fn content(path: &Path) -> Result<Option<Vec<u8>>, FsError> {
-    match fs::read(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        read => Ok(Some(read.at("read", path)?)),
-    }
+    let mut file = match open_foreign(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        opened => opened.at("read", path)?,
+    };
+    let mut bytes = Vec::new();
+    file.read_to_end(&mut bytes).at("read", path)?;
+    Ok(Some(bytes))
 }
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::error::{Failure, InstallError};
 use super::exit::Exit;
 use super::location::PalaceArgument;
 use super::print::{shown, stdout, tell};
+use crate::format::controls::escape_json;
 use crate::format::filename::MANIFEST;
 use crate::fs::At as _;
 use crate::fs::shell::quoted;
@@ -142,11 +143,8 @@ impl Install {
     fn snippet(&self, entry: &Entry) -> Result<(), Failure> {
         let servers = BTreeMap::from([(&self.name, entry)]);
         let mut out = stdout();
-        writeln!(
-            out,
-            "{}",
-            splice::pretty(&BTreeMap::from([(self.client.list(), servers)]), "  ")?
-        )?;
+        let json = splice::pretty(&BTreeMap::from([(self.client.list(), servers)]), "  ")?;
+        writeln!(out, "{}", escape_json(&json))?;
         Ok(out.flush()?)
     }
 

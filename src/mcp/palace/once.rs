@@ -9,7 +9,7 @@ use crate::format::key::Key;
 use crate::mcp::once::{made_once, once};
 use crate::mcp::page::{Budget, echoed};
 use crate::mcp::tool::Call;
-use crate::memory::drawers::{CheckpointPlan, DiaryEntry, drawer_id};
+use crate::memory::drawers::{CheckpointPlan, DiaryEntry, drawer_id, folded};
 use crate::memory::{MemoryError, readable};
 use crate::palace::{Error, Once};
 use serde_json::{Value, json};
@@ -18,8 +18,9 @@ type Result<T> = std::result::Result<T, MemoryError>;
 
 /// Names the call, if it has a key. The agent is the target of an entry.
 pub(super) fn diary_once(asked: &DiaryWrite) -> Result<Option<Once>> {
-    let (target, key) = (["diary", &asked.agent_name], asked.idempotency_key.as_deref());
-    once("diary_write", &target, key, asked)
+    // However the agent's name is spelled, it has one diary.
+    let (agent, key) = (folded(&asked.agent_name), asked.idempotency_key.as_deref());
+    once("diary_write", &["diary", &agent], key, asked)
 }
 
 /// Names the call, if it has a key. All of the palace is the target.

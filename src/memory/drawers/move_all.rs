@@ -248,7 +248,7 @@ impl Target {
     /// Returns where a drawer is to be, with the stored names as far as it stays where it is.
     fn of(&self, stored: &Place, places: &Places) -> Result<Place> {
         let wing = self.wing.as_ref().unwrap_or(&stored.wing);
-        let given = Place::new(wing, self.room.as_ref().unwrap_or(&stored.room))?;
+        let given = Place::new(wing, self.room.as_ref().unwrap_or(places.renamed_room(stored)))?;
         Ok(spelled_as(stored, given, places))
     }
 }

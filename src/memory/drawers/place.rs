@@ -3,17 +3,18 @@
 //! Invariant: an id and a key name the place where a drawer was filed first. They stay the same when it is moved.
 
 pub(super) use crate::format::key::DRAWERS;
-use crate::format::key::Key;
+use crate::format::key::{Key, PLACE_NOTES};
 use crate::memory::error::{MemoryError, Result};
 use sha2::{Digest, Sha256};
 use unicode_normalization::UnicodeNormalization;
+use unicode_normalization::char::is_combining_mark;
 
 /// The longest name of a wing or room, in characters.
 pub const NAME_CHARS_MAX: usize = 128;
 /// The longest names of wing and room together, in bytes of UTF-8: they are part of a document's key.
 pub const PLACE_BYTES_MAX: usize = 440;
 /// The prefix of the keys that note which drawers were moved.
-pub(super) const MOVED: &str = "moved/";
+pub(super) const MOVED: &str = PLACE_NOTES;
 /// The prefix of the keys that note which places were renamed. No wing begins with `=`.
 pub(super) const RENAMED: &str = "moved/=";
 /// The room of the diaries.
@@ -55,7 +56,7 @@ impl Place {
 
 /// Checks a name, and returns it trimmed.
 ///
-/// A valid name has 1 to 128 characters: letters and digits of any script, and between them `_ . ' -` or spaces.
+/// A valid name has 1 to 128 characters: letters and digits of any script with their marks, and between them `_ . ' -` or spaces.
 pub(in crate::memory) fn name(field: &'static str, text: &str) -> Result<String> {
     let text = text.trim();
     let refused = |why: String| Err(MemoryError::argument(field, why));
@@ -65,8 +66,10 @@ pub(in crate::memory) fn name(field: &'static str, text: &str) -> Result<String>
     if text.chars().count() > NAME_CHARS_MAX {
         return refused(format!("it is longer than {NAME_CHARS_MAX} characters: shorten it"));
     }
-    let inside = |c: char| c.is_alphanumeric() || matches!(c, '_' | '.' | '\'' | '-' | ' ');
-    let ends = text.starts_with(char::is_alphanumeric) && text.ends_with(char::is_alphanumeric);
+    // Many scripts write a vowel, a tone or an accent as a mark behind its letter.
+    let letter = |c: char| c.is_alphanumeric() || is_combining_mark(c);
+    let inside = |c: char| letter(c) || matches!(c, '_' | '.' | '\'' | '-' | ' ');
+    let ends = text.starts_with(char::is_alphanumeric) && text.ends_with(letter);
     if !ends || !text.chars().all(inside) || text.contains("..") {
         let why =
             "use only letters, digits, spaces and _ . ' -, with a letter or digit at both ends";

@@ -228,6 +228,12 @@ impl Places {
         self.rooms.keys().chain(self.moved_to.values().map(|moved| &moved.fold))
     }
 
+    /// Returns the name of a room that a rename gave to it, or else the stored one. It is the room's name in another wing.
+    pub fn renamed_room<'a>(&'a self, stored: &'a Place) -> &'a String {
+        let renamed = self.renames.room_name(&self.fold(&stored.wing, &stored.room));
+        renamed.unwrap_or(&stored.room)
+    }
+
     /// Returns true if two spellings name one place.
     pub fn is_same(&self, a: &Place, b: &Place) -> bool {
         a == b || self.fold(&a.wing, &a.room) == self.fold(&b.wing, &b.room)

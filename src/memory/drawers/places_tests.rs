@@ -53,6 +53,10 @@ fn names_fold_case_separators_and_unicode_forms() {
         assert_eq!(folded(one), folded(other), "{one} {other}");
         assert_eq!(folded(&folded(one)), folded(one), "{one}");
     }
+    for name in ["Cafe\u{301}", "हिन्दी", "ที่"] {
+        assert_eq!(place(name, "r").wing, name, "marks are parts of letters");
+    }
+    assert!(Place::new("\u{301}", "r").is_err(), "a mark without a letter");
     for (one, other) in [("atlas", "atlas2"), ("my app", "myapp"), ("cafe", "café")] {
         assert_ne!(folded(one), folded(other), "{one} {other}");
     }
@@ -244,6 +248,15 @@ fn renamed_rooms_keep_their_names_when_the_wing_is_renamed() {
     assert_eq!(listed(&drawers, None, Some("auth")).len(), 2, "an old name, and a name");
     rename(&drawers, "bosun", Some("login"), "auth");
     assert_eq!(tree(&drawers), ["bosun/auth 1", "other/auth 1"]);
+    rename(&drawers, "bosun", Some("auth"), "Keys");
+    let to = MoveDrawers { wing: Some("bosun"), to_wing: Some("quay"), ..MoveDrawers::default() };
+    assert_eq!(drawers.move_all(&to, |_, _| ()).unwrap().moved, 1);
+    assert_eq!(tree(&drawers), ["other/auth 1", "quay/Keys 1"]);
+    rename(&drawers, "quay", Some("keys"), "Locks");
+    let id = drawers.list(&DrawerQuery { wing: Some("quay"), ..DrawerQuery::default() }).unwrap();
+    let change = Change { wing: Some("pier"), ..Change::default() };
+    drawers.update(&id.drawers[0].id, change).unwrap();
+    assert_eq!(tree(&drawers), ["other/auth 1", "pier/Locks 1"]);
 }
 
 #[test]
@@ -298,7 +311,16 @@ fn renames_made_in_two_copies_show_one_result_when_merged() {
         assert_eq!(tree(&a), tree(&b));
         match race {
             0 => assert_eq!(tree(&a), ["atlas/r 2"], "a circle ends at its first name"),
-            _ => assert_eq!((tree(&a).len(), listed(&a, Some("atlas"), None).len()), (2, 1)),
+            _ => {
+                assert_eq!((tree(&a).len(), listed(&a, Some("atlas"), None).len()), (2, 1));
+                // Each caller was told its name, so both names find the wing, and both file there.
+                for (before, name) in [(1, "x"), (2, "y")] {
+                    assert_eq!(listed(&a, Some(name), None).len(), before, "{name}");
+                    file(&a, name, "r", name);
+                }
+                assert_eq!((tree(&a).len(), listed(&a, Some("atlas"), None).len()), (2, 3));
+                assert_eq!(a.palace.count_conflicts("").unwrap().documents, 0, "none to settle");
+            }
         }
     }
 }

@@ -10,13 +10,13 @@
 //! A name leads to the fold of its `to`, and on from there, to the first name that leads nowhere. Names that lead to one
 //! another in a circle are one place, under the first of their folds in byte order. A room is followed in each wing that
 //! its own wing leads to. Two names that two processes give at once are a conflict of `to`: all processes show the same
-//! one. The result is a function of the documents alone.
+//! one, and the other leads to it, unless it was renamed itself. The result is a function of the documents alone.
 
 use super::place::{RENAMED, folded};
 use crate::format::key::Key;
 use crate::memory::documents::each_key;
 use crate::memory::error::Result;
-use crate::palace::Palace;
+use crate::palace::{Document, Palace};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::cmp::Reverse;
@@ -42,13 +42,19 @@ pub(super) struct Renames {
 impl Renames {
     /// Reads all of them.
     pub fn read(palace: &Palace) -> Result<Self> {
-        let mut renames = Renames::default();
+        let (mut renames, mut beside) = (Renames::default(), Vec::new());
         each_key(palace, RENAMED, |key| {
             if let Some(document) = palace.get_unrefreshed(key.as_str())? {
                 renames.add(&document.value);
+                beside.extend(given_beside(&document));
             }
             Ok(())
         })?;
+        // A name that a rename leads on from keeps its own rename.
+        let known = renames.clone();
+        for rename in beside.iter().filter(|rename| !known.has(rename)) {
+            renames.add(rename);
+        }
         renames.spell();
         Ok(renames)
     }
@@ -82,6 +88,16 @@ impl Renames {
                 let place = FoldedPlace { wing, room: folded(room) };
                 keep_first(self.rooms.entry(place).or_default(), to);
             }
+        }
+    }
+
+    /// Returns true if the name that a rename is of leads somewhere already.
+    fn has(&self, rename: &Map<String, Value>) -> bool {
+        let text = |field| rename.get(field).and_then(Value::as_str).map(folded);
+        match (text("wing"), text("room")) {
+            (Some(wing), None) => self.wings.contains_key(&wing),
+            (Some(wing), Some(room)) => self.rooms.contains_key(&FoldedPlace { wing, room }),
+            (None, _) => true,
         }
     }
 
@@ -131,6 +147,20 @@ impl Renames {
     pub fn names_of_wing(&self, wing: &str) -> impl Iterator<Item = &String> {
         self.wings.keys().filter(move |from| self.wing_of_fold(from) == wing)
     }
+}
+
+/// Returns a rename of each name that another process gave to the place at once, to the one that is shown. Its caller was
+/// told that the place has that name, so it must go on finding it.
+fn given_beside(document: &Document) -> Vec<Map<String, Value>> {
+    let others = document.conflicts.iter().filter(|conflict| conflict.path == "/to");
+    let others = others.flat_map(|conflict| &conflict.others);
+    let of_room = document.value.contains_key("room");
+    let rename = |other: &str| {
+        let mut rename = document.value.clone();
+        rename.insert(if of_room { "room" } else { "wing" }.to_owned(), json!(folded(other)));
+        rename
+    };
+    others.filter_map(|other| other.value.as_str()).map(rename).collect()
 }
 
 /// Returns the names from `start` on, each once. If they come back to one of their own, the circle's first name in byte

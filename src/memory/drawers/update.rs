@@ -105,6 +105,9 @@ fn patch(
     }
     let named = |field, given: Option<&str>| given.map(|text| name(field, text)).transpose();
     let (wing, room) = (named("wing", change.wing)?, named("room", change.room)?);
+    // In another wing, a room keeps the name that it has, not the one that its drawers were filed under.
+    let kept = || wing.is_some().then(|| places.renamed_room(place).clone());
+    let room = room.or_else(kept);
     let given =
         Place::new(wing.as_ref().unwrap_or(&place.wing), room.as_ref().unwrap_or(&place.room))?;
     let place = spelled_as(place, given, places);

@@ -3,12 +3,14 @@
 //! Invariant: every good line of a file is imported, whatever the other lines hold. Importing a file again changes
 //! nothing.
 
+use super::bounded_line::{ReadLine, TOO_LONG, read_line};
 use super::entity::{Entity, Relation};
 use super::handle::Memory;
 use super::keys::{
     OBSERVATIONS, distinct, entity_key, entity_value, is_of_graph, observations_of, relation_key,
     relation_value,
 };
+use crate::format::controls::escape_json;
 use crate::format::key::{Key, ONCE};
 use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
@@ -120,9 +122,13 @@ impl Parsed {
         let mut parsed = Parsed::default();
         let mut bytes = Vec::new();
         for line in 1.. {
-            bytes.clear();
-            if input.read_until(b'\n', &mut bytes).map_err(MemoryError::Read)? == 0 {
-                break;
+            match read_line(&mut input, &mut bytes).map_err(MemoryError::Read)? {
+                ReadLine::Whole => {}
+                ReadLine::TooLong => {
+                    parsed.bad.push(BadLine { line, why: TOO_LONG.to_owned() });
+                    continue;
+                }
+                ReadLine::End => break,
             }
             if replace_lone_surrogates(&mut bytes) > 0 {
                 parsed.repaired.push(line);
@@ -153,7 +159,7 @@ impl Parsed {
 }
 
 impl Memory {
-    /// Imports a `memory.jsonl`. An entity that exists already gets the observations that it does not have. Relations
+    /// Imports a `memory.jsonl`, of lines of at most 16 MiB. An entity that exists already gets the observations that it does not have. Relations
     /// may stand before their entities. `progress` is called with the number of documents that are done, and of all.
     ///
     /// ```
@@ -290,7 +296,7 @@ impl Memory {
     }
 
     /// Writes the graph as a `memory.jsonl`: entities by name, then relations. The same graph gives the same bytes.
-    /// Returns the number of lines.
+    /// Control characters are escaped, as `\u009b`. Returns the number of lines.
     ///
     /// ```
     /// # use crdt_palace::memory::{Addition, Deletion, Entity, Memory, Relation};
@@ -314,7 +320,7 @@ impl Memory {
         let mut written = 0;
         for line in lines {
             let text = serde_json::to_string(&line).map_err(|e| MemoryError::Write(e.into()))?;
-            writeln!(out, "{text}").map_err(MemoryError::Write)?;
+            writeln!(out, "{}", escape_json(&text)).map_err(MemoryError::Write)?;
             written += 1;
         }
         out.flush().map_err(MemoryError::Write)?;

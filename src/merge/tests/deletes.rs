@@ -113,3 +113,30 @@ fn a_document_with_a_full_history_can_be_deleted() {
     doc.delete(&by('b')).unwrap().unwrap();
     assert!(doc.is_deleted() && doc.view().value.is_empty());
 }
+
+/// What is removed was changed after the version that the removal is made from: shown, or hidden in a conflict.
+#[test]
+fn removal_from_a_base_keeps_objects_changed_since() {
+    let start = json!({"x": {"n": 1, "list": [{"m": 1}]}, "y": {"n": 1}, "z": 1});
+    let (mut doc, _) = twins(start.clone());
+    let first = doc.heads();
+    let at = |pointer: &str, value: Json| {
+        let mut changed = start.clone();
+        *changed.pointer_mut(pointer).unwrap() = value;
+        map(changed)
+    };
+    doc.put(&by('b'), Some(&first), &at("/x/list/0/m", json!(2))).unwrap().unwrap();
+    let left = map(json!({"z": 1}));
+    doc.put(&by('a'), Some(&first), &left).unwrap().unwrap();
+    assert_eq!(value(&doc), json!({"x": {"n": 1, "list": [{"m": 2}]}, "z": 1}), "y is removed");
+
+    // Her own value is shown, and the one that she has not seen is in conflict with it.
+    let (mut doc, _) = twins(start.clone());
+    doc.put(&by('b'), Some(&first), &at("/x/n", json!(2))).unwrap().unwrap();
+    let own = doc.put(&by('a'), Some(&first), &at("/x/n", json!(5))).unwrap().unwrap();
+    let own = Heads::new(vec![own.hash]);
+    let none = doc.patch(&by('a'), Some(&own), &map(json!({"x": null}))).unwrap();
+    assert_eq!((none, conflicts(&doc)), (None, vec![("/x/n".to_owned(), vec![json!(2)])]));
+    doc.put(&by('a'), None, &left).unwrap().unwrap();
+    assert_eq!(value(&doc), json!({"z": 1}), "made from the present version, it goes");
+}

@@ -1,5 +1,5 @@
 use super::*;
-use crate::merge::{MergeError, ValueType, explain};
+use crate::merge::{COUNTER_VALUE_MAX, MergeError, ValueType, explain};
 use serde_json::json;
 
 /// Returns two documents in which both writers created `m` and `l`, each with content of its own.
@@ -84,6 +84,23 @@ fn putting_what_a_merged_document_shows_changes_nothing() {
     let (mut a, _) = created_twice();
     let shown = a.view().value;
     assert_eq!(a.put(&by('c'), None, &shown).unwrap(), None);
+}
+
+#[test]
+fn counters_stay_in_the_range_of_exact_numbers() {
+    const MAX: i64 = COUNTER_VALUE_MAX;
+    let mut doc = Doc::new();
+    let mut add = |n| doc.increment(&by('a'), None, &["n"], n).map(drop);
+    for (n, fits) in
+        [(i64::MAX, false), (11, true), (i64::MAX, false), (MAX - 11, true), (1, false)]
+    {
+        assert_eq!(add(n).is_ok(), fits, "{n}");
+    }
+    assert_eq!(add(1), Err(MergeError::CounterRange { now: MAX, by: 1, limit: MAX }));
+    for (n, fits) in [(-1, true), (i64::MIN, false), (-2 * MAX + 1, true), (-1, false)] {
+        assert_eq!(add(n).is_ok(), fits, "{n}");
+    }
+    assert_eq!(doc.view().value["n"], -MAX);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 //! Invariant: a document counts if a read of it now lists a conflict. Which documents have to be read is known from the
 //! rows of snapshots and from what the tail shows, so the others cost little.
 
-use crate::format::key::{Key, ONCE};
+use crate::format::key::{Key, ONCE, PLACE_NOTES};
 use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
 use crate::palace::view::rows::parse_view;
@@ -83,7 +83,8 @@ impl Palace {
 
 fn count(view: &View, prefix: &str) -> Result<ConflictCount> {
     let mut found = ConflictCount::default();
-    let counts = |key: &Key| key.as_str().starts_with(prefix) && !key.as_str().starts_with(ONCE);
+    let is_internal = |key: &Key| [ONCE, PLACE_NOTES].iter().any(|it| key.as_str().starts_with(it));
+    let counts = |key: &Key| key.as_str().starts_with(prefix) && !is_internal(key);
     for (key, document) in view.tail.documents().filter(|(key, _)| counts(key)) {
         let shown = view.shown(key, document)?;
         // Most documents have none, and need not be parsed.

@@ -125,15 +125,19 @@ impl Ranked {
         self.distance.is_zero() && !self.version.own && self.version.heads != *present
     }
 
-    /// Returns true if the client has read this version after its last write, and the write is no farther from it. It
-    /// decides on what it has read, for example on a conflict with its own write.
-    fn follows(&self, own: &Ranked, draft: &Draft<'_>) -> bool {
-        let Candidate { own: is_own, answered, .. } = self.version;
-        // The same value as its last write decides for that. But if only an answer has shown more, it is taken for a
-        // call that is repeated, because that answer was lost.
-        let insists = own.distance.is_zero() && !answered;
-        let is_as_near = self.distance.units() <= own.distance.units() || insists;
-        !is_own && is_as_near && draft.includes(&self.version.heads, &own.version.heads)
+    /// Returns true if the client has read this version after an answer to its write, and its next write is no farther
+    /// from it than from what it wrote or what the answer showed, or is that value again. It decides on what it has read,
+    /// for example on a conflict with its own write.
+    fn follows(&self, earlier: &Ranked, draft: &Draft<'_>) -> bool {
+        let Candidate { own, answered, .. } = self.version;
+        let is_as_near =
+            self.distance.units() <= earlier.distance.units() || earlier.distance.is_zero();
+        // An answer may have been lost. Then the client sends the same again, or goes on from what it sent. So only a
+        // value that is nearer tells that it has seen the answer.
+        !own && !answered
+            && is_as_near
+            && (earlier.version.own || earlier.version.answered)
+            && draft.includes(&self.version.heads, &earlier.version.heads)
     }
 }
 
@@ -162,13 +166,16 @@ fn nearest(
     if !ranked.iter().all(|one| one.is_taken_back(present)) {
         ranked.retain(|one| !one.is_taken_back(present));
     }
-    let own = ranked.iter().position(|one| one.version.own && one.version.heads != *present);
-    if let Some(at) = own
-        && let Some(own) = ranked.get(at)
-        && ranked.iter().any(|one| one.follows(own, draft))
-    {
-        ranked.remove(at);
-    }
+    let is_followed = |one: &Ranked| {
+        one.version.heads != *present && ranked.iter().any(|other| other.follows(one, draft))
+    };
+    let followed: Vec<bool> = ranked.iter().map(is_followed).collect();
+    let ranked: Vec<Ranked> = ranked
+        .into_iter()
+        .zip(followed)
+        .filter(|(_, followed)| !followed)
+        .map(|(one, _)| one)
+        .collect();
     // A client that replaces its own value is as near to every earlier one.
     let nearest = ranked.iter().min_by_key(|one| (one.distance, !one.version.own));
     let Some(first) = nearest else { return Ok(None) };

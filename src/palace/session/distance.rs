@@ -3,7 +3,8 @@
 //! A unit that was changed counts twice, as one that went and one that came. So does a field that is in one value only: a
 //! client that adds a field and then changes it is as near to its last write as to what it read. The order of lines and
 //! items does not count, so a distance takes time in proportion to the length of the values. Characters tell whether a
-//! text was edited. If a value was replaced, only the new one counts. So all values that it may have replaced are as near.
+//! text was edited. If a value was replaced, only the new one counts, and of one that was removed nothing does. So all
+//! values that it may have replaced or removed are as near.
 
 use serde_json::{Map, Value};
 use std::collections::HashMap;
@@ -80,6 +81,7 @@ impl Distance {
             (Some(Value::Object(a)), Some(Value::Object(b))) => self.add_maps(a, b),
             (Some(Value::Array(a)), Some(Value::Array(b))) => self.add_lists(a, b),
             (Some(Value::String(a)), Some(Value::String(b))) => self.add_texts(a, b),
+            (Some(_), None) => self.units += 2,
             (a, b) => {
                 let given = a.into_iter().chain(b).map(units);
                 self.units +=
@@ -182,11 +184,15 @@ mod tests {
         assert_eq!(with("/in/list", json!([1, {"a": 1}, 2])), (1, 1));
         assert_eq!(with("/in/list/1", json!({"a": 2})).0, 2);
         assert_eq!(with("/in/b", json!("a\nb\nc")).0, 4);
-        assert_eq!(distance(json!({"a": {}}), json!({})), (2, 4));
-        assert_eq!(
-            distance(json!({"a": 1}), json!({})),
-            distance(json!({"a": 1}), json!({"a": 2}))
-        );
+        assert_eq!(distance(json!({"a": {}}), json!({})), (2, 0));
+        assert_eq!(with("/n", json!(2)).0, distance(json!({"a": 1}), json!({})).0);
+    }
+
+    #[test]
+    fn removed_values_are_all_as_near() {
+        let to = |kept: Value| between(&object(json!({"v": kept})), &object(json!({})));
+        let near = [json!("a\nb"), json!([1, 2, 3]), json!({"a": 1, "b": {"c": 2}}), json!(null)];
+        assert_eq!(near.map(to), [to(json!(1)); 4]);
     }
 
     #[test]

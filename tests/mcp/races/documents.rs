@@ -6,7 +6,8 @@
 //! the value at the end, or in a conflict. Where nothing was deleted or restored, the fields of each client have their
 //! last values, and each increment counts.
 //!
-//! No client removes an object, because an edit of a field in it by another client is hidden with it.
+//! No client removes an object, because an edit of a field in it that another client makes later is hidden with it. A
+//! document that was deleted, and came back with no more than a number, is restored by the client that reads it.
 
 use super::CLIENTS;
 use crate::client::{Client, texts};
@@ -35,6 +36,11 @@ fn first_value(own: &OwnEdits, seed: u64) -> Value {
     value["items"] = json!(items);
     value["text"] = json!(lines.join("\n"));
     value
+}
+
+/// Returns false for a document that was deleted and came back without its content.
+fn has_all_fields(value: &Value) -> bool {
+    ["own", "list", "shared", "items", "text"].iter().all(|name| value.get(name).is_some())
 }
 
 /// One client in a race.
@@ -121,7 +127,7 @@ impl Racer<'_> {
     async fn read(&mut self, race: &mut Race) {
         self.ignores = false;
         let found = self.call("document_get", json!({"key": race.key})).await;
-        self.known = found.map(|found| found["value"].clone());
+        self.known = found.map(|found| found["value"].clone()).filter(has_all_fields);
         if self.known.is_none() {
             self.restore(race).await;
         }
@@ -194,7 +200,8 @@ impl Racer<'_> {
         race.versions.push(answer["etag"].clone());
         let stands = answer.get("value").cloned();
         self.ignores = stands.is_some() && race.dice.chance(2);
-        self.known = Some(stands.filter(|_| !self.ignores).unwrap_or(value));
+        let known = stands.filter(|_| !self.ignores).unwrap_or(value);
+        self.known = Some(known).filter(has_all_fields);
     }
 
     /// Makes one edit. Returns it as a patch, and true if it is one of [`OwnEdits`].
