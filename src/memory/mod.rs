@@ -12,6 +12,7 @@ mod deeds;
 mod documents;
 mod error;
 mod graph;
+#[cfg(feature = "cli")]
 mod ids;
 mod lone_surrogates;
 #[cfg(feature = "mcp")]
@@ -25,6 +26,7 @@ pub use graph::{
     ENTITY_NAME_BYTES_MAX, Entity, Graph, ImportReport, Memory, Relation, is_of_graph,
 };
 
+#[cfg(feature = "cli")]
 pub(crate) use ids::keys_of;
 
 #[cfg(feature = "mcp")]

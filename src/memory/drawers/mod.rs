@@ -71,6 +71,7 @@ pub(crate) use diary::CheckpointPlan;
 pub(crate) use list::by_room;
 #[cfg(feature = "mcp")]
 pub(crate) use place::drawer_id;
+#[cfg(feature = "cli")]
 pub(super) use place::keys_of;
 #[cfg(feature = "mcp")]
 pub(crate) use place::{folded, is_move, wing_of};

@@ -65,6 +65,7 @@ pub use triple::{PART_CHARS_MAX, Source, Triple};
 
 #[cfg(feature = "mcp")]
 pub(crate) use fact::fact_id;
+#[cfg(feature = "cli")]
 pub(super) use fact::fact_key;
 
 #[cfg(test)]
