@@ -5,9 +5,11 @@
 //! cannot be replaced is refused: as a name it would make a palace in each working directory.
 
 use super::error::PlaceError;
+#[cfg(feature = "mcp")]
 use super::print::{shown, tell};
 use crate::format::filename::MANIFEST;
 use crate::fs::At as _;
+#[cfg(feature = "mcp")]
 use crate::fs::shell::quoted;
 use clap::Args;
 use std::ffi::OsString;
@@ -105,6 +107,7 @@ impl Location {
     }
 
     /// Describes the palace that an earlier version made in the working directory, and how to merge it into this one.
+    #[cfg(feature = "mcp")]
     pub fn stray_palace(&self) -> Option<(String, String)> {
         let stray = self.stray.as_deref()?;
         let found = format!(
@@ -116,6 +119,7 @@ impl Location {
 }
 
 /// Returns the command that merges a palace into another one, or into a new one in its place.
+#[cfg(feature = "mcp")]
 fn merge_command(stray: &Path, path: &Path) -> String {
     if !is_palace(path) {
         return format!("crdt-compact --into {} {}", quoted(path), quoted(stray));

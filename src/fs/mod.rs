@@ -9,7 +9,7 @@
 pub mod fs_type;
 pub mod name_events;
 pub mod os;
-#[cfg(feature = "mcp")]
+#[cfg(any(feature = "cli", feature = "mcp"))]
 pub(crate) mod shell;
 pub mod sim;
 pub(crate) mod stop;

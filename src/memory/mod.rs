@@ -27,6 +27,7 @@ pub use graph::{
 };
 
 #[cfg(feature = "cli")]
+#[cfg(feature = "cli")]
 pub(crate) use ids::keys_of;
 
 #[cfg(feature = "mcp")]

@@ -1,6 +1,7 @@
 //! The present state of a palace, for people.
 
 #[cfg(feature = "cli")]
+#[cfg(any(feature = "cli", feature = "mcp"))]
 pub(crate) use super::json_text::time_text;
 use super::json_text::{as_text, file_system_text};
 use super::verify::lost_snapshot;
