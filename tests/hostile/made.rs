@@ -50,6 +50,8 @@ impl Made {
         for (n, body) in bodies.iter().enumerate() {
             record(&mut bytes, Kind::Commit, n as u64 + 1, body);
         }
+        // A writer leaves padding behind its last record.
+        bytes.push(0);
         let path = self.segment("sealed");
         std::fs::write(&path, bytes).unwrap();
         path
