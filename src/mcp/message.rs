@@ -45,7 +45,7 @@ pub(super) struct Replaced(pub usize);
 #[derive(Debug)]
 pub(super) struct Refusal {
     pub id: Option<NumberOrString>,
-    error: ErrorData,
+    pub error: ErrorData,
 }
 
 impl Refusal {

@@ -290,6 +290,13 @@ fn http_bodies_that_are_no_requests_get_an_error_in_json() {
         let answer = server.post(body, &[("MCP-Protocol-Version", NEW_ERA)]);
         assert_eq!((answer.status, code(&answer)), (400, expected), "{body}");
     }
+    for method in ["tools/guess", "initialize", "resources/subscribe"] {
+        let unknown =
+            format!(r#"{{"jsonrpc":"2.0","id":1,"method":"{method}","params":{{{META}}}}}"#);
+        let headers = [("MCP-Protocol-Version", NEW_ERA), ("Mcp-Method", method)];
+        let answer = server.post(&unknown, &headers);
+        assert!(answer.status == 404 && answer.body.contains("-32601"), "{method}: {answer:?}");
+    }
     let huge = server.post(&"x".repeat(17 << 20), &[]);
     assert_eq!((huge.status, code(&huge)), (413, -32600));
 }

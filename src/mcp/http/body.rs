@@ -1,6 +1,7 @@
 //! The body of a `POST /mcp`: checked before rmcp gets it, so that what cannot be read is answered in words.
 //!
-//! An error that names the request is an answer like any other, with status 200. One that does not is status 400.
+//! An error that names the request is an answer like any other, with status 200. One that does not is status 400. Since
+//! 2026-07-28, a method that there is not is status 404.
 
 use super::answer::{HttpAnswer, text, with};
 use crate::mcp::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check};
@@ -10,11 +11,16 @@ use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
-use rmcp::model::ErrorData;
+use rmcp::model::{ErrorCode, ErrorData};
+use serde::Deserialize;
 
 /// The header with the version of the protocol, and the one version that has batches. Without the header it is that.
 const VERSION: &str = "mcp-protocol-version";
 const WITH_BATCHES: &str = "2025-03-26";
+/// The first version in which a method that there is not has a status of its own.
+const WITH_NOT_FOUND: &str = "2026-07-28";
+/// The methods that this version has no more.
+const OF_SESSIONS: [&str; 3] = ["initialize", "resources/subscribe", "resources/unsubscribe"];
 
 /// A request that rmcp can read, or several, or the answer.
 pub(super) enum Received {
@@ -46,9 +52,37 @@ fn one(mut head: Parts, bytes: Vec<u8>, checked: Checked) -> Received {
             head.extensions.insert(replaced);
             Received::Message(Request::from_parts(head, Full::new(Bytes::from(bytes))))
         }
+        Checked::Answered(errors) if has_not_found(&head.headers) => {
+            Received::Answer(answer_of_new_era(errors, &bytes))
+        }
         Checked::Answered(errors) => Received::Answer(answer(&errors)),
         Checked::Batch(_) => Received::Answer(answer(&[])),
     }
+}
+
+fn has_not_found(headers: &HeaderMap) -> bool {
+    // Versions are dates, which compare as texts.
+    headers.get(VERSION).is_some_and(|version| version.as_bytes() >= WITH_NOT_FOUND.as_bytes())
+}
+
+/// Errors as an answer since 2026-07-28. Whatever its params are, a method of sessions is one that there is not.
+fn answer_of_new_era(errors: Vec<Refusal>, message: &[u8]) -> HttpAnswer {
+    #[derive(Deserialize)]
+    struct Named {
+        method: String,
+    }
+    let [Refusal { id, error }] = errors.as_slice() else { return answer(&errors) };
+    let gone = serde_json::from_slice::<Named>(message)
+        .ok()
+        .filter(|named| OF_SESSIONS.contains(&named.method.as_str()))
+        .map(|named| ErrorData::new(ErrorCode::METHOD_NOT_FOUND, named.method, None));
+    let error = gone.unwrap_or_else(|| error.clone());
+    let is_unknown = error.code == ErrorCode::METHOD_NOT_FOUND;
+    let mut answer = answer(&[Refusal::new(id.clone(), error)]);
+    if is_unknown {
+        *answer.status_mut() = StatusCode::NOT_FOUND;
+    }
+    answer
 }
 
 /// Takes a batch apart. If one of its messages cannot be read, none is carried out.
