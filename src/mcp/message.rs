@@ -60,14 +60,14 @@ impl Serialize for Refusal {
     }
 }
 
-/// What becomes of a message.
+/// The outcome of the check of a message.
 #[derive(Debug)]
 pub(super) enum Checked {
     /// rmcp can read it.
     Readable(Box<ClientJsonRpcMessage>, Replaced),
-    /// It is answered with these errors: one, one for each message of a batch, or none if nobody waits for an answer.
+    /// Errors to answer with: one, or one for each message of a batch. None, if the client waits for no answer.
     Answered(Vec<Refusal>),
-    /// It is a batch: each of these is a message.
+    /// The messages of a batch.
     Batch(Vec<Vec<u8>>),
 }
 
@@ -225,7 +225,7 @@ fn usable_id(id: &Value) -> Option<NumberOrString> {
     serde_json::from_value(id.clone()).ok()
 }
 
-/// What a message says about itself, whatever its params are.
+/// The fields of a message beside its params.
 #[derive(Debug, Default)]
 struct Envelope {
     id: Option<Value>,

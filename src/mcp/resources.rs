@@ -45,7 +45,7 @@ struct ShownStatus {
     status: Status,
     /// Number of documents with open conflicts.
     in_conflict: ConflictCount,
-    /// What the sets hold that this server does not offer.
+    /// The contents of sets that this server does not offer.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     not_offered: Vec<String>,
 }

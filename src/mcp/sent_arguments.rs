@@ -58,7 +58,7 @@ const FILTERS: [&str; 15] = [
     "as_of",
 ];
 
-/// What the tool of a call does.
+/// The effect of a tool, as far as its arguments depend on it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Does {
     pub writes: bool,
@@ -117,7 +117,7 @@ fn names(found: &[String]) -> String {
     }
 }
 
-/// What was found so far. Fields are named by their paths, such as `items[0].wing`.
+/// The findings of a reading. Fields are named by their paths, such as `items[0].wing`.
 #[derive(Default)]
 struct Reading {
     does: Does,

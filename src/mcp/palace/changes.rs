@@ -49,7 +49,7 @@ pub(super) struct ChangedDocument {
     pub kind: String,
     /// Its id; of a document its key
     pub id: String,
-    /// What the commit did to it: filed, asserted, created, edited, moved, ended, settled, deleted, restored
+    /// The effects of the commit on it: filed, asserted, created, edited, moved, ended, settled, deleted, restored
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub did: Vec<&'static str>,
     /// True if there is an open conflict between this and something that you wrote

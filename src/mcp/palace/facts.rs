@@ -60,7 +60,7 @@ impl Offsets {
     }
 }
 
-/// How many of the facts, on all pages, hold now or do not
+/// The numbers of facts on all pages that hold now, have ended and have not begun
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(super) struct FactCounts {

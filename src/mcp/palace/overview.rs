@@ -42,7 +42,7 @@ pub(super) struct Instance {
     /// True if its version shows only one of several texts that were written at once
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub older: bool,
-    /// What to do about an older one
+    /// The advice about an older one
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<&'static str>,
 }
@@ -70,9 +70,9 @@ pub(super) struct Status {
     pub palace: String,
     /// The running processes that have written
     pub instances: Vec<Instance>,
-    /// What has open conflicts
+    /// The numbers of documents with open conflicts
     pub in_conflict: InConflict,
-    /// What the tool sets hold that this server does not offer, with the option that offers them
+    /// The contents of tool sets that this server does not offer, with the option that offers them
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub not_offered: Vec<String>,
     /// The process that compacts now, if one does
