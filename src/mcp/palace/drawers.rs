@@ -320,18 +320,8 @@ fn save(
         ItemPlan::Duplicate(similar) => Some(similar),
         ItemPlan::File(n) => Some(as_filed(&drawers, wanted.get(n)?, filed.get(n)?)),
     };
-    let results: Vec<CheckpointItemResult> = plans.into_iter().filter_map(result).collect();
-    let mut saved = CheckpointSaved {
-        success: true,
-        durable: true,
-        items: Vec::new(),
-        diary: entry.map(|entry| CheckpointEntry { entry_id: entry.id, etag: entry.etag }),
-        conflicts: Vec::new(),
-        left_out: None,
-        repeated: false,
-    };
-    (saved.items, saved.left_out) = Budget::around(&saved).keep(results.into_iter());
-    Ok(saved)
+    let diary = entry.map(|entry| CheckpointEntry { entry_id: entry.id, etag: entry.etag });
+    Ok(CheckpointSaved::new(plans.into_iter().filter_map(result).collect(), diary, false))
 }
 
 /// The drawer because of which an item need not be filed: one that is similar, but not the item itself.

@@ -7,7 +7,7 @@ use super::results::{
 };
 use crate::format::key::Key;
 use crate::mcp::once::{made_once, once};
-use crate::mcp::page::{Budget, echoed};
+use crate::mcp::page::echoed;
 use crate::mcp::tool::Call;
 use crate::memory::drawers::{CheckpointPlan, DiaryEntry, drawer_id, folded};
 use crate::memory::{MemoryError, readable};
@@ -88,17 +88,8 @@ pub(super) fn repeated_checkpoint(call: &Call, record: &Value) -> Result<Checkpo
     let entry = record.get("entry").map(|entry| entry_of(call, entry)).transpose()?.flatten();
     let items = record.get("items").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
     let items = items.iter().map(|item| repeated_item(call, item)).collect::<Result<Vec<_>>>()?;
-    let mut saved = CheckpointSaved {
-        success: true,
-        durable: true,
-        items: Vec::new(),
-        diary: entry.map(|entry| CheckpointEntry { entry_id: entry.id, etag: entry.etag }),
-        conflicts: Vec::new(),
-        left_out: None,
-        repeated: true,
-    };
-    (saved.items, saved.left_out) = Budget::around(&saved).keep(items.into_iter());
-    Ok(saved)
+    let diary = entry.map(|entry| CheckpointEntry { entry_id: entry.id, etag: entry.etag });
+    Ok(CheckpointSaved::new(items, diary, true))
 }
 
 fn repeated_item(call: &Call, item: &Value) -> Result<CheckpointItemResult> {

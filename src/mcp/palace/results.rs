@@ -346,6 +346,27 @@ pub(super) struct CheckpointSaved {
     pub repeated: bool,
 }
 
+impl CheckpointSaved {
+    /// Makes the result of a checkpoint that was saved now, or before. It has as many items as fit.
+    pub fn new(
+        items: Vec<CheckpointItemResult>,
+        diary: Option<CheckpointEntry>,
+        repeated: bool,
+    ) -> Self {
+        let mut saved = CheckpointSaved {
+            success: true,
+            durable: true,
+            items: Vec::new(),
+            diary,
+            conflicts: Vec::new(),
+            left_out: None,
+            repeated,
+        };
+        (saved.items, saved.left_out) = Budget::around(&saved).keep(items.into_iter());
+        saved
+    }
+}
+
 #[derive(Serialize, JsonSchema)]
 pub(super) struct EntryWritten {
     #[serde(flatten)]
