@@ -91,9 +91,7 @@ impl Config {
         if !path.is_file() {
             return Config::default();
         }
-        let file = open_foreign(&path).map(|file| io::BufReader::new(file.take(CONFIG_BYTES_MAX)));
-        let value: Value =
-            file.map_or(Value::Null, |file| serde_json::from_reader(file).unwrap_or_default());
+        let value = json_of(open_foreign(&path).map(|file| file.take(CONFIG_BYTES_MAX)));
         let text = |name: &str| {
             value.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
         };
@@ -109,11 +107,15 @@ fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
+/// Reads JSON; null if the file cannot be read or is no JSON. MemPalace takes such a file for an empty one, too.
+fn json_of(file: io::Result<impl io::Read>) -> Value {
+    let read = |file| serde_json::from_reader(io::BufReader::new(file)).unwrap_or_default();
+    file.map_or(Value::Null, read)
+}
+
 /// Counts the entries of a list of MemPalace; 0 if no such list can be read.
 pub(super) fn count_in_list(root: &Path, name: &str) -> usize {
-    let read = open_foreign(&root.join(name)).map(io::BufReader::new);
-    let value: Value =
-        read.map_or(Value::Null, |file| serde_json::from_reader(file).unwrap_or_default());
+    let value = json_of(open_foreign(&root.join(name)));
     let lists = value.as_object().into_iter().flat_map(|object| object.values());
     let list = value.as_array().or_else(|| lists.filter_map(Value::as_array).next());
     list.map_or(0, Vec::len)
