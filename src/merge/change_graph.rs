@@ -3,7 +3,7 @@
 //! Invariant: a graph holds all changes that its document had at the last question, each after those that it builds on.
 //! Documents only grow, so that a question reads what came since the one before.
 
-use automerge::{Automerge, ChangeHash};
+use automerge::{ActorId, Automerge, ChangeHash};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -15,6 +15,7 @@ pub(super) const CHANGES_MAX: usize = 64;
 pub(super) struct ChangeGraph {
     heads: Vec<ChangeHash>,
     hashes: Vec<ChangeHash>,
+    actors: Vec<ActorId>,
     numbers: HashMap<ChangeHash, usize>,
     /// For each change, the numbers of those that it builds on.
     deps: Vec<Vec<usize>>,
@@ -34,6 +35,7 @@ impl ChangeGraph {
         for meta in am.get_changes_meta(&self.heads) {
             self.numbers.insert(meta.hash, self.hashes.len());
             self.hashes.push(meta.hash);
+            self.actors.push(meta.actor.into_owned());
             self.deps.push(self.numbers_of(&meta.deps).collect());
         }
         self.heads = heads;
@@ -46,7 +48,7 @@ impl ChangeGraph {
 
     /// Estimates the bytes of memory that it takes.
     fn memory(&self) -> u64 {
-        const CHANGE: u64 = 128;
+        const CHANGE: u64 = 160;
         CHANGE * self.len() as u64
     }
 
@@ -83,6 +85,16 @@ impl ChangeGraph {
 
     /// Returns the changes that `version` does not have, each after those that it builds on.
     pub(super) fn since(&self, version: &[ChangeHash]) -> Vec<ChangeHash> {
+        self.numbers_since(version).filter_map(|number| self.hashes.get(number)).copied().collect()
+    }
+
+    /// Returns the actor of each change that `version` does not have.
+    pub(super) fn actors_since(&self, version: &[ChangeHash]) -> impl Iterator<Item = &ActorId> {
+        self.numbers_since(version).filter_map(|number| self.actors.get(number))
+    }
+
+    /// Returns the numbers of the changes that `version` does not have, rising.
+    fn numbers_since(&self, version: &[ChangeHash]) -> impl Iterator<Item = usize> + use<> {
         let mut has = vec![false; self.len()];
         let note = |has: &mut [bool], number: usize| {
             has.get_mut(number).into_iter().for_each(|known| *known = true);
@@ -93,7 +105,7 @@ impl ChangeGraph {
                 deps.iter().for_each(|dep| note(&mut has, *dep));
             }
         }
-        self.hashes.iter().zip(has).filter(|(_, has)| !has).map(|(hash, _)| *hash).collect()
+        has.into_iter().enumerate().filter(|(_, has)| !has).map(|(number, _)| number)
     }
 }
 
@@ -181,6 +193,8 @@ mod tests {
                 let metas = am.get_changes_meta(&newest[..2]);
                 let since: Vec<ChangeHash> = metas.iter().map(|meta| meta.hash).collect();
                 assert_eq!(graph.of(am).since(&newest[..2]), since, "round {round}, agent {n}");
+                let actors = metas.iter().map(|meta| &*meta.actor);
+                assert!(graph.of(am).actors_since(&newest[..2]).eq(actors), "round {round}");
                 for asked in [&newest[..], &newest[..2], &newest[1..]] {
                     let mut grown = graph.of(am).common(asked).unwrap();
                     let mut read = fresh.of(am).common(asked).unwrap();

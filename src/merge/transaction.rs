@@ -124,8 +124,10 @@ impl Doc {
     /// Automerge would derive an actor too, but looks at operations only: it overlooks changes that have none, and
     /// pending ones, which it does not know.
     fn free_actor(&self, stamp: &Stamp<'_>, base: Option<&Hashes>) -> ActorId {
-        let since = base.map(|base| self.am.get_changes_meta(base)).unwrap_or_default();
-        let since = since.iter().map(|meta| meta.actor.to_bytes());
+        // Without a base there is no change to be beside, and the graph is not read.
+        let graph = base.map(|base| (base, self.graph.of(&self.am)));
+        let since = graph.iter().flat_map(|(base, graph)| graph.actors_since(base));
+        let since = since.map(ActorId::to_bytes);
         let pending = self.pending.values().map(|pending| pending.actor.as_slice());
         let taken: BTreeSet<&[u8]> = since.chain(pending).collect();
         // The suffix is counted, not random: this layer has no source of randomness.
