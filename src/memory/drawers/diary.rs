@@ -324,7 +324,7 @@ impl Drawers {
         if let Some(after) = after.map(place) {
             entries.retain(|entry| place(&entry.id) < after);
         }
-        let mut spellings = self.spellings()?;
+        let mut spellings = self.known_spellings()?;
         let entries = entries.into_iter().map(|entry| spellings.show(entry));
         Ok((entries.collect::<Result<_>>()?, total))
     }

@@ -91,7 +91,7 @@ impl Drawers {
         let mut similar: Vec<_> = compared.filter(|d| d.similarity >= threshold).collect();
         similar.sort_by(|a, b| b.similarity.total_cmp(&a.similarity));
         similar.truncate(MATCHES_MAX);
-        let mut spellings = self.spellings()?;
+        let mut spellings = self.known_spellings()?;
         let shown = |one: Duplicate| Ok(Duplicate { drawer: spellings.show(one.drawer)?, ..one });
         similar.into_iter().map(shown).collect()
     }

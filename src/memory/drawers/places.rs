@@ -11,7 +11,7 @@ use super::renames::{FoldedPlace, Renames};
 use crate::format::key::Key;
 use crate::memory::documents::each_key;
 use crate::memory::error::Result;
-use crate::palace::{Palace, Progress};
+use crate::palace::{self, Palace, Progress};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -95,12 +95,25 @@ struct Known {
     places: Arc<Places>,
 }
 
+/// Returns the keys that were written since, and how far that goes.
+type WrittenSince =
+    fn(&Palace, Option<Progress>) -> palace::Result<(Option<BTreeSet<Key>>, Progress)>;
+
 impl Drawers {
     /// Returns the places, as they are now.
     pub(super) fn places(&self) -> Result<Arc<Places>> {
+        self.places_by(Palace::written_since)
+    }
+
+    /// Returns the places as of the last rescan. A call that has read or written already needs no other one.
+    pub(super) fn known_places(&self) -> Result<Arc<Places>> {
+        self.places_by(Palace::known_since)
+    }
+
+    fn places_by(&self, written_since: WrittenSince) -> Result<Arc<Places>> {
         let palace = &self.palace;
         palace.derived(|known: &mut Known| {
-            let (written, now) = palace.written_since(known.progress)?;
+            let (written, now) = written_since(palace, known.progress)?;
             match written {
                 None => known.places = Arc::new(Places::read(palace)?),
                 Some(keys) if keys.is_empty() => {}

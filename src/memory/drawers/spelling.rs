@@ -27,19 +27,23 @@ pub(super) struct Spellings {
 
 impl Drawers {
     pub(super) fn spellings(&self) -> Result<Spellings> {
-        let (palace, places) = (self.palace.clone(), self.places()?);
-        Ok(Spellings { palace, places, shown: HashMap::new() })
+        Ok(Spellings::of(self.palace.clone(), self.places()?))
+    }
+
+    /// Returns the spellings as of the last rescan, for a call that has read or written already.
+    pub(super) fn known_spellings(&self) -> Result<Spellings> {
+        Ok(Spellings::of(self.palace.clone(), self.known_places()?))
     }
 
     /// Returns a drawer with its place as it is shown.
     pub(super) fn as_shown(&self, drawer: Drawer) -> Result<Drawer> {
-        self.spellings()?.show(drawer)
+        self.known_spellings()?.show(drawer)
     }
 
     /// Returns a place as it is shown after a write, or as it is stored if that cannot be read: a call that was written
     /// must not fail.
     pub(crate) fn shown_or_stored(&self, place: Place) -> Place {
-        self.shown_place(&place).unwrap_or(place)
+        self.known_spellings().and_then(|mut known| known.shown(&place)).unwrap_or(place)
     }
 
     /// Returns a place under the names that are shown now.
@@ -63,6 +67,10 @@ impl Drawers {
 }
 
 impl Spellings {
+    fn of(palace: Palace, places: Arc<Places>) -> Self {
+        Spellings { palace, places, shown: HashMap::new() }
+    }
+
     pub fn show(&mut self, mut drawer: Drawer) -> Result<Drawer> {
         drawer.place = self.shown(&drawer.place)?;
         Ok(drawer)

@@ -48,7 +48,7 @@ impl Drawers {
         if value.contains_key("agent") {
             return Err(of_a_diary(id));
         }
-        let (patch, place) = patch(&place_of(&key, &value), change, &*self.places()?)?;
+        let (patch, place) = patch(&place_of(&key, &value), change, &*self.known_places()?)?;
         let session = self.session();
         let mut update = Update {
             key: &key,

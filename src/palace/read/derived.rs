@@ -6,6 +6,7 @@ use crate::format::key::Key;
 use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
 use crate::palace::view::tail::entries;
+use crate::palace::view::view::View;
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
 
@@ -37,13 +38,24 @@ impl Palace {
         &self,
         since: Option<Progress>,
     ) -> Result<(Option<BTreeSet<Key>>, Progress)> {
-        let view = self.fresh()?;
-        let now = Progress { generation: view.generation, commits: view.tail.commits().count() };
-        // In one generation the tail only grows.
-        let since = since.filter(|since| since.generation == now.generation);
-        let Some(since) = since else { return Ok((None, now)) };
-        let new = view.tail.commits().skip(since.commits);
-        let keys = new.flat_map(|commit| entries(&commit.body)).map(|entry| entry.key).collect();
-        Ok((Some(keys), now))
+        Ok(written_in(&*self.fresh()?, since))
     }
+
+    /// Returns what [`Palace::written_since`] does, as of the last rescan: for a caller that has rescanned already.
+    pub(crate) fn known_since(
+        &self,
+        since: Option<Progress>,
+    ) -> Result<(Option<BTreeSet<Key>>, Progress)> {
+        Ok(written_in(&self.last_view(), since))
+    }
+}
+
+fn written_in(view: &View, since: Option<Progress>) -> (Option<BTreeSet<Key>>, Progress) {
+    let now = Progress { generation: view.generation, commits: view.tail.commits().count() };
+    // In one generation the tail only grows.
+    let since = since.filter(|since| since.generation == now.generation);
+    let Some(since) = since else { return (None, now) };
+    let new = view.tail.commits().skip(since.commits);
+    let keys = new.flat_map(|commit| entries(&commit.body)).map(|entry| entry.key).collect();
+    (Some(keys), now)
 }
