@@ -146,6 +146,9 @@ impl<'a> Write<'a> {
         if let Some(choice) = &choice {
             self.session.wrote(&self.key, choice, &outcome, false);
         }
+        if let Some(count) = count {
+            self.session.told_number(&self.key, &asked.path, count, &outcome);
+        }
         Ok(WriteResult { count, ..self.written(outcome) })
     }
 

@@ -5,6 +5,7 @@
 use super::choice::Choice;
 use super::client::Session;
 use super::distance::{Distance, between, to_patch};
+use super::told_numbers::ToldNumbers;
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
 use crate::merge::{MergeError, View, Written};
@@ -14,6 +15,7 @@ use crate::palace::write::draft::{Draft, object};
 use crate::palace::write::request::{Outcome, WriteOptions};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use std::borrow::Cow;
 
 /// Characters of the value that a write replaced, in the record of a call that is made once.
 const REPLACED_CHARS: usize = 600;
@@ -98,10 +100,21 @@ impl Wanted<'_> {
         }
     }
 
-    fn write(&self, draft: &mut Draft<'_>) -> std::result::Result<(), MergeError> {
-        match self {
-            Wanted::Whole(value) | Wanted::Earlier(value) => draft.put_object(value),
-            Wanted::Patch(patch) => draft.patch_object(patch),
+    fn write(
+        &self,
+        draft: &mut Draft<'_>,
+        choice: &Choice,
+        told: &ToldNumbers,
+    ) -> std::result::Result<(), MergeError> {
+        let base = if told.is_empty() { None } else { Some(draft.view_at(&choice.from)?.value) };
+        let meant = |sent| match &base {
+            Some(base) => Cow::Owned(told.meant(base, sent)),
+            None => Cow::Borrowed(sent),
+        };
+        match *self {
+            Wanted::Whole(value) => draft.put_object(&meant(value)),
+            Wanted::Earlier(value) => draft.put_object(value),
+            Wanted::Patch(patch) => draft.patch_object(&meant(patch)),
         }
     }
 
@@ -292,7 +305,8 @@ impl Session {
                 Wanted::Earlier(_) => self.present(draft, key),
                 _ => self.choose(draft, key, wanted.patch(), |view| wanted.distance(view))?,
             };
-            let made = made.insert(make(draft, key, wanted, choice)?);
+            let told = self.told_since(draft, key, &choice);
+            let made = made.insert(make(draft, key, wanted, choice, &told)?);
             Ok(if is_once { made.answer(draft) } else { Value::Null })
         })?;
         self.written(key, outcome, made, matches!(wanted, Wanted::Whole(_)))
@@ -341,6 +355,16 @@ impl Session {
         Ok(SessionDelete { outcome, changed_since })
     }
 
+    /// Returns the numbers that the client was told after the version that its write is made from.
+    fn told_since(&self, draft: &Draft<'_>, key: &Key, choice: &Choice) -> ToldNumbers {
+        if !choice.is_behind() {
+            return ToldNumbers::default();
+        }
+        let is_known =
+            |heads: &Heads| !draft.contains(heads) || draft.includes(&choice.from, heads);
+        self.versions(key).told_numbers().newer_than(is_known)
+    }
+
     /// Returns true if the document was changed since anything of it was last shown to the client.
     pub(crate) fn has_changed(&self, draft: &Draft<'_>, key: &Key) -> bool {
         let versions = self.versions(key);
@@ -355,6 +379,7 @@ pub(super) fn make(
     key: &Key,
     wanted: Wanted<'_>,
     choice: Choice,
+    told: &ToldNumbers,
 ) -> std::result::Result<Made, MergeError> {
     let is_deleted = !choice.present.is_empty() && !draft.exists();
     let before = if choice.unseen || is_deleted { Some(draft.view()?) } else { None };
@@ -363,7 +388,7 @@ pub(super) fn make(
         // A value that is the same as before the delete changes nothing there, and has to come back all the same.
         draft.build_on(choice.present.clone());
     }
-    wanted.write(draft)?;
+    wanted.write(draft, &choice, told)?;
     let undeleted = match &before {
         Some(before) if is_deleted && !choice.is_own && draft.exists() => before.modified.clone(),
         _ => None,

@@ -18,6 +18,7 @@ pub(crate) mod choice;
 mod client;
 pub(crate) mod distance;
 mod memory;
+mod told_numbers;
 mod undelete;
 mod versions;
 

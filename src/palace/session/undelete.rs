@@ -3,6 +3,7 @@
 use super::calls::{Made, SessionWrite, Wanted, make};
 use super::choice::Choice;
 use super::client::Session;
+use super::told_numbers::ToldNumbers;
 use crate::format::key::Key;
 use crate::palace::error::Result;
 use crate::palace::write::request::WriteOptions;
@@ -41,7 +42,13 @@ impl Session {
             let made = match draft.before_delete() {
                 Some(before) => {
                     let value = draft.view_at(&before)?.value;
-                    made.insert(make(draft, key, Wanted::Earlier(&value), choice)?)
+                    made.insert(make(
+                        draft,
+                        key,
+                        Wanted::Earlier(&value),
+                        choice,
+                        &ToldNumbers::default(),
+                    )?)
                 }
                 None => made.insert(nothing(choice)),
             };

@@ -3,6 +3,7 @@
 //! Invariants: a version that was read whole is a base for as many writes as it was read. The client's last write is a
 //! base until its next one. The newest version of which anything was shown is kept, and is never dropped for another.
 
+use super::told_numbers::ToldNumbers;
 use crate::format::hash::Heads;
 use std::ops::Range;
 
@@ -61,6 +62,7 @@ pub struct Candidate {
 pub struct Versions {
     list: Vec<Version>,
     shown: u64,
+    told: ToldNumbers,
 }
 
 impl Versions {
@@ -133,6 +135,16 @@ impl Versions {
         self.show(made, |version| version.own = true);
     }
 
+    /// Notes the number that the answer to an increment told, and the version that the increment made.
+    pub fn told_number(&mut self, path: &str, value: i64, made: &Heads) {
+        self.told.tell(path, value, made);
+    }
+
+    /// Returns the numbers that answers to increments told.
+    pub fn told_numbers(self) -> ToldNumbers {
+        self.told
+    }
+
     /// Lists the versions that a write may be made from, the first seen first.
     pub fn candidates(&self) -> impl Iterator<Item = Candidate> {
         let open = self.list.iter().filter(|version| version.own || version.uses > 0);
@@ -153,7 +165,7 @@ impl Versions {
             let parts = version.parts.capacity() * size_of::<Range<usize>>();
             OVERHEAD + 32 * version.heads.hashes().len() + parts
         };
-        self.list.iter().map(bytes).sum()
+        self.list.iter().map(bytes).sum::<usize>() + self.told.bytes()
     }
 
     /// Changes a version, after noting that something of it was shown.
