@@ -1,8 +1,8 @@
 //! All system calls of the store: files, directories, locks, the clock and randomness.
 //!
 //! Owns: the trait [`Fs`] with its two implementations, the real one ([`os::OsFs`]) and a simulated disk
-//! that forgets what was not synced ([`sim::SimFs`]); and the list of file systems whose flock can be
-//! trusted. Invariant: nothing else in the crate calls `std::fs`. (SQLite reads and builds its own files;
+//! that forgets what was not synced ([`sim::SimFs`]); the list of file systems whose flock can be trusted,
+//! and the trial of what others show. Invariant: nothing else in the crate calls `std::fs`. (SQLite reads and builds its own files;
 //! they are published, synced and retired through here.) A call does one thing; policy lives above. Must
 //! not know: what the files hold.
 
@@ -13,6 +13,7 @@ pub mod os;
 pub(crate) mod shell;
 pub mod sim;
 pub(crate) mod stop;
+pub mod visibility;
 
 use name_events::NameEvents;
 use std::io;
@@ -249,7 +250,9 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// `NotFound` if the file is gone.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Renames a file, unless the new name is taken. Where the file system knows no such rename, the file
-    /// has both names for a moment. So it is not for a segment that may be appended to.
+    /// gets a second name and loses the first. FUSE then takes it for another file: what is written
+    /// through a file that is open is not shown by the new name. So it is not for a file that is written
+    /// to afterwards.
     ///
     /// # Errors
     /// `AlreadyExists` if the name is taken, `NotFound` if the file is gone.

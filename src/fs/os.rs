@@ -46,7 +46,9 @@ fn stat_of(stat: &rustix::fs::Stat) -> Stat {
 fn stat_at(fd: impl AsFd, path: impl Arg + Copy, flags: AtFlags) -> io::Result<Stat> {
     let flags = flags | AtFlags::SYMLINK_NOFOLLOW;
     let mask = StatxFlags::INO | StatxFlags::SIZE;
-    match rustix::fs::statx(&fd, path, flags, mask) {
+    // A network or FUSE file system may otherwise answer what it knew a second ago: that a name is still there
+    // which another mount has moved on.
+    match rustix::fs::statx(&fd, path, flags | AtFlags::STATX_FORCE_SYNC, mask) {
         Ok(stat) => Ok(Stat {
             dev: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
             ino: stat.stx_ino,

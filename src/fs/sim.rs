@@ -218,9 +218,11 @@ impl SimDisk {
         self.shared.state().fs_type = fs_type;
     }
 
-    /// Takes from the file system the rename that refuses a taken name, as some network file systems lack
-    /// it. From now on [`rename_noreplace`](crate::fs::Fs::rename_noreplace) is two operations, a link
-    /// and a removal, and a power cut may leave the file both names.
+    /// Takes from the file system the rename that refuses a taken name, as some network and FUSE file
+    /// systems lack it. From now on [`rename_noreplace`](crate::fs::Fs::rename_noreplace) is two
+    /// operations, a link and a removal, and a power cut may leave the file both names. As with FUSE, the
+    /// second name is another node of the file: what is written through a file that was opened by the
+    /// first name is hidden from files that are open by the second.
     ///
     /// ```
     /// # use crdt_palace::fs::{Fs, sim::SimDisk};
@@ -240,6 +242,30 @@ impl SimDisk {
     /// ```
     pub fn rename_by_link(&self) {
         self.shared.state().links = true;
+    }
+
+    /// Makes every new name of a file another node, also one that it gets by a rename: a file system that
+    /// does not show what is written through a file that was opened before.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, sim::SimDisk};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// disk.hide_writes_after_renames();
+    /// let process = disk.process();
+    /// let writer = process.create(Path::new("/draft"))?;
+    /// process.rename(Path::new("/draft"), Path::new("/name"))?;
+    /// let reader = process.open(Path::new("/name"))?;
+    /// writer.write_at(b"new", 0)?;
+    /// let mut bytes = [0; 3];
+    /// reader.read_at(&mut bytes, 0)?;
+    /// assert_eq!(bytes, [0; 3]);
+    /// process.open(Path::new("/name"))?.read_at(&mut bytes, 0)?;
+    /// assert_eq!(&bytes, b"new");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn hide_writes_after_renames(&self) {
+        self.shared.state().names_are_nodes = true;
     }
 
     /// Returns the count of each [`Event`] on this disk so far.

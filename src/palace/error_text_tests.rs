@@ -264,6 +264,9 @@ fn texts_of_store_errors_are_the_reviewed_ones() {
             StoreError::LockUntrusted { path: path(), file_system: FileSystem::Nfs } =>
             "conditional writes need a file system whose locks can be trusted, and /p is on nfs; write without a \
              condition, or move the palace to a local disk";
+        StoreError::Invisible { .. }, StoreError::Invisible { path: path(), file_system: FileSystem::Fuse } =>
+            "on the file system of /p (fuse), processes do not see what others write to an open file; move the palace \
+             to a local disk";
         StoreError::OutcomeUnknown { .. }, StoreError::OutcomeUnknown { source: source() } =>
             "the write's outcome is unknown: it may have been written, so read before you repeat it: cannot open \
              /p/palace.json: permission denied";

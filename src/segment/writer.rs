@@ -6,6 +6,7 @@ use crate::format::id::{InstanceId, SegmentId};
 use crate::format::record::{Kind, Record, encode};
 use crate::format::{filename, record};
 use crate::fs::{At, File, Fs, Stat, exists, or_remove, stop};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// The most padding that is added at once, in bytes.
@@ -77,7 +78,12 @@ impl Writer {
         writer.sync()?;
         stop::at!("create.synced");
         // Only a synced header gets a name, so that a bad header in `open/` is always damage.
-        fs.rename_noreplace(nameless, path).at("create", path)?;
+        if exists(fs, path).at("access", path)? {
+            Err(std::io::Error::from(ErrorKind::AlreadyExists)).at("create", path)?;
+        }
+        // Not by `rename_noreplace`, which is a link where the file system knows no such rename: FUSE takes
+        // the linked name for another file, and would not show what is appended to the open one.
+        fs.rename(nameless, path).at("create", path)?;
         stop::at!("create.named");
         fs.sync_dir(open).at("sync", open)?;
         stop::at!("create.durable");
@@ -184,7 +190,7 @@ impl Writer {
         }
         match fs.rename(&self.path, &to) {
             // Another process sealed it a moment ago, which has the same effect.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
             done => {
                 done.at("seal", &self.path)?;
                 stop::at!("seal.moved");

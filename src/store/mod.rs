@@ -149,6 +149,16 @@ pub enum StoreError {
         /// The kind of its file system.
         file_system: FileSystem,
     },
+    /// The file system does not show to other processes what is written.
+    #[error(
+        "on the file system of {} ({file_system}), processes do not see what others write to an open file;          move the palace to a local disk", path.display()
+    )]
+    Invisible {
+        /// The palace.
+        path: PathBuf,
+        /// The kind of its file system.
+        file_system: FileSystem,
+    },
     /// Later reads may find the write, or may not.
     #[error(
         "the write's outcome is unknown: it may have been written, so read before you repeat it"

@@ -11,7 +11,9 @@ use super::seal::{is_full, seal_failed};
 use crate::format::filename::{OPEN, SEALED, TMP};
 use crate::format::header::Header;
 use crate::format::id::{InstanceId, SegmentId};
-use crate::fs::{FsError, stop};
+use crate::fs::fs_type::{self, FileSystem};
+use crate::fs::visibility::shows_writes;
+use crate::fs::{At, FsError, stop};
 use crate::segment::writer::Writer;
 use bytes::Bytes;
 use std::path::Path;
@@ -169,6 +171,8 @@ impl BatchWriter<'_> {
 
     fn create(&self) -> Result<Writer, StoreError> {
         let palace = self.root.ensure_created()?;
+        let fs_type = self.root.fs_type()?;
+        self.check_visible(fs_type)?;
         let host = self.root.fs().host();
         let segment = SegmentId(self.root.random()?);
         let header = Header {
@@ -178,7 +182,7 @@ impl BatchWriter<'_> {
             machine: host.machine,
             boot: host.boot,
             created_ms: self.root.fs().now_ms(),
-            fs_type: self.root.fs_type()?,
+            fs_type,
             pid: std::process::id(),
             program: self.program.to_owned(),
         };
@@ -190,5 +194,22 @@ impl BatchWriter<'_> {
             Err(_) => self.own.abandon(segment),
         }
         Ok(created?)
+    }
+
+    /// Fails if other processes would not see what is appended to a segment here. The file systems on the
+    /// list are those of the kernel, which keeps one cache for each file, so only others are tried.
+    fn check_visible(&self, fs_type: u64) -> Result<(), StoreError> {
+        if fs_type::lock_trusted(fs_type) {
+            return Ok(());
+        }
+        let name = self.root.tmp(&format!("{}.try", SegmentId(self.root.random()?)));
+        match shows_writes(self.root.fs(), &name.with_extension("draft"), &name) {
+            Ok(true) => Ok(()),
+            Ok(false) => {
+                let (path, file_system) = (self.root.path().to_owned(), FileSystem::of(fs_type));
+                Err(StoreError::Invisible { path, file_system })
+            }
+            Err(error) => Ok(Err(error).at("try", &name)?),
+        }
     }
 }

@@ -7,9 +7,10 @@ use crdt_palace::palace::{Condition, Draft, Key, Palace, chain};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
@@ -89,6 +90,7 @@ fn healthy_palaces_have_no_problems_and_stay_unchanged() {
         "owner",
         "permissions",
         "space",
+        "tried",
         "versions",
     ];
     assert_eq!(names, all);
@@ -335,12 +337,48 @@ fn unwritable_directories_are_problems_whatever_their_mode() {
     assert!(read_only);
     assert_eq!(found.0, Some(1));
     expect(&found.1["permissions"], "problem", "no file can be made in");
+    expect(&found.1["tried"], "note", "nothing was tried: tmp/ cannot be written");
     assert_eq!(doctor(&path).0, Some(0));
     std::os::unix::fs::chown(path.join("tmp"), Some(1), None).unwrap();
     let (code, checks) = doctor(&path);
     assert_eq!(code, Some(1));
     expect(&checks["permissions"], "problem", "owned by another user than the palace");
     expect(&checks["permissions"], "problem", "chown -R --reference");
+
+    std::os::unix::fs::chown(&path, Some(1), None).unwrap();
+    let (code, checks) = doctor(&path);
+    assert_eq!(code, Some(1));
+    expect(&checks["tried"], "note", "nothing was tried: the palace belongs to another user");
+}
+
+/// The other side of the trials of locks and appends, without which they would try nothing.
+#[test]
+fn second_process_tells_what_it_sees_of_a_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("file");
+    fs::write(&path, "one").unwrap();
+    let mut child = Command::new(PALACE)
+        .args(["doctor", "--second-process"])
+        .arg(&path)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut questions, answers) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut answers = BufReader::new(answers).lines();
+    let mut look = || {
+        questions.write_all(b"\n").unwrap();
+        serde_json::from_str::<Value>(&answers.next().unwrap().unwrap()).unwrap()
+    };
+    assert_eq!(look(), json!({"content": "one", "locked": false}));
+    let file = File::options().append(true).open(&path).unwrap();
+    file.lock().unwrap();
+    (&file).write_all(b"two").unwrap();
+    assert_eq!(look(), json!({"content": "onetwo", "locked": true}));
+    drop(file);
+    assert_eq!(look()["locked"], false);
+    drop(questions);
+    assert!(child.wait().unwrap().success(), "it ends with its input");
 }
 
 #[test]

@@ -51,6 +51,8 @@ struct Planned {
     gave_way: u64,
     /// The palace's file system is not mounted.
     unmounted: bool,
+    /// Every rename is one that refuses a taken name.
+    never_replaces: bool,
 }
 
 impl std::fmt::Debug for Plan {
@@ -93,6 +95,11 @@ impl Plan {
     /// From now on syncs of this kind, of files or of directories, are not made.
     pub fn skip(&self, call: Call) {
         self.0.lock().unwrap().skipped = Some(call);
+    }
+
+    /// From now on each rename is made as one that refuses a taken name: by a link, where the disk knows no other.
+    pub fn never_replace(&self) {
+        self.0.lock().unwrap().never_replaces = true;
     }
 
     /// There is nothing at the palace's path, and what there is on the way to it is on another device; or it is back.
@@ -221,7 +228,10 @@ impl Fs for Interrupted {
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.plan.tick(Call::Rename);
-        self.inner.rename(from, to)
+        match self.plan.0.lock().unwrap().never_replaces {
+            true => self.inner.rename_noreplace(from, to),
+            false => self.inner.rename(from, to),
+        }
     }
 
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {

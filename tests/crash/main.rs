@@ -43,6 +43,7 @@ mod creation;
 mod damage;
 mod failed_reads;
 mod failures;
+mod file_systems;
 mod files;
 mod group_commit;
 mod ledger;

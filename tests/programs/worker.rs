@@ -6,7 +6,7 @@
 use crate::acks::{self, Expected, content, text};
 use crate::clock::ClockAhead;
 use crate::job::{Job, PENDING, Role};
-use crate::support::{Dice, compact_all, documents, object};
+use crate::support::{Dice, compact_with, documents, object};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
 use crdt_palace::palace::verify::Severity;
 use crdt_palace::palace::{
@@ -328,7 +328,8 @@ fn check(job: &Job) -> Result<()> {
     }
     let palace = open(job)?;
     let before = documents(&palace);
-    let report = compact_all(&palace);
+    let all = CompactOptions::new().all();
+    let report = compact_with(&palace, if job.adopt { all.adopt() } else { all });
     assert!(report.skipped.is_empty(), "{context}: {report:?}");
     assert!(report.left_open.is_empty(), "{context}: {report:?}");
     assert_eq!(documents(&palace), before, "{context}: compaction changed something");

@@ -40,6 +40,8 @@ pub struct Job {
     pub may_fail: bool,
     /// Makes no conditional writes: whoever stands still in one lets others wait for two seconds.
     pub unconditional: bool,
+    /// Compacts the segments of processes that may live, as far as locks tell: they are all dead.
+    pub adopt: bool,
     /// Seals its segment after one in so many writes.
     pub seal_one_in: Option<usize>,
     /// Removes `LOCK` before it compacts, so that compactors really work at once, as where flock lies.

@@ -8,6 +8,9 @@ use super::job::{Job, Role};
 use super::number;
 use super::process::{Ledger, Process, check, tell};
 use super::support::{Dice, dir, seeds};
+use crdt_palace::fs::Fs;
+use crdt_palace::fs::fs_type::lock_trusted;
+use crdt_palace::fs::os::OsFs;
 use rustix::process::Signal;
 use std::path::Path;
 use std::time::Duration;
@@ -58,6 +61,8 @@ impl Tally {
 /// The jobs of a round: one slot each, which is filled again when its process was killed.
 fn jobs(dice: &mut Dice, palace: &Path, acks: &Path) -> Vec<Job> {
     let lying_lock = dice.chance(2);
+    // Where locks mean nothing, conditional writes are refused, and the checker has to be told who is dead.
+    let adopt = !lock_trusted(OsFs.fs_type(acks).unwrap());
     let job = |role, pause_us| Job {
         role,
         palace: palace.to_owned(),
@@ -66,6 +71,8 @@ fn jobs(dice: &mut Dice, palace: &Path, acks: &Path) -> Vec<Job> {
         pause_us,
         auto_compact: true,
         lying_lock,
+        unconditional: adopt,
+        adopt,
         ..Job::default()
     };
     let seal_one_in = dice.chance(2).then_some(10);
@@ -152,11 +159,12 @@ impl Round {
 fn round(seed: u64, kills: u64) -> Tally {
     let dir = dir();
     let (palace, acks) = (dir.path().join("palace"), dir.path().join("acks"));
-    let mut dice = Dice::new(seed);
+    let (mut dice, ledger) = (Dice::new(seed), Ledger::create(&acks));
     let jobs = jobs(&mut dice, &palace, &acks);
+    let adopt = jobs[0].adopt;
     let mut round = Round {
         dice,
-        ledger: Ledger::create(&acks),
+        ledger,
         processes: Vec::new(),
         stopped: vec![false; jobs.len()],
         started: 0,
@@ -172,7 +180,7 @@ fn round(seed: u64, kills: u64) -> Tally {
     }
     round.end();
     let uncertain = (round.tally.kills + jobs.len() as u64) * THREADS as u64;
-    check(Job { palace, acks, uncertain, ..Job::default() }, &round.ledger, &round.context);
+    check(Job { palace, acks, uncertain, adopt, ..Job::default() }, &round.ledger, &round.context);
     round.tally
 }
 

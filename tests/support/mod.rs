@@ -65,8 +65,12 @@ pub fn documents(palace: &Palace) -> BTreeMap<String, Document> {
 
 /// Compacts everything, and waits for whoever is at it already.
 pub fn compact_all(palace: &Palace) -> CompactReport {
+    compact_with(palace, CompactOptions::new().all())
+}
+
+/// Compacts, and waits for whoever is at it already.
+pub fn compact_with(palace: &Palace, options: CompactOptions) -> CompactReport {
     loop {
-        let options = CompactOptions::new().all();
         match palace.compact(options) {
             Err(Error::Store(StoreError::Busy { .. })) => std::thread::yield_now(),
             done => return done.unwrap(),

@@ -1,7 +1,7 @@
 //! `crdt-palace doctor`: checks everything that a palace depends on, and says what to do about each problem.
 //!
-//! Invariants: it only reads: it opens no file for writing and creates none. If it cannot find something out, it
-//! reports that as a problem.
+//! Invariants: it only reads: it opens no file for writing and creates none, but for trials in `tmp/` of a palace that
+//! this user may write, which leave nothing behind. If it cannot find something out, it reports that as a problem.
 
 mod check;
 mod clients;
@@ -9,6 +9,8 @@ mod content;
 mod directory;
 mod machine;
 mod place;
+mod second_process;
+mod trial;
 
 use super::error::Failure;
 use super::exit::{Exit, after};
@@ -29,6 +31,9 @@ pub(super) struct Doctor {
     /// Print JSON
     #[arg(long)]
     json: bool,
+    /// Tell what a second process sees of this file: doctor calls itself
+    #[arg(long = second_process::ARGUMENT, value_name = "FILE", hide = true)]
+    seen: Option<PathBuf>,
 }
 
 #[derive(Serialize)]
@@ -40,6 +45,9 @@ struct Report {
 
 impl Doctor {
     pub(super) fn run(&self) -> Result<Exit, Failure> {
+        if let Some(file) = &self.seen {
+            return second_process::answer(file);
+        }
         let location = self.at.locate()?;
         let mut checks = checks(&location.path);
         checks.extend(stray(&location));
@@ -73,6 +81,9 @@ fn checks(path: &Path) -> Vec<Check> {
     }
     let (file_system, space) = (directory::file_system(&existing), directory::space(&existing));
     found.extend([file_system, space, machine::events(&existing)]);
+    if matches!(place, Place::Palace) {
+        found.extend(trial::checks(path));
+    }
     if usable {
         // An automatic compaction would write.
         match Options::default().auto_compact(false).open(path) {

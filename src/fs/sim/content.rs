@@ -1,11 +1,13 @@
 //! The content of a simulated file, in the page cache and on the medium.
 //!
-//! Owns: the bytes, the ranges that a sync has covered, and the effect of a power cut on the others.
+//! Owns: the bytes, which readers see them, the ranges that a sync has covered, and the effect of a power cut on
+//! the others.
 //! Invariant: a byte that a successful sync wrote stays on the medium. Must not know: names, processes,
 //! faults (its caller says whether a sync failed).
 
 use super::events::Event;
 use super::splitmix::SplitMix;
+use std::borrow::Cow;
 use std::io;
 use std::ops::Range;
 
@@ -29,6 +31,11 @@ pub(super) struct Content {
     pub(super) modified_ms: i64,
     /// The number of failed syncs.
     pub(super) failures: u64,
+    /// The number of the description before which all belong to an old node of this file: it got a new
+    /// name, and with it another node.
+    newest_node: u64,
+    /// The writes through an old node: the time of each, as a number of a description, and its bytes.
+    old_writes: Vec<(u64, Range<usize>)>,
 }
 
 impl Content {
@@ -41,13 +48,13 @@ impl Content {
     }
 
     /// Returns the bytes from `offset`; empty past the end.
-    pub(super) fn tail(&self, offset: u64) -> &[u8] {
+    fn tail(&self, offset: u64) -> &[u8] {
         usize::try_from(offset).ok().and_then(|offset| self.live.get(offset..)).unwrap_or(&[])
     }
 
     /// Writes at an offset, over zeros or beyond the end. A written byte is never written again: the
-    /// format promises it, so that nothing synced can be torn.
-    pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<()> {
+    /// format promises it, so that nothing synced can be torn. Returns the end of what was written.
+    pub(super) fn write(&mut self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         let start = usize::try_from(offset).map_err(io::Error::other)?;
         let end = start + bytes.len();
         if self.live.get(start..).is_some_and(|old| old.iter().zip(bytes).any(|(old, _)| *old != 0))
@@ -65,7 +72,35 @@ impl Content {
             Some(last) if last.end == start => last.end = end,
             _ => self.dirty.push(start..end),
         }
-        Ok(())
+        Ok(end)
+    }
+
+    /// Notes that the file got another node: `number` is above those of all descriptions so far.
+    pub(super) fn change_node(&mut self, number: u64) {
+        self.newest_node = number;
+    }
+
+    /// Hides what a description of an old node writes from those of the newest one that are open. They
+    /// have cached the page, and the kernel does not know that both nodes are one file. A description that
+    /// is opened later reads it again.
+    pub(super) fn hide_write(&mut self, description: u64, now: u64, bytes: Range<usize>) {
+        if description < self.newest_node {
+            self.old_writes.push((now, bytes));
+        }
+    }
+
+    /// Returns the bytes from `offset` as this description reads them; empty past the end.
+    pub(super) fn seen_by(&self, description: u64, offset: u64) -> Cow<'_, [u8]> {
+        let tail = self.tail(offset);
+        if description < self.newest_node || self.old_writes.is_empty() {
+            return tail.into();
+        }
+        let mut seen = self.live.clone();
+        for (_, range) in self.old_writes.iter().filter(|(time, _)| *time > description) {
+            // The page was read when there was only padding.
+            seen.get_mut(range.clone()).unwrap_or_default().fill(0);
+        }
+        seen.split_off(self.live.len() - tail.len()).into()
     }
 
     /// Truncates the file and writes it anew.

@@ -139,7 +139,7 @@ impl Fs for SimFs {
         if state.image.find_file(to).is_ok() {
             state.image.remove(to)?;
         }
-        state.image.rename(from, to)
+        state.rename(from, to)
     }
 
     fn rename_noreplace(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -219,9 +219,9 @@ impl File for SimFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let mut state = self.disk().state();
         state.look(self.process(), Call::Read)?;
-        let bytes = state.image.file(self.ino)?.tail(offset);
+        let bytes = state.image.file(self.ino)?.seen_by(self.description, offset);
         let count = bytes.len().min(buffer.len());
-        for (target, byte) in buffer.iter_mut().zip(bytes) {
+        for (target, byte) in buffer.iter_mut().zip(bytes.iter()) {
             *target = *byte;
         }
         Ok(count)
@@ -231,7 +231,8 @@ impl File for SimFile {
         if !self.writable {
             return Err(rustix::io::Errno::BADF.into());
         }
-        self.disk().state().write_at(self.process(), self.ino, bytes, offset)
+        let file = (self.ino, self.description);
+        self.disk().state().write_at(self.process(), file, bytes, offset)
     }
 
     fn sync(&self) -> io::Result<()> {

@@ -37,8 +37,10 @@ pub(super) struct State {
     pub(super) last_number: u64,
     pub(super) operations: u64,
     pub(super) stop_after: Option<u64>,
-    /// True if the file system knows no rename that refuses a taken name.
+    /// True if the file system knows no rename that refuses a taken name, and a link makes another node.
     pub(super) links: bool,
+    /// True if any new name of a file makes another node.
+    pub(super) names_are_nodes: bool,
     pub(super) events: Events,
 }
 
@@ -60,6 +62,7 @@ impl State {
             operations: 0,
             stop_after: None,
             links: false,
+            names_are_nodes: false,
             events: Events::default(),
         };
         state.host = Host { machine: state.random(), boot: state.random() };
@@ -162,17 +165,30 @@ impl State {
     ) -> io::Result<()> {
         self.change(process, Call::Rename)?;
         if !self.links {
-            return self.image.rename(from, to);
+            return self.rename(from, to);
         }
         self.image.link(from, to)?;
+        self.change_node(to)?;
         self.change(process, Call::Remove)?;
         self.image.remove(from)
+    }
+
+    /// Renames to a name that is free.
+    pub(super) fn rename(&mut self, from: &Path, to: &Path) -> io::Result<()> {
+        self.image.rename(from, to)?;
+        if self.names_are_nodes { self.change_node(to) } else { Ok(()) }
+    }
+
+    fn change_node(&mut self, path: &Path) -> io::Result<()> {
+        let (number, ino) = (self.next_number(), self.image.find_file(path)?);
+        self.image.file_mut(ino)?.change_node(number);
+        Ok(())
     }
 
     pub(super) fn write_at(
         &mut self,
         process: u64,
-        ino: Ino,
+        (ino, description): (Ino, u64),
         bytes: &[u8],
         offset: u64,
     ) -> io::Result<usize> {
@@ -182,8 +198,10 @@ impl State {
             // A write that fails may have written a part.
             Some(_) => self.chance.below(bytes.len()),
         };
+        let now = self.next_number();
         let content = self.image.file_mut(ino)?;
-        content.write(bytes.get(..count).unwrap_or(bytes), offset)?;
+        let end = content.write(bytes.get(..count).unwrap_or(bytes), offset)?;
+        content.hide_write(description, now, end - count..end);
         content.modified_ms = self.clock_ms;
         match failure {
             None | Some(Failure::Short) => Ok(count),
