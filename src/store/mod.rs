@@ -151,7 +151,8 @@ pub enum StoreError {
     },
     /// The file system does not show to other processes what is written.
     #[error(
-        "on the file system of {} ({file_system}), processes do not see what others write to an open file;          move the palace to a local disk", path.display()
+        "on the file system of {} ({file_system}), processes do not see what others write to an open file; \
+         move the palace to a local disk", path.display()
     )]
     Invisible {
         /// The palace.
