@@ -17,6 +17,7 @@ mod resources;
 mod server;
 mod sessions;
 mod shutdown;
+mod sources;
 #[path = "../support/mod.rs"]
 mod support;
 mod told;
