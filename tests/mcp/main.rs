@@ -1,5 +1,6 @@
 //! The MCP server, with real servers as child processes and a real client that speaks to them.
 
+mod access;
 mod bounds;
 #[path = "../support/client.rs"]
 mod client;

@@ -9,6 +9,7 @@ mod content;
 mod directory;
 mod machine;
 mod place;
+mod tokens;
 
 use super::error::Failure;
 use super::exit::{Exit, after};
@@ -44,6 +45,7 @@ impl Doctor {
         let mut checks = checks(&location.path);
         checks.extend(stray(&location));
         checks.push(clients::clients(&location.path));
+        checks.extend(tokens::tokens());
         let problems = checks.iter().filter(|check| check.verdict == Verdict::Problem).count();
         let report = Report { palace: location.path, problems, checks };
         after(self.print(&report), if problems == 0 { Exit::Done } else { Exit::Problem })
