@@ -132,10 +132,13 @@ fn made_or_kept(palace: &Path, address: &Address) -> Result<PathBuf, TokenError>
     }
     let path = directory.join(file_name(palace, address));
     match fs::symlink_metadata(&path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => make(&path, &directory)?,
-        found => drop(found.at("access", &path)?),
+        Ok(_) => Ok(path),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            make(&path, &directory)?;
+            Ok(path)
+        }
+        Err(error) => Ok(Err(error).at("access", &path)?),
     }
-    Ok(path)
 }
 
 /// Returns the directory for the tokens that are made here: in `$XDG_RUNTIME_DIR` if that is private to this user, else
