@@ -1,5 +1,7 @@
 //! The errors of the commands.
 
+#[cfg(feature = "mcp")]
+use super::token_error::TokenError;
 use crate::fs::FsError;
 use crate::fs::shell::quoted;
 use crate::memory::MemoryError;
@@ -45,6 +47,10 @@ pub enum Failure {
     #[cfg(feature = "mcp")]
     #[error(transparent)]
     Install(#[from] InstallError),
+    /// There is no token that keeps other users out.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Token(#[from] TokenError),
     /// The path of a palace cannot be used.
     #[error(transparent)]
     Place(#[from] PlaceError),
@@ -304,6 +310,7 @@ mod tests {
             Failure::Palace(error) => return chain(error),
             Failure::Memory(error) => return chain(error),
             Failure::Serve(error) => return chain(error),
+            Failure::Token(error) => return chain(error),
             Failure::Output(_) => "cannot write the result: permission denied",
             Failure::Input { .. } => "cannot read /it's: permission denied",
             Failure::Demo(error) => match error {

@@ -2,6 +2,8 @@
 
 use super::error::{Failure, PlaceError};
 use super::print::{shown, tell};
+#[cfg(feature = "mcp")]
+use super::token_error::TokenError;
 use crate::fs::shell::quoted;
 use crate::memory::MemoryError;
 use crate::palace::{Error, Palace, chain};
@@ -38,7 +40,9 @@ fn exit_of(failure: &Failure) -> Exit {
         Failure::Usage(_) => Exit::Usage,
         Failure::Place(error) if !matches!(error, PlaceError::Fs(_)) => Exit::Usage,
         #[cfg(feature = "mcp")]
-        Failure::Serve(crate::mcp::ServeError::Guard(_)) => Exit::Usage,
+        Failure::Serve(crate::mcp::ServeError::Open) => Exit::Usage,
+        #[cfg(feature = "mcp")]
+        Failure::Token(error) if !matches!(error, TokenError::Fs(_)) => Exit::Usage,
         Failure::Palace(Error::Store(error))
         | Failure::Memory(MemoryError::Palace(Error::Store(error))) => exit_of_store(error),
         // A reader that has seen enough, as `head`, is no failure.

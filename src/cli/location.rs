@@ -228,7 +228,7 @@ fn default() -> Option<PathBuf> {
 }
 
 /// Returns a variable of the environment, unless it is empty.
-fn variable(name: &str) -> Option<OsString> {
+pub(super) fn variable(name: &str) -> Option<OsString> {
     std::env::var_os(name).filter(|value| !value.is_empty())
 }
 

@@ -4,8 +4,8 @@
 //! Stored text reaches a terminal only with its control characters escaped. A command whose reader goes away
 //! (`| head`) ends without a message.
 //!
-//! From the bottom up: `error`, `print`, `exit` and `start`; the palace's location, and the arguments that several
-//! commands share; one file or folder a command; and the programs, `palace`, `log` and `compact`, with the tables of their commands.
+//! From the bottom up: `token_error`, `error`, `print`, `exit` and `start`; the palace's location, the arguments that several commands
+//! share, and the token; one file or folder a command; and the programs, `palace`, `log` and `compact`, with the tables of their commands.
 
 #[cfg(feature = "mcp")]
 mod arguments;
@@ -29,3 +29,7 @@ mod print;
 mod serve;
 mod start;
 mod status;
+#[cfg(feature = "mcp")]
+mod token;
+#[cfg(feature = "mcp")]
+pub mod token_error;

@@ -5,6 +5,7 @@ use super::error::Failure;
 use super::exit::{Exit, after, finish, lacking};
 use super::location::{PalaceArgument, PalaceTarget, source};
 use super::print::{count, stdout, tell};
+use super::token::TokenArguments;
 use super::{demo, doctor, import, install, serve, start, status};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
 use crate::memory::Memory;
@@ -19,7 +20,10 @@ Examples:
       Serve the default palace on standard input and output. Start as many servers as
       you like.
   crdt-palace serve --http 8765
-      Serve it over HTTP to clients on this machine, at http://127.0.0.1:8765/mcp.
+      Serve it over HTTP to clients on this machine, at http://127.0.0.1:8765/mcp. The
+      server says in which file the token is that clients must send.
+  crdt-palace serve --http unix:$XDG_RUNTIME_DIR/palace.sock
+      Serve it over HTTP to processes of this user, without a token.
   crdt-palace import memory.jsonl
       Import what the reference memory server has stored.
   crdt-palace import ~/.mempalace
@@ -35,8 +39,8 @@ Examples:
 
 The default palace is $CRDT_PALACE_DIR, else $XDG_DATA_HOME/crdt-palace, else
 ~/.local/share/crdt-palace. A leading ~ is the home directory. CRDT_PALACE_LOG sets what is logged to standard error, for
-example `debug`; the default is `warn`. CRDT_PALACE_TOKEN is the bearer token that clients
-of `serve --http` must send, at least 16 characters.
+example `debug`; the default is `warn`. CRDT_PALACE_TOKEN is the token that clients of
+`serve --http` must send, at least 16 characters. If it is not set, one is made on first use.
 
 Exit codes: 0 done, 1 a problem was found, 2 usage, 10 no palace at the path, 11 another
 process holds a lock, 12 a newer version wrote the palace.";
@@ -62,10 +66,12 @@ enum Command {
         /// Prefix of the tool names in the set `palace`; `mempalace_` gives the names that clients of MemPalace know
         #[arg(long, value_name = "PREFIX", default_value = "palace_")]
         tool_prefix: Prefix,
-        /// Serve over HTTP at ADDR, which is HOST:PORT, or a port of 127.0.0.1. The URL is printed to standard
-        /// error. Any address but loopback needs a token in CRDT_PALACE_TOKEN
+        /// Serve over HTTP at ADDR: a port of 127.0.0.1, HOST:PORT, or unix:PATH for a Unix socket. The URL, and the
+        /// file with the token that clients send, are printed to standard error
         #[arg(long, value_name = "ADDR")]
         http: Option<Address>,
+        #[command(flatten)]
+        token: TokenArguments,
     },
     /// Import a memory.jsonl of the reference memory server, or a palace of MemPalace
     Import {
@@ -106,9 +112,9 @@ pub fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<Exit, Failure> {
     match command {
-        Command::Serve { at, tools, tool_prefix: prefix, http } => {
+        Command::Serve { at, tools, tool_prefix: prefix, http, token } => {
             let offer = Offer { sets: tools.into_iter().map(ToolSet::from).collect(), prefix };
-            serve::serve(&at.locate()?, &offer, http.as_ref())
+            serve::serve(&at.locate()?, &offer, http, &token)
         }
         Command::Import { from, at } => import::import(&source(&from)?, &at.path()?),
         Command::Export { at } => export(&at.path()?),

@@ -1,17 +1,21 @@
 //! `crdt-palace serve`: on standard input and output, or over HTTP.
 
-use super::error::Failure;
+use super::error::{Failure, PlaceError};
 use super::exit::Exit;
-use super::location::Location;
+use super::location::{Location, source};
 use super::print::tell;
+use super::token::TokenArguments;
+use crate::fs::At as _;
 use crate::mcp::{Address, Http, Offer};
 use crate::palace::Options;
 
-/// The environment variable with the bearer token. It is no argument, because every user of the machine can read those.
-const TOKEN: &str = "CRDT_PALACE_TOKEN";
-
 /// Serves a palace until the input ends or a signal arrives.
-pub(super) fn serve(at: &Location, offer: &Offer, http: Option<&Address>) -> Result<Exit, Failure> {
+pub(super) fn serve(
+    at: &Location,
+    offer: &Offer,
+    http: Option<Address>,
+    token: &TokenArguments,
+) -> Result<Exit, Failure> {
     at.tell();
     let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
     let palace = Options::default().program(program).open(&at.path)?;
@@ -19,10 +23,23 @@ pub(super) fn serve(at: &Location, offer: &Offer, http: Option<&Address>) -> Res
         crate::mcp::serve(palace, offer)?;
         return Ok(Exit::Done);
     };
-    let token = std::env::var_os(TOKEN);
-    // A value that is not UTF-8 becomes one that no token may be, so `bind` refuses it.
-    let token = token.map(|token| token.to_string_lossy().into_owned());
-    let http = Http::bind(address, token.as_deref())?;
-    http.serve(palace, offer, |url| tell(format_args!("crdt-palace: listening on {url}")))?;
+    let address = absolute(address)?;
+    let (token, source) = token.find(&at.path, &address)?;
+    let http = Http::bind(&address, token)?;
+    http.serve(palace, offer, |url| {
+        tell(format_args!("crdt-palace: listening on {url}"));
+        source.tell();
+    })?;
     Ok(Exit::Done)
+}
+
+/// Makes the path of a Unix socket absolute, with a leading `~` replaced.
+fn absolute(address: Address) -> Result<Address, PlaceError> {
+    match address {
+        Address::Unix(path) => {
+            let path = source(&path)?;
+            Ok(Address::Unix(std::path::absolute(&path).at("make an absolute path of", &path)?))
+        }
+        Address::Tcp { .. } => Ok(address),
+    }
 }

@@ -1,8 +1,10 @@
 //! Why a server does not start, or stops.
 
+use crate::fs::FsError;
 use crate::palace;
 use rmcp::service::ServerInitializeError;
 use std::io;
+use std::path::PathBuf;
 
 /// Why the server stopped other than by the end of its input or a signal.
 #[derive(Debug, thiserror::Error)]
@@ -17,9 +19,15 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-    /// The address and the token do not keep strangers out.
+    /// The address can be reached from other machines, and no token would be asked for.
+    #[error(
+        "this address can be reached from other machines, so a token is needed: leave out --no-token, or listen on \
+         127.0.0.1"
+    )]
+    Open,
+    /// The Unix socket cannot be made.
     #[error(transparent)]
-    Guard(#[from] GuardError),
+    Socket(#[from] SocketError),
     /// The client does not speak MCP.
     #[error("the client did not open a session")]
     Initialize(#[source] Box<ServerInitializeError>),
@@ -31,22 +39,35 @@ pub enum ServeError {
     Close(#[source] palace::Error),
 }
 
-/// Why a server over HTTP does not start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+/// Why a Unix socket cannot be made.
+#[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
-pub enum GuardError {
-    /// The address can be reached from other machines, and there is no token.
+pub enum SocketError {
+    /// Other users could put another socket in its place.
     #[error(
-        "this address can be reached from other machines: set CRDT_PALACE_TOKEN to a secret of at least 16 \
-         characters that clients send as bearer token, or listen on 127.0.0.1"
+        "other users can change the files in {}, so clients could be led to another server: choose a directory that \
+         only this user can write, such as $XDG_RUNTIME_DIR",
+        directory.display()
     )]
-    TokenMissing,
-    /// The token can be guessed, or no client can send it.
-    #[error(
-        "CRDT_PALACE_TOKEN needs at least 16 characters, all of them visible ASCII without spaces: set a longer \
-         one, for example from `openssl rand -hex 32`, or unset it to serve this machine without"
-    )]
-    TokenBad,
+    Directory {
+        /// The directory of the socket.
+        directory: PathBuf,
+    },
+    /// Another process listens there.
+    #[error("another server listens at {}: end it, or choose another path", path.display())]
+    InUse {
+        /// The socket.
+        path: PathBuf,
+    },
+    /// Something else is there.
+    #[error("{} is there already and is no socket: move it away, or choose another path", path.display())]
+    NoSocket {
+        /// The path.
+        path: PathBuf,
+    },
+    /// A system call failed.
+    #[error(transparent)]
+    Fs(#[from] FsError),
 }
 
 /// Says which action failed.

@@ -40,8 +40,8 @@ mod tool_set;
 mod tool_sets;
 mod unseen;
 
-pub use error::{GuardError, ServeError};
-pub use http::{Address, Http};
+pub use error::{ServeError, SocketError};
+pub use http::{Address, BadToken, Http, Token};
 pub use server::Server;
 pub use stdio::{serve, serve_client};
 pub use tool_set::ToolSet;

@@ -19,6 +19,7 @@ mod lone_surrogates;
 #[doc(hidden)]
 pub mod mempalace;
 mod moment;
+mod source_name;
 
 pub use error::{MemoryError, Result};
 pub use graph::{
@@ -36,3 +37,5 @@ pub(crate) use deeds::{Deed, deeds};
 pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]
 pub(crate) use moment::{milliseconds, readable, written_out};
+#[cfg(feature = "mcp")]
+pub(crate) use source_name::shown_source;

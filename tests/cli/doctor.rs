@@ -206,6 +206,27 @@ fn closed_files_are_named_with_their_owner() {
 }
 
 #[test]
+fn token_directories_that_others_can_enter_are_reported() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, _open) = palace(&dir);
+    let state = dir.path().join("state/crdt-palace");
+    let check = || {
+        let mut command = Command::new(PALACE);
+        command.args(["doctor", "--json"]).arg(&path).env_remove("XDG_RUNTIME_DIR");
+        let output = command.env("XDG_STATE_HOME", dir.path().join("state")).output().unwrap();
+        let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let mut checks = report["checks"].as_array().unwrap().iter();
+        checks.find(|check| check["check"] == "tokens").cloned()
+    };
+    assert_eq!(check(), None, "no server has made a token");
+    fs::create_dir_all(&state).unwrap();
+    set_mode(&state, 0o755);
+    expect(&check().unwrap(), "problem", &format!("chmod 700 {}", state.display()));
+    set_mode(&state, 0o700);
+    assert_eq!(check().unwrap()["verdict"], "ok");
+}
+
+#[test]
 fn clients_that_start_this_server_are_named_with_their_palace() {
     let dir = tempfile::tempdir().unwrap();
     let (path, _open) = palace(&dir);

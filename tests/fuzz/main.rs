@@ -73,6 +73,13 @@ fn variation(corpus: &[(PathBuf, Vec<u8>)], seed: u64) -> Vec<u8> {
     bytes
 }
 
+/// The gate runs all targets a second time, built as users have the program. This fails if it is not.
+#[test]
+fn assertions_are_off_where_the_gate_says_so() {
+    let off = std::env::var_os("CRDT_PALACE_WITHOUT_ASSERTIONS").is_some();
+    assert!(!(off && cfg!(debug_assertions)), "built with debug assertions");
+}
+
 #[test]
 fn records_of_any_bytes_do_no_harm() {
     all_of("record");

@@ -279,9 +279,10 @@ async fn palace_lists(client: &Client) {
     client.call("palace_search", spaces).await;
     client.call("palace_check_duplicate", json!({"content": "text 1", "threshold": 0.01})).await;
     let entity = format!("{}0000", "\u{1f600}".repeat(496));
-    let known = client.pages("palace_kg_query", json!({"entity": entity})).await;
+    let whole = json!({"entity": entity, "full_source": true});
+    let known = client.pages("palace_kg_query", whole).await;
     assert_eq!(json!(items(&known, "facts").len()), known[0]["count"]);
-    let line = client.pages("palace_kg_timeline", json!({})).await;
+    let line = client.pages("palace_kg_timeline", json!({"full_source": true})).await;
     assert_eq!(items(&line, "timeline").len(), 121);
     assert_eq!(client.call("palace_kg_stats", json!({})).await["truncated"], true);
     let diary =
@@ -298,7 +299,7 @@ async fn drawers(client: &Client, disk: &SimDisk) {
     let quotes = "\"".repeat(100_000);
     for n in 0..25 {
         let (source, by) =
-            (format!("{n:04}{}", "\"".repeat(996)), format!("{n:04}{}", "\"".repeat(996)));
+            (format!("/d/{n:04}{}", "\"".repeat(993)), format!("{n:04}{}", "\"".repeat(996)));
         let filed = json!({"wing": "long", "room": "r", "content": quotes, "source_file": source, "added_by": by});
         client.call("palace_add_drawer", filed).await;
     }
@@ -320,8 +321,8 @@ async fn drawers(client: &Client, disk: &SimDisk) {
     for id in &ids {
         let (mut offset, mut length) = (json!(0), 0);
         while !offset.is_null() {
-            let part =
-                client.call("palace_get_drawer", json!({"drawer_id": id, "offset": offset})).await;
+            let part = json!({"drawer_id": id, "offset": offset, "full_source": true});
+            let part = client.call("palace_get_drawer", part).await;
             length += part["content"].as_str().unwrap().chars().count();
             offset = part["next_offset"].clone();
         }
@@ -331,7 +332,8 @@ async fn drawers(client: &Client, disk: &SimDisk) {
     let unknown = (0..200).map(|n| json!(format!("{n:04}{}", "x".repeat(596))));
     let all: Vec<Value> =
         ids.iter().chain(&ids).cloned().chain(unknown).chain(ids.clone()).collect();
-    let pages = client.pages("palace_get_drawers", json!({"drawer_ids": all})).await;
+    let whole = json!({"drawer_ids": all, "full_source": true});
+    let pages = client.pages("palace_get_drawers", whole).await;
     let shown: Vec<Value> =
         items(&pages, "drawers").iter().map(|it| it["drawer_id"].clone()).collect();
     assert_eq!(shown, ids, "each once");

@@ -106,14 +106,17 @@ fn tokens_are_required_on_every_path() {
 }
 
 #[test]
-fn http_beyond_loopback_does_not_start_without_a_token() {
+fn addresses_and_tokens_that_let_others_in_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
-    for (address, token) in [("0.0.0.0:0", None), ("0", Some("short")), ("nonsense", None)] {
+    for (address, token, word) in [
+        ("0.0.0.0:0", None, "leave out --no-token"),
+        ("0", Some("short"), "CRDT_PALACE_TOKEN is no token"),
+        ("nonsense", None, "HOST:PORT"),
+    ] {
         let output = command(&path, address, token).output().unwrap();
         assert_eq!(output.status.code(), Some(2), "{address} {token:?}");
         let said = String::from_utf8(output.stderr).unwrap();
-        let word = if address == "nonsense" { "HOST:PORT" } else { "CRDT_PALACE_TOKEN" };
         assert!(said.contains(word), "{said}");
         assert!(output.stdout.is_empty());
     }

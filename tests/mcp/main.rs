@@ -1,5 +1,6 @@
 //! The MCP server, with real servers as child processes and a real client that speaks to them.
 
+mod access;
 mod bounds;
 #[path = "../support/client.rs"]
 mod client;
@@ -17,6 +18,7 @@ mod resources;
 mod server;
 mod sessions;
 mod shutdown;
+mod sources;
 #[path = "../support/mod.rs"]
 mod support;
 mod told;

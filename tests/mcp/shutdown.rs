@@ -123,9 +123,10 @@ fn terminated_servers_that_read_input_detach_no_thread() {
 #[test]
 fn http_servers_detach_no_thread() {
     let dir = tempfile::tempdir().unwrap();
-    let mut server = Server::start(dir.path(), &["--http", "127.0.0.1:0"]);
+    let mut server = Server::start(dir.path(), &["--http", "127.0.0.1:0", "--no-token"]);
     let mut line = String::new();
     server.errors.read_line(&mut line).unwrap();
+    server.errors.read_line(&mut String::new()).unwrap();
     let address = line.trim_end().rsplit_once("http://").unwrap().1.trim_end_matches("/mcp");
     let mut stream = TcpStream::connect(address).unwrap();
     write!(stream, "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n").unwrap();

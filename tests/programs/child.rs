@@ -5,6 +5,7 @@
 
 #[path = "../real/acks.rs"]
 mod acks;
+mod ask;
 mod clock;
 #[path = "../hostile/good.rs"]
 mod good;
@@ -52,6 +53,7 @@ fn play(arguments: &[&str]) {
         ["compact", path] => writers::compact(Path::new(path)),
         ["increment", path, count] => writers::increment(Path::new(path), number(count)),
         ["create", path, name] => writers::create(Path::new(path), name),
+        ["ask", address, request] => ask::print_answer(address, request),
         ["visit", path, name, bytes] => writers::visit(Path::new(path), name, number(bytes)),
         _ => panic!("no such role: {arguments:?}"),
     }

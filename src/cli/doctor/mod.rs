@@ -10,6 +10,7 @@ mod directory;
 mod machine;
 mod place;
 mod second_process;
+mod tokens;
 mod trial;
 
 use super::error::Failure;
@@ -52,6 +53,7 @@ impl Doctor {
         let mut checks = checks(&location.path);
         checks.extend(stray(&location));
         checks.push(clients::clients(&location.path));
+        checks.extend(tokens::tokens());
         let problems = checks.iter().filter(|check| check.verdict == Verdict::Problem).count();
         let report = Report { palace: location.path, problems, checks };
         after(self.print(&report), if problems == 0 { Exit::Done } else { Exit::Problem })

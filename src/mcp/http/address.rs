@@ -1,28 +1,45 @@
 //! The address to listen at, as a person types it.
 
+use std::fmt;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, ToSocketAddrs};
+use std::path::PathBuf;
 use std::str::FromStr;
 
-/// A host and a port. A port alone is one of 127.0.0.1.
+/// The beginning of the address of a Unix socket.
+const UNIX: &str = "unix:";
+
+/// An address that a server over HTTP can listen at.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Address {
-    /// A name or an IP address, without brackets.
-    pub(super) host: String,
-    port: u16,
+pub enum Address {
+    /// A host and a port. A port alone is one of 127.0.0.1.
+    Tcp {
+        /// A name in lower case, or an IP address without brackets.
+        host: String,
+        /// The port; 0 is any that is free.
+        port: u16,
+    },
+    /// The path of a Unix socket.
+    Unix(PathBuf),
 }
 
-/// The text is neither a port nor a host and a port.
+/// The text is neither a port, nor a host and a port, nor the path of a Unix socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("expected a port, or HOST:PORT as in 127.0.0.1:8765, localhost:8765 or [::1]:8765")]
+#[error(
+    "expected a port, or HOST:PORT as in 127.0.0.1:8765, localhost:8765 or [::1]:8765, or unix:PATH as in \
+     unix:/run/user/1000/palace.sock"
+)]
 pub struct BadAddress;
 
 impl FromStr for Address {
     type Err = BadAddress;
 
     fn from_str(text: &str) -> Result<Self, BadAddress> {
+        if let Some(path) = text.strip_prefix(UNIX) {
+            return if path.is_empty() { Err(BadAddress) } else { Ok(Address::Unix(path.into())) };
+        }
         if let Ok(port) = text.parse() {
-            return Ok(Address { host: Ipv4Addr::LOCALHOST.to_string(), port });
+            return Ok(Address::Tcp { host: Ipv4Addr::LOCALHOST.to_string(), port });
         }
         let (host, port) = text.rsplit_once(':').ok_or(BadAddress)?;
         let bracketed = host.strip_prefix('[').and_then(|host| host.strip_suffix(']'));
@@ -31,19 +48,27 @@ impl FromStr for Address {
         let port = port.parse().map_err(|_| BadAddress)?;
         match host.is_empty() {
             true => Err(BadAddress),
-            false => Ok(Address { host: host.to_owned(), port }),
+            false => Ok(Address::Tcp { host: host.to_ascii_lowercase(), port }),
         }
     }
 }
 
-impl Address {
-    /// Looks up its socket addresses.
-    ///
-    /// # Errors
-    /// The system's, if the name is not known.
-    pub(super) fn resolve(&self) -> io::Result<Vec<SocketAddr>> {
-        Ok((self.host.as_str(), self.port).to_socket_addrs()?.collect())
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Address::Tcp { host, port } if host.contains(':') => write!(f, "[{host}]:{port}"),
+            Address::Tcp { host, port } => write!(f, "{host}:{port}"),
+            Address::Unix(path) => write!(f, "{UNIX}{}", path.display()),
+        }
     }
+}
+
+/// Looks up the socket addresses of a host.
+///
+/// # Errors
+/// The system's, if the name is not known.
+pub(super) fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    Ok((host, port).to_socket_addrs()?.collect())
 }
 
 #[cfg(test)]
@@ -52,14 +77,22 @@ mod tests {
 
     #[test]
     fn a_port_alone_is_of_loopback_and_what_is_unclear_is_refused() {
-        let read = |text: &str| text.parse().map(|Address { host, port }| (host, port));
-        let is = |host: &str, port| Ok((host.to_owned(), port));
-        assert_eq!(read("8765"), is("127.0.0.1", 8765));
-        assert_eq!(read("0.0.0.0:80"), is("0.0.0.0", 80));
-        assert_eq!(read("localhost:0"), is("localhost", 0));
-        assert_eq!(read("[::1]:8765"), is("::1", 8765));
-        for bad in ["", ":8765", "localhost", "::1:8765", "[::1]", "a:b", "a:65536", "[]:1"] {
+        let read = |text: &str| text.parse::<Address>().map(|address| address.to_string());
+        for (text, address) in [
+            ("8765", "127.0.0.1:8765"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("LocalHost:0", "localhost:0"),
+            ("[::1]:8765", "[::1]:8765"),
+            ("unix:/run/p.sock", "unix:/run/p.sock"),
+            ("unix:8765", "unix:8765"),
+        ] {
+            assert_eq!(read(text), Ok(address.to_owned()));
+        }
+        let bad =
+            ["", ":8765", "localhost", "::1:8765", "[::1]", "a:b", "a:65536", "[]:1", "unix:"];
+        for bad in bad {
             assert_eq!(read(bad), Err(BadAddress), "{bad}");
         }
+        assert_eq!("unix:8765".parse(), Ok(Address::Unix("8765".into())));
     }
 }

@@ -1,11 +1,13 @@
-//! The socket of the server over HTTP, and its connections.
+//! The server over HTTP: its start, its connections and its end.
 //!
 //! Invariants: no request is answered that the guard has not let in; requests that came before the signal to end are
 //! answered before the end. Must not know: what a tool does.
 
-use super::address::Address;
+use super::address::{Address, resolve};
 use super::guard::Guard;
 use super::request::RequestHandler;
+use super::socket::{Connection, Listener, Socket};
+use super::token::Token;
 use crate::mcp::error::{OrCannot, ServeError};
 use crate::mcp::process::{EndSignals, leave, runtime};
 use crate::mcp::server::Server;
@@ -15,10 +17,9 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::{GracefulShutdown, Watcher};
-use std::net::{SocketAddr, TcpListener as Socket};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Most connections at once. Another one waits until one of these ends.
@@ -30,11 +31,14 @@ const END_WAIT: Duration = Duration::from_secs(10);
 /// Pause after the system could not accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// The host of requests over a Unix socket, besides the addresses of loopback.
+const UNIX_HOST: &str = "localhost";
+
 /// A socket that listens, and the guard of its requests.
 #[derive(Debug)]
 pub struct Http {
     socket: Socket,
-    address: SocketAddr,
+    url: String,
     guard: Guard,
 }
 
@@ -43,15 +47,20 @@ impl Http {
     /// once it serves.
     ///
     /// # Errors
-    /// [`ServeError::Guard`] if other machines could come in without a token, or if the token is too short or cannot
-    /// be sent; [`ServeError::System`] if the system cannot listen there.
-    pub fn bind(address: &Address, token: Option<&str>) -> Result<Self, ServeError> {
-        let found = address.resolve().or_cannot("find the address to listen at")?;
-        let guard = Guard::new(address, &found, token)?;
-        let socket = Socket::bind(found.as_slice()).or_cannot("listen at that address")?;
-        socket.set_nonblocking(true).or_cannot("listen without blocking")?;
-        let address = socket.local_addr().or_cannot("see where it listens")?;
-        Ok(Http { socket, address, guard })
+    /// [`ServeError::Open`] if other machines could come in without a token, [`ServeError::Socket`] if the file of a
+    /// Unix socket cannot be made, and [`ServeError::System`] if the system cannot listen there.
+    pub fn bind(address: &Address, token: Option<Token>) -> Result<Self, ServeError> {
+        let (socket, guard) = match address {
+            Address::Tcp { host, port } => {
+                let found = resolve(host, *port).or_cannot("find the address to listen at")?;
+                let guard = Guard::new(host, &found, token)?;
+                (Socket::tcp(&found)?, guard)
+            }
+            // No web page reaches a Unix socket, unless a program passes a port on to it: then the guard's checks count.
+            Address::Unix(path) => (Socket::unix(path)?, Guard::new(UNIX_HOST, &[], token)?),
+        };
+        let url = socket.url()?;
+        Ok(Http { socket, url, guard })
     }
 
     /// Serves until SIGTERM or SIGINT comes. Then no new client is let in, pending requests are answered, and the
@@ -69,7 +78,7 @@ impl Http {
         let runtime = runtime()?;
         let server = Server::new(palace.clone(), offer).for_several();
         let handler = Arc::new(RequestHandler::new(palace.clone(), server.clone(), self.guard));
-        let ready = || ready(&format!("http://{}/mcp", self.address));
+        let ready = || ready(&self.url);
         let result = runtime.block_on(until_the_end(self.socket, &server, &handler, ready));
         leave(runtime);
         palace.close().map_err(ServeError::Close)?;
@@ -84,7 +93,7 @@ async fn until_the_end(
     ready: impl FnOnce(),
 ) -> Result<(), ServeError> {
     let mut signals = EndSignals::listen()?;
-    let listener = TcpListener::from_std(socket).or_cannot("listen")?;
+    let listener = socket.listen()?;
     ready();
     let connections = GracefulShutdown::new();
     tokio::select! {
@@ -110,7 +119,7 @@ async fn end(connections: GracefulShutdown, server: &Server) {
 }
 
 async fn let_in(
-    listener: &TcpListener,
+    listener: &Listener,
     connections: &GracefulShutdown,
     handler: &Arc<RequestHandler>,
 ) {
@@ -118,9 +127,16 @@ async fn let_in(
     // The semaphore is never closed: the loop ends when the caller drops it.
     while let Ok(permit) = permits.clone().acquire_owned().await {
         match listener.accept().await {
-            Ok((stream, _)) => {
+            Ok(stream) => {
                 let (watcher, handler) = (connections.watcher(), handler.clone());
-                drop(tokio::spawn(connection(stream, watcher, handler, permit)));
+                drop(match stream {
+                    Connection::Tcp(stream) => {
+                        tokio::spawn(connection(stream, watcher, handler, permit))
+                    }
+                    Connection::Unix(stream) => {
+                        tokio::spawn(connection(stream, watcher, handler, permit))
+                    }
+                });
             }
             // The client hung up again, or there are no more descriptors: the next one may fare better.
             Err(error) => {
@@ -132,15 +148,11 @@ async fn let_in(
 }
 
 async fn connection(
-    stream: TcpStream,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     watcher: Watcher,
     handler: Arc<RequestHandler>,
     _permit: OwnedSemaphorePermit,
 ) {
-    // Answers are small, and clients wait for them. Without it they are later, not wrong.
-    if let Err(error) = stream.set_nodelay(true) {
-        tracing::debug!(%error, "answers may be slow");
-    }
     let service = service_fn(move |request| {
         let handler = handler.clone();
         async move { Ok::<_, std::convert::Infallible>(handler.answer(request).await) }

@@ -7,6 +7,9 @@ mod guard;
 mod health;
 mod listen;
 mod request;
+mod socket;
+mod token;
 
 pub use address::Address;
 pub use listen::Http;
+pub use token::{BadToken, Token};

@@ -137,7 +137,7 @@ fn refused(refusal: Refusal) -> HttpAnswer {
             "Origin not allowed: only pages of this machine or of the server's host may use it\n",
         ),
         Refusal::Token => {
-            let words = "token missing or wrong: send the server's CRDT_PALACE_TOKEN as Authorization: Bearer TOKEN\n";
+            let words = "token missing or wrong: send it as Authorization: Bearer TOKEN; the server says on standard error where the token is\n";
             with(text(StatusCode::UNAUTHORIZED, words), WWW_AUTHENTICATE, "Bearer")
         }
     }

@@ -84,6 +84,8 @@ pub(super) struct GetDrawer {
     pub offset: Option<i64>,
     /// An etag of this drawer, or of one of its conflicts: the drawer as it was then. As it is now if not given
     pub version: Option<String>,
+    /// Show all of the path of a source, not only its name
+    pub full_source: Option<bool>,
 }
 
 #[derive(Deserialize, JsonSchema)]
@@ -91,6 +93,8 @@ pub(super) struct GetDrawer {
 pub(super) struct GetDrawers {
     /// The ids, at most 500
     pub drawer_ids: Vec<String>,
+    /// Show all of the path of a source, not only its name
+    pub full_source: Option<bool>,
     /// The next_cursor of the call before, if it had one
     pub cursor: Option<String>,
 }
@@ -283,6 +287,8 @@ pub(super) struct KgQuery {
     pub as_of: Option<String>,
     /// outgoing: it is the subject; incoming: the object; both if not given
     pub direction: Option<FactDirection>,
+    /// Show all of the path of a source, not only its name
+    pub full_source: Option<bool>,
     /// The next_cursor of the call before, if it had one
     pub cursor: Option<String>,
 }
@@ -350,6 +356,8 @@ pub(super) struct KgDelete {
 pub(super) struct KgTimeline {
     /// The entity; the facts of all entities if not given
     pub entity: Option<String>,
+    /// Show all of the path of a source, not only its name
+    pub full_source: Option<bool>,
     /// The next_cursor of the call before, if it had one
     pub cursor: Option<String>,
 }

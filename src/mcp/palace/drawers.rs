@@ -46,7 +46,7 @@ pub(super) fn add_drawer(call: &Call, arguments: AddDrawer) -> Result<DrawerAdde
 }
 
 pub(super) fn get_drawer(call: &Call, arguments: GetDrawer) -> Result<DrawerShown, MemoryError> {
-    let GetDrawer { drawer_id, offset: from, version } = arguments;
+    let GetDrawer { drawer_id, offset: from, version, full_source } = arguments;
     let from = offset(from)?;
     let drawer = match &version {
         Some(version) => call.drawers().get_at(&drawer_id, &etag("version", version)?)?,
@@ -57,7 +57,7 @@ pub(super) fn get_drawer(call: &Call, arguments: GetDrawer) -> Result<DrawerShow
     // An older version is no base, unless the client began to read it while it was the present one.
     let is_present =
         version.is_none() || call.drawers().under(&key)?.is_some_and(|now| now.heads == heads);
-    let shown = DrawerShown::new(drawer, from);
+    let shown = DrawerShown::new(drawer, from, full_source.unwrap_or(false));
     let start = from.min(total);
     let part = start..start + shown.content.chars().count();
     match is_present {
@@ -78,7 +78,8 @@ enum DrawerOrMissing {
 /// The cursor is the number of distinct ids that the pages before had. Ids that name nothing are part of a page, and
 /// count in its length, like the others.
 pub(super) fn get_drawers(call: &Call, arguments: GetDrawers) -> Result<DrawersShown, MemoryError> {
-    let GetDrawers { drawer_ids, cursor } = arguments;
+    let GetDrawers { drawer_ids, full_source, cursor } = arguments;
+    let full_source = full_source.unwrap_or(false);
     let done =
         cursor.as_deref().map_or(Ok(0), |text| text.parse().map_err(|_| bad_cursor(text)))?;
     let (drawers, mut seen) = (call.drawers(), Vec::new());
@@ -86,7 +87,7 @@ pub(super) fn get_drawers(call: &Call, arguments: GetDrawers) -> Result<DrawersS
         let asked = match drawers.get(id) {
             Ok(drawer) => {
                 let version = (drawer.key.clone(), drawer.heads.clone());
-                let shown = DrawerShown::new(drawer, 0);
+                let shown = DrawerShown::new(drawer, 0, full_source);
                 seen.push(Some((version, shown.next_offset.is_none())));
                 DrawerOrMissing::Drawer(Box::new(shown))
             }

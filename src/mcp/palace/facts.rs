@@ -3,10 +3,10 @@
 use super::arguments::{
     KgAdd, KgDelete, KgInvalidate, KgQuery, KgSupersede, KgTimeline, NoArguments,
 };
-use super::results::{WriteReceipt, said};
+use super::results::{WriteReceipt, said, source};
 use crate::mcp::page::{Budget, Page, echoed, number};
 use crate::mcp::tool::Call;
-use crate::memory::facts::{AsOf, Counts, Fact, FactPage, FactQuery, Source, Triple};
+use crate::memory::facts::{AsOf, Counts, Fact, FactQuery, Source, Triple};
 use crate::memory::{MemoryError, written_out};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
@@ -29,6 +29,7 @@ pub(super) struct FactShown {
     /// True if it has not begun
     pub future: bool,
     pub source_closet: Option<String>,
+    /// Of an absolute path the name only, unless full_source was passed
     pub source_file: Option<String>,
     pub source_drawer_id: Option<String>,
 }
@@ -83,12 +84,12 @@ impl From<Counts> for FactCounts {
 }
 
 impl FactShown {
-    pub fn new(mut fact: Fact, entity: Option<&str>, now: &AsOf) -> Self {
+    pub fn new(mut fact: Fact, entity: Option<&str>, now: &AsOf, full_source: bool) -> Self {
         // These ask the fact, whose moments are written out after that.
         let subject = entity.map(|entity| fact.ends_with(entity).0);
         let (current, future) = (fact.holds(now), !fact.is_over(now) && fact.begins_after(now));
         let offsets = Offsets::of(&mut fact);
-        let source = fact.sources.into_iter().next().unwrap_or_default();
+        let from = fact.sources.into_iter().next().unwrap_or_default();
         FactShown {
             triple_id: fact.id,
             direction: subject.map(|is| if is { "outgoing" } else { "incoming" }.to_owned()),
@@ -100,9 +101,9 @@ impl FactShown {
             valid_to: fact.valid_to,
             current,
             future,
-            source_closet: source.closet.map(said),
-            source_file: source.file.map(said),
-            source_drawer_id: source.drawer.map(said),
+            source_closet: from.closet.map(|text| source(text, full_source)),
+            source_file: from.file.map(|text| source(text, full_source)),
+            source_drawer_id: from.drawer.map(said),
         }
     }
 }
@@ -206,7 +207,7 @@ pub(super) struct KgStats {
 }
 
 pub(super) fn kg_query(call: &Call, arguments: KgQuery) -> Result<EntityFacts, MemoryError> {
-    let KgQuery { entity, as_of, direction, cursor } = arguments;
+    let KgQuery { entity, as_of, direction, full_source, cursor } = arguments;
     let (of, at, after) = (Some(entity.as_str()), as_of.as_deref(), cursor.as_deref());
     let direction = direction.unwrap_or_default().into();
     let facts = call.facts();
@@ -219,13 +220,14 @@ pub(super) fn kg_query(call: &Call, arguments: KgQuery) -> Result<EntityFacts, M
         counts: page.counts.into(),
         next_cursor: None,
     };
-    let page = shown(page, of, &facts.now(), &mut Budget::around(&known));
+    let facts = page.facts.into_iter().map(fact_shown(of, facts.now(), full_source));
+    let page = Page::fill(facts, usize::MAX, page.more, &mut Budget::around(&known));
     (known.facts, known.next_cursor) = (page.items, page.next_cursor);
     Ok(known)
 }
 
 pub(super) fn kg_timeline(call: &Call, arguments: KgTimeline) -> Result<Timeline, MemoryError> {
-    let KgTimeline { entity, cursor } = arguments;
+    let KgTimeline { entity, full_source, cursor } = arguments;
     let (of, after) = (entity.as_deref(), cursor.as_deref());
     let facts = call.facts();
     let page = facts.about(&FactQuery { entity: of, after, ..FactQuery::default() })?;
@@ -236,21 +238,26 @@ pub(super) fn kg_timeline(call: &Call, arguments: KgTimeline) -> Result<Timeline
         counts: page.counts.into(),
         next_cursor: None,
     };
-    let page = shown(page, of, &facts.now(), &mut Budget::around(&timeline));
+    let facts = page.facts.into_iter().map(fact_shown(of, facts.now(), full_source));
+    let page = Page::fill(facts, usize::MAX, page.more, &mut Budget::around(&timeline));
     (timeline.timeline, timeline.next_cursor) = (page.items, page.next_cursor);
     Ok(timeline)
 }
 
-/// Facts as results show them, as many as fit.
-fn shown(page: FactPage, entity: Option<&str>, now: &AsOf, budget: &mut Budget) -> Page<FactShown> {
-    let shown = |fact: Fact| (fact.position(), FactShown::new(fact, entity, now));
-    Page::fill(page.facts.into_iter().map(shown), usize::MAX, page.more, budget)
+/// Makes of a fact its position and what a result shows of it.
+fn fact_shown(
+    entity: Option<&str>,
+    now: AsOf,
+    full_source: Option<bool>,
+) -> impl Fn(Fact) -> (String, FactShown) {
+    let full = full_source.unwrap_or(false);
+    move |fact| (fact.position(), FactShown::new(fact, entity, &now, full))
 }
 
 pub(super) fn kg_add(call: &Call, arguments: KgAdd) -> Result<FactAdded, MemoryError> {
     let KgAdd { subject, predicate, object, valid_from, valid_to, .. } = &arguments;
     let triple = Triple::new(subject, predicate, object)?;
-    let source = source(&arguments);
+    let source = source_given(&arguments);
     let (from, to) = (valid_from.as_deref(), valid_to.as_deref());
     let mut asserted = call.facts().assert(&triple, from, to, source.as_ref())?;
     let offsets = Offsets::of(&mut asserted.fact);
@@ -331,7 +338,7 @@ pub(super) fn kg_stats(call: &Call, NoArguments {}: NoArguments) -> Result<KgSta
 }
 
 /// The source of a fact, if the caller gives one.
-fn source(arguments: &KgAdd) -> Option<Source> {
+fn source_given(arguments: &KgAdd) -> Option<Source> {
     let said = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let source = Source {
         closet: said(&arguments.source_closet),

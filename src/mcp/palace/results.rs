@@ -4,7 +4,7 @@ use super::text::{mention, part};
 use crate::mcp::conflicts::{path, writer};
 use crate::mcp::page::{Budget, echoed, number, shortened, some_number};
 use crate::memory::drawers::{Drawer, Duplicate, Hit};
-use crate::memory::readable;
+use crate::memory::{readable, shown_source};
 use crate::merge::{Candidate, Conflict};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
@@ -77,6 +77,22 @@ fn said_list(texts: Vec<String>) -> Vec<String> {
     Budget::of(SAID_BYTES).keep(texts.into_iter().take(20).map(said)).0
 }
 
+/// The source of a drawer or fact: of an absolute path only the name, unless the caller asked for all of it.
+pub(super) fn source(text: String, full: bool) -> String {
+    said(if full { text } else { shown_source(&text).to_owned() })
+}
+
+/// Such sources, each once: files of several directories may have one name.
+fn sources(texts: Vec<String>, full: bool) -> Vec<String> {
+    let mut shown: Vec<String> = Vec::new();
+    for source in texts.into_iter().map(|text| source(text, full)) {
+        if !shown.contains(&source) {
+            shown.push(source);
+        }
+    }
+    said_list(shown)
+}
+
 /// The part that the results of all writes share.
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
@@ -118,6 +134,7 @@ pub(super) struct DrawerAdded {
 #[schemars(inline)]
 pub(super) struct Metadata {
     pub filed_at: Option<String>,
+    /// Of absolute paths the names only, unless full_source was passed
     pub source_files: Vec<String>,
     pub added_by: Vec<String>,
     pub updated_at: Option<String>,
@@ -146,8 +163,9 @@ pub(super) struct DrawerShown {
 }
 
 impl DrawerShown {
-    /// The drawer, with the part of its text from character `offset` on that fits.
-    pub fn new(drawer: Drawer, offset: usize) -> Self {
+    /// The drawer, with the part of its text from character `offset` on that fits. With `full_source`, paths of sources
+    /// are whole.
+    pub fn new(drawer: Drawer, offset: usize, full_source: bool) -> Self {
         let (agent, topic) = drawer.diary.unzip();
         let modified = drawer.modified;
         let (conflicts, more_conflicts) = bounded(drawer.conflicts);
@@ -159,7 +177,7 @@ impl DrawerShown {
             room: drawer.place.room,
             metadata: Metadata {
                 filed_at: drawer.filed_ms.map(readable),
-                source_files: said_list(drawer.source_files),
+                source_files: sources(drawer.source_files, full_source),
                 added_by: said_list(drawer.added_by),
                 updated_at: modified.as_ref().map(|written| readable(written.time_ms)),
                 updated_by: modified.map(|written| writer(&written.by)),
@@ -226,6 +244,7 @@ pub(super) struct FoundDrawer {
     pub text: String,
     pub wing: String,
     pub room: String,
+    /// Of an absolute path the name only; get_drawer has all of it
     pub source_file: Option<String>,
     pub created_at: Option<String>,
     /// Number of the query's words that it has
@@ -246,7 +265,7 @@ impl From<Hit> for FoundDrawer {
             text: hit.snippet,
             wing: drawer.place.wing,
             room: drawer.place.room,
-            source_file: drawer.source_files.into_iter().next().map(said),
+            source_file: drawer.source_files.into_iter().next().map(|text| source(text, false)),
             created_at: drawer.filed_ms.map(readable),
             words_matched: number(hit.words),
             bm25_score: (hit.score * 1_000.0).round() / 1_000.0,

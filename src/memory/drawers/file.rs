@@ -7,6 +7,7 @@ use super::places::Places;
 use super::renames::FoldedPlace;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
+use crate::memory::source_name::names_source;
 use crate::merge::MergeError;
 use crate::palace::{Batch, Document, Draft, Outcome};
 use serde_json::{Map, Value, json};
@@ -299,8 +300,11 @@ pub(super) fn ensure(
 /// Tells whether the source or the filer of this item is in none of the filings.
 fn is_news(shown: &Map<String, Value>, item: &Item) -> bool {
     // A filing without a source or a filer says nothing new, whatever the others say.
-    let says = |field, wanted: &Option<String>| {
-        wanted.is_none() || filings(shown).any(|filing| text(filing, field) == *wanted)
+    let says = |field, wanted: &Option<String>, same: fn(&str, &str) -> bool| {
+        let Some(wanted) = wanted else { return true };
+        filings(shown).filter_map(|filing| text(filing, field)).any(|said| same(wanted, &said))
     };
-    !says("source_file", &item.source_file) || !says("added_by", &item.added_by)
+    // A client that was shown the name of a source may send that back: it is no other source.
+    !says("source_file", &item.source_file, names_source)
+        || !says("added_by", &item.added_by, |wanted, said| wanted == said)
 }

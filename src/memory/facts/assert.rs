@@ -335,13 +335,11 @@ impl<'a> NewPeriod<'a> {
         if let Some(to) = to.filter(|to| is_kept("valid_to", to)) {
             flags::note_offset(draft, Flag::Ended, to, new)?;
         }
-        let Some(source) = source.map(|source| Value::Object(source.value())) else {
-            return Ok(());
-        };
-        let sources = shown.get("sources").and_then(Value::as_array);
-        match sources.is_some_and(|sources| sources.contains(&source)) {
+        let Some(source) = source else { return Ok(()) };
+        let sources = shown.get("sources").and_then(Value::as_array).into_iter().flatten();
+        match sources.filter_map(Source::of).any(|stored| source.names(&stored)) {
             true => Ok(()),
-            false => draft.append(&["sources"], &[source]),
+            false => draft.append(&["sources"], &[Value::Object(source.value())]),
         }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
+use crate::memory::source_name::names_source;
 use serde_json::{Map, Value, json};
 use std::fmt;
 
@@ -128,6 +129,19 @@ impl Source {
         let value = value.as_object()?;
         let [closet, file, drawer] = ["closet", "file", "drawer"].map(|field| text(value, field));
         Some(Source { closet, file, drawer })
+    }
+
+    /// Tells whether this is a stored source, or what clients are shown of it.
+    pub(super) fn names(&self, stored: &Source) -> bool {
+        let pairs = [
+            (&self.closet, &stored.closet),
+            (&self.file, &stored.file),
+            (&self.drawer, &stored.drawer),
+        ];
+        pairs.into_iter().all(|pair| match pair {
+            (Some(named), Some(stored)) => names_source(named, stored),
+            (named, stored) => named == stored,
+        })
     }
 
     pub(super) fn value(&self) -> Map<String, Value> {

@@ -3,31 +3,16 @@
 What cannot pass is listed in the files beside the suites, each with its reason. What is listed and passes fails too.
 """
 
-import contextlib
 import json
 import pathlib
 import re
 import subprocess
 
-from harness import ALL_SETS, DEADLINE, PALACE, equal, main, test_with
+from harness import DEADLINE, equal, main, over_http, test_with
 
 HERE = pathlib.Path(__file__).resolve().parent.parent
 # How many scenarios there are, so that it shows if the suite runs fewer.
 SCENARIOS = {"2025-11-25": 33, "2026-07-28": 40}
-
-
-@contextlib.contextmanager
-def over_http(directory):
-    """The URL of a server over HTTP, which must end with 0 when it is told to."""
-    command = [PALACE, "serve", *ALL_SETS, "--palace", str(directory / "palace"), "--http", "127.0.0.1:0"]
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as server:
-        try:
-            said = server.stderr.readline()
-            yield re.fullmatch(r"crdt-palace: listening on (http://\S+)\n", said)[1]
-        finally:
-            server.terminate()
-            code = server.wait(DEADLINE)
-    equal(code, 0, "the exit code after SIGTERM")
 
 
 def conformance(url, version, results, expected):
@@ -51,7 +36,8 @@ def checks(results):
 @test_with(version=SCENARIOS)
 async def all_passes_but_what_is_listed_with_its_reason(directory, version):
     results, expected = directory / "results", HERE / f"conformance-{version}.yml"
-    with over_http(directory) as url:
+    # The suite cannot send a token.
+    with over_http(directory, "--no-token") as (url, _):
         code, said = conformance(url, version, str(results), expected)
     equal(code, 0, said[-3000:])
     found = checks(results)
@@ -74,7 +60,7 @@ async def each_entry_has_its_reason_and_what_is_not_listed_fails(directory, vers
     # Without the first entry, and with one that passes, it has to say so.
     expected = directory / "expected.yml"
     expected.write_text("\n".join(["server:", *entries[1:], "  - tools-list:tools-list"]) + "\n")
-    with over_http(directory) as url:
+    with over_http(directory, "--no-token") as (url, _):
         code, said = conformance(url, version, str(directory / "results"), expected)
     equal(code, 1)
     assert entries[0].removeprefix("  - ").split(":")[1] in said and "tale" in said, said[-3000:]

@@ -5,6 +5,7 @@ import contextvars
 import json
 import os
 import pathlib
+import re
 import subprocess
 import sys
 import tempfile
@@ -162,6 +163,24 @@ async def serving(palace, mode="auto", name="tests", options=ALL_SETS, **more):
         yield server
     if not server.killed:
         equal(server.process.returncode, 0, "the exit code at the end of input")
+
+
+@contextlib.contextmanager
+def over_http(directory, *options):
+    """The URL of a server over HTTP, and the token that it has made, or None. It must end with 0 when it is told to."""
+    command = [PALACE, "serve", *ALL_SETS, "--palace", str(directory / "palace"), "--http", "127.0.0.1:0", *options]
+    # What it makes is in this directory, and not in that of the user.
+    environment = {name: value for name, value in os.environ.items() if name != "CRDT_PALACE_TOKEN"}
+    environment |= {"XDG_RUNTIME_DIR": "", "XDG_STATE_HOME": str(directory / "state")}
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment) as server:
+        try:
+            url = re.fullmatch(r"crdt-palace: listening on (http://\S+)\n", server.stderr.readline())[1]
+            made = re.search(r"the token is in (\S+);", server.stderr.readline())
+            yield url, made and pathlib.Path(made[1]).read_text().strip()
+        finally:
+            server.terminate()
+            code = server.wait(DEADLINE)
+    equal(code, 0, "the exit code after SIGTERM")
 
 
 def run(*command):

@@ -3,7 +3,10 @@
 import json
 
 import anyio
-from harness import equal, main, serving, test, test_with, text_of
+import httpx2
+from harness import DEADLINE, equal, main, over_http, serving, test, test_with, text_of
+from mcp import Client
+from mcp.client.streamable_http import streamable_http_client
 from mcp.client.subscriptions import ResourcesListChanged, ResourceUpdated
 from mcp.shared.exceptions import MCPError
 from mcp_types import ResourceUpdatedNotification
@@ -402,6 +405,19 @@ async def what_is_wrong_is_an_error_that_says_what_to_do(directory, mode):
         else:
             raise AssertionError("there is no such tool")
         equal((await server.call("document_get", key="k"))["value"], {"n": 2}, "it goes on")
+
+
+@in_its_modes
+async def a_server_over_http_lets_in_who_sends_its_token(directory, mode):
+    with over_http(directory) as (url, token):
+        headers = {"Authorization": f"Bearer {token}"}
+        async with httpx2.AsyncClient(headers=headers, timeout=DEADLINE) as sender:
+            async with Client(streamable_http_client(url, http_client=sender), mode=mode) as client:
+                text = {"wing": "w", "room": "r", "content": "over HTTP"}
+                filed = await client.call_tool("palace_add_drawer", text)
+                equal((filed.is_error, filed.structured_content["durable"]), (False, True))
+        async with httpx2.AsyncClient(timeout=DEADLINE) as sender:
+            equal((await sender.get(url)).status_code, 401, "without the token")
 
 
 main("python")

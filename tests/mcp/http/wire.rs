@@ -19,7 +19,10 @@ pub struct Server {
 pub fn command(palace: &Path, address: &str, token: Option<&str>) -> Command {
     let mut command = serve(palace, &["--tools", "palace,memory,documents", "--http", address]);
     command.env_remove("CRDT_PALACE_TOKEN").stdin(Stdio::null());
-    command.envs(token.map(|token| ("CRDT_PALACE_TOKEN", token)));
+    match token {
+        Some(token) => command.env("CRDT_PALACE_TOKEN", token),
+        None => command.arg("--no-token"),
+    };
     command
 }
 
