@@ -3,10 +3,12 @@
 mod address;
 mod answer;
 mod body;
+mod connections;
 mod guard;
 mod health;
 mod listen;
 mod request;
+mod sessions;
 
 pub use address::Address;
 pub use listen::Http;
