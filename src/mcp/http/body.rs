@@ -79,13 +79,13 @@ impl Bodies {
     }
 
     /// Returns the place of a stream of notices; an answer if there is none.
-    pub fn stream(&self) -> Result<Place, HttpAnswer> {
+    pub fn stream(&self) -> Result<Place, Box<HttpAnswer>> {
         let words = format!(
             "all {STREAMS_MAX} streams of notices are taken: end one, or come back later\n"
         );
         match self.streams.clone().try_acquire_owned() {
             Ok(permit) => Ok(Place { _share: None, _stream: Some(permit) }),
-            Err(_) => Err(text(StatusCode::SERVICE_UNAVAILABLE, words)),
+            Err(_) => Err(Box::new(text(StatusCode::SERVICE_UNAVAILABLE, words))),
         }
     }
 
@@ -114,12 +114,12 @@ impl Bodies {
                 head.extensions.remove::<Share>();
                 match self.stream() {
                     Ok(place) => Received::Message(Request::from_parts(head, bytes.into()), place),
-                    Err(answer) => Received::Answer(answer),
+                    Err(answer) => Received::Answer(*answer),
                 }
             }
             checked => match one(head, bytes, checked) {
                 Ok(request) => Received::Message(request, place),
-                Err(answer) => Received::Answer(answer),
+                Err(answer) => Received::Answer(*answer),
             },
         }
     }
@@ -157,17 +157,17 @@ fn one(
     mut head: Parts,
     bytes: Vec<u8>,
     checked: Checked,
-) -> Result<Request<Full<Bytes>>, HttpAnswer> {
+) -> Result<Request<Full<Bytes>>, Box<HttpAnswer>> {
     match checked {
         Checked::Readable(_, replaced) => {
             head.extensions.insert(replaced);
             Ok(Request::from_parts(head, bytes.into()))
         }
         Checked::Answered(errors) if has_not_found(&head.headers) => {
-            Err(answer_of_new_era(errors, &bytes))
+            Err(Box::new(answer_of_new_era(errors, &bytes)))
         }
-        Checked::Answered(errors) => Err(answer(&errors)),
-        Checked::Batch(_) => Err(answer(&[])),
+        Checked::Answered(errors) => Err(Box::new(answer(&errors))),
+        Checked::Batch(_) => Err(Box::new(answer(&[]))),
     }
 }
 
@@ -203,7 +203,7 @@ fn batch(head: &Parts, messages: Vec<Vec<u8>>, place: Place) -> Received {
         let checked = check(&mut bytes, false);
         match one(head.clone(), bytes, checked) {
             Ok(request) => requests.push(request),
-            Err(answer) => return Received::Answer(answer),
+            Err(answer) => return Received::Answer(*answer),
         }
     }
     Received::Batch(requests, place)

@@ -73,7 +73,7 @@ impl RequestHandler {
                 let answer = with_reason(self.mcp.handle(request).await.map(BodyExt::boxed_unsync));
                 self.until_the_server_stops(keeping(answer, place))
             }
-            Err(answer) => answer,
+            Err(answer) => *answer,
         }
     }
 
