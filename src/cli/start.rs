@@ -1,8 +1,8 @@
 //! The start of every program: logging, the limit of open files, and the signal of the limit of file sizes.
 
 use crate::format::controls::escape_lines;
+use crate::fs::spare_descriptors::can_open;
 use rustix::process::{Resource, Rlimit, Signal, getrlimit, setrlimit};
-use std::fs::File;
 use std::io::{self, Write};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -32,9 +32,7 @@ pub(super) fn set_up() {
 /// tokio keeps its handler until the process ends, also without a runtime.
 fn survive_file_size_limit() -> io::Result<()> {
     // tokio panics if the descriptors run out while it makes its own.
-    let spare: io::Result<Vec<File>> =
-        (0..SIGNAL_DESCRIPTORS).map(|_| File::open("/dev/null")).collect();
-    drop(spare?);
+    can_open(SIGNAL_DESCRIPTORS)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
     signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)

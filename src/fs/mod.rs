@@ -12,6 +12,7 @@ pub mod os;
 #[cfg(any(feature = "cli", feature = "mcp"))]
 pub(crate) mod shell;
 pub mod sim;
+pub mod spare_descriptors;
 pub(crate) mod stop;
 pub mod visibility;
 

@@ -2,10 +2,10 @@
 //!
 //! Invariant: the list of tools is the same for every client, at any time.
 
-use super::page::Page;
+use super::page::{ANSWER_BYTES_MAX, Page};
 use super::resource_listing::{ListStart, list, list_changes};
 use super::resources::{OfferedResource, templates};
-use super::server::Server;
+use super::server::{Server, may_be_large};
 use super::session::{Notifier, Recipient, Subscriptions};
 use rmcp::model::{
     CacheScope, CallToolRequestParams, CallToolResponse, Implementation, ListPromptsRequestMethod,
@@ -16,6 +16,7 @@ use rmcp::model::{
 };
 use rmcp::service::{Peer, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 impl ServerHandler for Server {
@@ -102,8 +103,15 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
         let (uri, resource) = self.resource(request.uri)?;
+        may_be_large(&context).await;
         let text = self.run(&context, move |call| resource.read(call)).await;
         let text = text.and_then(|text| text).map_err(internal)?.ok_or_else(|| not_found(&uri))?;
+        if text.len() > ANSWER_BYTES_MAX {
+            return Err(internal(format!(
+                "the resource has {} bytes, and an answer has at most {ANSWER_BYTES_MAX}: read a part of it by a tool",
+                text.len()
+            )));
+        }
         let contents = ResourceContents::text(text, uri).with_mime_type("application/json");
         Ok(ReadResourceResult::new(vec![contents]).into())
     }
@@ -129,7 +137,9 @@ impl ServerHandler for Server {
         let resources =
             uris.filter_map(|uri| Some((uri.clone(), OfferedResource::of(uri, &self.tools)?)));
         let list = accepted.resources_list_changed == Some(true);
-        let wanted = Subscriptions { resources: resources.collect(), list };
+        let resources: BTreeMap<_, _> = resources.collect();
+        let places = Some(self.changes.places(resources.len())?);
+        let wanted = Subscriptions { resources, list, places };
         let changes = self.changes.follow(list).await.map_err(internal)?;
         let recipient = Recipient::Listen(context.sink().clone());
         let notifier = Notifier::new(recipient, changes, Arc::new(Mutex::new(wanted)));
@@ -148,7 +158,8 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let (uri, resource) = self.resource(request.uri)?;
-        self.session.subscribe(|wanted| drop(wanted.resources.insert(uri, resource)));
+        let place = self.changes.places(1)?;
+        self.session.subscribe(|wanted| wanted.add(uri, resource, place));
         self.notify_session(context.peer).await
     }
 
@@ -158,7 +169,7 @@ impl ServerHandler for Server {
         _: RequestContext<RoleServer>,
     ) -> Result<(), ErrorData> {
         let (uri, _) = self.resource(request.uri)?;
-        self.session.subscribe(|wanted| drop(wanted.resources.remove(&uri)));
+        self.session.subscribe(|wanted| wanted.remove(&uri));
         self.session.stop_if_unused();
         Ok(())
     }

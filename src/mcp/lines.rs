@@ -1,50 +1,116 @@
 //! Messages on lines: one client on a pair of streams.
 //!
 //! A task reads the lines, answers what rmcp could not read, and hands on the rest. One message at most waits for
-//! rmcp: if it does not keep up, no more is read. Invariants: a line that cannot be read ends nothing; no line takes
-//! more memory than [`MESSAGE_BYTES_MAX`]; lines of the output are never mixed.
+//! rmcp. A request keeps its share of the memory until its answer was written: a client that does not read its answers
+//! is not read from either. Invariants: a line that cannot be read ends nothing; no line takes more memory than
+//! [`MESSAGE_BYTES_MAX`]; lines of the output are never mixed; at the end of the input, every answer is still written.
 
-use super::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, too_long};
+use super::in_flight::{InFlight, Share, bytes_of};
+use super::json_values::values_in;
+use super::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, goes_on, too_long};
 use super::session::Session;
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientRequest, GetExtensions, GetMeta, ProtocolVersion,
-    ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetExtensions, GetMeta,
+    NumberOrString, ProtocolVersion, ServerJsonRpcMessage,
 };
 use rmcp::transport::Transport;
-use serde::Serialize;
+use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
 use tokio::sync::Mutex;
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 
 /// Bytes of the end of a line that is too long, in which its id is looked for.
 const END_BYTES: usize = 256;
+/// Bytes that the buffer of a line keeps for the next one.
+const LINE_BYTES_KEPT: usize = 1 << 20;
+/// Time after the end of the input in which the client has to read something of its answers.
+const UNREAD_WAIT: Duration = Duration::from_secs(60);
 
-/// Where answers go; `None` once it is closed.
-type Output<W> = Arc<Mutex<Option<W>>>;
+/// A message, with the share of the memory that it takes if it is a request.
+type Message = (ClientJsonRpcMessage, Option<Share>);
+
+/// Where answers go.
+struct Output<W> {
+    /// `None` once it is closed.
+    stream: Mutex<Option<W>>,
+    /// Number of writes that went through.
+    writes: AtomicU64,
+}
+
+/// A request whose answer was not written yet.
+struct Unanswered {
+    _share: Share,
+    _end: Sender<()>,
+}
 
 /// The messages of one client.
 pub(super) struct Lines<W> {
-    messages: Receiver<ClientJsonRpcMessage>,
-    output: Output<W>,
+    messages: Receiver<Message>,
+    output: Arc<Output<W>>,
     session: Arc<Session>,
+    unanswered: HashMap<NumberOrString, Unanswered>,
+    /// Until the end of the input, the sender that each unanswered request has a clone of.
+    end: Option<Sender<()>>,
+    /// Ends when no sender is left.
+    ended: Receiver<()>,
 }
 
 impl<W: AsyncWrite + Send + Unpin + 'static> Lines<W> {
     /// Starts to read. The session is told when rmcp has got the last message: its loop waits for calls that are
     /// running, and a client that listens has one that runs until the session ends it.
-    pub fn new<R>(input: R, output: W, session: Arc<Session>) -> Self
+    pub fn new<R>(input: R, output: W, session: Arc<Session>, in_flight: InFlight) -> Self
     where
         R: AsyncRead + Send + Unpin + 'static,
     {
-        let output = Arc::new(Mutex::new(Some(output)));
+        let stream = Mutex::new(Some(output));
+        let output = Arc::new(Output { stream, writes: AtomicU64::new(0) });
         let (sender, messages) = channel(1);
+        let (end, ended) = channel(1);
         let reader = LineReader { input: BufReader::new(input), line: Vec::new(), end: Vec::new() };
-        let intake = Intake { sender, output: output.clone(), started: false, batches: false };
+        let (started, batches) = (false, false);
+        let intake = Intake { sender, output: output.clone(), in_flight, started, batches };
         drop(tokio::spawn(intake.run(reader)));
-        Lines { messages, output, session }
+        let (unanswered, end) = (HashMap::new(), Some(end));
+        Lines { messages, output, session, unanswered, end, ended }
+    }
+
+    /// Notes what is to be answered, and what the client gives up: rmcp drops the answer to a cancelled request.
+    fn note(&mut self, message: &ClientJsonRpcMessage, share: Option<Share>) {
+        match message {
+            ClientJsonRpcMessage::Request(request) => {
+                if let (Some(_share), Some(_end)) = (share, self.end.clone()) {
+                    let unanswered = Unanswered { _share, _end };
+                    self.unanswered.insert(request.id.clone(), unanswered);
+                }
+            }
+            ClientJsonRpcMessage::Notification(notification) => {
+                if let ClientNotification::CancelledNotification(cancelled) =
+                    &notification.notification
+                    && let Some(id) = &cancelled.params.request_id
+                {
+                    self.unanswered.remove(id);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Waits until all answers were written, as long as the client reads.
+    async fn until_answered(&mut self) {
+        self.end = None;
+        let mut writes = None;
+        while tokio::time::timeout(UNREAD_WAIT, self.ended.recv()).await.is_err() {
+            let now = Some(self.output.writes.load(Ordering::Relaxed));
+            if std::mem::replace(&mut writes, now) == now {
+                tracing::warn!("the client did not read its last answers");
+                return;
+            }
+        }
     }
 }
 
@@ -55,33 +121,60 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
         &mut self,
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        send(self.output.clone(), message)
+        let answered = match &message {
+            ServerJsonRpcMessage::Response(response) => self.unanswered.remove(&response.id),
+            ServerJsonRpcMessage::Error(error) => {
+                error.id.as_ref().and_then(|id| self.unanswered.remove(id))
+            }
+            _ => None,
+        };
+        // As text it takes less than as values, and it may wait for long.
+        let (output, line) = (self.output.clone(), serde_json::to_vec(&message));
+        async move {
+            let sent = output.send(line?).await;
+            drop(answered);
+            sent
+        }
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
-        let message = self.messages.recv().await;
-        if message.is_none() {
+        let received = tokio::select! {
+            biased;
+            () = self.session.is_over() => None,
+            received = self.messages.recv() => received,
+        };
+        let Some((message, share)) = received else {
             self.session.end();
-        }
-        message
+            self.until_answered().await;
+            return None;
+        };
+        self.note(&message, share);
+        Some(message)
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        drop(self.output.lock().await.take());
+        drop(self.output.stream.lock().await.take());
         Ok(())
     }
 }
 
-async fn send<W>(output: Output<W>, message: impl Serialize) -> io::Result<()>
-where
-    W: AsyncWrite + Send + Unpin + 'static,
-{
-    let mut line = serde_json::to_vec(&message)?;
-    line.push(b'\n');
-    let mut output = output.lock().await;
-    let output = output.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-    output.write_all(&line).await?;
-    output.flush().await
+impl<W: AsyncWrite + Unpin> Output<W> {
+    /// Writes a line. Lines that are sent at once are written one after the other.
+    async fn send(&self, mut line: Vec<u8>) -> io::Result<()> {
+        line.push(b'\n');
+        let mut stream = self.stream.lock().await;
+        let stream = stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
+        let mut rest = &line[..];
+        while !rest.is_empty() {
+            let written = stream.write(rest).await?;
+            if written == 0 {
+                return Err(io::ErrorKind::WriteZero.into());
+            }
+            self.writes.fetch_add(1, Ordering::Relaxed);
+            rest = rest.get(written..).unwrap_or_default();
+        }
+        stream.flush().await
+    }
 }
 
 /// Why no more is read: the client or the server is gone.
@@ -89,8 +182,9 @@ struct Gone;
 
 /// Decides about each line.
 struct Intake<W> {
-    sender: Sender<ClientJsonRpcMessage>,
-    output: Output<W>,
+    sender: Sender<Message>,
+    output: Arc<Output<W>>,
+    in_flight: InFlight,
     /// True once a request has opened the session. A notice or a response before that would end the server.
     started: bool,
     /// True if the session's era has batches.
@@ -119,32 +213,44 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Intake<W> {
         if line.trim_ascii().is_empty() {
             return Ok(());
         }
+        let share = self.share_of(line).await;
         match check(line, self.batches) {
             Checked::Batch(messages) => {
+                // Its messages take their own.
+                drop(share);
                 for mut message in messages {
+                    let share = self.share_of(&message).await;
                     // Batches are not nested, so that this one does not wait for itself.
                     let checked = check(&mut message, false);
-                    self.pass(checked).await?;
+                    self.pass(checked, share).await?;
                 }
                 Ok(())
             }
-            checked => self.pass(checked).await,
+            checked => self.pass(checked, share).await,
         }
     }
 
+    async fn share_of(&self, message: &[u8]) -> Share {
+        self.in_flight.take(bytes_of(message.len(), values_in(message))).await
+    }
+
     /// Hands the message on, or answers it.
-    async fn pass(&mut self, checked: Checked) -> Result<(), Gone> {
+    async fn pass(&mut self, checked: Checked, share: Share) -> Result<(), Gone> {
         match checked {
             Checked::Readable(mut message, replaced) => {
+                let share = (!goes_on(&message)).then_some(share);
                 if let ClientJsonRpcMessage::Request(request) = &mut *message {
                     request.request.extensions_mut().insert(replaced);
+                    if let Some(share) = &share {
+                        request.request.extensions_mut().insert(share.clone());
+                    }
                     self.started |= opens_session(&request.request);
                     if let ClientRequest::InitializeRequest(it) = &request.request {
                         self.batches = it.params.protocol_version == ProtocolVersion::V_2025_03_26;
                     }
                 }
                 match self.started || matches!(*message, ClientJsonRpcMessage::Request(_)) {
-                    true => self.sender.send(*message).await.map_err(|_| Gone),
+                    true => self.sender.send((*message, share)).await.map_err(|_| Gone),
                     false => Ok(()),
                 }
             }
@@ -159,9 +265,9 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Intake<W> {
     }
 
     async fn answer(&self, error: Refusal) -> Result<(), Gone> {
-        let sent = send(self.output.clone(), error).await;
+        let line = serde_json::to_vec(&error).map_err(|_| Gone)?;
         // rmcp notices by itself that nobody reads.
-        sent.map_err(|_| Gone)
+        self.output.send(line).await.map_err(|_| Gone)
     }
 }
 
@@ -204,6 +310,7 @@ impl<R: AsyncRead + Unpin> LineReader<R> {
     /// The input's.
     async fn next(&mut self) -> io::Result<Option<Line<'_>>> {
         self.line.clear();
+        self.line.shrink_to(LINE_BYTES_KEPT);
         self.end.clear();
         let (mut any, mut too_long) = (false, false);
         loop {

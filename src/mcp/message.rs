@@ -2,18 +2,25 @@
 //!
 //! rmcp decides whether it can read a message. Only if it cannot, this file finds out whom to answer, and why.
 //! Invariants: a request with an id is handed on or answered, never both; a notification and a response are never
-//! answered. Must not know: whether the message came on a line or over HTTP.
+//! answered; nothing is parsed that would take much more memory than its bytes. Must not know: whether the message came
+//! on a line or over HTTP.
 
+use super::envelope::Envelope;
+use super::json_values::values_in;
 use crate::mcp::page::{echoed, shortened};
 use crate::memory::replace_lone_surrogates;
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, NumberOrString};
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
 use serde_json::{Value, json};
-use std::fmt;
 
 /// Most bytes of a message: of a line on standard input, or of the body of a request over HTTP.
 pub(super) const MESSAGE_BYTES_MAX: usize = 16 << 20;
+/// Most values in a message: items, fields and what is in them. Parsed, a value takes a hundred times the memory of its
+/// two bytes in `[0,0,…]`.
+const VALUES_MAX: usize = 500_000;
+/// Most bytes of an `initialize`, which is kept as long as its session.
+const INITIALIZE_BYTES_MAX: usize = 64 << 10;
 
 /// The methods of requests that this server answers. If rmcp knows no request for one of them, its params are wrong.
 const METHODS: [&str; 12] = [
@@ -76,15 +83,51 @@ pub(super) fn check(message: &mut [u8], batches: bool) -> Checked {
     let replaced = Replaced(replace_lone_surrogates(message));
     let text = message.trim_ascii();
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start();
+    if values_in(text) > VALUES_MAX {
+        return Checked::Answered(too_many_values(text).into_iter().collect());
+    }
     if text.first() == Some(&b'[') {
         return batch(text, batches);
     }
     match serde_json::from_slice::<ClientJsonRpcMessage>(text) {
+        Ok(message) if is_too_long_for_a_session(&message, text) => {
+            let words = format!("an initialize has at most {INITIALIZE_BYTES_MAX} bytes");
+            let id = Envelope::read(text).0.id.as_ref().and_then(usable_id);
+            Checked::Answered(vec![invalid(id, words)])
+        }
         Ok(message) if !has_wrong_params(&message) => {
             Checked::Readable(Box::new(message), replaced)
         }
         _ => Checked::Answered(refusal(text).into_iter().collect()),
     }
+}
+
+/// Returns true if the message is a call that goes on as long as its client listens.
+pub(super) fn goes_on(message: &ClientJsonRpcMessage) -> bool {
+    matches!(message, ClientJsonRpcMessage::Request(request)
+        if matches!(request.request, ClientRequest::SubscriptionsListenRequest(_)))
+}
+
+fn is_too_long_for_a_session(message: &ClientJsonRpcMessage, text: &[u8]) -> bool {
+    text.len() > INITIALIZE_BYTES_MAX
+        && matches!(message, ClientJsonRpcMessage::Request(request)
+            if matches!(request.request, ClientRequest::InitializeRequest(_)))
+}
+
+/// Returns the answer to a message of too many values; `None` if nobody waits for one.
+fn too_many_values(text: &[u8]) -> Option<Refusal> {
+    let (envelope, read) = Envelope::read(text);
+    let is_batch = text.first() == Some(&b'[');
+    if read.is_ok() && envelope.id.is_none() && envelope.method.is_some() {
+        return None;
+    }
+    let words = match is_batch {
+        true => format!("the batch has more than {VALUES_MAX} values: send each message alone"),
+        false => format!(
+            "the message has more than {VALUES_MAX} values (items and fields): send less in one message"
+        ),
+    };
+    Some(invalid(envelope.id.as_ref().and_then(usable_id), words))
 }
 
 /// Returns the answer to a message that is longer than [`MESSAGE_BYTES_MAX`]. `start` and `end` are parts of it.
@@ -225,79 +268,6 @@ fn usable_id(id: &Value) -> Option<NumberOrString> {
     serde_json::from_value(id.clone()).ok()
 }
 
-/// The fields of a message beside its params.
-#[derive(Debug, Default)]
-struct Envelope {
-    id: Option<Value>,
-    method: Option<Value>,
-    /// True if it has a result or an error.
-    is_response: bool,
-    is_2_0: bool,
-    /// A field that it has twice.
-    repeated: Option<&'static str>,
-}
-
-impl Envelope {
-    /// Reads the fields of a message until the first that cannot be read, with the error of that one.
-    fn read(text: &[u8]) -> (Self, serde_json::Result<()>) {
-        let mut envelope = Envelope::default();
-        let mut json = serde_json::Deserializer::from_slice(text);
-        let read = Fields(&mut envelope).deserialize(&mut json).and_then(|()| json.end());
-        (envelope, read)
-    }
-
-    fn note(&mut self, field: &'static str, was_there: bool) {
-        if was_there {
-            self.repeated = Some(field);
-        }
-    }
-}
-
-/// Fills an envelope. What was read before an error stays.
-struct Fields<'a>(&'a mut Envelope);
-
-impl<'de> DeserializeSeed<'de> for Fields<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
-    }
-}
-
-impl<'de> Visitor<'de> for Fields<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a message, which is an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let Fields(envelope) = self;
-        while let Some(name) = map.next_key::<String>()? {
-            match name.as_str() {
-                "id" => {
-                    let before = envelope.id.replace(map.next_value()?);
-                    envelope.note("id", before.is_some());
-                }
-                "method" => {
-                    let before = envelope.method.replace(map.next_value()?);
-                    envelope.note("method", before.is_some());
-                }
-                "jsonrpc" => {
-                    let before = envelope.is_2_0;
-                    envelope.is_2_0 = map.next_value::<Value>()? == "2.0";
-                    envelope.note("jsonrpc", before);
-                }
-                other => {
-                    envelope.is_response |= ["result", "error"].contains(&other);
-                    map.next_value::<IgnoredAny>()?;
-                }
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -389,6 +359,40 @@ mod tests {
         ] {
             assert_eq!(answers(message), None, "{message}");
         }
+    }
+
+    #[test]
+    fn messages_of_too_many_values_are_answered_unparsed() {
+        let many = |count: usize| format!("[{}0]", "0,".repeat(count));
+        let (id, code, words) =
+            answer(&call(&format!(r#"{{"name":"t","x":{}}}"#, many(VALUES_MAX))));
+        assert_eq!((id, code), (json!("a"), -32600), "{words}");
+        assert!(words.contains("more than 500000 values"), "{words}");
+        assert_eq!(
+            answers(&call(&format!(r#"{{"name":"t","x":{}}}"#, many(VALUES_MAX - 100)))),
+            None
+        );
+        assert_eq!(
+            (answer(&many(VALUES_MAX)).0, answer(&many(VALUES_MAX)).1),
+            (json!(null), -32600)
+        );
+        let id = format!(r#"{{"jsonrpc":"2.0","id":{},"method":"ping"}}"#, many(VALUES_MAX));
+        assert_eq!((answer(&id).0, answer(&id).1), (json!(null), -32600));
+        let notice = format!(r#"{{"jsonrpc":"2.0","method":"n","params":{}}}"#, many(VALUES_MAX));
+        assert_eq!(answers(&notice), Some(Vec::new()));
+    }
+
+    #[test]
+    fn an_initialize_that_a_session_would_keep_is_bounded() {
+        let initialize = |name: usize| {
+            let client = json!({"name": "n".repeat(name), "version": "1"});
+            let params =
+                json!({"protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": client});
+            json!({"jsonrpc": "2.0", "id": 5, "method": "initialize", "params": params}).to_string()
+        };
+        assert_eq!(answers(&initialize(1_000)), None);
+        let (id, code, words) = answer(&initialize(INITIALIZE_BYTES_MAX));
+        assert_eq!((id, code), (json!(5), -32600), "{words}");
     }
 
     #[test]

@@ -4,20 +4,23 @@
 //! servers to probe them, and kill them); standard output carries the protocol and nothing else; a reply is sent after
 //! its write was acknowledged. Must not know: how documents are stored.
 //!
-//! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`,
-//! `tool_set`, `feed_cursors`; `message`; `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`; `resemblance`,
+//! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`, `threads`,
+//! `in_flight`, `tool_set`, `feed_cursors`; `json_values`, `envelope`, `message`; `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`; `resemblance`,
 //! `sent_arguments`, `progress`, `tool`; the sets `palace`, `memory`, `documents`; `not_offered`, `tool_sets`; `rescan_changes`,
-//! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `lines`; `process`, `stdio`, `http`.
+//! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `lines`; `process`, `std_streams`, `stdio`, `http`.
 
 mod arguments;
 mod change_watch;
 mod conflict_list;
 mod conflicts;
 mod documents;
+mod envelope;
 mod error;
 mod feed_cursors;
 mod handler;
 mod http;
+mod in_flight;
+mod json_values;
 mod lines;
 mod memory;
 mod message;
@@ -34,7 +37,9 @@ mod resources;
 mod sent_arguments;
 mod server;
 mod session;
+mod std_streams;
 mod stdio;
+mod threads;
 mod tool;
 mod tool_set;
 mod tool_sets;

@@ -12,6 +12,8 @@ use std::io;
 
 /// Most bytes of JSON in a result.
 pub(super) const RESULT_BYTES: usize = 100_000;
+/// Most bytes of an answer that has no pages: a graph or a document that is read whole.
+pub(super) const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Bytes kept free for a cursor. The longest is a key, in which every character may be escaped.
 const CURSOR_BYTES: usize = 4_000;
 /// Bytes kept free for notes about the arguments.

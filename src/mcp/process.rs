@@ -1,20 +1,20 @@
-//! The process around a server: its threads, and the signals that end it.
+//! The process around a server: its event loop, and the signals that end it.
 
 use super::error::{OrCannot, ServeError};
+use crate::fs::spare_descriptors::can_open;
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-/// Starts the threads of a server.
-pub(super) fn runtime() -> Result<Runtime, ServeError> {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    builder.worker_threads(2).enable_all().build().or_cannot("start the server's threads")
-}
+/// The most descriptors that an event loop opens for itself and for signals.
+const LOOP_DESCRIPTORS: usize = 12;
 
-/// Leaves the threads of a server to the end of the process. One may sit in a read of standard input for ever, so they
-/// are not waited for. They are not told to end either: tokio detaches a thread that it does not wait for, and glibc
-/// (2.36 and others) reads the thread's memory once more after that. If the thread ends just then, its memory is gone.
-pub(super) fn leave(runtime: Runtime) {
-    std::mem::forget(runtime);
+/// Makes the event loop of a server. It runs on the thread that calls it, so that a server starts where no other thread
+/// can be had.
+pub(super) fn runtime() -> Result<Runtime, ServeError> {
+    // tokio panics if it cannot open those for signals.
+    can_open(LOOP_DESCRIPTORS).or_cannot("start the server's event loop")?;
+    let mut builder = tokio::runtime::Builder::new_current_thread();
+    builder.enable_all().build().or_cannot("start the server's event loop")
 }
 
 /// Signals that ask a process to end.

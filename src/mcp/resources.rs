@@ -9,7 +9,7 @@ use super::rescan_changes::RescanChanges;
 use super::tool::Call;
 use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
-use crate::memory::drawers::{folded, is_move};
+use crate::memory::drawers::{PLACE_BYTES_MAX, folded, is_move};
 use crate::memory::is_of_graph;
 use crate::palace::status::Status;
 use crate::palace::{ConflictCount, Error, chain};
@@ -20,6 +20,8 @@ const GRAPH: &str = "memory://knowledge-graph";
 const STATUS: &str = "palace://status";
 const DOCUMENT: &str = "palace://document/";
 const WING: &str = "palace://wing/";
+/// Most bytes of a wing in a URI: of all its characters, with each byte escaped.
+const WING_BYTES_MAX: usize = 3 * PLACE_BYTES_MAX;
 pub(super) const JSON: &str = "application/json";
 
 /// The sets with which the palace's status is offered.
@@ -67,6 +69,8 @@ impl OfferedResource {
             GRAPH => OfferedResource::Graph,
             STATUS => OfferedResource::Status,
             uri => match uri.strip_prefix(WING) {
+                // A longer name is that of no wing, and a subscription would keep it.
+                Some(wing) if wing.len() > WING_BYTES_MAX => return None,
                 Some(wing) => OfferedResource::Wing(decoded(wing)?),
                 None => OfferedResource::Document(
                     Key::new(&decoded(uri.strip_prefix(DOCUMENT)?)?).ok()?,

@@ -1,13 +1,15 @@
 //! The server: the tool sets that it offers, on one palace, for one client or several.
 //!
-//! Invariant: calls that are in flight together run side by side, each on a thread of its own, so
-//! that their commits share a sync. Must not know: what a tool does.
+//! Invariant: calls that are in flight together run side by side, on threads of their own, so that their commits share
+//! a sync. Must not know: what a tool does.
 
 use super::change_watch::ChangeWatch;
 use super::feed_cursors::FeedCursors;
+use super::in_flight::{InFlight, Share};
 use super::message::Replaced;
 use super::progress::Progress;
 use super::session::Session;
+use super::threads::Threads;
 use super::tool::{Call, error_result};
 use super::tool_sets::{Offer, Tools};
 use crate::fs::shell::quoted;
@@ -18,8 +20,8 @@ use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::{RwLock, watch};
-use tokio::task::JoinError;
 
 /// Most characters of a client's name and version in history.
 const CLIENT_CHARS: usize = 120;
@@ -31,6 +33,10 @@ pub struct Server {
     pub(super) tools: Arc<Tools>,
     /// Held shared by every call while it runs.
     running: Arc<RwLock<()>>,
+    /// True once no call starts any more.
+    ending: Arc<AtomicBool>,
+    pub(super) threads: Threads,
+    pub(super) in_flight: InFlight,
     pub(super) changes: Arc<ChangeWatch>,
     pub(super) session: Arc<Session>,
     /// Hands out what is remembered of each client.
@@ -49,8 +55,9 @@ impl Server {
     #[must_use]
     pub fn new(palace: Palace, offer: &Offer) -> Self {
         let tools = Arc::new(Tools::new(offer));
-        let changes = ChangeWatch::new(palace.clone(), tools.clone());
-        let (running, session) = (Arc::default(), Arc::default());
+        let threads = Threads::new();
+        let changes = ChangeWatch::new(palace.clone(), tools.clone(), threads.clone());
+        let (running, ending, session) = (Arc::default(), Arc::default(), Arc::default());
         let (feed_cursors, stopping) = (Arc::default(), Arc::default());
         let shared = false;
         let sessions = Sessions::new(palace.clone());
@@ -59,6 +66,9 @@ impl Server {
             palace,
             tools,
             running,
+            ending,
+            threads,
+            in_flight: InFlight::new(),
             changes,
             session,
             sessions,
@@ -94,9 +104,8 @@ impl Server {
 
     /// Waits until no call is running; none starts after that.
     pub(super) async fn finish(&self) {
-        let guard = self.running.clone().write_owned().await;
-        // Never released: a call that comes now comes too late.
-        std::mem::forget(guard);
+        self.ending.store(true, Ordering::Release);
+        drop(self.running.write().await);
     }
 
     /// Runs a tool; `None` if the server has none of that name.
@@ -106,6 +115,9 @@ impl Server {
         context: &RequestContext<RoleServer>,
     ) -> Option<CallToolResult> {
         let tool = self.tools.get(&request.name)?.clone();
+        if tool.is_large {
+            may_be_large(context).await;
+        }
         let arguments = request.arguments.unwrap_or_default();
         let note = repaired(context);
         let result = self.run(context, move |call| tool.run(call, arguments, note)).await;
@@ -135,7 +147,7 @@ impl Server {
     /// Runs a function on a thread where it may block.
     ///
     /// # Errors
-    /// A text for the client if the function panicked, which is a bug.
+    /// A text for the client if there is no thread, if the server is ending, or if the function panicked, which is a bug.
     pub(super) async fn run<T: Send + 'static>(
         &self,
         context: &RequestContext<RoleServer>,
@@ -150,34 +162,43 @@ impl Server {
             offered: self.tools.sets().clone(),
             progress: Progress::of(context),
         };
+        // Held until the call is done: its client may have cancelled it.
+        let share = noted::<Share>(context).cloned();
         let running = self.running.clone().read_owned().await;
-        let done = tokio::task::spawn_blocking(move || {
+        if self.ending.load(Ordering::Acquire) {
+            return Err("the call was not made: the server is ending".to_owned());
+        }
+        let done = self.threads.run(move || {
             let result = function(&call);
-            drop(running);
+            drop((running, share));
             result
         });
-        done.await.map_err(|error| no_answer(&error))
+        done.await.map_err(|error| error.to_string())
+    }
+}
+
+/// Returns what was noted about a message when it came. Over HTTP, a request of the protocol has the parts of that of
+/// HTTP.
+fn noted<T: Clone + Send + Sync + 'static>(context: &RequestContext<RoleServer>) -> Option<&T> {
+    let by_http = || context.extensions.get::<Parts>()?.extensions.get();
+    context.extensions.get().or_else(by_http)
+}
+
+/// Waits until the answer may be a large one.
+pub(super) async fn may_be_large(context: &RequestContext<RoleServer>) {
+    if let Some(share) = noted::<Share>(context) {
+        share.may_be_large().await;
     }
 }
 
 /// A note for the answer to a message in which half a character was replaced. It says so as often as it is sent.
 fn repaired(context: &RequestContext<RoleServer>) -> Option<String> {
-    // Over HTTP, a request of the protocol has the parts of that of HTTP.
-    let by_http = || context.extensions.get::<Parts>()?.extensions.get::<Replaced>();
-    let Replaced(count) = context.extensions.get::<Replaced>().or_else(by_http)?;
+    let Replaced(count) = noted(context)?;
     (*count > 0).then(|| {
         format!(
             "the message had half a character, such as \"\\ud83d\", in {count} places: U+FFFD was taken for each"
         )
     })
-}
-
-/// The answer to a call that panicked. Nothing is known of how far it came.
-pub(super) fn no_answer(error: &JoinError) -> String {
-    format!(
-        "the call failed ({error}); if it writes, it may have written: read before you repeat it. The server's log \
-         says more"
-    )
 }
 
 /// The client's name and version, for history. A client can call itself anything: the name is cut, and kept on one

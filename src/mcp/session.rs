@@ -14,7 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep_until};
 
@@ -28,6 +28,28 @@ pub(super) struct Subscriptions {
     pub resources: BTreeMap<String, OfferedResource>,
     /// True if it wants notices of changes of the list.
     pub list: bool,
+    /// A place for each resource.
+    pub places: Option<OwnedSemaphorePermit>,
+}
+
+impl Subscriptions {
+    /// Adds a resource, with a place for it.
+    pub fn add(&mut self, uri: String, resource: OfferedResource, place: OwnedSemaphorePermit) {
+        if self.resources.insert(uri, resource).is_some() {
+            return;
+        }
+        match &mut self.places {
+            Some(places) => places.merge(place),
+            none => *none = Some(place),
+        }
+    }
+
+    /// Removes a resource, and frees its place.
+    pub fn remove(&mut self, uri: &str) {
+        if self.resources.remove(uri).is_some() {
+            drop(self.places.as_mut().and_then(|places| places.split(1)));
+        }
+    }
 }
 
 /// A client and, if its protocol is older than 2026-07-28, what it subscribed to call by call.
@@ -43,7 +65,7 @@ pub(super) struct Session {
 }
 
 impl Session {
-    /// RescanChanges the subscriptions. The watch has to follow before the client is told that it is subscribed.
+    /// Changes the subscriptions. The watch has to follow before the client is told that it is subscribed.
     pub fn subscribe(&self, change: impl FnOnce(&mut Subscriptions)) {
         change(&mut lock(&self.wanted));
     }

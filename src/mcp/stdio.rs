@@ -1,48 +1,47 @@
 //! The server on standard input and output: one client, until its input ends or a signal comes.
 
-use super::error::{OrCannot, ServeError};
+use super::error::ServeError;
 use super::lines::Lines;
-use super::process::{EndSignals, leave, runtime};
+use super::process::{EndSignals, runtime};
 use super::server::Server;
+use super::std_streams::{Input, Output};
 use super::tool_sets::Offer;
 use crate::palace::Palace;
 use rmcp::ServiceExt;
 use rmcp::service::ServerInitializeError;
-use std::fs::File;
 use std::io;
+use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 
+/// Time after a signal in which the client can read the last replies.
+const END_WAIT: Duration = Duration::from_secs(10);
+
 /// Serves on standard input and output until the input ends, or SIGTERM or SIGINT comes. Calls that are running then
-/// are finished, and the segment is sealed. The server's threads stay idle until the process ends.
+/// are finished, and the segment is sealed.
 ///
 /// # Errors
 /// [`ServeError`].
 pub fn serve(palace: Palace, offer: &Offer) -> Result<(), ServeError> {
-    let output = take_stdout()?;
-    let runtime = runtime()?;
     let server = Server::new(palace.clone(), offer);
-    let result = runtime.block_on(until_the_end(server, output));
-    leave(runtime);
+    let result = runtime()?.block_on(until_the_end(server));
     palace.close().map_err(ServeError::Close)?;
     result
 }
 
-/// Takes standard output for the protocol alone. Anything else that prints there, a library for example, goes to
-/// standard error from now on.
-fn take_stdout() -> Result<File, ServeError> {
-    let output = rustix::io::dup(rustix::stdio::stdout()).or_cannot("duplicate standard output")?;
-    rustix::stdio::dup2_stdout(rustix::stdio::stderr()).or_cannot("redirect standard output")?;
-    Ok(File::from(output))
-}
-
-async fn until_the_end(server: Server, output: File) -> Result<(), ServeError> {
+async fn until_the_end(server: Server) -> Result<(), ServeError> {
+    let (input, output) = (Input::take()?, Output::take()?);
     let mut signals = EndSignals::listen()?;
-    let (input, output) = (tokio::io::stdin(), tokio::fs::File::from_std(output));
-    // Dropped at the end only: calls that are running when a signal comes still send their replies.
-    let mut session = std::pin::pin!(serve_client(server.for_another_client(), input, output));
+    let client = server.for_another_client();
+    let session = client.session.clone();
+    let mut served = std::pin::pin!(serve_client(client, input, output));
     let result = tokio::select! {
-        result = &mut session => result,
-        () = signals.next() => Ok(()),
+        result = &mut served => result,
+        () = signals.next() => {
+            // Calls that are running still send their replies, and the client has a while to read them.
+            server.finish().await;
+            session.end();
+            tokio::time::timeout(END_WAIT, served).await.unwrap_or(Ok(()))
+        }
     };
     server.finish().await;
     result
@@ -57,7 +56,7 @@ where
     R: AsyncRead + Send + Unpin + 'static,
     W: AsyncWrite + Send + Unpin + 'static,
 {
-    let lines = Lines::new(input, output, server.session.clone());
+    let lines = Lines::new(input, output, server.session.clone(), server.in_flight.clone());
     match server.serve(lines).await {
         Ok(running) => running.waiting().await.map(drop).map_err(ServeError::Stopped),
         // Some clients start a server only to see whether they can, and hang up.

@@ -85,8 +85,8 @@ const WRITES: [Case; 12] = [
 
 #[tokio::test]
 async fn a_call_that_panics_may_have_written() {
-    let panicked = tokio::task::spawn_blocking(|| panic!("a bug")).await.unwrap_err();
-    let told = super::server::no_answer(&panicked);
+    let panicked = super::threads::Threads::new().run(|| panic!("a bug")).await;
+    let told = panicked.map(|()| "done").unwrap_err().to_string();
     assert!(told.contains("may have written: read before you repeat"), "{told}");
 }
 

@@ -5,7 +5,7 @@
 //! taken as it was sent is in the answer; no error is longer than a result may be.
 
 use super::feed_cursors::FeedCursors;
-use super::page::{RESULT_BYTES, json_len, shortened};
+use super::page::{ANSWER_BYTES_MAX, RESULT_BYTES, json_len, shortened};
 use super::progress::Progress;
 use super::sent_arguments::{Does, take};
 use super::tool_set::ToolSet;
@@ -66,7 +66,8 @@ impl Call {
     }
 
     pub fn graph(&self) -> Memory {
-        Memory::new(self.palace.clone()).by(self.client.clone())
+        let graph = Memory::new(self.palace.clone()).by(self.client.clone());
+        graph.at_most(ANSWER_BYTES_MAX)
     }
 }
 
@@ -114,6 +115,10 @@ pub(super) struct Tool {
     run: Arc<Run>,
     /// True if its structured results may have notes.
     has_notes: bool,
+    /// True if its results have no bound but [`ANSWER_BYTES_MAX`].
+    ///
+    /// [`ANSWER_BYTES_MAX`]: super::page::ANSWER_BYTES_MAX
+    pub is_large: bool,
 }
 
 impl Tool {
@@ -175,7 +180,7 @@ impl Tool {
             };
             (result, taken.notes)
         };
-        Tool { listed, run: Arc::new(run), has_notes: false }
+        Tool { listed, run: Arc::new(run), has_notes: false, is_large: false }
     }
 
     /// Runs the tool. It may block. `of_message` is a note about the whole message, which every answer has.

@@ -26,15 +26,18 @@ pub(super) fn each_key(
 }
 
 /// Calls `take` with every document whose key starts with `prefix`, in the order of the keys.
+///
+/// # Errors
+/// Those of the palace and of `take`.
 pub(super) fn each_document(
     palace: &Palace,
     prefix: &str,
-    mut take: impl FnMut(Document),
+    mut take: impl FnMut(Document) -> Result<()>,
 ) -> Result<()> {
     let mut cursor: Option<String> = None;
     loop {
         let page = palace.scan_page(prefix, cursor.as_deref(), PAGE_MAX)?;
-        page.documents.into_iter().for_each(&mut take);
+        page.documents.into_iter().try_for_each(&mut take)?;
         cursor = page.cursor;
         if cursor.is_none() {
             return Ok(());

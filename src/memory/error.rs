@@ -30,6 +30,15 @@ pub enum MemoryError {
         /// The name.
         name: String,
     },
+    /// A read found more of the graph than it may return.
+    #[error(
+        "there are more than {limit} bytes to return: ask for less, by the names of entities or by a longer word; \
+         `crdt-palace export` writes the whole graph"
+    )]
+    GraphTooLarge {
+        /// The most bytes that a read returns.
+        limit: usize,
+    },
     /// No entity can have this name.
     #[error(
         "{start:?} cannot name an entity: {why}; names are 1 to {ENTITY_NAME_BYTES_MAX} bytes \

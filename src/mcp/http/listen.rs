@@ -4,15 +4,19 @@
 //! answered before the end. Must not know: what a tool does.
 
 use super::address::{Address, resolve};
+use super::answer::keeping;
+use super::connections::{Connection, Connections, Doing, Progress, Watched};
 use super::guard::Guard;
 use super::request::RequestHandler;
-use super::socket::{Connection, Listener, Socket};
+use super::socket::{Listener, Socket, Stream};
 use super::token::Token;
 use crate::mcp::error::{OrCannot, ServeError};
-use crate::mcp::process::{EndSignals, leave, runtime};
+use crate::mcp::process::{EndSignals, runtime};
 use crate::mcp::server::Server;
 use crate::mcp::tool_sets::Offer;
 use crate::palace::Palace;
+use hyper::Request;
+use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -20,14 +24,13 @@ use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-/// Most connections at once. Another one waits until one of these ends.
-const CONNECTIONS: usize = 512;
 /// Time in which the head of a request has to arrive. A connection without a request is kept as long.
 const HEAD_WAIT: Duration = Duration::from_secs(60);
 /// Time at the end for clients that are slow to send the rest of a request, or to read their answers.
 const END_WAIT: Duration = Duration::from_secs(10);
+/// Most bytes of the head of a request, and of what is read or written at once.
+const BUFFER_BYTES: usize = 64 << 10;
 /// Pause after the system could not accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
@@ -75,12 +78,10 @@ impl Http {
         offer: &Offer,
         ready: impl FnOnce(&str),
     ) -> Result<(), ServeError> {
-        let runtime = runtime()?;
         let server = Server::new(palace.clone(), offer).for_several();
         let handler = Arc::new(RequestHandler::new(palace.clone(), server.clone(), self.guard));
         let ready = || ready(&self.url);
-        let result = runtime.block_on(until_the_end(self.socket, &server, &handler, ready));
-        leave(runtime);
+        let result = runtime()?.block_on(until_the_end(self.socket, &server, &handler, ready));
         palace.close().map_err(ServeError::Close)?;
         result
     }
@@ -123,18 +124,18 @@ async fn let_in(
     connections: &GracefulShutdown,
     handler: &Arc<RequestHandler>,
 ) {
-    let permits = Arc::new(Semaphore::new(CONNECTIONS));
-    // The semaphore is never closed: the loop ends when the caller drops it.
-    while let Ok(permit) = permits.clone().acquire_owned().await {
+    let all = Arc::new(Connections::default());
+    loop {
         match listener.accept().await {
             Ok(stream) => {
-                let (watcher, handler) = (connections.watcher(), handler.clone());
+                let (watcher, handler, place) =
+                    (connections.watcher(), handler.clone(), all.add().await);
                 drop(match stream {
-                    Connection::Tcp(stream) => {
-                        tokio::spawn(connection(stream, watcher, handler, permit))
+                    Stream::Tcp(stream) => {
+                        tokio::spawn(connection(stream, watcher, handler, place))
                     }
-                    Connection::Unix(stream) => {
-                        tokio::spawn(connection(stream, watcher, handler, permit))
+                    Stream::Unix(stream) => {
+                        tokio::spawn(connection(stream, watcher, handler, place))
                     }
                 });
             }
@@ -151,16 +152,40 @@ async fn connection(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     watcher: Watcher,
     handler: Arc<RequestHandler>,
-    _permit: OwnedSemaphorePermit,
+    place: Connection,
 ) {
-    let service = service_fn(move |request| {
-        let handler = handler.clone();
-        async move { Ok::<_, std::convert::Infallible>(handler.answer(request).await) }
+    let progress = place.progress();
+    let stream = TokioIo::new(Watched::new(stream, progress.clone()));
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let (handler, progress) = (handler.clone(), progress.clone());
+        progress.note(match request.body().is_end_stream() {
+            true => Doing::Busy,
+            false => Doing::Unfinished,
+        });
+        request.extensions_mut().insert(progress.clone());
+        async move {
+            let answer = keeping(handler.answer(request).await, UntilAnswered(progress));
+            Ok::<_, std::convert::Infallible>(answer)
+        }
     });
     let mut protocol = http1::Builder::new();
-    protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT);
-    let served = protocol.serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(served).await {
-        tracing::debug!(%error, "a connection ended");
+    protocol.timer(TokioTimer::new()).header_read_timeout(HEAD_WAIT).max_buf_size(BUFFER_BYTES);
+    let served = watcher.watch(protocol.serve_connection(stream, service));
+    tokio::select! {
+        ended = served => {
+            if let Err(error) = ended {
+                tracing::debug!(%error, "a connection ended");
+            }
+        }
+        () = place.has_to_close() => {}
+    }
+}
+
+/// Notes that a connection is idle once its answer was sent.
+struct UntilAnswered(Progress);
+
+impl Drop for UntilAnswered {
+    fn drop(&mut self) {
+        self.0.note(Doing::Idle);
     }
 }

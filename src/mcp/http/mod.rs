@@ -3,10 +3,12 @@
 mod address;
 mod answer;
 mod body;
+mod connections;
 mod guard;
 mod health;
 mod listen;
 mod request;
+mod sessions;
 mod socket;
 mod token;
 

@@ -2,10 +2,11 @@
 //!
 //! Invariant: the guard decides before anything else of a request is read.
 
-use super::answer::{HttpAnswer, text, with};
-use super::body::{Received, receive};
+use super::answer::{HttpAnswer, keeping, text, with};
+use super::body::{Bodies, Received};
 use super::guard::{Guard, Refusal};
 use super::health::{health, locks};
+use super::sessions::BoundedSessions;
 use crate::mcp::message::MESSAGE_BYTES_MAX;
 use crate::mcp::server::Server;
 use crate::palace::Palace;
@@ -14,29 +15,23 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::{Body, Frame, Incoming};
 use hyper::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, WWW_AUTHENTICATE};
 use hyper::{Method, Request, Response, StatusCode};
-use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
 use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Duration;
-
-/// Time for which a session without any message is kept. A client that comes back later has to open a new one.
-const SESSION_WAIT: Duration = Duration::from_secs(3600);
 
 /// Answers the requests of all connections.
 pub(super) struct RequestHandler {
     palace: Palace,
     server: Server,
     guard: Guard,
-    mcp: StreamableHttpService<Server, LocalSessionManager>,
+    bodies: Bodies,
+    mcp: StreamableHttpService<Server, BoundedSessions>,
 }
 
 impl RequestHandler {
     pub fn new(palace: Palace, server: Server, guard: Guard) -> Self {
-        let mut sessions = LocalSessionManager::default();
-        sessions.session_config.keep_alive = Some(SESSION_WAIT);
         // The guard has looked at the host and the origin of every request, not only of those for this service.
         let config = StreamableHttpServerConfig::default()
             .with_max_request_body_bytes(MESSAGE_BYTES_MAX)
@@ -44,8 +39,10 @@ impl RequestHandler {
             .disable_allowed_origins();
         let clients = server.clone();
         let factory = move || Ok(clients.for_another_client());
-        let mcp = StreamableHttpService::new(factory, Arc::new(sessions), config);
-        RequestHandler { palace, server, guard, mcp }
+        let sessions = Arc::new(BoundedSessions::new());
+        let mcp = StreamableHttpService::new(factory, sessions, config);
+        let bodies = Bodies::new(server.in_flight.clone());
+        RequestHandler { palace, server, guard, bodies, mcp }
     }
 
     pub async fn answer(&self, request: Request<Incoming>) -> HttpAnswer {
@@ -53,7 +50,7 @@ impl RequestHandler {
             return refused(refusal);
         }
         match (request.uri().path(), request.method()) {
-            ("/mcp", &Method::GET) => self.until_the_server_stops(self.mcp.handle(request).await),
+            ("/mcp", &Method::GET) => self.notices(request).await,
             ("/mcp", &Method::POST) => self.message(request).await,
             ("/mcp", _) => self.mcp.handle(request).await.map(BodyExt::boxed_unsync),
             ("/health", &Method::GET) => self.status(health).await,
@@ -69,18 +66,44 @@ impl RequestHandler {
         }
     }
 
-    /// Answers a message, or those of a batch one after the other, in one stream of events.
-    async fn message(&self, request: Request<Incoming>) -> HttpAnswer {
-        let requests = match receive(request).await {
-            Received::Message(request) => {
-                return self.mcp.handle(request).await.map(BodyExt::boxed_unsync);
+    /// Answers with a stream of notices.
+    async fn notices(&self, request: Request<Incoming>) -> HttpAnswer {
+        match self.bodies.stream() {
+            Ok(place) => {
+                let answer = with_reason(self.mcp.handle(request).await.map(BodyExt::boxed_unsync));
+                self.until_the_server_stops(keeping(answer, place))
             }
-            Received::Answer(answer) => return answer,
-            Received::Batch(requests) => requests,
-        };
+            Err(answer) => *answer,
+        }
+    }
+
+    /// Answers a message, or those of a batch.
+    async fn message(&self, request: Request<Incoming>) -> HttpAnswer {
+        match self.bodies.receive(request).await {
+            Received::Message(request, place) => {
+                keeping(with_reason(self.handle(request).await), place)
+            }
+            Received::Batch(requests, place) => keeping(self.batch(requests).await, place),
+            Received::Answer(answer) => answer,
+        }
+    }
+
+    async fn handle(&self, request: Request<Full<Bytes>>) -> HttpAnswer {
+        self.mcp.handle(request).await.map(BodyExt::boxed_unsync)
+    }
+
+    /// Answers the messages of a batch one after the other, in one stream of events.
+    async fn batch(&self, requests: Vec<Request<Full<Bytes>>>) -> HttpAnswer {
         let (mut events, mut last) = (Vec::new(), None);
         for request in requests {
-            let (head, body) = self.mcp.handle(request).await.into_parts();
+            if events.len() > MESSAGE_BYTES_MAX {
+                return text(
+                    StatusCode::INSUFFICIENT_STORAGE,
+                    "the answers to this batch are too long for one answer. The first messages were carried out: send \
+                     each message alone\n",
+                );
+            }
+            let (head, body) = self.handle(request).await.into_parts();
             let body = match body.collect().await {
                 Ok(body) => body.to_bytes(),
                 Err(never) => match never {},
@@ -114,7 +137,7 @@ impl RequestHandler {
 
     async fn status(&self, what: fn(&Palace) -> Result<String, String>) -> HttpAnswer {
         let palace = self.palace.clone();
-        let found = tokio::task::spawn_blocking(move || what(&palace)).await;
+        let found = self.server.threads.run(move || what(&palace)).await;
         let found = found.unwrap_or_else(|error| Err(error.to_string()));
         let answer = match found {
             Ok(json) => text(StatusCode::OK, json),
@@ -125,6 +148,18 @@ impl RequestHandler {
         };
         with(with(answer, CONTENT_TYPE, "application/json"), CACHE_CONTROL, "no-store")
     }
+}
+
+/// Adds to rmcp's answer for a session that there is not why that may be, and what to do.
+fn with_reason(answer: HttpAnswer) -> HttpAnswer {
+    if answer.status() != StatusCode::NOT_FOUND || answer.headers().contains_key(CONTENT_TYPE) {
+        return answer;
+    }
+    text(
+        StatusCode::NOT_FOUND,
+        "there is no such session: it was ended, was not used for long, or was of a server that has ended. Send \
+         initialize to begin another one\n",
+    )
 }
 
 fn refused(refusal: Refusal) -> HttpAnswer {

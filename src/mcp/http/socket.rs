@@ -38,7 +38,7 @@ pub(super) enum Listener {
 }
 
 /// A connection of a client.
-pub(super) enum Connection {
+pub(super) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
 }
@@ -86,7 +86,7 @@ impl Socket {
 
 impl Listener {
     /// Waits for the next client.
-    pub async fn accept(&self) -> io::Result<Connection> {
+    pub async fn accept(&self) -> io::Result<Stream> {
         match self {
             Listener::Tcp(listener) => {
                 let (stream, _) = listener.accept().await?;
@@ -94,12 +94,12 @@ impl Listener {
                 if let Err(error) = stream.set_nodelay(true) {
                     tracing::debug!(%error, "answers may be slow");
                 }
-                Ok(Connection::Tcp(stream))
+                Ok(Stream::Tcp(stream))
             }
             Listener::Unix(_, listener) => {
                 let (stream, _) = listener.accept().await?;
                 check_user(&stream)?;
-                Ok(Connection::Unix(stream))
+                Ok(Stream::Unix(stream))
             }
         }
     }

@@ -30,7 +30,10 @@ where
     S: JsonSchema + 'static,
 {
     let answer = |result: Answer| result.unwrap_or_else(error_result);
-    Tool::exact(names, effect, schema_for_output::<S>(), run, answer, description)
+    let mut tool = Tool::exact(names, effect, schema_for_output::<S>(), run, answer, description);
+    // What a read returns has no pages. What a write returns is about as long as its arguments.
+    tool.is_large = effect == Effect::Read;
+    tool
 }
 
 pub(in crate::mcp) fn tools() -> Vec<Tool> {

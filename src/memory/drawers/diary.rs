@@ -331,7 +331,10 @@ impl Drawers {
 
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {
         let prefix = format!("{DRAWERS}{wing}/{DIARY}/");
-        each_document(&self.palace, &prefix, |document| take(drawer_of(document)))
+        each_document(&self.palace, &prefix, |document| {
+            take(drawer_of(document));
+            Ok(())
+        })
     }
 }
 

@@ -116,6 +116,7 @@ impl Facts {
                 ends: ends(&document.value).collect(),
                 key: document.key,
             }));
+            Ok(())
         })?;
         // Keys are hashes, so their order says nothing about time. `None` sorts first: it always held.
         known.sort_by(|a, b| a.fact.valid_from.cmp(&b.fact.valid_from));
@@ -127,6 +128,7 @@ impl Facts {
         let mut facts = Vec::new();
         each_document(&self.palace, prefix, |document| {
             facts.extend(fact_of(&document).map(|fact| (document.key, fact)));
+            Ok(())
         })?;
         Ok(facts)
     }

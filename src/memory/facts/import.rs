@@ -112,7 +112,10 @@ impl Facts {
     /// Returns the key to write a fact to; `None` if it is known here, without a difference.
     fn import_key(&self, one: &ForeignFact) -> Result<Option<Key>> {
         let mut known = Vec::new();
-        each_document(&self.palace, &one.triple.prefix(), |document| known.push(document))?;
+        each_document(&self.palace, &one.triple.prefix(), |document| {
+            known.push(document);
+            Ok(())
+        })?;
         // An earlier version noted facts also in periods that began at another moment. Those are other periods.
         let mut same = known.iter().filter(|document| one.begins_with(document));
         if let Some(noted) = same.clone().find(|document| one.is_noted(&document.value)) {

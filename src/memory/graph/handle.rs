@@ -31,6 +31,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub struct Memory {
     pub(super) palace: Palace,
     by: Option<String>,
+    /// Most bytes of the graph that one read returns.
+    pub(super) bytes_max: usize,
     /// The outcomes of writes through this handle, if they are recorded.
     written: Option<Arc<Mutex<Vec<Outcome>>>>,
 }
@@ -39,7 +41,7 @@ impl Memory {
     /// Makes a handle of the graph in this palace. History names the palace's program as the writer.
     #[must_use]
     pub fn new(palace: Palace) -> Self {
-        Memory { palace, by: None, written: None }
+        Memory { palace, by: None, bytes_max: usize::MAX, written: None }
     }
 
     /// Returns a handle of the same graph for a client. History names `by`, its name and version, as the writer.
@@ -57,6 +59,28 @@ impl Memory {
     #[must_use]
     pub fn by(&self, by: Option<String>) -> Self {
         Memory { by, ..self.clone() }
+    }
+
+    /// Returns a handle of the same graph whose reads return at most so many bytes: of texts, and 64 for each of them.
+    /// Reads that find more are [`MemoryError::GraphTooLarge`].
+    ///
+    /// ```
+    /// # use crdt_palace::memory::{Entity, Memory, MemoryError};
+    /// # use crdt_palace::palace::Palace;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let memory = Memory::new(Palace::open(dir.path().join("palace"))?);
+    /// let text = "x".repeat(2_000);
+    /// let ada = Entity { name: "Ada".into(), entity_type: "person".into(), observations: vec![text] };
+    /// memory.create_entities(&[ada])?;
+    /// let bounded = memory.at_most(1_000);
+    /// assert!(matches!(bounded.read_graph(), Err(MemoryError::GraphTooLarge { limit: 1_000 })));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// [`MemoryError::GraphTooLarge`]: crate::memory::MemoryError::GraphTooLarge
+    #[must_use]
+    pub fn at_most(&self, bytes: usize) -> Self {
+        Memory { bytes_max: bytes, ..self.clone() }
     }
 
     /// Returns a handle of the same graph that records the outcomes of its writes, for [`Memory::written`].

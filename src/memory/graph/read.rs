@@ -7,8 +7,7 @@ use super::entity::{ENTITIES, Entity, Graph, Relation};
 use super::handle::Memory;
 use super::keys::{RELATIONS, distinct, entity_key, entity_of, relation_of};
 use crate::memory::documents::each_document;
-use crate::memory::error::Result;
-use crate::palace::Document;
+use crate::memory::error::{MemoryError, Result};
 use std::collections::{BTreeMap, HashSet};
 
 impl Memory {
@@ -35,12 +34,7 @@ impl Memory {
     /// # Errors
     /// Errors of the palace.
     pub fn read_graph(&self) -> Result<Graph> {
-        let entities = self.entities()?;
-        let names: HashSet<&str> = entities.iter().map(|entity| entity.name.as_str()).collect();
-        let mut relations = self.relations()?;
-        // A relation may outlive its entities, because a delete in another process did not see it.
-        relations.retain(|r| names.contains(r.from.as_str()) && names.contains(r.to.as_str()));
-        Ok(Graph { entities, relations })
+        self.graph_of(|_| true)
     }
 
     /// Returns the entities that have `query` in their name, their type or an observation, and every relation of at
@@ -66,14 +60,36 @@ impl Memory {
     /// Errors of the palace.
     pub fn search_nodes(&self, query: &str) -> Result<Graph> {
         let query = query.to_lowercase();
-        let mut graph = self.read_graph()?;
         let has = |text: &String| text.to_lowercase().contains(&query);
-        graph.entities.retain(|entity| {
+        self.graph_of(|entity| {
             has(&entity.name) || has(&entity.entity_type) || entity.observations.iter().any(has)
-        });
-        let found: HashSet<&str> = graph.entities.iter().map(|e| e.name.as_str()).collect();
-        graph.relations.retain(|relation| touches(relation, &found));
-        Ok(graph)
+        })
+    }
+
+    /// Returns the entities that fit, and every relation of at least one of them.
+    fn graph_of(&self, fits: impl Fn(&Entity) -> bool) -> Result<Graph> {
+        let (mut budget, mut names) = (Budget::of(self), HashSet::new());
+        let mut entities = Vec::new();
+        each_document(&self.palace, ENTITIES, |document| {
+            let entity = entity_of(&document.key, &document.value);
+            names.insert(entity.name.clone());
+            if fits(&entity) {
+                budget.spend(&entity_texts(&entity))?;
+                entities.push(entity);
+            }
+            Ok(())
+        })?;
+        let found: HashSet<&str> = entities.iter().map(|entity| entity.name.as_str()).collect();
+        // A relation may outlive its entities, because a delete in another process did not see it.
+        let has_ends = |r: &Relation| names.contains(&r.from) && names.contains(&r.to);
+        let relations = self.relations_if(|relation| {
+            let shown = touches(relation, &found) && has_ends(relation);
+            if shown {
+                budget.spend(&relation_texts(relation))?;
+            }
+            Ok(shown)
+        })?;
+        Ok(Graph { entities, relations })
     }
 
     /// Returns the entities with these names, and every relation of at least one of them. Names without an entity are
@@ -99,32 +115,35 @@ impl Memory {
     /// Errors of the palace.
     pub fn open_nodes(&self, names: &[String]) -> Result<Graph> {
         let mut found: BTreeMap<String, Option<Entity>> = BTreeMap::new();
+        let mut budget = Budget::of(self);
         for name in distinct(names) {
-            found.insert(name.clone(), self.entity(&name)?);
+            let entity = self.entity(&name)?;
+            entity.iter().try_for_each(|entity| budget.spend(&entity_texts(entity)))?;
+            found.insert(name.clone(), entity);
         }
         let entities: Vec<Entity> = found.values().flatten().cloned().collect();
         let opened: HashSet<&str> = entities.iter().map(|entity| entity.name.as_str()).collect();
-        let mut relations = Vec::new();
-        for relation in self.relations()? {
-            if touches(&relation, &opened) && self.has_ends(&relation, &mut found)? {
-                relations.push(relation);
+        let mut there: BTreeMap<String, bool> =
+            found.iter().map(|(name, entity)| (name.clone(), entity.is_some())).collect();
+        let relations = self.relations_if(|relation| {
+            let shown = touches(relation, &opened) && self.has_ends(relation, &mut there)?;
+            if shown {
+                budget.spend(&relation_texts(relation))?;
             }
-        }
+            Ok(shown)
+        })?;
         Ok(Graph { entities, relations })
     }
 
-    fn has_ends(
-        &self,
-        relation: &Relation,
-        found: &mut BTreeMap<String, Option<Entity>>,
-    ) -> Result<bool> {
+    fn has_ends(&self, relation: &Relation, known: &mut BTreeMap<String, bool>) -> Result<bool> {
         for end in [&relation.from, &relation.to] {
-            let there = match found.get(end) {
-                Some(entity) => entity.is_some(),
+            let there = match known.get(end) {
+                Some(there) => *there,
                 None => {
                     // Ends that were not asked for are read once, and remembered.
-                    let entity = self.entity(end)?;
-                    found.entry(end.clone()).or_insert(entity).is_some()
+                    let there = self.entity(end)?.is_some();
+                    known.insert(end.clone(), there);
+                    there
                 }
             };
             if !there {
@@ -143,25 +162,67 @@ impl Memory {
 
     /// Returns all entities, in the order of their names.
     pub(super) fn entities(&self) -> Result<Vec<Entity>> {
-        let documents = self.documents(ENTITIES)?;
-        Ok(documents.iter().map(|document| entity_of(&document.key, &document.value)).collect())
+        let mut entities = Vec::new();
+        each_document(&self.palace, ENTITIES, |document| {
+            entities.push(entity_of(&document.key, &document.value));
+            Ok(())
+        })?;
+        Ok(entities)
     }
 
     /// Returns all relations, in the order of their parts, also those whose entities are deleted.
     pub(super) fn relations(&self) -> Result<Vec<Relation>> {
-        let documents = self.documents(RELATIONS)?;
-        let mut relations: Vec<Relation> =
-            documents.iter().filter_map(|document| relation_of(&document.value)).collect();
+        self.relations_if(|_| Ok(true))
+    }
+
+    fn relations_if(
+        &self,
+        mut fits: impl FnMut(&Relation) -> Result<bool>,
+    ) -> Result<Vec<Relation>> {
+        let mut relations = Vec::new();
+        each_document(&self.palace, RELATIONS, |document| {
+            if let Some(relation) = relation_of(&document.value)
+                && fits(&relation)?
+            {
+                relations.push(relation);
+            }
+            Ok(())
+        })?;
         relations.sort_unstable();
         relations.dedup();
         Ok(relations)
     }
+}
 
-    fn documents(&self, prefix: &str) -> Result<Vec<Document>> {
-        let mut documents = Vec::new();
-        each_document(&self.palace, prefix, |document| documents.push(document))?;
-        Ok(documents)
+/// Bytes that a read may still return.
+struct Budget {
+    left: usize,
+    limit: usize,
+}
+
+/// Bytes that a text takes beside its own: its place in a list, and its marks in JSON.
+const TEXT_BYTES: usize = 64;
+
+impl Budget {
+    fn of(memory: &Memory) -> Self {
+        Budget { left: memory.bytes_max, limit: memory.bytes_max }
     }
+
+    fn spend(&mut self, texts: &[&str]) -> Result<()> {
+        let bytes = texts.iter().map(|text| text.len() + TEXT_BYTES).sum();
+        let left = self.left.checked_sub(bytes);
+        self.left = left.ok_or(MemoryError::GraphTooLarge { limit: self.limit })?;
+        Ok(())
+    }
+}
+
+fn entity_texts(entity: &Entity) -> Vec<&str> {
+    let own = [entity.name.as_str(), entity.entity_type.as_str()];
+    own.into_iter().chain(entity.observations.iter().map(String::as_str)).collect()
+}
+
+fn relation_texts(relation: &Relation) -> [&str; 3] {
+    [&relation.from, &relation.to, &relation.relation_type].map(String::as_str)
 }
 
 /// Tells whether one end of the relation is among these entities.

@@ -129,6 +129,10 @@ impl Watch {
     }
 
     fn try_listen(&self) -> notify::Result<RecommendedWatcher> {
+        // A watcher that gets no thread of its own panics when it is used.
+        let spare = std::thread::Builder::new().spawn(|| ()).map_err(notify::Error::io)?;
+        // It did nothing.
+        drop(spare.join());
         let sender = self.sender.clone();
         let mut watcher =
             notify::recommended_watcher(move |event: notify::Result<notify::Event>| {

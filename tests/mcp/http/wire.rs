@@ -28,7 +28,12 @@ pub fn command(palace: &Path, address: &str, token: Option<&str>) -> Command {
 
 impl Server {
     pub fn start(palace: &Path, token: Option<&str>) -> Self {
-        let mut child = command(palace, "0", token).stderr(Stdio::piped()).spawn().unwrap();
+        Server::of(&mut command(palace, "0", token))
+    }
+
+    /// The server that a command starts.
+    pub fn of(command: &mut Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut line = String::new();
         let mut said = BufReader::new(child.stderr.take().unwrap());
         said.read_line(&mut line).unwrap();
