@@ -64,7 +64,7 @@ fn with_kept(
             }
         }
     }
-    removed.sort_by(|(_, a, x), (_, b, y)| (x.index, obj_id(a)).cmp(&(y.index, obj_id(b))));
+    removed.sort_by_key(|(index, inserted, _)| (*index, obj_id(inserted)));
     let mut all = Vec::with_capacity(standing.len() + removed.len());
     let mut removed = removed.into_iter().peekable();
     for element in standing {
