@@ -3,6 +3,7 @@
 //! Invariant: a graph holds all changes that its document had at the last question, each after those that it builds on.
 //! Documents only grow, so that a question reads what came since the one before.
 
+use super::change_order::ChangeOrder;
 use automerge::{ActorId, Automerge, ChangeHash};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -19,6 +20,9 @@ pub(super) struct ChangeGraph {
     numbers: HashMap<ChangeHash, usize>,
     /// For each change, the numbers of those that it builds on.
     deps: Vec<Vec<usize>>,
+    /// For each change, the number of its operations.
+    operations: Vec<u64>,
+    order: ChangeOrder,
 }
 
 impl ChangeGraph {
@@ -36,7 +40,11 @@ impl ChangeGraph {
             self.numbers.insert(meta.hash, self.hashes.len());
             self.hashes.push(meta.hash);
             self.actors.push(meta.actor.into_owned());
-            self.deps.push(self.numbers_of(&meta.deps).collect());
+            // A change without operations has a `max_op` below its `start_op`.
+            self.operations.push((meta.max_op + 1).saturating_sub(meta.start_op));
+            let deps: Vec<usize> = self.numbers_of(&meta.deps).collect();
+            self.order.add(&deps);
+            self.deps.push(deps);
         }
         self.heads = heads;
     }
@@ -48,8 +56,28 @@ impl ChangeGraph {
 
     /// Estimates the bytes of memory that it takes.
     fn memory(&self) -> u64 {
-        const CHANGE: u64 = 160;
+        const CHANGE: u64 = 180;
         CHANGE * self.len() as u64
+    }
+
+    /// Returns which changes are concurrent with others.
+    pub(super) fn order(&self) -> &ChangeOrder {
+        &self.order
+    }
+
+    /// Returns the number of a change.
+    pub(super) fn number(&self, change: &ChangeHash) -> Option<usize> {
+        self.numbers.get(change).copied()
+    }
+
+    /// Returns the change of a number.
+    pub(super) fn change(&self, number: usize) -> Option<ChangeHash> {
+        self.hashes.get(number).copied()
+    }
+
+    /// Returns the number of operations of a change.
+    pub(super) fn operations(&self, number: usize) -> u64 {
+        self.operations.get(number).copied().unwrap_or(0)
     }
 
     fn numbers_of(&self, changes: &[ChangeHash]) -> impl Iterator<Item = usize> {
@@ -95,6 +123,12 @@ impl ChangeGraph {
 
     /// Returns the numbers of the changes that `version` does not have, rising.
     fn numbers_since(&self, version: &[ChangeHash]) -> impl Iterator<Item = usize> + use<> {
+        let has = self.changes_of(version).into_iter().enumerate();
+        has.filter(|(_, has)| !has).map(|(number, _)| number)
+    }
+
+    /// Returns for each change whether `version` has it.
+    pub(super) fn changes_of(&self, version: &[ChangeHash]) -> Vec<bool> {
         let mut has = vec![false; self.len()];
         let note = |has: &mut [bool], number: usize| {
             has.get_mut(number).into_iter().for_each(|known| *known = true);
@@ -105,7 +139,37 @@ impl ChangeGraph {
                 deps.iter().for_each(|dep| note(&mut has, *dep));
             }
         }
-        has.into_iter().enumerate().filter(|(_, has)| !has).map(|(number, _)| number)
+        has
+    }
+
+    /// Returns the changes that one builds on. Takes time in proportion to the changes since the last one that is
+    /// concurrent with no other.
+    pub(super) fn ancestors(&self, number: usize) -> Ancestors {
+        let start = self.order.cut_before(number).map_or(0, |cut| cut + 1);
+        let mut is_one = vec![false; (number + 1).saturating_sub(start)];
+        is_one.last_mut().into_iter().for_each(|own| *own = true);
+        for at in (start..=number).rev() {
+            if is_one.get(at - start) == Some(&true) {
+                for dep in self.deps.get(at).into_iter().flatten().filter(|dep| **dep >= start) {
+                    is_one.get_mut(dep - start).into_iter().for_each(|dep| *dep = true);
+                }
+            }
+        }
+        Ancestors { start, is_one }
+    }
+}
+
+/// The changes that one builds on, and that change itself.
+pub(super) struct Ancestors {
+    /// All changes before this number are among them.
+    start: usize,
+    is_one: Vec<bool>,
+}
+
+impl Ancestors {
+    /// Returns true if the change of this number is among them.
+    pub(super) fn has(&self, number: usize) -> bool {
+        number.checked_sub(self.start).is_none_or(|at| self.is_one.get(at) == Some(&true))
     }
 }
 

@@ -4,7 +4,7 @@
 //! encoding expands to: a chunk of 119 bytes can hold a million operations. So every chunk from
 //! outside passes through [`Chunk::parse`] or [`check_document`] first. They read nothing but lengths.
 
-use super::columns::{Bytes, Limits, measure, specs};
+use super::columns::{Bytes, Limits, are_of_a_chain, measure, specs};
 use super::error::MergeError;
 use super::size_bounds::{DocSize, READABLE};
 use crate::format::hash::ChangeHash;
@@ -169,21 +169,45 @@ fn deps(rest: &mut Bytes<'_>) -> Option<Vec<ChangeHash>> {
 /// accept what it expands to. Returns that size.
 pub(super) fn check_document(saved: &[u8]) -> Result<DocSize, MergeError> {
     let (_, body) = split(saved, DOCUMENT)?;
-    let mut rest = Bytes(body);
-    let mut read = || {
-        // The actors.
-        for _ in 0..rest.unsigned()? {
-            rest.prefixed()?;
-        }
-        let heads = usize::try_from(rest.unsigned()?).ok()?;
-        rest.take(heads.checked_mul(32)?)?;
-        let (changes, operations) = (specs(&mut rest)?, specs(&mut rest)?);
-        Some((rest.columns(changes)?, rest.columns(operations)?))
-    };
     let cut = MergeError::NotAChange { why: "its header is cut short or malformed" };
-    let (changes, operations) = read().ok_or(cut)?;
+    let DocumentColumns { changes, operations, .. } = document_columns(body).ok_or(cut)?;
     // The columns about changes add no operations, but can expand just as far.
     measure(changes, &DOCUMENT_LIMITS)?;
     let size = measure(operations, &DOCUMENT_LIMITS)?;
     Ok(DocSize { bytes: saved.len() as u64, ..size })
+}
+
+/// Returns false if each change of a saved document builds on the one before it. Reads neither its operations nor its
+/// checksum.
+#[must_use]
+pub fn may_be_concurrent(saved: &[u8]) -> bool {
+    let mut rest = Bytes(saved);
+    if claims_to_be_a_change(saved) || rest.take(9).is_none() || rest.unsigned().is_none() {
+        return false;
+    }
+    let columns = document_columns(rest.0);
+    columns.is_some_and(|columns| columns.actors > 1 && !are_of_a_chain(&columns.changes))
+}
+
+/// Name and bytes of each column.
+type Columns<'a> = Vec<(u64, &'a [u8])>;
+
+struct DocumentColumns<'a> {
+    actors: u64,
+    changes: Columns<'a>,
+    operations: Columns<'a>,
+}
+
+/// Reads the content of a saved document as far as its columns.
+fn document_columns(body: &[u8]) -> Option<DocumentColumns<'_>> {
+    let mut rest = Bytes(body);
+    let actors = rest.unsigned()?;
+    for _ in 0..actors {
+        rest.prefixed()?;
+    }
+    let heads = usize::try_from(rest.unsigned()?).ok()?;
+    rest.take(heads.checked_mul(32)?)?;
+    let (changes, operations) = (specs(&mut rest)?, specs(&mut rest)?);
+    let (changes, operations) = (rest.columns(changes)?, rest.columns(operations)?);
+    Some(DocumentColumns { actors, changes, operations })
 }

@@ -15,6 +15,11 @@ const DELETE: u64 = 3;
 /// Value in the column of actions: the beginning or the end of a mark.
 const MARK: u64 = 7;
 
+/// Name of the column of a saved document that has the number of changes that each change builds on.
+const DEPENDENCIES: u64 = 4 << 4;
+/// Name of the column of the numbers of these changes, each as its difference from the one before.
+const DEPENDENCY: u64 = 4 << 4 | 3;
+
 /// Bounds of what the columns of a chunk may expand to.
 pub(super) struct Limits {
     /// Number of operations, deletions included.
@@ -77,6 +82,23 @@ pub(super) fn measure(columns: Vec<(u64, &[u8])>, limits: &Limits) -> Result<Doc
         whole.ok_or(cut.clone())?;
     }
     Ok(DocSize { references: references.count, names: names.count, ..size })
+}
+
+/// Returns true if in these columns, which are about the changes of a saved document, each change builds on the one before.
+pub(super) fn are_of_a_chain(columns: &[(u64, &[u8])]) -> bool {
+    let count = |wanted: u64, weight: &dyn Fn(i64) -> u64| {
+        let mut sum = 0u64;
+        let (_, bytes) = columns.iter().find(|(name, _)| *name == wanted)?;
+        runs(bytes, |b| b.signed().map(weight), 0, |n| sum.checked_add(n).map(|all| sum = all))?;
+        Some(sum)
+    };
+    let changes = count(DEPENDENCIES, &|_| 1);
+    let firsts = count(DEPENDENCIES, &|builds_on| u64::from(builds_on == 0));
+    let builds_on = count(DEPENDENCIES, &|builds_on| u64::try_from(builds_on).unwrap_or(0));
+    let steps = count(DEPENDENCY, &|step| u64::from(step == 1)).unwrap_or(0);
+    let (Some(changes), Some(builds_on)) = (changes, builds_on) else { return false };
+    // All but the first change build on one, and that is the next one each time.
+    firsts == Some(1) && builds_on + 1 == changes && steps + 2 == changes.max(2)
 }
 
 /// Walks a column of booleans and reports each length of the alternating runs.

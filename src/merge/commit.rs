@@ -19,9 +19,8 @@ impl Doc {
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
-        mut plan: Plan,
+        plan: Plan,
     ) -> Result<Option<NewChange>, MergeError> {
-        self.keep_unseen_edits(base, &mut plan);
         // A plan at an earlier version cannot see the conflicts that came since, so the views tell what was settled.
         let before = (plan.meets_conflict || base.is_some()).then(|| self.view());
         let rewrites = plan.rewrites;
@@ -56,11 +55,11 @@ impl Doc {
         // A document that was written must exist afterwards, even if its value is empty.
         let appear = self.hidden_at(base) || self.am.get_heads().is_empty();
         let (removing, steps): (Vec<_>, Vec<_>) =
-            steps.into_iter().partition(|step| matches!(step, Step::RemoveLoser { .. }));
+            steps.into_iter().partition(|step| matches!(step, Step::RemoveValue { .. }));
         let change = match (steps.is_empty(), removing.is_empty()) {
             (true, true) => None,
             (false, true) => self.transact(stamp, base, |tx| run_steps(tx, &steps))?.1,
-            (_, false) => Some(self.remove_losers(stamp, base, &steps, &removing)?),
+            (_, false) => Some(self.remove_values(stamp, base, &steps, &removing)?),
         };
         match change {
             None if appear => self.empty_change(stamp, ChangeKind::Edit).map(Some),

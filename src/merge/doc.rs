@@ -8,6 +8,7 @@ use super::change_info::ChangeInfo;
 use super::change_message::{ChangeKind, Message};
 use super::error::MergeError;
 use super::hashes::{Hashes, hashes, native};
+use super::kept_objects::SharedRemovals;
 use super::panic_guard::{catch_panic, change_by_hash};
 use super::size_bounds::DocSize;
 use crate::format::hash::{ChangeHash, Etag, Heads};
@@ -42,6 +43,8 @@ pub struct Doc {
     pub(super) prose: Option<&'static str>,
     /// What the applied changes build on.
     pub(super) graph: SharedGraph,
+    /// What applied changes removed, and which edits keep it.
+    pub(super) removals: SharedRemovals,
 }
 
 impl Doc {
@@ -196,8 +199,8 @@ impl Doc {
         const EMPTY: u64 = 4_096;
         const OPERATION: u64 = 64;
         let DocSize { operations, references, names, bytes } = self.size;
-        let held =
-            EMPTY + OPERATION * (operations + references) + names + bytes + self.graph.memory();
+        let history = self.graph.memory() + self.removals.memory();
+        let held = EMPTY + OPERATION * (operations + references) + names + bytes + history;
         usize::try_from(held).unwrap_or(usize::MAX)
     }
 

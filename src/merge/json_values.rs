@@ -64,11 +64,6 @@ impl ValueKind {
         )
     }
 
-    /// Returns true for what has an identity of its own, and is changed in place.
-    pub fn is_object(&self) -> bool {
-        matches!(self, ValueKind::Map | ValueKind::List | ValueKind::Text)
-    }
-
     /// Returns its type for an error.
     pub fn value_type(&self) -> ValueType {
         match self {

@@ -10,16 +10,18 @@
 //! * Raw bytes, before Automerge sees them: `error`, `size_bounds`, `columns`, `chunk`, `change_message`.
 //! * Guards around Automerge: `panic_guard`, `hashes`, `ancestry` (a change goes on from those that it builds on),
 //!   `well_formed` (operations fit their objects).
+//! * What is known of changes: `change_order` (which are concurrent), `change_graph` (what each builds on), `edits_inside`
+//!   (what each edited and removed), `json_values`, `counter_sum`, `kept_objects` (removed, and edited by a writer whom
+//!   the remover had not seen).
 //! * A document: `change_info`, `doc` (the set of changes, pending ones apart), `apply` (changes from outside),
 //!   `saved` (save and load).
 //! * Texts that were written at once: `text_units` (lines and sentences, and how two texts differ), `text_merge`,
 //!   `common_version` (the version that several changes build on).
-//! * What it shows: `json_values`, `json_pointer`, `counter_sum`, `tree`, `tree_reader` (the same map created twice is
+//! * What it shows: `json_pointer`, `tree`, `stored_values`, `list_elements`, `tree_reader` (the same map created twice is
 //!   one map), `view` (a JSON value and its conflicts).
 //! * Writes: `value_limits`, `list_diff`, `plan` (from a value to operations), `new_change`, `transaction` (the actor,
-//!   the bounds, the commit), `remove_losers` (of a conflict; what is shown stays), `unseen_edits` (in objects that are
-//!   removed), `commit`, `write` (put, patch, edit,
-//!   delete), `path_writes` (increment, append, remove), `settle_conflict` (take one reading, and keep all else).
+//!   the bounds, the commit), `remove_values` (single values of a field), `commit`, `write` (put, patch, edit, delete),
+//!   `path_writes` (increment, append, remove), `settle_conflict` (take one reading, and keep all else).
 //! * Changes without a document: `first_change`, `content_derived` (the same content filed twice), `explain` (in words).
 //!
 //! # Traps of Automerge, and where they are avoided
@@ -34,6 +36,8 @@
 //!   them.
 //! * Its transactions overlook changes without operations when they choose an actor. So `transaction` chooses it. A
 //!   write at earlier heads ([`Doc::put`] with a `base`) gets a derived actor if the stamp's actor has written since.
+//! * It hides what was written in an object that was removed concurrently. So `kept_objects` finds it, and `tree_reader`
+//!   shows it.
 //! * It hides all but one of the maps, lists and counters that were created concurrently in one field. So
 //!   `tree_reader` reads them as one.
 //!
@@ -46,6 +50,7 @@ pub mod automerge;
 mod change_graph;
 mod change_info;
 mod change_message;
+mod change_order;
 mod chunk;
 mod columns;
 mod commit;
@@ -53,6 +58,7 @@ mod common_version;
 mod content_derived;
 mod counter_sum;
 mod doc;
+mod edits_inside;
 mod effects;
 mod error;
 mod explain;
@@ -60,21 +66,23 @@ mod first_change;
 mod hashes;
 mod json_pointer;
 mod json_values;
+mod kept_objects;
 mod list_diff;
+mod list_elements;
 mod new_change;
 mod panic_guard;
 mod path_writes;
 mod plan;
-mod remove_losers;
+mod remove_values;
 mod saved;
 mod settle_conflict;
 mod size_bounds;
+mod stored_values;
 mod text_merge;
 mod text_units;
 mod transaction;
 mod tree;
 mod tree_reader;
-mod unseen_edits;
 mod value_limits;
 mod view;
 mod well_formed;
@@ -87,7 +95,9 @@ pub use ancestry::{COUNTER_AHEAD_MAX, COUNTER_MAX};
 pub use apply::Applied;
 pub use change_info::ChangeInfo;
 pub use change_message::{ChangeKind, Written, author_of};
-pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
+pub use chunk::{
+    FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of, may_be_concurrent,
+};
 pub use doc::Doc;
 pub use effects::{ChangeEffect, DocumentEffects, Rival};
 pub use error::{MergeError, ValueType};

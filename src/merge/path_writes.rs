@@ -8,9 +8,9 @@ use super::hashes::Hashes;
 use super::json_pointer::pointer;
 use super::json_values::{ValueKind, hydrated};
 use super::new_change::{NewChange, Stamp};
-use super::plan::{Plan, Step};
-use super::tree::Item;
-use super::tree_reader::{RankedValues, StoredValue};
+use super::plan::{Plan, Step, Target};
+use super::stored_values::{RankedValues, StoredValue};
+use super::tree_reader::TreeReader;
 use super::value_limits::{NESTING_MAX, check_nesting, check_size};
 use crate::format::hash::Heads;
 use automerge::{ObjId, ROOT, ReadDoc, ScalarValue, hydrate};
@@ -48,8 +48,11 @@ impl Doc {
             }
             now = self.read(base.as_deref(), |reader| reader.sum(&found.merged));
             let obj = parts.get(found.winner.part).cloned().unwrap_or(ROOT);
-            let step = Step::Increment { obj, prop: key.into(), by };
-            Ok(if by == 0 { Vec::new() } else { vec![step] })
+            Ok(match by {
+                0 => Vec::new(),
+                _ if found.winner.is_kept => counted_anew(obj, key, &found, now.saturating_add(by)),
+                _ => vec![Step::Increment { obj, prop: key.into(), by }],
+            })
         })?;
         check_range(now, by)?;
         self.commit(stamp, base.as_deref(), plan)
@@ -74,12 +77,9 @@ impl Doc {
         let whole = Json::Array(values.to_vec());
         check_nesting(&whole, NESTING_MAX.saturating_sub(path.len()))?;
         check_size(&whole)?;
-        let am = &self.am;
         let plan = self.at_path(None, path, hydrated(&whole), |_, _, found| {
-            // The last part is the winner, and its end is the end of the whole list.
-            let list = list_parts(&found)?.into_iter().next_back().unwrap_or(ROOT);
-            let index = am.length(&list);
-            Ok(vec![Step::Insert { list, index, values: values.iter().map(hydrated).collect() }])
+            let parts = list_parts(&found)?;
+            Ok(self.read(None, |reader| append_to(reader, parts, values)))
         })?;
         self.commit(stamp, None, plan)
     }
@@ -103,16 +103,14 @@ impl Doc {
         if let Some((_, found)) = self.find(None, path)? {
             let parts = list_parts(&found).map_err(|types| wrong_type(path, types))?;
             let list = self.read(None, |reader| reader.list(parts, 0));
-            let gone = |item: &&Item| unwanted(&item.slot.shown.to_json());
-            let delete = |item: &Item| {
-                let obj = list.parts.get(item.part)?.clone();
-                Some(Step::Delete { obj, prop: item.index.into() })
-            };
-            // From the end: a removal moves the positions behind it.
-            let gone: Vec<&Item> = list.items.iter().rev().filter(gone).collect();
-            // A removed element may hold conflicts, which go with it and are reported as settled.
-            plan.meets_conflict = gone.iter().any(|item| item.slot.in_conflict());
-            plan.steps.extend(gone.into_iter().filter_map(delete));
+            // From the end: a removal moves the positions behind it. A removed element may hold conflicts, which go with it
+            // and are reported as settled.
+            for item in list.items.iter().rev() {
+                if unwanted(&item.slot.shown.to_json()) {
+                    let parts = list.parts.get(item.part..=item.part).unwrap_or_default();
+                    plan.remove(&item.slot, &Target { parts, prop: item.index.into() });
+                }
+            }
         }
         if plan.steps.is_empty() { Ok(None) } else { self.commit(stamp, None, plan) }
     }
@@ -198,6 +196,28 @@ impl Doc {
         });
         Ok(plan)
     }
+}
+
+/// Returns the steps that write a counter in place of one that was removed and stays. No transaction increments that.
+fn counted_anew(obj: ObjId, key: &str, found: &RankedValues, to: i64) -> Vec<Step> {
+    let kept = found.merged.iter().map(|kept| Step::RemoveValue { value: kept.id.clone() });
+    let put = Step::Put { obj, prop: key.into(), value: ScalarValue::counter(to) };
+    std::iter::once(put).chain(kept).collect()
+}
+
+/// Returns the steps that add elements to the end of a list.
+fn append_to(reader: &TreeReader<'_>, parts: Vec<ObjId>, values: &[Json]) -> Vec<Step> {
+    // The last part is the winner, and its end is the end of the whole list.
+    let list = parts.last().cloned().unwrap_or(ROOT);
+    if reader.kept_in(&list).is_empty() {
+        let (index, values) = (reader.am.length(&list), values.iter().map(hydrated).collect());
+        return vec![Step::Insert { list, index, values }];
+    }
+    // An element that was removed and stays may be the last one that is shown.
+    let (list, mut plan) = (reader.list(parts, 0), Plan::default());
+    let shown = list.items.iter().map(|item| item.slot.shown.to_json());
+    plan.list(&list, &shown.chain(values.iter().cloned()).collect::<Vec<_>>());
+    plan.steps
 }
 
 fn ids(found: &[StoredValue]) -> Vec<ObjId> {

@@ -8,9 +8,10 @@
 use super::json_values::hydrated;
 use super::list_diff;
 use super::text_merge::RewrittenText;
-use super::tree::{ListNode, Loser, MapNode, Node, Slot};
+use super::tree::{Item, ListNode, Loser, MapNode, Node, Slot};
 use automerge::{ChangeHash, ObjId, Prop, ScalarValue, hydrate};
 use serde_json::{Map, Number, Value as Json};
+use std::ops::Range;
 
 /// One call on an Automerge transaction.
 ///
@@ -29,8 +30,8 @@ pub(super) enum Step {
     Increment { obj: ObjId, prop: Prop, by: i64 },
     /// Change the characters in which a text differs from `to`.
     Rewrite { text: ObjId, to: String },
-    /// Remove one value of a field in conflict, and leave the others.
-    RemoveLoser { loser: ObjId },
+    /// Remove one value of a field, and leave the others.
+    RemoveValue { value: ObjId },
 }
 
 /// The steps of one write.
@@ -39,8 +40,6 @@ pub(super) struct Plan {
     pub steps: Vec<Step>,
     /// True if the write touches anything that is in conflict, and so may settle it.
     pub meets_conflict: bool,
-    /// True if a field or an element is removed that has a map, a list or a text.
-    pub removes_objects: bool,
     /// Writes of texts that stay in conflict elsewhere.
     pub rewrites: Vec<Rewrite>,
     /// True if naming a field settles its conflict, even with the value that is shown.
@@ -111,12 +110,12 @@ impl Plan {
     /// Adds a field that the map does not have yet. It goes into the winner, which is shown even by plain Automerge.
     pub fn add(&mut self, map: &MapNode, key: &str, value: &Json) {
         if let Some(obj) = map.parts.last() {
-            self.write(obj.clone(), key.into(), value);
+            self.write(obj.clone(), key.into(), hydrated(value));
         }
     }
 
-    fn write(&mut self, obj: ObjId, prop: Prop, value: &Json) {
-        self.steps.push(match hydrated(value) {
+    fn write(&mut self, obj: ObjId, prop: Prop, value: hydrate::Value) {
+        self.steps.push(match value {
             hydrate::Value::Scalar(value) => Step::Put { obj, prop, value },
             value => Step::Create { obj, prop, value },
         });
@@ -141,8 +140,10 @@ impl Plan {
                 return self.count(slot, target, distance(*now, to).unwrap_or(0));
             }
             (Node::Json(now), wanted) if now == wanted && !self.closes_texts(slot) => {}
-            (Node::Json(_), Json::String(wanted)) if self.rewrite(slot, target, wanted) => return,
-            _ => return self.replace(slot, target, value),
+            (Node::Json(_), Json::String(wanted)) if self.rewrite(slot, target, wanted) => {
+                return self.remove_kept(slot);
+            }
+            _ => return self.replace(slot, target, hydrated(value)),
         }
         self.remove_losers(slot.losers.iter());
     }
@@ -172,7 +173,10 @@ impl Plan {
         let compared = slot.texts.as_ref()?.compared()?;
         let settled = compared.settled(conflict, reading)?;
         match settled.as_slice() {
-            [RewrittenText { text, .. }] => self.replace(slot, target, &Json::from(text.as_str())),
+            // Another conflict of the same field stays open.
+            [RewrittenText { text, .. }] => {
+                self.replace_standing(slot, target, ScalarValue::from(text.as_str()).into());
+            }
             _ => self.rewrite_as(slot, target, settled),
         }
         Some(())
@@ -193,70 +197,107 @@ impl Plan {
     }
 
     /// Increments a counter. That overwrites what is in conflict with it in the same object, so only the losers in
-    /// other parts are settled.
+    /// other parts are settled, and those that were removed.
     fn count(&mut self, slot: &Slot, target: &Target<'_>, by: i64) {
         // An increment by 0 would be an operation that says nothing.
         if by == 0 {
             return self.remove_losers(slot.losers.iter());
         }
+        // No transaction increments what Automerge does not show.
+        if let (Node::Counter(now), true) = (&slot.shown, slot.is_removed) {
+            let counter = ScalarValue::counter(now.saturating_add(by));
+            return self.replace(slot, target, counter.into());
+        }
         if let Some(obj) = target.part(slot.part) {
             self.steps.push(Step::Increment { obj, prop: target.prop.clone(), by });
         }
-        self.remove_losers(slot.losers.iter().filter(|loser| loser.part != slot.part));
+        let is_left = |loser: &&Loser| loser.part != slot.part || loser.edited.is_some();
+        self.remove_losers(slot.losers.iter().filter(is_left));
     }
 
-    /// Writes a new value. That overwrites all values in the same object; those in other parts are deleted.
-    fn replace(&mut self, slot: &Slot, target: &Target<'_>, value: &Json) {
+    /// Writes a new value in place of all others.
+    fn replace(&mut self, slot: &Slot, target: &Target<'_>, value: hydrate::Value) {
+        self.replace_standing(slot, target, value);
+        self.remove_kept(slot);
+    }
+
+    /// Writes a new value. That overwrites all values in the same object that were not removed; those in other parts are
+    /// deleted.
+    fn replace_standing(&mut self, slot: &Slot, target: &Target<'_>, value: hydrate::Value) {
         self.meets_conflict |= slot.in_conflict();
-        if let Some(obj) = target.part(slot.part) {
-            self.write(obj, target.prop.clone(), value);
+        match (target.part(slot.part), &target.prop) {
+            (Some(list), Prop::Seq(index)) if slot.is_removed => {
+                self.steps.push(Step::Insert { list, index: *index, values: vec![value] });
+            }
+            (Some(obj), prop) => self.write(obj, prop.clone(), value),
+            (None, _) => {}
         }
-        self.remove_from(slot.also_in.iter(), target);
+        self.remove_from(slot.also_in.iter(), slot, target);
     }
 
-    /// Removes a field from every part.
-    fn remove(&mut self, slot: &Slot, target: &Target<'_>) {
+    /// Removes a field from every part, or an element.
+    pub fn remove(&mut self, slot: &Slot, target: &Target<'_>) {
         self.meets_conflict |= slot.in_conflict();
-        self.removes_objects |= slot.has_object();
-        self.remove_from(slot.also_in.iter().chain([&slot.part]), target);
+        self.remove_from(slot.also_in.iter().chain([&slot.part]), slot, target);
+        self.remove_kept(slot);
     }
 
-    fn remove_from<'a>(&mut self, parts: impl Iterator<Item = &'a usize>, target: &Target<'_>) {
+    /// Removes what was removed before and stays, in a change that has seen why.
+    fn remove_kept(&mut self, slot: &Slot) {
+        self.steps.extend(slot.kept.iter().map(|kept| Step::RemoveValue { value: kept.clone() }));
+    }
+
+    fn remove_from<'a>(
+        &mut self,
+        parts: impl Iterator<Item = &'a usize>,
+        slot: &Slot,
+        target: &Target<'_>,
+    ) {
+        // In a list, another element stands at the index of one that was removed.
+        let parts = parts.filter(|_| !slot.is_removed);
         let objects = parts.filter_map(|part| target.part(*part));
         self.steps.extend(objects.map(|obj| Step::Delete { obj, prop: target.prop.clone() }));
     }
 
     fn remove_losers<'a>(&mut self, losers: impl Iterator<Item = &'a Loser>) {
-        self.steps.extend(losers.map(|loser| Step::RemoveLoser { loser: loser.id.clone() }));
+        self.steps.extend(losers.map(|loser| Step::RemoveValue { value: loser.id.clone() }));
     }
 
     /// Makes a list show `wanted`. Elements that stay are not touched, so they keep concurrent edits and their place.
-    fn list(&mut self, list: &ListNode, wanted: &[Json]) {
-        let shown: Vec<Json> = list.items.iter().map(|item| item.slot.shown.to_json()).collect();
-        let kept = list_diff::kept(&shown, wanted);
-        // From the end to the start: a gap, then the element before it.
-        let (mut old_end, mut new_end) = (list.items.len(), wanted.len());
-        for (old, new) in kept.into_iter().rev() {
-            let replaced = wanted.get(new + 1..new_end).unwrap_or_default();
-            self.gap(list, old + 1, old_end, replaced);
-            // The element that stays shows the wanted value already, but may be in conflict, which this settles.
-            self.gap(list, old, old + 1, wanted.get(new..=new).unwrap_or_default());
-            (old_end, new_end) = (old, new);
+    pub fn list(&mut self, list: &ListNode, wanted: &[Json]) {
+        let items: Vec<&Item> = list.items.iter().collect();
+        let gaps = gaps(&items, wanted);
+        if !gaps.iter().any(|gap| gap.inserts_behind_removed(&items, wanted)) {
+            return self.fill(&list.parts, &items, wanted, gaps);
         }
-        self.gap(list, 0, old_end, wanted.get(..new_end).unwrap_or_default());
+        // Automerge inserts behind what it shows, and that may stand before an element that was removed. So all those are
+        // written anew.
+        let is_removed = |item: &&Item| item.slot.is_removed;
+        let (removed, standing): (Vec<_>, Vec<_>) = items.into_iter().partition(is_removed);
+        removed.into_iter().for_each(|item| self.remove_kept(&item.slot));
+        let gaps = self::gaps(&standing, wanted);
+        self.fill(&list.parts, &standing, wanted, gaps);
     }
 
-    /// Makes the elements `start..end` show `wanted`: sets one by one as long as there are both, and inserts or deletes
-    /// the rest.
-    fn gap(&mut self, list: &ListNode, start: usize, end: usize, wanted: &[Json]) {
-        let old = list.items.get(start..end).unwrap_or_default();
+    /// Fills gaps, from the end to the start.
+    fn fill(&mut self, parts: &[ObjId], items: &[&Item], wanted: &[Json], gaps: Vec<Gap>) {
+        for gap in gaps {
+            let new = wanted.get(gap.new.clone()).unwrap_or_default();
+            self.gap(parts, items, gap.old, new);
+        }
+    }
+
+    /// Makes some of the elements show `wanted`: sets one by one as long as there are both, and inserts or deletes the
+    /// rest.
+    fn gap(&mut self, parts: &[ObjId], items: &[&Item], gap: Range<usize>, wanted: &[Json]) {
+        let (end, old) = (gap.end, items.get(gap).unwrap_or_default());
         let both = old.len().min(wanted.len());
         // First the insertion, which stands behind the elements that are set: steps go from the end to the start.
         if let Some(extra) = wanted.get(both..).filter(|extra| !extra.is_empty()) {
-            self.insert(list, end, extra);
+            self.insert(parts, items, end, extra);
         }
         for (n, item) in old.iter().enumerate().rev() {
-            let parts = list.parts.get(item.part..=item.part).unwrap_or_default();
+            let parts = parts.get(item.part..=item.part).unwrap_or_default();
             let target = Target { parts, prop: item.index.into() };
             match wanted.get(n) {
                 Some(value) => self.set(&item.slot, &target, value),
@@ -268,18 +309,60 @@ impl Plan {
     /// Inserts elements behind the one before them, into the part in which that one lives.
     ///
     /// At the start they go before the first element, and into the winner if the list is empty.
-    fn insert(&mut self, list: &ListNode, at: usize, values: &[Json]) {
-        let before = at.checked_sub(1).and_then(|n| list.items.get(n));
-        let (part, index) = match (before, list.items.first()) {
-            (Some(item), _) => (list.parts.get(item.part), item.index + 1),
-            (None, Some(first)) => (list.parts.get(first.part), first.index),
-            (None, None) => (list.parts.last(), 0),
+    fn insert(&mut self, parts: &[ObjId], items: &[&Item], at: usize, values: &[Json]) {
+        let before = at.checked_sub(1).and_then(|n| items.get(n));
+        let (part, index) = match (before, items.first()) {
+            (Some(item), _) => (parts.get(item.part), item.index + 1),
+            (None, Some(first)) => (parts.get(first.part), first.index),
+            (None, None) => (parts.last(), 0),
         };
         if let Some(list) = part.cloned() {
             let values = values.iter().map(hydrated).collect();
             self.steps.push(Step::Insert { list, index, values });
         }
     }
+}
+
+/// Elements of a list, and those that are to stand in their place.
+struct Gap {
+    old: Range<usize>,
+    new: Range<usize>,
+}
+
+impl Gap {
+    /// Returns true if something would be inserted behind an element that was removed and stays.
+    fn inserts_behind_removed(&self, items: &[&Item], wanted: &[Json]) -> bool {
+        let is_behind_removed = |at: usize| {
+            let before = at.min(self.old.end).checked_sub(1).and_then(|before| items.get(before));
+            before.is_some_and(|before| before.slot.is_removed)
+        };
+        let inserts = |(at, new): (usize, usize)| match (items.get(at), wanted.get(new)) {
+            (_, None) => false,
+            (Some(item), Some(_)) if at < self.old.end && !item.slot.is_removed => false,
+            (Some(item), Some(wanted)) if at < self.old.end => {
+                !item.slot.is_edited_in_place(wanted)
+            }
+            (_, Some(_)) => true,
+        };
+        let mut places = (self.old.start..).zip(self.new.clone());
+        places.any(|(at, new)| is_behind_removed(at) && inserts((at, new)))
+    }
+}
+
+/// Returns what has to be filled so that a list shows `wanted`, from the end to the start: a gap, then the element before
+/// it that stays.
+fn gaps(items: &[&Item], wanted: &[Json]) -> Vec<Gap> {
+    let shown: Vec<Json> = items.iter().map(|item| item.slot.shown.to_json()).collect();
+    let (mut old_end, mut new_end) = (items.len(), wanted.len());
+    let mut gaps = Vec::new();
+    for (old, new) in list_diff::kept(&shown, wanted).into_iter().rev() {
+        gaps.push(Gap { old: old + 1..old_end, new: new + 1..new_end });
+        // The element that stays shows the wanted value already, but may be in conflict, which this settles.
+        gaps.push(Gap { old: old..old + 1, new: new..new + 1 });
+        (old_end, new_end) = (old, new);
+    }
+    gaps.push(Gap { old: 0..old_end, new: 0..new_end });
+    gaps
 }
 
 /// Returns the increment that makes a counter show `to`, or `None` if a counter cannot show it.

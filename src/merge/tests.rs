@@ -2,6 +2,7 @@
 //! histories.
 
 mod automerge_traps;
+mod change_order;
 mod conflicts;
 mod convergence;
 mod deletes;
@@ -9,6 +10,7 @@ mod first_change;
 mod hostile;
 mod lists;
 mod merged_values;
+mod removed_objects;
 mod size_bounds;
 mod texts;
 mod writes;

@@ -166,8 +166,8 @@ pub(super) fn run_steps(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), 
             Step::Delete { obj, prop } => tx.delete(obj, prop.clone())?,
             Step::Increment { obj, prop, by } => tx.increment(obj, prop.clone(), *by)?,
             Step::Rewrite { text, to } => tx.update_text(text, to)?,
-            // No call of a transaction does that: see `remove_losers`.
-            Step::RemoveLoser { .. } => {}
+            // No call of a transaction does that: see `remove_values`.
+            Step::RemoveValue { .. } => {}
         }
     }
     Ok(())

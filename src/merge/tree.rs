@@ -6,11 +6,15 @@ use super::text_merge::{MergedText, TextMerge};
 use super::text_units::UnitSize;
 use automerge::{ChangeHash, ObjId};
 use serde_json::Value as Json;
+use serde_json::value::Index;
 
 /// Maximum depth of the tree. What is nested deeper reads as `null`.
 ///
 /// Writes stop at [`NESTING_MAX`](super::NESTING_MAX), so only changes of other programs get there.
 pub(super) const READ_DEPTH_MAX: usize = 100;
+
+/// The most readings that are listed of one lost object.
+const READINGS_MAX: usize = 100;
 
 /// A value in the tree.
 #[derive(Debug, PartialEq)]
@@ -60,8 +64,12 @@ pub(super) struct Slot {
     /// Numbers of the other parts that have the field too.
     pub also_in: Vec<usize>,
     pub losers: Vec<Loser>,
-    /// Texts that were written concurrently and are shown as one. Then there are no losers.
+    /// Texts that were written concurrently and are shown as one. They are no losers.
     pub texts: Option<Box<Texts>>,
+    /// Values of it that were removed, and stay because of an edit in them. Automerge shows none of them.
+    pub kept: Vec<ObjId>,
+    /// True if all its values were removed. In a list, Automerge shows no such element at its index.
+    pub is_removed: bool,
 }
 
 /// Texts of one field, merged.
@@ -95,6 +103,8 @@ pub(super) struct Loser {
     pub id: ObjId,
     /// Number of the part in which it lives.
     pub part: usize,
+    /// The change that edited it, if it was removed and stays.
+    pub edited: Option<ChangeHash>,
 }
 
 impl MapNode {
@@ -106,6 +116,21 @@ impl MapNode {
 }
 
 impl Slot {
+    /// Returns a slot with one value.
+    pub fn new(shown: Node, id: ObjId, part: usize) -> Self {
+        let (also_in, losers, kept) = (Vec::new(), Vec::new(), Vec::new());
+        Slot { shown, id, part, also_in, losers, texts: None, kept, is_removed: false }
+    }
+
+    /// Returns true if a write of this value would not replace what is shown.
+    pub fn is_edited_in_place(&self, wanted: &Json) -> bool {
+        match (&self.shown, wanted) {
+            (Node::Map(_), Json::Object(_)) | (Node::List(_), Json::Array(_)) => true,
+            (Node::Text { .. }, Json::String(_)) => true,
+            (shown, wanted) => shown.to_json() == *wanted,
+        }
+    }
+
     /// Returns true if this slot or anything in the shown value is in conflict.
     pub fn in_conflict(&self) -> bool {
         !self.losers.is_empty()
@@ -116,11 +141,70 @@ impl Slot {
                 Node::Json(_) | Node::Counter(_) | Node::Text { .. } => false,
             }
     }
+}
 
-    /// Returns true if any value of this slot is a map, a list or a text.
-    pub fn has_object(&self) -> bool {
-        let mut values = self.losers.iter().map(|loser| &loser.node).chain([&self.shown]);
-        values.any(|node| matches!(node, Node::Map(_) | Node::List(_) | Node::Text { .. }))
+/// A reading that a field does not show.
+pub(super) struct OtherReading<'t> {
+    pub value: Json,
+    /// Operation that wrote it.
+    pub id: &'t ObjId,
+    /// The change that edited it, if it was removed and stays.
+    pub edited: Option<ChangeHash>,
+}
+
+impl Slot {
+    /// Returns all readings that lost. Of a lost object with conflicts in it, one for each reading that is not shown there.
+    pub fn lost_readings(&self) -> impl Iterator<Item = OtherReading<'_>> {
+        self.losers.iter().flat_map(|Loser { node, id, edited, .. }| {
+            let own = OtherReading { value: node.to_json(), id, edited: *edited };
+            std::iter::once(own).chain(node.hidden_readings())
+        })
+    }
+
+    /// Returns the readings that neither this slot nor anything in it shows.
+    fn hidden_readings(&self) -> Vec<OtherReading<'_>> {
+        let texts = self.texts.iter().filter(|texts| texts.is_in_conflict());
+        let texts = texts.flat_map(|texts| &texts.values).map(|text| OtherReading {
+            value: Json::from(text.text.as_str()),
+            id: &text.id,
+            edited: None,
+        });
+        self.lost_readings().chain(texts).chain(self.shown.hidden_readings()).collect()
+    }
+}
+
+impl Node {
+    /// Returns the value once for each reading in it that is not shown, with that reading in its place.
+    fn hidden_readings(&self) -> Vec<OtherReading<'_>> {
+        match self {
+            Node::Json(_) | Node::Counter(_) | Node::Text { .. } => Vec::new(),
+            Node::Map(map) => {
+                self.with(map.fields.iter().map(|(name, slot)| (name.as_str(), slot)))
+            }
+            Node::List(list) => self.with(list.items.iter().map(|item| &item.slot).enumerate()),
+        }
+    }
+
+    fn with<'t, I: Index>(
+        &self,
+        slots: impl Iterator<Item = (I, &'t Slot)>,
+    ) -> Vec<OtherReading<'t>> {
+        let mut found = Vec::new();
+        for (at, slot) in slots {
+            for mut reading in slot.hidden_readings() {
+                // Each reading has a copy of the whole value.
+                if found.len() >= READINGS_MAX {
+                    return found;
+                }
+                let mut whole = self.to_json();
+                if let Some(part) = whole.get_mut(&at) {
+                    *part = reading.value;
+                }
+                reading.value = whole;
+                found.push(reading);
+            }
+        }
+        found
     }
 }
 

@@ -7,6 +7,9 @@
 use super::common_version::CommonVersions;
 use super::counter_sum;
 use super::json_values::ValueKind;
+use super::kept_objects::{KeptObjects, KeptValue, Position};
+use super::list_elements::{Element, elements};
+use super::stored_values::{RankedValues, StoredValue, add_kept};
 use super::text_merge::TextMerge;
 use super::text_units::UnitSize;
 use super::tree::{Item, ListNode, Loser, MapNode, Node, READ_DEPTH_MAX, Slot, TextValue, Texts};
@@ -16,47 +19,6 @@ use std::collections::BTreeMap;
 
 /// The most versions, each the common one of texts in the one before, through which texts are merged.
 const ANCESTORS_MAX: usize = 16;
-
-/// One value that Automerge keeps for a field.
-#[derive(Debug, Clone)]
-pub(super) struct StoredValue {
-    /// Number of the part of a merged object in which it lives.
-    pub part: usize,
-    /// Operation that wrote it.
-    pub id: ObjId,
-    pub kind: ValueKind,
-}
-
-/// All values of one field, sorted into those that are shown and those that lost.
-#[derive(Debug)]
-pub(super) struct RankedValues {
-    /// The value with the greatest operation id.
-    pub winner: StoredValue,
-    /// The winner and the values that are merged with it, in the order of operation ids.
-    pub merged: Vec<StoredValue>,
-    /// Values that are neither merged with the winner nor equal to it.
-    pub losers: Vec<StoredValue>,
-    /// Numbers of the other parts that have a value.
-    also_in: Vec<usize>,
-}
-
-impl RankedValues {
-    fn new(mut found: Vec<StoredValue>) -> Option<Self> {
-        // The order in which Automerge returns values is not that of their ids if they come from several parts.
-        found.sort_by(|a, b| a.id.cmp(&b.id));
-        let winner = found.last()?.clone();
-        let mut also_in: Vec<usize> = found.iter().map(|f| f.part).collect();
-        also_in.sort_unstable();
-        also_in.dedup();
-        also_in.retain(|part| *part != winner.part);
-        let (merged, mut losers): (Vec<_>, Vec<_>) =
-            found.into_iter().partition(|f| f.id == winner.id || f.kind.merges_with(&winner.kind));
-        // An equal scalar written twice is no conflict. Two objects are never equal: each can be edited apart.
-        losers
-            .retain(|loser| !matches!(loser.kind, ValueKind::Json(_)) || loser.kind != winner.kind);
-        Some(RankedValues { winner, merged, losers, also_in })
-    }
-}
 
 /// Reads the tree of a document at its present heads, or at earlier ones.
 #[derive(Clone, Copy)]
@@ -70,6 +32,8 @@ pub(super) struct TreeReader<'a> {
     pub common: &'a CommonVersions<'a>,
     /// Number of versions that this one was reached through, each the common one of texts in the one before.
     pub ancestor: usize,
+    /// Values that were removed and stay.
+    pub kept: Option<&'a KeptObjects>,
 }
 
 impl TreeReader<'_> {
@@ -80,14 +44,25 @@ impl TreeReader<'_> {
 
     /// Reads the field `key` of the merged map `parts`, without what is nested in it.
     pub fn field(&self, parts: &[ObjId], key: &str) -> Option<RankedValues> {
-        let all = parts.iter().enumerate().flat_map(|(n, part)| self.all(part, key.into(), n));
-        RankedValues::new(all.collect())
+        let mut all = Vec::new();
+        for (n, part) in parts.iter().enumerate() {
+            all.extend(self.all(part, key.into(), n));
+            let here =
+                |kept: &&KeptValue| matches!(&kept.position, Position::Field(name) if name == key);
+            add_kept(&mut all, self.kept_in(part).iter().filter(here), n);
+        }
+        RankedValues::new(all)
+    }
+
+    /// Returns what is kept of one object.
+    pub fn kept_in(&self, object: &ObjId) -> &[KeptValue] {
+        self.kept.map_or(&[], |kept| kept.of(object))
     }
 
     fn map(&self, parts: Vec<ObjId>, depth: usize) -> MapNode {
         let fields = match parts.as_slice() {
             // Nearly every map has one part. Its fields come in order already.
-            [only] => self
+            [only] if self.kept_in(only).is_empty() => self
                 .values_in_map(only, 0)
                 .map(|(key, found)| {
                     let slot = self.slot(found, depth, Some((only, &key)));
@@ -106,9 +81,19 @@ impl TreeReader<'_> {
             for (key, found) in self.values_in_map(part, n) {
                 fields.entry(key).or_default().extend(found);
             }
+            for kept in self.kept_in(part) {
+                if let Position::Field(key) = &kept.position {
+                    add_kept(fields.entry(key.clone()).or_default(), std::iter::once(kept), n);
+                }
+            }
         }
         // Texts of several maps are not merged: no version has shown both.
-        fields.into_iter().map(|(key, found)| (key, self.slot(found, depth, None))).collect()
+        let only = parts.first().filter(|_| parts.len() == 1);
+        let slot = |(key, found): (String, _)| {
+            let slot = self.slot(found, depth, only.map(|only| (only, key.as_str())));
+            (key, slot)
+        };
+        fields.into_iter().map(slot).collect()
     }
 
     /// Iterates over the fields of one map in Automerge, each with all its values.
@@ -127,7 +112,8 @@ impl TreeReader<'_> {
             let found = if item.conflict {
                 self.all(map, key.as_str().into(), part)
             } else {
-                vec![StoredValue { part, id: item.id(), kind: ValueKind::of_ref(item.value) }]
+                let (id, kind) = (item.id(), ValueKind::of_ref(item.value));
+                vec![StoredValue { part, id, kind, is_kept: false }]
             };
             (key, found)
         })
@@ -137,34 +123,17 @@ impl TreeReader<'_> {
     pub fn list(&self, parts: Vec<ObjId>, depth: usize) -> ListNode {
         let mut items = Vec::new();
         for (part, list) in parts.iter().enumerate() {
-            let range = match self.heads {
-                None => self.am.list_range(list, ..),
-                Some(heads) => self.am.list_range_at(list, .., heads),
-            };
-            for item in range {
-                let index = item.index;
-                let found = if item.conflict {
-                    self.all(list, index.into(), 0)
-                } else {
-                    vec![StoredValue {
-                        part: 0,
-                        id: item.id(),
-                        kind: ValueKind::of_ref(item.value),
-                    }]
-                };
+            let all = |index: usize| self.all(list, index.into(), 0);
+            let found = elements(self.am, self.heads, list, self.kept_in(list), all);
+            for Element { index, found } in found {
                 items.extend(self.slot(found, depth, None).map(|slot| Item { part, index, slot }));
             }
         }
         ListNode { parts, items }
     }
 
-    /// Reads one object, whether it is shown or removed.
-    pub fn object(&self, object: &StoredValue) -> Node {
-        self.node(object.kind.clone(), vec![object.id.clone()], 0)
-    }
-
     /// Returns all values that Automerge keeps for one field of one object.
-    pub fn all(&self, obj: &ObjId, prop: Prop, part: usize) -> Vec<StoredValue> {
+    fn all(&self, obj: &ObjId, prop: Prop, part: usize) -> Vec<StoredValue> {
         let values = match self.heads {
             None => self.am.get_all(obj, prop),
             Some(heads) => self.am.get_all_at(obj, prop, heads),
@@ -176,7 +145,7 @@ impl TreeReader<'_> {
                 Value::Object(kind) => ValueKind::object(kind),
                 Value::Scalar(scalar) => ValueKind::of(scalar.into_owned()),
             };
-            StoredValue { part, id, kind }
+            StoredValue { part, id, kind, is_kept: false }
         };
         values.into_iter().map(found).collect()
     }
@@ -184,34 +153,57 @@ impl TreeReader<'_> {
     /// Sorts the values of a field, and reads what is nested in them.
     fn slot(
         &self,
+        found: Vec<StoredValue>,
+        depth: usize,
+        field: Option<(&ObjId, &str)>,
+    ) -> Option<Slot> {
+        let is_kept = |found: &StoredValue| found.is_kept;
+        if !found.iter().any(is_kept) {
+            return self.slot_of(found, depth, field);
+        }
+        let (kept, standing): (Vec<_>, Vec<_>) = found.into_iter().partition(is_kept);
+        let ids = kept.iter().map(|kept| kept.id.clone()).collect();
+        if standing.is_empty() {
+            let slot = self.slot_of(kept, depth, None)?;
+            return Some(Slot { kept: ids, is_removed: true, ..slot });
+        }
+        let mut slot = self.slot_of(standing, depth, field)?;
+        slot.losers.extend(kept.into_iter().map(|kept| self.loser(kept, depth)));
+        slot.losers.sort_by(|a, b| b.id.cmp(&a.id));
+        Some(Slot { kept: ids, ..slot })
+    }
+
+    /// Sorts values of which all or none were removed.
+    fn slot_of(
+        &self,
         mut found: Vec<StoredValue>,
         depth: usize,
         field: Option<(&ObjId, &str)>,
     ) -> Option<Slot> {
         if found.len() == 1 {
-            let StoredValue { part, id, kind } = found.pop()?;
-            let shown = self.node(kind, vec![id.clone()], depth + 1);
-            let (also_in, losers) = (Vec::new(), Vec::new());
-            return Some(Slot { shown, id, part, also_in, losers, texts: None });
+            let StoredValue { part, id, kind, .. } = found.pop()?;
+            return Some(Slot::new(self.node(kind, vec![id.clone()], depth + 1), id, part));
         }
         if let Some(texts) = field.and_then(|(map, key)| self.texts(map, key, &found)) {
             let (id, part) = found.into_iter().next_back().map(|last| (last.id, last.part))?;
             let shown = Node::Json(Json::String(texts.merged.text.clone()));
-            let (also_in, losers, texts) = (Vec::new(), Vec::new(), Some(Box::new(texts)));
-            return Some(Slot { shown, id, part, also_in, losers, texts });
+            return Some(Slot { texts: Some(Box::new(texts)), ..Slot::new(shown, id, part) });
         }
         let RankedValues { winner, merged, losers, also_in } = RankedValues::new(found)?;
         let shown = match winner.kind {
             ValueKind::Counter(_) => Node::Counter(self.sum(&merged)),
             kind => self.node(kind, merged.into_iter().map(|f| f.id).collect(), depth + 1),
         };
-        let loser = |StoredValue { part, id, kind }: StoredValue| {
-            let node = self.node(kind, vec![id.clone()], depth + 1);
-            Loser { node, id, part }
-        };
         // The latest operation first.
-        let losers = losers.into_iter().rev().map(loser).collect();
-        Some(Slot { shown, id: winner.id, part: winner.part, also_in, losers, texts: None })
+        let losers = losers.into_iter().rev().map(|loser| self.loser(loser, depth)).collect();
+        Some(Slot { also_in, losers, ..Slot::new(shown, winner.id, winner.part) })
+    }
+
+    fn loser(&self, loser: StoredValue, depth: usize) -> Loser {
+        let StoredValue { part, id, kind, is_kept } = loser;
+        let edited = self.kept.filter(|_| is_kept).and_then(|kept| kept.edited(&id));
+        let node = self.node(kind, vec![id.clone()], depth + 1);
+        Loser { node, id, part, edited }
     }
 
     /// Merges the values of a field of a map, if all are texts that were made from one version of it. Returns `None` if
@@ -225,7 +217,9 @@ impl TreeReader<'_> {
         values.sort_by(|a, b| a.id.cmp(&b.id));
         let changes: Vec<ChangeHash> = values.iter().map(|value| value.change).collect();
         let version = self.common.of(&changes)?;
-        let earlier = TreeReader { heads: Some(&version), ancestor: self.ancestor + 1, ..*self };
+        let ancestor = self.ancestor + 1;
+        // What is kept is no text, so it is not looked for in earlier versions.
+        let earlier = TreeReader { heads: Some(&version), ancestor, kept: None, ..*self };
         let common = earlier.text_in(map, key)?;
         let size = self.unit_size(
             map,

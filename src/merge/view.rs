@@ -199,7 +199,11 @@ impl Doc {
         read: impl FnOnce(&TreeReader<'_>) -> T,
     ) -> T {
         let common = &CommonVersions::new(&self.am, &self.graph);
-        read(&TreeReader { am: &self.am, heads, prose: self.prose, common, ancestor: 0 })
+        // A drawer is flat, and most reads are of drawers.
+        let is_flat = self.prose.is_some();
+        let kept = (!is_flat).then(|| self.removals.kept(&self.am, &self.graph, heads)).flatten();
+        let (prose, kept) = (self.prose, kept.as_deref());
+        read(&TreeReader { am: &self.am, heads, prose, common, ancestor: 0, kept })
     }
 }
 
@@ -346,9 +350,12 @@ impl<'a> Renderer<'a> {
     }
 
     fn conflict(&mut self, slot: &Slot) {
-        let others = slot.losers.iter().map(|loser| Candidate {
-            value: loser.node.to_json(),
-            written: written(self.am, &loser.id),
+        let others = slot.lost_readings().map(|reading| Candidate {
+            written: match reading.edited {
+                Some(edited) => written_in(self.am, Some(edited)),
+                None => written(self.am, reading.id),
+            },
+            value: reading.value,
         });
         let conflict = Conflict {
             path: pointer(self.path.iter().map(String::as_str)),
@@ -379,7 +386,12 @@ impl<'a> Renderer<'a> {
 
 /// Returns the writer of the change that an operation belongs to.
 fn written(am: &Automerge, operation: &ObjId) -> Written {
-    let meta = am.hash_for_opid(operation).and_then(|hash| am.get_change_meta_by_hash(&hash));
+    written_in(am, am.hash_for_opid(operation))
+}
+
+/// Returns the writer of a change.
+fn written_in(am: &Automerge, change: Option<automerge::ChangeHash>) -> Written {
+    let meta = change.and_then(|hash| am.get_change_meta_by_hash(&hash));
     // The default is never seen: every operation in a document belongs to one of its changes.
     let kept = meta.as_ref().and_then(|meta| Message::parse(meta.message.as_deref()).keeps);
     let kept = kept.and_then(|kept| am.get_change_meta_by_hash(&native(&kept)));

@@ -22,8 +22,8 @@ pub struct Meta {
     /// Snapshots that were live as well and were no inputs. If a document stands in one of them and in
     /// this one, one of the two rows is known to contain the other.
     pub beside: Vec<SnapshotId>,
-    /// True if the word index has the words of every reading in conflict, as this version shows the documents. Earlier
-    /// versions indexed the shown value alone.
+    /// True if the views and the word index are as this version makes them. Earlier versions indexed the shown value of a
+    /// conflict alone, and hid what was edited in an object that was removed at once.
     pub all_readings: bool,
     /// The bytes of segments that flowed into it, directly or through other snapshots. They decide its
     /// size tier.
@@ -44,7 +44,7 @@ pub(super) struct Stored {
 /// The row that says of which readings of a conflict the words are in the index. The first snapshots had no such row.
 const READINGS: &str = "readings";
 /// Its one value.
-const ALL_READINGS: &str = "all";
+const ALL_READINGS: &str = "all, with kept objects";
 
 type Pairs = Vec<(&'static str, String)>;
 

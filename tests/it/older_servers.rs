@@ -70,22 +70,21 @@ fn texts_of(value: &Value) -> String {
     fields.filter_map(Value::as_str).collect::<Vec<_>>().join("\n")
 }
 
-/// Writes the one snapshot of a palace anew, as an earlier version would have written it.
-fn write_as_earlier_version(path: &Path, palace: &Palace, in_conflict: &[InConflict]) {
+/// Writes the one snapshot of a palace anew, as an earlier version would have written it. `earlier` gives the value and the
+/// view of a row that such a version shows differently.
+fn write_as_earlier_version(path: &Path, earlier: impl Fn(&Row) -> Option<(Value, String)>) {
     let name = names(path, "snap").remove(0);
     let file = path.join("snap").join(&name);
     let id = name.trim_end_matches(".snap").parse().unwrap();
     let snapshot = Snapshot::open(Source::Path(&file), id).unwrap();
     assert!(snapshot.meta().all_readings);
-    let earlier = Meta { all_readings: false, ..snapshot.meta().clone() };
+    let meta = Meta { all_readings: false, ..snapshot.meta().clone() };
     let new = path.join("tmp").join(&name);
-    let mut builder = Builder::at(&new, earlier).unwrap();
+    let mut builder = Builder::at(&new, meta).unwrap();
     for row in snapshot.rows_after(None, 1_000).unwrap() {
         let view: Value = serde_json::from_str(&row.view).unwrap();
-        let (value, view) = match in_conflict.iter().find(|(key, ..)| *key == row.key) {
-            Some(one) => earlier_view(palace, one),
-            None => (view["value"].clone(), row.view.clone()),
-        };
+        let same = || (view["value"].clone(), row.view.clone());
+        let (value, view) = earlier(&row).unwrap_or_else(same);
         builder.add(&Row { view, ..row }, &texts_of(&value)).unwrap();
     }
     let log = snapshot.log_page(None, 1_000).unwrap();
@@ -128,7 +127,10 @@ fn readings_that_an_older_snapshot_hides_are_found() {
         (1, 1, 1)
     );
 
-    write_as_earlier_version(dir.path(), &palace, &in_conflict);
+    write_as_earlier_version(dir.path(), |row| {
+        let one = in_conflict.iter().find(|(key, ..)| *key == row.key)?;
+        Some(earlier_view(&palace, one))
+    });
     drop(palace);
     let palace = manual(dir.path());
     for query in questions {
@@ -141,4 +143,42 @@ fn readings_that_an_older_snapshot_hides_are_found() {
         assert_eq!(found(&manual(dir.path()), query), *expected, "{query}, compacted");
     }
     assert_no_problem(dir.path(), "after the compaction");
+}
+
+/// An object was removed while another client changed a field in it, and a server of an earlier version compacted that.
+#[test]
+fn object_that_an_older_snapshot_hides_is_shown() {
+    let dir = dir();
+    let palace = manual(dir.path());
+    let base = palace.put("k", &json!({"map": {"n": 1}, "b": 1})).unwrap().etag;
+    palace.put("calm", &json!({"map": {"n": 1}})).unwrap();
+    let from = || palace.with(WriteOptions::new().base(base.clone()));
+    from().patch("k", &json!({"map": null})).unwrap();
+    from().patch("k", &json!({"map": {"n": 2}})).unwrap();
+    palace.compact(CompactOptions::new().all()).unwrap();
+    write_as_earlier_version(dir.path(), |row| {
+        let mut view: Value = serde_json::from_str(&row.view).unwrap();
+        view["value"].as_object_mut().unwrap().remove("map").filter(|_| row.key.as_str() == "k")?;
+        Some((view["value"].clone(), view.to_string()))
+    });
+    drop(palace);
+    let palace = manual(dir.path());
+    let kept = json!({"map": {"n": 2}, "b": 1});
+    assert_eq!(json!(palace.get("k").unwrap().unwrap().value), kept);
+    let scanned = palace.scan("").map(|document| json!(document.unwrap().value));
+    assert_eq!(scanned.collect::<Vec<_>>(), [json!({"map": {"n": 1}}), kept.clone()]);
+    palace.put("new", &json!({})).unwrap();
+    palace.compact(CompactOptions::new().all()).unwrap();
+    let view = snapshot_view(dir.path(), "k");
+    assert_eq!(view["value"], kept, "it was made again");
+    assert_no_problem(dir.path(), "after the compaction");
+}
+
+/// The view that the one snapshot of a palace has of a document.
+fn snapshot_view(path: &Path, key: &str) -> Value {
+    let name = names(path, "snap").remove(0);
+    let file = path.join("snap").join(&name);
+    let id = name.trim_end_matches(".snap").parse().unwrap();
+    let row = Snapshot::open(Source::Path(&file), id).unwrap().get_view(key).unwrap().unwrap();
+    serde_json::from_str(&row.view).unwrap()
 }

@@ -1,11 +1,12 @@
 //! Sessions of a program that embeds the library: whole values that clients write back, in random order.
 
-use crate::support::edits::OwnEdits;
+use crate::support::edits::{Ledger, OwnEdits, edit_shared, marks, races};
 use crate::support::{Dice, assert_no_problem, copy, dir, manual, object, seeds};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Etag, Outcome, Palace, Session, WriteOptions};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use tempfile::TempDir;
 
 const KEY: &str = "k";
 
@@ -266,44 +267,91 @@ fn removed_object_with_an_unseen_edit_stays() {
     }
 }
 
-/// The other order: an object was removed, and a client that has not seen that changes a field in it. The change is hidden
-/// with the object, and the answer shows what stands.
+/// The other order: an object was removed, and a client that has not seen that changes a field in it. The object stays,
+/// with the change, until a client that has read it removes it once more.
 #[test]
-fn edit_in_an_object_removed_meanwhile_is_told() {
+fn edit_in_an_object_removed_meanwhile_stays() {
     let dir = dir();
     let palace = manual(dir.path());
     palace.put(KEY, &json!({"map": {"n": 1}, "b": 1})).unwrap();
     let (ann, bob) = (palace.session(), palace.session());
     [&ann, &bob].iter().for_each(|session| drop(session.get(KEY).unwrap()));
     ann.put(KEY, &json!({"b": 1})).unwrap();
-    let told = bob.put(KEY, &json!({"map": {"n": 2}, "b": 1})).unwrap().merged.unwrap();
-    assert_eq!(json!(told.value), json!({"b": 1}));
-    // He means it, so he writes it again.
-    bob.get(KEY).unwrap();
-    bob.put(KEY, &json!({"map": {"n": 2}, "b": 1})).unwrap();
-    assert_eq!(json!(read(&palace)), json!({"map": {"n": 2}, "b": 1}));
+    let edited = json!({"map": {"n": 2}, "b": 1});
+    let written = bob.put(KEY, &edited).unwrap();
+    assert!(written.merged.is_none(), "it shows what he sent: {written:?}");
+    assert_eq!(json!(read(&palace)), edited);
+    ann.get(KEY).unwrap();
+    let removed = ann.put(KEY, &json!({"b": 1})).unwrap();
+    assert!(removed.merged.is_none(), "{removed:?}");
+    assert_eq!(json!(read(&palace)), json!({"b": 1}));
 }
 
-/// Two copies of a palace are merged. On one an object was removed, on the other a field in it was changed. This pins a
-/// limit: the change is hidden and in no conflict, and only the history has it.
-#[test]
-fn object_removed_on_a_copy_hides_the_edit_of_another() {
+/// Lets two copies of a palace be written, and merges them.
+fn merged_copies(first: &Value, here: &Value, there: &Value) -> (TempDir, Palace) {
     let (dir, other) = (dir(), dir());
-    let first = manual(dir.path());
-    first.put(KEY, &json!({"map": {"n": 1}, "b": 1})).unwrap();
-    first.sync().unwrap();
-    drop(first);
+    let palace = manual(dir.path());
+    palace.put(KEY, first).unwrap();
+    palace.sync().unwrap();
+    drop(palace);
     copy(dir.path(), other.path());
-    let [here, there] = [&dir, &other].map(|dir| manual(dir.path()));
-    here.put(KEY, &json!({"b": 1})).unwrap();
-    let edited = there.patch(KEY, &json!({"map": {"n": 2}})).unwrap();
-    drop((here, there));
+    manual(dir.path()).put(KEY, here).unwrap();
+    manual(other.path()).patch(KEY, there).unwrap();
     copy(other.path(), dir.path());
-    let merged = manual(dir.path());
-    let found = merged.get(KEY).unwrap().unwrap();
-    assert_eq!((json!(found.value), found.conflicts), (json!({"b": 1}), vec![]));
-    let then = merged.get_at(KEY, &edited.etag).unwrap().unwrap();
-    assert_eq!(then.value["map"]["n"], 2);
+    let palace = manual(dir.path());
+    (dir, palace)
+}
+
+/// On one copy an object was removed, on the other a field in it was changed.
+#[test]
+fn object_removed_on_a_copy_keeps_the_edit_of_another() {
+    let (first, edit) = (json!({"map": {"n": 1}, "b": 1}), json!({"map": {"n": "edited"}}));
+    let (dir, palace) = merged_copies(&first, &json!({"b": 1}), &edit);
+    let shows = |palace: &Palace, wanted: Value| {
+        let found = palace.get(KEY).unwrap().unwrap();
+        assert_eq!((json!(found.value), found.conflicts), (wanted, vec![]));
+    };
+    let kept = json!({"map": {"n": "edited"}, "b": 1});
+    shows(&palace, kept.clone());
+    palace.compact(CompactOptions::new().all()).unwrap();
+    drop(palace);
+    let palace = manual(dir.path());
+    shows(&palace, kept);
+    assert_eq!(palace.search("edited").hits().unwrap().len(), 1);
+    palace.put(KEY, &json!({"b": 1})).unwrap();
+    shows(&palace, json!({"b": 1}));
+    palace.compact(CompactOptions::new().all()).unwrap();
+    shows(&manual(dir.path()), json!({"b": 1}));
+    assert_no_problem(dir.path(), "after the removal");
+}
+
+/// On one copy an object was replaced by a text. The edit in it is in conflict with that, is counted and found, and one call
+/// settles it.
+#[test]
+fn object_replaced_on_a_copy_is_in_conflict_with_the_edit() {
+    let (first, edit) = (json!({"map": {"n": 1}, "b": 1}), json!({"map": {"n": "edited"}}));
+    for taken in [json!({"n": "edited"}), json!("text"), json!("third")] {
+        let (dir, palace) = merged_copies(&first, &json!({"map": "text", "b": 1}), &edit);
+        palace.compact(CompactOptions::new().all()).unwrap();
+        drop(palace);
+        let palace = manual(dir.path());
+        let found = palace.get(KEY).unwrap().unwrap();
+        assert_eq!(
+            (json!(found.value), found.conflicts.len()),
+            (json!({"map": "text", "b": 1}), 1)
+        );
+        let conflict = &found.conflicts[0];
+        assert_eq!(
+            (conflict.path.as_str(), &conflict.others[0].value),
+            ("/map", &json!({"n": "edited"}))
+        );
+        assert_eq!(palace.count_conflicts("").unwrap().documents, 1);
+        assert_eq!(palace.search("edited").hits().unwrap().len(), 1);
+        palace.write(KEY, |draft| draft.settle(conflict, &taken)).unwrap();
+        palace.compact(CompactOptions::new().all()).unwrap();
+        let found = manual(dir.path()).get(KEY).unwrap().unwrap();
+        assert_eq!((json!(found.value), found.conflicts), (json!({"map": taken, "b": 1}), vec![]));
+    }
 }
 
 /// A client, the value that it goes on from, and how often it has written.
@@ -323,14 +371,24 @@ impl Client {
         }
     }
 
-    /// Changes fields of its own, and adds an item to the list of all.
-    fn write(&mut self, edits: &mut OwnEdits, dice: &mut Dice) {
+    /// Changes fields of its own, and adds an item to the list of all. Half of the time it also edits, removes or replaces one
+    /// of the objects of all.
+    fn write(&mut self, edits: &mut OwnEdits, shared: &mut Ledger, dice: &mut Dice) {
         self.writes += 1;
         let mark = format!("~{}.{}", self.name, self.writes);
+        let known = Value::Object(self.value.clone());
         OwnEdits::edit(&mut self.value, &self.name, &mark, dice);
+        if dice.chance(2) {
+            edit_shared(&mut self.value["shared"], &format!("{mark}s"), dice);
+        }
         let written = self.session.put(KEY, &self.value).unwrap();
         assert!(written.replaced_unseen.is_none(), "{written:?}");
         edits.acknowledged(&self.value, &self.name, &mark);
+        let sent = Value::Object(self.value.clone());
+        for new in marks(&sent).difference(&marks(&known)) {
+            let answer = json!({"conflicts": written.outcome.settled});
+            shared.wrote(new.clone(), &known, &sent, &answer);
+        }
         // Half of the clients go on from what they sent, as if they had not read the answer.
         if let Some(merged) = written.merged.filter(|_| dice.chance(2)) {
             self.value = merged.value;
@@ -340,13 +398,16 @@ impl Client {
 
 #[test]
 fn random_whole_writes_lose_no_edit() {
-    let (mut races, mut writes) = (0, 0);
-    for seed in seeds(60) {
+    let (mut raced, mut writes) = (0, 0);
+    for seed in races(60) {
         let (dir, mut dice) = (dir(), Dice::new(seed));
+        let mut shared = Ledger::default();
         let palaces = [manual(dir.path()), manual(dir.path())];
         let clients = 2 + dice.below(5);
         let mut edits = OwnEdits::new((0..clients).map(|n| format!("c{n}")));
-        palaces[0].put(KEY, &edits.start()).unwrap();
+        let mut start = edits.start();
+        start["shared"] = json!({});
+        palaces[0].put(KEY, &start).unwrap();
         let mut clients: Vec<Client> = (0..clients)
             .map(|n| {
                 let session = palaces[n % 2].session();
@@ -362,18 +423,28 @@ fn random_whole_writes_lose_no_edit() {
             }
             match dice.below(3) {
                 0 => client.read(&mut dice),
-                _ => client.write(&mut edits, &mut dice),
+                _ => client.write(&mut edits, &mut shared, &mut dice),
             }
         }
-        let end = read(&palaces[1]);
-        edits.assert_in(&end, &format!("seed {seed}"));
+        let found = palaces[1].get(KEY).unwrap().unwrap();
+        edits.assert_in(&found.value, &format!("seed {seed}"));
+        let others = found.conflicts.iter().flat_map(|conflict| &conflict.others);
+        let mut all: BTreeSet<String> = others.flat_map(|other| marks(&other.value)).collect();
+        all.extend(marks(&Value::Object(found.value.clone())));
+        let lost = shared.lost(&all);
+        assert!(lost.is_empty(), "seed {seed}: {lost:?} are lost in {found:#?}");
         palaces[1].compact(CompactOptions::new().all()).unwrap();
-        assert_eq!(read(&manual(dir.path())), end, "seed {seed}, compacted");
+        let compacted = manual(dir.path()).get(KEY).unwrap().unwrap();
+        assert_eq!(
+            (&compacted.value, &compacted.conflicts),
+            (&found.value, &found.conflicts),
+            "seed {seed}, compacted"
+        );
         assert_no_problem(dir.path(), "after the race");
-        races += 1;
+        raced += 1;
         writes += clients.iter().map(|client| client.writes).sum::<u64>();
     }
-    println!("{races} races, {writes} whole writes");
+    println!("{raced} races, {writes} whole writes");
 }
 
 #[test]

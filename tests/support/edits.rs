@@ -29,6 +29,41 @@ pub fn mark_line(lines: &mut Vec<String>, number: usize, mark: &str) {
     }
 }
 
+/// Edits, removes or replaces one of three objects that all clients share. What it writes is the mark.
+pub fn edit_shared(objects: &mut Value, mark: &str, dice: &mut Dice) {
+    let objects = objects.as_object_mut().unwrap();
+    let name = format!("s{}", dice.below(3));
+    let field = format!("f{}", dice.below(2));
+    match (dice.below(8), objects.get_mut(&name)) {
+        (0, _) => drop(objects.remove(&name)),
+        (1, _) => drop(objects.insert(name, json!(mark))),
+        (2, _) => drop(objects.insert(name, json!([{"id": mark}, {"id": "-"}]))),
+        (3, Some(Value::Object(object))) => drop(object.remove("in")),
+        (4, Some(Value::Object(object))) => {
+            drop(object.insert("in".to_owned(), json!({"f0": mark})))
+        }
+        (5, Some(Value::Object(object))) if object.get("in").is_some_and(Value::is_object) => {
+            object["in"][field] = json!(mark);
+        }
+        (_, Some(Value::Object(object))) => drop(object.insert(field, json!(mark))),
+        (3, Some(Value::Array(items))) if !items.is_empty() => {
+            drop(items.remove(dice.below(items.len())));
+        }
+        (4, Some(Value::Array(items))) => {
+            items.insert(dice.below(items.len() + 1), json!({"id": mark}));
+        }
+        (5, Some(Value::Array(items))) if !items.is_empty() => {
+            let at = dice.below(items.len());
+            items[at] = json!(mark);
+        }
+        (_, Some(Value::Array(items))) => match items.iter_mut().find(|item| item.is_object()) {
+            Some(item) => item["note"] = json!(mark),
+            None => items.push(json!({"id": mark})),
+        },
+        _ => drop(objects.insert(name, json!({"f0": mark, "in": {}}))),
+    }
+}
+
 /// The seeds of the races to run: `CRDT_PALACE_RACES` of them, from `CRDT_PALACE_SEED` on.
 pub fn races(default: u64) -> Range<u64> {
     let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
@@ -52,8 +87,10 @@ impl Ledger {
     pub fn wrote(&mut self, mark: String, known: &Value, sent: &Value, answer: &Value) {
         self.writes += 1;
         self.merged += usize::from(answer.get("merged") == Some(&json!(true)));
-        self.written.insert(mark);
-        self.removed.extend(marks(known).difference(&marks(sent)).cloned());
+        let sent = marks(sent);
+        // An edit that removes something may leave no mark.
+        self.written.extend(sent.contains(&mark).then_some(mark));
+        self.removed.extend(marks(known).difference(&sent).cloned());
         self.settled(answer);
     }
 

@@ -1,7 +1,7 @@
 //! Random histories: three replicas agree, whatever they do and however their changes travel.
 
 use super::*;
-use crate::merge::{Conflict, hash_of};
+use crate::merge::{Conflict, hash_of, may_be_concurrent};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::{Config, RngSeed, TestRunner};
@@ -201,8 +201,11 @@ proptest! {
             perform(&mut docs, *who, act);
         }
         converge(&mut docs);
-        let loaded = Doc::load(&docs[0].save()).unwrap();
+        let saved = docs[0].save();
+        let loaded = Doc::load(&saved).unwrap();
         prop_assert_eq!((loaded.heads(), loaded.view()), (docs[0].heads(), docs[0].view()));
+        let is_chain = loaded.graph.of(&loaded.am).order().is_chain();
+        prop_assert_eq!(may_be_concurrent(&saved), !is_chain);
         let text = serde_json::to_string(&docs[0].view()).unwrap();
         prop_assert_eq!(serde_json::from_str::<View>(&text).unwrap(), docs[0].view());
         // The past is the same too.

@@ -158,13 +158,24 @@ impl View {
         };
         if rows.iter().all(within) {
             let view = parse_view(&newest.view, key)?;
-            if !view.predates_text_merge(key.prose_field()) {
+            if !view.predates_text_merge(key.prose_field()) && !self.may_hide_edits(key)? {
                 let since = newest.incomplete.then_some(self.snapshots.rescan);
                 let incomplete = self.is_incomplete(since);
                 return Ok(Document::of(key.clone(), newest.heads, view, incomplete));
             }
         }
         Ok(self.ask(key, |doc| self.document(doc, key))?.flatten())
+    }
+
+    /// Returns true if an earlier version may have made the view in a row of this document, and hidden what was edited in
+    /// an object that was removed at once.
+    fn may_hide_edits(&self, key: &Key) -> Result<bool> {
+        let is_current = |snapshot: &Arc<Snapshot>| snapshot.meta().all_readings;
+        if key.prose_field().is_some() || self.snapshots().iter().all(is_current) {
+            return Ok(false);
+        }
+        let rows = rows(self.snapshots(), key)?;
+        Ok(rows.iter().any(|row| merge::may_be_concurrent(&row.document)))
     }
 
     /// Returns what readers see of a loaded document.

@@ -101,3 +101,45 @@ async fn document_conflict_is_settled_and_other_edits_stay() {
     }
     close(clients).await;
 }
+
+/// One client removes an object, and one replaces it by a text, while the other client changes a field in it.
+#[tokio::test]
+async fn edit_in_a_removed_object_shows_to_both_clients() {
+    let dir = tempfile::tempdir().unwrap();
+    let clients = two(&dir.path().join("palace")).await;
+    let [ann, bob] = &clients;
+    let both = |n: i64| json!({"gone": {"n": n}, "new": {"n": n}, "b": 1});
+    done(ann, "document_put", json!({"key": "plan", "value": both(1)})).await;
+    for client in &clients {
+        done(client, "document_get", json!({"key": "plan"})).await;
+    }
+    let removed = json!({"key": "plan", "value": {"new": "a text", "b": 1}});
+    done(ann, "document_put", removed).await;
+    let edited = done(bob, "document_put", json!({"key": "plan", "value": both(2)})).await;
+    assert_eq!(edited["merged"], true, "{edited}");
+    let shown = json!({"gone": {"n": 2}, "new": "a text", "b": 1});
+    for client in &clients {
+        let found = done(client, "document_get", json!({"key": "plan"})).await;
+        assert_eq!(found["value"], shown, "{found}");
+        let listed = done(client, "document_conflicts", json!({"key": "plan"})).await;
+        let other = &listed["conflicts"][0]["others"][0];
+        assert_eq!(
+            (&other["value"], &other["by"]),
+            (&json!({"n": 2}), &json!("bob/1.2")),
+            "{listed}"
+        );
+    }
+    let listed = done(ann, "document_conflicts", json!({"key": "plan"})).await;
+    let conflict = &listed["conflicts"][0];
+    let take = deciding(conflict, "take", conflict["others"][0]["etag"].clone());
+    done(ann, "document_settle", take).await;
+    // She has read what he wrote, and removes it once more.
+    done(ann, "document_get", json!({"key": "plan"})).await;
+    done(ann, "document_patch", json!({"key": "plan", "patch": {"gone": null}})).await;
+    let found = done(bob, "document_get", json!({"key": "plan"})).await;
+    assert_eq!(
+        (&found["value"], found.get("conflicts")),
+        (&json!({"new": {"n": 2}, "b": 1}), None)
+    );
+    close(clients).await;
+}

@@ -6,13 +6,13 @@
 //! the value at the end, or in a conflict. Where nothing was deleted or restored, the fields of each client have their
 //! last values, and each increment counts.
 //!
-//! No client removes an object, because an edit of a field in it that another client makes later is hidden with it. A
-//! document that was deleted, and came back with no more than a number, is restored by the client that reads it.
+//! Clients remove and replace objects and items of lists too, also such as others edit at that moment. A document that was
+//! deleted, and came back with no more than a number, is restored by the client that reads it.
 
 use super::CLIENTS;
 use crate::client::{Client, texts};
 use crate::named_clients::{close, done, start};
-use crate::support::edits::{Ledger, OwnEdits, mark_line, marks, races};
+use crate::support::edits::{Ledger, OwnEdits, edit_shared, mark_line, marks, races};
 use crate::support::{Dice, compact_all};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Document, Palace};
@@ -34,13 +34,16 @@ fn first_value(own: &OwnEdits, seed: u64) -> Value {
     let mut value = own.start();
     value["shared"] = json!({"a": "", "in": {"b": "", "c": ["x", "y", "z"]}});
     value["items"] = json!(items);
+    value["objects"] = json!({});
     value["text"] = json!(lines.join("\n"));
     value
 }
 
 /// Returns false for a document that was deleted and came back without its content.
 fn has_all_fields(value: &Value) -> bool {
-    ["own", "list", "shared", "items", "text"].iter().all(|name| value.get(name).is_some())
+    ["own", "list", "shared", "items", "objects", "text"]
+        .iter()
+        .all(|name| value.get(name).is_some())
 }
 
 /// One client in a race.
@@ -179,7 +182,7 @@ impl Racer<'_> {
         let mark = self.next_mark();
         let mut value = known.clone();
         let (patch, is_own) = self.edit(&mut value, &mark, &mut race.dice);
-        let answer = match race.dice.chance(3) && !self.ignores && !is_own {
+        let answer = match race.dice.chance(3) && !self.ignores && !patch.is_null() {
             true => {
                 let asked = json!({"key": race.key, "patch": patch});
                 self.call("document_patch", asked).await
@@ -204,12 +207,13 @@ impl Racer<'_> {
         self.known = Some(known).filter(has_all_fields);
     }
 
-    /// Makes one edit. Returns it as a patch, and true if it is one of [`OwnEdits`].
+    /// Makes one edit. Returns it as a patch, or null if it is only made in a whole value, and true if it is one of
+    /// [`OwnEdits`].
     fn edit(&self, value: &mut Value, mark: &str, dice: &mut Dice) -> (Value, bool) {
         let own = CLIENTS.iter().position(|name| *name == self.name).unwrap() * 2;
         let mut lines: Vec<String> =
             value["text"].as_str().unwrap().split('\n').map(str::to_owned).collect();
-        let patch = match dice.below(10) {
+        let patch = match dice.below(13) {
             0..3 => {
                 OwnEdits::edit(value.as_object_mut().unwrap(), self.name, mark, dice);
                 return (Value::Null, true);
@@ -226,15 +230,20 @@ impl Racer<'_> {
                 }
                 json!({"shared": {"in": {"c": list}}})
             }
+            10..13 => {
+                edit_shared(&mut value["objects"], mark, dice);
+                return (Value::Null, false);
+            }
             6 => {
                 let mut items = value["items"].clone();
                 let all = items.as_array_mut().unwrap();
-                match dice.chance(2) {
-                    true => all.insert(dice.below(all.len() + 1), json!({"id": mark, "note": ""})),
-                    false => {
+                match dice.below(5) {
+                    0 if all.len() > 1 => drop(all.remove(dice.below(all.len()))),
+                    1 | 2 if !all.is_empty() => {
                         let at = dice.below(all.len());
                         all[at]["note"] = json!(mark);
                     }
+                    _ => all.insert(dice.below(all.len() + 1), json!({"id": mark, "note": ""})),
                 }
                 json!({"items": items})
             }

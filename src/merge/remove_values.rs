@@ -1,4 +1,4 @@
-//! Removes the losing values of a conflict, without touching the value that is shown.
+//! Removes single values of fields: losers of a conflict without the value that is shown, and what was removed and stays.
 //!
 //! Trap: a map, a list, a text or a counter cannot be written again. That would make a new, empty one
 //! and cut off concurrent edits of the old one. What is wanted is a delete that names only the losing values as its
@@ -27,7 +27,7 @@ const PLACEHOLDER: &str = "\0placeholder";
 
 impl Doc {
     /// Makes one change that carries out `steps` and removes the values that `removing` names.
-    pub(super) fn remove_losers(
+    pub(super) fn remove_values(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
@@ -37,15 +37,15 @@ impl Doc {
         self.choose_actor(stamp, base)?;
         self.check_writable()?;
         let mut writers = HashMap::new();
-        let losers = removing.iter().filter_map(|step| match step {
-            Step::RemoveLoser { loser } => Some(delete_of(&self.am, &mut writers, loser)),
+        let values = removing.iter().filter_map(|step| match step {
+            Step::RemoveValue { value } => Some(delete_of(&self.am, &mut writers, value)),
             _ => None,
         });
-        let losers = losers.collect::<Result<Vec<_>, _>>()?;
+        let values = values.collect::<Result<Vec<_>, _>>()?;
         let mut change = self.change_on_a_copy(stamp, base, steps)?;
         // The placeholder is the last operation, so no other one moves.
         change.operations.pop();
-        change.operations.extend(losers);
+        change.operations.extend(values);
         let change = Change::from(change);
         // The bounds are checked once more: the deletes came after the check of the transaction.
         let (made, size) = NewChange::new(&change)?;
@@ -84,10 +84,10 @@ impl Doc {
 fn delete_of(
     am: &Automerge,
     writers: &mut HashMap<automerge::ChangeHash, ExpandedChange>,
-    loser: &ObjId,
+    value: &ObjId,
 ) -> Result<Op, MergeError> {
-    let ObjId::Id(counter, actor, _) = loser else { return Err(missing_change()) };
-    let writer = match writers.entry(am.hash_for_opid(loser).ok_or_else(missing_change)?) {
+    let ObjId::Id(counter, actor, _) = value else { return Err(missing_change()) };
+    let writer = match writers.entry(am.hash_for_opid(value).ok_or_else(missing_change)?) {
         Entry::Occupied(known) => known.into_mut(),
         Entry::Vacant(new) => {
             let writer = change_by_hash(am, new.key())?.ok_or_else(missing_change)?;
