@@ -4,7 +4,7 @@
 //! 2026-07-28, a method that there is not is status 404.
 
 use super::answer::{HttpAnswer, text, with};
-use crate::mcp::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check};
+use crate::mcp::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, no_method};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -75,7 +75,7 @@ fn answer_of_new_era(errors: Vec<Refusal>, message: &[u8]) -> HttpAnswer {
     let gone = serde_json::from_slice::<Named>(message)
         .ok()
         .filter(|named| OF_SESSIONS.contains(&named.method.as_str()))
-        .map(|named| ErrorData::new(ErrorCode::METHOD_NOT_FOUND, named.method, None));
+        .map(|named| no_method(&named.method));
     let error = gone.unwrap_or_else(|| error.clone());
     let is_unknown = error.code == ErrorCode::METHOD_NOT_FOUND;
     let mut answer = answer(&[Refusal::new(id.clone(), error)]);
