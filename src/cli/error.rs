@@ -204,6 +204,17 @@ pub enum ImportError {
         /// The directory that it names.
         path: PathBuf,
     },
+    /// The configuration of MemPalace cannot be read.
+    #[error(
+        "{} cannot be read, and may name another place for the drawers: {why}. Correct the file, or move it away",
+        path.display()
+    )]
+    Config {
+        /// The file.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
     /// No line of the file is one of a memory.jsonl.
     #[error(
         "{path} is no memory.jsonl: none of its lines is an entity or a relation. Line {line}: {why}"
@@ -286,6 +297,7 @@ mod tests {
             ImportError::Ours { path: path() }.into(),
             ImportError::Nothing { path: path() }.into(),
             ImportError::Elsewhere { config: "/m/config.json".into(), path: path() }.into(),
+            ImportError::Config { path: path(), why: "expected value".into() }.into(),
             ImportError::NoGraph { path: "/x".into(), line: 1, why: "it is no JSON".into() }.into(),
             ImportError::Changed { path: path() }.into(),
             InstallError::Fs(fs).into(),
@@ -353,6 +365,10 @@ mod tests {
             ImportError::Elsewhere { .. } => {
                 "/m/config.json names /it's as palace_path, and there is no chroma.sqlite3: name the directory \
              that MemPalace uses, or correct the file"
+            }
+            ImportError::Config { .. } => {
+                "/it's cannot be read, and may name another place for the drawers: expected value. Correct the file, or \
+                 move it away"
             }
             ImportError::NoGraph { .. } => {
                 "/x is no memory.jsonl: none of its lines is an entity or a relation. Line 1: it is no JSON"

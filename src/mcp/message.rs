@@ -166,7 +166,10 @@ fn batch(text: &[u8], batches: bool) -> Checked {
     if batches && !messages.is_empty() {
         return Checked::Batch(parts.collect());
     }
-    let words = "only protocol version 2025-03-26 has batches: send each message alone";
+    let words = match messages.is_empty() {
+        true => "the batch is empty: send a message",
+        false => "only protocol version 2025-03-26 has batches: send each message alone",
+    };
     let requests = messages.iter().filter(|message| message.get("method").is_some());
     let ids = requests.filter_map(|message| usable_id(message.get("id")?));
     let mut errors: Vec<Refusal> = ids.map(|id| invalid(Some(id), words)).collect();
@@ -208,9 +211,19 @@ fn refusal(text: &[u8]) -> Option<Refusal> {
     }
     let error = match METHODS.contains(&method.as_str()) {
         true => ErrorData::invalid_params(wrong_params(&method, text), None),
-        false => ErrorData::new(ErrorCode::METHOD_NOT_FOUND, echoed(&method), None),
+        false => no_method(&method),
     };
     Some(Refusal::new(usable, error))
+}
+
+/// The error for a method that this server does not have.
+pub(super) fn no_method(method: &str) -> ErrorData {
+    let words = format!(
+        "there is no method {}. This server has {}; tools are called by tools/call",
+        echoed(method),
+        METHODS.join(", ")
+    );
+    ErrorData::new(ErrorCode::METHOD_NOT_FOUND, words, None)
 }
 
 /// Says what is wrong with the params of a method that this server has.
@@ -317,7 +330,9 @@ mod tests {
         let ping = r#"{"jsonrpc":"2.0","id":3,"method":"ping","params":[]}"#;
         assert_eq!((answer(ping).0, answer(ping).1), (json!(3), -32602));
         let none = r#"{"jsonrpc":"2.0","id":3,"method":"none","params":{"x":1e400}}"#;
-        assert_eq!(answer(none), (json!(3), -32601, "\"none\"".to_owned()));
+        let (id, code, said) = answer(none);
+        assert_eq!((id, code), (json!(3), -32601));
+        assert!(said.contains("no method none. This server has initialize, ping"), "{said}");
     }
 
     #[test]

@@ -64,6 +64,12 @@ pub enum MemoryError {
         /// The id.
         id: String,
     },
+    /// The drawer was deleted.
+    #[error("the drawer {id:?} was deleted: undelete_drawer brings it back as it was")]
+    DrawerDeleted {
+        /// The id.
+        id: String,
+    },
     /// Another wing, or another room of the wing, has the name that a rename gives.
     #[error(
         "there is a {field} {name:?} with {drawers} drawers, so nothing was renamed: pass join true to make the two one, \
@@ -126,8 +132,11 @@ pub enum MemoryError {
         /// The version that the caller asked for.
         version: String,
     },
-    /// The fact was never asserted.
-    #[error("{fact:?} was never asserted, so it cannot end: kg_query shows the facts of an entity")]
+    /// The fact was never asserted, or it was deleted.
+    #[error(
+        "there is no fact {fact:?}, so it cannot end: it was never asserted, or it was deleted, and kg_add brings it back; \
+         kg_query shows the facts of an entity"
+    )]
     NoFact {
         /// The subject, predicate and object.
         fact: String,
@@ -215,6 +224,7 @@ mod tests {
             MemoryError::Name { start: "a\nb".to_owned(), why: "it is too long" },
             MemoryError::argument("wing", "it is empty"),
             MemoryError::NoDrawer { id: id() },
+            MemoryError::DrawerDeleted { id: id() },
             MemoryError::PlaceExists { field: "wing", name: "atlas".to_owned(), drawers: 3 },
             mismatch(true),
             mismatch(false),
@@ -251,6 +261,9 @@ mod tests {
             MemoryError::NoDrawer { .. } => {
                 "there is no drawer \"drawer_w_r_0\": search and list_drawers return the ids of drawers"
             }
+            MemoryError::DrawerDeleted { .. } => {
+                "the drawer \"drawer_w_r_0\" was deleted: undelete_drawer brings it back as it was"
+            }
             MemoryError::PlaceExists { .. } => {
                 "there is a wing \"atlas\" with 3 drawers, so nothing was renamed: pass join true to make the two one, \
                  or another name"
@@ -279,7 +292,8 @@ mod tests {
                  leave it out to read the newest version"
             }
             MemoryError::NoFact { .. } => {
-                "\"Ada → knows → Bob\" was never asserted, so it cannot end: kg_query shows the facts of an entity"
+                "there is no fact \"Ada → knows → Bob\", so it cannot end: it was never asserted, or it was deleted, and \
+                 kg_add brings it back; kg_query shows the facts of an entity"
             }
             MemoryError::NoFactId { .. } => {
                 "there is no fact \"t_0\": kg_query and kg_timeline return the ids of facts"

@@ -187,16 +187,18 @@ pub(crate) fn milliseconds(field: &'static str, text: &str) -> Result<i64> {
     time.map(Timestamp::as_millisecond).map_err(|_| refused(field, &text))
 }
 
-/// Parses a moment as MemPalace writes it, and returns it in milliseconds since 1970. Without an offset, it is a time
-/// of `zone`.
+/// Parses a moment as MemPalace writes it, and returns it in milliseconds since 1970, with its offset; without one if that
+/// is UTC. A text without an offset is a time of `zone`.
 #[cfg(feature = "mcp")]
-pub(super) fn local_milliseconds(text: &str, zone: &TimeZone) -> Option<i64> {
+pub(super) fn local_time(text: &str, zone: &TimeZone) -> Option<(i64, Option<String>)> {
     let text = text.trim();
     if let Ok(time) = text.parse::<Timestamp>() {
-        return Some(time.as_millisecond());
+        let offset = Pieces::parse(text).ok().and_then(|pieces| pieces.to_numeric_offset());
+        return Some((time.as_millisecond(), offset.and_then(offset_text)));
     }
     let local = text.parse::<jiff::civil::DateTime>().ok()?;
-    Some(local.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond())
+    let ms = local.to_zoned(zone.clone()).ok()?.timestamp().as_millisecond();
+    Some((ms, offset_at(ms, zone)))
 }
 
 fn refused(field: &'static str, text: &str) -> MemoryError {
@@ -269,7 +271,11 @@ mod tests {
     #[test]
     fn moment_without_offset_is_in_the_given_zone() {
         let berlin = TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap();
-        let noon = |text: &str| local_milliseconds(text, &berlin).map(readable);
+        let noon = |text: &str| local_time(text, &berlin).map(|(ms, _)| readable(ms));
+        let offset = |text: &str| local_time(text, &berlin).and_then(|(_, offset)| offset);
+        assert_eq!(offset("2026-03-01T12:00:00+09:00").as_deref(), Some("+09:00"));
+        assert_eq!(offset("2026-03-01T12:00:00").as_deref(), Some("+01:00"));
+        assert_eq!(offset("2026-03-01T12:00:00Z"), None);
         assert_eq!(noon("2026-01-05T12:00:00.123456").unwrap(), "2026-01-05T11:00:00.123Z");
         assert_eq!(noon("2026-07-05T12:00:00").unwrap(), "2026-07-05T10:00:00Z");
         assert_eq!(noon("2026-07-05T12:00:00+00:00").unwrap(), "2026-07-05T12:00:00Z");

@@ -562,6 +562,11 @@ fn mempalace_configuration_names_palace_and_collection() {
         command.arg("import").arg(from).arg("--palace").arg(&palace).env("HOME", &home);
         command.env("TZ", "UTC0").output().unwrap()
     };
+    std::fs::write(source.join("config.json"), "{\"palace_path\": ").unwrap();
+    let output = import(&source);
+    let said = stderr(&output);
+    assert_ne!(output.status.code(), Some(0), "{said}");
+    assert!(said.contains("config.json cannot be read") && said.contains("line 1"), "{said}");
     configure(json!({"palace_path": "~/nowhere"}));
     let said = stderr(&import(&source));
     assert!(said.contains("config.json names ") && said.contains("home/nowhere"), "{said}");

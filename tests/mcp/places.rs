@@ -238,6 +238,8 @@ async fn deleted_drawers_come_back_by_one_call() {
     let before = call(&a, "palace_get_drawer", named.clone()).await;
     let deleted = call(&b, "palace_delete_drawer", named.clone()).await;
     assert!(deleted["undo"].as_str().unwrap().starts_with("undelete_drawer"), "{deleted}");
+    let gone = a.call("palace_get_drawer", named.clone()).await.unwrap_err();
+    assert!(gone.contains("was deleted: undelete_drawer"), "{gone}");
     let back = call(&a, "palace_undelete_drawer", named.clone()).await;
     assert_eq!(
         (&back["noop"], &back["undeleted"]["by"]),

@@ -52,7 +52,8 @@ impl Racer<'_> {
         let result = self.client.result(tool, arguments).await;
         let text = format!("{:?}", texts(&result));
         if result.is_error == Some(true) {
-            assert!(text.contains("there is no drawer"), "{tool}: {text}");
+            let is_gone = text.contains("there is no drawer") || text.contains("was deleted");
+            assert!(is_gone, "{tool}: {text}");
             return None;
         }
         Some(result.structured_content.unwrap())

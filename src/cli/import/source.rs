@@ -37,7 +37,7 @@ pub(super) struct MemPalaceFiles {
 impl MemPalaceFiles {
     /// Finds the palace that `dir` is, or that it contains, or that its configuration names.
     pub fn find(dir: &Path) -> Result<Self, ImportError> {
-        let config = Config::read(dir);
+        let config = Config::read(dir)?;
         let (inner, path) = (dir.join(PALACE), || dir.to_owned());
         let has_drawers = |palace: &&Path| palace.join(DRAWERS).is_file();
         // The configuration decides: a palace that lies here as well may be an old one.
@@ -65,7 +65,10 @@ impl MemPalaceFiles {
         let beside = own.unwrap_or(&palace).to_owned();
         // Without a configuration in `dir`, one may lie above the palace.
         let root = if config.is_there { real(dir) } else { beside };
-        let collection = config.collection.or_else(|| Config::read(&root).collection);
+        let collection = match config.collection {
+            None => Config::read(&root)?.collection,
+            named => named,
+        };
         let facts = [palace.join(FACTS), root.join(FACTS)].into_iter().find(|file| file.is_file());
         Ok(MemPalaceFiles {
             drawers,
@@ -85,20 +88,26 @@ struct Config {
 }
 
 impl Config {
-    /// Reads the configuration in a directory. One that is no JSON says nothing, for MemPalace either.
-    fn read(dir: &Path) -> Self {
+    /// Reads the configuration in a directory.
+    ///
+    /// # Errors
+    /// If it cannot be read, or is no JSON. It may name another place, so the drawers that lie here may be old ones.
+    fn read(dir: &Path) -> Result<Self, ImportError> {
         let path = dir.join(CONFIG);
         if !path.is_file() {
-            return Config::default();
+            return Ok(Config::default());
         }
-        let value = json_of(open_foreign(&path).map(|file| file.take(CONFIG_BYTES_MAX)));
+        let bad = |why: String| ImportError::Config { path: path.clone(), why };
+        let file = open_foreign(&path).map_err(|error| bad(error.to_string()))?;
+        let file = io::BufReader::new(file.take(CONFIG_BYTES_MAX));
+        let value: Value = serde_json::from_reader(file).map_err(|error| bad(error.to_string()))?;
         let text = |name: &str| {
             value.get(name)?.as_str().filter(|text| !text.is_empty()).map(str::to_owned)
         };
         let palace = text("palace_path").map(PathBuf::from);
         // Only this user's home directory is known.
         let palace = palace.map(|path| dir.join(location::source(&path).unwrap_or(path)));
-        Config { is_there: true, palace, collection: text("collection_name") }
+        Ok(Config { is_there: true, palace, collection: text("collection_name") })
     }
 }
 
@@ -107,15 +116,11 @@ fn real(path: &Path) -> PathBuf {
     fs::canonicalize(path).unwrap_or_else(|_| path.to_owned())
 }
 
-/// Reads JSON; null if the file cannot be read or is no JSON. MemPalace takes such a file for an empty one, too.
-fn json_of(file: io::Result<impl io::Read>) -> Value {
-    let read = |file| serde_json::from_reader(io::BufReader::new(file)).unwrap_or_default();
-    file.map_or(Value::Null, read)
-}
-
 /// Counts the entries of a list of MemPalace; 0 if no such list can be read.
 pub(super) fn count_in_list(root: &Path, name: &str) -> usize {
-    let value = json_of(open_foreign(&root.join(name)));
+    // Lists are not imported, only mentioned. MemPalace takes one that it cannot read for an empty one, too.
+    let Ok(file) = open_foreign(&root.join(name)) else { return 0 };
+    let value: Value = serde_json::from_reader(io::BufReader::new(file)).unwrap_or_default();
     let lists = value.as_object().into_iter().flat_map(|object| object.values());
     let list = value.as_array().or_else(|| lists.filter_map(Value::as_array).next());
     list.map_or(0, Vec::len)

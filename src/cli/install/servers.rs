@@ -42,6 +42,8 @@ pub(in crate::cli) struct Configured {
 pub(in crate::cli) fn configured() -> Vec<Configured> {
     let read = |client: &Client| {
         let file = client.file()?;
+        // A client that is not installed has no such file. One whose file cannot be read tells nothing of servers, and
+        // is no fault of this palace.
         let found = std::fs::metadata(&file).ok()?;
         // A pipe would wait for a writer.
         let text = (found.is_file() && found.len() <= BYTES_MAX)
@@ -62,6 +64,7 @@ pub(super) fn servers(text: &str, list: &str) -> Option<Vec<Server>> {
     if text.trim().is_empty() {
         return Some(Vec::new());
     }
+    // Some clients allow comments in JSON, so this is no error of the file. The caller says that it was not understood.
     let whole: Value = serde_json::from_str(text).ok()?;
     let listed = whole.get(list).and_then(Value::as_object);
     Some(

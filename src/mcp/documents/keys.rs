@@ -49,14 +49,18 @@ pub(super) fn is_kept_by_others(key: &str) -> bool {
 /// [`Code::Reserved`] if the key belongs to another set.
 pub(super) fn check_writable(key: &str) -> Result<(), Problem> {
     let Some((prefix, whose)) = domain(key) else { return Ok(()) };
-    Err(Problem::new(
-        Code::Reserved,
-        format!(
+    let words = match is_kept_by_others(key) {
+        true => format!(
+            "keys that start with {prefix:?} belong to {whose}: the server keeps them itself, and no tool changes or \
+             restores them (document_get can read them). Choose another key; nothing was written"
+        ),
+        false => format!(
             "keys that start with {prefix:?} belong to {whose}: write them with its own tools, which keep \
              it consistent (document_get can read them, and document_restore without a version brings a deleted one \
              back), or choose another key; nothing was written"
         ),
-    ))
+    };
+    Err(Problem::new(Code::Reserved, words))
 }
 
 #[cfg(test)]
@@ -68,6 +72,8 @@ mod tests {
         assert!(check_writable("notes/entity/x").is_ok());
         let refused = check_writable("entity/Ada").unwrap_err();
         assert!(refused.message.contains("\"entity/\""), "{}", refused.message);
+        let record = check_writable("once/0").unwrap_err().message;
+        assert!(record.contains("no tool changes or restores them"), "{record}");
         let behind = behind_domain("entity/Ada").unwrap();
         let last = format!("entity/{}", "\u{10ffff}".repeat(126));
         assert!(last < behind && behind.as_str() < "entity0");

@@ -10,7 +10,7 @@ use super::answer::{HttpAnswer, text, with};
 use super::connections::{Doing, Progress};
 use crate::mcp::in_flight::{InFlight, Share, bytes_of};
 use crate::mcp::json_values::values_in;
-use crate::mcp::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, goes_on};
+use crate::mcp::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, goes_on, no_method};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::body::Body;
@@ -186,7 +186,7 @@ fn answer_of_new_era(errors: Vec<Refusal>, message: &[u8]) -> HttpAnswer {
     let gone = serde_json::from_slice::<Named>(message)
         .ok()
         .filter(|named| OF_SESSIONS.contains(&named.method.as_str()))
-        .map(|named| ErrorData::new(ErrorCode::METHOD_NOT_FOUND, named.method, None));
+        .map(|named| no_method(&named.method));
     let error = gone.unwrap_or_else(|| error.clone());
     let is_unknown = error.code == ErrorCode::METHOD_NOT_FOUND;
     let mut answer = answer(&[Refusal::new(id.clone(), error)]);

@@ -50,7 +50,10 @@ pub(super) fn get_drawer(call: &Call, arguments: GetDrawer) -> Result<DrawerShow
     let from = offset(from)?;
     let drawer = match &version {
         Some(version) => call.drawers().get_at(&drawer_id, &etag("version", version)?)?,
-        None => call.drawers().get(&drawer_id)?,
+        None => {
+            let drawers = call.drawers();
+            drawers.get(&drawer_id).map_err(|error| drawers.if_deleted(error))?
+        }
     };
     let (key, heads, total) =
         (drawer.key.clone(), drawer.heads.clone(), drawer.content.chars().count());

@@ -168,6 +168,9 @@ pub(super) struct FactDeleted {
     pub triple_id: String,
     /// True if it was deleted already
     pub noop: bool,
+    /// How a fact that was deleted already comes back
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<&'static str>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -318,6 +321,9 @@ pub(super) fn kg_delete(call: &Call, arguments: KgDelete) -> Result<FactDeleted,
         receipt: WriteReceipt::new(deleted.etag, Vec::new()),
         triple_id,
         noop: !deleted.changed,
+        note: (!deleted.changed).then_some(
+            "It was deleted already. kg_add with the same subject, predicate, object and valid_from brings it back.",
+        ),
     })
 }
 

@@ -29,6 +29,8 @@ pub(in crate::memory) struct ForeignDrawer {
     pub content: ForeignContent,
     /// The time when it was filed there, in milliseconds since 1970.
     pub filed_ms: Option<i64>,
+    /// The offset of that time; `None` if it is UTC.
+    pub offset: Option<String>,
     /// Everything else that was known about it.
     pub known: Map<String, Value>,
 }
@@ -69,7 +71,9 @@ impl ForeignDrawer {
         let mut filing = match &self.content {
             ForeignContent::Drawer(item) => item.filing(self.filed_ms),
             ForeignContent::Entry(_) => {
-                self.filed_ms.map(|at| ("at".to_owned(), json!(at))).into_iter().collect()
+                let at = self.filed_ms.map(|at| ("at".to_owned(), json!(at)));
+                let offset = self.offset.as_ref().map(|text| ("offset".to_owned(), json!(text)));
+                at.into_iter().chain(offset).collect()
             }
         };
         let mut from = self.known.clone();

@@ -166,7 +166,7 @@ fn imported_drawer_is_found_behind_others_of_the_same_text() {
         let content = import::ForeignContent::Drawer(item("w", "r", "the text"));
         let (id, known) = ("old".to_owned(), Map::new());
         drawers
-            .import(&[import::ForeignDrawer { id, content, filed_ms: None, known }])
+            .import(&[import::ForeignDrawer { id, content, filed_ms: None, offset: None, known }])
             .unwrap()
             .remove(0)
     };

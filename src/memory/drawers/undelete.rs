@@ -4,7 +4,7 @@
 
 use super::drawer::{Drawer, shown};
 use super::handle::{Drawers, no_drawer};
-use crate::memory::error::Result;
+use crate::memory::error::{MemoryError, Result};
 use crate::merge::{MergeError, Written};
 use crate::palace::Draft;
 
@@ -32,6 +32,19 @@ pub struct Undeleted {
 }
 
 impl Drawers {
+    /// Returns the error of a read, which says so if the drawer was deleted.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn if_deleted(&self, error: MemoryError) -> MemoryError {
+        match error {
+            MemoryError::NoDrawer { id } => match self.deleted_key(&id) {
+                Ok(Some(_)) => MemoryError::DrawerDeleted { id },
+                Ok(None) => MemoryError::NoDrawer { id },
+                Err(error) => error,
+            },
+            other => other,
+        }
+    }
+
     /// Brings a deleted drawer back as it was shown last. Of one that is not deleted, it changes nothing.
     ///
     /// ```
@@ -50,7 +63,7 @@ impl Drawers {
     /// ```
     ///
     /// # Errors
-    /// [`MemoryError::NoDrawer`](crate::memory::MemoryError::NoDrawer) if there never was one, and errors of the
+    /// [`MemoryError::NoDrawer`] if there never was one, and errors of the
     /// palace; then nothing was written.
     pub fn undelete(&self, id: &str) -> Result<Undeleted> {
         let key = match self.document(id)? {

@@ -167,6 +167,7 @@ fn repeated_import_does_not_bring_a_deleted_fact_back() {
             triple: acme(),
             valid_from: Some("2020-01-01".to_owned()),
             valid_to: valid_to.map(str::to_owned),
+            offsets: [None, None],
             source: Source::default(),
             known: serde_json::Map::new(),
         }]

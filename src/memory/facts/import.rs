@@ -8,6 +8,7 @@ use super::as_of::AsOf;
 use super::assert::ensure;
 use super::ending::note_end;
 use super::fact::fact_of;
+use super::flags::{Flag, note_offset};
 use super::handle::Facts;
 use super::triple::{Source, Triple};
 use crate::format::key::Key;
@@ -28,6 +29,8 @@ pub(in crate::memory) struct ForeignFact {
     /// The moments, in their one form.
     pub valid_from: Option<String>,
     pub valid_to: Option<String>,
+    /// The offsets in which the two were given.
+    pub offsets: [Option<String>; 2],
     pub source: Source,
     /// Everything else that was known about it.
     pub known: Map<String, Value>,
@@ -75,7 +78,14 @@ impl ForeignFact {
 
     /// Returns the end of the fact there.
     fn end(&self) -> Option<Moment> {
-        self.valid_to.as_deref().map(|to| Moment::kept(to, None, &TimeZone::UTC))
+        let [_, offset] = &self.offsets;
+        self.valid_to.as_deref().map(|to| Moment::kept(to, offset.as_deref(), &TimeZone::UTC))
+    }
+
+    /// Returns the beginning of the fact there.
+    fn beginning(&self) -> Option<Moment> {
+        let [offset, _] = &self.offsets;
+        self.valid_from.as_deref().map(|from| Moment::kept(from, offset.as_deref(), &TimeZone::UTC))
     }
 
     /// Tells whether a document has everything that this fact says.
@@ -202,15 +212,21 @@ fn note(
             return Ok(());
         }
     }
+    let new = !draft.exists();
     let shown = ensure(draft, key, &one.triple, one.moments())?;
     if !one.is_noted(&shown) {
         draft.append(&["sources"], &[one.value()])?;
+    }
+    // The key was chosen among the periods with this beginning.
+    if let Some(from) = one.beginning() {
+        note_offset(draft, Flag::Began, &from, new)?;
     }
     match one.end() {
         // The end is noted as one of several, so that an earlier end that was given here counts.
         Some(to) if shown.get("valid_to").and_then(Value::as_str) != Some(&to.text) => {
             note_end(draft, &to)
         }
-        _ => Ok(()),
+        Some(to) => note_offset(draft, Flag::Ended, &to, new),
+        None => Ok(()),
     }
 }

@@ -232,6 +232,7 @@ fn foreign(valid_from: &str, valid_to: Option<&str>) -> [import::ForeignFact; 1]
         triple: triple("Acme"),
         valid_from: Some(valid_from.to_owned()),
         valid_to: valid_to.map(str::to_owned),
+        offsets: [None, None],
         source: Source::default(),
         known: Map::new(),
     }]

@@ -9,7 +9,7 @@ use crate::memory::drawers::import::{ForeignContent, ForeignDrawer, is_diary};
 use crate::memory::drawers::{DiaryEntry, Item, NAME_CHARS_MAX, Place};
 use crate::memory::facts::import::ForeignFact;
 use crate::memory::facts::{Source, Triple, period};
-use crate::memory::moment::{Moment, local_milliseconds};
+use crate::memory::moment::{Moment, local_time};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -27,7 +27,8 @@ pub(super) fn foreign_drawer(
     let wing = name(&mut known, "wing").unwrap_or_else(|| UNKNOWN.to_owned());
     let room = name(&mut known, "room").unwrap_or_else(|| UNKNOWN.to_owned());
     let filed = known.get("filed_at").and_then(Value::as_str);
-    let filed_ms = filed.and_then(|text| local_milliseconds(text, zone));
+    let filed = filed.and_then(|text| local_time(text, zone));
+    let (filed_ms, offset) = filed.map_or((None, None), |(ms, offset)| (Some(ms), offset));
     let content = if is_diary(&room) && known.contains_key("agent") {
         let agent = name(&mut known, "agent").unwrap_or_else(|| UNKNOWN.to_owned());
         let topic = name(&mut known, "topic");
@@ -40,7 +41,7 @@ pub(super) fn foreign_drawer(
             .map(ForeignContent::Drawer)
     };
     let content = content.map_err(|error| error.to_string())?;
-    Ok(ForeignDrawer { id: id.to_owned(), content, filed_ms, known })
+    Ok(ForeignDrawer { id: id.to_owned(), content, filed_ms, offset, known })
 }
 
 /// Takes a name out of the metadata, and returns it in a form that is valid here. If that changes it, the old form
@@ -109,6 +110,7 @@ pub(super) fn foreign_fact(
     Ok(ForeignFact {
         id: triple.id.clone(),
         triple: triple_here,
+        offsets: [&valid_from, &valid_to].map(|moment| moment.as_ref()?.offset.clone()),
         valid_from: valid_from.map(|moment| moment.text),
         valid_to: valid_to.map(|moment| moment.text),
         source,
