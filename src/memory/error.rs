@@ -237,6 +237,7 @@ mod tests {
                 fact: "Ada → knows → Bob".to_owned(),
                 at: "2026-03-01".to_owned(),
             },
+            MemoryError::GraphTooLarge { limit: 16 },
             KeyError::Empty.into(),
             MemoryError::Read(ErrorKind::PermissionDenied.into()),
             MemoryError::Foreign { path: "/c.sqlite3".to_owned(), why: "it has no id".to_owned() },
@@ -253,6 +254,10 @@ mod tests {
             MemoryError::Key(error) => return chain(error),
             MemoryError::UnknownEntity { .. } => {
                 "there is no entity named \"Ada\", so nothing was written: create it first"
+            }
+            MemoryError::GraphTooLarge { .. } => {
+                "there are more than 16 bytes to return: ask for less, by the names of entities or by a longer word; \
+                 `crdt-palace export` writes the whole graph"
             }
             MemoryError::Name { .. } => {
                 "\"a\\nb\" cannot name an entity: it is too long; names are 1 to 505 bytes without control characters"

@@ -61,10 +61,11 @@ fn sessions_are_bounded_and_unused_ones_end_first() {
     assert_eq!(ask(&first).status, 200);
     let unused = begin();
     let before = memory(server.pid(), "VmRSS");
-    let last = (0..500).map(|_| begin()).last().unwrap();
+    let begun: Vec<_> = (0..500).map(|_| begin()).collect();
+    let last = begun.last().unwrap();
     let after = memory(server.pid(), "VmRSS");
     assert!(after < before + (64 << 20), "{before} and then {after}");
-    assert_eq!((ask(&last).status, ask(&first).status), (200, 200));
+    assert_eq!((ask(last).status, ask(&first).status), (200, 200));
     let gone = ask(&unused);
     assert_eq!(gone.status, 404);
     assert!(gone.body.contains("Send initialize"), "{gone:?}");
