@@ -7,7 +7,7 @@
 
 use super::in_flight::{InFlight, Share, bytes_of};
 use super::json_values::values_in;
-use super::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, goes_on, too_long};
+use super::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, goes_on, in_use, too_long};
 use super::session::Session;
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -100,6 +100,12 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Lines<W> {
         }
     }
 
+    /// Returns the id of a request, if another one with it is not answered yet. rmcp would answer only one of the two.
+    fn repeated_id(&self, message: &ClientJsonRpcMessage) -> Option<NumberOrString> {
+        let ClientJsonRpcMessage::Request(request) = message else { return None };
+        self.unanswered.contains_key(&request.id).then(|| request.id.clone())
+    }
+
     /// Waits until all answers were written, as long as the client reads.
     async fn until_answered(&mut self) {
         self.end = None;
@@ -138,18 +144,30 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
     }
 
     async fn receive(&mut self) -> Option<ClientJsonRpcMessage> {
-        let received = tokio::select! {
-            biased;
-            () = self.session.is_over() => None,
-            received = self.messages.recv() => received,
-        };
-        let Some((message, share)) = received else {
-            self.session.end();
-            self.until_answered().await;
-            return None;
-        };
-        self.note(&message, share);
-        Some(message)
+        loop {
+            let received = tokio::select! {
+                biased;
+                () = self.session.is_over() => None,
+                received = self.messages.recv() => received,
+            };
+            let Some((message, share)) = received else {
+                self.session.end();
+                self.until_answered().await;
+                return None;
+            };
+            let Some(id) = self.repeated_id(&message) else {
+                self.note(&message, share);
+                return Some(message);
+            };
+            let sent = match serde_json::to_vec(&in_use(id)) {
+                Ok(line) => self.output.send(line).await,
+                Err(error) => Err(error.into()),
+            };
+            if let Err(error) = sent {
+                // rmcp notices by itself that nobody reads.
+                tracing::debug!(%error, "a refusal was not read");
+            }
+        }
     }
 
     async fn close(&mut self) -> io::Result<()> {

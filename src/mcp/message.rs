@@ -139,6 +139,13 @@ pub(super) fn too_long(start: &[u8], end: &[u8]) -> Refusal {
     invalid(id.as_ref().and_then(usable_id), words)
 }
 
+/// Returns the answer to a request whose id an earlier one has that is not answered yet.
+pub(super) fn in_use(id: NumberOrString) -> Refusal {
+    let words = "a request with this id is not answered yet, so this one was not carried out: give each request an id \
+                 of its own";
+    invalid(Some(id), words)
+}
+
 /// Finds the id in the last fields of a message, of which nothing else is known.
 fn id_at_end(end: &[u8]) -> Option<Value> {
     let at = memchr::memmem::rfind(end, br#""id":"#)?;

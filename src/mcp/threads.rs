@@ -225,10 +225,25 @@ mod tests {
     #[tokio::test]
     async fn a_call_that_panics_is_an_error_and_ends_no_thread() {
         let threads = Threads::new();
+        // A caller hears of its result before the thread waits for the next job.
+        let once_idle = || {
+            let deadline = std::time::Instant::now() + Duration::from_secs(60);
+            loop {
+                let state = threads.0.0.lock();
+                let (idle, all) = (state.idle, state.threads);
+                drop(state);
+                if idle == all {
+                    return all;
+                }
+                assert!(std::time::Instant::now() < deadline, "{idle} of {all}");
+                std::thread::yield_now();
+            }
+        };
+        let before = once_idle();
         let failed = threads.run(|| panic!("as a test does")).await.map(|()| "done");
         assert!(matches!(failed, Err(NoResult::Panic)));
+        assert_eq!(once_idle(), before);
         assert_eq!(threads.run(|| 7).await.unwrap(), 7);
-        assert_eq!(threads.0.0.lock().threads, 1);
     }
 
     #[tokio::test]

@@ -339,3 +339,32 @@ fn batches_are_answered_where_the_era_has_them() {
         HttpClient::without_session(&server, "c").call("document_get", &json!({"key": "n"}));
     assert_eq!(shown["value"]["n"], 4, "what was refused was not done");
 }
+
+/// What one answer is for would not be known, so the second of two requests with one id is refused while the first runs.
+#[test]
+fn requests_with_an_id_in_use_are_refused_and_not_carried_out() {
+    let dir = tempfile::tempdir().unwrap();
+    let palace = dir.path().join("palace");
+    let call = |id: u32, name: &str, arguments: &str| {
+        let params = format!(r#"{{"name":"{name}","arguments":{arguments}}}"#);
+        format!(r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{params}}}"#)
+    };
+    let counted = r#"{"key":"k","path":"/n"}"#;
+    let mut lines = vec![initialize("2025-06-18")];
+    lines.push(r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#.to_owned());
+    lines.extend((0..50).map(|_| call(7, "document_increment", counted)));
+    let answers = answers(&palace, (lines.join("\n") + "\n").as_bytes());
+    let of_calls: Vec<&Value> = answers.iter().filter(|answer| answer["id"] == 7).collect();
+    assert_eq!(of_calls.len(), 50, "{answers:#?}");
+    let (made, refused): (Vec<&Value>, Vec<&Value>) =
+        of_calls.into_iter().partition(|answer| answer.get("result").is_some());
+    for refusal in refused {
+        let error = &refusal["error"];
+        assert_eq!(error["code"], -32600, "{error}");
+        assert!(error["message"].as_str().unwrap().contains("id"), "{error}");
+    }
+    let read = [initialize("2025-06-18"), call(1, "document_get", r#"{"key":"k"}"#), String::new()];
+    let read = self::answers(&palace, read.join("\n").as_bytes());
+    let stands = by_id(&read, &json!(1))["result"]["structuredContent"]["value"]["n"].clone();
+    assert_eq!(stands, json!(made.len()));
+}
