@@ -147,7 +147,7 @@ impl<'a> Write<'a> {
             self.session.wrote(&self.key, choice, &outcome, false);
         }
         if let Some(count) = count {
-            self.session.told_number(&self.key, &asked.path, count, &outcome);
+            self.session.saw_number(&self.key, &asked.path, count, &outcome);
         }
         Ok(WriteResult { count, ..self.written(outcome) })
     }

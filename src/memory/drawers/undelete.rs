@@ -4,7 +4,9 @@
 
 use super::drawer::{Drawer, shown};
 use super::handle::{Drawers, no_drawer};
-use crate::memory::error::{MemoryError, Result};
+#[cfg(feature = "mcp")]
+use crate::memory::error::MemoryError;
+use crate::memory::error::Result;
 use crate::merge::{MergeError, Written};
 use crate::palace::Draft;
 

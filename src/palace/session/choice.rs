@@ -82,11 +82,6 @@ impl Session {
         self.note(key, |versions| versions.saw_in_answer(heads));
     }
 
-    /// Notes the number at a JSON pointer that the answer to an increment tells.
-    pub(crate) fn told_number(&self, key: &Key, path: &str, value: i64, outcome: &Outcome) {
-        self.note(key, |versions| versions.told_number(path, value, &outcome.own));
-    }
-
     /// Notes that the client made a document, with a value that it knows.
     pub(crate) fn created(&self, key: &Key, outcome: &Outcome) {
         self.note(key, |versions| versions.wrote(&Heads::default(), &outcome.own, true));

@@ -5,6 +5,7 @@ use super::versions::Versions;
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::palace::handle::shared::Palace;
+use crate::palace::write::request::Outcome;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -202,6 +203,28 @@ impl Session {
     /// ```
     pub fn saw_further_part(&self, key: &Key, heads: &Heads, part: Range<usize>, total: usize) {
         self.note(key, |versions| versions.saw_further_part(heads, part, total));
+    }
+
+    /// Notes that the client was told the number at a JSON pointer, by the answer to an increment. If the client then writes
+    /// that number from an older version, it is not added a second time. The last four numbers of a document count.
+    ///
+    /// ```
+    /// # use crdt_palace::palace::Palace;
+    /// # use serde_json::json;
+    /// # let dir = tempfile::tempdir()?;
+    /// # let palace = Palace::open(dir.path().join("palace"))?;
+    /// palace.increment("k", &["n"], 3)?;
+    /// let session = palace.session();
+    /// let key = session.get("k")?.ok_or("it was written")?.key;
+    /// palace.patch("k", &json!({"b": 1}))?;
+    /// let counted = palace.increment("k", &["n"], 1)?;
+    /// session.saw_number(&key, "/n", 4, &counted);
+    /// session.put("k", &json!({"n": 4}))?; // made from what it read, where n was 3
+    /// assert_eq!(palace.get("k")?.ok_or("it was written")?.value["n"], 4);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn saw_number(&self, key: &Key, path: &str, value: i64, outcome: &Outcome) {
+        self.note(key, |versions| versions.told_number(path, value, &outcome.own));
     }
 
     /// Notes that the client was shown anything of the present version: a snippet, or the row of a list. That is never a
