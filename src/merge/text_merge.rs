@@ -74,13 +74,17 @@ impl<'a, 's> TextMerge<'a, 's> {
 
     /// Drops the places that another writer has closed: one who has seen all readings of a place, and has it open no longer.
     fn close(&mut self) {
-        let is_closed = |n: usize, position: &Position, place: &OpenPlace| {
+        let is_closed = |n: usize, own: &Version<'a>, position: &Position, place: &OpenPlace| {
             let others = self.versions.iter().enumerate().filter(|(other, _)| *other != n);
-            let mut closing = others.filter(|(_, version)| !version.lists(position, place));
+            let mut closing = others.filter(|(_, version)| !version.lists(position, place, own));
             closing.any(|(other, _)| place.changes().all(|change| (self.seen)(other, change)))
         };
         let of = |(n, version): (usize, &Version<'a>)| -> Vec<bool> {
-            version.open.iter().map(|(position, place)| is_closed(n, position, place)).collect()
+            version
+                .open
+                .iter()
+                .map(|(position, place)| is_closed(n, version, position, place))
+                .collect()
         };
         let closed: Vec<_> = self.versions.iter().enumerate().map(of).collect();
         for (version, closed) in self.versions.iter_mut().zip(closed) {
@@ -109,24 +113,6 @@ impl<'a, 's> TextMerge<'a, 's> {
             }
         }
         places
-    }
-
-    /// Returns true if a reading that one text has open was replaced at this place by the writer of another text, who had
-    /// seen it.
-    fn is_superseded(
-        &self,
-        by: usize,
-        reading: &Reading,
-        place: &Range<usize>,
-        changed: &[bool],
-    ) -> bool {
-        let others = self.versions.iter().enumerate();
-        let mut others = others.filter(|(n, _)| *n != by && changed.get(*n) == Some(&true));
-        others.any(|(n, version)| {
-            let mut open = version.open_in(place);
-            (self.seen)(n, &reading.change)
-                && !open.any(|(_, open)| open.changes().any(|change| *change == reading.change))
-        })
     }
 }
 
@@ -225,16 +211,20 @@ fn add_readings(
     shown: &str,
     open: &mut OpenPlace,
 ) {
+    let common = join(merge.common.get(place.clone()).unwrap_or_default());
     for (n, version) in merge.versions.iter().enumerate().rev() {
+        let is_replaced = changed.iter().enumerate().any(|(other, changed)| other != n && *changed);
         let text = || join(version.units_in(place));
         if let (Some(true), Some(change)) = (changed.get(n), version.writer_in(place)) {
             open.add(Reading { change, text: text() }, shown);
         }
         for (_, known) in version.open_in(place) {
-            let left = |other: &&Reading| !merge.is_superseded(n, other, place, changed);
-            for other in known.others.iter().filter(left) {
+            for other in &known.others {
                 let text = version.reading_in(merge.size, place, known, &other.text);
-                open.add(Reading { change: other.change, text }, shown);
+                // Another writer has gone on from what the common text has here.
+                if !(is_replaced && text == common) {
+                    open.add(Reading { change: other.change, text }, shown);
+                }
             }
         }
     }

@@ -151,16 +151,21 @@ impl<'a> Version<'a> {
         join(&text)
     }
 
-    /// Returns true if it has a place open that another text has open too: one with the same readings, or one at the same
-    /// position that has a reading of the same change.
-    pub(super) fn lists(&self, position: &Position, place: &OpenPlace) -> bool {
-        self.open.iter().any(|(own, open)| {
-            let is_same = open.shown == place.shown && open.others == place.others;
-            let mut changes = open.changes();
-            is_same
-                || own.meets(position)
-                    && changes.any(|change| place.changes().any(|other| other == change))
-        })
+    /// Returns true if it has a place open that `other` has open too: one with the same readings, or one with a reading of
+    /// the same change that stands there, or that `other` has in no such form.
+    pub(super) fn lists(&self, position: &Position, place: &OpenPlace, other: &Self) -> bool {
+        self.has(place)
+            || self.open.iter().any(|(own, open)| {
+                let mut changes = open.changes();
+                changes.any(|change| place.changes().any(|other| other == change))
+                    && (own.meets(position) || !other.has(open))
+            })
+    }
+
+    /// Returns true if it has a place open with the same readings.
+    fn has(&self, place: &OpenPlace) -> bool {
+        let mut open = self.open.iter();
+        open.any(|(_, open)| open.shown == place.shown && open.others == place.others)
     }
 }
 
