@@ -114,6 +114,17 @@ impl<'a, 's> TextMerge<'a, 's> {
         }
         places
     }
+
+    /// Returns true if another text changed what the common one has at a place, and does not have that open there as a
+    /// reading: its writer has gone on from it.
+    fn is_replaced(&self, by: usize, place: &Range<usize>, common: &str, changed: &[bool]) -> bool {
+        let others = self.versions.iter().enumerate();
+        let mut others = others.filter(|(n, _)| *n != by && changed.get(*n) == Some(&true));
+        others.any(|(_, version)| {
+            let mut open = version.readings_in(self.size, place);
+            !open.any(|reading| reading.text == common)
+        })
+    }
 }
 
 /// The units of the merged text, and its open places.
@@ -213,18 +224,13 @@ fn add_readings(
 ) {
     let common = join(merge.common.get(place.clone()).unwrap_or_default());
     for (n, version) in merge.versions.iter().enumerate().rev() {
-        let is_replaced = changed.iter().enumerate().any(|(other, changed)| other != n && *changed);
         let text = || join(version.units_in(place));
         if let (Some(true), Some(change)) = (changed.get(n), version.writer_in(place)) {
             open.add(Reading { change, text: text() }, shown);
         }
-        for (_, known) in version.open_in(place) {
-            for other in &known.others {
-                let text = version.reading_in(merge.size, place, known, &other.text);
-                // Another writer has gone on from what the common text has here.
-                if !(is_replaced && text == common) {
-                    open.add(Reading { change: other.change, text }, shown);
-                }
+        for reading in version.readings_in(merge.size, place) {
+            if reading.text != common || !merge.is_replaced(n, place, &common, changed) {
+                open.add(reading, shown);
             }
         }
     }

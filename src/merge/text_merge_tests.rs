@@ -178,7 +178,8 @@ proptest! {
             let known = given.iter().chain([&common.as_str()]).any(|text| text.split('\n').any(|known| known == line));
             prop_assert!(known || line.is_empty(), "{line:?} was made up");
         }
-        let added: Vec<&str> = given.iter().flat_map(|text| text.split('\n')).filter(|line| !common.split('\n').any(|known| known == *line)).collect();
+        let is_new = |line: &&str| !line.is_empty() && !common.split('\n').any(|known| known == *line);
+        let added: Vec<&str> = given.iter().flat_map(|text| text.split('\n')).filter(is_new).collect();
         for line in &added {
             prop_assert!(lines(&merged).iter().any(|known| known == line), "{line:?} was lost in {merged:?}");
         }

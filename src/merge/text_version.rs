@@ -1,6 +1,6 @@
 //! One of several concurrent texts: what it has in place of the units of the common text, and which places it has open.
 
-use super::open_places::{OpenPlace, cut_after};
+use super::open_places::{OpenPlace, Reading, cut_after};
 use super::text_units::{Edit, Unit, UnitSize, join};
 use crate::format::hash::ChangeHash;
 use std::ops::Range;
@@ -130,8 +130,22 @@ impl<'a> Version<'a> {
         }
     }
 
+    /// Iterates over the readings that it has open at these units of the common text, each as wide as those.
+    pub(super) fn readings_in<'s>(
+        &'s self,
+        size: UnitSize,
+        place: &'s Range<usize>,
+    ) -> impl Iterator<Item = Reading> + 's {
+        self.open_in(place).flat_map(move |(_, open)| {
+            open.others.iter().map(move |other| {
+                let text = self.reading_in(size, place, open, &other.text);
+                Reading { change: other.change, text }
+            })
+        })
+    }
+
     /// Returns what it would have in place of these units of the common text with another reading at an open place.
-    pub(super) fn reading_in(
+    fn reading_in(
         &self,
         size: UnitSize,
         place: &Range<usize>,
