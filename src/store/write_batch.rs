@@ -73,6 +73,7 @@ impl BatchWriter<'_> {
                 // Another process sealed the segment. That is no failure, and can happen again while this
                 // process is stopped between two steps.
                 Ok(false) => {
+                    self.own.note_loss();
                     lost += 1;
                     if lost == LOST_AT_MOST {
                         return Err(self.name_lost_error());
@@ -115,6 +116,11 @@ impl BatchWriter<'_> {
     /// Moves the segment to `sealed/`, synced and with its footer. The next commit starts a new one.
     pub fn seal(&mut self) -> Result<(), StoreError> {
         let Some(writer) = self.writer.take() else { return Ok(()) };
+        if !writer.is_intact()? {
+            // What is not synced yet is written again with the next batch.
+            self.own.note_loss();
+            return Ok(());
+        }
         let (id, path, bytes) = (writer.id(), writer.path().to_owned(), writer.end());
         let sealed = writer.seal(self.root.fs(), &self.root.path().join(SEALED), self.written);
         // If the name is gone, another process probably sealed it. But the whole directory may be gone.
@@ -134,6 +140,12 @@ impl BatchWriter<'_> {
             None => self.create()?,
         };
         let items = self.unsynced.get(from..).unwrap_or_default();
+        // A record behind a gap would look like damage.
+        let intact = writer.is_intact();
+        if !matches!(intact, Ok(true)) {
+            self.writer = Some(writer);
+            return Ok(intact?);
+        }
         self.touched |= !items.is_empty();
         stop::at!("append.begun");
         let appended =
@@ -144,8 +156,9 @@ impl BatchWriter<'_> {
             done => done,
         };
         stop::at!("append.synced");
-        let named = synced.and_then(|()| writer.has_name(self.root.fs()));
-        let id = writer.id();
+        let named =
+            synced.and_then(|()| Ok(writer.has_name(self.root.fs())? && writer.is_intact()?));
+        let (id, mark) = (writer.id(), writer.mark());
         self.writer = Some(writer);
         if !named? {
             stop::at!("append.again");
@@ -160,6 +173,7 @@ impl BatchWriter<'_> {
         let items = self.unsynced.get(from..).unwrap_or_default();
         if let (Some(first), Some(last)) = (items.first(), items.last()) {
             self.own.wrote(id, first.sequence..=last.sequence);
+            self.own.reaches(id, mark);
         }
         if self.sync {
             self.unsynced.clear();
@@ -186,7 +200,7 @@ impl BatchWriter<'_> {
         self.own.add(segment, self.instance);
         let created = Writer::create(self.root.fs(), &tmp, &open, &header);
         match &created {
-            Ok(_) => self.own.named(segment),
+            Ok(writer) => self.own.named(segment, writer),
             Err(_) => self.own.abandon(segment),
         }
         Ok(created?)

@@ -14,6 +14,7 @@ mod palace_tools;
 mod places;
 mod races;
 mod resources;
+mod restored;
 mod server;
 mod sessions;
 mod shutdown;

@@ -107,7 +107,8 @@ impl Model {
             }
             WriterAt::CheckName => {
                 let lost = self.lost_dependency(state, who);
-                if !self.name_holds(state.files[own].at) || self.is_cut(&state.files[own], &writer) {
+                if !self.name_holds(state.files[own].at) || self.is_cut(&state.files[own], &writer)
+                {
                     writer.batch |= lost;
                     writer.at = WriterAt::Create;
                     writer.own = NONE;
