@@ -132,8 +132,11 @@ impl Writer {
         }
         self.length = self.length.max(self.end + written as u64);
         self.end = end;
-        let [_, before] = self.marks;
-        self.marks = [before, mark];
+        // Without records, what was written last stays so.
+        if !records.is_empty() {
+            let [_, before] = self.marks;
+            self.marks = [before, mark];
+        }
         Ok(())
     }
 

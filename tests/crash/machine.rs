@@ -291,10 +291,11 @@ impl Machine {
 
     /// What was promised since the copy may be gone, and what was promised before is not.
     fn restore(&self, in_place: bool) {
-        let Some((copied, promised)) = self.world().copy.clone().filter(|_| !self.without_power())
-        else {
+        if self.without_power() {
             return;
-        };
+        }
+        let copy = self.world().copy.clone();
+        let Some((copied, promised)) = copy else { return };
         copied.put_back(&self.disk, in_place);
         self.world().ledger.restored(&promised, in_place);
     }
