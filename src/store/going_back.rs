@@ -7,7 +7,7 @@
 
 use super::StoreError;
 use super::own_segments::{OwnFile, OwnSegment};
-use super::rescan::{Catalog, LastCommit, Listing};
+use super::rescan::{Catalog, LastCommit, Listing, TrackedSegment};
 use crate::format::filename::{self, OPEN, SEALED};
 use crate::format::id::SegmentId;
 use crate::fs::{At, is_irregular};
@@ -37,9 +37,12 @@ impl Catalog {
     }
 
     fn is_in_segments(&self, (instance, sequence): LastCommit) -> bool {
-        let last = |reader: &Reader| last_of(reader).filter(|(of, _)| *of == instance);
-        let mut tracked = self.segments.values().filter_map(|tracked| last(&tracked.reader));
-        tracked.any(|(_, last)| last >= sequence)
+        self.segments.values().any(|TrackedSegment { reader, .. }| {
+            reader.header().is_some_and(|header| header.instance == instance)
+                && reader
+                    .sequences()
+                    .is_some_and(|(first, last)| (first..=last).contains(&sequence))
+        })
     }
 
     fn is_in_snapshots(&self, (instance, sequence): LastCommit) -> Result<bool, SnapshotError> {
@@ -128,8 +131,7 @@ impl Catalog {
             match self.segments.get(&(id, !sealed)) {
                 // A copy of it stands in the other directory.
                 Some(other) => {
-                    let held =
-                        other.reader.has_all_of(&tracked.reader)? || self.is_held(id, last)?;
+                    let held = other.reader.has_all_of(&tracked.reader)? || self.is_held(last)?;
                     self.delta.went_back |= !held;
                 }
                 None if stands(&id) => {}
@@ -138,7 +140,7 @@ impl Catalog {
         }
         let readable = self.unreadable.is_empty();
         for (id, last) in std::mem::take(&mut self.vanished) {
-            let held = self.is_held(id, last)?;
+            let held = self.is_held(last)?;
             match held || readable {
                 true => drop(self.delta.folded.insert(id)),
                 false => drop(self.vanished.insert(id, last)),
@@ -148,13 +150,11 @@ impl Catalog {
         Ok(())
     }
 
-    /// Returns true if snapshots hold all that was known of a segment.
-    fn is_held(&self, id: SegmentId, last: Option<LastCommit>) -> Result<bool, SnapshotError> {
+    /// Returns true if other files hold all that was known of a segment. That a snapshot covers it is not
+    /// enough: an older copy of it may have been compacted.
+    fn is_held(&self, last: Option<LastCommit>) -> Result<bool, SnapshotError> {
         let Some(last) = last else { return Ok(true) };
-        if self.snapshots.values().any(|snapshot| snapshot.meta().covers.contains(&id)) {
-            return Ok(true);
-        }
-        self.is_in_snapshots(last)
+        Ok(self.is_in_segments(last) || self.is_in_snapshots(last)?)
     }
 }
 

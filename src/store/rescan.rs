@@ -136,8 +136,9 @@ impl Catalog {
             return Ok(Some(id));
         }
         let sealed = directory == SEALED;
-        if !self.is_current(id, sealed, listed.ino)? {
-            self.track(directory, name, id)?;
+        // What a file held that lost its name to another is not read any more.
+        if !self.is_current(id, sealed, listed.ino)? && !self.track(directory, name, id)? {
+            return Ok(None);
         }
         if let Some(tracked) = self.segments.get_mut(&(id, sealed)) {
             tracked.ino = listed.ino;
@@ -171,9 +172,9 @@ impl Catalog {
         Ok(local)
     }
 
-    /// Opens a segment, unless it moved on in the meantime: then it will be found in the next directory.
+    /// Opens a segment. Returns false if it moved on in the meantime: then it will be found in the next directory.
     /// The same file that moved from `open/` to `sealed/` keeps its reader.
-    fn track(&mut self, directory: &str, name: &str, id: SegmentId) -> Result<(), StoreError> {
+    fn track(&mut self, directory: &str, name: &str, id: SegmentId) -> Result<bool, StoreError> {
         let sealed = directory == SEALED;
         let path = self.root.file(directory, name);
         // Sealing moves the file. A new reader would return all of its commits again.
@@ -184,17 +185,17 @@ impl Catalog {
         let reader = match moved.then(|| self.segments.remove(&(id, false))).flatten() {
             Some(TrackedSegment { reader, .. }) => reader.moved_to(&path),
             None => match self.root.fs().open(&path) {
-                Ok(file) => return self.track_file(id, sealed, &path, file),
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Ok(file) => return self.track_file(id, sealed, &path, file).map(|()| true),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
                 Err(error) if is_irregular(&error) => {
                     self.note_irregular(path, &error);
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(error) => Err(error).at("open", &path)?,
             },
         };
         self.segments.insert((id, sealed), TrackedSegment { reader, sealed, ino: 0 });
-        Ok(())
+        Ok(true)
     }
 
     /// Tracks a file that was just opened. If another file of this name was read before, this one is read
