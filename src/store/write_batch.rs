@@ -157,7 +157,7 @@ impl BatchWriter<'_> {
         };
         stop::at!("append.synced");
         let named =
-            synced.and_then(|()| Ok(writer.has_name(self.root.fs())? && writer.is_intact()?));
+            synced.and_then(|()| Ok(writer.is_intact()? && writer.has_name(self.root.fs())?));
         let (id, mark) = (writer.id(), writer.mark());
         self.writer = Some(writer);
         if !named? {
@@ -167,6 +167,12 @@ impl BatchWriter<'_> {
         stop::at!("append.named");
         // It may have its name in a directory other than the one that the commits build on.
         self.root.still_there()?;
+        // A restore between these checks left palace.json as it was, and took the name.
+        if let Some(writer) = &self.writer
+            && !writer.has_name(self.root.fs())?
+        {
+            return Ok(false);
+        }
         stop::at!("append.there");
         // Only now: commits that were written after the segment lost its name are in no snapshot that
         // replaces it.
