@@ -101,8 +101,10 @@ impl Palace {
         if wrong != [0; CELLS] {
             explain(&mut seen, &mut wrong, &all, short.moment_ms)?;
         }
-        let unexplained = seen.drop_unexplained(&wrong, short.moment_ms);
-        let in_doubt = all.iter().filter(|(id, _)| short.uncertain || unexplained.contains(id));
+        seen.drop_unexplained(&wrong, short.moment_ms);
+        // An instance that no guess has left as seen may be one of those that make the cell of its group wrong.
+        let is_wrong = |id| wrong.get(group(id)).is_some_and(|cell| *cell != 0);
+        let in_doubt = all.iter().filter(|(id, _)| short.uncertain || is_wrong(**id));
         let uncertain = in_doubt.map(|(id, one)| (*id, one.sequences.clone())).collect();
         Ok(Position { seen: seen.cursor(&all), uncertain })
     }
@@ -172,13 +174,10 @@ impl Seen {
         cells
     }
 
-    /// Drops the instances of which both cells are wrong, and returns them.
-    fn drop_unexplained(&mut self, wrong: &[u64; CELLS], moment_ms: i64) -> Vec<InstanceId> {
+    /// Drops the instances of which both cells are wrong.
+    fn drop_unexplained(&mut self, wrong: &[u64; CELLS], moment_ms: i64) {
         let is_wrong = |cell: usize| wrong.get(cell).is_some_and(|cell| *cell != 0);
-        let dropped = self.0.extract_if(.., |id, last| {
-            is_wrong(group(*id)) && is_wrong(age(last.time_ms, moment_ms))
-        });
-        dropped.map(|(id, _)| id).collect()
+        self.0.retain(|id, last| !(is_wrong(group(*id)) && is_wrong(age(last.time_ms, moment_ms))));
     }
 
     fn cursor(&self, all: &Commits<'_>) -> Cursor {
