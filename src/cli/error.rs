@@ -1,5 +1,6 @@
 //! The errors of the commands.
 
+use super::log_error::LogError;
 use crate::fs::FsError;
 use crate::fs::shell::quoted;
 use crate::memory::MemoryError;
@@ -48,6 +49,9 @@ pub enum Failure {
     /// The path of a palace cannot be used.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// A name or a time that `crdt-log` was given means nothing.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The arguments contradict one another, or one is missing.
     #[error("{0}")]
     Usage(&'static str),
@@ -304,6 +308,7 @@ mod tests {
             Failure::Palace(error) => return chain(error),
             Failure::Memory(error) => return chain(error),
             Failure::Serve(error) => return chain(error),
+            Failure::Log(error) => return chain(error),
             Failure::Output(_) => "cannot write the result: permission denied",
             Failure::Input { .. } => "cannot read /it's: permission denied",
             Failure::Demo(error) => match error {

@@ -20,6 +20,8 @@
 //!   the bounds, the commit), `remove_losers` (of a conflict; what is shown stays), `unseen_edits` (in objects that are
 //!   removed), `commit`, `write` (put, patch, edit,
 //!   delete), `path_writes` (increment, append, remove), `settle_conflict` (take one reading, and keep all else).
+//! * The past of a document: `effects` (before and after a commit), `as_of` (the version of a time), `blame` (the change
+//!   that each line is from).
 //! * Changes without a document: `first_change`, `content_derived` (the same content filed twice), `explain` (in words).
 //!
 //! # Traps of Automerge, and where they are avoided
@@ -42,7 +44,9 @@
 
 mod ancestry;
 mod apply;
+mod as_of;
 pub mod automerge;
+mod blame;
 mod change_graph;
 mod change_info;
 mod change_message;
@@ -85,11 +89,12 @@ mod tests;
 
 pub use ancestry::{COUNTER_AHEAD_MAX, COUNTER_MAX};
 pub use apply::Applied;
+pub use blame::LineOrigin;
 pub use change_info::ChangeInfo;
 pub use change_message::{ChangeKind, Written, author_of};
 pub use chunk::{FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of};
 pub use doc::Doc;
-pub use effects::{ChangeEffect, DocumentEffects, Rival};
+pub use effects::{ChangeEffect, DocumentEffects, DocumentStep, Rival};
 pub use error::{MergeError, ValueType};
 pub use explain::explain;
 pub use first_change::first_change;
