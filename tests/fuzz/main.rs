@@ -73,9 +73,9 @@ fn variation(corpus: &[(PathBuf, Vec<u8>)], seed: u64) -> Vec<u8> {
     bytes
 }
 
-/// The gate runs all targets a second time, built as users have the program. This fails if it is not.
+/// All targets can run a second time, built as users have the program. This fails if it is not.
 #[test]
-fn assertions_are_off_where_the_gate_says_so() {
+fn assertions_are_off_where_they_are_said_to_be() {
     let off = std::env::var_os("CRDT_PALACE_WITHOUT_ASSERTIONS").is_some();
     assert!(!(off && cfg!(debug_assertions)), "built with debug assertions");
 }
