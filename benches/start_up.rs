@@ -285,8 +285,7 @@ fn announcements(table: &mut Table, palace: &Path) -> Result {
 
 /// An rmcp server on standard input and output with one tool, which does nothing.
 fn idle_server() -> Result {
-    let mut builder = tokio::runtime::Builder::new_multi_thread();
-    let runtime = builder.worker_threads(2).enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let running = Idle.serve(rmcp::transport::stdio()).await?;
         running.waiting().await?;

@@ -17,7 +17,7 @@ pub enum TokenError {
     Bad {
         /// The file.
         path: PathBuf,
-        /// What is wrong with its content.
+        /// The reason.
         #[source]
         source: BadToken,
     },

@@ -28,7 +28,7 @@ const AFTER: &[u8] = b"after";
 /// An error of the operating system: then it is unknown.
 pub fn shows_writes(fs: &dyn Fs, draft: &Path, name: &Path) -> io::Result<bool> {
     let file = fs.create(draft)?;
-    let written = file.write_at(BEFORE, 0).and_then(|count| whole(count, BEFORE));
+    let written = write(&*file, BEFORE, 0);
     or_remove(written.and_then(|()| fs.rename(draft, name)), fs, draft)?;
     let shown = or_remove(shows(fs, &*file, name), fs, name)?;
     fs.remove(name)?;
@@ -40,15 +40,19 @@ fn shows(fs: &dyn Fs, file: &dyn File, name: &Path) -> io::Result<bool> {
     let mut read = [0; BEFORE.len() + AFTER.len()];
     // From here on the kernel has the page in its cache, and may not ask the file system again.
     let cached = reader.read_at(&mut read, 0)?;
-    whole(file.write_at(AFTER, BEFORE.len() as u64)?, AFTER)?;
+    write(file, AFTER, BEFORE.len() as u64)?;
     let count = reader.read_at(&mut read, 0)?;
     let same = reader.stat()?.same_file(&file.stat()?);
     let both = [BEFORE, AFTER].concat();
     Ok(same && cached == BEFORE.len() && read.get(..count) == Some(&both[..]))
 }
 
-fn whole(written: usize, bytes: &[u8]) -> io::Result<()> {
-    match written == bytes.len() {
+/// Writes a few bytes in one call. A part of them is a full disk.
+///
+/// # Errors
+/// An error of the operating system.
+pub(crate) fn write(file: &dyn File, bytes: &[u8], offset: u64) -> io::Result<()> {
+    match file.write_at(bytes, offset)? == bytes.len() {
         true => Ok(()),
         false => Err(io::ErrorKind::StorageFull.into()),
     }

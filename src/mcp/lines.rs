@@ -159,11 +159,7 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
                 self.note(&message, share);
                 return Some(message);
             };
-            let sent = match serde_json::to_vec(&in_use(id)) {
-                Ok(line) => self.output.send(line).await,
-                Err(error) => Err(error.into()),
-            };
-            if let Err(error) = sent {
+            if let Err(error) = self.output.refuse(&in_use(id)).await {
                 // rmcp notices by itself that nobody reads.
                 tracing::debug!(%error, "a refusal was not read");
             }
@@ -177,6 +173,11 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
 }
 
 impl<W: AsyncWrite + Unpin> Output<W> {
+    /// Writes the answer to a message that rmcp does not get.
+    async fn refuse(&self, refusal: &Refusal) -> io::Result<()> {
+        self.send(serde_json::to_vec(refusal)?).await
+    }
+
     /// Writes a line. Lines that are sent at once are written one after the other.
     async fn send(&self, mut line: Vec<u8>) -> io::Result<()> {
         line.push(b'\n');
@@ -283,9 +284,8 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Intake<W> {
     }
 
     async fn answer(&self, error: Refusal) -> Result<(), Gone> {
-        let line = serde_json::to_vec(&error).map_err(|_| Gone)?;
         // rmcp notices by itself that nobody reads.
-        self.output.send(line).await.map_err(|_| Gone)
+        self.output.refuse(&error).await.map_err(|_| Gone)
     }
 }
 

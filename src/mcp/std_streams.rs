@@ -12,11 +12,15 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::io::{AsyncRead, AsyncWrite, Interest, ReadBuf};
 
 /// Bytes that a pipe takes at once if it is ready: the least that POSIX demands of Linux (`PIPE_BUF`).
 const AT_ONCE: usize = 4096;
+
+/// Waits until a stream can be read, or written.
+type PollReady<'s> =
+    fn(&'s AsyncFd<File>, &mut Context<'_>) -> Poll<io::Result<AsyncFdReadyGuard<'s, File>>>;
 
 /// A stream whose readiness the runtime knows, or a file without one.
 enum Source {
@@ -35,6 +39,35 @@ impl Source {
                 }
                 (_, error) => Err(error),
             },
+        }
+    }
+
+    /// Reads or writes as soon as that does not block.
+    fn poll<'s>(
+        &'s self,
+        context: &mut Context<'_>,
+        flags: PollFlags,
+        poll_ready: PollReady<'s>,
+        mut call: impl FnMut(BorrowedFd<'_>) -> Result<usize, Errno>,
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let (fd, guard) = match self {
+                Source::File(file) => (file.as_fd(), None),
+                Source::Stream(stream) => {
+                    (stream.get_ref().as_fd(), Some(ready!(poll_ready(stream, context))?))
+                }
+            };
+            if let Some(mut guard) = guard
+                && !is_ready(fd, flags)?
+            {
+                guard.clear_ready();
+                continue;
+            }
+            match call(fd) {
+                // Another process with the same descriptor was faster.
+                Err(Errno::INTR | Errno::AGAIN) => {}
+                done => return Poll::Ready(Ok(done?)),
+            }
         }
     }
 }
@@ -74,29 +107,10 @@ impl AsyncRead for Input {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        loop {
-            let (fd, guard) = match &self.0 {
-                Source::File(file) => (file.as_fd(), None),
-                Source::Stream(stream) => {
-                    (stream.get_ref().as_fd(), Some(ready!(stream.poll_read_ready(context))?))
-                }
-            };
-            if let Some(mut guard) = guard
-                && !is_ready(fd, PollFlags::IN)?
-            {
-                guard.clear_ready();
-                continue;
-            }
-            match rustix::io::read(fd, buffer.initialize_unfilled()) {
-                Ok(count) => {
-                    buffer.advance(count);
-                    return Poll::Ready(Ok(()));
-                }
-                // Another process with the same descriptor was faster.
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(error) => return Poll::Ready(Err(error.into())),
-            }
-        }
+        let read = |fd: BorrowedFd<'_>| rustix::io::read(fd, buffer.initialize_unfilled());
+        let count = ready!(self.0.poll(context, PollFlags::IN, AsyncFd::poll_read_ready, read))?;
+        buffer.advance(count);
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -129,25 +143,8 @@ impl AsyncWrite for Output {
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
         let part = bytes.get(..AT_ONCE).unwrap_or(bytes);
-        loop {
-            let (fd, guard) = match &self.0 {
-                Source::File(file) => (file.as_fd(), None),
-                Source::Stream(stream) => {
-                    (stream.get_ref().as_fd(), Some(ready!(stream.poll_write_ready(context))?))
-                }
-            };
-            if let Some(mut guard) = guard
-                && !is_ready(fd, PollFlags::OUT)?
-            {
-                guard.clear_ready();
-                continue;
-            }
-            match rustix::io::write(fd, part) {
-                Ok(count) => return Poll::Ready(Ok(count)),
-                Err(Errno::INTR | Errno::AGAIN) => {}
-                Err(error) => return Poll::Ready(Err(error.into())),
-            }
-        }
+        let write = |fd: BorrowedFd<'_>| rustix::io::write(fd, part);
+        self.0.poll(context, PollFlags::OUT, AsyncFd::poll_write_ready, write)
     }
 
     /// Nothing is buffered.

@@ -4,7 +4,7 @@
 //! Documents only grow, so that a question reads what came since the one before.
 
 use super::change_order::ChangeOrder;
-use automerge::{ActorId, Automerge, ChangeHash};
+use automerge::{ActorId, Automerge, ChangeHash, ChangeMetadata};
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -39,9 +39,8 @@ impl ChangeGraph {
         for meta in am.get_changes_meta(&self.heads) {
             self.numbers.insert(meta.hash, self.hashes.len());
             self.hashes.push(meta.hash);
+            self.operations.push(operations_of(&meta));
             self.actors.push(meta.actor.into_owned());
-            // A change without operations has a `max_op` below its `start_op`.
-            self.operations.push((meta.max_op + 1).saturating_sub(meta.start_op));
             let deps: Vec<usize> = self.numbers_of(&meta.deps).collect();
             self.order.add(&deps);
             self.deps.push(deps);
@@ -157,6 +156,12 @@ impl ChangeGraph {
         }
         Ancestors { start, is_one }
     }
+}
+
+/// Returns the number of operations of a change.
+pub(super) fn operations_of(meta: &ChangeMetadata<'_>) -> u64 {
+    // A change without operations has a `max_op` below its `start_op`.
+    (meta.max_op + 1).saturating_sub(meta.start_op)
 }
 
 /// The changes that one builds on, and that change itself.

@@ -1,5 +1,6 @@
 //! One change, as a history or a dump lists it.
 
+use super::change_graph::operations_of;
 use super::change_message::{ChangeKind, Message};
 use super::hashes::hashes;
 use crate::format::hash::ChangeHash;
@@ -62,8 +63,7 @@ impl ChangeInfo {
             by: message.by.into_owned(),
             kind: message.kind,
             deps: hashes(&meta.deps),
-            // A change without operations has a `max_op` below its `start_op`.
-            operations: (meta.max_op + 1).saturating_sub(meta.start_op),
+            operations: operations_of(meta),
             ops: Vec::new(),
         }
     }

@@ -43,7 +43,7 @@ pub struct Doc {
     pub(super) prose: Option<&'static str>,
     /// What the applied changes build on.
     pub(super) graph: SharedGraph,
-    /// What applied changes removed, and which edits keep it.
+    /// Removals by applied changes, and the edits that keep what they removed.
     pub(super) removals: SharedRemovals,
 }
 

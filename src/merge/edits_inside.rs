@@ -1,4 +1,4 @@
-//! What changes edited and what they overwrote, so that a removal can be compared with the edits beside it.
+//! Collects the values that changes edited and overwrote, so that a removal can be compared with the edits beside it.
 //!
 //! Each change is decoded once. Only changes are asked for that are concurrent with another one, or come after such.
 
@@ -12,7 +12,7 @@ use std::collections::{HashMap, HashSet};
 /// Changes up to this number are asked for one by one. More of them come in one walk over the operations.
 const SINGLE_MAX: usize = 16;
 
-/// What the changes that were read did. A value is named by the operation that wrote it.
+/// Edits and removals by the changes that were read. A value is named by the operation that wrote it.
 #[derive(Debug, Default, Clone)]
 pub(super) struct EditsInside {
     read: HashSet<ChangeHash>,
@@ -153,8 +153,14 @@ fn note(list: &mut HashMap<OpId, Vec<ChangeHash>>, value: &OpId, change: ChangeH
     }
 }
 
+/// Returns the operation of a change that has this counter.
+pub(super) fn operation(change: &ExpandedChange, counter: u64) -> Option<&Op> {
+    let at = usize::try_from(counter.saturating_sub(change.start_op.get())).ok()?;
+    change.operations.get(at)
+}
+
 /// Returns true if this operation made a map, a list or a text.
-pub(super) fn is_object(am: &Automerge, value: &OpId) -> bool {
+fn is_object(am: &Automerge, value: &OpId) -> bool {
     am.object_type(obj_id(value)).is_ok()
 }
 

@@ -8,7 +8,7 @@
 
 use super::change_graph::{ChangeGraph, SharedGraph};
 use super::counter_sum;
-use super::edits_inside::{EditsInside, is_object, obj_id};
+use super::edits_inside::{EditsInside, obj_id, operation};
 use super::error::MergeError;
 use super::hashes::Hashes;
 use super::json_values::ValueKind;
@@ -275,8 +275,8 @@ fn kind(
     value: &OpId,
 ) -> Result<Option<ValueKind>, MergeError> {
     let id = obj_id(value);
-    if is_object(am, value) {
-        return Ok(am.object_type(&id).ok().map(ValueKind::object));
+    if let Ok(kind) = am.object_type(&id) {
+        return Ok(Some(ValueKind::object(kind)));
     }
     match written_by(am, &id)?.map(|written| written.action) {
         Some(OpType::Put(ScalarValue::Counter(_))) => {
@@ -294,8 +294,7 @@ fn written_by(am: &Automerge, value: &ObjId) -> Result<Option<Op>, MergeError> {
     let Some(writer) = change_by_hash(am, &writer)?.map(|writer| writer.decode()) else {
         return Ok(None);
     };
-    let at = usize::try_from(counter.saturating_sub(writer.start_op.get()));
-    Ok(at.ok().and_then(|at| writer.operations.into_iter().nth(at)))
+    Ok(operation(&writer, *counter).cloned())
 }
 
 /// Returns true if a value of a list was written to this element.

@@ -8,6 +8,7 @@
 
 use super::change_message::ChangeKind;
 use super::doc::Doc;
+use super::edits_inside::operation;
 use super::error::MergeError;
 use super::hashes::Hashes;
 use super::new_change::{NewChange, Stamp};
@@ -94,8 +95,7 @@ fn delete_of(
             new.insert(writer.decode())
         }
     };
-    let at = usize::try_from(counter.saturating_sub(writer.start_op.get())).unwrap_or(usize::MAX);
-    let written = writer.operations.get(at).ok_or_else(missing_change)?;
+    let written = operation(writer, *counter).ok_or_else(missing_change)?;
     let id = OpId(*counter, actor.clone());
     // An inserted element is named by the operation that inserted it, not by the one before it.
     let key =

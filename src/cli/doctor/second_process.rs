@@ -15,7 +15,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 /// The name of the hidden argument.
 pub(super) const ARGUMENT: &str = "second-process";
 
-/// What a process sees of a file that it opened before.
+/// The content and the lock of a file, as a process sees them that opened it before.
 #[derive(Debug, Serialize, Deserialize)]
 pub(super) struct Seen {
     pub content: String,

@@ -12,8 +12,8 @@ use crate::format::id::SegmentId;
 use crate::fs::fs_type::lock_trusted;
 use crate::fs::name_events::NameEvents;
 use crate::fs::os::OsFs;
-use crate::fs::visibility::shows_writes;
-use crate::fs::{File, Fs as _, exists};
+use crate::fs::visibility::{shows_writes, write};
+use crate::fs::{Fs as _, exists};
 use rustix::fs::{CWD, RenameFlags, renameat_with};
 use rustix::io::Errno;
 use std::fs::hard_link;
@@ -124,10 +124,10 @@ fn appends(tmp: &Path) -> Found {
     let (draft, name) = (scratch.draft(), scratch.name());
     let here = shows_writes(&OsFs, &draft, &name)?;
     let file = OsFs.create(&draft)?;
-    write(&*file, "one", 0)?;
+    write(&*file, b"one", 0)?;
     OsFs.rename(&draft, &name)?;
     let (mut second, before) = SecondProcess::open(&name)?;
-    write(&*file, "two", 3)?;
+    write(&*file, b"two", 3)?;
     let there = before.content == "one" && second.look()?.content == "onetwo";
     let reader = match (here, there) {
         (true, true) => return Ok(None),
@@ -138,13 +138,6 @@ fn appends(tmp: &Path) -> Found {
     };
     let words = format!("{reader}: writes are refused, or other processes do not see them");
     Ok(Some(Check::problem("appends", words, MOVE)))
-}
-
-fn write(file: &dyn File, text: &str, offset: u64) -> io::Result<()> {
-    match file.write_at(text.as_bytes(), offset)? == text.len() {
-        true => Ok(()),
-        false => Err(ErrorKind::StorageFull.into()),
-    }
 }
 
 fn locks(tmp: &Path) -> Found {

@@ -42,7 +42,7 @@ const STREAMS_MAX: usize = 256;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// What a request holds until its client has taken the answer: a part of the memory, or the place of a stream.
+/// A part of the memory, or the place of a stream. A request holds it until its client has taken the answer.
 pub(super) struct Place {
     _share: Option<Share>,
     _stream: Option<OwnedSemaphorePermit>,

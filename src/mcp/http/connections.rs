@@ -18,7 +18,7 @@ pub(super) const CONNECTIONS_MAX: usize = 512;
 /// Time in which a client has to read something of its answer.
 const UNREAD_WAIT: Duration = Duration::from_secs(60);
 
-/// What a connection is doing. Of two, the one further up is closed first.
+/// The state of a connection. Of two states, that further up is closed first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Doing {
     /// The body of a request has not come to its end.

@@ -8,7 +8,7 @@ const CHARS_MIN: usize = 16;
 
 /// A secret that lets in the requests that bring it, as `Authorization: Bearer TOKEN`.
 ///
-/// It is kept as a hash, because hashes compare in constant time.
+/// Holds a hash of it, because hashes compare in constant time.
 #[derive(Clone, Copy, Debug)]
 pub struct Token(blake3::Hash);
 

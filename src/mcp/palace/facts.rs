@@ -29,7 +29,7 @@ pub(super) struct FactShown {
     /// True if it has not begun
     pub future: bool,
     pub source_closet: Option<String>,
-    /// Of an absolute path the name only, unless full_source was passed
+    /// Source; the name alone of an absolute path, unless full_source was passed
     pub source_file: Option<String>,
     pub source_drawer_id: Option<String>,
 }
@@ -168,7 +168,7 @@ pub(super) struct FactDeleted {
     pub triple_id: String,
     /// True if it was deleted already
     pub noop: bool,
-    /// How a fact that was deleted already comes back
+    /// Says how a fact comes back that was deleted already
     #[serde(skip_serializing_if = "Option::is_none")]
     pub note: Option<&'static str>,
 }

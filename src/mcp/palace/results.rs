@@ -134,7 +134,7 @@ pub(super) struct DrawerAdded {
 #[schemars(inline)]
 pub(super) struct Metadata {
     pub filed_at: Option<String>,
-    /// Of absolute paths the names only, unless full_source was passed
+    /// Sources; the names alone of absolute paths, unless full_source was passed
     pub source_files: Vec<String>,
     pub added_by: Vec<String>,
     pub updated_at: Option<String>,
@@ -244,7 +244,7 @@ pub(super) struct FoundDrawer {
     pub text: String,
     pub wing: String,
     pub room: String,
-    /// Of an absolute path the name only; get_drawer has all of it
+    /// Source; the name alone of an absolute path. get_drawer has all of it
     pub source_file: Option<String>,
     pub created_at: Option<String>,
     /// Number of the query's words that it has

@@ -240,5 +240,7 @@ mod tests {
         let near =
             [json!({}), json!({"v": "todo"}), json!({"v": [1, 2]}), json!({"v": null})].map(of);
         assert_eq!(near.map(|distance| distance.units), [6; 4]);
+        let lines = between(&object(json!({"b": true})), &object(json!({"b": "a\nb\nc"})));
+        assert_eq!(lines.units, 6, "three lines in place of a value, each counted twice");
     }
 }
