@@ -3,9 +3,10 @@
 //! Invariant: a graph holds all changes that its document had at the last question, each after those that it builds on.
 //! Documents only grow, so that a question reads what came since the one before.
 
+use super::change_message::lists_open_places;
 use super::change_order::ChangeOrder;
 use automerge::{ActorId, Automerge, ChangeHash, ChangeMetadata};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// The most changes that can be asked for at once: each is one bit.
@@ -22,6 +23,8 @@ pub(super) struct ChangeGraph {
     deps: Vec<Vec<usize>>,
     /// For each change, the number of its operations.
     operations: Vec<u64>,
+    /// Changes whose messages list open places of texts.
+    listing: HashSet<ChangeHash>,
     order: ChangeOrder,
 }
 
@@ -38,6 +41,9 @@ impl ChangeGraph {
         }
         for meta in am.get_changes_meta(&self.heads) {
             self.numbers.insert(meta.hash, self.hashes.len());
+            if meta.message.as_deref().is_some_and(lists_open_places) {
+                self.listing.insert(meta.hash);
+            }
             self.hashes.push(meta.hash);
             self.operations.push(operations_of(&meta));
             self.actors.push(meta.actor.into_owned());
@@ -62,6 +68,11 @@ impl ChangeGraph {
     /// Returns which changes are concurrent with others.
     pub(super) fn order(&self) -> &ChangeOrder {
         &self.order
+    }
+
+    /// Returns the changes whose messages list open places of texts.
+    pub(super) fn listing(&self) -> &HashSet<ChangeHash> {
+        &self.listing
     }
 
     /// Returns the number of a change.

@@ -1,11 +1,12 @@
 //! The message of a change: the name of its writer, and the kind of the change.
 //!
-//! A message is compact JSON, `{"by":"…","kind":"delete"}`. A field with its default (no writer, kind `edit`)
-//! is left out, and if all are defaults there is no message. A message that is not such JSON comes from
+//! A message is compact JSON, `{"by":"…","kind":"delete","open":[…]}`. A field with its default (no writer, kind `edit`,
+//! no text with open places) is left out, and if all are defaults there is no message. A message that is not such JSON comes from
 //! another program: it is taken as the writer's name.
 
 use super::chunk::Chunk;
 use super::error::MergeError;
+use super::open_places::{OpenPlace, hash_from_text};
 use crate::format::hash::ChangeHash;
 use automerge::ChangeMetadata;
 use serde::{Deserialize, Serialize};
@@ -50,27 +51,17 @@ pub(super) struct Message<'a> {
     pub by: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "is_edit")]
     pub kind: ChangeKind,
-    /// The change whose reading of a text in conflict this one keeps, while it edits the text elsewhere. The conflict
-    /// names the writer of that one.
-    #[serde(default, skip_serializing_if = "Option::is_none", with = "kept_hash")]
-    pub keeps: Option<ChangeHash>,
+    /// Texts that the change wrote with open places. Reading most messages needs none of it.
+    #[serde(default, skip_deserializing, skip_serializing_if = "<[_]>::is_empty")]
+    pub open: &'a [OpenText],
 }
 
-/// A hash as its hex digits. Text that is no hash, from another program, counts as none.
-mod kept_hash {
-    use super::{ChangeHash, Cow};
-    use serde::{Deserialize as _, Deserializer, Serializer};
-
-    pub fn serialize<S: Serializer>(hash: &Option<ChangeHash>, to: S) -> Result<S::Ok, S::Error> {
-        match hash {
-            Some(hash) => to.collect_str(hash),
-            None => to.serialize_none(),
-        }
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Option<ChangeHash>, D::Error> {
-        Ok(Cow::<'de, str>::deserialize(from)?.parse().ok())
-    }
+/// A text that a change wrote with open places.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct OpenText {
+    /// Number of the operation in the change that wrote the text, from 0.
+    pub operation: u64,
+    pub places: Vec<OpenPlace>,
 }
 
 fn is_edit(kind: &ChangeKind) -> bool {
@@ -80,7 +71,7 @@ fn is_edit(kind: &ChangeKind) -> bool {
 impl<'a> Message<'a> {
     /// Makes a message from the name of the writer and the kind of the change.
     pub fn new(by: &'a str, kind: ChangeKind) -> Self {
-        Message { by: Cow::Borrowed(by), kind, keeps: None }
+        Message { by: Cow::Borrowed(by), kind, open: &[] }
     }
 
     /// Parses the message of any change. Never fails: text that is not ours is the writer's name.
@@ -91,12 +82,26 @@ impl<'a> Message<'a> {
 
     /// Returns the text of the message, or `None` if all fields have their defaults.
     pub fn encode(&self) -> Option<String> {
-        if self.by.is_empty() && is_edit(&self.kind) && self.keeps.is_none() {
+        if self.by.is_empty() && is_edit(&self.kind) && self.open.is_empty() {
             return None;
         }
         // Fields of text cannot fail to become JSON.
         serde_json::to_string(self).ok()
     }
+
+    /// Returns the texts that a message lists open places of. A malformed list counts as none.
+    pub fn open_texts(text: &str) -> Vec<OpenText> {
+        #[derive(Deserialize)]
+        struct Open {
+            open: Vec<OpenText>,
+        }
+        serde_json::from_str::<Open>(text).map_or_else(|_| Vec::new(), |found| found.open)
+    }
+}
+
+/// Returns true if a message may list open places of texts. A search for the name is faster than parsing.
+pub(super) fn lists_open_places(message: &str) -> bool {
+    message.contains("\"open\":")
 }
 
 /// Writer, time and hash of a change.
@@ -124,12 +129,6 @@ pub struct Written {
     /// Hash of the change.
     #[serde(deserialize_with = "hash_from_text")]
     pub change: ChangeHash,
-}
-
-/// Reads a hash from its hex digits.
-fn hash_from_text<'de, D: serde::Deserializer<'de>>(from: D) -> Result<ChangeHash, D::Error> {
-    let text = Cow::<'de, str>::deserialize(from)?;
-    text.parse().map_err(serde::de::Error::custom)
 }
 
 impl Written {

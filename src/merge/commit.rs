@@ -7,7 +7,7 @@ use super::hashes::Hashes;
 use super::json_values::hydrated_map;
 use super::new_change::{NewChange, Stamp};
 use super::plan::{Plan, Step};
-use super::transaction::{no_change, run_steps};
+use super::transaction::no_change;
 use automerge::transaction::Transactable;
 use serde_json::{Map, Value as Json};
 
@@ -23,19 +23,7 @@ impl Doc {
     ) -> Result<Option<NewChange>, MergeError> {
         // A plan at an earlier version cannot see the conflicts that came since, so the views tell what was settled.
         let before = (plan.meets_conflict || base.is_some()).then(|| self.view());
-        let rewrites = plan.rewrites;
-        // What only rewrites texts in conflict needs no change beside those.
-        let needs_more = rewrites.is_empty() || !plan.steps.is_empty() || self.hidden_at(base);
-        let mut change = match needs_more {
-            true => self.execute(stamp, base, plan.steps)?,
-            false => None,
-        };
-        for rewrite in rewrites {
-            match (&mut change, self.rewrite(stamp, &rewrite)?) {
-                (Some(change), rewritten) => change.beside.extend(rewritten),
-                (None, rewritten) => change = rewritten,
-            }
-        }
+        let mut change = self.execute(stamp, base, plan.steps)?;
         // A view of a long history takes long, and most documents have no conflict.
         if let (Some(before), Some(change)) = (before, &mut change)
             && !before.conflicts.is_empty()
@@ -58,7 +46,7 @@ impl Doc {
             steps.into_iter().partition(|step| matches!(step, Step::RemoveValue { .. }));
         let change = match (steps.is_empty(), removing.is_empty()) {
             (true, true) => None,
-            (false, true) => self.transact(stamp, base, |tx| run_steps(tx, &steps))?.1,
+            (false, true) => self.run(stamp, base, &steps)?,
             (_, false) => Some(self.remove_values(stamp, base, &steps, &removing)?),
         };
         match change {

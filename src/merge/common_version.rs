@@ -1,8 +1,9 @@
 //! The version that several changes have in common.
 
 use super::change_graph::{ChangeGraph, SharedGraph};
-use automerge::{Automerge, ChangeHash};
+use automerge::{Automerge, ChangeHash, ReadDoc};
 use std::cell::Cell;
+use std::collections::HashSet;
 
 /// The most changes that all questions about one view may have to walk over. A document may have been made to need more.
 const STEPS_MAX: usize = 5_000_000;
@@ -27,6 +28,34 @@ impl<'a> CommonVersions<'a> {
     pub(super) fn of(&self, changes: &[ChangeHash]) -> Option<Vec<ChangeHash>> {
         let graph = self.graph.of(self.am);
         self.counts(&graph).then(|| graph.common(changes)).flatten()
+    }
+
+    /// Returns those of some changes that one builds on. Returns `None` if too much was asked already.
+    pub(super) fn seen_by<'c>(
+        &self,
+        change: &ChangeHash,
+        asked: impl Iterator<Item = &'c ChangeHash>,
+    ) -> Option<HashSet<ChangeHash>> {
+        let graph = self.graph.of(self.am);
+        let number = graph.number(change)?;
+        self.steps.set(self.steps.get().saturating_add(graph.order().window(number)));
+        if self.steps.get() > STEPS_MAX {
+            return None;
+        }
+        let ancestors = graph.ancestors(number);
+        let has = |asked: &&ChangeHash| graph.number(asked).is_some_and(|one| ancestors.has(one));
+        Some(asked.filter(has).copied().collect())
+    }
+
+    /// Returns the changes whose messages list open places of texts.
+    pub(super) fn listing(&self) -> HashSet<ChangeHash> {
+        // The changes of one actor build on each other. A place is open after two that are concurrent, the one before them
+        // and the one that lists it.
+        let stats = self.am.stats();
+        if stats.num_actors < 2 || stats.num_changes < 4 {
+            return HashSet::new();
+        }
+        self.graph.of(self.am).listing().clone()
     }
 
     /// Counts a question. Returns false if too much was asked.

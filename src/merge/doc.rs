@@ -211,19 +211,6 @@ impl Doc {
         hashes(&self.graph.of(&self.am).since(&version))
     }
 
-    /// Returns the version right after changes that were made from a version: they, and what they do not build on of it.
-    #[must_use]
-    pub fn after(&self, from: &Heads, made: Heads) -> Heads {
-        let metas = made.hashes().iter();
-        let metas = metas.filter_map(|change| self.am.get_change_meta_by_hash(&native(change)));
-        let deps: Vec<ChangeHash> = metas.flat_map(|meta| hashes(&meta.deps)).collect();
-        // Nearly every change builds on all of the version that it is made from.
-        match from.hashes().iter().all(|head| deps.contains(head)) {
-            true => made,
-            false => self.join(from, &made),
-        }
-    }
-
     /// Returns the version that has the changes of both versions, and no others.
     #[must_use]
     pub fn join(&self, a: &Heads, b: &Heads) -> Heads {

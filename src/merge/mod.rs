@@ -7,7 +7,8 @@
 //! Must not know: files, the clock, where ids come from. Actor, time and writer are passed in as a [`Stamp`].
 //!
 //! # Files, each using only those above it
-//! * Raw bytes, before Automerge sees them: `error`, `size_bounds`, `columns`, `chunk`, `change_message`.
+//! * Raw bytes, before Automerge sees them: `error`, `size_bounds`, `columns`, `chunk`, `text_units` (lines and sentences,
+//!   and how two texts differ), `open_places` (of one text, with their readings), `change_message`.
 //! * Guards around Automerge: `panic_guard`, `hashes`, `ancestry` (a change goes on from those that it builds on),
 //!   `well_formed` (operations fit their objects).
 //! * What is known of changes: `change_order` (which are concurrent), `change_graph` (what each builds on), `edits_inside`
@@ -15,8 +16,8 @@
 //!   the remover had not seen).
 //! * A document: `change_info`, `doc` (the set of changes, pending ones apart), `apply` (changes from outside),
 //!   `saved` (save and load).
-//! * Texts that were written at once: `text_units` (lines and sentences, and how two texts differ), `text_merge`,
-//!   `common_version` (the version that several changes build on).
+//! * Texts that were written at once: `text_version` (one of them, beside the common one), `text_merge`, `common_version`
+//!   (the version that several changes build on), `open_texts` (the open places that changes list).
 //! * What it shows: `json_pointer`, `tree`, `stored_values`, `list_elements`, `tree_reader` (the same map created twice is
 //!   one map), `view` (a JSON value and its conflicts).
 //! * Writes: `value_limits`, `list_diff`, `plan` (from a value to operations), `new_change`, `transaction` (the actor,
@@ -70,6 +71,8 @@ mod kept_objects;
 mod list_diff;
 mod list_elements;
 mod new_change;
+mod open_places;
+mod open_texts;
 mod panic_guard;
 mod path_writes;
 mod plan;
@@ -80,6 +83,7 @@ mod size_bounds;
 mod stored_values;
 mod text_merge;
 mod text_units;
+mod text_version;
 mod transaction;
 mod tree;
 mod tree_reader;

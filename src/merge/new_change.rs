@@ -1,12 +1,15 @@
 //! A change that was just made, and the stamp that it was made with.
 
-use super::change_message::{ChangeKind, Message};
+use super::change_message::{ChangeKind, Message, OpenText};
 use super::chunk::Chunk;
 use super::error::MergeError;
 use super::size_bounds::DocSize;
 use super::view::Settled;
 use crate::format::hash::ChangeHash;
 use automerge::transaction::CommitOptions;
+
+/// The most bytes of the message of a change that leaves places of texts open.
+pub(super) const OPEN_BYTES_MAX: u64 = 4 << 20;
 
 /// Actor, time and writer's name of a change that is about to be made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,9 +34,6 @@ pub struct NewChange {
     pub bytes: Vec<u8>,
     /// Conflicts that it settled.
     pub settled: Vec<Settled>,
-    /// Changes that the same write made concurrently with this one, each on one of the readings of a text in conflict, so
-    /// that the conflict stays open.
-    pub beside: Vec<NewChange>,
 }
 
 impl NewChange {
@@ -42,7 +42,7 @@ impl NewChange {
     pub(super) fn new(change: &automerge::Change) -> Result<(Self, DocSize), MergeError> {
         let bytes = change.raw_bytes().to_vec();
         let Chunk { hash, size, .. } = Chunk::parse(&bytes)?;
-        Ok((NewChange { hash, bytes, settled: Vec::new(), beside: Vec::new() }, size))
+        Ok((NewChange { hash, bytes, settled: Vec::new() }, size))
     }
 }
 
@@ -57,10 +57,18 @@ impl Stamp<'_> {
         self.options_with(self.message(kind))
     }
 
-    /// Returns the options of a commit that keeps the reading of another change.
-    pub(super) fn options_keeping(&self, kept: ChangeHash) -> CommitOptions {
-        let message = Message { keeps: Some(kept), ..Message::new(self.by, ChangeKind::Edit) };
-        self.options_with(message.encode())
+    /// Returns the options of a commit of texts with open places.
+    ///
+    /// # Errors
+    /// [`MergeError::TooMany`] if these are longer than [`OPEN_BYTES_MAX`].
+    pub(super) fn options_of(&self, open: &[OpenText]) -> Result<CommitOptions, MergeError> {
+        let message = Message { open, ..Message::new(self.by, ChangeKind::Edit) }.encode();
+        let count = message.as_ref().map_or(0, String::len) as u64;
+        if !open.is_empty() && count > OPEN_BYTES_MAX {
+            let what = "bytes of readings that it leaves open";
+            return Err(MergeError::TooMany { what, count, limit: OPEN_BYTES_MAX });
+        }
+        Ok(self.options_with(message))
     }
 
     /// Without a time, Automerge would write 0.

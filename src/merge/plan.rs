@@ -7,9 +7,9 @@
 
 use super::json_values::hydrated;
 use super::list_diff;
-use super::text_merge::RewrittenText;
-use super::tree::{Item, ListNode, Loser, MapNode, Node, Slot};
-use automerge::{ChangeHash, ObjId, Prop, ScalarValue, hydrate};
+use super::open_places::{AnnotatedText, OpenPlace};
+use super::tree::{Item, ListNode, Loser, MapNode, Node, Slot, Texts};
+use automerge::{ObjId, Prop, ScalarValue, hydrate};
 use serde_json::{Map, Number, Value as Json};
 use std::ops::Range;
 
@@ -20,6 +20,8 @@ use std::ops::Range;
 pub(super) enum Step {
     /// Write a scalar.
     Put { obj: ObjId, prop: Prop, value: ScalarValue },
+    /// Write a text, and list the places that are open in it.
+    PutText { obj: ObjId, prop: Prop, text: String, open: Vec<OpenPlace> },
     /// Create a map or a list with its content.
     Create { obj: ObjId, prop: Prop, value: hydrate::Value },
     /// Insert elements into a list.
@@ -40,20 +42,8 @@ pub(super) struct Plan {
     pub steps: Vec<Step>,
     /// True if the write touches anything that is in conflict, and so may settle it.
     pub meets_conflict: bool,
-    /// Writes of texts that stay in conflict elsewhere.
-    pub rewrites: Vec<Rewrite>,
     /// True if naming a field settles its conflict, even with the value that is shown.
     pub settles_named: bool,
-}
-
-/// A text that is written in place of one that is in conflict with others, on that one alone. So the conflict stays.
-#[derive(Debug)]
-pub(super) struct Rewrite {
-    pub obj: ObjId,
-    pub prop: Prop,
-    pub text: String,
-    /// Changes whose texts it replaces. They are the version that it is made from.
-    pub on: Vec<ChangeHash>,
 }
 
 /// Target of a step: a field of a map (one object for each part) or an element of a list (one object).
@@ -140,9 +130,12 @@ impl Plan {
                 return self.count(slot, target, distance(*now, to).unwrap_or(0));
             }
             (Node::Json(now), wanted) if now == wanted && !self.closes_texts(slot) => {}
-            (Node::Json(_), Json::String(wanted)) if self.rewrite(slot, target, wanted) => {
-                return self.remove_kept(slot);
-            }
+            (Node::Json(_), wanted) => match (&slot.texts, wanted) {
+                (Some(texts), Json::String(wanted)) => {
+                    return self.text(slot, target, texts, wanted);
+                }
+                _ => return self.replace(slot, target, hydrated(value)),
+            },
             _ => return self.replace(slot, target, hydrated(value)),
         }
         self.remove_losers(slot.losers.iter());
@@ -153,47 +146,37 @@ impl Plan {
         self.settles_named && slot.texts.as_ref().is_some_and(|texts| texts.is_in_conflict())
     }
 
-    /// Writes a text that leaves conflicts open, if it does. Returns false if it leaves none.
-    fn rewrite(&mut self, slot: &Slot, target: &Target<'_>, wanted: &str) -> bool {
-        let Some(texts) = slot.texts.as_ref().filter(|_| !self.settles_named) else { return false };
-        let rewritten = texts.compared().and_then(|compared| compared.rewritten(wanted));
-        let Some(rewritten) = rewritten else { return false };
-        self.rewrite_as(slot, target, rewritten);
-        true
+    /// Writes a text. Each open place at which it shows what is shown now stays open, unless naming the field settles it.
+    fn text(&mut self, slot: &Slot, target: &Target<'_>, texts: &Texts, wanted: &str) {
+        let open = match self.settles_named {
+            true => Vec::new(),
+            false => texts.shown.left_in(texts.size, wanted),
+        };
+        self.put_text(slot, target, AnnotatedText { text: wanted.to_owned(), open });
+        self.remove_kept(slot);
     }
 
-    /// Makes a reading stand at one conflict of a text. Returns `None` if there is no such conflict.
+    /// Makes a reading stand at one open place of a text. Returns `None` if there is no such place.
     pub fn settle_text(
         &mut self,
         slot: &Slot,
         target: &Target<'_>,
-        conflict: usize,
+        place: usize,
         reading: &str,
     ) -> Option<()> {
-        let compared = slot.texts.as_ref()?.compared()?;
-        let settled = compared.settled(conflict, reading)?;
-        match settled.as_slice() {
-            // Another conflict of the same field stays open.
-            [RewrittenText { text, .. }] => {
-                self.replace_standing(slot, target, ScalarValue::from(text.as_str()).into());
-            }
-            _ => self.rewrite_as(slot, target, settled),
-        }
+        let texts = slot.texts.as_ref()?;
+        // Another conflict of the same field stays open.
+        self.put_text(slot, target, texts.shown.settled(texts.size, place, reading)?);
         Some(())
     }
 
-    fn rewrite_as(&mut self, slot: &Slot, target: &Target<'_>, mut rewritten: Vec<RewrittenText>) {
-        let (Some(texts), Some(obj)) = (&slot.texts, target.part(slot.part)) else { return };
-        self.meets_conflict = true;
-        let change = |text: usize| texts.values.get(text).map(|value| value.change);
-        // In the order of the last text of each, so that the same reading is shown afterwards.
-        rewritten.sort_by_key(|one| one.texts.last().copied());
-        self.rewrites.extend(rewritten.into_iter().map(|one| Rewrite {
-            obj: obj.clone(),
-            prop: target.prop.clone(),
-            text: one.text,
-            on: one.texts.into_iter().filter_map(change).collect(),
-        }));
+    fn put_text(&mut self, slot: &Slot, target: &Target<'_>, wanted: AnnotatedText) {
+        let AnnotatedText { text, open } = wanted;
+        self.meets_conflict |= slot.in_conflict();
+        if let Some(obj) = target.part(slot.part) {
+            self.steps.push(Step::PutText { obj, prop: target.prop.clone(), text, open });
+        }
+        self.remove_from(slot.also_in.iter(), slot, target);
     }
 
     /// Increments a counter. That overwrites what is in conflict with it in the same object, so only the losers in

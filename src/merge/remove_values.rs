@@ -6,7 +6,6 @@
 //! change is made on a copy, delete operations are added to the decoded change, and the result is applied like a
 //! change from outside.
 
-use super::change_message::ChangeKind;
 use super::doc::Doc;
 use super::edits_inside::operation;
 use super::error::MergeError;
@@ -64,7 +63,7 @@ impl Doc {
     ) -> Result<ExpandedChange, MergeError> {
         let mut copy = self.am.clone();
         let mut tx = begin(&mut copy, base)?;
-        run_steps(&mut tx, steps).map_err(MergeError::refused)?;
+        let open = run_steps(&mut tx, steps).map_err(MergeError::refused)?;
         check_operations(&tx)?;
         let before = tx.pending_ops();
         tx.put(ROOT, PLACEHOLDER, stamp.time_ms).map_err(MergeError::refused)?;
@@ -73,7 +72,7 @@ impl Doc {
             let other = stamp.time_ms.wrapping_add(1);
             tx.put(ROOT, PLACEHOLDER, other).map_err(MergeError::refused)?;
         }
-        let (hash, _) = tx.commit_with(stamp.options(ChangeKind::Edit));
+        let (hash, _) = tx.commit_with(stamp.options_of(&open)?);
         let made = change_by_hash(&copy, &hash.ok_or_else(missing_change)?)?;
         Ok(made.ok_or_else(missing_change)?.decode())
     }

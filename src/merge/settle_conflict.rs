@@ -5,7 +5,6 @@ use super::error::MergeError;
 use super::json_pointer::pointer_steps;
 use super::new_change::{NewChange, Stamp};
 use super::plan::{Plan, Target};
-use super::text_merge::TextConflict;
 use super::tree::{ListNode, MapNode, Node, Slot};
 use super::view::Conflict;
 use serde_json::Value as Json;
@@ -34,8 +33,8 @@ impl Doc {
         let mut plan = Plan { settles_named: true, ..Plan::default() };
         match (&conflict.range, &slot.texts, value) {
             (Some(range), Some(texts), Json::String(reading)) => {
-                let at = |one: &TextConflict| one.bytes == *range;
-                let number = texts.merged.conflicts.iter().position(at);
+                let bytes = texts.shown.bytes(texts.size);
+                let number = bytes.iter().position(|bytes| bytes == range);
                 let settled = number.and_then(|n| plan.settle_text(slot, &target, n, reading));
                 settled.ok_or_else(missing)?;
             }

@@ -10,6 +10,7 @@ mod first_change;
 mod hostile;
 mod lists;
 mod merged_values;
+mod open_places;
 mod removed_objects;
 mod size_bounds;
 mod texts;

@@ -3,291 +3,144 @@
 //! Each text is compared with the version that all of them were made from. Edits of different units are all taken. Where
 //! units were edited differently, or edited by one and deleted by another, one reading is shown and the others are kept
 //! beside it. What several writers inserted at one place is all kept, in the order of the texts, and what they have in
-//! common once.
+//! common once. The places that a text has open stay open, unless the writer of another one has seen all of their
+//! readings and has closed them.
 //!
 //! Invariant: a pure function of the texts and their order. A unit of the result stands in one of them.
 
-use super::text_units::{Cutter, Edit, Unit, UnitSize, edits, join, union};
+use super::open_places::{AnnotatedText, OpenPlace, Reading, line_break};
+use super::text_units::{Cutter, Unit, UnitSize, edits, join, union};
+use super::text_version::{Position, Version, is_in};
+use crate::format::hash::ChangeHash;
 use std::ops::Range;
 
 /// The most units of all texts together. Beyond, the texts are in conflict as wholes.
 const UNITS_MAX: usize = 20_000;
 
-/// The most texts that a write leaves in conflict if it can do with fewer.
-const REWRITTEN_MAX: usize = 4;
-
-/// Texts merged into one.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct MergedText {
-    /// The text that is shown.
-    pub text: String,
-    /// Places where the texts disagree, in their order.
-    pub conflicts: Vec<TextConflict>,
+/// One of several texts that were written at once.
+pub(super) struct Source<'a> {
+    pub text: &'a str,
+    /// Change that wrote it.
+    pub change: ChangeHash,
+    /// Its open places, in their order.
+    pub open: &'a [OpenPlace],
 }
 
-/// A place of a merged text for which its writers left different readings.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct TextConflict {
-    /// Bytes of the merged text that are shown there.
-    pub bytes: Range<usize>,
-    /// The reading of each text, in the order of the texts; `None` if it did not change this place.
-    pub readings: Vec<Option<String>>,
-    /// Number of the text whose reading is shown.
-    pub shown: usize,
+/// Tells whether the change that wrote a text, given by its number, builds on another change.
+pub(super) type Seen<'s> = &'s dyn Fn(usize, &ChangeHash) -> bool;
+
+/// Merges texts that were made from a common one, given in the order of their operations. Returns `None` if they have too
+/// many units.
+pub(super) fn merge(
+    size: UnitSize,
+    common: &str,
+    texts: &[Source<'_>],
+    seen: Seen<'_>,
+) -> Option<AnnotatedText> {
+    let merge = TextMerge::new(size, common, texts, seen)?;
+    let Joined { units, open } = Joined::of(&merge);
+    Some(AnnotatedText::of_units(size, &units, open))
 }
 
-impl TextConflict {
-    /// Returns the readings that are not shown, each with the number of the last text that has it, the last text first.
-    pub(super) fn others(&self) -> Vec<(usize, &str)> {
-        let shown = self.readings.get(self.shown);
-        let mut others: Vec<(usize, &str)> = Vec::new();
-        for (text, reading) in self.readings.iter().enumerate().rev() {
-            let known = |reading: &str| others.iter().any(|(_, known)| *known == reading);
-            if let Some(other) = reading
-                && Some(reading) != shown
-                && !known(other)
-            {
-                others.push((text, other));
-            }
-        }
-        others
-    }
-}
-
-/// One text, cut and compared with the common one.
-struct Version<'a> {
-    units: Vec<Unit<'a>>,
-    edits: Vec<Edit>,
-}
-
-impl<'a> Version<'a> {
-    fn insertion_at(&self, at: usize) -> Option<&[Unit<'a>]> {
-        let edit = self.edits.iter().find(|edit| edit.old == (at..at))?;
-        self.units.get(edit.new.clone())
-    }
-
-    /// Returns what this version has in place of these units of the common text, if that differs. Insertions at the
-    /// edges of the place do not belong to it.
-    fn reading(&self, common: &[Unit<'a>], place: &Range<usize>) -> Option<Vec<Unit<'a>>> {
-        let mut inside = self.edits.iter().filter(|edit| is_in(edit, place)).peekable();
-        inside.peek()?;
-        let (mut reading, mut at) = (Vec::new(), place.start);
-        for edit in inside {
-            reading.extend_from_slice(common.get(at..edit.old.start).unwrap_or_default());
-            reading.extend_from_slice(self.units.get(edit.new.clone()).unwrap_or_default());
-            at = edit.old.end;
-        }
-        reading.extend_from_slice(common.get(at..place.end).unwrap_or_default());
-        Some(reading)
-    }
-}
-
-/// Returns true if an edit is one of this place: it replaces units there, or inserts between two of them.
-fn is_in(edit: &Edit, place: &Range<usize>) -> bool {
-    match edit.old.is_empty() {
-        true => place.start < edit.old.start && edit.old.start < place.end,
-        false => place.start <= edit.old.start && edit.old.end <= place.end,
-    }
-}
-
-/// Texts that were made from a common one, given in the order of their operations.
-pub(super) struct TextMerge<'a> {
+/// Texts, cut and compared with the common one.
+struct TextMerge<'a, 's> {
     size: UnitSize,
     common: Vec<Unit<'a>>,
     versions: Vec<Version<'a>>,
+    seen: Seen<'s>,
 }
 
-impl<'a> TextMerge<'a> {
-    /// Compares each text with the common one. Returns `None` if they have too many units.
-    pub(super) fn new(size: UnitSize, common: &'a str, texts: &[&'a str]) -> Option<Self> {
+impl<'a, 's> TextMerge<'a, 's> {
+    fn new(
+        size: UnitSize,
+        common: &'a str,
+        texts: &'a [Source<'a>],
+        seen: Seen<'s>,
+    ) -> Option<Self> {
         let mut cutter = Cutter::new(size);
         let common = cutter.cut(common);
-        let cut: Vec<_> = texts.iter().map(|text| cutter.cut(text)).collect();
+        let cut: Vec<_> = texts.iter().map(|text| cutter.cut(text.text)).collect();
         if common.len() + cut.iter().map(Vec::len).sum::<usize>() > UNITS_MAX {
             return None;
         }
-        let version = |units: Vec<Unit<'a>>| Version { edits: edits(&common, &units), units };
-        let versions = cut.into_iter().map(version).collect();
-        Some(TextMerge { size, common, versions })
-    }
-
-    /// Merges them.
-    pub(super) fn merged(&self) -> MergedText {
-        let Joined { units, found } = Joined::of(self);
-        let conflict = |found: &FoundConflict<'a>| TextConflict {
-            bytes: bytes_of(&units, &found.units),
-            readings: found.readings.iter().map(|units| units.as_deref().map(join)).collect(),
-            shown: found.shown,
+        let version = |(units, text): (Vec<Unit<'a>>, &Source<'a>)| {
+            Version::new(text.change, edits(&common, &units), units, text.open)
         };
-        MergedText { text: join(&units), conflicts: found.iter().map(conflict).collect() }
+        let versions = cut.into_iter().zip(texts).map(version).collect();
+        let mut merge = TextMerge { size, common, versions, seen };
+        merge.close();
+        Some(merge)
     }
 
-    /// Returns new versions of the texts that together show `wanted`, and leave open each conflict in which `wanted` shows
-    /// what the merged text shows. Returns `None` if it leaves no conflict as it is: then `wanted` can replace all texts.
-    pub(super) fn rewritten(&self, wanted: &str) -> Option<Vec<RewrittenText>> {
-        let Joined { units, found } = Joined::of(self);
-        let wanted = self.size.cut(wanted);
-        let edits = edits(&units, &wanted);
-        let left =
-            found.iter().filter(|found| !edits.iter().any(|edit| touches(edit, &found.units)));
-        let left: Vec<_> = left.map(|found| (moved(&found.units, &edits), found)).collect();
-        (!left.is_empty()).then(|| self.with_readings(&wanted, &left))
-    }
-
-    /// Returns new versions of the texts that agree on `reading` at one conflict, and leave the other conflicts open.
-    /// Returns `None` if there is no such conflict.
-    pub(super) fn settled(&self, conflict: usize, reading: &'a str) -> Option<Vec<RewrittenText>> {
-        let Joined { units, found } = Joined::of(self);
-        let settled = found.get(conflict)?;
-        let known = settled.readings.iter().flatten().find(|known| join(known) == reading);
-        let chosen = match known {
-            Some(known) => known.clone(),
-            None => self.cut_for(reading, units.get(settled.units.start)),
+    /// Drops the places that another writer has closed: one who has seen all readings of a place, and has it open no longer.
+    fn close(&mut self) {
+        let is_closed = |n: usize, own: &Version<'a>, position: &Position, place: &OpenPlace| {
+            let others = self.versions.iter().enumerate().filter(|(other, _)| *other != n);
+            let mut closing = others.filter(|(_, version)| !version.lists(position, place, own));
+            closing.any(|(other, _)| place.changes().all(|change| (self.seen)(other, change)))
         };
-        let start = settled.units.start;
-        let edit = [Edit { old: settled.units.clone(), new: start..start + chosen.len() }];
-        let mut wanted = units.clone();
-        wanted.splice(settled.units.clone(), chosen);
-        let left = found.iter().enumerate().filter(|(n, _)| *n != conflict);
-        let left: Vec<_> = left.map(|(_, found)| (moved(&found.units, &edit), found)).collect();
-        Some(self.with_readings(&wanted, &left))
-    }
-
-    /// Cuts a text that is to stand in place of others, the first of which is `first`.
-    fn cut_for(&self, text: &'a str, first: Option<&Unit<'a>>) -> Vec<Unit<'a>> {
-        let mut units = self.size.cut(text);
-        if let (Some(unit), Some(first)) = (units.first_mut(), first) {
-            unit.separator = first.separator;
+        let of = |(n, version): (usize, &Version<'a>)| -> Vec<bool> {
+            version
+                .open
+                .iter()
+                .map(|(position, place)| is_closed(n, version, position, place))
+                .collect()
+        };
+        let closed: Vec<_> = self.versions.iter().enumerate().map(of).collect();
+        for (version, closed) in self.versions.iter_mut().zip(closed) {
+            let mut closed = closed.into_iter();
+            version.open.retain(|_| closed.next() == Some(false));
         }
-        units
     }
 
-    /// Returns the texts that leave open what stands at some places of `wanted`, one for each set of readings there.
-    fn with_readings(
-        &self,
-        wanted: &[Unit<'a>],
-        places: &[(Range<usize>, &FoundConflict<'a>)],
-    ) -> Vec<RewrittenText> {
-        let sets = ReadingSets::of(self.versions.len(), places);
-        let text = |readings: &[Option<&[Unit<'a>]>]| {
-            let (mut new, mut at) = (Vec::new(), 0);
-            for ((range, found), reading) in places.iter().zip(readings) {
-                new.extend_from_slice(wanted.get(at..range.start).unwrap_or_default());
-                let before = || self.common.get(found.before.clone()).unwrap_or_default();
-                new.extend_from_slice(reading.unwrap_or_else(before));
-                at = range.end;
+    /// Returns the units of the common text that are replaced or open, in runs as wide as these overlap.
+    fn places(&self) -> Vec<Range<usize>> {
+        let of = |version: &Version<'a>| -> Vec<Range<usize>> {
+            let edits = version.edits.iter().map(|edit| edit.old.clone());
+            let open = version.open.iter().filter_map(|(position, _)| match position {
+                Position::Common(range) => Some(range.clone()),
+                Position::Between(_) => None,
+            });
+            edits.chain(open).filter(|range| !range.is_empty()).collect()
+        };
+        let mut ranges: Vec<Range<usize>> = self.versions.iter().flat_map(of).collect();
+        ranges.sort_by_key(|range| (range.start, range.end));
+        let mut places: Vec<Range<usize>> = Vec::new();
+        for range in ranges {
+            match places.last_mut().filter(|last| range.start < last.end) {
+                Some(last) => last.end = last.end.max(range.end),
+                None => places.push(range),
             }
-            new.extend_from_slice(wanted.get(at..).unwrap_or_default());
-            join(&new)
-        };
-        let sets = sets.0.into_iter();
-        sets.map(|(texts, readings)| RewrittenText { text: text(&readings), texts }).collect()
-    }
-}
-
-/// A text that is to be written in place of others.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct RewrittenText {
-    pub text: String,
-    /// Numbers of the texts that it replaces, in their order.
-    pub texts: Vec<usize>,
-}
-
-/// Texts by what they have at the places of some conflicts.
-#[expect(clippy::type_complexity, reason = "one pair for each set, in the only place that uses it")]
-struct ReadingSets<'a, 'b>(Vec<(Vec<usize>, Vec<Option<&'b [Unit<'a>]>>)>);
-
-impl<'a, 'b> ReadingSets<'a, 'b> {
-    /// Sorts the texts into sets with the same readings. If that makes many, sets that do not contradict each other are
-    /// joined: there are as many as the place with the most readings has. A conflict then names one writer for all that a
-    /// joined text keeps.
-    fn of(texts: usize, places: &[(Range<usize>, &'b FoundConflict<'a>)]) -> Self {
-        let readings = |text: usize| -> Vec<Option<&'b [Unit<'a>]>> {
-            let reading = |found: &'b FoundConflict<'a>| found.readings.get(text)?.as_deref();
-            places.iter().map(|(_, found)| reading(found)).collect()
-        };
-        let all = || (0..texts).map(|text| (text, readings(text)));
-        let mut same = ReadingSets(Vec::new());
-        all().for_each(|(text, readings)| same.add(text, readings, |a, b| a == b));
-        if same.0.len() <= REWRITTEN_MAX {
-            return same;
         }
-        let mut joined = ReadingSets(Vec::new());
-        all().for_each(|(text, readings)| {
-            joined.add(text, readings, |a, b| a.is_none() || b.is_none() || a == b);
-        });
-        joined
+        places
     }
 
-    fn add(
-        &mut self,
-        text: usize,
-        readings: Vec<Option<&'b [Unit<'a>]>>,
-        fits: impl Fn(&Option<&'b [Unit<'a>]>, &Option<&'b [Unit<'a>]>) -> bool,
-    ) {
-        let fit = |set: &[Option<_>]| set.iter().zip(&readings).all(|(a, b)| fits(a, b));
-        match self.0.iter_mut().find(|(_, set)| fit(set)) {
-            Some((texts, set)) => {
-                texts.push(text);
-                set.iter_mut()
-                    .zip(readings)
-                    .for_each(|(known, reading)| *known = known.or(reading));
-            }
-            None => self.0.push((vec![text], readings)),
-        }
+    /// Returns true if another text changed what the common one has at a place, and does not have that open there as a
+    /// reading: its writer has gone on from it.
+    fn is_replaced(&self, by: usize, place: &Range<usize>, common: &str, changed: &[bool]) -> bool {
+        let others = self.versions.iter().enumerate();
+        let mut others = others.filter(|(n, _)| *n != by && changed.get(*n) == Some(&true));
+        others.any(|(_, version)| {
+            let mut open = version.readings_in(self.size, place);
+            !open.any(|reading| reading.text == common)
+        })
     }
 }
 
-/// Returns true if an edit changes what stands at these units, or stands inside of them.
-fn touches(edit: &Edit, units: &Range<usize>) -> bool {
-    edit.old.start < units.end && units.start < edit.old.end
-}
-
-/// Returns where units stand after edits that do not touch them.
-fn moved(units: &Range<usize>, edits: &[Edit]) -> Range<usize> {
-    let last = edits.iter().rfind(|edit| edit.old.end <= units.start);
-    let start = last.map_or(units.start, |edit| edit.new.end + (units.start - edit.old.end));
-    start..start + units.len()
-}
-
-/// Returns the places of the common text that are replaced, each as wide as the edits that overlap there.
-fn places(versions: &[Version<'_>]) -> Vec<Range<usize>> {
-    let replaced = |edit: &&Edit| !edit.old.is_empty();
-    let all = versions.iter().flat_map(|version| version.edits.iter().filter(replaced));
-    let mut ranges: Vec<Range<usize>> = all.map(|edit| edit.old.clone()).collect();
-    ranges.sort_by_key(|range| (range.start, range.end));
-    let mut places: Vec<Range<usize>> = Vec::new();
-    for range in ranges {
-        match places.last_mut().filter(|last| range.start < last.end) {
-            Some(last) => last.end = last.end.max(range.end),
-            None => places.push(range),
-        }
-    }
-    places
-}
-
-/// A conflict, before the bytes are known at which it stands.
-struct FoundConflict<'a> {
-    units: Range<usize>,
-    readings: Vec<Option<Vec<Unit<'a>>>>,
-    before: Range<usize>,
-    shown: usize,
-}
-
-/// The units of the merged text, and its conflicts.
+/// The units of the merged text, and its open places.
 struct Joined<'a> {
     units: Vec<Unit<'a>>,
-    found: Vec<FoundConflict<'a>>,
+    open: Vec<OpenPlace>,
 }
 
 impl<'a> Joined<'a> {
-    fn of(merge: &TextMerge<'a>) -> Self {
-        let mut joined = Joined { units: Vec::new(), found: Vec::new() };
+    fn of(merge: &TextMerge<'a, '_>) -> Self {
+        let mut joined = Joined { units: Vec::new(), open: Vec::new() };
         let mut at = 0;
-        for place in places(&merge.versions) {
+        for place in merge.places() {
             joined.keep(merge, at..place.start);
             at = place.end;
-            joined.replace(merge, place);
+            joined.replace(merge, &place);
         }
         joined.keep(merge, at..merge.common.len());
         joined.insert(merge, merge.common.len());
@@ -295,7 +148,7 @@ impl<'a> Joined<'a> {
     }
 
     /// Takes units that nobody replaced, each after what was inserted before it.
-    fn keep(&mut self, merge: &TextMerge<'a>, range: Range<usize>) {
+    fn keep(&mut self, merge: &TextMerge<'a, '_>, range: Range<usize>) {
         for at in range {
             self.insert(merge, at);
             self.units.extend(merge.common.get(at));
@@ -304,37 +157,94 @@ impl<'a> Joined<'a> {
 
     /// Takes what was inserted at one place: all of it. Units that several texts have there in one order are taken once: a
     /// writer may have gone on from the other's text.
-    fn insert(&mut self, merge: &TextMerge<'a>, at: usize) {
-        let inserted = merge.versions.iter().filter_map(|version| version.insertion_at(at));
-        let all = inserted.fold(Vec::new(), |all, inserted| union(&all, inserted));
+    fn insert(&mut self, merge: &TextMerge<'a, '_>, at: usize) {
+        let mut all = Vec::new();
+        // For each text that inserts, where its units stand in `all`.
+        let mut numbers: Vec<(usize, Vec<usize>)> = Vec::new();
+        for (n, version) in merge.versions.iter().enumerate() {
+            if let Some(inserted) = version.insertion_at(at) {
+                let union = union(&all, inserted);
+                for number in numbers.iter_mut().flat_map(|(_, numbers)| numbers) {
+                    *number = union.first.get(*number).copied().unwrap_or(*number);
+                }
+                numbers.push((n, union.second));
+                all = union.units;
+            }
+        }
+        let start = self.units.len();
         self.units.extend(all);
+        for (n, version) in merge.versions.iter().enumerate() {
+            let numbers = numbers.iter().find(|(number, _)| *number == n).map(|(_, all)| &**all);
+            for (_, place) in version.open_between(at) {
+                let units = version.inserted_units(at, &place.units, numbers.unwrap_or_default());
+                let units = units.map_or(self.units.len()..self.units.len(), |units| {
+                    start + units.start..start + units.end
+                });
+                self.open.push(OpenPlace { units, ..OpenPlace::clone(place) });
+            }
+        }
     }
 
-    fn replace(&mut self, merge: &TextMerge<'a>, place: Range<usize>) {
+    fn replace(&mut self, merge: &TextMerge<'a, '_>, place: &Range<usize>) {
         self.insert(merge, place.start);
-        let reading = |version: &Version<'a>| version.reading(&merge.common, &place);
-        let readings: Vec<_> = merge.versions.iter().map(reading).collect();
+        let has_edit = |version: &Version<'a>| version.edits.iter().any(|edit| is_in(edit, place));
+        let changed: Vec<bool> = merge.versions.iter().map(has_edit).collect();
         // The last operation is shown, as Automerge does for values of any kind.
-        let Some(shown) = readings.iter().rposition(Option::is_some) else { return };
+        let shown = changed.iter().rposition(|changed| *changed);
+        let shown = shown.and_then(|shown| merge.versions.get(shown));
+        let common = merge.common.get(place.clone()).unwrap_or_default();
+        let content = shown.map_or(common, |version| version.units_in(place));
         let start = self.units.len();
-        let reading = readings.get(shown).and_then(Option::as_deref).unwrap_or_default();
-        self.units.extend_from_slice(reading);
-        if readings.iter().flatten().any(|other| other != reading) {
-            let units = start..self.units.len();
-            self.found.push(FoundConflict { units, readings, before: place, shown });
+        self.units.extend_from_slice(content);
+        let writer = match shown {
+            Some(version) => version.writer_in(place),
+            None => {
+                let mut open = merge.versions.iter().rev().flat_map(|one| one.open_in(place));
+                open.next().map(|(_, open)| open.shown)
+            }
+        };
+        let Some(shown) = writer else { return };
+        let units = start..self.units.len();
+        let mut open = OpenPlace { units, shown, separator: line_break(), others: Vec::new() };
+        add_readings(merge, place, &changed, &join(content), &mut open);
+        if content.is_empty() {
+            open.separator = separator(merge, place);
+        }
+        self.open.extend((!open.others.is_empty()).then_some(open));
+    }
+}
+
+/// Adds what each text has at a place, the last text first, and what it has open there.
+fn add_readings(
+    merge: &TextMerge<'_, '_>,
+    place: &Range<usize>,
+    changed: &[bool],
+    shown: &str,
+    open: &mut OpenPlace,
+) {
+    let common = join(merge.common.get(place.clone()).unwrap_or_default());
+    for (n, version) in merge.versions.iter().enumerate().rev() {
+        let text = || join(version.units_in(place));
+        if let (Some(true), Some(change)) = (changed.get(n), version.writer_in(place)) {
+            open.add(Reading { change, text: text() }, shown);
+        }
+        for reading in version.readings_in(merge.size, place) {
+            if reading.text != common || !merge.is_replaced(n, place, &common, changed) {
+                open.add(reading, shown);
+            }
         }
     }
 }
 
-/// Returns the bytes of the joined text at which these units stand, without the separator before them.
-fn bytes_of(units: &[Unit<'_>], range: &Range<usize>) -> Range<usize> {
-    let upto = |end: usize| join(units.get(..end).unwrap_or_default()).len();
-    let end = upto(range.end);
-    if range.is_empty() {
-        return end..end;
+/// Returns what separates the readings at a place, where none is shown, from the unit before.
+fn separator(merge: &TextMerge<'_, '_>, place: &Range<usize>) -> String {
+    let versions = || merge.versions.iter().rev();
+    let first = versions().find_map(|version| version.units_in(place).first());
+    let known = || versions().find_map(|version| version.open_in(place).next());
+    match first {
+        Some(first) => first.separator.to_owned(),
+        None => known().map_or_else(line_break, |(_, known)| known.separator.clone()),
     }
-    let first = units.get(range.start).filter(|_| range.start > 0);
-    upto(range.start) + first.map_or(0, |unit| unit.separator.len())..end
 }
 
 #[cfg(test)]

@@ -1,19 +1,31 @@
 use super::*;
 use proptest::prelude::*;
 
-fn merge(size: UnitSize, common: &str, texts: &[&str]) -> MergedText {
-    TextMerge::new(size, common, texts).unwrap().merged()
+fn change(number: usize) -> ChangeHash {
+    ChangeHash([u8::try_from(number).unwrap(); 32])
 }
 
-/// The merged text, and for each conflict what is shown and what is not.
+/// Merges texts, each written by the change of its number, from which nobody has seen another.
+fn merged(size: UnitSize, common: &str, texts: &[&str]) -> Option<AnnotatedText> {
+    let sources: Vec<_> = texts
+        .iter()
+        .enumerate()
+        .map(|(n, text)| Source { text, change: change(n), open: &[] })
+        .collect();
+    merge(size, common, &sources, &|_, _| false)
+}
+
+/// The text, and for each open place what is shown and what is not.
+fn readings(size: UnitSize, text: &AnnotatedText) -> Vec<(String, Vec<String>)> {
+    let others = |place: &OpenPlace| place.others.iter().map(|one| one.text.clone()).collect();
+    let places = text.open.iter().zip(text.bytes(size));
+    places.map(|(place, bytes)| (text.text[bytes].to_owned(), others(place))).collect()
+}
+
 fn shown(common: &str, texts: &[&str]) -> (String, Vec<(String, Vec<String>)>) {
-    let merged = merge(UnitSize::Sentence, common, texts);
-    let conflict = |conflict: &TextConflict| {
-        let others = conflict.others().into_iter().map(|(_, reading)| reading.to_owned());
-        (merged.text[conflict.bytes.clone()].to_owned(), others.collect())
-    };
-    let conflicts = merged.conflicts.iter().map(conflict).collect();
-    (merged.text.clone(), conflicts)
+    let merged = merged(UnitSize::Sentence, common, texts).unwrap();
+    let open = readings(UnitSize::Sentence, &merged);
+    (merged.text, open)
 }
 
 fn open(shown: &str, others: &[&str]) -> Vec<(String, Vec<String>)> {
@@ -63,54 +75,76 @@ fn golden_merges() {
 }
 
 #[test]
-fn what_leaves_a_conflict_as_it_is_shown_leaves_it_open() {
-    let (common, texts) = ("1\n2\n3\n4", ["1\na\n3\n4", "1\nb\n3\nfour"]);
-    let merge = TextMerge::new(UnitSize::Line, common, &texts).unwrap();
-    assert_eq!(merge.merged().text, "1\nb\n3\nfour");
-    // It edits elsewhere, before and behind: both readings are still there.
-    let rewritten = |wanted: &str| {
-        let all = merge.rewritten(wanted)?.into_iter();
-        Some(all.map(|one| (one.texts, one.text)).collect::<Vec<_>>())
+fn write_elsewhere_moves_an_open_place() {
+    let size = UnitSize::Line;
+    let merged = merged(size, "1\n2\n3\n4", &["1\na\n3\n4", "1\nb\n3\nfour"]).unwrap();
+    assert_eq!(merged.text, "1\nb\n3\nfour");
+    let left = |wanted: &str| {
+        let text = AnnotatedText { text: wanted.to_owned(), open: merged.left_in(size, wanted) };
+        readings(size, &text)
     };
-    let kept = |n: usize, text: &str| (vec![n], text.to_owned());
-    let expected = vec![kept(0, "0\n1\na\n3\nFour!"), kept(1, "0\n1\nb\n3\nFour!")];
-    assert_eq!(rewritten("0\n1\nb\n3\nFour!"), Some(expected));
-    assert_eq!(rewritten("1\nc\n3\nfour"), None, "it wrote a third");
-    assert_eq!(rewritten("1\n3\nfour"), None, "it deleted the line");
+    // It edits elsewhere, before and behind: both readings are still there.
+    assert_eq!(left("0\n1\nb\n3\nFour!"), open("b", &["a"]));
+    assert_eq!(left("1\nc\n3\nfour"), [], "it wrote a third");
+    assert_eq!(left("1\n3\nfour"), [], "it deleted the line");
 }
 
-/// Ten places in conflict between two texts each, all different, and one text that is in conflict with none.
 #[test]
-fn no_more_texts_are_left_in_conflict_than_a_place_has_readings() {
-    let lines: Vec<String> = (0..20).map(|n| format!("line {n}")).collect();
-    let edited = |n: usize, by: &str| {
-        let edit = |(at, line): (usize, &String)| {
-            if at == 2 * n { format!("{line} {by}") } else { line.clone() }
-        };
-        lines.iter().enumerate().map(edit).collect::<Vec<_>>().join("\n")
+fn settled_place_leaves_the_others_open() {
+    let size = UnitSize::Sentence;
+    let texts = ["One. Zwei. Three. Vier.", "One. Three. Quatre."];
+    let merged = merged(size, "One. Two. Three. Four.", &texts).unwrap();
+    assert_eq!(merged.text, "One. Three. Quatre.");
+    assert_eq!(merged.open.len(), 2);
+    for (reading, text) in [("Zwei.", "One. Zwei. Three. Quatre."), ("", "One. Three. Quatre.")] {
+        let settled = merged.settled(size, 0, reading).unwrap();
+        assert_eq!((settled.text.as_str(), settled.open.len()), (text, 1));
+        assert_eq!(readings(size, &settled), open("Quatre.", &["Vier."]));
+    }
+    assert_eq!(merged.settled(size, 2, ""), None);
+}
+
+/// What two writers have open is one place. One who has seen all readings and lists none has closed it; one who knows only
+/// one reading has not, wherever that writer edits.
+#[test]
+fn place_stays_open_until_one_who_knows_its_readings_closes_it() {
+    let size = UnitSize::Line;
+    let other = Reading { change: change(9), text: "x".to_owned() };
+    let place = |line: usize| OpenPlace {
+        units: line..line + 1,
+        shown: change(8),
+        separator: line_break(),
+        others: vec![other.clone()],
     };
-    let mut texts: Vec<String> = (0..10).flat_map(|n| [edited(n, "a"), edited(n, "b")]).collect();
-    texts.push(format!("{}\nmore", lines.join("\n")));
-    let (common, given) = (lines.join("\n"), texts.iter().map(String::as_str).collect::<Vec<_>>());
-    let merge = TextMerge::new(UnitSize::Line, &common, &given).unwrap();
-    let merged = merge.merged();
-    assert_eq!(merged.conflicts.len(), 10);
-    let wanted = format!("first\n{}", merged.text);
-    let rewritten = merge.rewritten(&wanted).unwrap();
-    assert_eq!(rewritten.len(), 2);
-    let mut replaced: Vec<usize> = rewritten.iter().flat_map(|one| one.texts.clone()).collect();
-    replaced.sort_unstable();
-    assert_eq!(replaced, (0..21).collect::<Vec<_>>(), "each is replaced once");
-    let again: Vec<&str> = rewritten.iter().map(|one| one.text.as_str()).collect();
-    let again = super::TextMerge::new(UnitSize::Line, &common, &again).unwrap().merged();
-    assert_eq!((again.conflicts.len(), again.text), (10, wanted));
+    let knows_all = |_: usize, _: &ChangeHash| true;
+    let knows_shown = |_: usize, known: &ChangeHash| *known == change(8);
+    let merge = |first: (&str, &[OpenPlace]), second: (&str, &[OpenPlace]), seen: Seen<'_>| {
+        let source = |n, (text, open)| Source { text, change: change(n), open };
+        let sources = [source(0, first), source(1, second)];
+        let merged = super::merge(size, "1\ny\n3", &sources, seen).unwrap();
+        let open = readings(size, &merged);
+        (merged.text, open)
+    };
+    let (first, second) = ([place(2)], [place(1)]);
+    let both = merge(("0\n1\ny\n3", &first), ("1\ny\n3\n4", &second), &knows_all);
+    assert_eq!(both, ("0\n1\ny\n3\n4".to_owned(), open("y", &["x"])));
+    let closed = merge(("0\n1\ny\n3", &first), ("1\ny\n3\n4", &[]), &knows_all);
+    assert_eq!(closed, ("0\n1\ny\n3\n4".to_owned(), vec![]));
+    let edited = merge(("0\n1\ny\n3", &first), ("1\nz\n3", &[]), &knows_all);
+    assert_eq!(edited, ("0\n1\nz\n3".to_owned(), vec![]));
+    let unaware = merge(("0\n1\ny\n3", &first), ("1\ny\n3\n4", &[]), &knows_shown);
+    assert_eq!(unaware, ("0\n1\ny\n3\n4".to_owned(), open("y", &["x"])));
+    let edited = merge(("0\n1\ny\n3", &first), ("1\nz\n3", &[]), &knows_shown);
+    assert_eq!(edited, ("0\n1\nz\n3".to_owned(), open("z", &["x"])));
+    let wider = merge(("0\n1\ny\n3", &first), ("1!\ny", &[]), &knows_shown);
+    assert_eq!(wider, ("0\n1!\ny".to_owned(), open("y", &["x"])));
 }
 
 #[test]
 fn texts_of_too_many_units_are_not_merged() {
     let long = "\n".repeat(UNITS_MAX / 3);
-    assert!(TextMerge::new(UnitSize::Line, "", &[&long, &long]).is_some());
-    assert!(TextMerge::new(UnitSize::Line, &long, &[&long, &long]).is_none());
+    assert!(merged(UnitSize::Line, "", &[&long, &long]).is_some());
+    assert!(merged(UnitSize::Line, &long, &[&long, &long]).is_none());
 }
 
 fn text() -> impl Strategy<Value = String> {
@@ -120,49 +154,44 @@ fn text() -> impl Strategy<Value = String> {
 proptest! {
     #[test]
     fn one_edited_text_is_that_text(common in text(), edited in text()) {
-        for texts in [[&common, &edited], [&edited, &common]] {
-            let merged = merge(UnitSize::Line, &common, &texts.map(String::as_str));
-            prop_assert_eq!((&merged.text, merged.conflicts), (&edited, vec![]));
-        }
-        let merged = merge(UnitSize::Line, &common, &[&edited, &edited]);
-        prop_assert_eq!((&merged.text, merged.conflicts), (&edited, vec![]));
-    }
-
-    #[test]
-    fn no_unit_is_made_up_and_none_that_was_added_is_lost(common in text(), texts in proptest::collection::vec(text(), 2..5)) {
-        let given: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let merge = TextMerge::new(UnitSize::Line, &common, &given).unwrap();
-        let merged = merge.merged();
-        let mut known: Vec<&str> = texts.iter().flat_map(|text| text.split('\n')).chain(common.split('\n')).collect();
-        known.push("");
-        for line in merged.text.split('\n') {
-            prop_assert!(known.contains(&line), "{line:?} was made up");
-        }
-        let readings: Vec<&str> = merged.conflicts.iter().flat_map(|one| one.readings.iter().flatten()).flat_map(|r| r.split('\n')).collect();
-        for version in &merge.versions {
-            for edit in &version.edits {
-                for unit in &version.units[edit.new.clone()] {
-                    let there = merged.text.split('\n').any(|line| line == unit.text) || readings.contains(&unit.text);
-                    prop_assert!(there, "{unit:?} was lost");
-                }
-            }
+        for texts in [[&common, &edited], [&edited, &common], [&edited, &edited]] {
+            let merged = merged(UnitSize::Line, &common, &texts.map(String::as_str)).unwrap();
+            prop_assert_eq!((&merged.text, merged.open), (&edited, vec![]));
         }
     }
 
     #[test]
-    fn rewritten_texts_show_what_was_wanted(common in text(), texts in proptest::collection::vec(text(), 2..4), line in "[x-z]{2}") {
+    fn no_unit_is_made_up_and_none_that_was_added_is_lost(
+        common in text(),
+        texts in proptest::collection::vec(text(), 2..5),
+        more in text(),
+    ) {
+        let size = UnitSize::Line;
         let given: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let merge = TextMerge::new(UnitSize::Line, &common, &given).unwrap();
-        let merged = merge.merged();
-        // Somebody adds a line to what is shown.
-        let wanted = format!("{}\n{line}", merged.text);
-        if let Some(rewritten) = merge.rewritten(&wanted) {
-            let rewritten: Vec<&str> = rewritten.iter().map(|one| one.text.as_str()).collect();
-            let again = super::TextMerge::new(UnitSize::Line, &common, &rewritten).unwrap().merged();
-            let readings: Vec<&str> = again.conflicts.iter().flat_map(|one| one.readings.iter().flatten()).flat_map(|r| r.split('\n')).collect();
-            prop_assert!(again.text.contains(&line) || readings.contains(&line.as_str()), "{again:?}");
-        } else {
-            prop_assert!(merged.conflicts.is_empty() || merged.text.is_empty(), "{merged:?}");
+        let merged = merged(size, &common, &given).unwrap();
+        let lines = |text: &AnnotatedText| -> Vec<String> {
+            let others = text.open.iter().flat_map(|place| &place.others);
+            let all = others.map(|one| one.text.as_str()).chain([text.text.as_str()]);
+            all.flat_map(|text| text.split('\n')).map(str::to_owned).collect()
+        };
+        for line in lines(&merged) {
+            let known = given.iter().chain([&common.as_str()]).any(|text| text.split('\n').any(|known| known == line));
+            prop_assert!(known || line.is_empty(), "{line:?} was made up");
+        }
+        let is_new = |line: &&str| !line.is_empty() && !common.split('\n').any(|known| known == *line);
+        let added: Vec<&str> = given.iter().flat_map(|text| text.split('\n')).filter(is_new).collect();
+        for line in &added {
+            prop_assert!(lines(&merged).iter().any(|known| known == line), "{line:?} was lost in {merged:?}");
+        }
+        // One text goes on from that, and others are written beside it from the same common text.
+        let wanted = format!("{}\nz", merged.text);
+        let open = merged.left_in(size, &wanted);
+        let seen = |_: usize, _: &ChangeHash| false;
+        let sources = [Source { text: &more, change: change(7), open: &[] }, Source { text: &wanted, change: change(8), open: &open }];
+        let again = super::merge(size, &common, &sources, &seen).unwrap();
+        let left = AnnotatedText { text: wanted.clone(), open: open.clone() };
+        for line in added.iter().filter(|line| lines(&left).iter().any(|known| known == *line)) {
+            prop_assert!(lines(&again).iter().any(|known| known == line), "{line:?} was lost in {again:?}");
         }
     }
 }

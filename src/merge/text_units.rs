@@ -93,13 +93,27 @@ pub(super) fn join(units: &[Unit<'_>]) -> String {
     text
 }
 
+/// All units of two lists.
+#[derive(Debug, Default)]
+pub(super) struct Union<'a> {
+    pub units: Vec<Unit<'a>>,
+    /// For each unit of the first list, its number among all.
+    pub first: Vec<usize>,
+    /// The same for the second list.
+    pub second: Vec<usize>,
+}
+
 /// Returns all units of both lists. Where they differ, those of the first come before those of the second.
-pub(super) fn union<'a>(first: &[Unit<'a>], second: &[Unit<'a>]) -> Vec<Unit<'a>> {
-    let mut all = Vec::new();
+pub(super) fn union<'a>(first: &[Unit<'a>], second: &[Unit<'a>]) -> Union<'a> {
+    let mut all = Union::default();
     for op in capture_diff_slices(Algorithm::Histogram, first, second) {
-        all.extend_from_slice(first.get(op.old_range()).unwrap_or_default());
+        let start = all.units.len();
+        all.first.extend(start..start + op.old_range().len());
+        all.units.extend_from_slice(first.get(op.old_range()).unwrap_or_default());
+        let start = if matches!(op, DiffOp::Equal { .. }) { start } else { all.units.len() };
+        all.second.extend(start..start + op.new_range().len());
         if !matches!(op, DiffOp::Equal { .. }) {
-            all.extend_from_slice(second.get(op.new_range()).unwrap_or_default());
+            all.units.extend_from_slice(second.get(op.new_range()).unwrap_or_default());
         }
     }
     all

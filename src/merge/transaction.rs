@@ -1,19 +1,18 @@
 //! Runs one Automerge transaction: chooses its actor, checks its bounds, and returns the change that it makes.
 
 use super::ancestry::check_counter;
-use super::change_message::{ChangeKind, Message};
+use super::change_message::{ChangeKind, OpenText};
 use super::chunk::OPERATIONS_MAX;
 use super::doc::Doc;
 use super::error::MergeError;
 use super::hashes::Hashes;
 use super::new_change::{NewChange, Stamp};
 use super::panic_guard::change_by_hash;
-use super::plan::{Rewrite, Step};
+use super::plan::Step;
 use super::size_bounds::WRITABLE;
 use super::well_formed::Objects;
-use crate::format::hash::ChangeHash;
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{ActorId, Automerge, AutomergeError, PatchLog, ScalarValue};
+use automerge::{ActorId, Automerge, AutomergeError, ObjId, PatchLog, Prop};
 use std::collections::BTreeSet;
 
 impl Doc {
@@ -27,14 +26,14 @@ impl Doc {
         base: Option<&Hashes>,
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
-        self.transact_with(stamp, base, stamp.options(ChangeKind::Edit), f)
+        self.transact_with(stamp, base, |_| Ok(stamp.options(ChangeKind::Edit)), f)
     }
 
     fn transact_with<T>(
         &mut self,
         stamp: &Stamp<'_>,
         base: Option<&Hashes>,
-        options: CommitOptions,
+        options: impl FnOnce(&T) -> Result<CommitOptions, MergeError>,
         f: impl FnOnce(&mut Transaction<'_>) -> Result<T, AutomergeError>,
     ) -> Result<(T, Option<NewChange>), MergeError> {
         // The actor must be set before the transaction: Automerge takes the actor and its next number when it begins.
@@ -44,28 +43,21 @@ impl Doc {
         // A transaction that is dropped without a commit rolls back.
         let result = f(&mut tx).map_err(MergeError::refused)?;
         check_operations(&tx)?;
+        let options = options(&result)?;
         let (hash, _) = tx.commit_with(options);
         let change = hash.map(|hash| self.made(&hash)).transpose()?;
         Ok((result, change))
     }
 
-    /// Writes a text in place of some of those that are in conflict, in a change that builds on nothing else.
-    ///
-    /// The conflict goes on naming the writer of the last of them. Returns `None` if they show that text alone already.
-    pub(super) fn rewrite(
+    /// Carries out steps in one change, whose message lists the places of texts that they leave open.
+    pub(super) fn run(
         &mut self,
         stamp: &Stamp<'_>,
-        rewrite: &Rewrite,
+        base: Option<&Hashes>,
+        steps: &[Step],
     ) -> Result<Option<NewChange>, MergeError> {
-        let Rewrite { obj, prop, text, on } = rewrite;
-        let last = on.last().ok_or_else(no_change)?;
-        let written = self.am.get_change_meta_by_hash(last);
-        let kept = written.and_then(|meta| Message::parse(meta.message.as_deref()).keeps);
-        let options = stamp.options_keeping(kept.unwrap_or(ChangeHash(last.0)));
-        let text = ScalarValue::from(text.as_str());
-        let put = |tx: &mut Transaction<'_>| tx.put(obj, prop.clone(), text);
-        // Automerge makes no operation if the value is there and is the only one.
-        Ok(self.transact_with(stamp, Some(on), options, put)?.1)
+        let options = |open: &Vec<OpenText>| stamp.options_of(open);
+        Ok(self.transact_with(stamp, base, options, |tx| run_steps(tx, steps))?.1)
     }
 
     /// Makes a change without operations on top of all others.
@@ -151,10 +143,19 @@ pub(super) fn begin<'a>(
     }
 }
 
-/// Carries out all steps but those that remove a loser of a conflict.
-pub(super) fn run_steps(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), AutomergeError> {
+/// Carries out all steps but those that remove a value. Returns the texts with open places that they write.
+pub(super) fn run_steps(
+    tx: &mut Transaction<'_>,
+    steps: &[Step],
+) -> Result<Vec<OpenText>, AutomergeError> {
+    let mut written = Vec::new();
     for step in steps {
         match step {
+            Step::PutText { obj, prop, text, open } => {
+                let operation = put_text(tx, obj, prop, text)?;
+                let places = open.clone();
+                written.extend((!open.is_empty()).then_some(OpenText { operation, places }));
+            }
             Step::Put { obj, prop, value } => tx.put(obj, prop.clone(), value.clone())?,
             Step::Create { obj, prop, value } => {
                 // One call for the whole value: with a call for each field a write takes twice as long.
@@ -170,7 +171,24 @@ pub(super) fn run_steps(tx: &mut Transaction<'_>, steps: &[Step]) -> Result<(), 
             Step::RemoveValue { .. } => {}
         }
     }
-    Ok(())
+    Ok(written)
+}
+
+/// Writes a text, also if it is there. Returns the number of the operation in its change.
+fn put_text(
+    tx: &mut Transaction<'_>,
+    obj: &ObjId,
+    prop: &Prop,
+    text: &str,
+) -> Result<u64, AutomergeError> {
+    let before = tx.pending_ops();
+    tx.put(obj, prop.clone(), text)?;
+    // Automerge makes no operation if the text is there alone. But other places of it may be open from now on.
+    if tx.pending_ops() == before {
+        tx.put(obj, prop.clone(), ())?;
+        tx.put(obj, prop.clone(), text)?;
+    }
+    Ok(tx.pending_ops().saturating_sub(1) as u64)
 }
 
 /// Checks the number of operations before they are committed: afterwards it would be too late.

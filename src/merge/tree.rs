@@ -2,7 +2,8 @@
 //!
 //! The tree remembers in which object each entry lives, so that [`super::plan`] can edit it there.
 
-use super::text_merge::{MergedText, TextMerge};
+use super::hashes::native;
+use super::open_places::AnnotatedText;
 use super::text_units::UnitSize;
 use automerge::{ChangeHash, ObjId};
 use serde_json::Value as Json;
@@ -64,7 +65,7 @@ pub(super) struct Slot {
     /// Numbers of the other parts that have the field too.
     pub also_in: Vec<usize>,
     pub losers: Vec<Loser>,
-    /// Texts that were written concurrently and are shown as one. They are no losers.
+    /// Texts that were written concurrently and are shown as one, or one with open places. They are no losers.
     pub texts: Option<Box<Texts>>,
     /// Values of it that were removed, and stay because of an edit in them. Automerge shows none of them.
     pub kept: Vec<ObjId>,
@@ -72,33 +73,21 @@ pub(super) struct Slot {
     pub is_removed: bool,
 }
 
-/// Texts of one field, merged.
+/// Texts of one field, merged, or one text with open places.
 #[derive(Debug, PartialEq)]
 pub(super) struct Texts {
-    /// Size of the units in which they were compared.
+    /// Size of their units.
     pub size: UnitSize,
-    /// The version that they were made from.
-    pub common: String,
-    /// The texts in the order of their operations.
-    pub values: Vec<TextValue>,
-    /// The text that is shown, and where they disagree.
-    pub merged: MergedText,
-}
-
-/// One of several concurrent texts.
-#[derive(Debug, PartialEq)]
-pub(super) struct TextValue {
-    /// Operation that wrote it.
-    pub id: ObjId,
-    /// Change of that operation.
-    pub change: ChangeHash,
-    pub text: String,
+    /// The text that is shown, and where other readings are open.
+    pub shown: AnnotatedText,
 }
 
 /// A value that was written concurrently with the shown one, differs from it and is not merged with it.
 #[derive(Debug, PartialEq)]
 pub(super) struct Loser {
     pub node: Node,
+    /// The text with its open places, if it is one that has any.
+    pub texts: Option<Box<Texts>>,
     /// Operation that wrote it.
     pub id: ObjId,
     /// Number of the part in which it lives.
@@ -148,27 +137,23 @@ pub(super) struct OtherReading<'t> {
     pub value: Json,
     /// Operation that wrote it.
     pub id: &'t ObjId,
-    /// The change that edited it, if it was removed and stays.
+    /// The change that wrote the reading, if that is not the change of the operation.
     pub edited: Option<ChangeHash>,
 }
 
 impl Slot {
     /// Returns all readings that lost. Of a lost object with conflicts in it, one for each reading that is not shown there.
     pub fn lost_readings(&self) -> impl Iterator<Item = OtherReading<'_>> {
-        self.losers.iter().flat_map(|Loser { node, id, edited, .. }| {
+        self.losers.iter().flat_map(|Loser { node, texts, id, edited, .. }| {
             let own = OtherReading { value: node.to_json(), id, edited: *edited };
-            std::iter::once(own).chain(node.hidden_readings())
+            let texts = texts.iter().flat_map(|texts| texts.hidden_readings(id));
+            std::iter::once(own).chain(texts).chain(node.hidden_readings())
         })
     }
 
     /// Returns the readings that neither this slot nor anything in it shows.
     fn hidden_readings(&self) -> Vec<OtherReading<'_>> {
-        let texts = self.texts.iter().filter(|texts| texts.is_in_conflict());
-        let texts = texts.flat_map(|texts| &texts.values).map(|text| OtherReading {
-            value: Json::from(text.text.as_str()),
-            id: &text.id,
-            edited: None,
-        });
+        let texts = self.texts.iter().flat_map(|texts| texts.hidden_readings(&self.id));
         self.lost_readings().chain(texts).chain(self.shown.hidden_readings()).collect()
     }
 }
@@ -211,13 +196,16 @@ impl Node {
 impl Texts {
     /// Returns true if they disagree anywhere.
     pub fn is_in_conflict(&self) -> bool {
-        !self.merged.conflicts.is_empty()
+        !self.shown.open.is_empty()
     }
 
-    /// Compares the texts again, for a write.
-    pub fn compared(&self) -> Option<TextMerge<'_>> {
-        let texts: Vec<&str> = self.values.iter().map(|value| value.text.as_str()).collect();
-        TextMerge::new(self.size, &self.common, &texts)
+    /// Returns the whole text once for each reading that it does not show.
+    fn hidden_readings<'t>(&self, id: &'t ObjId) -> impl Iterator<Item = OtherReading<'t>> {
+        self.shown.with_others(self.size).into_iter().map(move |reading| OtherReading {
+            value: Json::String(reading.text),
+            id,
+            edited: Some(native(&reading.change)),
+        })
     }
 }
 

@@ -6,16 +6,19 @@
 
 use super::common_version::CommonVersions;
 use super::counter_sum;
+use super::hashes::native;
 use super::json_values::ValueKind;
 use super::kept_objects::{KeptObjects, KeptValue, Position};
 use super::list_elements::{Element, elements};
+use super::open_places::{AnnotatedText, OpenPlace};
+use super::open_texts::OpenTexts;
 use super::stored_values::{RankedValues, StoredValue, add_kept};
-use super::text_merge::TextMerge;
+use super::text_merge::{Source, merge};
 use super::text_units::UnitSize;
-use super::tree::{Item, ListNode, Loser, MapNode, Node, READ_DEPTH_MAX, Slot, TextValue, Texts};
+use super::tree::{Item, ListNode, Loser, MapNode, Node, READ_DEPTH_MAX, Slot, Texts};
 use automerge::{Automerge, ChangeHash, ObjId, Prop, ROOT, ReadDoc, Value};
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// The most versions, each the common one of texts in the one before, through which texts are merged.
 const ANCESTORS_MAX: usize = 16;
@@ -30,10 +33,19 @@ pub(super) struct TreeReader<'a> {
     pub prose: Option<&'a str>,
     /// Finds the versions that concurrent texts were made from.
     pub common: &'a CommonVersions<'a>,
+    /// Finds the open places of single texts.
+    pub open: &'a OpenTexts<'a>,
     /// Number of versions that this one was reached through, each the common one of texts in the one before.
     pub ancestor: usize,
     /// Values that were removed and stay.
     pub kept: Option<&'a KeptObjects>,
+}
+
+/// A field of one map.
+#[derive(Clone, Copy)]
+struct Field<'f> {
+    map: &'f ObjId,
+    key: &'f str,
 }
 
 impl TreeReader<'_> {
@@ -65,7 +77,7 @@ impl TreeReader<'_> {
             [only] if self.kept_in(only).is_empty() => self
                 .values_in_map(only, 0)
                 .map(|(key, found)| {
-                    let slot = self.slot(found, depth, Some((only, &key)));
+                    let slot = self.slot(found, depth, Some(Field { map: only, key: &key }));
                     (key, slot)
                 })
                 .collect(),
@@ -87,10 +99,12 @@ impl TreeReader<'_> {
                 }
             }
         }
-        // Texts of several maps are not merged: no version has shown both.
-        let only = parts.first().filter(|_| parts.len() == 1);
-        let slot = |(key, found): (String, _)| {
-            let slot = self.slot(found, depth, only.map(|only| (only, key.as_str())));
+        let slot = |(key, found): (String, Vec<StoredValue>)| {
+            // Texts of several maps are not merged: no version has shown both.
+            let part = found.first().map(|first| first.part);
+            let part = part.filter(|part| found.iter().all(|found| found.part == *part));
+            let map = part.and_then(|part| parts.get(part));
+            let slot = self.slot(found, depth, map.map(|map| Field { map, key: &key }));
             (key, slot)
         };
         fields.into_iter().map(slot).collect()
@@ -155,7 +169,7 @@ impl TreeReader<'_> {
         &self,
         found: Vec<StoredValue>,
         depth: usize,
-        field: Option<(&ObjId, &str)>,
+        field: Option<Field<'_>>,
     ) -> Option<Slot> {
         let is_kept = |found: &StoredValue| found.is_kept;
         if !found.iter().any(is_kept) {
@@ -168,7 +182,7 @@ impl TreeReader<'_> {
             return Some(Slot { kept: ids, is_removed: true, ..slot });
         }
         let mut slot = self.slot_of(standing, depth, field)?;
-        slot.losers.extend(kept.into_iter().map(|kept| self.loser(kept, depth)));
+        slot.losers.extend(kept.into_iter().map(|kept| self.loser(kept, depth, None)));
         slot.losers.sort_by(|a, b| b.id.cmp(&a.id));
         Some(Slot { kept: ids, ..slot })
     }
@@ -178,81 +192,105 @@ impl TreeReader<'_> {
         &self,
         mut found: Vec<StoredValue>,
         depth: usize,
-        field: Option<(&ObjId, &str)>,
+        field: Option<Field<'_>>,
     ) -> Option<Slot> {
         if found.len() == 1 {
-            let StoredValue { part, id, kind, .. } = found.pop()?;
-            return Some(Slot::new(self.node(kind, vec![id.clone()], depth + 1), id, part));
+            let value = found.pop()?;
+            let texts = field.and_then(|field| self.open_text(field, &value));
+            let StoredValue { part, id, kind, .. } = value;
+            let shown = self.node(kind, vec![id.clone()], depth + 1);
+            return Some(Slot { texts, ..Slot::new(shown, id, part) });
         }
-        if let Some(texts) = field.and_then(|(map, key)| self.texts(map, key, &found)) {
+        if let Some(texts) = field.and_then(|field| self.texts(field, &found)) {
             let (id, part) = found.into_iter().next_back().map(|last| (last.id, last.part))?;
-            let shown = Node::Json(Json::String(texts.merged.text.clone()));
+            let shown = Node::Json(Json::String(texts.shown.text.clone()));
             return Some(Slot { texts: Some(Box::new(texts)), ..Slot::new(shown, id, part) });
         }
         let RankedValues { winner, merged, losers, also_in } = RankedValues::new(found)?;
+        let texts = field.and_then(|field| self.open_text(field, &winner));
         let shown = match winner.kind {
             ValueKind::Counter(_) => Node::Counter(self.sum(&merged)),
             kind => self.node(kind, merged.into_iter().map(|f| f.id).collect(), depth + 1),
         };
         // The latest operation first.
-        let losers = losers.into_iter().rev().map(|loser| self.loser(loser, depth)).collect();
-        Some(Slot { also_in, losers, ..Slot::new(shown, winner.id, winner.part) })
+        let losers =
+            losers.into_iter().rev().map(|loser| self.loser(loser, depth, field)).collect();
+        Some(Slot { also_in, losers, texts, ..Slot::new(shown, winner.id, winner.part) })
     }
 
-    fn loser(&self, loser: StoredValue, depth: usize) -> Loser {
+    fn loser(&self, loser: StoredValue, depth: usize, field: Option<Field<'_>>) -> Loser {
+        let texts = field.and_then(|field| self.open_text(field, &loser));
         let StoredValue { part, id, kind, is_kept } = loser;
         let edited = self.kept.filter(|_| is_kept).and_then(|kept| kept.edited(&id));
         let node = self.node(kind, vec![id.clone()], depth + 1);
-        Loser { node, id, part, edited }
+        Loser { node, texts, id, part, edited }
+    }
+
+    /// Returns a single text with its open places, if it has any.
+    fn open_text(&self, field: Field<'_>, value: &StoredValue) -> Option<Box<Texts>> {
+        let ValueKind::Json(Json::String(text)) = &value.kind else { return None };
+        let listed = self.open.of(&value.id);
+        let size = self.unit_size(field);
+        let shown = (!listed.is_empty()).then(|| AnnotatedText::of_message(size, text, listed))?;
+        (!shown.open.is_empty()).then(|| Box::new(Texts { size, shown }))
     }
 
     /// Merges the values of a field of a map, if all are texts that were made from one version of it. Returns `None` if
     /// they are to be shown as any other values in conflict.
-    fn texts(&self, map: &ObjId, key: &str, found: &[StoredValue]) -> Option<Texts> {
+    fn texts(&self, field: Field<'_>, found: &[StoredValue]) -> Option<Texts> {
         if self.ancestor >= ANCESTORS_MAX {
             return None;
         }
-        let mut values =
-            found.iter().map(|found| self.text_value(found)).collect::<Option<Vec<_>>>()?;
+        let value = |found: &StoredValue| self.text_value(field, found);
+        let mut values = found.iter().map(value).collect::<Option<Vec<_>>>()?;
         values.sort_by(|a, b| a.id.cmp(&b.id));
         let changes: Vec<ChangeHash> = values.iter().map(|value| value.change).collect();
         let version = self.common.of(&changes)?;
         let ancestor = self.ancestor + 1;
         // What is kept is no text, so it is not looked for in earlier versions.
         let earlier = TreeReader { heads: Some(&version), ancestor, kept: None, ..*self };
-        let common = earlier.text_in(map, key)?;
-        let size = self.unit_size(
-            map,
-            key,
-            values.iter().map(|value| value.text.as_str()).chain([&*common]),
-        )?;
-        let texts: Vec<&str> = values.iter().map(|value| value.text.as_str()).collect();
-        let merged = TextMerge::new(size, &common, &texts)?.merged();
-        Some(Texts { size, common, values, merged })
+        let common = earlier.text_in(field)?;
+        // Of short strings, one or the other is meant.
+        let is_text = self.is_prose(field)
+            || common.contains('\n')
+            || values.iter().any(|value| value.text.contains('\n') || !value.open.is_empty());
+        let (size, seen) = (self.unit_size(field), self.seen_by(&values));
+        let seen = |text: usize, change: &_| seen.get(text)?.get(&native(change));
+        let seen = |text: usize, change: &_| seen(text, change).is_some();
+        let sources: Vec<_> = values.iter().map(TextValue::source).collect();
+        let shown = is_text.then(|| merge(size, &common, &sources, &seen)).flatten()?;
+        Some(Texts { size, shown })
     }
 
-    /// Returns the size of the units of these texts; `None` if they are short strings, of which one or the other is meant.
-    fn unit_size<'t>(
-        &self,
-        map: &ObjId,
-        key: &str,
-        mut texts: impl Iterator<Item = &'t str>,
-    ) -> Option<UnitSize> {
-        if *map == ROOT && self.prose == Some(key) {
-            return Some(UnitSize::Sentence);
+    /// Returns for each text those of the changes with an open reading that its writer had seen.
+    fn seen_by(&self, values: &[TextValue]) -> Vec<HashSet<ChangeHash>> {
+        let open = values.iter().flat_map(|value| &value.open);
+        let named: Vec<ChangeHash> = open.flat_map(OpenPlace::changes).map(native).collect();
+        if named.is_empty() {
+            return Vec::new();
         }
-        texts.any(|text| text.contains('\n')).then_some(UnitSize::Line)
+        let seen = |value: &TextValue| self.common.seen_by(&value.change, named.iter());
+        values.iter().map(|value| seen(value).unwrap_or_default()).collect()
     }
 
-    fn text_value(&self, found: &StoredValue) -> Option<TextValue> {
+    fn is_prose(&self, field: Field<'_>) -> bool {
+        *field.map == ROOT && self.prose == Some(field.key)
+    }
+
+    fn unit_size(&self, field: Field<'_>) -> UnitSize {
+        if self.is_prose(field) { UnitSize::Sentence } else { UnitSize::Line }
+    }
+
+    fn text_value(&self, field: Field<'_>, found: &StoredValue) -> Option<TextValue> {
         let ValueKind::Json(Json::String(text)) = &found.kind else { return None };
         let change = self.am.hash_for_opid(&found.id)?;
-        Some(TextValue { id: found.id.clone(), change, text: text.clone() })
+        let open = self.open_text(field, found).map_or_else(Vec::new, |texts| texts.shown.open);
+        Some(TextValue { id: found.id.clone(), change, text: text.clone(), open })
     }
 
     /// Returns the text that a field of a map shows; `None` if it shows something else.
-    fn text_in(&self, map: &ObjId, key: &str) -> Option<String> {
-        let slot = self.slot(self.all(map, key.into(), 0), 0, Some((map, key)))?;
+    fn text_in(&self, field: Field<'_>) -> Option<String> {
+        let slot = self.slot(self.all(field.map, field.key.into(), 0), 0, Some(field))?;
         match slot.shown {
             Node::Json(Json::String(text)) => Some(text),
             _ => None,
@@ -311,6 +349,23 @@ impl TreeReader<'_> {
             tracing::warn!(%error, "the increments of concurrent counters cannot be read, so their sum may be too high");
             added
         })
+    }
+}
+
+/// One of several concurrent texts.
+struct TextValue {
+    /// Operation that wrote it.
+    id: ObjId,
+    /// Change of that operation.
+    change: ChangeHash,
+    text: String,
+    open: Vec<OpenPlace>,
+}
+
+impl TextValue {
+    fn source(&self) -> Source<'_> {
+        let change = crate::format::hash::ChangeHash(self.change.0);
+        Source { text: &self.text, change, open: &self.open }
     }
 }
 

@@ -1,12 +1,13 @@
 //! A document as programs read it: a JSON value, and the conflicts in it.
 
-use super::change_message::{Message, Written};
+use super::change_message::Written;
 use super::common_version::CommonVersions;
 use super::doc::Doc;
 use super::error::MergeError;
 use super::hashes::{Hashes, native};
 use super::json_pointer::{pointer, value_at, without_indexes};
-use super::text_merge::TextConflict;
+use super::open_places::{OpenPlace, Reading};
+use super::open_texts::OpenTexts;
 use super::tree::{MapNode, Node, Slot, Texts};
 use super::tree_reader::TreeReader;
 use crate::format::hash::{ChangeHash, Heads};
@@ -203,7 +204,8 @@ impl Doc {
         let is_flat = self.prose.is_some();
         let kept = (!is_flat).then(|| self.removals.kept(&self.am, &self.graph, heads)).flatten();
         let (prose, kept) = (self.prose, kept.as_deref());
-        read(&TreeReader { am: &self.am, heads, prose, common, ancestor: 0, kept })
+        let open = &OpenTexts::new(&self.am, common);
+        read(&TreeReader { am: &self.am, heads, prose, common, open, ancestor: 0, kept })
     }
 }
 
@@ -368,19 +370,19 @@ impl<'a> Renderer<'a> {
 
     fn text_conflicts(&mut self, texts: &Texts) {
         let path = pointer(self.path.iter().map(String::as_str));
-        let writer = |text: usize| texts.values.get(text).map(|value| written(self.am, &value.id));
-        let conflict = |conflict: &TextConflict| {
-            let other = |(text, reading): (usize, &str)| {
-                Some(Candidate { value: reading.into(), written: writer(text)? })
-            };
-            Some(Conflict {
-                path: path.clone(),
-                range: Some(conflict.bytes.clone()),
-                shown: writer(conflict.shown)?,
-                others: conflict.others().into_iter().filter_map(other).collect(),
-            })
+        let writer = |change: &ChangeHash| written_in(self.am, Some(native(change)));
+        let candidate = |reading: &Reading| Candidate {
+            value: reading.text.as_str().into(),
+            written: writer(&reading.change),
         };
-        self.conflicts.extend(texts.merged.conflicts.iter().filter_map(conflict));
+        let conflict = |(place, bytes): (&OpenPlace, Range<usize>)| Conflict {
+            path: path.clone(),
+            range: Some(bytes),
+            shown: writer(&place.shown),
+            others: place.others.iter().map(candidate).collect(),
+        };
+        let bytes = texts.shown.bytes(texts.size);
+        self.conflicts.extend(texts.shown.open.iter().zip(bytes).map(conflict));
     }
 }
 
@@ -393,9 +395,7 @@ fn written(am: &Automerge, operation: &ObjId) -> Written {
 fn written_in(am: &Automerge, change: Option<automerge::ChangeHash>) -> Written {
     let meta = change.and_then(|hash| am.get_change_meta_by_hash(&hash));
     // The default is never seen: every operation in a document belongs to one of its changes.
-    let kept = meta.as_ref().and_then(|meta| Message::parse(meta.message.as_deref()).keeps);
-    let kept = kept.and_then(|kept| am.get_change_meta_by_hash(&native(&kept)));
-    kept.or(meta).as_ref().map(Written::new).unwrap_or_else(|| Written {
+    meta.as_ref().map(Written::new).unwrap_or_else(|| Written {
         by: String::new(),
         time_ms: 0,
         change: ChangeHash([0; 32]),

@@ -1,6 +1,7 @@
 //! Conflicts as clients see them: in lists, one by one, and settled by one call that keeps all other edits.
 
 mod documents;
+mod open;
 
 use crate::client::{Client, texts};
 use crate::named_clients::{close, done, start, two};

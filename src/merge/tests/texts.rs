@@ -160,7 +160,7 @@ fn a_decision_settles_one_conflict_and_keeps_all_else() {
         conflicts(&all),
         [[("B".to_owned(), "b".to_owned()), ("A".to_owned(), "a".to_owned())]]
     );
-    assert_eq!(change.beside.len(), 1);
+    assert_eq!((change.settled.len(), all.heads().hashes().len()), (1, 1));
     let gone = all.settle_conflict(&by('c'), &view.conflicts[0], &taken).unwrap_err();
     assert_eq!(gone, MergeError::NoConflict { path: "/content".to_owned() });
     let left = all.view().conflicts.remove(0);
@@ -236,4 +236,123 @@ fn write_back_of_a_line_keeps_a_reading_that_is_there_already() {
     assert!(shown.ends_with("three"));
     write(&mut all, 'c', &shown.replace("three", "3"));
     assert_eq!((content(&all), conflicts(&all)), (shown.replace("three", "3"), open));
+}
+
+/// Seven times, two writers edit one line each in their own way, and nobody decides.
+#[test]
+fn seven_open_places_survive_a_write_elsewhere() {
+    let (doc, _) =
+        copies::<1>("Head.\nLine a.\nLine b.\nLine c.\nLine d.\nLine e.\nLine f.\nLine g.\nEnd.");
+    let mut all = doc;
+    let mut edits = Vec::new();
+    for round in 0..7 {
+        let mut both = [all.clone(), all.clone()];
+        for (copy, name) in both.iter_mut().zip(['l', 'd']) {
+            let mut lines: Vec<String> = content(copy).split('\n').map(str::to_owned).collect();
+            let edit = format!("{name}{round}.");
+            lines[1 + round].push_str(&format!(" {edit}"));
+            write(copy, name, &lines.join("\n"));
+            edits.push(edit);
+        }
+        all = merged(&both);
+        assert_eq!(all.heads().hashes().len(), 2, "round {round}");
+        assert_eq!(conflicts(&all).len(), round + 1, "{}", content(&all));
+    }
+    let text = format!("{} One more.", content(&all));
+    write(&mut all, 'e', &text);
+    assert_eq!((content(&all), all.heads().hashes().len()), (text.clone(), 1));
+    let open = conflicts(&all);
+    assert_eq!(open.len(), 7);
+    for edit in edits {
+        let has = |one: &(String, String)| one.0.contains(&edit);
+        assert!(text.contains(&edit) || open.iter().flatten().any(has), "{edit} is lost");
+    }
+    let loaded = Doc::load(&all.save()).unwrap().with_prose(Some("content"));
+    assert_eq!(loaded.view(), all.view());
+    // Each can be settled alone, also as it is shown.
+    for left in (0..7).rev() {
+        let conflict = all.view().conflicts.remove(0);
+        let shown = conflict.shown_value(&all.view().value).unwrap();
+        all.settle_conflict(&by('e'), &conflict, &shown).unwrap().unwrap();
+        assert_eq!((content(&all), conflicts(&all).len()), (text.clone(), left));
+    }
+}
+
+/// One line is open. Then one writer edits another line twice, and the other inserts a line before it twice, each having
+/// read the merge of the round before.
+#[test]
+fn merges_beside_an_open_place_repeat_and_hide_nothing() {
+    let (doc, _) = copies::<1>("Head one.\nLine a.\nLine b\nLine c.\nEnd.");
+    let mut all = doc;
+    for round in [
+        [("Head one.", "Head L."), ("Head one.", "Head D.")],
+        [("Line b", "Line b Added L1"), ("Line b", "Added D1.\nLine b")],
+        [("Line b Added L1", "Line b Added L1 Added L2."), ("Line b", "Added D2.\nLine b")],
+    ] {
+        let mut both = [all.clone(), all.clone()];
+        for ((copy, name), (from, to)) in both.iter_mut().zip(['l', 'd']).zip(round) {
+            write(copy, name, &content(copy).replace(from, to));
+        }
+        for order in [[0, 1], [1, 0]] {
+            all = merged(&order.map(|n| both[n].clone()));
+            assert_eq!(conflicts(&all).len(), 1, "{}", content(&all));
+        }
+    }
+    let text = content(&all);
+    assert!(
+        text.ends_with("Line a.\nAdded D1.\nAdded D2.\nLine b Added L1 Added L2.\nLine c.\nEnd."),
+        "{text}"
+    );
+    let mut readings: Vec<String> = conflicts(&all)[0].iter().map(|one| one.0.clone()).collect();
+    readings.sort_unstable();
+    assert_eq!(readings, ["Head D.", "Head L."]);
+}
+
+/// A writer knows one of two readings only, and edits the line or another one. The second reading is never lost.
+#[test]
+fn writer_who_knows_one_reading_closes_nothing() {
+    for text in ["1\nb!\n3", "1\nb\nthree", "1\n3", "1\nb\n3\n4"] {
+        let (_, mut copies) = copies::<2>("1\n2\n3");
+        write(&mut copies[0], 'a', "1\na\n3");
+        write(&mut copies[1], 'b', "1\nb\n3");
+        let mut aware = merged(&copies);
+        let elsewhere = format!("0\n{}", content(&aware));
+        write(&mut aware, 'c', &elsewhere);
+        let mut unaware = copies[1].clone();
+        write(&mut unaware, 'd', text);
+        for order in [[&aware, &unaware], [&unaware, &aware]] {
+            let all = merged(&order.map(Doc::clone));
+            let mut lines: BTreeSet<String> =
+                content(&all).split('\n').map(str::to_owned).collect();
+            lines.extend(conflicts(&all).into_iter().flatten().map(|one| one.0));
+            for line in text.split('\n').chain(["a"]) {
+                assert!(lines.contains(line), "{text:?}: {line} is lost in {:?}", all.view());
+            }
+            assert!(!conflicts(&all).is_empty(), "{text:?}");
+        }
+    }
+}
+
+/// A text with an open place beside a number: both readings of the place are shown.
+#[test]
+fn open_readings_are_named_beside_another_value() {
+    for number_wins in [false, true] {
+        let (doc, mut both) = copies::<2>("1\n2\n3");
+        write(&mut both[0], 'a', "1\na\n3");
+        write(&mut both[1], 'b', "1\nb\n3");
+        let mut all = merged(&both);
+        let text = format!("{}\n4", content(&all));
+        write(&mut all, 'c', &text);
+        let mut other = doc;
+        for n in 0..if number_wins { 9 } else { 1 } {
+            other.patch(&by('d'), None, &map(json!({"content": n}))).unwrap().unwrap();
+        }
+        let view = merged(&[all, other]).view();
+        assert_eq!(view.value["content"].is_number(), number_wins, "{view:?}");
+        let shown = serde_json::to_string(&(&view.value, &view.conflicts)).unwrap();
+        for reading in ["1\\na\\n3", "1\\nb\\n3"] {
+            let part = &reading[3..4];
+            assert!(shown.contains(reading) || shown.contains(&format!("\"{part}\"")), "{shown}");
+        }
+    }
 }

@@ -32,10 +32,10 @@ pub struct Incoming {
 pub fn make_row(key: Key, mut found: Vec<Row>, new: &[Incoming]) -> Result<(Row, String)> {
     if let (true, [row]) = (new.is_empty(), found.as_slice()) {
         let view = parse_view(&row.view, &key)?;
-        // A server of an earlier version hides what was edited in an object that was removed at once.
-        let may_hide = key.prose_field().is_none() && merge::may_be_concurrent(&row.document);
+        // A server of an earlier version hides what was edited in an object that was removed at once, and the readings of
+        // a place of a text that a write left open.
         if !view.predates_text_merge(key.prose_field())
-            && !may_hide
+            && !merge::may_be_concurrent(&row.document)
             && let Some(row) = found.pop()
         {
             return Ok((row, text_of(&view.value, &view.conflicts)));

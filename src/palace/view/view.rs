@@ -168,10 +168,10 @@ impl View {
     }
 
     /// Returns true if an earlier version may have made the view in a row of this document, and hidden what was edited in
-    /// an object that was removed at once.
+    /// an object that was removed at once, or the readings of a place of a text that a write left open.
     fn may_hide_edits(&self, key: &Key) -> Result<bool> {
         let is_current = |snapshot: &Arc<Snapshot>| snapshot.meta().all_readings;
-        if key.prose_field().is_some() || self.snapshots().iter().all(is_current) {
+        if self.snapshots().iter().all(is_current) {
             return Ok(false);
         }
         let rows = rows(self.snapshots(), key)?;

@@ -355,15 +355,9 @@ impl<'a> Draft<'a> {
             self.harmed = Some(error.clone());
         }
         let made = made?;
-        if let Some(mut made) = made {
-            let beside = std::mem::take(&mut made.beside);
-            let all = std::iter::once(made).chain(beside);
-            let first = self.changes.len();
-            self.changes.extend(all);
-            let last = self.changes.get(first..).unwrap_or_default();
-            let last = Heads::new(last.iter().map(|change| change.hash).collect());
-            // A change that leaves a conflict of a text open builds on the readings of that text alone.
-            self.last = self.doc()?.after(&base.unwrap_or(before), last);
+        if let Some(made) = made {
+            self.last = Heads::new(vec![made.hash]);
+            self.changes.push(made);
             // A later change of the draft builds on this, and on nothing that it was concurrent with.
             self.base = self.base.take().map(|_| self.last.clone());
         }
