@@ -46,10 +46,11 @@ pub use read::get::PAGE_MAX;
 pub use read::iterators::{Keys, Scan};
 pub use read::keys::KEYS_MAX;
 pub use search::query::{HITS_MAX, Hit, Search};
+pub(crate) use session::choice::{Choice, Sent};
+pub(crate) use session::distance;
 pub use session::{
     SESSIONS_BYTES_MAX, Session, SessionDelete, SessionWrite, Sessions, VERSIONS_MAX,
 };
-pub(crate) use session::{choice::Choice, distance};
 pub use view::document::{Document, Page};
 #[cfg(feature = "mcp")]
 pub(crate) use view::text::text_of;

@@ -91,6 +91,28 @@ fn field_replaced_after_a_lost_answer_is_in_conflict() {
     assert!(palace.get(KEY).unwrap().unwrap().conflicts.is_empty());
 }
 
+/// The answer to a write shows an object of another client, and the next whole value has an object of its own there, and
+/// nothing else of that answer: it was lost.
+#[test]
+fn object_made_after_a_lost_answer_replaces_nothing() {
+    let dir = dir();
+    let palace = manual(dir.path());
+    palace.put(KEY, &json!({"in": {}, "list": ["z"], "text": ""})).unwrap();
+    let (ann, bob) = (palace.session(), palace.session());
+    [&ann, &bob].iter().for_each(|session| drop(session.get(KEY).unwrap()));
+    let hers = json!({"in": {"s": {"f": "red", "g": {}}}, "list": ["hers", "z"], "text": ""});
+    ann.put(KEY, &hers).unwrap();
+    let written = bob.put(KEY, &json!({"in": {}, "list": ["z"], "text": "his"})).unwrap();
+    assert!(written.merged.is_some());
+    let his = json!({"in": {"s": {"f": "blue", "g": {}}}, "list": ["z"], "text": "his"});
+    bob.put(KEY, &his).unwrap();
+    let found = bob.get(KEY).unwrap().unwrap();
+    let merged = json!({"in": his["in"], "list": ["hers", "z"], "text": "his"});
+    assert_eq!(json!(found.value), merged);
+    let [conflict] = found.conflicts.as_slice() else { panic!("{found:?}") };
+    assert_eq!((conflict.path.as_str(), &conflict.others[0].value), ("/in/s/f", &json!("red")));
+}
+
 /// It has read the document more often than it wrote, so its write might be made from the shorter value.
 #[test]
 fn single_client_that_removes_what_it_made_longer_does() {

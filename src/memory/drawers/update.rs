@@ -16,7 +16,7 @@ use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use crate::merge::{Conflict, MergeError, View, Written};
 use crate::palace::distance::to_patch;
-use crate::palace::{Batch, Choice, Condition, Document, Draft, Error, Outcome, Session};
+use crate::palace::{Batch, Choice, Condition, Document, Draft, Error, Outcome, Sent, Session};
 use serde_json::{Map, Value, json};
 
 impl Drawers {
@@ -253,10 +253,7 @@ impl Update<'_> {
                 Ok(Some(Choice::named(draft)))
             }
             (None, Some(_)) => Ok(Some(Choice::named(draft))),
-            (None, None) => {
-                let distance = |view: &View| to_patch(&view.value, self.patch);
-                self.session.choose(draft, self.key, Some(self.patch), distance).map(Some)
-            }
+            (None, None) => self.session.choose(draft, self.key, Sent::Patch(self.patch)).map(Some),
         }
     }
 

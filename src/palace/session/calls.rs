@@ -2,9 +2,8 @@
 //!
 //! Invariant: nothing is noted of a write that failed, or of which it is unknown whether it was written.
 
-use super::choice::Choice;
+use super::choice::{Choice, Sent};
 use super::client::Session;
-use super::distance::{Distance, between, to_patch};
 use super::told_numbers::ToldNumbers;
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
@@ -84,19 +83,11 @@ pub(super) enum Wanted<'a> {
     Patch(&'a Map<String, Value>),
 }
 
-impl Wanted<'_> {
-    fn distance(&self, from: &View) -> Distance {
+impl<'a> Wanted<'a> {
+    fn sent(self) -> Sent<'a> {
         match self {
-            Wanted::Whole(value) | Wanted::Earlier(value) => between(&from.value, value),
-            Wanted::Patch(patch) => to_patch(&from.value, patch),
-        }
-    }
-
-    /// Returns the patch, if the write is one.
-    fn patch(&self) -> Option<&Map<String, Value>> {
-        match self {
-            Wanted::Whole(_) | Wanted::Earlier(_) => None,
-            Wanted::Patch(patch) => Some(patch),
+            Wanted::Whole(value) | Wanted::Earlier(value) => Sent::Whole(value),
+            Wanted::Patch(patch) => Sent::Patch(patch),
         }
     }
 
@@ -120,7 +111,7 @@ impl Wanted<'_> {
 
     /// Returns what the write replaces of a document, if anything.
     fn replaced(&self, mut before: View) -> Option<View> {
-        if self.distance(&before).is_zero() {
+        if self.sent().distance(&before).is_zero() {
             return None;
         }
         if let Wanted::Patch(patch) = self {
@@ -303,7 +294,7 @@ impl Session {
             let choice = match wanted {
                 _ if is_named => Choice::named(draft),
                 Wanted::Earlier(_) => self.present(draft, key),
-                _ => self.choose(draft, key, wanted.patch(), |view| wanted.distance(view))?,
+                _ => self.choose(draft, key, wanted.sent())?,
             };
             let told = self.told_since(draft, key, &choice);
             let made = made.insert(make(draft, key, wanted, choice, &told)?);
@@ -383,7 +374,9 @@ pub(super) fn make(
 ) -> std::result::Result<Made, MergeError> {
     let is_deleted = !choice.present.is_empty() && !draft.exists();
     let before = if choice.unseen || is_deleted { Some(draft.view()?) } else { None };
-    if is_deleted && choice.is_behind() && wanted.distance(&draft.view_at(&choice.from)?).is_zero()
+    if is_deleted
+        && choice.is_behind()
+        && wanted.sent().distance(&draft.view_at(&choice.from)?).is_zero()
     {
         // A value that is the same as before the delete changes nothing there, and has to come back all the same.
         draft.build_on(choice.present.clone());
@@ -398,9 +391,9 @@ pub(super) fn make(
     let replaced_unseen = replaced.and_then(|view| document(choice.present.clone(), view));
     // What is made from the present version shows what was sent.
     let after = if choice.is_behind() { Some(draft.view()?) } else { None };
-    let merged = after.filter(|after| !wanted.distance(after).is_zero());
+    let merged = after.filter(|after| !wanted.sent().distance(after).is_zero());
     let merged = merged.and_then(|after| document(draft.version(), after));
-    let latest = choice.latest.as_ref().filter(|_| wanted.patch().is_some());
+    let latest = choice.latest.as_ref().filter(|_| matches!(wanted, Wanted::Patch(_)));
     let beside = latest.filter(|latest| !draft.includes(&choice.from, latest));
     let joined = beside.map(|latest| draft.join(latest, &draft.own_version()));
     Ok(Made { choice, merged, replaced_unseen, undeleted, joined })

@@ -3,8 +3,9 @@
 //! Invariant: the choice is made under the writer's lock, with the document as it then is. A version that the document
 //! does not have is passed over.
 
+use super::adopted::adopts;
 use super::client::Session;
-use super::distance::{Distance, named};
+use super::distance::{Distance, between, named, named_by, to_patch};
 use super::versions::Candidate;
 use crate::format::hash::Heads;
 use crate::format::key::Key;
@@ -12,6 +13,42 @@ use crate::merge::{MergeError, View};
 use crate::palace::write::draft::Draft;
 use crate::palace::write::request::Outcome;
 use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+/// What a client sends.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Sent<'a> {
+    /// The whole value of a document.
+    Whole(&'a Map<String, Value>),
+    /// A merge patch. What it does not name stays.
+    Patch(&'a Map<String, Value>),
+}
+
+impl Sent<'_> {
+    /// Returns the distance of a version from what is sent.
+    pub fn distance(&self, from: &View) -> Distance {
+        match self {
+            Sent::Whole(value) => between(&from.value, value),
+            Sent::Patch(patch) => to_patch(&from.value, patch),
+        }
+    }
+
+    /// Returns the part of a version that it is compared with.
+    fn part_of(&self, view: View) -> Map<String, Value> {
+        match self {
+            Sent::Whole(_) => view.value,
+            Sent::Patch(patch) => named(view.value, patch),
+        }
+    }
+
+    /// Returns the value that it gives to that part.
+    fn value(&self) -> Cow<'_, Map<String, Value>> {
+        match self {
+            Sent::Whole(value) => Cow::Borrowed(value),
+            Sent::Patch(patch) => Cow::Owned(named_by(patch)),
+        }
+    }
+}
 
 /// The version that a write is made from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,8 +80,7 @@ impl Choice {
 
 impl Session {
     /// Chooses the version from which a write is made, and makes the draft build on it: of those that the client knows
-    /// whole, the one with the smallest distance; otherwise the present one. `patch` is given if the write changes no more
-    /// than the fields that this merge patch names.
+    /// whole, the one with the smallest distance; otherwise the present one.
     ///
     /// # Errors
     /// [`MergeError`] if a version cannot be shown.
@@ -52,15 +88,14 @@ impl Session {
         &self,
         draft: &mut Draft<'_>,
         key: &Key,
-        patch: Option<&Map<String, Value>>,
-        distance: impl Fn(&View) -> Distance,
+        sent: Sent<'_>,
     ) -> Result<Choice, MergeError> {
         let present = draft.version();
         let known = self.versions(key);
         let known: Vec<_> = known.candidates().filter(|one| draft.contains(&one.heads)).collect();
         let is_own = known.iter().any(|one| one.own && one.heads == present);
         let latest = known.last().map(|one| one.heads.clone());
-        let nearest = nearest(known, &present, draft, patch, distance)?;
+        let nearest = nearest(known, &present, draft, sent)?;
         let unseen = nearest.is_none() && !present.is_empty();
         let from = nearest.unwrap_or_else(|| present.clone());
         draft.build_on(from.clone());
@@ -141,13 +176,20 @@ impl Ranked {
     }
 }
 
+/// Drops what only an answer showed, if the client sends nothing of it. It has lost that answer, or ignores it.
+fn drop_lost_answers(ranked: &mut Vec<Ranked>, sent: &Map<String, Value>) {
+    let Some(own) = ranked.iter().find(|one| one.version.own) else { return };
+    let own = own.value.clone();
+    let is_lost = |one: &Ranked| one.version.answered && !one.version.own;
+    ranked.retain(|one| !is_lost(one) || adopts(&own, &one.value, sent));
+}
+
 /// Returns the version with the smallest distance, of several the client's own last write or the one seen first.
 fn nearest(
     mut known: Vec<Candidate>,
     present: &Heads,
     draft: &mut Draft<'_>,
-    patch: Option<&Map<String, Value>>,
-    distance: impl Fn(&View) -> Distance,
+    sent: Sent<'_>,
 ) -> Result<Option<Heads>, MergeError> {
     // Nearly every client knows one version, so nothing is compared for it.
     if known.len() < 2 {
@@ -156,13 +198,10 @@ fn nearest(
     let mut ranked = Vec::new();
     for version in known {
         let view = draft.view_at(&version.heads)?;
-        let distance = distance(&view);
-        let value = match patch {
-            Some(patch) => named(view.value, patch),
-            None => view.value,
-        };
-        ranked.push(Ranked { version, distance, value });
+        let distance = sent.distance(&view);
+        ranked.push(Ranked { version, distance, value: sent.part_of(view) });
     }
+    drop_lost_answers(&mut ranked, &sent.value());
     if !ranked.iter().all(|one| one.is_taken_back(present)) {
         ranked.retain(|one| !one.is_taken_back(present));
     }

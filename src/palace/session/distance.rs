@@ -55,6 +55,16 @@ pub fn named(mut value: Map<String, Value>, patch: &Map<String, Value>) -> Map<S
     value
 }
 
+/// Returns what a merge patch gives to the part that it names: itself without what it removes.
+pub fn named_by(patch: &Map<String, Value>) -> Map<String, Value> {
+    let value = |value: &Value| match value {
+        Value::Object(patch) => Value::Object(named_by(patch)),
+        value => value.clone(),
+    };
+    let given = patch.iter().filter(|(_, value)| !value.is_null());
+    given.map(|(name, given)| (name.clone(), value(given))).collect()
+}
+
 impl Distance {
     fn add_patch(&mut self, kept: &Map<String, Value>, patch: &Map<String, Value>) {
         for (name, wanted) in patch {
@@ -124,14 +134,25 @@ fn apart<T: Clone + Eq + Hash>(a: Vec<T>, b: Vec<T>) -> Vec<T> {
 
 /// Returns the number of characters of two texts between what they have in common at their start and at their end. If
 /// that is more than half, the first was replaced, and it is twice the length of the second.
-fn changed_characters(a: &str, b: &str) -> usize {
+pub(super) fn changed_characters(a: &str, b: &str) -> usize {
+    let (all, common) = compared(a, b);
+    if common < all - common { 2 * b.chars().count() } else { all - common }
+}
+
+/// Returns true if no more than half of two texts differs: the first was edited, and not replaced.
+pub(super) fn is_edited(a: &str, b: &str) -> bool {
+    let (all, common) = compared(a, b);
+    common >= all - common
+}
+
+/// Returns the number of characters of two texts, and of those that they have in common at their start and at their end.
+fn compared(a: &str, b: &str) -> (usize, usize) {
     let same = |(a, b): &(char, char)| a == b;
     let start = a.chars().zip(b.chars()).take_while(same).count();
     let (a_length, b_length) = (a.chars().count(), b.chars().count());
     let shorter = a_length.min(b_length) - start;
     let end = a.chars().rev().zip(b.chars().rev()).take(shorter).take_while(same).count();
-    let (all, common) = (a_length + b_length, 2 * (start + end));
-    if common < all - common { 2 * b_length } else { all - common }
+    (a_length + b_length, 2 * (start + end))
 }
 
 /// Returns the lines of a text. An empty text has one.

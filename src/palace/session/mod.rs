@@ -6,6 +6,7 @@
 //!
 //! # Files, each using only those above it
 //! * `distance`: in how many units two values differ.
+//! * `adopted`: whether a client goes on from what an answer showed.
 //! * `versions`: the versions of one document that a client has seen.
 //! * `memory`: these of all clients, within one bound.
 //! * `client`: the handles, and what is noted about a read.
@@ -13,6 +14,7 @@
 //! * `calls`: get, put and delete of one client, and their results.
 //! * `undelete`: a deleted document comes back.
 
+mod adopted;
 mod calls;
 pub(crate) mod choice;
 mod client;
