@@ -16,6 +16,7 @@ pub mod key;
 pub mod manifest;
 pub mod record;
 pub mod scan;
+pub mod sequences;
 
 /// The version of the on-disk format that this build writes, and the newest that it reads.
 pub const FORMAT_VERSION: u8 = 1;

@@ -1,42 +1,51 @@
-//! Short cursors of the feed of changes.
+//! The short cursors of the feed that a server gave last.
 //!
-//! A cursor of the palace names every process that ever wrote, which is too long for a model to repeat. The server
-//! gives short ones, and remembers what the last of them stand for. A short cursor also has a time: what the caller
-//! was told covers everything before it. So a server that does not know the cursor, because it was restarted or has
-//! given many others since, can go on from that time.
+//! A short cursor can be read without being remembered, by any server of the palace. But it may then be uncertain whether
+//! some of what follows was told before. A server that remembers its own cursors knows.
 
-use crate::palace::feed::Cursor;
+use crate::palace::{self, Palace, Position};
 use std::collections::VecDeque;
 use std::sync::{Mutex, PoisonError};
 
 /// Cursors that a server remembers.
-const REMEMBERED: usize = 256;
+const REMEMBERED: usize = 64;
 
-/// The cursors that this server gave last, by their short form.
+/// The positions of the cursors that this server gave last.
 #[derive(Debug, Default)]
-pub(super) struct FeedCursors(Mutex<VecDeque<(String, Cursor)>>);
+pub(super) struct FeedCursors(Mutex<VecDeque<(String, Position)>>);
 
 impl FeedCursors {
-    /// Remembers a cursor and returns its short form. What was written before `since_ms` has been told.
-    pub fn shorten(&self, cursor: Cursor, since_ms: i64) -> String {
-        let digest = blake3::hash(cursor.to_string().as_bytes()).to_hex();
-        let short = format!("{since_ms:x}-{}", digest.chars().take(12).collect::<String>());
+    /// Returns the cursor of a position, and remembers it. `next_ms` is the time of the next commit, if there is one.
+    ///
+    /// # Errors
+    /// Any of [`palace::Error`].
+    pub fn give(
+        &self,
+        palace: &Palace,
+        position: Position,
+        next_ms: Option<i64>,
+    ) -> palace::Result<String> {
+        let cursor = palace.shorten(&position, next_ms)?;
         let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.push_back((short.clone(), cursor));
+        known.retain(|(other, _)| *other != cursor);
+        known.push_back((cursor.clone(), position));
         if known.len() > REMEMBERED {
             known.pop_front();
         }
-        short
+        Ok(cursor)
     }
 
-    /// Returns what a short form stands for, if this server remembers it.
-    pub fn find(&self, short: &str) -> Option<Cursor> {
+    /// Returns the position of a cursor that any server of this palace gave.
+    ///
+    /// # Errors
+    /// [`palace::Error::Cursor`] if it is none.
+    pub fn find(&self, palace: &Palace, cursor: &str) -> palace::Result<Position> {
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        known.iter().find(|(known, _)| known == short).map(|(_, cursor)| cursor.clone())
-    }
-
-    /// Returns the time in a short form; `None` if no server gives such a cursor.
-    pub fn since_ms(short: &str) -> Option<i64> {
-        i64::from_str_radix(short.split_once('-')?.0, 16).ok()
+        let found = known.iter().find(|(known, _)| known == cursor);
+        if let Some((_, position)) = found {
+            return Ok(position.clone());
+        }
+        drop(known);
+        palace.position(cursor)
     }
 }

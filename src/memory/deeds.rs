@@ -1,6 +1,6 @@
 //! Names what a commit did to a document, in the words of drawers, facts and documents.
 
-use crate::format::key::Key;
+use crate::format::key::{Key, PLACE_NOTES};
 use crate::palace::{ChangeEffect, DocumentEffects};
 
 /// A thing that a commit did.
@@ -11,6 +11,7 @@ pub(crate) enum Deed {
     Created,
     Edited,
     Moved,
+    Renamed,
     Ended,
     Settled,
     Deleted,
@@ -26,6 +27,7 @@ impl Deed {
             Deed::Created => "created",
             Deed::Edited => "edited",
             Deed::Moved => "moved",
+            Deed::Renamed => "renamed",
             Deed::Ended => "ended",
             Deed::Settled => "settled",
             Deed::Deleted => "deleted",
@@ -39,6 +41,7 @@ pub(crate) fn deeds(key: &Key, done: &DocumentEffects) -> Vec<Deed> {
     let begun = match key.as_str() {
         key if key.starts_with("drawer/") => Deed::Filed,
         key if key.starts_with("fact/") => Deed::Asserted,
+        key if key.starts_with(PLACE_NOTES) => Deed::Renamed,
         _ => Deed::Created,
     };
     let mut deeds = Vec::new();
@@ -69,6 +72,7 @@ fn edit(begun: Deed, field: &str) -> Deed {
         (Deed::Filed, "filings") => Deed::Filed,
         (Deed::Asserted, "sources") => Deed::Asserted,
         (Deed::Asserted, "ends" | "valid_to") => Deed::Ended,
+        (Deed::Renamed, _) => Deed::Renamed,
         _ => Deed::Edited,
     }
 }

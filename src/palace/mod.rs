@@ -40,6 +40,8 @@ pub use check::{conflict_count::ConflictCount, status, verify};
 pub use error::{Error, Result, chain};
 pub use handle::options::Options;
 pub use handle::shared::Palace;
+#[cfg(feature = "mcp")]
+pub(crate) use history::short_cursor::Position;
 pub use history::{dump, feed, watch};
 pub(crate) use read::derived::Progress;
 pub use read::get::PAGE_MAX;

@@ -4,14 +4,30 @@ use super::codec::{self, Check, LogColumns};
 use super::read::bytes;
 use super::{LogRow, Snapshot, SnapshotError};
 use crate::format::id::InstanceId;
+use crate::format::sequences::Sequences;
 use rusqlite::{Params, Row as Columns};
+use std::collections::BTreeMap;
 
 const NEXT: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
      WHERE instance = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
 const PAGE: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
      WHERE (instance, sequence) > (?1, ?2) ORDER BY instance, sequence LIMIT ?3";
+const BACK: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
+     WHERE instance = ?1 AND sequence <= ?2 ORDER BY sequence DESC LIMIT ?3";
+const NUMBERS: &str = "SELECT instance, sequence FROM log ORDER BY instance, sequence";
 const LAST: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
      WHERE instance < ?1 ORDER BY instance DESC, sequence DESC LIMIT 1";
+
+/// The commits of one instance in the log of a snapshot.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LoggedInstance {
+    /// The instance.
+    pub instance: InstanceId,
+    /// The time of its last commit, in milliseconds since 1970.
+    pub last_time_ms: i64,
+    /// The sequence numbers of its commits.
+    pub sequences: Sequences,
+}
 
 impl Snapshot {
     /// Returns the commits of `instance` with a sequence number above `sequence`, in order, at most
@@ -45,21 +61,66 @@ impl Snapshot {
         self.log_rows(PAGE, (instance, sequence, bounded(limit)))
     }
 
-    /// Returns the instances that made commits, each with its highest sequence number, in descending
-    /// order of their ids.
+    /// Returns the commits of `instance` with a sequence number of at most `sequence`, the highest first, at most
+    /// `limit`.
     ///
     /// # Errors
     /// As [`Snapshot::log_after`].
-    pub fn log_instances(&self) -> Result<Vec<(InstanceId, u64)>, SnapshotError> {
+    pub fn log_back_from(
+        &self,
+        instance: InstanceId,
+        sequence: u64,
+        limit: usize,
+    ) -> Result<Vec<LogRow>, SnapshotError> {
+        self.log_rows(BACK, (instance.0, bounded(sequence), bounded(limit)))
+    }
+
+    /// Returns the instances that made commits, in descending order of their ids. The snapshot keeps the result.
+    ///
+    /// # Errors
+    /// As [`Snapshot::log_after`].
+    pub fn log_instances(&self) -> Result<&[LoggedInstance], SnapshotError> {
+        if let Some(found) = self.instances.get() {
+            return Ok(found);
+        }
+        let found = self.find_instances()?;
+        Ok(self.instances.get_or_init(|| found))
+    }
+
+    fn find_instances(&self) -> Result<Box<[LoggedInstance]>, SnapshotError> {
         // A blob that is longer than every instance sorts after all of them. One descent for each
         // instance is far less than reading the whole log.
         let mut below = vec![u8::MAX; 17];
         let mut instances = Vec::new();
         while let Some(row) = self.log_rows(LAST, [&below])?.pop() {
             below = row.instance.0.to_vec();
-            instances.push((row.instance, row.sequence));
+            let sequences = Sequences::up_to(row.sequence);
+            let LogRow { instance, time_ms, .. } = row;
+            instances.push(LoggedInstance { instance, last_time_ms: time_ms, sequences });
         }
-        Ok(instances)
+        // If the highest numbers add up to the number of commits, no number below them is missing.
+        let highest = instances.iter().map(|one| u128::from(one.sequences.last())).sum::<u128>();
+        if highest != u128::from(self.meta().commits) {
+            let numbers = self.log_numbers()?;
+            for one in &mut instances {
+                one.sequences = numbers.get(&one.instance).cloned().unwrap_or_default();
+            }
+        }
+        Ok(instances.into())
+    }
+
+    /// Reads all sequence numbers.
+    fn log_numbers(&self) -> Result<BTreeMap<InstanceId, Sequences>, SnapshotError> {
+        let connection = self.connection();
+        let mut statement = self.sql(connection.prepare_cached(NUMBERS))?;
+        let mut rows = self.sql(statement.query([]))?;
+        let mut numbers: BTreeMap<_, Sequences> = BTreeMap::new();
+        while let Some(columns) = self.sql(rows.next())? {
+            let sequence: i64 = self.sql(columns.get(1))?;
+            let sequence = self.decoded(None, u64::try_from(sequence).ok())?;
+            numbers.entry(InstanceId(self.sql(columns.get(0))?)).or_default().insert(sequence);
+        }
+        Ok(numbers)
     }
 
     fn log_rows(&self, sql: &str, parameters: impl Params) -> Result<Vec<LogRow>, SnapshotError> {

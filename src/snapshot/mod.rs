@@ -29,6 +29,7 @@ mod verify;
 mod tests;
 
 pub use build::Builder;
+pub use commit_log::LoggedInstance;
 pub use connect::Source;
 #[cfg(feature = "mcp")]
 pub(crate) use connect::uri;
@@ -100,6 +101,8 @@ pub struct Snapshot {
     connections: connections::Connections,
     /// See [`Snapshot::numbers_in_conflict`].
     in_conflict: OnceLock<Box<[i64]>>,
+    /// See [`Snapshot::log_instances`].
+    instances: OnceLock<Box<[LoggedInstance]>>,
 }
 
 impl Snapshot {

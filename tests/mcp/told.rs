@@ -56,6 +56,7 @@ async fn changes_since_says_what_each_change_did() {
     done(&bob, "palace_add_drawer", twice.clone()).await;
     twice["source_file"] = json!("a.md");
     done(&bob, "palace_add_drawer", twice).await;
+    done(&bob, "palace_rename_place", json!({"wing": "w", "to": "Weather"})).await;
 
     let expected: Vec<(&str, &[&str])> = vec![
         ("drawer", &["filed"]),
@@ -72,6 +73,7 @@ async fn changes_since_says_what_each_change_did() {
         ("document", &["restored"]),
         ("drawer", &["filed"]),
         ("drawer", &["filed"]),
+        ("place", &["renamed"]),
     ];
     let since = json!({"cursor": cursor});
     let news = done(&ann, "palace_changes_since", since.clone()).await;
@@ -84,6 +86,8 @@ async fn changes_since_says_what_each_change_did() {
         assert_eq!(words.get(n), Some(&(*kind, did.to_vec())), "{n}: {words:?}");
     }
     assert_eq!(words.len(), expected.len());
+    let renamed = &news["changes"][expected.len() - 1]["changed"][0];
+    assert_eq!((&renamed["id"], &renamed["to"]), (&json!("w"), &json!("Weather")), "{renamed}");
     assert!(found.iter().take(6).all(|(_, told, _)| json!(told) == id));
 
     Palace::open(&path).unwrap().compact(Default::default()).unwrap();

@@ -1,27 +1,23 @@
 //! The feed: what others wrote since a moment.
 //!
-//! A cursor that this server does not know still has a time. What is told then begins a minute before that time.
-//!
 //! Invariant: nothing is left out but what the caller's process wrote, and over HTTP, where that may be another
-//! client's, not that either; after a restart, something may be told twice.
+//! client's, not that either. What may have been told before is marked. Clocks and restarts change nothing of that.
 
 use super::arguments::ChangesSince;
-use crate::format::key::{Key, ONCE};
-use crate::mcp::arguments::{argument, bad_cursor, limit};
+use crate::format::key::{Key, ONCE, PLACE_NOTES};
+use crate::mcp::arguments::{argument, limit};
 use crate::mcp::conflicts::writer;
 use crate::mcp::feed_cursors::FeedCursors;
 use crate::mcp::page::{Budget, number};
 use crate::mcp::tool::Call;
-use crate::memory::drawers::drawer_id;
+use crate::memory::drawers::{drawer_id, renamed_place};
 use crate::memory::facts::fact_id;
 use crate::memory::{Deed, MemoryError, deeds, milliseconds, readable};
-use crate::palace::feed::{CommitInfo, Cursor};
-use crate::palace::{DocumentEffects, Palace, Rival};
+use crate::palace::feed::CommitInfo;
+use crate::palace::{DocumentEffects, Palace, Position, Rival};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 
-/// Time by which the feed goes back for an unknown cursor, because of clocks and of commits under way.
-const OVERLAP_MS: i64 = 60_000;
 /// Commits that are read in one step.
 const PAGE: usize = 1_000;
 /// Most documents of one commit that are named, and most bytes of their names.
@@ -37,7 +33,7 @@ pub(super) struct Changes {
     pub next_cursor: String,
     /// True if there is more already
     pub more: bool,
-    /// True if the server did not know the cursor, and began a minute before it was given
+    /// True if something of this, or of what follows, may have been told before
     pub approximate: bool,
 }
 
@@ -45,11 +41,14 @@ pub(super) struct Changes {
 #[derive(Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(super) struct ChangedDocument {
-    /// drawer, diary, fact or document
+    /// drawer, diary, fact, place or document
     pub kind: String,
-    /// Its id; of a document its key
+    /// Its id; of a document its key, of a place that was renamed its old name, wing or wing/room
     pub id: String,
-    /// The effects of the commit on it: filed, asserted, created, edited, moved, ended, settled, deleted, restored
+    /// The present name of a place that was renamed
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub to: Option<String>,
+    /// The effects of the commit on it: filed, asserted, created, edited, moved, renamed, ended, settled, deleted, restored
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub did: Vec<&'static str>,
     /// True if there is an open conflict between this and something that you wrote
@@ -69,6 +68,9 @@ pub(super) struct CommitShown {
     pub changed: Vec<ChangedDocument>,
     /// Number of those that are not named
     pub and_more: i64,
+    /// True if you may have been told of this before
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub may_repeat: bool,
 }
 
 pub(super) fn changes_since(call: &Call, arguments: ChangesSince) -> Result<Changes, MemoryError> {
@@ -100,6 +102,36 @@ impl Reader<'_> {
         instance.is_some_and(|instance| rival.actor.starts_with(&instance))
     }
 
+    /// Returns how a changed document is called; `None` of one that goes with another.
+    fn named(&self, key: &Key) -> Option<Named> {
+        if key.as_str().starts_with(PLACE_NOTES) {
+            // A drawer that was moved is named by the change of the drawer itself.
+            let (id, to) = self.renamed(key)?;
+            return Some(Named { kind: "place", id, to: Some(to) });
+        }
+        // A call is named by what it wrote.
+        if key.as_str().starts_with(ONCE) {
+            return None;
+        }
+        let (kind, id) = match (drawer_id(key), fact_id(key)) {
+            (Some(id), _) if id.starts_with("diary_") => ("diary", id),
+            (Some(id), _) => ("drawer", id),
+            (None, Some(id)) => ("fact", id),
+            (None, None) => ("document", key.as_str().to_owned()),
+        };
+        Some(Named { kind, id, to: None })
+    }
+
+    /// Returns the place that a document renames, and its new name. What cannot be read is left out.
+    fn renamed(&self, key: &Key) -> Option<(String, String)> {
+        let found = self.palace.get_unrefreshed(key.as_str());
+        let found = found.unwrap_or_else(|error| {
+            tracing::warn!(%key, %error, "the renamed place cannot be told");
+            None
+        });
+        renamed_place(key, &found?.value)
+    }
+
     /// Tells what a commit did to a document. What cannot be read is left out: the commit is told all the same.
     fn effects(&self, commit: &CommitInfo, key: &Key) -> Option<DocumentEffects> {
         self.palace.effects(commit, key).unwrap_or_else(|error| {
@@ -124,63 +156,62 @@ fn feed(
     own: bool,
 ) -> Result<Changes, MemoryError> {
     let palace = reader.palace;
-    let now = palace.now_ms();
-    let (mut cursor, approximate) = begin(palace, cursors, from)?;
+    let mut position = begin(palace, cursors, from)?;
+    let approximate = position.is_approximate();
     let this = palace.instance().filter(|_| !own);
     let (mut changes, mut budget) = (Vec::new(), Budget::around(&()));
-    let answer = |changes: Vec<CommitShown>, next_cursor, more| {
+    let answer = |changes: Vec<CommitShown>, position, next: Option<&CommitInfo>| {
+        let next_ms = next.map(|commit| commit.time_ms);
+        let next_cursor = cursors.give(palace, position, next_ms)?;
         let count = number(changes.len());
-        Ok(Changes { changes, count, next_cursor, more, approximate })
+        Ok(Changes { changes, count, next_cursor, more: next.is_some(), approximate })
     };
     loop {
-        let page = palace.changes_since(&cursor, PAGE)?;
+        let page = palace.changes_since(&position.seen, PAGE)?;
         for commit in &page.commits {
             let told = Some(commit.instance) != this;
+            let may_repeat = position.may_repeat(commit);
             if let Some(shown) =
-                told.then(|| shown(reader, commit)).filter(|c| !c.changed.is_empty())
+                told.then(|| shown(reader, commit, may_repeat)).filter(|c| !c.changed.is_empty())
             {
                 if changes.len() == limit || !budget.takes(&shown) {
-                    let next = cursors.shorten(cursor, commit.time_ms.clamp(0, now));
-                    return answer(changes, next, true);
+                    return answer(changes, position, Some(commit));
                 }
                 changes.push(shown);
             }
-            cursor.see(commit);
+            position.seen.saw(commit);
         }
         if !page.more {
-            return answer(changes, cursors.shorten(cursor, now), false);
+            return answer(changes, position, None);
         }
     }
 }
 
-/// Returns the palace's cursor to begin with, and whether it is approximate.
+/// Returns the position to begin with.
 fn begin(
     palace: &Palace,
     cursors: &FeedCursors,
     from: &FeedStart,
-) -> Result<(Cursor, bool), MemoryError> {
-    match (&from.cursor, &from.since) {
-        (Some(_), Some(_)) => Err(argument("since", "there is a cursor too: pass one of the two")),
-        (None, None) => Ok((palace.cursor_now()?, false)),
-        (None, Some(since)) => Ok((palace.cursor_at(milliseconds("since", since)?)?, false)),
-        (Some(short), None) => match cursors.find(short) {
-            Some(cursor) => Ok((cursor, false)),
-            None => {
-                let since = FeedCursors::since_ms(short).ok_or_else(|| bad_cursor(short))?;
-                Ok((palace.cursor_at(since.saturating_sub(OVERLAP_MS))?, true))
-            }
-        },
-    }
+) -> Result<Position, MemoryError> {
+    Ok(match (&from.cursor, &from.since) {
+        (Some(_), Some(_)) => {
+            return Err(argument("since", "there is a cursor too: pass one of the two"));
+        }
+        (None, None) => palace.cursor_now()?.into(),
+        (None, Some(since)) => palace.cursor_at(milliseconds("since", since)?)?.into(),
+        (Some(cursor), None) => cursors.find(palace, cursor)?,
+    })
 }
 
-fn shown(reader: &Reader<'_>, commit: &CommitInfo) -> CommitShown {
-    let changed: Vec<_> = commit.keys.iter().filter_map(|key| Some((key, named(key)?))).collect();
+fn shown(reader: &Reader<'_>, commit: &CommitInfo, may_repeat: bool) -> CommitShown {
+    let changed: Vec<_> =
+        commit.keys.iter().filter_map(|key| Some((key, reader.named(key)?))).collect();
     let count = changed.len();
-    let changed = changed.into_iter().take(NAMED).map(|(key, (kind, id))| {
+    let changed = changed.into_iter().take(NAMED).map(|(key, Named { kind, id, to })| {
         let done = reader.effects(commit, key);
         let did = done.iter().flat_map(|done| deeds(key, done)).map(Deed::name).collect();
         let in_conflict = done.is_some_and(|it| it.rivals.iter().any(|it| reader.wrote(it)));
-        ChangedDocument { kind: kind.to_owned(), id, did, in_conflict }
+        ChangedDocument { kind: kind.to_owned(), id, to, did, in_conflict }
     });
     let (named, _) = Budget::of(NAMED_BYTES).keep(changed);
     CommitShown {
@@ -189,56 +220,17 @@ fn shown(reader: &Reader<'_>, commit: &CommitInfo) -> CommitShown {
         instance: commit.instance.to_string(),
         and_more: number(count - named.len()),
         changed: named,
+        may_repeat,
     }
 }
 
-/// Returns the kind and the id of a changed document; `None` of one that goes with another.
-fn named(key: &Key) -> Option<(&'static str, String)> {
-    // A drawer that was moved is named by the change of the drawer itself, and a call by what it wrote.
-    if ["moved/", ONCE].iter().any(|prefix| key.as_str().starts_with(prefix)) {
-        return None;
-    }
-    Some(match (drawer_id(key), fact_id(key)) {
-        (Some(id), _) if id.starts_with("diary_") => ("diary", id),
-        (Some(id), _) => ("drawer", id),
-        (None, Some(id)) => ("fact", id),
-        (None, None) => ("document", key.as_str().to_owned()),
-    })
+/// How a changed document is called.
+struct Named {
+    kind: &'static str,
+    id: String,
+    to: Option<String>,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::fs::sim::SimDisk;
-    use crate::palace::Options;
-    use std::collections::HashSet;
-    use std::sync::Arc;
-
-    #[test]
-    fn a_page_of_the_past_is_gone_on_with_by_a_server_that_does_not_know_the_cursor() {
-        let disk = SimDisk::new(1);
-        let open = || Options::default().fs(Arc::new(disk.process())).open("/p").unwrap();
-        let (theirs, ours) = (open(), open());
-        let keys: Vec<String> = (0..20).map(|n| format!("k{n}")).collect();
-        for key in &keys {
-            theirs.put(key, &serde_json::Map::new()).unwrap();
-            disk.advance(10_000);
-        }
-        let since = Some(readable(0));
-        let (mut from, mut told, mut pages) =
-            (FeedStart { cursor: None, since }, HashSet::new(), 0);
-        loop {
-            // Each page is asked of a server that was started anew.
-            let reader = Reader { palace: &ours, client: None, shared: false };
-            let page = feed(&reader, &FeedCursors::default(), &from, 9, false).unwrap();
-            told.extend(page.changes.iter().flat_map(|c| &c.changed).map(|c| c.id.clone()));
-            pages += 1;
-            if !page.more {
-                break;
-            }
-            assert!(pages < 10, "it goes in circles");
-            from = FeedStart { cursor: Some(page.next_cursor), since: None };
-        }
-        assert_eq!(told, keys.into_iter().collect::<HashSet<_>>());
-    }
-}
+#[path = "changes_tests.rs"]
+mod tests;

@@ -75,6 +75,8 @@ pub(crate) use place::drawer_id;
 pub(super) use place::keys_of;
 #[cfg(feature = "mcp")]
 pub(crate) use place::{folded, is_move, wing_of};
+#[cfg(feature = "mcp")]
+pub(crate) use renames::renamed_place;
 
 #[cfg(test)]
 mod places_tests;

@@ -29,6 +29,16 @@ pub(super) struct FoldedPlace {
     pub room: String,
 }
 
+/// Returns the old name of the place that a document renames, as `wing` or `wing/room` in folded names, and the new one;
+/// `None` if it renames none.
+#[cfg(feature = "mcp")]
+pub(crate) fn renamed_place(key: &Key, value: &Map<String, Value>) -> Option<(String, String)> {
+    let text = |field| value.get(field).and_then(Value::as_str);
+    let (wing, to) = (text("wing")?, text("to")?.to_owned());
+    let place = text("room").map_or_else(|| wing.to_owned(), |room| format!("{wing}/{room}"));
+    key.as_str().starts_with(RENAMED).then_some((place, to))
+}
+
 /// The renamed places, by their folded names.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Renames {

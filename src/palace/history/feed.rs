@@ -1,16 +1,17 @@
 //! The feed: the commits since a cursor.
 //!
-//! A cursor holds, for each instance, the last commit that the caller has seen. Sequence numbers survive compaction, so
-//! a cursor stays valid for as long as the palace exists.
+//! A cursor holds, for each instance, the commits that the caller has seen. Sequence numbers survive compaction, so a
+//! cursor stays valid for as long as the palace exists. If commits are missing, because a file was not copied yet, they
+//! are not seen, and are told once they are there.
 
+use super::commits::commits;
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
 use crate::format::key::Key;
+use crate::format::sequences::Sequences;
 use crate::merge::{DocumentEffects, MergeError};
-use crate::palace::compact::log_rows::{log_row, stamped};
 use crate::palace::error::{Error, Result};
 use crate::palace::handle::shared::Palace;
-use crate::palace::view::view::View;
 use crate::snapshot::LogRow;
 use std::collections::{BTreeMap, VecDeque};
 use std::fmt;
@@ -19,7 +20,7 @@ use std::str::FromStr;
 /// Most commits of one call.
 pub const COMMITS_MAX: usize = 10_000;
 
-/// The last commit of each instance that a caller has seen. The default cursor has seen none.
+/// The commits of each instance that a caller has seen. The default cursor has seen none.
 ///
 /// ```
 /// use crdt_palace::palace::feed::Cursor;
@@ -36,20 +37,48 @@ pub const COMMITS_MAX: usize = 10_000;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Cursor(BTreeMap<InstanceId, u64>);
+pub struct Cursor(BTreeMap<InstanceId, Sequences>);
 
 impl fmt::Display for Cursor {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("c1")?;
-        self.0.iter().try_for_each(|(instance, sequence)| write!(f, ".{instance}-{sequence}"))
+        self.0.iter().try_for_each(|(instance, seen)| write!(f, ".{instance}-{seen}"))
     }
 }
 
 impl Cursor {
-    /// Adds a commit to those that were seen. The commits of an instance are added in their order.
-    #[cfg(feature = "mcp")]
-    pub(crate) fn see(&mut self, commit: &CommitInfo) {
-        self.0.insert(commit.instance, commit.sequence);
+    fn see(&mut self, instance: InstanceId, sequence: u64) {
+        self.0.entry(instance).or_default().insert(sequence);
+    }
+}
+
+#[cfg(feature = "mcp")]
+impl Cursor {
+    /// Adds a commit to those that were seen.
+    pub(crate) fn saw(&mut self, commit: &CommitInfo) {
+        self.see(commit.instance, commit.sequence);
+    }
+
+    /// Returns true if the commit was seen.
+    pub(super) fn contains(&self, instance: InstanceId, sequence: u64) -> bool {
+        self.0.get(&instance).is_some_and(|seen| seen.contains(sequence))
+    }
+
+    /// Returns true if `other` has seen all that this has.
+    pub(super) fn is_within(&self, other: &Self) -> bool {
+        let none = Sequences::default();
+        self.0.iter().all(|(id, seen)| seen.is_within(other.0.get(id).unwrap_or(&none)))
+    }
+
+    /// Returns the instances, each with its seen commits.
+    pub(super) fn instances(&self) -> impl Iterator<Item = (&InstanceId, &Sequences)> {
+        self.0.iter()
+    }
+}
+
+impl FromIterator<(InstanceId, Sequences)> for Cursor {
+    fn from_iter<T: IntoIterator<Item = (InstanceId, Sequences)>>(seen: T) -> Self {
+        Cursor(seen.into_iter().collect())
     }
 }
 
@@ -159,13 +188,13 @@ impl Palace {
     pub fn changes_since(&self, cursor: &Cursor, limit: usize) -> Result<Changes> {
         let limit = limit.clamp(1, COMMITS_MAX);
         // One more than wanted, to know whether there is more.
-        let mut queues = unseen(&*self.fresh()?, cursor, limit + 1)?;
+        let mut queues = self.unseen(cursor, limit + 1)?;
         let mut changes = Changes { commits: Vec::new(), cursor: cursor.clone(), more: false };
         while changes.commits.len() < limit {
             let heads = queues.iter().filter_map(|(id, queue)| Some((queue.front()?.time_ms, *id)));
             let Some((_, instance)) = heads.min() else { return Ok(changes) };
             let Some(row) = queues.get_mut(&instance).and_then(VecDeque::pop_front) else { break };
-            changes.cursor.0.insert(instance, row.sequence);
+            changes.cursor.see(instance, row.sequence);
             changes.commits.push(commit_info(row));
         }
         changes.more = queues.values().any(|queue| !queue.is_empty());
@@ -211,7 +240,7 @@ impl Palace {
         loop {
             let page = self.changes_since(&cursor, COMMITS_MAX)?;
             let before = page.commits.iter().take_while(|commit| commit.time_ms < time_ms);
-            let seen = before.map(|commit| cursor.see(commit)).count();
+            let seen = before.map(|commit| cursor.saw(commit)).count();
             if seen < page.commits.len() || !page.more {
                 return Ok(cursor);
             }
@@ -237,22 +266,20 @@ impl Palace {
     /// As [`Palace::changes_since`].
     pub fn cursor_now(&self) -> Result<Cursor> {
         let view = self.fresh()?;
-        let mut seen: BTreeMap<InstanceId, u64> = BTreeMap::new();
-        let mut note = |instance: InstanceId, sequence: u64| {
-            let highest = seen.entry(instance).or_default();
-            *highest = sequence.max(*highest);
-        };
-        for snapshot in view.snapshots() {
-            for (instance, sequence) in snapshot.log_instances()? {
-                note(instance, sequence);
-            }
-        }
-        for commit in view.tail.commits() {
-            if let Some(instance) = commit.instance {
-                note(instance, commit.sequence);
-            }
-        }
-        Ok(Cursor(seen))
+        Ok(commits(&view)?.into_iter().map(|(id, one)| (id, one.sequences)).collect())
+    }
+
+    /// Returns the next commits of each instance, at most `limit` of each.
+    fn unseen(
+        &self,
+        cursor: &Cursor,
+        limit: usize,
+    ) -> Result<BTreeMap<InstanceId, VecDeque<LogRow>>> {
+        let (view, none) = (self.fresh()?, Sequences::default());
+        let found = commits(&view)?
+            .into_iter()
+            .map(|(id, one)| Ok((id, one.unseen(cursor.0.get(&id).unwrap_or(&none), limit)?)));
+        found.collect()
     }
 }
 
@@ -264,44 +291,20 @@ fn commit_info(row: LogRow) -> CommitInfo {
     CommitInfo { instance, sequence, time_ms, by, keys, changes }
 }
 
-/// Returns the next commits of each instance, at most `limit` of each.
-fn unseen(
-    view: &View,
-    cursor: &Cursor,
-    limit: usize,
-) -> Result<BTreeMap<InstanceId, VecDeque<LogRow>>> {
-    let seen = |instance: InstanceId| cursor.0.get(&instance).copied().unwrap_or(0);
-    let mut found: BTreeMap<InstanceId, BTreeMap<u64, LogRow>> = BTreeMap::new();
-    for snapshot in view.snapshots() {
-        for (instance, last) in snapshot.log_instances()? {
-            if last > seen(instance) {
-                let rows = snapshot.log_after(instance, seen(instance), limit)?;
-                let known = found.entry(instance).or_default();
-                known.extend(rows.into_iter().map(|row| (row.sequence, row)));
-            }
-        }
-    }
-    for commit in view.tail.commits() {
-        if let Some(instance) = commit.instance
-            && commit.sequence > seen(instance)
-        {
-            let row = || log_row(instance, commit.sequence, &stamped(&commit.body));
-            found.entry(instance).or_default().entry(commit.sequence).or_insert_with(row);
-        }
-    }
-    let queue =
-        |(id, rows): (_, BTreeMap<u64, LogRow>)| (id, rows.into_values().take(limit).collect());
-    Ok(found.into_iter().map(queue).collect())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_cursor_round_trips_as_text() {
-        let cursor = Cursor(BTreeMap::from([(InstanceId([1; 16]), 7), (InstanceId([2; 16]), 9)]));
+        let mut gaps = Sequences::up_to(9);
+        gaps.insert(12);
+        let cursor = Cursor(BTreeMap::from([
+            (InstanceId([1; 16]), Sequences::up_to(7)),
+            (InstanceId([2; 16]), gaps),
+        ]));
         assert_eq!(cursor.to_string().parse::<Cursor>().unwrap(), cursor);
+        assert!(cursor.to_string().ends_with("-9+12~12"), "{cursor}");
         assert_eq!("c1".parse::<Cursor>().unwrap(), Cursor::default());
         for bad in ["", "c2", "c1.", "c1.7", "c1.00-1"] {
             assert!(bad.parse::<Cursor>().is_err(), "{bad}");

@@ -1,6 +1,7 @@
 //! Every read returns what was built.
 
 use super::*;
+use crate::format::sequences::Sequences;
 
 fn keys(rows: &[ViewRow]) -> Vec<&str> {
     rows.iter().map(|row| row.key.as_str()).collect()
@@ -135,8 +136,14 @@ fn the_log_pages_by_instance_and_across_all() {
     assert!(snapshot.log_after(three, u64::MAX, 9).unwrap().is_empty());
     assert!(snapshot.log_after(InstanceId([4; 16]), 0, 9).unwrap().is_empty());
 
-    let last: Vec<_> = [255, 3, 1, 0].map(|i| (InstanceId([i; 16]), 49)).to_vec();
-    assert_eq!(snapshot.log_instances().unwrap(), last);
+    assert_eq!(snapshot.log_back_from(three, 48, 2).unwrap(), [log[5].clone(), log[4].clone()]);
+
+    let mut squares = Sequences::default();
+    (1..=7).for_each(|n| squares.insert(n * n));
+    let logged: Vec<_> = [255, 3, 1, 0].map(|i| (InstanceId([i; 16]), squares.clone())).to_vec();
+    let found = snapshot.log_instances().unwrap().iter();
+    let found: Vec<_> = found.map(|one| (one.instance, one.sequences.clone())).collect();
+    assert_eq!(found, logged);
 
     log.sort_by_key(|row| (row.instance, row.sequence));
     let (mut read, mut after) = (Vec::new(), None);
