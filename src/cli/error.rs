@@ -258,6 +258,12 @@ pub enum InstallError {
         /// The path.
         path: PathBuf,
     },
+    /// The configuration file is one that nobody may write.
+    #[error("{} is read-only, so it was not changed: make it writable first, or add the entry where it is made", path.display())]
+    ReadOnly {
+        /// The file.
+        path: PathBuf,
+    },
     /// Another program wrote the file at the same time.
     #[error(
         "another program has just changed {}, so it was not written: run this command again",
@@ -303,6 +309,7 @@ mod tests {
             InstallError::Fs(fs).into(),
             InstallError::Dangling { path: path() }.into(),
             InstallError::NotAFile { path: path() }.into(),
+            InstallError::ReadOnly { path: path() }.into(),
             InstallError::Changed { path: path() }.into(),
             InstallError::NotText { path: path() }.into(),
             PlaceError::Empty.into(),
@@ -338,6 +345,9 @@ mod tests {
                 }
                 InstallError::NotAFile { .. } => {
                     "/it's is not a regular file, so it was neither read nor changed: move it away"
+                }
+                InstallError::ReadOnly { .. } => {
+                    "/it's is read-only, so it was not changed: make it writable first, or add the entry where it is made"
                 }
                 InstallError::Changed { .. } => {
                     "another program has just changed /it's, so it was not written: run this command again"

@@ -188,6 +188,11 @@ fn batch(text: &[u8], batches: bool) -> Checked {
 
 /// Returns the answer to a message that rmcp cannot read; `None` if nobody waits for one.
 fn refusal(text: &[u8]) -> Option<Refusal> {
+    if let Err(error) = std::str::from_utf8(text) {
+        let at = error.valid_up_to();
+        let words = format!("the message is not UTF-8, which JSON is: see its byte {at}");
+        return Some(Refusal::new(None, ErrorData::parse_error(words, None)));
+    }
     let (envelope, read) = Envelope::read(text);
     if read.is_err()
         && let Err(error) = is_json(text)
@@ -340,6 +345,19 @@ mod tests {
         let (id, code, said) = answer(none);
         assert_eq!((id, code), (json!(3), -32601));
         assert!(said.contains("no method none. This server has initialize, ping"), "{said}");
+    }
+
+    #[test]
+    fn bytes_that_are_not_utf8_are_told() {
+        let mut message =
+            br#"{"jsonrpc":"2.0","id":1,"method":"ping","params":{"a":"?"}}"#.to_vec();
+        let at = message.iter().position(|byte| *byte == b'?').unwrap();
+        message[at] = 0xff;
+        let Checked::Answered(refusals) = check(&mut message, false) else { panic!("it was read") };
+        let refusal = serde_json::to_value(&refusals[0]).unwrap();
+        assert_eq!((&refusal["id"], &refusal["error"]["code"]), (&Value::Null, &json!(-32700)));
+        let words = refusal["error"]["message"].as_str().unwrap();
+        assert!(words.contains(&format!("not UTF-8, which JSON is: see its byte {at}")), "{words}");
     }
 
     #[test]

@@ -10,7 +10,7 @@ use super::tool::Call;
 use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
 use crate::memory::drawers::{PLACE_BYTES_MAX, folded, is_move};
-use crate::memory::is_of_graph;
+use crate::memory::{MemoryError, is_of_graph};
 use crate::palace::status::Status;
 use crate::palace::{ConflictCount, Error, chain};
 use rmcp::model::ResourceTemplate;
@@ -130,9 +130,13 @@ impl OfferedResource {
                 ShownStatus::of(call).map_err(palace_says).and_then(|s| indented(&s)).map(Some)
             }
             OfferedResource::Wing(wing) => {
-                let counts = call.drawers().counts(Some(wing));
+                let counts = match call.drawers().counts(Some(wing)) {
+                    // No wing can have that name.
+                    Err(MemoryError::Argument { .. }) => return Ok(None),
+                    counts => counts.map_err(|error| chain(&error))?,
+                };
                 // All its spellings and names are one wing.
-                let counted = counts.map_err(|error| chain(&error))?.into_iter().next();
+                let counted = counts.into_iter().next();
                 let shown =
                     |(wing, rooms)| indented(&serde_json::json!({"wing": wing, "rooms": rooms}));
                 counted.map(shown).transpose()
@@ -239,6 +243,8 @@ mod tests {
         let call = Call { palace, client, session, feed_cursors, shared: false, offered, progress };
         let wing = OfferedResource::of("palace://wing/the%20atlas", &tools).unwrap();
         assert_eq!(wing.read(&call), Ok(None));
+        let impossible = OfferedResource::of("palace://wing/a%2Fb", &tools).unwrap();
+        assert_eq!(impossible.read(&call), Ok(None), "no wing can have this name");
         let item = Item::new(Place::new("the atlas", "maps").unwrap(), "here").unwrap();
         call.drawers().file(&[item]).unwrap();
         let text = wing.read(&call).unwrap().unwrap();

@@ -254,6 +254,19 @@ fn configuration_that_is_no_regular_file_is_refused() {
 }
 
 #[test]
+fn read_only_configuration_is_not_replaced() {
+    let home = home();
+    let path = home.path().join(".claude.json");
+    write(&path, OTHERS);
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o400)).unwrap();
+    let output = install(&home, &["--client", "claude-code"]);
+    assert_eq!(code(&output), Some(1));
+    assert!(stderr(&output).contains("is read-only, so it was not changed"), "{}", stderr(&output));
+    assert_eq!(fs::read_to_string(&path).unwrap(), OTHERS);
+    assert_eq!(everything(&home).len(), 1, "nothing is left beside it");
+}
+
+#[test]
 fn install_print_writes_nothing() {
     for (client, file, list) in FILES {
         let home = home();

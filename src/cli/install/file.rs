@@ -47,6 +47,10 @@ impl ConfigFile {
     /// Replaces the content by `text`. Returns the path of the backup, if there was anything to back up.
     pub(super) fn replace(&self, text: &str) -> Result<Option<PathBuf>, InstallError> {
         let path = &self.path;
+        // A rename would replace it all the same.
+        if self.content.is_some() && fs::metadata(path).at("access", path)?.mode() & 0o222 == 0 {
+            return Err(InstallError::ReadOnly { path: path.clone() });
+        }
         if let Some(parent) = path.parent() {
             fs::create_dir_all(parent).at("create", parent)?;
         }
@@ -113,12 +117,25 @@ impl ConfigFile {
         file.write_all(content)?;
         if self.content.is_some() {
             let (old, new) = (fs::metadata(&self.path)?, file.metadata()?);
-            if (old.uid(), old.gid()) != (new.uid(), new.gid()) {
-                fchown(&file, Some(old.uid()), Some(old.gid()))?;
+            let has_owner = old.uid() == new.uid() || chown(&file, Some(old.uid()), None)?;
+            let has_group = old.gid() == new.gid() || chown(&file, None, Some(old.gid()))?;
+            if !has_owner {
+                return Err(ErrorKind::PermissionDenied.into());
             }
-            file.set_permissions(Permissions::from_mode(old.mode() & 0o7777))?;
+            // Another group than the old one must not get its rights.
+            let rights = if has_group { 0o7777 } else { 0o7707 };
+            file.set_permissions(Permissions::from_mode(old.mode() & rights))?;
         }
         file.sync_all()
+    }
+}
+
+/// Gives a file another owner or group. Returns false if the user may not: only root gives files away, and others give
+/// them to their own groups.
+fn chown(file: &File, uid: Option<u32>, gid: Option<u32>) -> io::Result<bool> {
+    match fchown(file, uid, gid) {
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(false),
+        done => done.map(|()| true),
     }
 }
 
