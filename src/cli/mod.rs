@@ -4,7 +4,7 @@
 //! Stored text reaches a terminal only with its control characters escaped. A command whose reader goes away
 //! (`| head`) ends without a message.
 //!
-//! From the bottom up: `token_error`, `error`, `print`, `exit` and `start`; the palace's location, the arguments that several commands
+//! From the bottom up: `token_error`, `install_error`, `error`, `print`, `exit` and `start`; the palace's location, the arguments that several commands
 //! share, and the token; one file or folder a command; and the programs, `palace`, `log` and `compact`, with the tables of their commands.
 
 #[cfg(feature = "mcp")]
@@ -20,6 +20,8 @@ pub mod exit;
 mod import;
 #[cfg(feature = "mcp")]
 mod install;
+#[cfg(feature = "mcp")]
+pub mod install_error;
 mod location;
 pub mod log;
 #[cfg(feature = "mcp")]

@@ -4,7 +4,7 @@
 //! stays beside it. Mode and owner stay as they were. A file that changed since it was read is not replaced. Must not
 //! know: what is in it.
 
-use crate::cli::error::InstallError;
+use crate::cli::install_error::InstallError;
 use crate::fs::os::open_foreign;
 use crate::fs::{At, FsError};
 use std::fs::{self, File, OpenOptions, Permissions};

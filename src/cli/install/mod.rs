@@ -10,8 +10,9 @@ pub(super) mod servers;
 mod splice;
 
 use super::arguments::Tools;
-use super::error::{Failure, InstallError};
+use super::error::Failure;
 use super::exit::Exit;
+use super::install_error::InstallError;
 use super::location::PalaceArgument;
 use super::print::{shown, stdout, tell};
 use crate::format::controls::escape_json;
