@@ -69,6 +69,9 @@ fn golden_merges() {
         // A block that one deleted, and another wrote in.
         ("1\n2\n3\n4", vec!["1\n4", "1\n2\nx\n3\n4"], "1\n2\nx\n3\n4", open("2\nx\n3", &[""])),
         ("", vec!["a", "b"], "a\nb", none.clone()),
+        // An edit of one of two equal lines is one of the last of them, whatever stands around it.
+        ("1\n1\n3", vec!["1\n2\n3", "0\n1\n2\n3\n4"], "0\n1\n2\n3\n4", none.clone()),
+        ("1\n1\n3", vec!["1\n3", "0\n1\n1\n3"], "0\n1\n3", none.clone()),
     ] {
         assert_eq!(shown(common, &texts), (text.to_owned(), conflicts), "{common:?} {texts:?}");
     }

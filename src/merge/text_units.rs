@@ -130,19 +130,49 @@ pub(super) struct Edit {
 
 /// Returns the edits that lead from one text to another, in their order.
 ///
+/// What was deleted or added among equal units is taken for the last of them that it can be. Otherwise two texts with the
+/// same edit could have it at different units, and a merge would take it twice.
+///
 /// Where several units stand in place of several others, each that resembles one of those is an edit of that one: two
 /// writers may have changed neighbours, and one may have added a unit beside.
 pub(super) fn edits(old: &[Unit<'_>], new: &[Unit<'_>]) -> Vec<Edit> {
+    // The last first.
+    let mut found: Vec<Edit> = Vec::new();
+    let ops = capture_diff_slices(Algorithm::Histogram, old, new);
+    for op in ops.iter().rev().filter(|op| !matches!(op, DiffOp::Equal { .. })) {
+        let mut edit = Edit { old: op.old_range(), new: op.new_range() };
+        edit.slide(old, new, found.last().map_or(old.len(), |next| next.old.start));
+        while let Some(next) = found.pop_if(|next| edit.old.end == next.old.start) {
+            (edit.old.end, edit.new.end) = (next.old.end, next.new.end);
+            edit.slide(old, new, found.last().map_or(old.len(), |next| next.old.start));
+        }
+        found.push(edit);
+    }
     let mut edits = Vec::new();
-    for op in capture_diff_slices(Algorithm::Histogram, old, new) {
-        let (old_range, new_range) = (op.old_range(), op.new_range());
-        match op {
-            DiffOp::Equal { .. } => {}
-            DiffOp::Replace { .. } => split(old, new, old_range, new_range, &mut edits),
-            _ => edits.push(Edit { old: old_range, new: new_range }),
+    for edit in found.into_iter().rev() {
+        match edit.old.is_empty() || edit.new.is_empty() {
+            true => edits.push(edit),
+            false => split(old, new, edit.old, edit.new, &mut edits),
         }
     }
     edits
+}
+
+impl Edit {
+    /// Moves what is only deleted, or only added, towards the end of the texts, over units that equal its own. The old
+    /// units up to `end` are equal in both texts.
+    fn slide(&mut self, old: &[Unit<'_>], new: &[Unit<'_>], end: usize) {
+        let (units, range) = match (self.old.is_empty(), self.new.is_empty()) {
+            (_, true) => (old, &self.old),
+            (true, _) => (new, &self.new),
+            _ => return,
+        };
+        let most = end.saturating_sub(self.old.end);
+        let is_same = |by: &usize| units.get(range.start + by) == units.get(range.end + by);
+        let by = (0..most).take_while(is_same).count();
+        self.old = self.old.start + by..self.old.end + by;
+        self.new = self.new.start + by..self.new.end + by;
+    }
 }
 
 /// The most pairs of units that are compared where some stand in place of others.
@@ -239,6 +269,27 @@ mod tests {
 
     fn texts(text: &str) -> Vec<&str> {
         UnitSize::Sentence.cut(text).into_iter().map(|unit| unit.text).collect()
+    }
+
+    #[test]
+    fn edit_among_equal_lines_is_at_the_last_of_them() {
+        let edits_of = |old: &str, new: &str| -> Vec<(Range<usize>, Range<usize>)> {
+            let (old, new) = (UnitSize::Line.cut(old), UnitSize::Line.cut(new));
+            edits(&old, &new).into_iter().map(|edit| (edit.old, edit.new)).collect()
+        };
+        for (before, after) in [("", ""), ("x\n", "\nx"), ("x\ny\n", "")] {
+            for (first, last) in [("", ""), ("new\n", ""), ("", "\nnew"), ("c\n", "\nb")] {
+                let old = format!("{before}a\na{after}");
+                let new = format!("{first}{before}a\nb{after}{last}");
+                let at = before.matches('\n').count();
+                let all = edits_of(&old, &new);
+                let replaced = all.iter().find(|(old, _)| old.contains(&(at + 1)));
+                assert_eq!(replaced.map(|(old, _)| old.clone()), Some(at + 1..at + 2), "{all:?}");
+                assert!(!all.iter().any(|(old, _)| old.contains(&at)), "{new:?}: {all:?}");
+            }
+        }
+        assert_eq!(edits_of("a\nb\na\nz", "a\nz"), [(1..3, 1..1)]);
+        assert_eq!(edits_of("a\nz", "a\na\na\nz"), [(1..1, 1..3)]);
     }
 
     #[test]

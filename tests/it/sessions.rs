@@ -449,7 +449,7 @@ fn random_whole_writes_lose_no_edit() {
             }
         }
         let found = palaces[1].get(KEY).unwrap().unwrap();
-        edits.assert_in(&found.value, &format!("seed {seed}"));
+        assert_eq!(edits.assert_in(&found.value, &format!("seed {seed}")), 0, "{found:?}");
         let others = found.conflicts.iter().flat_map(|conflict| &conflict.others);
         let mut all: BTreeSet<String> = others.flat_map(|other| marks(&other.value)).collect();
         all.extend(marks(&Value::Object(found.value.clone())));
