@@ -22,6 +22,7 @@ mod import;
 mod install;
 mod location;
 pub mod log;
+pub mod log_error;
 #[cfg(feature = "mcp")]
 pub mod palace;
 mod print;

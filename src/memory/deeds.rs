@@ -69,6 +69,10 @@ fn edit(begun: Deed, field: &str) -> Deed {
         (Deed::Filed, "filings") => Deed::Filed,
         (Deed::Asserted, "sources") => Deed::Asserted,
         (Deed::Asserted, "ends" | "valid_to") => Deed::Ended,
+        // These fields go with an end or a beginning: how its time was given, and that another fact took its place.
+        (Deed::Asserted, field) if field.starts_with("ended/") => Deed::Ended,
+        (Deed::Asserted, field) if field.starts_with("replaced/") => Deed::Ended,
+        (Deed::Asserted, field) if field.starts_with("began/") => Deed::Asserted,
         _ => Deed::Edited,
     }
 }

@@ -10,8 +10,12 @@ const NEXT: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM 
      WHERE instance = ?1 AND sequence > ?2 ORDER BY sequence LIMIT ?3";
 const PAGE: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
      WHERE (instance, sequence) > (?1, ?2) ORDER BY instance, sequence LIMIT ?3";
+const BEFORE: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
+     WHERE instance = ?1 AND sequence < ?2 ORDER BY sequence DESC LIMIT ?3";
 const LAST: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
      WHERE instance < ?1 ORDER BY instance DESC, sequence DESC LIMIT 1";
+const FIRST: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
+     WHERE instance > ?1 ORDER BY instance, sequence LIMIT 1";
 
 impl Snapshot {
     /// Returns the commits of `instance` with a sequence number above `sequence`, in order, at most
@@ -26,6 +30,20 @@ impl Snapshot {
         limit: usize,
     ) -> Result<Vec<LogRow>, SnapshotError> {
         self.log_rows(NEXT, (instance.0, bounded(sequence), bounded(limit)))
+    }
+
+    /// Returns the commits of `instance` with a sequence number below `sequence`, the last one first, at
+    /// most `limit`.
+    ///
+    /// # Errors
+    /// As [`Snapshot::log_after`].
+    pub fn log_before(
+        &self,
+        instance: InstanceId,
+        sequence: u64,
+        limit: usize,
+    ) -> Result<Vec<LogRow>, SnapshotError> {
+        self.log_rows(BEFORE, (instance.0, bounded(sequence), bounded(limit)))
     }
 
     /// Returns a page of all commits, by instance and sequence number: at most `limit` of those after
@@ -51,15 +69,35 @@ impl Snapshot {
     /// # Errors
     /// As [`Snapshot::log_after`].
     pub fn log_instances(&self) -> Result<Vec<(InstanceId, u64)>, SnapshotError> {
-        // A blob that is longer than every instance sorts after all of them. One descent for each
-        // instance is far less than reading the whole log.
-        let mut below = vec![u8::MAX; 17];
-        let mut instances = Vec::new();
-        while let Some(row) = self.log_rows(LAST, [&below])?.pop() {
-            below = row.instance.0.to_vec();
-            instances.push((row.instance, row.sequence));
+        Ok(self.log_lasts()?.iter().map(|row| (row.instance, row.sequence)).collect())
+    }
+
+    /// Returns the last commit of each instance, in descending order of their ids.
+    ///
+    /// # Errors
+    /// As [`Snapshot::log_after`].
+    pub fn log_lasts(&self) -> Result<Vec<LogRow>, SnapshotError> {
+        // A blob that is longer than every instance sorts after all of them.
+        self.log_of_each(LAST, vec![u8::MAX; 17])
+    }
+
+    /// Returns the first commit of each instance, in ascending order of their ids.
+    ///
+    /// # Errors
+    /// As [`Snapshot::log_after`].
+    pub fn log_firsts(&self) -> Result<Vec<LogRow>, SnapshotError> {
+        // An empty blob sorts before every instance.
+        self.log_of_each(FIRST, Vec::new())
+    }
+
+    /// One descent for each instance is far less than reading the whole log.
+    fn log_of_each(&self, sql: &str, mut from: Vec<u8>) -> Result<Vec<LogRow>, SnapshotError> {
+        let mut rows = Vec::new();
+        while let Some(row) = self.log_rows(sql, [&from])?.pop() {
+            from = row.instance.0.to_vec();
+            rows.push(row);
         }
-        Ok(instances)
+        Ok(rows)
     }
 
     fn log_rows(&self, sql: &str, parameters: impl Params) -> Result<Vec<LogRow>, SnapshotError> {

@@ -3,12 +3,15 @@
 mod backup;
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../programs/clock.rs"]
+mod clock;
 mod commands;
 mod damage;
 mod demo;
 mod doctor;
 mod import;
 mod install;
+mod log;
 mod places;
 #[path = "../support/mod.rs"]
 mod support;

@@ -46,6 +46,12 @@ impl fmt::Display for Cursor {
 }
 
 impl Cursor {
+    /// Returns true if it has seen this commit.
+    #[cfg(feature = "cli")]
+    pub(crate) fn has_seen(&self, commit: &CommitInfo) -> bool {
+        self.0.get(&commit.instance).is_some_and(|seen| *seen >= commit.sequence)
+    }
+
     /// Adds a commit to those that were seen. The commits of an instance are added in their order.
     #[cfg(feature = "mcp")]
     pub(crate) fn see(&mut self, commit: &CommitInfo) {
@@ -256,7 +262,7 @@ impl Palace {
     }
 }
 
-fn commit_info(row: LogRow) -> CommitInfo {
+pub(super) fn commit_info(row: LogRow) -> CommitInfo {
     let LogRow { instance, sequence, time_ms, by, changes } = row;
     let mut keys: Vec<Key> = changes.iter().map(|(key, _)| key.clone()).collect();
     keys.sort_unstable();
