@@ -1,8 +1,8 @@
 //! The errors of the commands.
 
+use super::log_error::LogError;
 #[cfg(feature = "mcp")]
 use super::token_error::TokenError;
-use super::log_error::LogError;
 use crate::fs::FsError;
 use crate::fs::shell::quoted;
 use crate::memory::MemoryError;

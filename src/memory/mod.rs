@@ -30,12 +30,11 @@ pub use graph::{
 };
 
 #[cfg(feature = "cli")]
-pub(crate) use ids::keys_of;
-
-#[cfg(feature = "cli")]
 pub(crate) use deeds::Deed;
 #[cfg(feature = "mcp")]
 pub(crate) use deeds::deeds;
+#[cfg(feature = "cli")]
+pub(crate) use ids::keys_of;
 #[cfg(feature = "mcp")]
 pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]

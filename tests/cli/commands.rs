@@ -97,7 +97,19 @@ fn stored_text_cannot_control_the_terminal() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, EVIL, &[entity("evil", &[EVIL])]);
     put_as(&path, &format!("by {EVIL}"));
+    let opened = Palace::open(&path).unwrap();
+    let drawers = Drawers::new(opened.clone());
+    let text = format!("{EVIL} in a title\nand below: {EVIL}");
+    let place = Place::new("w", "r").unwrap();
+    let id = &drawers.file(&[Item::new(place, &text).unwrap()]).unwrap().remove(0).id;
+    let base = opened.get("k").unwrap().unwrap().etag;
+    for n in 0..2 {
+        let value = object(json!({"n": format!("{EVIL}{n}")}));
+        opened.with(WriteOptions::new().by(EVIL).base(base.clone())).put("k", &value).unwrap();
+    }
     let path = path.as_str();
+    let dump = json_lines(&run(LOG, &["dump", "--json", "--key", id, path])).remove(0);
+    let commit = dump["commit"].as_str().unwrap();
     for (program, arguments) in [
         (LOG, vec!["dump", path]),
         (LOG, vec!["dump", "--raw", path]),
@@ -105,7 +117,22 @@ fn stored_text_cannot_control_the_terminal() {
         (LOG, vec!["dump", "--patch", "--color=never", path]),
         (LOG, vec!["history", "entity/evil", "--palace", path]),
         (LOG, vec!["show", "entity/evil", "--palace", path]),
+        (LOG, vec!["history", "k", "--json", "--palace", path]),
+        (LOG, vec!["show", id, "--palace", path]),
+        (LOG, vec!["show", id, "--json", "--palace", path]),
+        (LOG, vec!["show", commit, "--palace", path]),
+        (LOG, vec!["show", EVIL, "--palace", path]),
         (LOG, vec!["blame", "k", "--palace", path]),
+        (LOG, vec!["blame", "k", "--json", "--palace", path]),
+        (LOG, vec!["diff", "1h", "--palace", path]),
+        (LOG, vec!["diff", "1h", "--json", "--palace", path]),
+        (LOG, vec!["at", "now", "list", "--palace", path]),
+        (LOG, vec!["at", "now", "list", "--json", "--palace", path]),
+        (LOG, vec!["at", "now", "show", id, "--palace", path]),
+        (LOG, vec!["at", "now", "search", "below", "--palace", path]),
+        (LOG, vec!["at", EVIL, "list", "--palace", path]),
+        (LOG, vec!["conflicts", path]),
+        (LOG, vec!["conflicts", "--json", path]),
         (LOG, vec!["stats", path]),
         (LOG, vec!["stats", "--json", path]),
         (LOG, vec!["status", path]),
@@ -205,8 +232,15 @@ fn hung_up() -> Stdio {
 fn closed_stdout_is_neither_a_failure_nor_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
-    let commands: [(&str, &[&str]); 8] = [
+    let commands: [(&str, &[&str]); 15] = [
         (LOG, &["dump", &path]),
+        (LOG, &["dump", "--raw", &path]),
+        (LOG, &["show", "entity/a", "--palace", &path]),
+        (LOG, &["history", "entity/a", "--palace", &path]),
+        (LOG, &["blame", "entity/a", "--palace", &path]),
+        (LOG, &["diff", "1h", "--palace", &path]),
+        (LOG, &["at", "now", "list", "--palace", &path]),
+        (LOG, &["conflicts", &path]),
         (LOG, &["verify", &path]),
         (LOG, &["stats", &path]),
         (COMPACT, &["--dry-run", &path]),
@@ -275,9 +309,14 @@ fn exit_codes_tell_findings_even_when_stdout_is_closed() {
     drop(palace(&dir, "p", &[entity("late", &[])]));
     let snapshot = files(&path, "snap").remove(0);
     std::fs::write(&snapshot, "no snapshot").unwrap();
-    let commands: [(&str, &[&str]); 6] = [
+    let commands: [(&str, &[&str]); 11] = [
         (LOG, &["verify", &path]),
         (LOG, &["dump", &path]),
+        (LOG, &["dump", "--raw", &path]),
+        (LOG, &["history", "entity/late", "--palace", &path]),
+        (LOG, &["diff", "1h", "--palace", &path]),
+        (LOG, &["at", "now", "list", "--palace", &path]),
+        (LOG, &["conflicts", &path]),
         (LOG, &["stats", &path]),
         (PALACE, &["export", "--palace", &path]),
         (PALACE, &["doctor", "--palace", &path]),

@@ -1,7 +1,7 @@
 //! `crdt-log` for people: commits in words, in order, and the past of a document.
 
 use crate::client::{COMPACT, LOG, code, run, stderr, stdout};
-use crate::clock::ClockAhead;
+use crate::clock::{Ahead, Clocked};
 use crate::support::{Dice, seeds, until};
 use crdt_palace::memory::drawers::{Change, DiaryEntry, Drawers, Item, Place, Rename};
 use crdt_palace::memory::facts::{Facts, Triple};
@@ -213,14 +213,14 @@ fn json_of_dump_has_its_documented_schema() {
         "commit",
         "documents",
         "instance",
+        "schema",
         "sequence",
         "summary",
         "time",
         "time_ms",
-        "v",
     ];
     assert_eq!(names, expected);
-    assert_eq!((&edit["v"], &edit["by"]), (&json!(1), &json!("bob/2.1 (crdt-palace 0.2.0)")));
+    assert_eq!((&edit["schema"], &edit["by"]), (&json!(2), &json!("bob/2.1 (crdt-palace 0.2.0)")));
     let id = format!("{}-{}", edit["instance"].as_str().unwrap(), edit["sequence"]);
     assert_eq!((&edit["commit"], &edit["summary"]), (&json!(id), &json!(palace.sentences[1])));
     let document = &edit["documents"][0];
@@ -290,7 +290,7 @@ fn documents_are_shown_as_they_were_at_a_time() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p");
     let ago = |hours: i64| {
-        let clock = ClockAhead { ms: -hours * 3_600_000 };
+        let clock = Clocked(Ahead { ms: -hours * 3_600_000 });
         Options::default().auto_compact(false).fs(Arc::new(clock)).open(&path).unwrap()
     };
     let drawers = |hours| Drawers::new(ago(hours)).by(Some("ann/1".to_owned()));
@@ -395,7 +395,7 @@ fn causes_come_first_whatever_the_clocks_say() {
         let path = dir.path().join("p");
         let writers: Vec<Palace> = (0..4)
             .map(|n| {
-                let clock = ClockAhead { ms: 2 * 3_600_000 * n };
+                let clock = Clocked(Ahead { ms: 2 * 3_600_000 * n });
                 Options::default().auto_compact(false).fs(Arc::new(clock)).open(&path).unwrap()
             })
             .collect();
@@ -501,4 +501,52 @@ fn commits_of_a_killed_writer_are_told() {
     }
     stdout(&run(COMPACT, &[path.to_str().unwrap()]));
     assert_eq!(dump(), before);
+}
+
+/// Returns the names of the fields of a line of JSON.
+fn fields(line: &Value) -> Vec<&str> {
+    line.as_object().unwrap().keys().map(String::as_str).collect()
+}
+
+#[test]
+fn json_of_documents_has_its_documented_schema() {
+    let palace = written();
+    let path = palace.path();
+    let opened = manual(&path);
+    let base = opened.get("notes/plan").unwrap().unwrap().etag;
+    for n in 0..2 {
+        let from_base = WriteOptions::new().by("ann/1").base(base.clone());
+        opened.with(from_base).patch("notes/plan", &json!({"n": n})).unwrap();
+    }
+    Drawers::new(opened).delete(&[palace.drawer.clone()]).unwrap();
+    let lines = |arguments: &[&str]| -> Vec<Value> {
+        let lines = palace.log(&[arguments, &["--json"]].concat());
+        lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    };
+    let document = ["conflicts", "deleted", "id", "key", "kind", "schema", "title", "value"];
+    let drawer = ["conflicts", "deleted", "id", "key", "kind", "place", "schema", "title", "value"];
+    let deleted = lines(&["show", &palace.drawer]).remove(0);
+    assert_eq!(fields(&deleted), drawer);
+    assert_eq!((&deleted["deleted"], &deleted["value"]["content"]), (&json!(true), &json!(EDITED)));
+    assert_eq!(deleted["schema"], 1);
+    let conflicts = lines(&["conflicts"]);
+    assert_eq!((conflicts.len(), fields(&conflicts[0])), (1, document.to_vec()));
+    let conflict = &conflicts[0]["conflicts"][0];
+    assert_eq!(fields(conflict), ["others", "path", "shown"]);
+    for reading in [&conflict["shown"], &conflict["others"][0]] {
+        assert_eq!(fields(reading), ["by", "time_ms", "value"]);
+    }
+    let readings = [&conflict["shown"]["value"], &conflict["others"][0]["value"]];
+    assert!(readings.contains(&&json!(0)) && readings.contains(&&json!(1)), "{conflict}");
+    assert_eq!(lines(&["at", "now", "show", "notes/plan"]), conflicts);
+    assert!(lines(&["at", "now", "list"]).contains(&conflicts[0]));
+    assert_eq!(lines(&["at", "now", "search", "plan"])[0], conflicts[0]);
+    let differences = lines(&["diff", "1h"]);
+    let of_diff = ["diff", "id", "key", "kind", "moved_from", "moved_to", "schema", "title"];
+    differences.iter().for_each(|line| assert_eq!(fields(line), of_diff));
+    assert!(differences.iter().all(|line| line["id"] != json!(palace.drawer)), "deleted: no text");
+    let blamed = lines(&["blame", "notes/plan"]);
+    blamed.iter().for_each(|line| {
+        assert_eq!(fields(line), ["by", "commit", "line", "schema", "time_ms"]);
+    });
 }

@@ -12,6 +12,7 @@ mod doctor;
 mod import;
 mod install;
 mod log;
+mod log_page;
 mod places;
 #[path = "../support/mod.rs"]
 mod support;

@@ -4,6 +4,7 @@
 //! or changed since.
 
 use super::clock::Edge;
+use super::document::DocumentJson;
 use super::names::document;
 use super::paint::Part;
 use super::patch::escaped;
@@ -12,9 +13,10 @@ use super::target::{Look, Within};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, after, lacking};
 use crate::cli::log_error::LogError;
-use crate::cli::print::{shown, stdout};
+use crate::cli::print::{json, shown, stdout};
 use crate::format::key::Key;
-use crate::memory::told::{Kind, id_of, text_of, title_of};
+use crate::memory::drawers::folded;
+use crate::memory::told::{Kind, id_of, name_of, place_of, text_of};
 use crate::palace::log::CommitLog;
 use crate::palace::step::Version;
 use crate::palace::{Direction, Palace, View};
@@ -61,65 +63,105 @@ enum Question {
     },
 }
 
+impl Question {
+    fn within(&self) -> &Within {
+        match self {
+            Question::List { within, .. }
+            | Question::Show { within, .. }
+            | Question::Search { within, .. } => within,
+        }
+    }
+}
+
+/// The documents as they were at a time.
+struct Past<'a> {
+    palace: &'a Palace,
+    log: &'a CommitLog<'a>,
+    printer: &'a Printer,
+    time_ms: i64,
+}
+
 impl At {
     pub fn run(&self, look: &Look) -> Result<Exit, Failure> {
         let time_ms = look.clock().parse(&self.time, Edge::End)?;
-        let palace = match &self.question {
-            Question::List { within, .. }
-            | Question::Show { within, .. }
-            | Question::Search { within, .. } => within.open()?,
-        };
+        let within = self.question.within();
+        let palace = within.open()?;
         let log = palace.log(Direction::OldestFirst, Box::new(|_| true))?;
-        let (printer, mut out) = (Printer::new(look, &log), stdout());
-        let printed = self.answer(&mut out, &palace, &printer, &log, time_ms);
+        let printer = Printer { as_json: within.json, ..Printer::new(look, &log) };
+        let past = Past { palace: &palace, log: &log, printer: &printer, time_ms };
+        let mut out = stdout();
+        let printed = match &self.question {
+            Question::List { wing, .. } => past.list(&mut out, wing.as_deref()),
+            Question::Show { name, .. } => past.show(&mut out, name),
+            Question::Search { words, .. } => past.search(&mut out, words),
+        };
         let printed = printed.and_then(|()| Ok(out.flush()?));
         after(printed, lacking(&palace, "the answer"))
     }
+}
 
-    fn answer(
+impl Past<'_> {
+    fn list(&self, out: &mut impl Write, wing: Option<&str>) -> Result<(), Failure> {
+        each(self.log, self.time_ms, |key, view| {
+            let there = view.value.get("wing").and_then(|wing| wing.as_str()).map(folded);
+            match wing.is_none_or(|wing| there == Some(folded(wing))) {
+                true => self.print(out, key, view, ""),
+                false => Ok(()),
+            }
+        })
+    }
+
+    fn show(&self, out: &mut impl Write, name: &str) -> Result<(), Failure> {
+        let key = document(self.palace, self.log, name)?;
+        let found = self.log.view_at(&key, Version::Time(self.time_ms))?.map(|(_, view)| view);
+        let Some(view) = found.filter(|view| !view.deleted) else {
+            return Err(LogError::NotThere { name: name.to_owned() }.into());
+        };
+        self.print(out, &key, &view, "")?;
+        if self.printer.as_json {
+            return Ok(());
+        }
+        writeln!(out)?;
+        let text = text_of(&key, &view.value);
+        Ok(text.lines().try_for_each(|line| writeln!(out, "{}", escaped(line)))?)
+    }
+
+    fn search(&self, out: &mut impl Write, words: &[String]) -> Result<(), Failure> {
+        let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
+        each(self.log, self.time_ms, |key, view| {
+            let text = text_of(key, &view.value);
+            let lower = text.to_lowercase();
+            if !words.iter().all(|word| lower.contains(word)) {
+                return Ok(());
+            }
+            let has_word = |line: &&str| {
+                let line = line.to_lowercase();
+                words.iter().any(|word| line.contains(word))
+            };
+            let lines: String = text
+                .lines()
+                .filter(has_word)
+                .map(|line| format!("    {}\n", escaped(line)))
+                .collect();
+            self.print(out, key, view, &lines)
+        })
+    }
+
+    /// Prints a document on a line, and the lines below it that show why.
+    fn print(
         &self,
         out: &mut impl Write,
-        palace: &Palace,
-        printer: &Printer,
-        log: &CommitLog<'_>,
-        time_ms: i64,
+        key: &Key,
+        view: &View,
+        below: &str,
     ) -> Result<(), Failure> {
-        match &self.question {
-            Question::List { wing, .. } => each(log, time_ms, |key, view| {
-                let there = view.value.get("wing").and_then(|wing| wing.as_str());
-                if wing.as_deref().is_none_or(|wing| Some(wing) == there) {
-                    writeln!(out, "{}", line(printer, key, view))?;
-                }
-                Ok(())
-            }),
-            Question::Show { name, .. } => {
-                let key = document(palace, log, name)?;
-                let found = log.view_at(&key, Version::Time(time_ms))?.map(|(_, view)| view);
-                let Some(view) = found.filter(|view| !view.deleted) else {
-                    return Err(LogError::NotThere { name: name.clone() }.into());
-                };
-                writeln!(out, "{}\n", line(printer, &key, &view))?;
-                let text = text_of(&key, &view.value);
-                Ok(text.lines().try_for_each(|line| writeln!(out, "{}", escaped(line)))?)
-            }
-            Question::Search { words, .. } => {
-                let words: Vec<String> = words.iter().map(|word| word.to_lowercase()).collect();
-                each(log, time_ms, |key, view| {
-                    let text = text_of(key, &view.value);
-                    let lower = text.to_lowercase();
-                    if !words.iter().all(|word| lower.contains(word)) {
-                        return Ok(());
-                    }
-                    writeln!(out, "{}", line(printer, key, view))?;
-                    let has_word = |line: &&str| {
-                        let line = line.to_lowercase();
-                        words.iter().any(|word| line.contains(word))
-                    };
-                    let mut lines = text.lines().filter(has_word);
-                    Ok(lines.try_for_each(|line| writeln!(out, "    {}", escaped(line)))?)
-                })
-            }
+        if self.printer.as_json {
+            return Ok(json(out, &DocumentJson::new(key, &view.value, &view.conflicts))?);
         }
+        let place = place_of(key, &view.value).map(|place| format!(" in {place}"));
+        let name = format!("{}{}", name_of(key, &view.value), place.unwrap_or_default());
+        let name = self.printer.paint.paint(Part::Heading, &shown(&name));
+        Ok(write!(out, "{name}  {}\n{below}", shown(&id_of(key)))?)
     }
 }
 
@@ -142,12 +184,4 @@ fn each(
         }
     }
     Ok(())
-}
-
-fn line(printer: &Printer, key: &Key, view: &View) -> String {
-    let field = |name| view.value.get(name).and_then(|value| value.as_str());
-    let place = field("wing").zip(field("room")).filter(|_| Kind::of(key) != Kind::Place);
-    let place = place.map(|(wing, room)| format!(" in {wing}/{room}")).unwrap_or_default();
-    let title = format!("{} \"{}\"{place}", Kind::of(key).noun(), title_of(key, &view.value));
-    format!("{}  {}", printer.paint.paint(Part::Heading, &shown(&title)), shown(&id_of(key)))
 }

@@ -7,7 +7,7 @@ use super::printer::{Printer, writer};
 use super::target::{Look, Within};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, after, lacking};
-use crate::cli::print::{line_of_json, stdout};
+use crate::cli::print::{self, stdout};
 use crate::format::hash::ChangeHash;
 use crate::format::key::Key;
 use crate::memory::told::text_of;
@@ -28,9 +28,6 @@ pub(super) struct Blame {
     name: String,
     #[command(flatten)]
     within: Within,
-    /// Print JSON, one object a line, each with the version of its schema
-    #[arg(long)]
-    json: bool,
 }
 
 impl Blame {
@@ -38,7 +35,7 @@ impl Blame {
         let palace = self.within.open()?;
         let log = palace.log(Direction::NewestFirst, Box::new(|_| true))?;
         let key = document(&palace, &log, &self.name)?;
-        let printer = Printer { as_json: self.json, ..Printer::new(look, &log) };
+        let printer = Printer { as_json: self.within.json, ..Printer::new(look, &log) };
         let mut out = stdout();
         let printed = print(&mut out, &printer, &log, &key).and_then(|()| Ok(out.flush()?));
         after(printed, lacking(&palace, "the list of lines"))
@@ -67,8 +64,8 @@ fn print(
         let (time, by) = commit.map_or((0, ""), |commit| (commit.time_ms, commit.by.as_str()));
         if printer.as_json {
             let id = commit.map(|commit| commit.id().to_string());
-            let line = json!({"v": 1, "commit": id, "time_ms": time, "by": by, "line": line.line});
-            line_of_json(out, &line)?;
+            let line = json!({"commit": id, "time_ms": time, "by": by, "line": line.line});
+            print::json(out, &line)?;
             continue;
         }
         let name = name(&line.change).unwrap_or_else(|| "?".to_owned());

@@ -1,16 +1,17 @@
 //! `crdt-log conflicts`: the open conflicts, with every reading and its writer.
 
+use super::document::DocumentJson;
 use super::paint::Part;
 use super::patch::escaped;
 use super::printer::{Printer, writer};
 use super::target::{Look, Target};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, after, lacking};
-use crate::cli::print::{line_of_json, shown, stdout, tell};
-use crate::memory::told::{Kind, id_of, title_of};
-use crate::palace::{Conflict, Direction, Document, Written};
+use crate::cli::print::{json, shown, stdout, tell};
+use crate::memory::told::{id_of, name_of};
+use crate::palace::{Direction, Document, Written};
 use clap::Args;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::io::{self, Write};
 
 /// Arguments of `crdt-log conflicts`.
@@ -28,7 +29,10 @@ impl Conflicts {
         let printer = Printer { as_json: self.target.json, ..Printer::new(look, &log) };
         let mut out = stdout();
         let printed = documents.iter().try_for_each(|document| match printer.as_json {
-            true => print_json(&mut out, document),
+            true => {
+                let Document { key, value, conflicts, .. } = document;
+                json(&mut out, &DocumentJson::new(key, value, conflicts))
+            }
             false => print_document(&mut out, &printer, document),
         });
         let printed = match documents.is_empty() && !printer.as_json {
@@ -47,8 +51,8 @@ impl Conflicts {
 
 fn print_document(out: &mut impl Write, printer: &Printer, document: &Document) -> io::Result<()> {
     let (key, value) = (&document.key, &document.value);
-    let heading = format!("{} \"{}\"", Kind::of(key).noun(), title_of(key, value));
-    writeln!(out, "{}", printer.paint.paint(Part::Heading, &shown(&heading)))?;
+    let name = shown(&name_of(key, value));
+    writeln!(out, "{}", printer.paint.paint(Part::Heading, &name))?;
     writeln!(out, "    {}", shown(&id_of(key)))?;
     for conflict in &document.conflicts {
         let path = printer.paint.paint(Part::Conflict, &shown(&conflict.path));
@@ -72,29 +76,8 @@ fn print_reading(
     let time = printer.paint.paint(Part::Time, &printer.clock.shown(written.time_ms));
     let by = printer.paint.paint(Part::Writer, &writer(&written.by));
     writeln!(out, "    {word}  {time}  {by}")?;
-    let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    // An empty text has no line that could be seen.
+    let text = value.as_str().filter(|text| !text.is_empty());
+    let text = text.map_or_else(|| value.to_string(), str::to_owned);
     text.lines().try_for_each(|line| writeln!(out, "      {}", escaped(line)))
-}
-
-fn print_json(out: &mut impl Write, document: &Document) -> io::Result<()> {
-    let reading = |value: &Value, written: &Written| json!({"value": value, "by": written.by, "time_ms": written.time_ms});
-    let conflict = |conflict: &Conflict| {
-        let shown = conflict.shown_value(&document.value).unwrap_or_default();
-        let others = conflict.others.iter().map(|other| reading(&other.value, &other.written));
-        json!({
-            "path": conflict.path,
-            "shown": reading(&shown, &conflict.shown),
-            "others": others.collect::<Vec<_>>(),
-        })
-    };
-    let key = &document.key;
-    let line = json!({
-        "v": 1,
-        "kind": Kind::of(key).name(),
-        "id": id_of(key),
-        "key": key.as_str(),
-        "title": title_of(key, &document.value),
-        "conflicts": document.conflicts.iter().map(conflict).collect::<Vec<_>>(),
-    });
-    line_of_json(out, &line)
 }

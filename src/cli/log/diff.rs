@@ -1,22 +1,23 @@
 //! `crdt-log diff`: the difference of two versions of a document, or of the palace at two times.
 
 use super::clock::Edge;
-use super::names::{Found, find};
+use super::names::{commit, document};
 use super::paint::Part;
-use super::patch::print_patch;
+use super::patch::{patch, print_patch};
 use super::printer::Printer;
 use super::target::{Look, Within};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, after, lacking};
 use crate::cli::log_error::LogError;
-use crate::cli::print::{shown, stdout};
+use crate::cli::print::{self, shown, stdout};
 use crate::format::hash::Heads;
 use crate::format::key::Key;
-use crate::memory::told::{Kind, id_of, text_of, title_of};
+use crate::memory::told::{Kind, id_of, name_of, place_of, text_of, title_of};
 use crate::palace::log::CommitLog;
 use crate::palace::step::Version;
 use crate::palace::{Direction, Palace};
 use clap::Args;
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use std::io::Write;
 
@@ -56,7 +57,7 @@ impl Diff {
     pub fn run(&self, look: &Look) -> Result<Exit, Failure> {
         let palace = self.within.open()?;
         let mut log = palace.log(Direction::NewestFirst, Box::new(|_| true))?;
-        let printer = Printer::new(look, &log);
+        let printer = Printer { as_json: self.within.json, ..Printer::new(look, &log) };
         let mut out = stdout();
         let printed = self.print(&mut out, &palace, &printer, &mut log);
         let printed = printed.and_then(|()| Ok(out.flush()?));
@@ -71,8 +72,9 @@ impl Diff {
         log: &mut CommitLog<'_>,
     ) -> Result<(), Failure> {
         let Some((first, rest)) = self.between.split_first() else { return Ok(()) };
-        // Without a time behind it, a name that is no time is a document that misses its version.
-        let is_time = printer.clock.parse(first, Edge::End).is_ok();
+        // A commit's name, such as 1200-5, can look like a time.
+        let is_time =
+            printer.clock.parse(first, Edge::End).is_ok() && commit(log, first)?.is_none();
         match (is_time, rest) {
             (true, [] | [_]) => {
                 let from = time_side(printer, first)?;
@@ -81,20 +83,17 @@ impl Diff {
             }
             (true, _) => Err(Failure::Usage("two times are compared; name no third one")),
             (false, _) => {
-                let Found::Document(key) = find(palace, log, first)? else {
-                    return Err(LogError::NotADocument { name: first.clone() }.into());
-                };
+                let key = document(palace, log, first)?;
                 let [from, to] = match rest {
                     [] => {
                         return Err(Failure::Usage(
                             "name a version of the document: a commit or a time",
                         ));
                     }
-                    [from] => [side(palace, printer, log, &key, from)?, Side::Now],
-                    [from, to, ..] => [
-                        side(palace, printer, log, &key, from)?,
-                        side(palace, printer, log, &key, to)?,
-                    ],
+                    [from] => [side(printer, log, &key, from)?, Side::Now],
+                    [from, to, ..] => {
+                        [side(printer, log, &key, from)?, side(printer, log, &key, to)?]
+                    }
                 };
                 print_one(out, printer, log, &key, [&from, &to]).map(drop)
             }
@@ -108,22 +107,16 @@ fn time_side(printer: &Printer, text: &str) -> Result<Side, Failure> {
 
 /// Reads a version of a document: that of a time, or the one right after a commit.
 fn side(
-    palace: &Palace,
     printer: &Printer,
     log: &mut CommitLog<'_>,
     key: &Key,
     text: &str,
 ) -> Result<Side, Failure> {
-    if let Ok(ms) = printer.clock.parse(text, Edge::End) {
-        return Ok(Side::Time(ms));
-    }
-    let not_a_version = || LogError::NotAVersion { commit: text.to_owned(), document: id_of(key) };
-    match find(palace, log, text)? {
-        Found::Commit(commit) if commit.keys.contains(key) => {
-            let step = log.step(&commit, key)?.ok_or_else(not_a_version)?;
-            Ok(Side::Version(step.version))
-        }
-        _ => Err(not_a_version().into()),
+    let Some(commit) = commit(log, text)? else { return time_side(printer, text) };
+    let step = if commit.keys.contains(key) { log.step(&commit, key)? } else { None };
+    match step {
+        Some(step) => Ok(Side::Version(step.version)),
+        None => Err(LogError::NotAVersion { commit: text.to_owned(), document: id_of(key) }.into()),
     }
 }
 
@@ -147,7 +140,7 @@ fn print_all(
     for key in &keys {
         printed += usize::from(print_one(out, printer, log, key, [from, to])?);
     }
-    if printed == 0 {
+    if printed == 0 && !printer.as_json {
         writeln!(out, "no document differs")?;
     }
     Ok(())
@@ -164,21 +157,42 @@ fn print_one(
     let views = [log.view_at(key, sides[0].version())?, log.view_at(key, sides[1].version())?];
     let value = |n: usize| views.get(n).and_then(|view| view.as_ref()).map(|(_, view)| &view.value);
     let texts = [0, 1].map(|n| value(n).map(|value| text_of(key, value)).unwrap_or_default());
-    let place = |n| -> Option<String> {
-        let field = |name| value(n)?.get(name)?.as_str();
-        Some(format!("{}/{}", field("wing")?, field("room")?))
-    };
+    let place = |n| place_of(key, value(n)?);
     let is_moved = place(0).zip(place(1)).filter(|(before, after)| before != after);
     if texts[0] == texts[1] && is_moved.is_none() {
         return Ok(false);
     }
     let there = [1, 0].into_iter().find_map(|n| value(n).filter(|value| !value.is_empty()));
-    let title = there.map(|value| title_of(key, value)).unwrap_or_default();
-    let heading = format!("{} \"{title}\"  {}", Kind::of(key).noun(), id_of(key));
+    let Some(there) = there else { return Ok(false) };
+    if printer.as_json {
+        print_json(out, key, there, is_moved, &texts)?;
+        return Ok(true);
+    }
+    let heading = format!("{}  {}", name_of(key, there), id_of(key));
     writeln!(out, "{}", printer.paint.paint(Part::Heading, &shown(&heading)))?;
     if let Some((before, after)) = is_moved {
         writeln!(out, "moved from {} to {}", shown(&before), shown(&after))?;
     }
     print_patch(out, printer.paint, "", &texts)?;
     Ok(true)
+}
+
+fn print_json(
+    out: &mut impl Write,
+    key: &Key,
+    there: &Map<String, Value>,
+    is_moved: Option<(String, String)>,
+    texts: &[String; 2],
+) -> Result<(), Failure> {
+    let (from, to) = is_moved.unzip();
+    let line = json!({
+        "kind": Kind::of(key).name(),
+        "id": id_of(key),
+        "key": key,
+        "title": title_of(key, there),
+        "moved_from": from,
+        "moved_to": to,
+        "diff": patch(texts).join("\n"),
+    });
+    Ok(print::json(out, &line)?)
 }

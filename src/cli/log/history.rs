@@ -27,9 +27,6 @@ pub(super) struct History {
     /// Print one line for each version, without the difference of the texts
     #[arg(long)]
     brief: bool,
-    /// Print JSON, one object a line, each with the version of its schema
-    #[arg(long)]
-    json: bool,
 }
 
 impl History {
@@ -38,7 +35,7 @@ impl History {
         let mut log = palace.log(Direction::NewestFirst, Box::new(|_| true))?;
         let key = document(&palace, &log, &self.name)?;
         let printer = Printer::new(look, &log);
-        let printer = Printer { with_patch: !self.brief, as_json: self.json, ..printer };
+        let printer = Printer { with_patch: !self.brief, as_json: self.within.json, ..printer };
         let mut out = stdout();
         let printed = self.print(&mut out, &printer, &mut log, &key);
         let printed = printed.and_then(|()| Ok(out.flush()?));

@@ -1,13 +1,15 @@
 //! `crdt-log`: shows what is in a palace and how it came to be, read-only.
 //!
 //! One file for each command. They share `target` (the palace), `clock` and `paint` (times and colours), `select` (filters),
-//! `names` (what a name stands for), `patch` (the difference of two texts) and `printer` (a commit as a line).
+//! `names` (what a name stands for), `patch` (the difference of two texts), `document` (one as JSON) and `printer` (a commit
+//! as a line).
 
 mod at;
 mod blame;
 mod clock;
 mod conflicts;
 mod diff;
+mod document;
 mod dump;
 mod history;
 mod names;

@@ -20,6 +20,23 @@ pub(super) enum Found {
 /// # Errors
 /// [`LogError::Unknown`] or [`LogError::Ambiguous`], and errors of the palace.
 pub(super) fn find(palace: &Palace, log: &CommitLog<'_>, name: &str) -> Result<Found, Failure> {
+    if let Some(commit) = commit(log, name)? {
+        return Ok(Found::Commit(commit));
+    }
+    let keys = keys_of(name).into_iter().chain(Key::new(name));
+    for key in keys {
+        if palace.has_history(&key)? {
+            return Ok(Found::Document(key));
+        }
+    }
+    Err(LogError::Unknown { name: name.to_owned() }.into())
+}
+
+/// Finds the commit that a name stands for; `None` if there is none.
+///
+/// # Errors
+/// [`LogError::Ambiguous`], and errors of the palace.
+pub(super) fn commit(log: &CommitLog<'_>, name: &str) -> Result<Option<CommitInfo>, Failure> {
     let commits = match log.instances().named(name) {
         Named::NoName | Named::Unknown => Vec::new(),
         Named::One(one) => vec![one],
@@ -31,17 +48,9 @@ pub(super) fn find(palace: &Palace, log: &CommitLog<'_>, name: &str) -> Result<F
     }
     let ids = || found.iter().map(|commit| log.instances().short(commit.id())).collect();
     match found.len() {
-        0 => {}
-        1 => return Ok(Found::Commit(found.remove(0))),
-        _ => return Err(LogError::Ambiguous { name: name.to_owned(), commits: ids() }.into()),
+        0 | 1 => Ok(found.pop()),
+        _ => Err(LogError::Ambiguous { name: name.to_owned(), commits: ids() }.into()),
     }
-    let keys = keys_of(name).into_iter().chain(Key::new(name));
-    for key in keys {
-        if palace.has_history(&key)? {
-            return Ok(Found::Document(key));
-        }
-    }
-    Err(LogError::Unknown { name: name.to_owned() }.into())
 }
 
 /// Finds the document that a name stands for.

@@ -18,9 +18,10 @@ use crate::palace::log::CommitLog;
 use crate::palace::status::time_text;
 use serde::Serialize;
 use std::io::{self, Write};
+use unicode_segmentation::UnicodeSegmentation as _;
 
-/// The version of the schema of a line of JSON.
-const SCHEMA: u32 = 1;
+/// The version of the schema of a commit. Version 1 had the records of the files.
+const SCHEMA: u32 = 2;
 
 /// Most characters of a writer's name in a line.
 const WRITER_CHARS: usize = 30;
@@ -38,7 +39,7 @@ pub(super) struct Printer {
 /// A commit as a line of JSON.
 #[derive(Serialize)]
 struct CommitLine<'a> {
-    v: u32,
+    schema: u32,
     commit: String,
     instance: InstanceId,
     sequence: u64,
@@ -129,7 +130,7 @@ impl Printer {
     ) -> Result<(), Failure> {
         let document = |told| document_line(told, self.with_patch);
         let line = CommitLine {
-            v: SCHEMA,
+            schema: SCHEMA,
             commit: commit.id().to_string(),
             instance: commit.instance,
             sequence: commit.sequence,
@@ -161,7 +162,7 @@ fn document_line(told: &Told, with_patch: bool) -> DocumentLine<'_> {
 /// Returns a writer's name without the program that served it, and shortened.
 pub(super) fn writer(by: &str) -> String {
     let name = by.split(" (crdt-palace").next().unwrap_or(by);
-    let short: String = name.chars().take(WRITER_CHARS).collect();
+    let short: String = name.graphemes(true).take(WRITER_CHARS).collect();
     if short.is_empty() { "-".to_owned() } else { shown(&short) }
 }
 

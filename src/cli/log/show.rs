@@ -1,14 +1,15 @@
 //! `crdt-log show`: a commit with all that it did, or a document as it is now.
 
+use super::document::DocumentJson;
 use super::names::{Found, find};
 use super::patch::escaped;
 use super::printer::{Printer, told, writer};
 use super::target::{Look, Within};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, after, lacking};
-use crate::cli::print::{count, shown, stdout};
+use crate::cli::print::{count, json, shown, stdout};
 use crate::format::key::Key;
-use crate::memory::told::{Kind, id_of, sentence, text_of, title_of};
+use crate::memory::told::{Kind, id_of, place_of, sentence, text_of, title_of};
 use crate::palace::feed::CommitInfo;
 use crate::palace::log::CommitLog;
 use crate::palace::step::Version;
@@ -24,16 +25,14 @@ pub(super) struct Show {
     name: String,
     #[command(flatten)]
     within: Within,
-    /// Print JSON, one object a line, each with the version of its schema
-    #[arg(long)]
-    json: bool,
 }
 
 impl Show {
     pub fn run(&self, look: &Look) -> Result<Exit, Failure> {
         let palace = self.within.open()?;
         let mut log = palace.log(Direction::NewestFirst, Box::new(|_| true))?;
-        let printer = Printer { with_patch: true, as_json: self.json, ..Printer::new(look, &log) };
+        let printer =
+            Printer { with_patch: true, as_json: self.within.json, ..Printer::new(look, &log) };
         let mut out = stdout();
         let printed = match find(&palace, &log, &self.name)? {
             Found::Commit(commit) => show_commit(&mut out, &printer, &mut log, &commit),
@@ -78,12 +77,6 @@ fn show_document(
     key: &Key,
 ) -> Result<(), Failure> {
     let (commits, _) = log.commits_of(key)?;
-    if printer.as_json {
-        // The last commit has its state, as far as one has all of it.
-        let Some(last) = commits.last() else { return Ok(()) };
-        let told = told(log, last, None)?;
-        return printer.commit(out, last, &told);
-    }
     let Some((heads, view)) = log.view_at(key, Version::Now)? else { return Ok(()) };
     // A deleted document shows nothing: what it was before is shown.
     let text = match view.deleted {
@@ -94,6 +87,10 @@ fn show_document(
         false => None,
     };
     let content = text.as_ref().unwrap_or(&view);
+    if printer.as_json {
+        let line = DocumentJson::new(key, &content.value, &view.conflicts);
+        return Ok(json(out, &DocumentJson { deleted: view.deleted, ..line })?);
+    }
     print_header(out, printer, key, &view, content, &commits)?;
     writeln!(out)?;
     for line in text_of(key, &content.value).lines() {
@@ -113,9 +110,8 @@ fn print_header(
     let kind = Kind::of(key);
     writeln!(out, "{:<10}{}", kind.name(), shown(&title_of(key, &content.value)))?;
     writeln!(out, "id        {}", shown(&id_of(key)))?;
-    let place = |field| content.value.get(field).and_then(|value| value.as_str());
-    if let Some((wing, room)) = place("wing").zip(place("room")) {
-        writeln!(out, "place     {}", shown(&format!("{wing}/{room}")))?;
+    if let Some(place) = place_of(key, &content.value) {
+        writeln!(out, "place     {}", shown(&place))?;
     }
     for (word, commit) in [("first", commits.first()), ("last", commits.last())] {
         if let Some(commit) = commit {

@@ -4,7 +4,7 @@ use super::clock::Clock;
 use super::target::Target;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, after, lacking};
-use crate::cli::print::{bytes, count, json, shown, stdout, time};
+use crate::cli::print::{bytes, count, json, shown, stdout};
 use crate::format::id::InstanceId;
 use crate::memory::drawers::Drawers;
 use crate::palace::dump::DumpedCommit;
@@ -57,15 +57,15 @@ impl Stats {
         }
     }
 
-    fn print(&self, out: &mut impl Write) -> io::Result<()> {
+    fn print(&self, out: &mut impl Write, clock: &Clock) -> io::Result<()> {
         let (first, last) = (self.first_ms.unwrap_or(0), self.last_ms.unwrap_or(0));
         writeln!(out, "commits     {}", self.commits)?;
         writeln!(out, "changes     {}", self.changes)?;
         writeln!(out, "operations  {}", self.operations)?;
         writeln!(out, "documents   {} (deleted ones included)", self.documents)?;
         writeln!(out, "instances   {}", self.instances)?;
-        writeln!(out, "first       {}", time(first))?;
-        writeln!(out, "last        {}", time(last))?;
+        writeln!(out, "first       {}", clock.shown(first))?;
+        writeln!(out, "last        {}", clock.shown(last))?;
         writeln!(out, "files       {}", bytes(self.bytes))?;
         let mut writers: Vec<_> = self.writers.iter().collect();
         writers.sort_by_key(|(by, commits)| (std::cmp::Reverse(**commits), *by));
@@ -104,14 +104,14 @@ pub(super) fn stats(target: &Target, clock: &Clock) -> Result<Exit, Failure> {
     let status = palace.status()?;
     let segments = status.segments.iter().map(|segment| segment.bytes);
     stats.bytes = segments.chain(status.snapshots.iter().map(|snapshot| snapshot.bytes)).sum();
-    after(print_stats(&stats, target.json), lacking(&palace, "the count"))
+    after(print_stats(&stats, clock, target.json), lacking(&palace, "the count"))
 }
 
-fn print_stats(stats: &Stats, as_json: bool) -> Result<(), Failure> {
+fn print_stats(stats: &Stats, clock: &Clock, as_json: bool) -> Result<(), Failure> {
     let mut out = stdout();
     match as_json {
         true => json(&mut out, stats)?,
-        false => stats.print(&mut out)?,
+        false => stats.print(&mut out, clock)?,
     }
     Ok(out.flush()?)
 }

@@ -34,6 +34,9 @@ impl Target {
 pub(super) struct Within {
     #[command(flatten)]
     at: PalaceArgument,
+    /// Print JSON, one object a line, each with the version of its schema
+    #[arg(long)]
+    pub json: bool,
 }
 
 impl Within {

@@ -74,9 +74,11 @@ pub(crate) use list::by_room;
 #[cfg(feature = "cli")]
 pub(crate) use place::drawer_id;
 #[cfg(feature = "cli")]
+pub(crate) use place::folded;
+#[cfg(feature = "cli")]
 pub(super) use place::keys_of;
 #[cfg(feature = "mcp")]
-pub(crate) use place::{folded, is_move, wing_of};
+pub(crate) use place::{is_move, wing_of};
 
 #[cfg(feature = "cli")]
 pub(crate) use wing_keys::WingKeys;

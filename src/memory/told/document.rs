@@ -1,12 +1,12 @@
 //! What a commit did to one document.
 
 use super::kind::{Kind, id_of};
-use super::text::{lines_changed, text_of, title_of};
+use super::text::{lines_changed, place_of, text_of, title_of};
 use crate::format::key::Key;
 use crate::memory::deeds::{Deed, deeds};
 use crate::merge::{DocumentStep, View};
 use crate::palace::ChangeEffect;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// A document that a commit changed, as people know it, and what was done to it.
 #[derive(Clone, Debug)]
@@ -43,10 +43,10 @@ impl Told {
             kind,
             id: id_of(key),
             title: title_of(key, &shown.value),
-            place: place_of(&shown.value).filter(|_| matches!(kind, Kind::Drawer | Kind::Diary)),
+            place: place_of(key, &shown.value),
             again: is_again(step),
             lines: lines_changed(&texts[0], &texts[1]),
-            detail: detail(kind, &deeds, step),
+            detail: detail(key, &deeds, step),
             deeds,
             texts,
             key: key.clone(),
@@ -83,17 +83,12 @@ fn is_again(step: &DocumentStep) -> bool {
         && (step.effects.effects.iter().any(repeats) || !step.effects.fields.is_empty())
 }
 
-fn place_of(value: &Map<String, Value>) -> Option<String> {
-    let text = |field| value.get(field).and_then(Value::as_str);
-    Some(format!("{}/{}", text("wing")?, text("room")?))
-}
-
 /// Returns the words behind the name of a document.
-fn detail(kind: Kind, deeds: &[Deed], step: &DocumentStep) -> Option<String> {
+fn detail(key: &Key, deeds: &[Deed], step: &DocumentStep) -> Option<String> {
     let DocumentStep { before, after, effects, .. } = step;
     let did = |deed| deeds.contains(&deed);
-    match kind {
-        Kind::Drawer if did(Deed::Moved) => Some(format!("from {}", place_of(&before.value)?)),
+    match Kind::of(key) {
+        Kind::Drawer if did(Deed::Moved) => Some(format!("from {}", place_of(key, &before.value)?)),
         Kind::Diary if did(Deed::Filed) => {
             let text = |field| after.value.get(field).and_then(Value::as_str);
             Some(format!("of {}, on {}", text("agent")?, text("topic")?))

@@ -13,4 +13,4 @@ mod text;
 pub(crate) use document::Told;
 pub(crate) use kind::{Kind, id_of};
 pub(crate) use sentence::sentence;
-pub(crate) use text::{text_of, title_of};
+pub(crate) use text::{name_of, place_of, text_of, title_of};

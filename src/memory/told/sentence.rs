@@ -2,6 +2,7 @@
 
 use super::document::Told;
 use super::kind::Kind;
+use super::text::named;
 use crate::memory::deeds::Deed;
 
 /// Most parts of a sentence. What else the commit did is counted.
@@ -46,7 +47,7 @@ fn is_alike(a: &Told, b: &Told) -> bool {
 }
 
 fn one_part(told: &Told) -> String {
-    let mut part = format!("{} {} \"{}\"", told.verbs(), told.kind.noun(), told.title);
+    let mut part = format!("{} {}", told.verbs(), named(told.kind, &told.title));
     if let Some(place) = &told.place {
         part.push_str(if told.deeds.contains(&Deed::Moved) { " to " } else { " in " });
         part.push_str(place);

@@ -4,8 +4,9 @@ use super::kind::Kind;
 use crate::format::key::Key;
 use serde_json::{Map, Value};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
+use unicode_segmentation::UnicodeSegmentation as _;
 
-/// Most characters of a title.
+/// Most characters of a title, as people count them.
 const TITLE_CHARS: usize = 60;
 
 fn field<'a>(value: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
@@ -41,10 +42,28 @@ fn first_line(text: &str) -> String {
 }
 
 fn shortened(text: &str) -> String {
-    match text.char_indices().nth(TITLE_CHARS) {
+    match text.grapheme_indices(true).nth(TITLE_CHARS) {
         Some((end, _)) => format!("{}…", text.get(..end).unwrap_or(text).trim_end()),
         None => text.to_owned(),
     }
+}
+
+/// Returns the kind and the title of a document, as a sentence names it.
+pub(crate) fn name_of(key: &Key, value: &Map<String, Value>) -> String {
+    named(Kind::of(key), &title_of(key, value))
+}
+
+/// Returns a kind and a title, as a sentence names a document.
+pub(super) fn named(kind: Kind, title: &str) -> String {
+    format!("{} \"{title}\"", kind.noun())
+}
+
+/// Returns the wing and room of a drawer or a diary entry, as they are stored.
+pub(crate) fn place_of(key: &Key, value: &Map<String, Value>) -> Option<String> {
+    if !matches!(Kind::of(key), Kind::Drawer | Kind::Diary) {
+        return None;
+    }
+    Some(format!("{}/{}", field(value, "wing")?, field(value, "room")?))
 }
 
 /// Returns a version of a document as lines: the text of a drawer or a diary entry, and the fields of anything else as JSON.
