@@ -74,7 +74,7 @@ fn written() -> Written {
     tick();
     bob.update(&drawer, Change { room: Some("history"), ..Change::default() }).unwrap();
     tick();
-    ann.delete(&[drawer.clone()]).unwrap();
+    ann.delete(std::slice::from_ref(&drawer)).unwrap();
     tick();
     bob.undelete(&drawer).unwrap();
     tick();
@@ -296,7 +296,7 @@ fn documents_are_shown_as_they_were_at_a_time() {
     let drawers = |hours| Drawers::new(ago(hours)).by(Some("ann/1".to_owned()));
     let id = drawers(9).file(&[Item::new(place(), SIGNING).unwrap()]).unwrap().remove(0).id;
     drawers(6).update(&id, Change { content: Some(EDITED), ..Change::default() }).unwrap();
-    drawers(3).delete(&[id.clone()]).unwrap();
+    drawers(3).delete(std::slice::from_ref(&id)).unwrap();
     for _ in 0..2 {
         let at = |arguments: &[&str]| {
             run(LOG, &[&["at"][..], arguments, &["--palace", path.to_str().unwrap()]].concat())
@@ -324,8 +324,8 @@ fn blame_names_the_writer_of_each_line_through_merges() {
     let path = dir.path().join("p");
     let (ann, bob) = (manual(&path), manual(&path));
     let key = "notes/text";
-    let by = |palace: &Palace, name: &str| palace.with(WriteOptions::new().by(name));
-    let first = by(&ann, "ann/1").put(key, &json!({"t": "a\nb\nc\nd"})).unwrap();
+    let first =
+        ann.with(WriteOptions::new().by("ann/1")).put(key, &json!({"t": "a\nb\nc\nd"})).unwrap();
     let from = |name: &str| WriteOptions::new().by(name).base(first.etag.clone());
     ann.with(from("ann/2")).put(key, &json!({"t": "a2\nb\nc\nd"})).unwrap();
     bob.with(from("bob/1")).put(key, &json!({"t": "a\nb\nc\nd2"})).unwrap();
@@ -518,7 +518,7 @@ fn json_of_documents_has_its_documented_schema() {
         let from_base = WriteOptions::new().by("ann/1").base(base.clone());
         opened.with(from_base).patch("notes/plan", &json!({"n": n})).unwrap();
     }
-    Drawers::new(opened).delete(&[palace.drawer.clone()]).unwrap();
+    Drawers::new(opened).delete(std::slice::from_ref(&palace.drawer)).unwrap();
     let lines = |arguments: &[&str]| -> Vec<Value> {
         let lines = palace.log(&[arguments, &["--json"]].concat());
         lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect()

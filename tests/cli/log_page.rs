@@ -53,7 +53,7 @@ impl Client {
         Client {
             drawers: Drawers::new(palace.clone()).by(by.clone()),
             facts: Facts::new(palace.clone()).by(by.clone()),
-            palace: palace.with(WriteOptions::new().by(name)),
+            palace,
         }
     }
 }
@@ -88,7 +88,8 @@ fn write(path: &Path) {
     at(1, 9, 0, 5);
     ann.facts.end(&signs, Some("2026-03-01")).unwrap();
     at(1, 9, 30, 0);
-    bob.palace.put("notes/plan", &json!({"title": "Plan", "done": false})).unwrap();
+    let shared = bob.palace.with(WriteOptions::new().by("bob/2.1"));
+    shared.put("notes/plan", &json!({"title": "Plan", "done": false})).unwrap();
     let base = ann.drawers.get(&id).unwrap().etag.parse().unwrap();
     let from_base = |text| Change { content: Some(text), base: Some(&base), ..Change::default() };
     at(1, 9, 41, 17);

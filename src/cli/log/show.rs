@@ -88,8 +88,9 @@ fn show_document(
     };
     let content = text.as_ref().unwrap_or(&view);
     if printer.as_json {
-        let line = DocumentJson::new(key, &content.value, &view.conflicts);
-        return Ok(json(out, &DocumentJson { deleted: view.deleted, ..line })?);
+        let mut line = DocumentJson::new(key, &content.value, &view.conflicts);
+        line.deleted = view.deleted;
+        return Ok(json(out, &line)?);
     }
     print_header(out, printer, key, &view, content, &commits)?;
     writeln!(out)?;
