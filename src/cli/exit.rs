@@ -39,6 +39,7 @@ impl From<Exit> for ExitCode {
 fn exit_of(failure: &Failure) -> Exit {
     match failure {
         Failure::Usage(_) | Failure::Log(LogError::Time { .. }) => Exit::Usage,
+        Failure::Memory(MemoryError::Argument { .. }) => Exit::Usage,
         Failure::Place(error) if !matches!(error, PlaceError::Fs(_)) => Exit::Usage,
         #[cfg(feature = "mcp")]
         Failure::Serve(crate::mcp::ServeError::Open) => Exit::Usage,

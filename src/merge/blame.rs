@@ -85,8 +85,8 @@ impl Blame<'_> {
         let (befores, is_empty) = match version.hashes() {
             [one] => {
                 let info = self.changes.get(one).map(|(_, info)| info);
-                let deps = info.map(|info| info.deps.clone()).unwrap_or_default();
-                (vec![Heads::new(deps)], info.is_some_and(|info| info.operations == 0))
+                let is_empty = info.is_some_and(|info| info.operations == 0);
+                (vec![self.doc.before(version)], is_empty)
             }
             several => (several.iter().map(|head| Heads::new(vec![*head])).collect(), false),
         };

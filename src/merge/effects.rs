@@ -144,6 +144,7 @@ impl Doc {
         let is_of = |hash: &ChangeHash| made.iter().any(|change| change.hash == *hash);
         let deps = || made.iter().flat_map(|change| &change.deps);
         let from = Heads::new(deps().filter(|dep| !is_of(dep)).copied().collect());
+        let from = self.heads_among(from);
         let last = made.iter().map(|change| change.hash);
         let to = Heads::new(last.filter(|hash| !deps().any(|dep| dep == hash)).collect());
         let was_there = !from.is_empty();

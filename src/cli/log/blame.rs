@@ -59,6 +59,8 @@ fn print(
     }
     let name = |change| makers.get(change).map(|commit| printer.short(commit.id()));
     let width = lines.iter().filter_map(|line| name(&line.change)).map(|name| name.len()).max();
+    let writers = lines.iter().filter_map(|line| makers.get(&line.change));
+    let writers = writers.map(|commit| writer(&commit.by).chars().count()).max();
     for line in &lines {
         let commit = makers.get(&line.change);
         let (time, by) = commit.map_or((0, ""), |commit| (commit.time_ms, commit.by.as_str()));
@@ -71,7 +73,8 @@ fn print(
         let name = name(&line.change).unwrap_or_else(|| "?".to_owned());
         let name = printer.paint.paint(Part::Commit, &format!("{name:<0$}", width.unwrap_or(0)));
         let time = printer.paint.paint(Part::Time, &printer.clock.shown(time));
-        let by = printer.paint.paint(Part::Writer, &format!("{:<20}", writer(by)));
+        let by =
+            printer.paint.paint(Part::Writer, &format!("{:<1$}", writer(by), writers.unwrap_or(1)));
         writeln!(out, "{name}  {time}  {by}  {}", escaped(&line.line))?;
     }
     Ok(())

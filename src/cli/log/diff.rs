@@ -95,7 +95,8 @@ impl Diff {
                         [side(printer, log, &key, from)?, side(printer, log, &key, to)?]
                     }
                 };
-                print_one(out, printer, log, &key, [&from, &to]).map(drop)
+                let differs = print_one(out, printer, log, &key, [&from, &to])?;
+                print_alike(out, printer, usize::from(differs))
             }
         }
     }
@@ -140,8 +141,13 @@ fn print_all(
     for key in &keys {
         printed += usize::from(print_one(out, printer, log, key, [from, to])?);
     }
+    print_alike(out, printer, printed)
+}
+
+/// Tells people that no difference was found.
+fn print_alike(out: &mut impl Write, printer: &Printer, printed: usize) -> Result<(), Failure> {
     if printed == 0 && !printer.as_json {
-        writeln!(out, "no document differs")?;
+        writeln!(out, "no difference")?;
     }
     Ok(())
 }

@@ -3,9 +3,11 @@
 //! Owns: the kinds of documents as people know them, the text of a version, and the sentence of a commit. Must not know:
 //! which surface calls it, and how a commit was found.
 //!
-//! The files, each using only those above it: `kind`, `text` (of a version, and its lines), `document` (what was done to one), `sentence` (what a commit did).
+//! The files, each using only those above it: `kind`, `fields` (of a document, as lines), `text` (of a version, and its
+//! lines), `document` (what was done to one), `sentence` (what a commit did).
 
 mod document;
+mod fields;
 mod kind;
 mod sentence;
 mod text;

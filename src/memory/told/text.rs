@@ -1,5 +1,6 @@
 //! A document as a text for people: its title, its lines, and how many of them a change added and removed.
 
+use super::fields::fields;
 use super::kind::Kind;
 use crate::format::key::Key;
 use serde_json::{Map, Value};
@@ -66,12 +67,11 @@ pub(crate) fn place_of(key: &Key, value: &Map<String, Value>) -> Option<String> 
     Some(format!("{}/{}", field(value, "wing")?, field(value, "room")?))
 }
 
-/// Returns a version of a document as lines: the text of a drawer or a diary entry, and the fields of anything else as JSON.
+/// Returns a version of a document as lines: the text of a drawer or a diary entry, and the fields of anything else.
 pub(crate) fn text_of(key: &Key, value: &Map<String, Value>) -> String {
     match Kind::of(key) {
         Kind::Drawer | Kind::Diary => field(value, "content").unwrap_or_default().to_owned(),
-        _ if value.is_empty() => String::new(),
-        _ => serde_json::to_string_pretty(value).unwrap_or_else(|_| format!("{value:?}")),
+        _ => fields(value),
     }
 }
 
