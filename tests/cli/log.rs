@@ -551,3 +551,33 @@ fn json_of_documents_has_its_documented_schema() {
         assert_eq!(fields(line), ["by", "commit", "line", "schema", "time_ms"]);
     });
 }
+
+/// Without the header of a segment, nobody knows which process made its commits. Their changes are there.
+#[test]
+fn changes_without_a_commit_are_told_of_their_document() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p");
+    let by = |name: &str| WriteOptions::new().by(name);
+    manual(&path).with(by("ann/1")).put("k", &json!({"a": 1})).unwrap();
+    let sealed = std::fs::read_dir(path.join("sealed")).unwrap().next().unwrap().unwrap().path();
+    manual(&path).with(by("bob/1")).patch("k", &json!({"b": 2})).unwrap();
+    let mut bytes = std::fs::read(&sealed).unwrap();
+    bytes[..8].fill(b'X');
+    std::fs::write(&sealed, bytes).unwrap();
+    let palace = path.to_str().unwrap();
+    let log = |arguments: &[&str]| {
+        let output = run(LOG, &[arguments, &["--palace", palace]].concat());
+        assert_eq!(code(&output), Some(1), "{arguments:?}");
+        assert!(stderr(&output).contains(sealed.to_str().unwrap()), "{}", stderr(&output));
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(sentences(&log(&["dump"])), ["edited document \"k\" (b): +1 line"]);
+    assert!(log(&["dump", "--raw"]).contains("of instance unknown  by ann/1"));
+    let history = log(&["history", "k", "--brief"]);
+    assert!(history.contains("  ann/1  a change whose commit is in no file"), "{history}");
+    assert!(log(&["show", "k"]).contains("lost      1 change, whose commits are in no file"));
+    let blame = log(&["blame", "k"]);
+    let lines: Vec<&str> = blame.lines().collect();
+    assert!(lines[0].starts_with("? ") && lines[0].ends_with("  ann/1  a: 1"), "{blame}");
+    assert!(!lines[1].starts_with('?') && lines[1].ends_with("  bob/1  b: 2"), "{blame}");
+}

@@ -76,7 +76,7 @@ fn show_document(
     log: &mut CommitLog<'_>,
     key: &Key,
 ) -> Result<(), Failure> {
-    let (commits, _) = log.commits_of(key)?;
+    let (commits, lost) = log.commits_of(key)?;
     let Some((heads, view)) = log.view_at(key, Version::Now)? else { return Ok(()) };
     // A deleted document shows nothing: what it was before is shown.
     let text = match view.deleted {
@@ -92,7 +92,11 @@ fn show_document(
         line.deleted = view.deleted;
         return Ok(json(out, &line)?);
     }
-    print_header(out, printer, key, &view, content, &commits)?;
+    print_header(out, printer, key, [&view, content], &commits)?;
+    if !lost.is_empty() {
+        let lost = count(lost.len(), "change");
+        writeln!(out, "lost      {lost}, whose commits are in no file that can be read")?;
+    }
     writeln!(out)?;
     for line in text_of(key, &content.value).lines() {
         writeln!(out, "{}", escaped(line))?;
@@ -104,8 +108,7 @@ fn print_header(
     out: &mut impl Write,
     printer: &Printer,
     key: &Key,
-    view: &View,
-    content: &View,
+    [view, content]: [&View; 2],
     commits: &[CommitInfo],
 ) -> Result<(), Failure> {
     let kind = Kind::of(key);
