@@ -68,8 +68,13 @@ impl Snapshot {
     ///
     /// # Errors
     /// As [`Snapshot::log_after`].
-    pub fn log_instances(&self) -> Result<Vec<(InstanceId, u64)>, SnapshotError> {
-        Ok(self.log_lasts()?.iter().map(|row| (row.instance, row.sequence)).collect())
+    pub fn log_instances(&self) -> Result<&[(InstanceId, u64)], SnapshotError> {
+        if let Some(known) = self.instances.get() {
+            return Ok(known);
+        }
+        // A follower asks once a second, and thousands of instances may have written.
+        let found = self.log_lasts()?.iter().map(|row| (row.instance, row.sequence)).collect();
+        Ok(self.instances.get_or_init(|| found))
     }
 
     /// Returns the last commit of each instance, in descending order of their ids.

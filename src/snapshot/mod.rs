@@ -100,6 +100,8 @@ pub struct Snapshot {
     connections: connections::Connections,
     /// See [`Snapshot::numbers_in_conflict`].
     in_conflict: OnceLock<Box<[i64]>>,
+    /// See [`Snapshot::log_instances`].
+    instances: OnceLock<Box<[(InstanceId, u64)]>>,
 }
 
 impl Snapshot {

@@ -45,7 +45,8 @@ impl Snapshot {
             return Err(SnapshotError::WrongId { expected: id, found: meta.snapshot });
         }
         let connections = Connections::new(connection, file);
-        Ok(Snapshot { id, meta, length, index, connections, in_conflict: OnceLock::new() })
+        let (in_conflict, instances) = (OnceLock::new(), OnceLock::new());
+        Ok(Snapshot { id, meta, length, index, connections, in_conflict, instances })
     }
 }
 

@@ -77,7 +77,13 @@ struct ChangeLine<'a> {
 impl Printer {
     pub fn new(look: &Look, log: &CommitLog<'_>) -> Self {
         let (clock, paint) = (look.clock(), look.paint());
-        Printer { clock, paint, instances: log.instances(), with_patch: false, as_json: false }
+        Printer {
+            clock,
+            paint,
+            instances: log.instances().clone(),
+            with_patch: false,
+            as_json: false,
+        }
     }
 
     /// Returns the shortest name of a commit, painted.

@@ -57,6 +57,16 @@ impl Instances {
         Instances(instances)
     }
 
+    /// Returns true if an instance is one of them.
+    pub fn has(&self, instance: &InstanceId) -> bool {
+        self.0.binary_search(instance).is_ok()
+    }
+
+    /// Iterates over them, in the order of their ids.
+    pub fn iter(&self) -> impl Iterator<Item = InstanceId> {
+        self.0.iter().copied()
+    }
+
     /// Returns the shortest name of a commit that no other commit has.
     pub fn short(&self, commit: CommitId) -> String {
         let at = self.0.partition_point(|instance| *instance < commit.instance);

@@ -3,6 +3,7 @@
 //! Invariant: a commit comes once, also if several snapshots and the tail have it. No more of a log is read than was asked
 //! for, plus a part of bounded length.
 
+use super::commit_id::Instances;
 use super::feed::{CommitInfo, commit_info};
 use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
@@ -47,6 +48,15 @@ impl Commits {
             }
         }
         Commits { view, tail }
+    }
+
+    /// Returns the instances that made commits.
+    pub fn instances(&self) -> Result<Instances> {
+        let mut instances: Vec<InstanceId> = self.tail.keys().copied().collect();
+        for snapshot in self.view.snapshots() {
+            instances.extend(snapshot.log_instances()?.iter().map(|(instance, _)| *instance));
+        }
+        Ok(Instances::new(instances))
     }
 
     /// Returns the commit at this end of each instance's log.

@@ -250,7 +250,7 @@ impl Palace {
         };
         for snapshot in view.snapshots() {
             for (instance, sequence) in snapshot.log_instances()? {
-                note(instance, sequence);
+                note(*instance, *sequence);
             }
         }
         for commit in view.tail.commits() {
@@ -279,7 +279,7 @@ fn unseen(
     let seen = |instance: InstanceId| cursor.0.get(&instance).copied().unwrap_or(0);
     let mut found: BTreeMap<InstanceId, BTreeMap<u64, LogRow>> = BTreeMap::new();
     for snapshot in view.snapshots() {
-        for (instance, last) in snapshot.log_instances()? {
+        for &(instance, last) in snapshot.log_instances()? {
             if last > seen(instance) {
                 let rows = snapshot.log_after(instance, seen(instance), limit)?;
                 let known = found.entry(instance).or_default();

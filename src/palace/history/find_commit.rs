@@ -65,7 +65,7 @@ impl CommitLog<'_> {
     }
 
     fn instance(&self, info: &ChangeInfo) -> Option<InstanceId> {
-        instance_of(&info.actor).filter(|instance| self.has_instance(instance))
+        instance_of(&info.actor).filter(|instance| self.instances().has(instance))
     }
 
     /// Sorts by the place of each commit's last change in the document's history.
@@ -103,7 +103,7 @@ impl CommitLog<'_> {
         if wanted.is_empty() {
             return Ok(found);
         }
-        for instance in self.instance_ids() {
+        for instance in self.instances().iter() {
             each_commit(&self.commits, instance, 0, |commit| {
                 for (_, change) in &commit.changes {
                     if wanted.contains(change) {
@@ -121,7 +121,7 @@ impl CommitLog<'_> {
     /// # Errors
     /// As [`Palace::changes_since`](crate::palace::Palace::changes_since).
     pub fn each(&self, mut take: impl FnMut(&CommitInfo)) -> Result<()> {
-        for instance in self.instance_ids() {
+        for instance in self.instances().iter() {
             each_commit(&self.commits, instance, 0, |commit| {
                 take(commit);
                 true

@@ -24,8 +24,11 @@ pub(crate) type Wanted<'a> = Box<dyn Fn(&CommitInfo) -> bool + 'a>;
 pub(crate) struct CommitLog<'a> {
     pub(super) commits: Commits,
     pub(super) known: KnownChanges,
+    instances: Instances,
     direction: Direction,
     wanted: Wanted<'a>,
+    /// True once the first commit was asked for. Most commands ask for none, and then no end of a log is read.
+    is_begun: bool,
     queues: HashMap<InstanceId, CommitQueue>,
     /// The time of the next commit of each instance that does not wait.
     heads: BTreeSet<(i64, InstanceId)>,
@@ -51,16 +54,16 @@ impl Palace {
         wanted: Wanted<'a>,
     ) -> Result<CommitLog<'a>> {
         let commits = Commits::new(self.fresh()?);
-        let ends = commits.ends(direction)?;
-        let heads = ends.values().map(|row| (row.time_ms, row.instance)).collect();
-        let queue = |(instance, end)| (instance, CommitQueue::new(end, direction));
+        let instances = commits.instances()?;
         Ok(CommitLog {
             commits,
             known: KnownChanges::default(),
+            instances,
             direction,
             wanted,
-            queues: ends.into_iter().map(queue).collect(),
-            heads,
+            is_begun: false,
+            queues: HashMap::new(),
+            heads: BTreeSet::new(),
             waiting: BTreeMap::new(),
             pulled: Vec::new(),
             taken: HashSet::new(),
@@ -76,6 +79,7 @@ impl CommitLog<'_> {
     /// # Errors
     /// As [`Palace::changes_since`], and as [`Palace::history`] for a document of such a commit.
     pub fn next(&mut self) -> Result<Option<CommitInfo>> {
+        self.begin()?;
         loop {
             let next = match self.direction {
                 Direction::OldestFirst => self.next_oldest()?,
@@ -88,20 +92,21 @@ impl CommitLog<'_> {
         }
     }
 
+    /// Reads the end of each instance's log, if that was not done yet.
+    fn begin(&mut self) -> Result<()> {
+        if std::mem::replace(&mut self.is_begun, true) {
+            return Ok(());
+        }
+        for (instance, end) in self.commits.ends(self.direction)? {
+            self.heads.insert((end.time_ms, instance));
+            self.queues.insert(instance, CommitQueue::new(end, self.direction));
+        }
+        Ok(())
+    }
+
     /// Returns the instances that made commits.
-    pub fn instances(&self) -> Instances {
-        Instances::new(self.queues.keys().copied())
-    }
-
-    pub(super) fn instance_ids(&self) -> Vec<InstanceId> {
-        let mut ids: Vec<_> = self.queues.keys().copied().collect();
-        ids.sort_unstable();
-        ids
-    }
-
-    /// Returns true if an instance made commits.
-    pub(super) fn has_instance(&self, instance: &InstanceId) -> bool {
-        self.queues.contains_key(instance)
+    pub fn instances(&self) -> &Instances {
+        &self.instances
     }
 
     /// Returns true if all commits that are left are on the far side of a time, unless a clock was set by more than an hour.

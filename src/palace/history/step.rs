@@ -32,7 +32,8 @@ impl CommitLog<'_> {
         let mut own = Vec::new();
         for (_, change) in commit.changes.iter().filter(|(changed, _)| changed == key) {
             let maker = nodes.get(change).and_then(|node| node.instance);
-            let other = maker.filter(|maker| *maker != commit.instance && self.has_instance(maker));
+            let other =
+                maker.filter(|maker| *maker != commit.instance && self.instances().has(maker));
             if let Some(other) = other
                 && self.is_logged(other, change)?
             {
