@@ -25,7 +25,7 @@ fn main() -> Result {
     let mut table = Table::new();
     for commits_each in [1, 1_000] {
         let palace = drawers(commits_each)?;
-        let instances = documents() / COMMIT / commits_each;
+        let instances = (documents() / COMMIT).div_ceil(commits_each);
         for arguments in [&["dump"][..], &["dump", "--reverse"], &["dump", "-n", "50"]] {
             let took = first_screen(&palace, arguments)?;
             let what = format!("{}; {instances} instances", arguments.join(" "));

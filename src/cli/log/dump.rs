@@ -17,6 +17,10 @@ use std::time::Duration;
 /// Time for which a follower sleeps if nothing happens. It has nothing to do then, and goes on.
 const FOLLOW: Duration = Duration::from_secs(3_600);
 
+/// Most documents of commits that are told while the log is read from its end, and printed later. They were just read then.
+/// Those of older commits are read again.
+const DOCUMENTS_KEPT: usize = 1_000;
+
 /// Arguments of `crdt-log dump`.
 #[derive(Args)]
 pub(super) struct Dump {
@@ -83,13 +87,14 @@ impl Dump {
         let mut log = palace.log(direction, Box::new(is_wanted))?;
         let (printer, mut out) = (self.printer(look, &log), stdout());
         let limit = self.limit.unwrap_or(usize::MAX);
-        let (mut kept, mut count) = (Vec::new(), 0);
+        let (mut kept, mut count, mut documents) = (Vec::new(), 0, 0);
         let far = if from_end { selection.since_ms } else { selection.until_ms };
         while count < limit && !far.is_some_and(|far| log.is_past(far)) {
             let Some(commit) = log.next()? else { break };
             let shows = !from_end || self.reverse;
-            if !shows && !selection.needs_documents() {
-                kept.push(commit);
+            let is_kept_told = documents < DOCUMENTS_KEPT;
+            if !shows && !is_kept_told && !selection.needs_documents() {
+                kept.push((commit, None));
                 count += 1;
                 continue;
             }
@@ -100,11 +105,15 @@ impl Dump {
             count += 1;
             match shows {
                 true => printer.commit(&mut out, &commit, &told)?,
-                false => kept.push(commit),
+                false => {
+                    documents += told.len();
+                    kept.push((commit, is_kept_told.then_some(told)));
+                }
             }
         }
-        for commit in kept.iter().rev() {
-            printer.commit(&mut out, commit, &told(&mut log, commit, Some(selection))?)?;
+        for (commit, known) in kept.into_iter().rev() {
+            let told = known.map_or_else(|| told(&mut log, &commit, Some(selection)), Ok)?;
+            printer.commit(&mut out, &commit, &told)?;
         }
         Ok(out.flush()?)
     }
