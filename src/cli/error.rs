@@ -2,6 +2,7 @@
 
 #[cfg(feature = "mcp")]
 use super::install_error::InstallError;
+use super::log_error::LogError;
 #[cfg(feature = "mcp")]
 use super::token_error::TokenError;
 use crate::fs::FsError;
@@ -56,6 +57,9 @@ pub enum Failure {
     /// The path of a palace cannot be used.
     #[error(transparent)]
     Place(#[from] PlaceError),
+    /// A name or a time that `crdt-log` was given means nothing.
+    #[error(transparent)]
+    Log(#[from] LogError),
     /// The arguments contradict one another, or one is missing.
     #[error("{0}")]
     Usage(&'static str),
@@ -289,6 +293,7 @@ mod tests {
             Failure::Memory(error) => return chain(error),
             Failure::Serve(error) => return chain(error),
             Failure::Token(error) => return chain(error),
+            Failure::Log(error) => return chain(error),
             Failure::Output(_) => "cannot write the result: permission denied",
             Failure::Input { .. } => "cannot read /it's: permission denied",
             Failure::Demo(error) => match error {

@@ -1,6 +1,7 @@
 //! Exit codes, and the line on standard error that goes with each. This is the one place for both.
 
 use super::error::{Failure, PlaceError};
+use super::log_error::LogError;
 use super::print::{shown, tell};
 #[cfg(feature = "mcp")]
 use super::token_error::TokenError;
@@ -37,7 +38,8 @@ impl From<Exit> for ExitCode {
 
 fn exit_of(failure: &Failure) -> Exit {
     match failure {
-        Failure::Usage(_) => Exit::Usage,
+        Failure::Usage(_) | Failure::Log(LogError::Time { .. }) => Exit::Usage,
+        Failure::Memory(MemoryError::Argument { .. }) => Exit::Usage,
         Failure::Place(error) if !matches!(error, PlaceError::Fs(_)) => Exit::Usage,
         #[cfg(feature = "mcp")]
         Failure::Serve(crate::mcp::ServeError::Open) => Exit::Usage,

@@ -24,6 +24,7 @@ mod install;
 pub mod install_error;
 mod location;
 pub mod log;
+pub mod log_error;
 #[cfg(feature = "mcp")]
 pub mod palace;
 mod print;

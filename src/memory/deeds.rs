@@ -73,6 +73,10 @@ fn edit(begun: Deed, field: &str) -> Deed {
         (Deed::Asserted, "sources") => Deed::Asserted,
         (Deed::Asserted, "ends" | "valid_to") => Deed::Ended,
         (Deed::Renamed, _) => Deed::Renamed,
+        // These fields go with an end or a beginning: how its time was given, and that another fact took its place.
+        (Deed::Asserted, field) if field.starts_with("ended/") => Deed::Ended,
+        (Deed::Asserted, field) if field.starts_with("replaced/") => Deed::Ended,
+        (Deed::Asserted, field) if field.starts_with("began/") => Deed::Asserted,
         _ => Deed::Edited,
     }
 }

@@ -7,7 +7,7 @@
 pub mod drawers;
 pub mod facts;
 
-#[cfg(feature = "mcp")]
+#[cfg(feature = "cli")]
 mod deeds;
 mod documents;
 mod error;
@@ -20,6 +20,8 @@ mod lone_surrogates;
 pub mod mempalace;
 mod moment;
 mod source_name;
+#[cfg(feature = "cli")]
+pub(crate) mod told;
 
 pub use error::{MemoryError, Result};
 pub use graph::{
@@ -28,11 +30,11 @@ pub use graph::{
 };
 
 #[cfg(feature = "cli")]
+pub(crate) use deeds::Deed;
+#[cfg(feature = "mcp")]
+pub(crate) use deeds::deeds;
 #[cfg(feature = "cli")]
 pub(crate) use ids::keys_of;
-
-#[cfg(feature = "mcp")]
-pub(crate) use deeds::{Deed, deeds};
 #[cfg(feature = "mcp")]
 pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]

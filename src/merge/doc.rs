@@ -226,12 +226,18 @@ impl Doc {
     pub fn before(&self, version: &Heads) -> Heads {
         let metas = version.hashes().iter();
         let metas = metas.filter_map(|head| self.am.get_change_meta_by_hash(&native(head)));
-        let deps = Heads::new(metas.flat_map(|meta| hashes(&meta.deps)).collect());
-        let apart = |dep: &&ChangeHash| {
-            let others = deps.hashes().iter().filter(|other| other != dep);
-            let beside = |other: &ChangeHash| self.since(&Heads::new(vec![*other])).contains(dep);
+        self.heads_among(Heads::new(metas.flat_map(|meta| hashes(&meta.deps)).collect()))
+    }
+
+    /// Returns those of some changes that no other of them builds on. What a change names as its dependencies can be more
+    /// than that: it names the last change of its own actor too.
+    pub(super) fn heads_among(&self, changes: Heads) -> Heads {
+        let apart = |change: &&ChangeHash| {
+            let others = changes.hashes().iter().filter(|other| other != change);
+            let beside =
+                |other: &ChangeHash| self.since(&Heads::new(vec![*other])).contains(change);
             others.into_iter().all(beside)
         };
-        Heads::new(deps.hashes().iter().filter(apart).copied().collect())
+        Heads::new(changes.hashes().iter().filter(apart).copied().collect())
     }
 }

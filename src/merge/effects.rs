@@ -107,36 +107,60 @@ pub struct Rival {
     pub actor: String,
 }
 
+/// A document before and after a commit.
+#[derive(Clone, Debug)]
+pub struct DocumentStep {
+    /// What the commit did. Without rivals.
+    pub effects: DocumentEffects,
+    /// The document as the commit found it. If the commit restored it, as it was before the delete.
+    pub before: View,
+    /// The document right after the commit.
+    pub after: View,
+    /// The version right after the commit.
+    pub version: Heads,
+}
+
 impl Doc {
     /// Tells what these changes did, which one commit made; `None` if the document has none of them.
     ///
     /// # Errors
     /// [`MergeError`] if a version cannot be shown.
     pub fn effects(&self, changes: &[ChangeHash]) -> Result<Option<DocumentEffects>, MergeError> {
+        let Some(mut step) = self.step(changes)? else { return Ok(None) };
+        step.effects.rivals = self.rivals(&|hash| changes.contains(hash));
+        Ok(Some(step.effects))
+    }
+
+    /// Returns the document before and after these changes, which one commit made, and what they did; `None` if the document
+    /// has none of them. Rivals are left out, so that the answer never changes.
+    ///
+    /// # Errors
+    /// As [`Doc::effects`].
+    pub fn step(&self, changes: &[ChangeHash]) -> Result<Option<DocumentStep>, MergeError> {
         let made: Vec<ChangeInfo> = changes.iter().filter_map(|hash| self.info(hash)).collect();
         if made.is_empty() {
             return Ok(None);
         }
         let is_of = |hash: &ChangeHash| made.iter().any(|change| change.hash == *hash);
         let deps = || made.iter().flat_map(|change| &change.deps);
-        let before = Heads::new(deps().filter(|dep| !is_of(dep)).copied().collect());
+        let from = Heads::new(deps().filter(|dep| !is_of(dep)).copied().collect());
+        let from = self.heads_among(from);
         let last = made.iter().map(|change| change.hash);
-        let after = Heads::new(last.filter(|hash| !deps().any(|dep| dep == hash)).collect());
-        let was_there = !before.is_empty();
-        let (shown, after) = (self.view_at(&before)?, self.view_at(&after)?);
-        let mut found = difference(was_there, &shown, &after);
+        let to = Heads::new(last.filter(|hash| !deps().any(|dep| dep == hash)).collect());
+        let was_there = !from.is_empty();
+        let (mut before, after) = (self.view_at(&from)?, self.view_at(&to)?);
+        let mut found = difference(was_there, &before, &after);
         if found.effects.contains(&ChangeEffect::Restored) {
             // What was edited on the way shows in comparison with the document before the delete.
-            let earlier = self.view_at(&self.before(&before))?;
-            found.extend(difference(true, &earlier, &after));
+            before = self.view_at(&self.before(&from))?;
+            found.extend(difference(true, &before, &after));
         }
         let is_filing = made.iter().any(|change| change.kind == ChangeKind::Filed);
         if is_filing && !after.deleted && !found.effects.contains(&ChangeEffect::Created) {
             found.effects.push(ChangeEffect::Filed);
         }
         found.effects.sort_unstable();
-        found.rivals = self.rivals(&is_of);
-        Ok(Some(found))
+        Ok(Some(DocumentStep { effects: found, before, after, version: to }))
     }
 
     fn info(&self, hash: &ChangeHash) -> Option<ChangeInfo> {

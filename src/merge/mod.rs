@@ -23,6 +23,8 @@
 //! * Writes: `value_limits`, `list_diff`, `plan` (from a value to operations), `new_change`, `transaction` (the actor,
 //!   the bounds, the commit), `remove_values` (single values of a field), `commit`, `write` (put, patch, edit, delete),
 //!   `path_writes` (increment, append, remove), `settle_conflict` (take one reading, and keep all else).
+//! * The past of a document: `effects` (before and after a commit), `as_of` (the version of a time), `blame` (the change
+//!   that each line is from).
 //! * Changes without a document: `first_change`, `content_derived` (the same content filed twice), `explain` (in words).
 //!
 //! # Traps of Automerge, and where they are avoided
@@ -47,7 +49,9 @@
 
 mod ancestry;
 mod apply;
+mod as_of;
 pub mod automerge;
+mod blame;
 mod change_graph;
 mod change_info;
 mod change_message;
@@ -97,13 +101,14 @@ mod tests;
 
 pub use ancestry::{COUNTER_AHEAD_MAX, COUNTER_MAX};
 pub use apply::Applied;
+pub use blame::LineOrigin;
 pub use change_info::ChangeInfo;
 pub use change_message::{ChangeKind, Written, author_of};
 pub use chunk::{
     FIELD_NAME_BYTES_MAX, OPERATIONS_MAX, PREDECESSORS_MAX, deps_of, hash_of, may_be_concurrent,
 };
 pub use doc::Doc;
-pub use effects::{ChangeEffect, DocumentEffects, Rival};
+pub use effects::{ChangeEffect, DocumentEffects, DocumentStep, Rival};
 pub use error::{MergeError, ValueType};
 pub use explain::explain;
 pub use first_change::first_change;

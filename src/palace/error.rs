@@ -145,7 +145,7 @@ pub enum Error {
     },
     /// No source has a document that was to be left out of a merge. Nothing was made.
     #[error(
-        "none of the palaces has {}: nothing was written; `crdt-log dump` shows the keys",
+        "none of the palaces has {}: nothing was written; `crdt-log dump --raw` shows the keys",
         names.join(", ")
     )]
     NothingToForget {

@@ -326,7 +326,7 @@ fn texts_of_reads_and_writes_are_the_reviewed_ones() {
         Error::Inside { .. }, Error::Inside { into: "/p/new".into(), path: path() } =>
             "/p and /p/new are one inside the other; name a directory outside of the palaces";
         Error::NothingToForget { .. }, Error::NothingToForget { names: vec!["a".to_owned(), "b".to_owned()] } =>
-            "none of the palaces has a, b: nothing was written; `crdt-log dump` shows the keys";
+            "none of the palaces has a, b: nothing was written; `crdt-log dump --raw` shows the keys";
         Error::Unread { .. }, Error::Unread { path: "/p/snap/a.snap".into() } =>
             "/p/snap/a.snap cannot be read, and the merge would lack the changes that only this file holds; run \
              `crdt-log verify` for details";

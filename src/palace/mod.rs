@@ -13,7 +13,7 @@
 //! * `read`, `write`, `search`: documents by key; commits; full text
 //! * `session`: what each client has seen, so that its writes are made from that
 //! * `check`: verify and status
-//! * `history`: feed, watch and dump
+//! * `history`: feed, watch, the log and the dump
 //! * `into`: copies merged into a new palace
 
 mod background;
@@ -42,6 +42,8 @@ pub use handle::options::Options;
 pub use handle::shared::Palace;
 #[cfg(feature = "mcp")]
 pub(crate) use history::short_cursor::Position;
+#[cfg(feature = "cli")]
+pub(crate) use history::{commit_id, commit_queue::Direction, log, step};
 pub use history::{dump, feed, watch};
 pub(crate) use read::derived::Progress;
 pub use read::get::PAGE_MAX;

@@ -17,6 +17,8 @@ const BACK: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM 
 const NUMBERS: &str = "SELECT instance, sequence FROM log ORDER BY instance, sequence";
 const LAST: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
      WHERE instance < ?1 ORDER BY instance DESC, sequence DESC LIMIT 1";
+const FIRST: &str = "SELECT instance, sequence, time_ms, by, changes, proof FROM log \
+     WHERE instance > ?1 ORDER BY instance, sequence LIMIT 1";
 
 /// The commits of one instance in the log of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,7 +77,8 @@ impl Snapshot {
         self.log_rows(BACK, (instance.0, bounded(sequence), bounded(limit)))
     }
 
-    /// Returns the instances that made commits, in descending order of their ids. The snapshot keeps the result.
+    /// Returns the instances that made commits, in descending order of their ids. The snapshot keeps the result: a
+    /// follower asks once a second, and thousands of instances may have written.
     ///
     /// # Errors
     /// As [`Snapshot::log_after`].
@@ -88,16 +91,12 @@ impl Snapshot {
     }
 
     fn find_instances(&self) -> Result<Box<[LoggedInstance]>, SnapshotError> {
-        // A blob that is longer than every instance sorts after all of them. One descent for each
-        // instance is far less than reading the whole log.
-        let mut below = vec![u8::MAX; 17];
-        let mut instances = Vec::new();
-        while let Some(row) = self.log_rows(LAST, [&below])?.pop() {
-            below = row.instance.0.to_vec();
-            let sequences = Sequences::up_to(row.sequence);
-            let LogRow { instance, time_ms, .. } = row;
-            instances.push(LoggedInstance { instance, last_time_ms: time_ms, sequences });
-        }
+        let logged = |row: LogRow| {
+            let LogRow { instance, sequence, time_ms, .. } = row;
+            let sequences = Sequences::up_to(sequence);
+            LoggedInstance { instance, last_time_ms: time_ms, sequences }
+        };
+        let mut instances: Box<[_]> = self.log_lasts()?.into_iter().map(logged).collect();
         // If the highest numbers add up to the number of commits, no number below them is missing.
         let highest = instances.iter().map(|one| u128::from(one.sequences.last())).sum::<u128>();
         if highest != u128::from(self.meta().commits) {
@@ -106,7 +105,7 @@ impl Snapshot {
                 one.sequences = numbers.get(&one.instance).cloned().unwrap_or_default();
             }
         }
-        Ok(instances.into())
+        Ok(instances)
     }
 
     /// Reads all sequence numbers.
@@ -121,6 +120,34 @@ impl Snapshot {
             numbers.entry(InstanceId(self.sql(columns.get(0))?)).or_default().insert(sequence);
         }
         Ok(numbers)
+    }
+
+    /// Returns the last commit of each instance, in descending order of their ids.
+    ///
+    /// # Errors
+    /// As [`Snapshot::log_after`].
+    pub fn log_lasts(&self) -> Result<Vec<LogRow>, SnapshotError> {
+        // A blob that is longer than every instance sorts after all of them.
+        self.log_of_each(LAST, vec![u8::MAX; 17])
+    }
+
+    /// Returns the first commit of each instance, in ascending order of their ids.
+    ///
+    /// # Errors
+    /// As [`Snapshot::log_after`].
+    pub fn log_firsts(&self) -> Result<Vec<LogRow>, SnapshotError> {
+        // An empty blob sorts before every instance.
+        self.log_of_each(FIRST, Vec::new())
+    }
+
+    /// One descent for each instance is far less than reading the whole log.
+    fn log_of_each(&self, sql: &str, mut from: Vec<u8>) -> Result<Vec<LogRow>, SnapshotError> {
+        let mut rows = Vec::new();
+        while let Some(row) = self.log_rows(sql, [&from])?.pop() {
+            from = row.instance.0.to_vec();
+            rows.push(row);
+        }
+        Ok(rows)
     }
 
     fn log_rows(&self, sql: &str, parameters: impl Params) -> Result<Vec<LogRow>, SnapshotError> {

@@ -54,33 +54,12 @@ fn help_has_examples_and_versions_are_printed() {
 }
 
 #[test]
-fn dump_shows_every_commit_with_all_its_facts() {
+fn raw_dump_shows_every_change_and_operation() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
     for _ in 0..2 {
-        let output = run(LOG, &["dump", "--json", &path]);
-        let commits = json_lines(&output);
-        assert_eq!(commits.len(), 2);
-        let changes: usize = commits.iter().map(|c| c["changes"].as_array().unwrap().len()).sum();
-        let hashes = stdout(&output).matches("\"hash\":").count();
-        assert_eq!(hashes, changes, "a field stands in an object once");
-        let mut keys = Vec::new();
-        for commit in &commits {
-            assert_eq!((&commit["schema"], &commit["by"]), (&json!(1), &json!("tester/1")));
-            assert!(commit["time_ms"].as_i64().unwrap() > 1_700_000_000_000);
-            assert_eq!(commit["instance"].as_str().unwrap().len(), 32);
-            assert!(
-                commit["segment"].is_string() && commit["offset"].is_u64()
-                    || commit["snapshot"].is_string()
-            );
-            for change in commit["changes"].as_array().unwrap() {
-                assert_eq!(change["hash"].as_str().unwrap().len(), 64);
-                assert!(change["deps"].is_array());
-                keys.push(change["key"].as_str().unwrap().to_owned());
-            }
-        }
-        assert!(keys.contains(&"entity/a".to_owned()) && keys.contains(&"entity/b".to_owned()));
-        let text = stdout(&run(LOG, &["dump", &path]));
+        let text = stdout(&run(LOG, &["dump", "--raw", &path]));
+        assert_eq!(text.matches("commit ").count(), 2, "{text}");
         for words in [
             "commit 1 of instance",
             "by tester/1",
@@ -92,6 +71,9 @@ fn dump_shows_every_commit_with_all_its_facts() {
         }
         // And once more, from a snapshot.
         stdout(&run(COMPACT, &[&path]));
+    }
+    for option in ["--json", "--patch", "--reverse", "--by=x"] {
+        assert_eq!(code(&run(LOG, &["dump", "--raw", option, &path])), Some(2), "{option}");
     }
 }
 
@@ -115,10 +97,42 @@ fn stored_text_cannot_control_the_terminal() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, EVIL, &[entity("evil", &[EVIL])]);
     put_as(&path, &format!("by {EVIL}"));
+    let opened = Palace::open(&path).unwrap();
+    let drawers = Drawers::new(opened.clone());
+    let text = format!("{EVIL} in a title\nand below: {EVIL}");
+    let place = Place::new("w", "r").unwrap();
+    let id = &drawers.file(&[Item::new(place, &text).unwrap()]).unwrap().remove(0).id;
+    let base = opened.get("k").unwrap().unwrap().etag;
+    for n in 0..2 {
+        let value = object(json!({"n": format!("{EVIL}{n}")}));
+        opened.with(WriteOptions::new().by(EVIL).base(base.clone())).put("k", &value).unwrap();
+    }
     let path = path.as_str();
+    let dump = json_lines(&run(LOG, &["dump", "--json", "--key", id, path])).remove(0);
+    let commit = dump["commit"].as_str().unwrap();
     for (program, arguments) in [
         (LOG, vec!["dump", path]),
-        (LOG, vec!["dump", "--json", path]),
+        (LOG, vec!["dump", "--raw", path]),
+        (LOG, vec!["dump", "--json", "--patch", path]),
+        (LOG, vec!["dump", "--patch", "--color=never", path]),
+        (LOG, vec!["history", "entity/evil", "--palace", path]),
+        (LOG, vec!["show", "entity/evil", "--palace", path]),
+        (LOG, vec!["history", "k", "--json", "--palace", path]),
+        (LOG, vec!["show", id, "--palace", path]),
+        (LOG, vec!["show", id, "--json", "--palace", path]),
+        (LOG, vec!["show", commit, "--palace", path]),
+        (LOG, vec!["show", EVIL, "--palace", path]),
+        (LOG, vec!["blame", "k", "--palace", path]),
+        (LOG, vec!["blame", "k", "--json", "--palace", path]),
+        (LOG, vec!["diff", "1h", "--palace", path]),
+        (LOG, vec!["diff", "1h", "--json", "--palace", path]),
+        (LOG, vec!["at", "now", "list", "--palace", path]),
+        (LOG, vec!["at", "now", "list", "--json", "--palace", path]),
+        (LOG, vec!["at", "now", "show", id, "--palace", path]),
+        (LOG, vec!["at", "now", "search", "below", "--palace", path]),
+        (LOG, vec!["at", EVIL, "list", "--palace", path]),
+        (LOG, vec!["conflicts", path]),
+        (LOG, vec!["conflicts", "--json", path]),
         (LOG, vec!["stats", path]),
         (LOG, vec!["stats", "--json", path]),
         (LOG, vec!["status", path]),
@@ -218,8 +232,15 @@ fn hung_up() -> Stdio {
 fn closed_stdout_is_neither_a_failure_nor_a_panic() {
     let dir = tempfile::tempdir().unwrap();
     let path = palace(&dir, "p", &[]);
-    let commands: [(&str, &[&str]); 8] = [
+    let commands: [(&str, &[&str]); 15] = [
         (LOG, &["dump", &path]),
+        (LOG, &["dump", "--raw", &path]),
+        (LOG, &["show", "entity/a", "--palace", &path]),
+        (LOG, &["history", "entity/a", "--palace", &path]),
+        (LOG, &["blame", "entity/a", "--palace", &path]),
+        (LOG, &["diff", "1h", "--palace", &path]),
+        (LOG, &["at", "now", "list", "--palace", &path]),
+        (LOG, &["conflicts", &path]),
         (LOG, &["verify", &path]),
         (LOG, &["stats", &path]),
         (COMPACT, &["--dry-run", &path]),
@@ -288,9 +309,14 @@ fn exit_codes_tell_findings_even_when_stdout_is_closed() {
     drop(palace(&dir, "p", &[entity("late", &[])]));
     let snapshot = files(&path, "snap").remove(0);
     std::fs::write(&snapshot, "no snapshot").unwrap();
-    let commands: [(&str, &[&str]); 6] = [
+    let commands: [(&str, &[&str]); 11] = [
         (LOG, &["verify", &path]),
         (LOG, &["dump", &path]),
+        (LOG, &["dump", "--raw", &path]),
+        (LOG, &["history", "entity/late", "--palace", &path]),
+        (LOG, &["diff", "1h", "--palace", &path]),
+        (LOG, &["at", "now", "list", "--palace", &path]),
+        (LOG, &["conflicts", &path]),
         (LOG, &["stats", &path]),
         (PALACE, &["export", "--palace", &path]),
         (PALACE, &["doctor", "--palace", &path]),

@@ -2,8 +2,9 @@
 
 use crate::client::{COMPACT, Client, LOG, PALACE, code, run, stderr, stdout, texts};
 use crate::support::object;
-use crdt_palace::palace::{Options, Palace};
-use serde_json::{Value, json};
+use crdt_palace::palace::dump::{DumpedCommit, Place};
+use crdt_palace::palace::{Error, Options, Palace};
+use serde_json::json;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -28,11 +29,18 @@ fn files(path: &Path, directory: &str) -> Vec<PathBuf> {
 
 /// The place where the last commit of a segment begins.
 fn last_commit(path: &Path, segment: &Path) -> u64 {
-    let dump = stdout(&run(LOG, &["dump", "--json", path.to_str().unwrap()]));
     let id = segment.file_stem().unwrap().to_str().unwrap();
-    let commits = dump.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-    let mine = commits.filter(|commit| commit["segment"] == id);
-    mine.filter_map(|commit| commit["offset"].as_u64()).max().unwrap()
+    let (palace, mut last) = (Palace::open_read_only(path).unwrap(), None);
+    let note = |commit: DumpedCommit| {
+        if let Place::Segment { segment, offset } = commit.place
+            && segment.to_string() == id
+        {
+            last = last.max(Some(offset));
+        }
+        Ok::<(), Error>(())
+    };
+    palace.dump(note).unwrap();
+    last.unwrap()
 }
 
 fn cut(file: &Path, length: u64) {

@@ -44,7 +44,7 @@ fn demo_stores_the_texts_of_a_folder() {
     };
     let text = stdout(&demo(&folder));
     let path = text.lines().find_map(|line| line.trim().strip_prefix("crdt-log dump ")).unwrap();
-    assert!(stdout(&run(LOG, &["dump", path])).contains("a passage of its own"));
+    assert!(stdout(&run(LOG, &["dump", "-p", path])).contains("a passage of its own"));
     let empty = demo(tempfile::tempdir_in(dir.path()).unwrap().path());
     assert_eq!(empty.status.code(), Some(1));
 }

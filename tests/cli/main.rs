@@ -3,12 +3,16 @@
 mod backup;
 #[path = "../support/client.rs"]
 mod client;
+#[path = "../programs/clock.rs"]
+mod clock;
 mod commands;
 mod damage;
 mod demo;
 mod doctor;
 mod import;
 mod install;
+mod log;
+mod log_page;
 mod places;
 #[path = "../support/mod.rs"]
 mod support;

@@ -53,6 +53,20 @@ fn effects_of_commits_are_the_same_after_compaction() {
     assert_eq!(effects(&Palace::open(palace.path()).unwrap()), found);
 }
 
+/// A change names the last change of its process too, beside the delete that it builds on.
+#[test]
+fn restored_documents_are_told_of_an_earlier_writer() {
+    let dir = tempfile::tempdir().unwrap();
+    let (ann, bob) = (Palace::open(dir.path()).unwrap(), Palace::open(dir.path()).unwrap());
+    ann.put("k", &json!({"n": 1})).unwrap();
+    bob.put("k", &json!({"n": 2})).unwrap();
+    ann.delete("k").unwrap();
+    bob.session().undelete("k").unwrap();
+    let mut did: Vec<_> = effects(&ann).into_iter().map(|it| it.effects).collect();
+    did.sort_unstable();
+    assert_eq!(did, [[Created], [Edited], [Deleted], [Restored]]);
+}
+
 #[test]
 fn rivals_are_the_other_writers_of_open_conflicts() {
     let dir = tempfile::tempdir().unwrap();

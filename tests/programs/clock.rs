@@ -1,20 +1,41 @@
-//! The real file system with a clock that goes ahead by a fixed time, as on a machine whose clock was set:
-//! a compactor with such a clock retires at once what others may not touch for a minute, or for a day.
+//! The real file system with another clock, as on a machine whose clock was set. A compactor whose clock goes ahead retires
+//! at once what others may not touch for a minute, or for a day.
 
 use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::os::OsFs;
 use crdt_palace::fs::{File, Fs, Host, Stat};
+use std::fmt::Debug;
 use std::io::Result;
 use std::path::{Path, PathBuf};
 
+/// A clock, and what is random.
+pub trait Clock: Debug + Send + Sync {
+    fn now_ms(&self) -> i64;
+
+    fn random(&self) -> Result<[u8; 16]> {
+        OsFs.random()
+    }
+}
+
+/// A clock that goes ahead by a fixed time.
 #[derive(Debug)]
-pub struct ClockAhead {
+pub struct Ahead {
     pub ms: i64,
 }
 
-impl Fs for ClockAhead {
+impl Clock for Ahead {
     fn now_ms(&self) -> i64 {
         OsFs.now_ms() + self.ms
+    }
+}
+
+/// The real file system with another clock.
+#[derive(Debug)]
+pub struct Clocked<C>(pub C);
+
+impl<C: Clock> Fs for Clocked<C> {
+    fn now_ms(&self) -> i64 {
+        self.0.now_ms()
     }
 
     fn create_dir(&self, path: &Path) -> Result<()> {
@@ -86,7 +107,7 @@ impl Fs for ClockAhead {
     }
 
     fn random(&self) -> Result<[u8; 16]> {
-        OsFs.random()
+        self.0.random()
     }
 
     fn host(&self) -> Host {

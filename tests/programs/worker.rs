@@ -4,7 +4,7 @@
 //! until its standard input ends, or for as many writes as its job says.
 
 use crate::acks::{self, Expected, content, text};
-use crate::clock::ClockAhead;
+use crate::clock::{Ahead, Clocked};
 use crate::job::{Job, PENDING, Role};
 use crate::support::{Dice, compact_with, documents, object};
 use crdt_palace::palace::compact::{CompactOptions, Extent};
@@ -90,7 +90,7 @@ fn open(job: &Job) -> Result<Palace> {
     let options = Options::default().program(&job.name).auto_compact(job.auto_compact);
     match job.ahead_ms {
         0 => options.open(&job.palace),
-        ms => options.fs(Arc::new(ClockAhead { ms })).open(&job.palace),
+        ms => options.fs(Arc::new(Clocked(Ahead { ms }))).open(&job.palace),
     }
 }
 

@@ -47,6 +47,8 @@ mod settle;
 mod spelling;
 mod undelete;
 mod update;
+#[cfg(feature = "cli")]
+mod wing_keys;
 
 pub use change::{Change, Changed, DrawerVersion, IDS_MAX};
 pub use delete::{Deleted, DeletedOne};
@@ -69,14 +71,18 @@ pub(crate) use change::distinct;
 pub(crate) use diary::CheckpointPlan;
 #[cfg(feature = "mcp")]
 pub(crate) use list::by_room;
-#[cfg(feature = "mcp")]
+#[cfg(feature = "cli")]
 pub(crate) use place::drawer_id;
+#[cfg(feature = "cli")]
+pub(crate) use place::folded;
 #[cfg(feature = "cli")]
 pub(super) use place::keys_of;
 #[cfg(feature = "mcp")]
-pub(crate) use place::{folded, is_move, wing_of};
+pub(crate) use place::{is_move, wing_of};
 #[cfg(feature = "mcp")]
 pub(crate) use renames::renamed_place;
+#[cfg(feature = "cli")]
+pub(crate) use wing_keys::WingKeys;
 
 #[cfg(test)]
 mod places_tests;

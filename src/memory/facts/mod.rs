@@ -63,7 +63,7 @@ pub use handle::Facts;
 pub use query::{Counts, Direction, FACTS_MAX, FactPage, FactQuery, Stats};
 pub use triple::{PART_CHARS_MAX, Source, Triple};
 
-#[cfg(feature = "mcp")]
+#[cfg(feature = "cli")]
 pub(crate) use fact::fact_id;
 #[cfg(feature = "cli")]
 pub(super) use fact::fact_key;

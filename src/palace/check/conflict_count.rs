@@ -6,6 +6,8 @@
 use crate::format::key::{Key, ONCE, PLACE_NOTES};
 use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
+#[cfg(feature = "cli")]
+use crate::palace::view::document::Document;
 use crate::palace::view::rows::parse_view;
 use crate::palace::view::view::View;
 use std::collections::BTreeSet;
@@ -79,11 +81,37 @@ impl Palace {
     pub fn count_conflicts(&self, prefix: &str) -> Result<ConflictCount> {
         self.read_fresh(|view| count(view, prefix))
     }
+
+    /// Returns the documents that have an open conflict, in the order of their keys, and true if there may be more. See
+    /// [`Palace::count_conflicts`].
+    ///
+    /// # Errors
+    /// As [`Palace::get`].
+    #[cfg(feature = "cli")]
+    pub(crate) fn documents_in_conflict(&self) -> Result<(Vec<Document>, bool)> {
+        self.read_fresh(list)
+    }
+}
+
+#[cfg(feature = "cli")]
+fn list(view: &View) -> Result<(Vec<Document>, bool)> {
+    let (mut keys, cut) = candidates(view)?;
+    keys.extend(view.tail.documents().map(|(key, _)| key.clone()));
+    keys.retain(|key| !is_internal(key));
+    let mut documents = Vec::new();
+    for key in &keys {
+        documents.extend(view.read(key)?.filter(|document| !document.conflicts.is_empty()));
+    }
+    Ok((documents, cut))
+}
+
+/// Returns true for the documents that go with others: records of calls and notes of places.
+fn is_internal(key: &Key) -> bool {
+    [ONCE, PLACE_NOTES].iter().any(|it| key.as_str().starts_with(it))
 }
 
 fn count(view: &View, prefix: &str) -> Result<ConflictCount> {
     let mut found = ConflictCount::default();
-    let is_internal = |key: &Key| [ONCE, PLACE_NOTES].iter().any(|it| key.as_str().starts_with(it));
     let counts = |key: &Key| key.as_str().starts_with(prefix) && !is_internal(key);
     for (key, document) in view.tail.documents().filter(|(key, _)| counts(key)) {
         let shown = view.shown(key, document)?;

@@ -52,16 +52,24 @@ impl Cursor {
     }
 }
 
-#[cfg(feature = "mcp")]
+#[cfg(feature = "cli")]
 impl Cursor {
-    /// Adds a commit to those that were seen.
-    pub(crate) fn saw(&mut self, commit: &CommitInfo) {
-        self.see(commit.instance, commit.sequence);
+    /// Returns true if it has seen this commit.
+    pub(crate) fn has_seen(&self, commit: &CommitInfo) -> bool {
+        self.contains(commit.instance, commit.sequence)
     }
 
     /// Returns true if the commit was seen.
     pub(super) fn contains(&self, instance: InstanceId, sequence: u64) -> bool {
         self.0.get(&instance).is_some_and(|seen| seen.contains(sequence))
+    }
+}
+
+#[cfg(feature = "mcp")]
+impl Cursor {
+    /// Adds a commit to those that were seen.
+    pub(crate) fn saw(&mut self, commit: &CommitInfo) {
+        self.see(commit.instance, commit.sequence);
     }
 
     /// Returns true if `other` has seen all that this has.
@@ -283,7 +291,7 @@ impl Palace {
     }
 }
 
-fn commit_info(row: LogRow) -> CommitInfo {
+pub(super) fn commit_info(row: LogRow) -> CommitInfo {
     let LogRow { instance, sequence, time_ms, by, changes } = row;
     let mut keys: Vec<Key> = changes.iter().map(|(key, _)| key.clone()).collect();
     keys.sort_unstable();

@@ -3,7 +3,7 @@
 //! Invariant: events of the file system are hints. With them, a change is known at once. Without them (another machine's
 //! writes, a full queue, the limit on watchers), the rescan once a second finds it all the same.
 
-use super::feed::{COMMITS_MAX, Cursor};
+use super::feed::{COMMITS_MAX, CommitInfo, Cursor};
 use crate::format::filename::{OPEN, SEALED, SNAP};
 use crate::format::key::Key;
 use crate::palace::error::Result;
@@ -65,20 +65,27 @@ impl Palace {
     /// # Errors
     /// As [`Palace::changes_since`]. Without events of the file system there is no error: it rescans every [`POLL`].
     pub fn watch(&self, prefix: &str) -> Result<Watch> {
+        let mut watch = self.watch_from(Cursor::default());
+        watch.prefix = prefix.to_owned();
+        watch.cursor = self.cursor_now()?;
+        Ok(watch)
+    }
+
+    /// Starts to watch for the commits that a cursor has not seen.
+    pub(crate) fn watch_from(&self, cursor: Cursor) -> Watch {
         // One waiting hint is as good as many.
         let (sender, hints) = sync_channel(1);
         let mut watch = Watch {
             palace: self.clone(),
-            prefix: prefix.to_owned(),
-            cursor: Cursor::default(),
+            prefix: String::new(),
+            cursor,
             hints,
             sender,
             watcher: None,
         };
         // Events first, then the cursor: a change between the two is seen by one of them.
         watch.listen();
-        watch.cursor = self.cursor_now()?;
-        Ok(watch)
+        watch
     }
 }
 
@@ -88,6 +95,24 @@ impl Watch {
     /// # Errors
     /// As [`Palace::changes_since`].
     pub fn next(&mut self, timeout: Duration) -> Result<BTreeSet<Key>> {
+        let deadline = Instant::now() + timeout;
+        loop {
+            let prefix = self.prefix.clone();
+            let keys = self.next_commits(deadline.saturating_duration_since(Instant::now()))?;
+            let keys = keys.into_iter().flat_map(|commit| commit.keys);
+            let changed: BTreeSet<Key> =
+                keys.filter(|key| key.as_str().starts_with(&prefix)).collect();
+            if !changed.is_empty() || deadline <= Instant::now() {
+                return Ok(changed);
+            }
+        }
+    }
+
+    /// Returns the commits since the last call, as soon as there are any; none if none came within `timeout`.
+    ///
+    /// # Errors
+    /// As [`Palace::changes_since`].
+    pub(crate) fn next_commits(&mut self, timeout: Duration) -> Result<Vec<CommitInfo>> {
         let deadline = Instant::now() + timeout;
         loop {
             let changed = self.look()?;
@@ -106,15 +131,14 @@ impl Watch {
         }
     }
 
-    fn look(&mut self) -> Result<BTreeSet<Key>> {
-        let mut changed = BTreeSet::new();
+    fn look(&mut self) -> Result<Vec<CommitInfo>> {
+        let mut commits = Vec::new();
         loop {
             let changes = self.palace.changes_since(&self.cursor, COMMITS_MAX)?;
             self.cursor = changes.cursor;
-            let keys = changes.commits.into_iter().flat_map(|commit| commit.keys);
-            changed.extend(keys.filter(|key| key.as_str().starts_with(&self.prefix)));
+            commits.extend(changes.commits);
             if !changes.more {
-                return Ok(changed);
+                return Ok(commits);
             }
         }
     }

@@ -1,0 +1,65 @@
+//! The commit or document that a name on the command line stands for.
+
+use crate::cli::error::Failure;
+use crate::cli::log_error::LogError;
+use crate::format::key::Key;
+use crate::memory::keys_of;
+use crate::palace::Palace;
+use crate::palace::commit_id::Named;
+use crate::palace::feed::CommitInfo;
+use crate::palace::log::CommitLog;
+
+/// A commit or a document.
+pub(super) enum Found {
+    Commit(CommitInfo),
+    Document(Key),
+}
+
+/// Finds what a name stands for: the beginning of a commit's id, the id of a drawer, diary entry or fact, or a key.
+///
+/// # Errors
+/// [`LogError::Unknown`] or [`LogError::Ambiguous`], and errors of the palace.
+pub(super) fn find(palace: &Palace, log: &CommitLog<'_>, name: &str) -> Result<Found, Failure> {
+    if let Some(commit) = commit(log, name)? {
+        return Ok(Found::Commit(commit));
+    }
+    let keys = keys_of(name).into_iter().chain(Key::new(name));
+    for key in keys {
+        if palace.has_history(&key)? {
+            return Ok(Found::Document(key));
+        }
+    }
+    Err(LogError::Unknown { name: name.to_owned() }.into())
+}
+
+/// Finds the commit that a name stands for; `None` if there is none.
+///
+/// # Errors
+/// [`LogError::Ambiguous`], and errors of the palace.
+pub(super) fn commit(log: &CommitLog<'_>, name: &str) -> Result<Option<CommitInfo>, Failure> {
+    let commits = match log.instances().named(name) {
+        Named::NoName | Named::Unknown => Vec::new(),
+        Named::One(one) => vec![one],
+        Named::Several(several) => several,
+    };
+    let mut found = Vec::new();
+    for commit in commits {
+        found.extend(log.commit(commit)?);
+    }
+    let ids = || found.iter().map(|commit| log.instances().short(commit.id())).collect();
+    match found.len() {
+        0 | 1 => Ok(found.pop()),
+        _ => Err(LogError::Ambiguous { name: name.to_owned(), commits: ids() }.into()),
+    }
+}
+
+/// Finds the document that a name stands for.
+///
+/// # Errors
+/// As [`find`], and [`LogError::NotADocument`].
+pub(super) fn document(palace: &Palace, log: &CommitLog<'_>, name: &str) -> Result<Key, Failure> {
+    match find(palace, log, name)? {
+        Found::Document(key) => Ok(key),
+        Found::Commit(_) => Err(LogError::NotADocument { name: name.to_owned() }.into()),
+    }
+}

@@ -1,0 +1,67 @@
+//! The arguments that the commands of `crdt-log` share.
+
+use super::clock::Clock;
+use super::paint::Paint;
+use crate::cli::error::Failure;
+use crate::cli::exit::Exit;
+use crate::cli::location::{PalaceArgument, PalaceTarget};
+use crate::cli::status::status;
+use crate::palace::Palace;
+use clap::{Args, ColorChoice};
+
+/// The palace of a command that shows all of it.
+#[derive(Args)]
+pub(super) struct Target {
+    #[command(flatten)]
+    at: PalaceTarget,
+    /// Print JSON, one object a line, each with the version of its schema
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Target {
+    pub fn open(&self) -> Result<Palace, Failure> {
+        Ok(Palace::open_read_only(self.at.path()?)?)
+    }
+
+    pub fn status(&self) -> Result<Exit, Failure> {
+        status(&self.at.path()?, self.json)
+    }
+}
+
+/// The palace of a command whose arguments name parts of it.
+#[derive(Args)]
+pub(super) struct Within {
+    #[command(flatten)]
+    at: PalaceArgument,
+    /// Print JSON, one object a line, each with the version of its schema
+    #[arg(long)]
+    pub json: bool,
+}
+
+impl Within {
+    pub fn open(&self) -> Result<Palace, Failure> {
+        Ok(Palace::open_read_only(self.at.path()?)?)
+    }
+}
+
+/// How times and colours are printed.
+#[derive(Args)]
+pub(super) struct Look {
+    /// Print and read times in UTC, instead of the time zone of this machine
+    #[arg(long, global = true)]
+    utc: bool,
+    /// When to print in colours. On a terminal by default, unless NO_COLOR is set
+    #[arg(long, global = true, value_name = "WHEN", default_value = "auto")]
+    color: ColorChoice,
+}
+
+impl Look {
+    pub fn clock(&self) -> Clock {
+        Clock::new(self.utc)
+    }
+
+    pub fn paint(&self) -> Paint {
+        Paint::new(self.color)
+    }
+}
