@@ -4,7 +4,7 @@ use crate::files::{PALACE, open, options};
 use crate::support::object;
 use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
-use crdt_palace::fs::{File, Fs, Host, Stat};
+use crdt_palace::fs::{Directory, File, Fs, Host, Listed, Stat};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Error, Palace, StoreError};
 use serde_json::json;
@@ -208,9 +208,12 @@ impl Fs for Interrupted {
     fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()> {
         self.inner.write_note(path, note)
     }
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+    fn entries(&self, path: &Path) -> io::Result<Vec<Listed>> {
         self.plan.tick(Call::List);
-        self.inner.list(path)
+        self.inner.entries(path)
+    }
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        self.inner.open_dir(path)
     }
     fn name_events(&self, directories: &[PathBuf]) -> io::Result<Option<NameEvents>> {
         self.inner.name_events(directories)

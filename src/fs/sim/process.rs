@@ -8,7 +8,7 @@ use super::image::Ino;
 use super::shared::Shared;
 use super::state::State;
 use crate::fs::name_events::NameEvents;
-use crate::fs::{File, Fs, Host, Stat};
+use crate::fs::{Directory, File, Fs, Host, Listed, Stat};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -102,13 +102,20 @@ impl Fs for SimFs {
         Ok(())
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+    fn entries(&self, path: &Path) -> io::Result<Vec<Listed>> {
         let mut state = self.disk.state();
         state.look(self.process, Call::List)?;
         let mut names = state.image.list(path)?;
         // Directories have no order, and no caller must come to rely on one.
         state.chance.shuffle(&mut names);
         Ok(names)
+    }
+
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Open)?;
+        let ino = state.image.find_dir(path)?;
+        Ok(Box::new(SimDirectory { process: self.clone(), ino }))
     }
 
     /// Returns `None`: no events come without a call, and the tests are to exercise every listing.
@@ -190,6 +197,21 @@ impl Fs for SimFs {
 
     fn host(&self) -> Host {
         self.disk.state().host
+    }
+}
+
+/// An open directory.
+#[derive(Debug)]
+struct SimDirectory {
+    process: SimFs,
+    ino: Ino,
+}
+
+impl Directory for SimDirectory {
+    fn place(&self) -> io::Result<Option<PathBuf>> {
+        let mut state = self.process.disk.state();
+        state.look(self.process.process, Call::Stat)?;
+        Ok(state.image.path_of_dir(self.ino))
     }
 }
 
