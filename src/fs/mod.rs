@@ -17,7 +17,7 @@ mod stat;
 pub(crate) mod stop;
 pub mod visibility;
 
-pub use stat::{Listed, Stat};
+pub use stat::{Identity, Listed, Stat};
 
 use name_events::NameEvents;
 use std::io;
@@ -252,6 +252,15 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound` if there is none.
     fn modified(&self, path: &Path) -> io::Result<(Stat, i64)>;
+    /// Returns the identity of the file with this name, and its times. Like [`Fs::modified`], it is not for
+    /// a file that is being written.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        let (stat, modified_ms) = self.modified(path)?;
+        Ok(Identity { stat, modified_ms, born_ns: None })
+    }
     /// Renames a file to a name that no file has (names are random, and the caller has checked). Atomic:
     /// at no time does the file have both names, or neither.
     ///

@@ -4,7 +4,7 @@
 //! umask. Files are opened close-on-exec, so a lock dies with its process and not with its children.
 
 use super::name_events::NameEvents;
-use super::{Directory, File, Fs, Host, Listed, Stat};
+use super::{Directory, File, Fs, Host, Identity, Listed, Stat};
 use crate::format::id::from_hex;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, StatxFlags};
 use rustix::io::Errno;
@@ -57,44 +57,44 @@ impl Directory for OsDirectory {
     }
 }
 
-const IDENTITY: StatxFlags = StatxFlags::INO.union(StatxFlags::SIZE).union(StatxFlags::BTIME);
-
-/// Asks for identity and length, and not for times that change: see [`Fs::modified`].
+/// Asks for identity and length only, and not for times: see [`Fs::modified`].
 fn stat_at(fd: impl AsFd, path: impl Arg + Copy, flags: AtFlags) -> io::Result<Stat> {
-    Ok(statx_at(fd, path, flags, IDENTITY)?.0)
+    Ok(statx_at(fd, path, flags, StatxFlags::empty())?.stat)
 }
 
-/// Returns the identity and the time of modification. That is meaningless unless `mask` asks for it.
+/// Asks for identity, length and the times in `times`. A time that is not asked for means nothing.
 fn statx_at(
     fd: impl AsFd,
     path: impl Arg + Copy,
     flags: AtFlags,
-    mask: StatxFlags,
-) -> io::Result<(Stat, i64)> {
+    times: StatxFlags,
+) -> io::Result<Identity> {
     let flags = flags | AtFlags::SYMLINK_NOFOLLOW;
+    let mask = StatxFlags::INO | StatxFlags::SIZE | times;
     // A network or FUSE file system may otherwise answer what it knew a second ago: that a name is still there
     // which another mount has moved on.
     match rustix::fs::statx(&fd, path, flags | AtFlags::STATX_FORCE_SYNC, mask) {
-        Ok(stat) => {
-            let born = stat.stx_btime;
-            let has_birth = stat.stx_mask & StatxFlags::BTIME.bits() != 0;
+        Ok(found) => {
+            let (modified, born) = (found.stx_mtime, found.stx_btime);
             let born_ns = born.tv_sec.saturating_mul(1_000_000_000) + i64::from(born.tv_nsec);
-            let identity = Stat {
-                dev: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-                ino: stat.stx_ino,
-                len: stat.stx_size,
-                born_ns: if has_birth { born_ns } else { 0 },
+            let stat = Stat {
+                dev: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
+                ino: found.stx_ino,
+                len: found.stx_size,
             };
-            let modified = stat.stx_mtime;
-            Ok((identity, modified.tv_sec * 1_000 + i64::from(modified.tv_nsec / 1_000_000)))
+            let told =
+                times.contains(StatxFlags::BTIME) && found.stx_mask & StatxFlags::BTIME.bits() != 0;
+            let modified_ms = modified.tv_sec * 1_000 + i64::from(modified.tv_nsec / 1_000_000);
+            Ok(Identity { stat, modified_ms, born_ns: told.then_some(born_ns) })
         }
         // A sandbox may not allow statx.
         Err(Errno::NOSYS) => {
-            let stat = rustix::fs::statat(&fd, path, flags)?;
-            let len = u64::try_from(stat.st_size).unwrap_or(0);
-            let identity = Stat { dev: stat.st_dev, ino: stat.st_ino, len, born_ns: 0 };
-            let milliseconds = i64::try_from(stat.st_mtime_nsec / 1_000_000).unwrap_or(0);
-            Ok((identity, stat.st_mtime * 1_000 + milliseconds))
+            let found = rustix::fs::statat(&fd, path, flags)?;
+            let len = u64::try_from(found.st_size).unwrap_or(0);
+            let stat = Stat { dev: found.st_dev, ino: found.st_ino, len };
+            let milliseconds = i64::try_from(found.st_mtime_nsec / 1_000_000).unwrap_or(0);
+            let modified_ms = found.st_mtime * 1_000 + milliseconds;
+            Ok(Identity { stat, modified_ms, born_ns: None })
         }
         Err(error) => Err(error.into()),
     }
@@ -264,7 +264,12 @@ impl Fs for OsFs {
     }
 
     fn modified(&self, path: &Path) -> io::Result<(Stat, i64)> {
-        statx_at(CWD, path, AtFlags::empty(), IDENTITY | StatxFlags::MTIME)
+        let found = statx_at(CWD, path, AtFlags::empty(), StatxFlags::MTIME)?;
+        Ok((found.stat, found.modified_ms))
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        statx_at(CWD, path, AtFlags::empty(), StatxFlags::MTIME | StatxFlags::BTIME)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

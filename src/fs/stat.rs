@@ -22,17 +22,38 @@ pub struct Stat {
     pub ino: u64,
     /// Its length in bytes.
     pub len: u64,
-    /// The time when it was made, in nanoseconds since 1970; 0 if the file system does not keep it. It
-    /// tells a file from a later one that got the same inode.
-    pub born_ns: i64,
 }
 
 impl Stat {
     /// Returns true if both describe the same file, at whatever length.
     #[must_use]
     pub fn same_file(&self, other: &Stat) -> bool {
-        (self.dev, self.ino, self.born_ns) == (other.dev, other.ino, other.born_ns)
+        (self.dev, self.ino) == (other.dev, other.ino)
     }
+}
+
+/// The identity of a file with its times, which tell it from a later file that got the same inode.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, os::OsFs};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let path = dir.path().join("file");
+/// std::fs::write(&path, "12345")?;
+/// let before = OsFs.identity(&path)?;
+/// assert_eq!(before.stat, OsFs.stat(&path)?);
+/// assert_eq!(before, OsFs.identity(&path)?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The identity of the file at this moment.
+    pub stat: Stat,
+    /// The time of its last modification, in milliseconds since 1970, UTC.
+    pub modified_ms: i64,
+    /// The time when it was made, in nanoseconds since 1970; `None` if the file system does not tell. Some
+    /// servers of network file systems make it up from other times, and then it changes.
+    pub born_ns: Option<i64>,
 }
 
 /// A name in a directory, with the inode that the directory gives for it.

@@ -260,7 +260,7 @@ fn texts_of_store_errors_are_the_reviewed_ones() {
             "the palace at /p is not there any more: its directory is /q now; move it back, or restart this program \
              with that path";
         StoreError::WentBack { .. }, StoreError::WentBack { path: path() } =>
-            "the palace at /p went back to an older state while this was written";
+            "the palace at /p went back to an older state meanwhile";
         StoreError::Unmounted { .. }, StoreError::Unmounted { path: path() } =>
             "the file system of the palace at /p is not mounted any more: mount it again; or restart this program to \
              create a new palace there";

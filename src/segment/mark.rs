@@ -12,6 +12,9 @@ use std::sync::Arc;
 /// The length of a mark in bytes: that of a record's checksum, with which a record ends.
 pub const MARK_BYTES: usize = crate::format::record::CHECKSUM;
 
+/// The length of the part of a file that is read at once, in bytes.
+const WINDOW: usize = 4 << 10;
+
 /// The last bytes of the records up to an offset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Mark {
@@ -27,6 +30,27 @@ impl Mark {
     pub fn of(end: u64, records: &[u8]) -> Self {
         let last = records.last_chunk().copied().unwrap_or_default();
         Mark { end, last }
+    }
+
+    /// Returns true if the file has the bytes of both marks, of which this one comes first.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    pub fn is_in_with(&self, later: &Mark, file: &dyn File) -> io::Result<bool> {
+        // One call shows both if they are near each other, as most records are short.
+        let mut window = [0; WINDOW];
+        let span = later.end.saturating_sub(self.start());
+        let Some(window) = usize::try_from(span).ok().and_then(|span| window.get_mut(..span))
+        else {
+            return Ok(self.is_in(file)? && later.is_in(file)?);
+        };
+        let count = file.read_at(window, self.start())?;
+        let has = |mark: &Mark, bytes: Option<&[u8]>| {
+            mark.end == 0 || bytes.is_some_and(|bytes| bytes == mark.last)
+        };
+        let ends = (window.first_chunk::<MARK_BYTES>(), window.last_chunk::<MARK_BYTES>());
+        let (first, last) = (ends.0.map(|bytes| &bytes[..]), ends.1.map(|bytes| &bytes[..]));
+        Ok(count == window.len() && has(self, first) && has(later, last))
     }
 
     /// Returns the offset at which its bytes begin.

@@ -176,19 +176,23 @@ impl Writer {
         super::has_name(fs, &self.path, &self.identity)
     }
 
-    /// Returns true if the file holds what was written to it last, and what was written before. If it does
-    /// not, it was cut off or put back to an older state. To be asked before a write, which would leave a
-    /// gap, and after it.
+    /// Returns true if the file holds what was written to it last. If it does not, it was cut off or put back
+    /// to an older state. To be asked before a write, which would leave a gap there.
+    ///
+    /// # Errors
+    /// [`SegmentError::Fs`]: then it is unknown whether it does.
+    pub fn ends_as_written(&self) -> Result<bool, SegmentError> {
+        Ok(self.mark().is_in(&*self.file).at("read", &self.path)?)
+    }
+
+    /// Returns true if the file holds what was written to it last, and what was written before. To be asked
+    /// after a write: the file may have gone back just before it.
     ///
     /// # Errors
     /// [`SegmentError::Fs`]: then it is unknown whether it does.
     pub fn is_intact(&self) -> Result<bool, SegmentError> {
-        for mark in &self.marks {
-            if !mark.is_in(&*self.file).at("read", &self.path)? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let [before, last] = &self.marks;
+        Ok(before.is_in_with(last, &*self.file).at("read", &self.path)?)
     }
 
     /// Returns the last bytes that were written.

@@ -14,40 +14,64 @@ use crate::fs::{At, is_irregular};
 use crate::segment::reader::Reader;
 use crate::snapshot::{Snapshot, SnapshotError};
 use std::io::ErrorKind;
-use std::sync::Arc;
 
 impl Catalog {
     /// Checks that the commits of snapshots that are gone are in others, or in segments.
-    pub(super) fn check_snapshots(&mut self, gone: &[Arc<Snapshot>]) -> Result<(), StoreError> {
+    pub(super) fn check_snapshots(&mut self) -> Result<(), StoreError> {
+        let gone = std::mem::take(&mut self.gone);
         // One that cannot be read may have replaced them.
-        if gone.is_empty() || !self.unreadable.is_empty() {
+        if !self.unreadable.is_empty() {
             return Ok(());
         }
-        for snapshot in gone {
-            let id = snapshot.id();
-            if self.snapshots.values().any(|other| other.meta().supersedes.contains(&id)) {
-                continue;
-            }
-            for last in snapshot.log_instances()? {
-                let back = !self.is_in_segments(last) && !self.is_in_snapshots(last)?;
-                self.delta.went_back |= back;
+        for snapshot in &gone {
+            match self.holds_all_of(snapshot) {
+                Ok(held) => self.delta.went_back |= !held,
+                Err(error) => {
+                    // Asked again by the next rescan.
+                    self.gone = gone;
+                    return Err(error.into());
+                }
             }
         }
         Ok(())
     }
 
+    fn holds_all_of(&self, gone: &Snapshot) -> Result<bool, SnapshotError> {
+        let id = gone.id();
+        if self.snapshots.values().any(|other| other.meta().supersedes.contains(&id)) {
+            return Ok(true);
+        }
+        let instances = match gone.log_instances() {
+            // What it held is not known. It was damaged before it went.
+            Err(error) if error.is_of_the_file() => return Ok(true),
+            instances => instances?,
+        };
+        for last in instances {
+            if !self.is_in_segments(last) && !self.is_in_snapshots(last)? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
     fn is_in_segments(&self, (instance, sequence): LastCommit) -> bool {
-        self.segments.values().any(|TrackedSegment { reader, .. }| {
+        let read = self.segments.values().any(|TrackedSegment { reader, .. }| {
             reader.header().is_some_and(|header| header.instance == instance)
                 && reader
                     .sequences()
                     .is_some_and(|(first, last)| (first..=last).contains(&sequence))
-        })
+        });
+        let own = || self.own.with(instance, sequence);
+        read || own().is_some_and(|own| !self.vanished.contains_key(&own.segment))
     }
 
     fn is_in_snapshots(&self, (instance, sequence): LastCommit) -> Result<bool, SnapshotError> {
         for snapshot in self.snapshots.values() {
-            let row = snapshot.log_after(instance, sequence.saturating_sub(1), 1)?;
+            let row = match snapshot.log_after(instance, sequence.saturating_sub(1), 1) {
+                // It may hold the commit. Damage is reported, and is no sign that files went back.
+                Err(error) if error.is_of_the_file() => return Ok(true),
+                row => row?,
+            };
             if row.first().is_some_and(|row| row.sequence == sequence) {
                 return Ok(true);
             }
@@ -124,26 +148,46 @@ impl Catalog {
             |id: &SegmentId| [false, true].iter().any(|at| listing.contains_key(&(*id, *at)));
         self.vanished.retain(|id, _| !stands(id));
         self.vanished.extend(own);
-        let gone: Vec<_> =
+        let mut gone: Vec<_> =
             self.segments.extract_if(|place, _| !listing.contains_key(place)).collect();
-        for ((id, sealed), tracked) in gone {
-            let last = last_of(&tracked.reader);
-            match self.segments.get(&(id, !sealed)) {
-                // A copy of it stands in the other directory.
-                Some(other) => {
-                    let held = other.reader.has_all_of(&tracked.reader)? || self.is_held(last)?;
-                    self.delta.went_back |= !held;
-                }
-                None if stands(&id) => {}
-                None => drop(self.vanished.insert(id, last)),
+        while let Some((place, tracked)) = gone.pop() {
+            if let Err(error) = self.let_go(place, &tracked.reader, stands(&place.0)) {
+                gone.push((place, tracked));
+                self.segments.extend(gone);
+                return Err(error);
             }
         }
+        self.fold_vanished()
+    }
+
+    fn let_go(
+        &mut self,
+        (id, sealed): (SegmentId, bool),
+        reader: &Reader,
+        stands: bool,
+    ) -> Result<(), StoreError> {
+        let last = last_of(reader);
+        match self.segments.get(&(id, !sealed)) {
+            // A copy of it stands in the other directory, and is read there.
+            Some(other) => {
+                let held = other.reader.has_all_of(reader)? || self.is_held(last)?;
+                self.delta.went_back |= !held;
+            }
+            None if stands => {}
+            None => drop(self.vanished.insert(id, last)),
+        }
+        Ok(())
+    }
+
+    fn fold_vanished(&mut self) -> Result<(), StoreError> {
         let readable = self.unreadable.is_empty();
-        for (id, last) in std::mem::take(&mut self.vanished) {
+        let vanished: Vec<_> = self.vanished.iter().map(|(id, last)| (*id, *last)).collect();
+        for (id, last) in vanished {
+            // If it fails, the rest is left for the next rescan.
             let held = self.is_held(last)?;
-            match held || readable {
-                true => drop(self.delta.folded.insert(id)),
-                false => drop(self.vanished.insert(id, last)),
+            if held || readable {
+                self.vanished.remove(&id);
+                self.delta.folded.insert(id);
             }
             self.delta.went_back |= readable && !held;
         }

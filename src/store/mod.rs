@@ -122,7 +122,7 @@ pub enum StoreError {
         to: Option<PathBuf>,
     },
     /// Files of the palace went back to an older state, as when a copy is restored over it.
-    #[error("the palace at {} went back to an older state while this was written", path.display())]
+    #[error("the palace at {} went back to an older state meanwhile", path.display())]
     WentBack {
         /// The directory.
         path: PathBuf,

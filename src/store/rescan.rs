@@ -41,10 +41,12 @@ pub struct Catalog {
     /// By id, and whether it stands in `sealed/`. If a palace was copied while it was in use, a segment
     /// may be in both directories, and the copy in `open/` may be the shorter one.
     pub(super) segments: HashMap<(SegmentId, bool), TrackedSegment>,
-    own: Arc<OwnSegments>,
+    pub(super) own: Arc<OwnSegments>,
     /// Segments in neither directory, each with the last commit that was known in it.
     pub(super) vanished: HashMap<SegmentId, Option<LastCommit>>,
     pub(super) snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
+    /// Snapshots that are gone, until it is known that other files hold their commits.
+    pub(super) gone: Vec<Arc<Snapshot>>,
     pub(super) unreadable: UnreadableSnapshots,
     /// True if the inodes in listings can be relied on; `None` before the first listing.
     local: Option<bool>,
@@ -71,6 +73,7 @@ impl Catalog {
             own,
             vanished: HashMap::new(),
             snapshots: BTreeMap::new(),
+            gone: Vec::new(),
             unreadable: UnreadableSnapshots::default(),
             local: None,
             irregular: BTreeSet::new(),
@@ -108,8 +111,8 @@ impl Catalog {
                 }
             }
         }
-        let gone = self.list_snapshots()?;
-        self.check_snapshots(&gone)?;
+        self.list_snapshots()?;
+        self.check_snapshots()?;
         let lost = self.check_own(&own, &listing)?;
         self.forget_retired(&listing, lost)
     }
@@ -224,24 +227,24 @@ impl Catalog {
         }
     }
 
-    /// Lists and opens snapshots, and returns those that are gone. A name that vanishes in between was
-    /// superseded by one that this listing may lack, so it lists again.
-    fn list_snapshots(&mut self) -> Result<Vec<Arc<Snapshot>>, StoreError> {
-        let mut gone = Vec::new();
+    /// Lists and opens snapshots. A name that vanishes in between was superseded by one that this listing
+    /// may lack, so it lists again.
+    fn list_snapshots(&mut self) -> Result<(), StoreError> {
         loop {
             let names = self.root.list(SNAP)?;
             let ids: HashSet<_> =
                 names.iter().filter_map(|name| filename::parse_snapshot(name)).collect();
-            let known = gone.len();
-            gone.extend(self.snapshots.extract_if(.., |id, _| !ids.contains(id)).map(|(_, it)| it));
+            let known = self.snapshots.len();
+            let gone = self.snapshots.extract_if(.., |id, _| !ids.contains(id));
+            self.gone.extend(gone.map(|(_, snapshot)| snapshot));
             self.unreadable.retain(|id| ids.contains(id));
-            self.delta.snapshots |= gone.len() > known;
+            self.delta.snapshots |= self.snapshots.len() < known;
             let mut vanished = false;
             for id in ids {
                 vanished |= !self.open_if_new(id)?;
             }
             if !vanished {
-                return Ok(gone);
+                return Ok(());
             }
         }
     }

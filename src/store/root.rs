@@ -8,7 +8,7 @@ use super::{StoreError, directories, mounted};
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
-use crate::fs::{At, Directory, Fs, Listed, Stat, exists, fs_type, read_between, stop};
+use crate::fs::{At, Directory, Fs, Identity, Listed, exists, fs_type, read_between, stop};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,9 +29,6 @@ pub struct Root {
     durable: AtomicBool,
 }
 
-/// The identity of a file and the time of its last modification.
-pub(super) type FileStamp = (Stat, i64);
-
 /// The state of `palace.json` as this process last saw it.
 #[derive(Clone, Debug, Default)]
 pub(super) struct KnownManifest {
@@ -41,7 +38,7 @@ pub(super) struct KnownManifest {
     pub(super) newer: Option<u32>,
     /// The file itself. It never changes, so another file or length means another palace. A time alone
     /// does not: `touch` changes it, and then the content decides.
-    pub(super) file: Option<(Manifest, FileStamp)>,
+    pub(super) file: Option<(Manifest, Identity)>,
     /// The device of its directory, also after the file was forgotten; `None` if this process has never
     /// read the palace.
     pub(super) device: Option<u64>,
@@ -87,7 +84,7 @@ impl Root {
 
     pub(super) fn note_manifest(
         &self,
-        (manifest, file): (Manifest, FileStamp),
+        (manifest, file): (Manifest, Identity),
     ) -> Result<PalaceId, StoreError> {
         let (palace, device) =
             (Some(manifest.palace), Some(mounted::device(&*self.fs, &self.path)?));
@@ -113,7 +110,7 @@ impl Root {
 
     /// Reads the manifest. Returns `None` if there is no palace yet: no directory, or one with only what
     /// an interrupted creation leaves.
-    fn find_manifest(&self) -> Result<Option<(Manifest, FileStamp)>, StoreError> {
+    fn find_manifest(&self) -> Result<Option<(Manifest, Identity)>, StoreError> {
         if let Some(read) = self.read_manifest()? {
             return Ok(Some(read));
         }
@@ -131,11 +128,11 @@ impl Root {
         }
     }
 
-    pub(super) fn read_manifest(&self) -> Result<Option<(Manifest, FileStamp)>, StoreError> {
+    pub(super) fn read_manifest(&self) -> Result<Option<(Manifest, Identity)>, StoreError> {
         let path = self.path.join(MANIFEST);
         // In this order, a file that is replaced in between counts as replaced.
-        let seen = self.fs.modified(&path).and_then(|seen| Ok((seen, self.fs.open(&path)?)));
-        let (modified, file) = match seen {
+        let seen = self.fs.identity(&path).and_then(|seen| Ok((seen, self.fs.open(&path)?)));
+        let (mut identity, file) = match seen {
             Ok(seen) => seen,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == ErrorKind::NotADirectory => {
@@ -145,7 +142,14 @@ impl Root {
         };
         let bytes = read_between(&*file, 0, MANIFEST_BYTES_MAX).at("read", &path)?;
         match Manifest::decode(&bytes) {
-            Ok(manifest) => Ok(Some((manifest, modified))),
+            Ok(manifest) => {
+                // Elsewhere it may be made up from times that change. Without it the content decides, so that
+                // nothing depends on this question.
+                if !self.lock_trusted().unwrap_or(false) {
+                    identity.born_ns = None;
+                }
+                Ok(Some((manifest, identity)))
+            }
             Err(ManifestError::Newer { found }) => {
                 Err(StoreError::Newer { path: self.path.clone(), found })
             }
@@ -229,7 +233,7 @@ impl Root {
         self.ensure_created()
     }
 
-    fn ensure_manifest(&self) -> Result<(Manifest, FileStamp), StoreError> {
+    fn ensure_manifest(&self) -> Result<(Manifest, Identity), StoreError> {
         if let Some(read) = self.read_manifest()? {
             // The manifest must be on disk before the directories beside it: a directory that has those
             // without it would be no palace.
@@ -380,10 +384,11 @@ impl Root {
     }
 }
 
-/// Returns true if these are one file, at whatever time it was touched.
+/// Returns true if these are one file with one content, at whatever time it was touched.
 pub(super) fn is_same(
-    (manifest, (stat, _)): &(Manifest, FileStamp),
-    (read, (found, _)): &(Manifest, FileStamp),
+    (manifest, seen): &(Manifest, Identity),
+    (read, found): &(Manifest, Identity),
 ) -> bool {
-    found.same_file(stat) && read == manifest
+    let reborn = found.born_ns.zip(seen.born_ns).is_some_and(|(found, seen)| found != seen);
+    found.stat.same_file(&seen.stat) && !reborn && read == manifest
 }

@@ -72,7 +72,7 @@ impl UnreadableSnapshots {
 mod tests {
     use super::*;
 
-    const FILE: (Stat, i64) = (Stat { dev: 1, ino: 2, len: 3, born_ns: 4 }, 4);
+    const FILE: (Stat, i64) = (Stat { dev: 1, ino: 2, len: 3 }, 4);
 
     fn noted(ids: &[u8]) -> UnreadableSnapshots {
         let mut unreadable = UnreadableSnapshots::default();

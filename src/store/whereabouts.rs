@@ -50,17 +50,20 @@ impl Root {
     pub fn is_replaced(&self) -> Result<bool, StoreError> {
         let Some(known) = self.known().file.clone() else { return Ok(false) };
         let path = self.path().join(MANIFEST);
-        let found = match self.fs.modified(&path) {
+        let found = match self.fs.identity(&path) {
             Ok(found) => found,
             Err(error) if is_absent(&error) => return Err(self.gone()),
             Err(error) => return Ok(Err(error).at("access", &path)?),
         };
-        let (_, (seen, modified_ms)) = &known;
-        if !found.0.same_file(seen) || found.0.len != seen.len {
+        let (_, seen) = &known;
+        if !found.stat.same_file(&seen.stat) || found.stat.len != seen.stat.len {
             return Ok(true);
         }
-        // Without a time of birth, a later file may have got the same inode.
-        if seen.born_ns != 0 || found.1 == *modified_ms {
+        // A later file may have got the same inode. The time of birth tells, or else the content.
+        if let (Some(born), Some(first)) = (found.born_ns, seen.born_ns) {
+            return Ok(born != first);
+        }
+        if found.modified_ms == seen.modified_ms {
             return Ok(false);
         }
         let Some(read) = self.read_manifest()? else { return Err(self.gone()) };

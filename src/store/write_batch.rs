@@ -143,7 +143,7 @@ impl BatchWriter<'_> {
         };
         let items = self.unsynced.get(from..).unwrap_or_default();
         // A record behind a gap would look like damage.
-        let intact = writer.is_intact();
+        let intact = writer.ends_as_written();
         if !matches!(intact, Ok(true)) {
             self.writer = Some(writer);
             return Ok(intact?);
@@ -158,24 +158,14 @@ impl BatchWriter<'_> {
             done => done,
         };
         stop::at!("append.synced");
-        let named =
-            synced.and_then(|()| Ok(writer.is_intact()? && writer.has_name(self.root.fs())?));
+        let stands = synced.map_err(StoreError::from).and_then(|()| self.stands(&writer));
         let (id, mark) = (writer.id(), writer.mark());
         self.writer = Some(writer);
-        if !named? {
+        if !stands? {
             stop::at!("append.again");
             return Ok(false);
         }
         stop::at!("append.named");
-        // It may have its name in a directory other than the one that the commits build on.
-        self.root.still_there()?;
-        // A restore between these checks left palace.json as it was, and took the name.
-        if let Some(writer) = &self.writer
-            && !writer.has_name(self.root.fs())?
-        {
-            return Ok(false);
-        }
-        stop::at!("append.there");
         // Only now: commits that were written after the segment lost its name are in no snapshot that
         // replaces it.
         let items = self.unsynced.get(from..).unwrap_or_default();
@@ -187,6 +177,18 @@ impl BatchWriter<'_> {
             self.unsynced.clear();
         }
         Ok(true)
+    }
+
+    /// Returns true if what was just written counts: it is in the file, and the file has its name in the
+    /// palace that the commits build on.
+    fn stands(&self, writer: &Writer) -> Result<bool, StoreError> {
+        if !writer.is_intact()? {
+            return Ok(false);
+        }
+        self.root.still_there()?;
+        stop::at!("append.there");
+        // Last: a restore between these checks leaves palace.json as it is, and takes the name.
+        Ok(writer.has_name(self.root.fs())?)
     }
 
     fn create(&self) -> Result<Writer, StoreError> {

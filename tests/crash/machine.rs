@@ -10,6 +10,7 @@ use crate::files::{PALACE, open};
 use crate::ledger::{Effect, Fate, Ledger, content};
 use crate::steps::{Act, Edit, SLOTS, Step, Weather, last_writes};
 use crate::support::object;
+use crdt_palace::format::id::InstanceId;
 use crdt_palace::format::key::Key;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
@@ -127,7 +128,7 @@ impl Machine {
     /// What a process does.
     fn act(self: &Arc<Self>, step: &Step) {
         let Some(process) = self.process(step.slot) else { return };
-        let plan = process.plan.clone();
+        let (plan, instance) = (process.plan.clone(), process.palace.instance());
         if let Some((nth, inner)) = &step.between {
             let (machine, inner, outer) = (self.clone(), inner.clone(), step.act.name());
             plan.before(*nth, None, move || machine.interrupt(outer, &inner));
@@ -144,9 +145,26 @@ impl Machine {
                 Err(error) => self.allowed("syncing", &process, &error),
             },
             Act::Compact(extent) => self.compact(&process, *extent),
-            _ => self.close(step.slot, process),
+            _ => {
+                self.close(step.slot, process);
+                plan.end();
+                return;
+            }
         }
         plan.end();
+        self.check_identity(&process, instance);
+    }
+
+    /// Where nothing went back, no process takes it for that.
+    fn check_identity(&self, process: &Process, before: Option<InstanceId>) {
+        let Weather { faults, lying_locks, restores, .. } = self.weather;
+        let dead = self.without_power() || self.is_gone(process);
+        if restores || faults || dead {
+            return;
+        }
+        assert_eq!(process.palace.went_back(), None);
+        let present = process.palace.instance();
+        assert!(before.is_none() || before == present || lying_locks, "it began again");
     }
 
     /// Something happens before a system call of somebody else.

@@ -2,13 +2,16 @@
 
 use crate::between_calls::Plan;
 use crate::copies::Copied;
-use crate::files::{ALL, PALACE, names, open, set, set_number, set_with, shown};
+use crate::files::{ALL, PALACE, bytes, names, only, open, set, set_number, set_with, shown};
 use crate::support::object;
 use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::SimDisk;
 use crdt_palace::palace::{Error, Palace, StoreError, WriteOptions};
 use serde_json::json;
 use std::path::Path;
+
+const EXT4: u64 = 0xEF53;
+const SMB: u64 = 0xFF53_4D42;
 
 /// Two processes that have written, a copy, and what they wrote after it: to their open segments, to sealed ones, or to a
 /// snapshot.
@@ -167,16 +170,68 @@ fn same_content_in_another_file_is_not_told_as_gone() {
     }
 }
 
+/// Some servers of network file systems make up the time of birth from that of the last change.
 #[test]
 fn touched_manifest_is_no_other_palace() {
+    for fs_type in [EXT4, SMB] {
+        let disk = SimDisk::new(1);
+        disk.set_fs_type(fs_type);
+        let palace = open(disk.process()).unwrap();
+        set_number(&palace, "k", 1);
+        let instance = palace.instance();
+        let manifest = Path::new(PALACE).join("palace.json");
+        let content = bytes(&disk, &manifest);
+        disk.advance(60_000);
+        disk.overwrite(&manifest, &content).unwrap();
+        set_number(&palace, "k", 2);
+        assert_eq!(palace.instance(), instance, "{fs_type:x}");
+    }
+}
+
+/// Damage is reported for itself, and must not keep a process from reading the rest.
+#[test]
+fn damaged_log_hides_no_document_when_a_segment_goes() {
     let disk = SimDisk::new(1);
-    let palace = open(disk.process()).unwrap();
-    set_number(&palace, "k", 1);
-    let instance = palace.instance();
-    let manifest = Path::new(PALACE).join("palace.json");
-    let content = crate::files::bytes(&disk, &manifest);
-    disk.advance(60_000);
-    disk.overwrite(&manifest, &content).unwrap();
-    set_number(&palace, "k", 2);
-    assert_eq!(palace.instance(), instance);
+    let writer = open(disk.process()).unwrap();
+    let author = "an author that is named nowhere else";
+    set_with(&writer, "k", json!({"n": 1}), &WriteOptions::new().by(author)).unwrap();
+    writer.seal().unwrap();
+    writer.compact(ALL).unwrap();
+    let snapshot = only(&disk, "/home/palace/snap");
+    let mut damaged = bytes(&disk, &snapshot);
+    let places = damaged.windows(author.len()).enumerate();
+    let places: Vec<_> =
+        places.filter(|(_, at)| *at == author.as_bytes()).map(|(n, _)| n).collect();
+    assert!(!places.is_empty());
+    places.into_iter().for_each(|place| damaged[place] ^= 1);
+    disk.overwrite(&snapshot, &damaged).unwrap();
+    set_number(&writer, "gone", 1);
+    let other = open(disk.process()).unwrap();
+    set_number(&other, "left", 1);
+    let reader = open(disk.process()).unwrap();
+    assert_eq!(shown(&reader, "gone"), Some((json!({"n": 1}), false)));
+    writer.seal().unwrap();
+    disk.process().remove(&only(&disk, "/home/palace/sealed")).unwrap();
+    for _ in 0..2 {
+        assert_eq!(shown(&reader, "left"), Some((json!({"n": 1}), false)));
+        assert_eq!(shown(&reader, "gone"), None);
+    }
+}
+
+/// A process that read on would show one content and then another; one that read all again for ever would answer nobody.
+#[test]
+fn file_that_shows_two_contents_fails_reads_until_it_shows_one() {
+    let disk = SimDisk::new(1);
+    let writer = open(disk.process()).unwrap();
+    set_number(&writer, "k", 1);
+    writer.seal().unwrap();
+    let (interrupted, plan) = Plan::new(disk.process());
+    let reader = open(interrupted).unwrap();
+    plan.blank(Some(16));
+    for _ in 0..2 {
+        let error = reader.get("k").unwrap_err();
+        assert!(matches!(error, Error::Store(StoreError::WentBack { .. })), "{error:?}");
+    }
+    plan.blank(None);
+    assert_eq!(shown(&reader, "k"), Some((json!({"n": 1}), false)));
 }

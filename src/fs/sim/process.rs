@@ -7,8 +7,9 @@ use super::faults::Call;
 use super::image::Ino;
 use super::shared::Shared;
 use super::state::State;
+use crate::fs::fs_type::lock_trusted;
 use crate::fs::name_events::NameEvents;
-use crate::fs::{Directory, File, Fs, Host, Listed, Stat};
+use crate::fs::{Directory, File, Fs, Host, Identity, Listed, Stat};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -135,6 +136,19 @@ impl Fs for SimFs {
         let ino = state.image.find(path)?;
         let modified_ms = state.image.file(ino).map_or(0, |file| file.modified_ms);
         Ok((state.stat(ino), modified_ms))
+    }
+
+    /// Where locks cannot be trusted, the time of birth is made up from that of the last change, as some
+    /// servers of network file systems do.
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        let (stat, modified_ms) = self.modified(path)?;
+        let state = self.disk.state();
+        let local = lock_trusted(state.fs_type);
+        let born_ms = match state.image.file(stat.ino) {
+            Ok(file) if local => file.born_ms,
+            _ => modified_ms,
+        };
+        Ok(Identity { stat, modified_ms, born_ns: Some(born_ms * 1_000_000) })
     }
 
     /// Replaces a file that has the new name, as a real system does: a caller that did not check loses

@@ -226,6 +226,6 @@ impl State {
 
     pub(super) fn stat(&self, ino: Ino) -> Stat {
         let len = self.image.file(ino).map_or(0, |file| file.len() as u64);
-        Stat { dev: 1, ino, len, born_ns: 0 }
+        Stat { dev: 1, ino, len }
     }
 }

@@ -5,11 +5,15 @@
 
 use super::shared::{Palace, Shared};
 use super::unsynced::UnsyncedDependencies;
-use crate::palace::error::Result;
+use crate::palace::error::{Error, Result};
 use crate::palace::view::directory::Directory;
 use crate::palace::view::went_back::{KnownCommits, WentBack, newest_ms};
 use crate::store::StoreError;
 use crate::sync::atomic::Ordering;
+
+/// Times that all files are read again in one rescan. A person cannot outrun that for long: if it is not enough, the file
+/// system shows one content and then another.
+const ROUNDS_MAX: usize = 8;
 
 impl Palace {
     /// Returns what is known of the last time that the palace went back to an older state under this process; `None` if
@@ -40,17 +44,22 @@ impl Shared {
     ///
     /// # Errors
     /// An error of the operating system. What is to be compared is kept for the next rescan.
+    /// [`StoreError::WentBack`] if files go back each time that they are read.
     pub fn rescan_files(&self, directory: &mut Directory) -> Result<()> {
         directory.rescan()?;
-        // It may go back again meanwhile. Each round reads everything, so a person cannot outrun it for long.
-        while directory.went_back {
-            self.begin_again(directory)?;
+        // It may go back again meanwhile.
+        for _ in 0..ROUNDS_MAX {
+            if !directory.went_back {
+                self.tell_if_possible(directory);
+                return Ok(());
+            }
+            self.begin_again(directory);
             directory.rescan()?;
         }
-        self.tell(directory)
+        Err(StoreError::WentBack { path: self.root.path().to_owned() }.into())
     }
 
-    fn begin_again(&self, directory: &mut Directory) -> Result<()> {
+    fn begin_again(&self, directory: &mut Directory) {
         let path = self.root.path().to_owned();
         // If a log is damaged, less is told; what is gone is dropped all the same.
         let known = KnownCommits::of(&directory.view(), &self.log).unwrap_or_else(|error| {
@@ -62,7 +71,16 @@ impl Shared {
         directory.begin_again(self.root.clone());
         *self.unsynced.lock() = UnsyncedDependencies::default();
         self.epoch.store(directory.epoch, Ordering::SeqCst);
-        Ok(())
+    }
+
+    /// What is gone is dropped in any case, so that a failure to tell it fails no read.
+    fn tell_if_possible(&self, directory: &mut Directory) {
+        let Err(error) = self.tell(directory) else { return };
+        tracing::warn!(%error, "it is not known by how much the palace went back");
+        // Otherwise the next rescan tries it again.
+        if matches!(&error, Error::Snapshot(error) if error.is_of_the_file()) {
+            self.noticed.lock().known = None;
+        }
     }
 
     /// Compares what was known with what is left. A file that was only renamed is no loss.
