@@ -235,8 +235,9 @@ impl Catalog {
             let ids: HashSet<_> =
                 names.iter().filter_map(|name| filename::parse_snapshot(name)).collect();
             let known = self.snapshots.len();
-            let gone = self.snapshots.extract_if(.., |id, _| !ids.contains(id));
-            self.gone.extend(gone.map(|(_, snapshot)| snapshot));
+            let gone = self.snapshots.iter().filter(|(id, _)| !ids.contains(id));
+            self.gone.extend(gone.map(|(_, snapshot)| snapshot.clone()));
+            self.snapshots.retain(|id, _| ids.contains(id));
             self.unreadable.retain(|id| ids.contains(id));
             self.delta.snapshots |= self.snapshots.len() < known;
             let mut vanished = false;
