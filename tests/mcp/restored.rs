@@ -161,8 +161,9 @@ async fn restore_under_two_servers_hides_no_later_write() {
 async fn restored_palace_is_told_once_to_each_client_and_in_the_status() {
     let dir = tempfile::tempdir().unwrap();
     let (palace, copy) = (dir.path().join("palace"), dir.path().join("copy"));
-    let [one, two] = eras();
-    let (one, two) = (Client::start_as(&palace, one).await, Client::start_as(&palace, two).await);
+    let ([one, two], options) = (eras(), ["--tools", "palace"]);
+    let one = Client::start_with(&palace, one, &options).await;
+    let two = Client::start_with(&palace, two, &options).await;
     let drawer = |text: &str| json!({"wing": "w", "room": "r", "content": text});
     one.result("palace_add_drawer", drawer("before")).await;
     back_up(&palace, &copy);

@@ -171,9 +171,12 @@ impl Shared {
         if basis.snapshot.is_none() && basis.segments.is_empty() {
             return Ok(true);
         }
-        // Last, so that a restore of the whole palace that falls between two of these checks is noticed.
-        self.root.still_there()?;
-        basis.own_segment(&self.root).map_or(Ok(true), |own| Ok(own.stands(fs)?))
+        // Last, so that a restore of the whole palace that falls between two of these checks is noticed. The file has its
+        // name only in the palace in which it was found when the commit was written.
+        match basis.own_segment(&self.root) {
+            Some(own) => Ok(own.stands(fs)?),
+            None => Ok(self.root.still_there().map(|()| true)?),
+        }
     }
 
     /// Rescans, and writes again what is gone of a commit and of what it builds on. Returns `None` if nothing went back.
