@@ -12,7 +12,7 @@ use crate::format::filename::{self, OPEN, SEALED};
 use crate::format::id::SegmentId;
 use crate::fs::{At, is_irregular};
 use crate::segment::reader::Reader;
-use crate::snapshot::{Snapshot, SnapshotError};
+use crate::snapshot::{LoggedInstance, Snapshot, SnapshotError};
 use std::io::ErrorKind;
 
 impl Catalog {
@@ -46,7 +46,8 @@ impl Catalog {
             Err(error) if error.is_of_the_file() => return Ok(true),
             instances => instances?,
         };
-        for last in instances {
+        for LoggedInstance { instance, sequences, .. } in instances {
+            let last = (*instance, sequences.last());
             if !self.is_in_segments(last) && !self.is_in_snapshots(last)? {
                 return Ok(false);
             }

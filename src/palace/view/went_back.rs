@@ -7,7 +7,6 @@ use crate::format::id::InstanceId;
 use crate::merge::author_of;
 use crate::palace::error::Result;
 use crate::palace::view::tail::{Origin, TailCommit, entries};
-use crate::snapshot::Snapshot;
 use crate::store::group_commit::Log;
 use std::collections::BTreeMap;
 
@@ -62,7 +61,8 @@ impl KnownCommits {
     pub fn of(view: &View, log: &Log) -> Result<Self> {
         let mut known = KnownCommits::default();
         for snapshot in view.snapshots() {
-            snapshot.log_instances()?.into_iter().for_each(|(id, last)| known.note(id, last));
+            let logged = snapshot.log_instances()?.iter();
+            logged.for_each(|logged| known.note(logged.instance, logged.sequences.last()));
         }
         let counts = |commit: &&TailCommit| match commit.origin {
             Origin::Segment(..) => true,
@@ -100,17 +100,8 @@ pub fn newest_ms(view: &View) -> Result<Option<i64>> {
     let times = changes.filter_map(|entry| author_of(&entry.change).ok());
     let mut newest = times.map(|stamp| stamp.time_ms).max();
     for snapshot in view.snapshots() {
-        newest = newest.max(newest_in(snapshot)?);
-    }
-    Ok(newest)
-}
-
-/// Returns the time of the newest commit in a snapshot: it is the last one of its instance.
-fn newest_in(snapshot: &Snapshot) -> Result<Option<i64>> {
-    let mut newest = None;
-    for (instance, last) in snapshot.log_instances()? {
-        let rows = snapshot.log_after(instance, last.saturating_sub(1), 1)?;
-        newest = newest.max(rows.first().map(|row| row.time_ms));
+        let logged = snapshot.log_instances()?.iter();
+        newest = newest.max(logged.map(|logged| logged.last_time_ms).max());
     }
     Ok(newest)
 }
