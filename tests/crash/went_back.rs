@@ -5,10 +5,11 @@ use crate::copies::Copied;
 use crate::files::{ALL, PALACE, bytes, names, only, open, set, set_number, set_with, shown};
 use crate::support::object;
 use crdt_palace::fs::Fs;
-use crdt_palace::fs::sim::SimDisk;
+use crdt_palace::fs::sim::{Call, SimDisk};
 use crdt_palace::palace::{Error, Palace, StoreError, WriteOptions};
 use serde_json::json;
 use std::path::Path;
+use std::sync::Arc;
 
 const EXT4: u64 = 0xEF53;
 const SMB: u64 = 0xFF53_4D42;
@@ -86,7 +87,7 @@ fn restored_before(nth: u64, how: usize, options: &WriteOptions) -> bool {
         theirs.compact(ALL).unwrap();
     }
     let (elsewhere, copy) = (disk.process(), copied);
-    let disk = std::sync::Arc::new(disk);
+    let disk = Arc::new(disk);
     let there = disk.clone();
     plan.before(nth, None, move || {
         drop(elsewhere);
@@ -234,4 +235,59 @@ fn file_that_shows_two_contents_fails_reads_until_it_shows_one() {
     }
     plan.blank(None);
     assert_eq!(shown(&reader, "k"), Some((json!({"n": 1}), false)));
+}
+
+#[test]
+fn deleted_segment_is_told_as_gone() {
+    let disk = SimDisk::new(1);
+    let (writer, reader) = (open(disk.process()).unwrap(), open(disk.process()).unwrap());
+    set_number(&writer, "k", 1);
+    writer.seal().unwrap();
+    assert_eq!(shown(&reader, "k"), Some((json!({"n": 1}), false)));
+    disk.process().remove(&only(&disk, "/home/palace/sealed")).unwrap();
+    for palace in [&reader, &writer] {
+        assert_eq!(shown(palace, "k"), None);
+        assert_eq!(palace.went_back().map(|back| back.commits), Some(1));
+    }
+}
+
+/// A person who restores a copy removes the snapshot that was made since.
+#[test]
+fn compaction_whose_snapshot_was_removed_keeps_its_inputs() {
+    let removed_before = |nth: &u64| {
+        let disk = Arc::new(SimDisk::new(*nth));
+        let (interrupted, plan) = Plan::new(disk.process());
+        let palace = open(interrupted).unwrap();
+        set_number(&palace, "k", 1);
+        palace.seal().unwrap();
+        let there = disk.clone();
+        plan.before(*nth, Some(Call::SyncDir), move || {
+            for name in names(&there, "/home/palace/snap") {
+                there.process().remove(&Path::new(PALACE).join("snap").join(name)).unwrap();
+            }
+        });
+        drop(palace.compact(ALL));
+        let happened = plan.end();
+        let fresh = open(disk.process()).unwrap();
+        assert_eq!(shown(&fresh, "k"), Some((json!({"n": 1}), false)), "before sync {nth}");
+        happened
+    };
+    assert!((1..).take_while(removed_before).count() > 0);
+}
+
+/// What is written then stands behind a gap, and what it builds on is gone.
+#[test]
+fn file_cut_off_just_before_a_write_does_not_count() {
+    let disk = Arc::new(SimDisk::new(1));
+    let (interrupted, plan) = Plan::new(disk.process());
+    let palace = open(interrupted).unwrap();
+    set(&palace, "k", json!({"before": 1}));
+    let copied = Copied::of(&disk).unwrap();
+    set(&palace, "k", json!({"gone": 1}));
+    let there = disk.clone();
+    plan.before(1, Some(Call::Write), move || copied.put_back(&there, true));
+    set(&palace, "k", json!({"during": 1}));
+    assert!(plan.end());
+    let (value, incomplete) = shown(&open(disk.process()).unwrap(), "k").unwrap();
+    assert_eq!((&value["before"], &value["during"], incomplete), (&json!(1), &json!(1), false));
 }
