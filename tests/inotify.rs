@@ -86,7 +86,6 @@ fn disowned_segments_are_found_by_the_next_rescan() {
     let root = Arc::new(Root::open(Arc::new(OsFs), &path, true).unwrap());
     let own = Arc::new(OwnSegments::default());
     own.add(segment, writer.status().unwrap().segments[0].instance.unwrap());
-    own.named(segment);
     let mut catalog = Catalog::new(root, own.clone());
     look_until_it_listens(|| assert_eq!(catalog.rescan().unwrap().commits.len(), 0));
     own.abandon(segment);

@@ -13,8 +13,11 @@ pub mod os;
 pub(crate) mod shell;
 pub mod sim;
 pub mod spare_descriptors;
+mod stat;
 pub(crate) mod stop;
 pub mod visibility;
+
+pub use stat::{Identity, Listed, Stat};
 
 use name_events::NameEvents;
 use std::io;
@@ -58,38 +61,6 @@ pub(crate) trait At<T> {
 impl<T> At<T> for io::Result<T> {
     fn at(self, action: &'static str, path: &Path) -> Result<T, FsError> {
         self.map_err(|source| FsError { action, path: path.to_owned(), source })
-    }
-}
-
-/// The identity of a file, independent of its name, and its length.
-///
-/// ```
-/// use crdt_palace::fs::{Fs, os::OsFs};
-///
-/// # let dir = tempfile::tempdir()?;
-/// let (old, new) = (dir.path().join("old"), dir.path().join("new"));
-/// std::fs::write(&old, "12345")?;
-/// let before = OsFs.stat(&old)?;
-/// std::fs::rename(&old, &new)?;
-/// assert!(OsFs.stat(&new)?.same_file(&before));
-/// assert_eq!(before.len, 5);
-/// # Ok::<(), std::io::Error>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stat {
-    /// The device.
-    pub dev: u64,
-    /// The inode on that device.
-    pub ino: u64,
-    /// Its length in bytes.
-    pub len: u64,
-}
-
-impl Stat {
-    /// Returns true if both describe the same file, at whatever length.
-    #[must_use]
-    pub fn same_file(&self, other: &Stat) -> bool {
-        (self.dev, self.ino) == (other.dev, other.ino)
     }
 }
 
@@ -172,6 +143,31 @@ pub trait File: Send + Sync + std::fmt::Debug {
     fn is_locked(&self) -> io::Result<bool>;
 }
 
+/// An open directory. It stays the same directory when it is renamed.
+///
+/// ```
+/// use crdt_palace::fs::{Fs, os::OsFs};
+///
+/// # let dir = tempfile::tempdir()?;
+/// # let base = dir.path().canonicalize()?;
+/// let (old, new) = (base.join("old"), base.join("new"));
+/// OsFs.create_dir(&old)?;
+/// let directory = OsFs.open_dir(&old)?;
+/// std::fs::rename(&old, &new)?;
+/// assert_eq!(directory.place()?, Some(new.clone()));
+/// std::fs::remove_dir(&new)?;
+/// assert_eq!(directory.place()?, None);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub trait Directory: Send + Sync + std::fmt::Debug {
+    /// Returns the present path of the directory; `None` if it was deleted, or if the system does not
+    /// tell.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    fn place(&self) -> io::Result<Option<PathBuf>>;
+}
+
 /// The system calls. Paths are absolute or relative to the working directory, as given by the caller.
 ///
 /// ```
@@ -220,12 +216,24 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// An error of the operating system.
     fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()>;
-    /// Returns the names in a directory, without `.` and `..`, in no order. Names that are not UTF-8 are
-    /// left out: the store makes none.
+    /// Returns the names in a directory with their inodes, without `.` and `..`, in no order. Names that
+    /// are not UTF-8 are left out: the store makes none.
     ///
     /// # Errors
     /// `NotFound` if there is no such directory.
-    fn list(&self, path: &Path) -> io::Result<Vec<String>>;
+    fn entries(&self, path: &Path) -> io::Result<Vec<Listed>>;
+    /// Returns the names in a directory, as [`Fs::entries`] does.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such directory.
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        Ok(self.entries(path)?.into_iter().map(|listed| listed.name).collect())
+    }
+    /// Opens a directory, to learn later where it is.
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such directory.
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn Directory>>;
     /// Begins to report changes of the names in these directories; `None` if this file system cannot
     /// report them.
     ///
@@ -244,6 +252,15 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound` if there is none.
     fn modified(&self, path: &Path) -> io::Result<(Stat, i64)>;
+    /// Returns the identity of the file with this name, and its times. Like [`Fs::modified`], it is not for
+    /// a file that is being written.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        let (stat, modified_ms) = self.modified(path)?;
+        Ok(Identity { stat, modified_ms, born_ns: None })
+    }
     /// Renames a file to a name that no file has (names are random, and the caller has checked). Atomic:
     /// at no time does the file have both names, or neither.
     ///

@@ -4,7 +4,7 @@
 //! umask. Files are opened close-on-exec, so a lock dies with its process and not with its children.
 
 use super::name_events::NameEvents;
-use super::{File, Fs, Host, Stat};
+use super::{Directory, File, Fs, Host, Identity, Listed, Stat};
 use crate::format::id::from_hex;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, StatxFlags};
 use rustix::io::Errno;
@@ -12,7 +12,7 @@ use rustix::path::Arg;
 use std::fs;
 use std::io::{self, Write as _};
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -38,24 +38,64 @@ struct OsFile(fs::File);
 const FILE_MODE: Mode = Mode::RUSR.union(Mode::WUSR);
 const DIR_MODE: Mode = Mode::RWXU;
 
-fn stat_of(stat: &rustix::fs::Stat) -> Stat {
-    Stat { dev: stat.st_dev, ino: stat.st_ino, len: u64::try_from(stat.st_size).unwrap_or(0) }
+/// An open directory: a descriptor that can do nothing but name it.
+#[derive(Debug)]
+struct OsDirectory(OwnedFd);
+
+impl Directory for OsDirectory {
+    fn place(&self) -> io::Result<Option<PathBuf>> {
+        let deleted = rustix::fs::fstat(&self.0)?.st_nlink == 0;
+        if deleted {
+            return Ok(None);
+        }
+        match fs::read_link(format!("/proc/self/fd/{}", self.0.as_raw_fd())) {
+            Ok(path) => Ok(Some(path)),
+            // A container may have no /proc.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
 }
 
 /// Asks for identity and length only, and not for times: see [`Fs::modified`].
 fn stat_at(fd: impl AsFd, path: impl Arg + Copy, flags: AtFlags) -> io::Result<Stat> {
+    Ok(statx_at(fd, path, flags, StatxFlags::empty())?.stat)
+}
+
+/// Asks for identity, length and the times in `times`. A time that is not asked for means nothing.
+fn statx_at(
+    fd: impl AsFd,
+    path: impl Arg + Copy,
+    flags: AtFlags,
+    times: StatxFlags,
+) -> io::Result<Identity> {
     let flags = flags | AtFlags::SYMLINK_NOFOLLOW;
-    let mask = StatxFlags::INO | StatxFlags::SIZE;
+    let mask = StatxFlags::INO | StatxFlags::SIZE | times;
     // A network or FUSE file system may otherwise answer what it knew a second ago: that a name is still there
     // which another mount has moved on.
     match rustix::fs::statx(&fd, path, flags | AtFlags::STATX_FORCE_SYNC, mask) {
-        Ok(stat) => Ok(Stat {
-            dev: rustix::fs::makedev(stat.stx_dev_major, stat.stx_dev_minor),
-            ino: stat.stx_ino,
-            len: stat.stx_size,
-        }),
+        Ok(found) => {
+            let (modified, born) = (found.stx_mtime, found.stx_btime);
+            let born_ns = born.tv_sec.saturating_mul(1_000_000_000) + i64::from(born.tv_nsec);
+            let stat = Stat {
+                dev: rustix::fs::makedev(found.stx_dev_major, found.stx_dev_minor),
+                ino: found.stx_ino,
+                len: found.stx_size,
+            };
+            let told =
+                times.contains(StatxFlags::BTIME) && found.stx_mask & StatxFlags::BTIME.bits() != 0;
+            let modified_ms = modified.tv_sec * 1_000 + i64::from(modified.tv_nsec / 1_000_000);
+            Ok(Identity { stat, modified_ms, born_ns: told.then_some(born_ns) })
+        }
         // A sandbox may not allow statx.
-        Err(Errno::NOSYS) => Ok(stat_of(&rustix::fs::statat(&fd, path, flags)?)),
+        Err(Errno::NOSYS) => {
+            let found = rustix::fs::statat(&fd, path, flags)?;
+            let len = u64::try_from(found.st_size).unwrap_or(0);
+            let stat = Stat { dev: found.st_dev, ino: found.st_ino, len };
+            let milliseconds = i64::try_from(found.st_mtime_nsec / 1_000_000).unwrap_or(0);
+            let modified_ms = found.st_mtime * 1_000 + milliseconds;
+            Ok(Identity { stat, modified_ms, born_ns: None })
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -195,7 +235,7 @@ impl Fs for OsFs {
         fs::File::from(fd).write_all(note)
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+    fn entries(&self, path: &Path) -> io::Result<Vec<Listed>> {
         // One getdents64 is one consistent view of the directory. Several are not: a file that is renamed
         // between two of them may appear in neither. So if one buffer does not hold all, list again with
         // a larger one. Every rescan lists three directories, so the first buffer is on the stack.
@@ -209,6 +249,12 @@ impl Fs for OsFs {
         Ok(names)
     }
 
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let fd = rustix::io::retry_on_intr(|| rustix::fs::openat(CWD, path, flags, Mode::empty()))?;
+        Ok(Box::new(OsDirectory(fd)))
+    }
+
     fn name_events(&self, directories: &[PathBuf]) -> io::Result<Option<NameEvents>> {
         NameEvents::of(directories).map(Some)
     }
@@ -218,9 +264,12 @@ impl Fs for OsFs {
     }
 
     fn modified(&self, path: &Path) -> io::Result<(Stat, i64)> {
-        let stat = rustix::fs::statat(CWD, path, AtFlags::SYMLINK_NOFOLLOW)?;
-        let milliseconds = i64::try_from(stat.st_mtime_nsec / 1_000_000).unwrap_or(0);
-        Ok((stat_of(&stat), stat.st_mtime * 1000 + milliseconds))
+        let found = statx_at(CWD, path, AtFlags::empty(), StatxFlags::MTIME)?;
+        Ok((found.stat, found.modified_ms))
+    }
+
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        statx_at(CWD, path, AtFlags::empty(), StatxFlags::MTIME | StatxFlags::BTIME)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -297,18 +346,19 @@ fn id_file(path: &str) -> [u8; 16] {
 }
 
 /// Lists a directory into this buffer. Returns false with the names if it took more than one call.
-fn list_with(path: &Path, buffer: &mut [MaybeUninit<u8>]) -> io::Result<(Vec<String>, bool)> {
+fn list_with(path: &Path, buffer: &mut [MaybeUninit<u8>]) -> io::Result<(Vec<Listed>, bool)> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY;
     let mut entries = RawDir::new(open_at(path, flags, Mode::empty())?, buffer);
     let (mut names, mut calls) = (Vec::with_capacity(64), 0);
     loop {
         calls += usize::from(entries.is_buffer_empty());
         let Some(entry) = entries.next() else { break };
-        if let Ok(name) = entry?.file_name().to_str()
+        let entry = entry?;
+        if let Ok(name) = entry.file_name().to_str()
             && name != "."
             && name != ".."
         {
-            names.push(name.to_owned());
+            names.push(Listed { name: name.to_owned(), ino: entry.ino() });
         }
     }
     // The last call is the one that returns no more entries.

@@ -44,6 +44,8 @@ pub use splitmix::SplitMix;
 use faults::Faults;
 use shared::Shared;
 use state::State;
+use std::io;
+use std::path::Path;
 
 /// A disk in memory, with the machine around it. All times are simulated; nothing ever waits.
 ///
@@ -211,6 +213,31 @@ impl SimDisk {
     /// ```
     pub fn heal(&self) {
         self.shared.state().faults = Faults::default();
+    }
+
+    /// Gives a file another content in place, as `cp` does over a file that exists.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, read_from, sim::SimDisk};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// let file = disk.process().create(Path::new("/note"))?;
+    /// file.write_at(b"longer", 0)?;
+    /// disk.overwrite(Path::new("/note"), b"old")?;
+    /// assert_eq!(read_from(&*file, 0)?, b"old");
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `NotFound` if there is no such file.
+    pub fn overwrite(&self, path: &Path, bytes: &[u8]) -> io::Result<()> {
+        let mut state = self.shared.state();
+        let now = state.clock_ms;
+        let ino = state.image.find_file(path)?;
+        let content = state.image.file_mut(ino)?;
+        content.replace(bytes);
+        content.modified_ms = now;
+        Ok(())
     }
 
     /// Sets the type that `statfs` returns from now on. The default is ext4.

@@ -12,6 +12,7 @@ use super::session::Session;
 use super::threads::Threads;
 use super::tool::{Call, error_result};
 use super::tool_sets::{Offer, Tools};
+use super::unseen::went_back_in_words;
 use crate::fs::shell::quoted;
 use crate::palace::{self, Palace, Sessions};
 use hyper::http::request::Parts;
@@ -20,7 +21,7 @@ use rmcp::model::{CallToolRequestParams, CallToolResult, ContentBlock};
 use rmcp::service::RequestContext;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tokio::sync::{RwLock, watch};
 
 /// Most characters of a client's name and version in history.
@@ -44,6 +45,8 @@ pub struct Server {
     /// The versions of each document that this client has seen.
     seen: palace::Session,
     feed_cursors: Arc<FeedCursors>,
+    /// The time of the last going back that this client was told of, in milliseconds since 1970.
+    told_back: Arc<AtomicI64>,
     /// True when the server is about to stop, for all clients.
     stopping: Arc<watch::Sender<bool>>,
     /// True if several clients are served, so that the writes of this process may be news to one of them.
@@ -59,7 +62,7 @@ impl Server {
         let changes = ChangeWatch::new(palace.clone(), tools.clone(), threads.clone());
         let (running, ending, session) = (Arc::default(), Arc::default(), Arc::default());
         let (feed_cursors, stopping) = (Arc::default(), Arc::default());
-        let shared = false;
+        let (shared, told_back) = (false, Arc::default());
         let sessions = Sessions::new(palace.clone());
         let seen = sessions.session();
         Server {
@@ -74,6 +77,7 @@ impl Server {
             sessions,
             seen,
             feed_cursors,
+            told_back,
             stopping,
             shared,
         }
@@ -87,7 +91,8 @@ impl Server {
     /// The same server for another client: it shares everything but what the client subscribes to and what it has seen.
     #[must_use]
     pub fn for_another_client(&self) -> Self {
-        Server { session: Arc::default(), seen: self.sessions.session(), ..self.clone() }
+        let (session, told_back) = (Arc::default(), Arc::default());
+        Server { session, told_back, seen: self.sessions.session(), ..self.clone() }
     }
 
     /// Ends, for all clients, the calls that would go on for ever.
@@ -123,7 +128,15 @@ impl Server {
         let result = self.run(context, move |call| tool.run(call, arguments, note)).await;
         let mut result = result.unwrap_or_else(error_result);
         result.content.extend(self.missing_part().map(ContentBlock::text));
+        result.content.extend(self.went_back().map(ContentBlock::text));
         Some(result)
+    }
+
+    /// A note for the next answer after the palace went back to an older state: each client gets it once.
+    fn went_back(&self) -> Option<String> {
+        let back = self.palace.went_back()?;
+        let told = self.told_back.swap(back.noticed_ms, Ordering::Relaxed);
+        (told != back.noticed_ms).then(|| format!("WARNING: {}", went_back_in_words(&back)))
     }
 
     /// A warning for every answer while a file is damaged, cut off or missing. Without it, what only that file holds

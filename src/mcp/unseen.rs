@@ -1,12 +1,12 @@
 //! Shows what a call met that its client had not seen: the version that it replaced, the one because of which it did
-//! nothing, the delete that it undid.
+//! nothing, the delete that it undid; and that the palace went back to an older state.
 
 use super::conflicts::writer;
 use super::page::shortened;
 use crate::memory::drawers::DrawerVersion;
 use crate::memory::readable;
 use crate::merge::Written;
-use crate::palace::Document;
+use crate::palace::{Document, WentBack};
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -59,6 +59,23 @@ impl UnseenVersion {
         let text = |field: &str| record.get(field).and_then(Value::as_str).map(str::to_owned);
         Some(UnseenVersion::new(text("etag")?, written_in(record.get("modified")), &text("text")?))
     }
+}
+
+/// Says in a sentence that the palace went back to an older state, and to when.
+pub(super) fn went_back_in_words(back: &WentBack) -> String {
+    let left = match back.newest_ms {
+        Some(newest_ms) => format!("the newest that is left is of {}", readable(newest_ms)),
+        None => "nothing is left".to_owned(),
+    };
+    let commits = match back.commits {
+        1 => "1 write that this server knew of is gone".to_owned(),
+        count => format!("{count} writes that this server knew of are gone"),
+    };
+    format!(
+        "the palace went back to an older state at {}: {commits}, and {left}; files \
+         of it were restored, deleted or cut off. Tell the user.",
+        readable(back.noticed_ms)
+    )
 }
 
 /// Reads a writer and a time from the record of a call; `None` if it has none.

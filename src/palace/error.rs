@@ -188,7 +188,9 @@ impl From<SegmentError> for Error {
 /// may write twice.
 fn advice(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Replaced { .. } | StoreError::Busy { .. } => "; try again",
+        StoreError::Replaced { .. } | StoreError::WentBack { .. } | StoreError::Busy { .. } => {
+            "; try again"
+        }
         _ => "",
     }
 }
@@ -243,17 +245,15 @@ mod tests {
     fn only_where_nothing_was_written_is_it_said_to_try_again() {
         let replaced = || StoreError::Replaced { path: "/p".into() };
         let busy = || StoreError::Busy { path: "/p/CAS".into(), holder: "pid 7".to_owned() };
-        for (error, says) in [
-            (replaced(), "deleted, moved or replaced"),
-            (busy(), "locked by another process (pid 7)"),
-        ] {
+        for (error, says) in
+            [(replaced(), "another palace was put"), (busy(), "locked by another process (pid 7)")]
+        {
             let refused = chain(&Error::Store(error));
             assert!(refused.contains(says) && refused.ends_with("; try again"), "{refused}");
         }
-        for (error, says) in [
-            (replaced(), "deleted, moved or replaced"),
-            (busy(), "locked by another process (pid 7)"),
-        ] {
+        for (error, says) in
+            [(replaced(), "another palace was put"), (busy(), "locked by another process (pid 7)")]
+        {
             let unknown = StoreError::OutcomeUnknown { source: Arc::new(error) };
             let told = chain(&Error::Store(unknown));
             assert!(told.contains(says) && told.contains("read before you repeat"), "{told}");

@@ -252,7 +252,15 @@ fn texts_of_store_errors_are_the_reviewed_ones() {
             "/p/palace.json is damaged; crdt-palace doctor says how to make it again: it is not the palace.json of a palace: \
              expected value at line 1 column 1";
         StoreError::Replaced { .. }, StoreError::Replaced { path: path() } =>
-            "the palace at /p was deleted, moved or replaced while this was written";
+            "another palace was put in the place of the one at /p while this was written";
+        StoreError::Gone { .. }, StoreError::Gone { path: path(), to: None } =>
+            "the palace at /p is not there any more: it was deleted, or moved to another disk; put it back, or restart \
+             this program to begin a new palace there";
+        StoreError::Gone { .. }, StoreError::Gone { path: path(), to: Some("/q".into()) } =>
+            "the palace at /p is not there any more: its directory is /q now; move it back, or restart this program \
+             with that path";
+        StoreError::WentBack { .. }, StoreError::WentBack { path: path() } =>
+            "the palace at /p went back to an older state meanwhile";
         StoreError::Unmounted { .. }, StoreError::Unmounted { path: path() } =>
             "the file system of the palace at /p is not mounted any more: mount it again; or restart this program to \
              create a new palace there";
@@ -282,7 +290,7 @@ fn texts_of_reads_and_writes_are_the_reviewed_ones() {
     let merge_error = || MergeError::NotAnObject { found: ValueType::Number };
     assert_texts!(Error:
         Error::Store(_), Error::Store(StoreError::Replaced { path: path() }) =>
-            "the palace at /p was deleted, moved or replaced while this was written; try again";
+            "another palace was put in the place of the one at /p while this was written; try again";
         Error::Store(_), Error::Store(StoreError::NoPalace { path: path() }) =>
             "there is no palace at /p; check the path, or write to it once to create one";
         Error::Snapshot(_), SnapshotError::NotEmpty { snapshot: snapshot() }.into() => format!(

@@ -58,6 +58,7 @@ pub use session::{
 pub use view::document::{Document, Page};
 #[cfg(feature = "mcp")]
 pub(crate) use view::text::text_of;
+pub use view::went_back::WentBack;
 pub use write::commit::Batch;
 pub use write::draft::Draft;
 pub(crate) use write::once::Once;

@@ -5,7 +5,9 @@
 //! not know: directories other than the two in which a segment is created, Automerge.
 
 pub mod foreign_sync;
+pub mod mark;
 pub mod reader;
+mod same_content;
 #[cfg(test)]
 mod tests;
 pub mod writer;

@@ -1,13 +1,14 @@
 //! The reading end of a segment, open or sealed.
 
 pub use super::foreign_sync::ForeignSync;
+use super::mark::{MARK_BYTES, Mark};
 use super::{BLOCK_BYTES, SegmentError};
 use crate::format::damage::Region;
 use crate::format::header::{Header, decode_footer};
 use crate::format::id::SegmentId;
 use crate::format::record::{Kind, Record, RecordError, SEGMENT_BYTES_MAX, decode_commit};
 use crate::format::scan::{Scan, scan};
-use crate::fs::{At, File, Fs, read_between};
+use crate::fs::{At, File, Fs, Stat, read_between};
 use bytes::Bytes;
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -47,23 +48,29 @@ enum Padding {
 #[derive(Debug)]
 pub struct Reader {
     id: SegmentId,
-    path: PathBuf,
-    file: Arc<dyn File>,
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn File>,
     header: Option<Header>,
     footer: Option<u64>,
     /// Every byte before is in a record that was read and is good.
     valid_upto: u64,
+    /// The last bytes before `valid_upto`.
+    pub(super) mark: Mark,
+    /// The identity of the file, once it was asked for.
+    pub(super) identity: Option<Stat>,
+    /// True if the file lacks what was read from it before.
+    pub(super) went_back: bool,
     /// The end of the last record or invalid region. Shared with every [`ForeignSync`] of this segment.
     end: Arc<AtomicU64>,
     /// The length of the file when it was last read: from `end` on it was zeros.
     length: u64,
     /// Every byte before is known to be on disk.
-    synced_upto: Arc<AtomicU64>,
+    pub(super) synced_upto: Arc<AtomicU64>,
     /// Every byte before is on disk as the owner says. Before the owner wrote that, it also found the
     /// segment in its place.
-    owner_synced_upto: u64,
+    pub(super) owner_synced_upto: u64,
     /// True once a sync of it failed in this process.
-    sync_failed: Arc<AtomicBool>,
+    pub(super) sync_failed: Arc<AtomicBool>,
     /// Offsets of commits that were returned although an invalid region stands before them.
     given: HashSet<u64>,
     /// The result of [`Scan::passed`] at the last read.
@@ -92,6 +99,9 @@ impl Reader {
             header: None,
             footer: None,
             valid_upto: 0,
+            mark: Mark::default(),
+            identity: None,
+            went_back: false,
             end: Arc::default(),
             length: 0,
             synced_upto: Arc::default(),
@@ -112,7 +122,7 @@ impl Reader {
     /// Returns the commits that appeared since the last call.
     ///
     /// While there is an invalid region, every call reads from its start again: it may be a write under
-    /// way.
+    /// way. If the file lacks what was read before, nothing is returned, and [`Reader::went_back`] is true.
     ///
     /// # Errors
     /// [`SegmentError::Fs`] if the file cannot be read.
@@ -121,11 +131,21 @@ impl Reader {
             return Ok(Vec::new());
         }
         // Behind an invalid region, the padding alone does not show all.
-        let padding = if self.regions.is_empty() { self.read_padding()? } else { Padding::Unclear };
+        let padding = if self.regions.is_empty() {
+            self.read_padding()?
+        } else {
+            self.went_back |= !self.is_intact()?;
+            Padding::Unclear
+        };
         if let Padding::Commits(commits) = padding {
             return Ok(commits);
         }
-        let length = self.file.stat().at("access", &self.path)?.len;
+        if self.went_back {
+            return Ok(Vec::new());
+        }
+        let stat = self.file.stat().at("access", &self.path)?;
+        self.identity = Some(stat);
+        let length = stat.len;
         // A longer file may hold records beyond the known padding.
         let nothing = matches!(padding, Padding::Empty) && length == self.length;
         if nothing { Ok(Vec::new()) } else { self.read_tail(length) }
@@ -142,19 +162,32 @@ impl Reader {
 
     fn read_window(&mut self, window: &mut [u8]) -> Result<Padding, SegmentError> {
         let start = self.valid_upto;
-        if start >= self.length.min(SEGMENT_BYTES_MAX) {
+        if start == 0 || start >= SEGMENT_BYTES_MAX {
             return Ok(Padding::Empty);
         }
-        let count = self.file.read_at(window, start).at("read", &self.path)?;
+        // The same call shows whether the records that were read before are still there.
+        let count = self.file.read_at(window, self.mark.start()).at("read", &self.path)?;
         let read = window.get(..count).unwrap_or_default();
+        let Some((last, read)) = read.split_at_checked(MARK_BYTES) else {
+            self.went_back = true;
+            return Ok(Padding::Empty);
+        };
+        if last != self.mark.last {
+            self.went_back = true;
+            return Ok(Padding::Empty);
+        }
         // The first byte of a record is not zero, so a zero means that nothing was written.
         if read.first().is_none_or(|first| *first == 0) {
             return Ok(Padding::Empty);
         }
         let found = scan(read, start);
         // Otherwise more records may follow, or the window cuts one off.
-        let whole = found.regions.is_empty() && found.end(start) < start + count as u64;
-        Ok(if whole { Padding::Commits(self.take_all(start, found)) } else { Padding::Unclear })
+        let whole = found.regions.is_empty() && found.end(start) < start + read.len() as u64;
+        Ok(if whole {
+            Padding::Commits(self.take_all(start, read, found))
+        } else {
+            Padding::Unclear
+        })
     }
 
     /// Reads a segment for the last time, when nothing is appended to it any more.
@@ -199,13 +232,17 @@ impl Reader {
                 });
                 let read = start + bytes.len() as u64;
                 self.length = if self.beyond.is_some() { length } else { read };
-                return Ok(self.take_all(start, found));
+                return Ok(self.take_all(start, &bytes, found));
             }
         }
     }
 
-    fn take_all(&mut self, start: u64, found: Scan<'_>) -> Vec<Commit> {
+    fn take_all(&mut self, start: u64, bytes: &[u8], found: Scan<'_>) -> Vec<Commit> {
         self.valid_upto = found.valid_upto(start);
+        let new = usize::try_from(self.valid_upto.saturating_sub(start)).unwrap_or(0);
+        if let Some(records) = bytes.get(..new).filter(|records| !records.is_empty()) {
+            self.mark = Mark::of(self.valid_upto, records);
+        }
         self.end.store(found.end(start), Ordering::Relaxed);
         let mut commits = Vec::with_capacity(found.records.len());
         // Regions before `start` were not read again, so they stay.

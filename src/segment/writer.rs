@@ -1,5 +1,6 @@
 //! The appending end of a segment.
 
+use super::mark::Mark;
 use super::{BLOCK_BYTES, SegmentError};
 use crate::format::header::{Header, encode_footer};
 use crate::format::id::{InstanceId, SegmentId};
@@ -8,6 +9,7 @@ use crate::format::{filename, record};
 use crate::fs::{At, File, Fs, Stat, exists, or_remove, stop};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Weak};
 
 /// The most padding that is added at once, in bytes.
 const PADDING_BYTES_MAX: u64 = 64 << 10;
@@ -19,9 +21,11 @@ pub struct Writer {
     id: SegmentId,
     instance: InstanceId,
     path: PathBuf,
-    file: Box<dyn File>,
+    file: Arc<dyn File>,
     identity: Stat,
     end: u64,
+    /// The last bytes before the last write, and after it.
+    marks: [Mark; 2],
     /// The length of the file. From `end` on it is zeros: padding for later records. When a record goes
     /// into padding, the sync has no new length to write to disk, which would cost a file system about as
     /// much again.
@@ -66,9 +70,10 @@ impl Writer {
             id: header.segment,
             instance: header.instance,
             path: nameless.to_owned(),
-            file,
+            file: file.into(),
             identity,
             end: 0,
+            marks: [Mark::default(); 2],
             length: 0,
             synced_upto: 0,
             commits: 0,
@@ -123,6 +128,7 @@ impl Writer {
             encode(&record, &mut bytes)?;
         }
         let end = self.end + bytes.len() as u64;
+        let mark = Mark::of(end, &bytes);
         self.add_padding(&mut bytes);
         let written = self.file.write_at(&bytes, self.end).at("append to", &self.path)?;
         // Not continued by a second write: the file ends within a record, and the disk is probably full.
@@ -132,6 +138,11 @@ impl Writer {
         }
         self.length = self.length.max(self.end + written as u64);
         self.end = end;
+        // Without records, what was written last stays so.
+        if !records.is_empty() {
+            let [_, before] = self.marks;
+            self.marks = [before, mark];
+        }
         Ok(())
     }
 
@@ -165,6 +176,44 @@ impl Writer {
         super::has_name(fs, &self.path, &self.identity)
     }
 
+    /// Returns true if the file holds what was written to it last. If it does not, it was cut off or put back
+    /// to an older state. To be asked before a write, which would leave a gap there.
+    ///
+    /// # Errors
+    /// [`SegmentError::Fs`]: then it is unknown whether it does.
+    pub fn ends_as_written(&self) -> Result<bool, SegmentError> {
+        Ok(self.mark().is_in(&*self.file).at("read", &self.path)?)
+    }
+
+    /// Returns true if the file holds what was written to it last, and what was written before. To be asked
+    /// after a write: the file may have gone back just before it.
+    ///
+    /// # Errors
+    /// [`SegmentError::Fs`]: then it is unknown whether it does.
+    pub fn is_intact(&self) -> Result<bool, SegmentError> {
+        let [before, last] = &self.marks;
+        Ok(before.is_in_with(last, &*self.file).at("read", &self.path)?)
+    }
+
+    /// Returns the last bytes that were written.
+    #[must_use]
+    pub fn mark(&self) -> Mark {
+        let [_, last] = self.marks;
+        last
+    }
+
+    /// Returns the identity of the file.
+    #[must_use]
+    pub fn identity(&self) -> Stat {
+        self.identity
+    }
+
+    /// Returns the file, for as long as this lives: whoever holds it, holds its flock.
+    #[must_use]
+    pub fn file(&self) -> Weak<dyn File> {
+        Arc::downgrade(&self.file)
+    }
+
     /// Appends the footer, syncs, and moves the segment to `sealed`.
     ///
     /// # Errors
@@ -186,6 +235,10 @@ impl Writer {
         if exists(fs, &to).at("access", &to)? {
             // A copied file has the name. This segment stays here, and is sealed once that one is
             // compacted.
+            return Ok(());
+        }
+        // The name may be that of an older copy, which a person put there.
+        if !self.has_name(fs)? {
             return Ok(());
         }
         match fs.rename(&self.path, &to) {

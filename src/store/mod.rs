@@ -8,6 +8,7 @@
 mod abandoned_instances;
 mod directories;
 mod directory_watch;
+mod going_back;
 pub mod group_commit;
 pub mod lock;
 mod mounted;
@@ -21,7 +22,9 @@ pub mod rescan;
 pub mod retire;
 pub mod root;
 pub mod seal;
+mod tracked_segment;
 mod unreadable_snapshots;
+mod whereabouts;
 mod write_batch;
 
 use crate::format::manifest::ManifestError;
@@ -29,7 +32,7 @@ use crate::fs::FsError;
 use crate::fs::fs_type::FileSystem;
 use crate::segment::SegmentError;
 use crate::snapshot::SnapshotError;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A failure of the palace's directory.
 ///
@@ -104,12 +107,23 @@ pub enum StoreError {
         #[source]
         source: ManifestError,
     },
-    /// The directory was deleted, moved away or replaced after this process had read it.
-    #[error(
-        "the palace at {} was deleted, moved or replaced while this was written",
-        path.display()
-    )]
+    /// Another palace was put in the place of the one that this process had read.
+    #[error("another palace was put in the place of the one at {} while this was written", path.display())]
     Replaced {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The palace that this process had read is not there any more. No other one is made in its place.
+    #[error("the palace at {} is not there any more: {}", path.display(), whereabouts(to.as_deref()))]
+    Gone {
+        /// The directory.
+        path: PathBuf,
+        /// The present path of the directory, if it was renamed and the system tells.
+        to: Option<PathBuf>,
+    },
+    /// Files of the palace went back to an older state, as when a copy is restored over it.
+    #[error("the palace at {} went back to an older state meanwhile", path.display())]
+    WentBack {
         /// The directory.
         path: PathBuf,
     },
@@ -176,6 +190,19 @@ pub enum StoreError {
         #[source]
         source: std::sync::Arc<StoreError>,
     },
+}
+
+/// Returns what became of a palace, and what to do.
+fn whereabouts(to: Option<&Path>) -> String {
+    match to {
+        Some(to) => format!(
+            "its directory is {} now; move it back, or restart this program with that path",
+            to.display()
+        ),
+        None => "it was deleted, or moved to another disk; put it back, or restart this program to begin a new palace \
+                 there"
+            .to_owned(),
+    }
 }
 
 impl From<crate::format::record::RecordError> for StoreError {

@@ -2,10 +2,15 @@
 //! commits are known already.
 
 use crate::format::id::{InstanceId, SegmentId};
+use crate::fs::{File, Stat};
+use crate::segment::mark::{Footprint, Mark};
+use crate::segment::writer::Writer;
 use crate::sync::atomic::{AtomicU64, Ordering};
 use crate::sync::{Lock, Locked, Rank};
 use std::collections::HashSet;
 use std::ops::RangeInclusive;
+use std::path::PathBuf;
+use std::sync::Weak;
 
 /// One segment of this process, and the commits in it.
 #[derive(Clone, Debug)]
@@ -16,10 +21,37 @@ pub struct OwnSegment {
     pub instance: InstanceId,
     /// The commits that count as written to it; `None` before the first.
     pub sequences: Option<RangeInclusive<u64>>,
-    /// True once it stands in `open/`.
-    pub named: bool,
+    /// The file; `None` before it stands in `open/`.
+    pub file: Option<OwnFile>,
     /// Its length, once it is sealed.
     pub sealed_bytes: Option<u64>,
+}
+
+impl OwnSegment {
+    /// Returns true if this commit counts as written to it.
+    #[must_use]
+    pub fn holds(&self, instance: InstanceId, sequence: u64) -> bool {
+        let sequences = self.sequences.as_ref();
+        self.instance == instance && sequences.is_some_and(|held| held.contains(&sequence))
+    }
+
+    /// Returns what tells later whether it is still there under this path, once it is sealed.
+    #[must_use]
+    pub fn footprint(&self, path: PathBuf) -> Option<Footprint> {
+        let identity = Stat { len: self.sealed_bytes?, ..self.file.as_ref()?.identity };
+        Some(Footprint { path, identity, content: None })
+    }
+}
+
+/// The file of an own segment, by which a later one under its name is told from it.
+#[derive(Clone, Debug)]
+pub struct OwnFile {
+    /// Its identity.
+    pub identity: Stat,
+    /// The end of the commits that count.
+    pub mark: Mark,
+    /// The file, as long as it is written.
+    pub open: Weak<dyn File>,
 }
 
 /// The list of this process's segments.
@@ -27,12 +59,13 @@ pub struct OwnSegment {
 pub struct OwnSegments {
     list: Lock<Vec<OwnSegment>>,
     abandon_count: AtomicU64,
+    losses: AtomicU64,
 }
 
 impl Default for OwnSegments {
     fn default() -> Self {
         let list = Lock::new(Rank::OwnSegments, Vec::new());
-        OwnSegments { list, abandon_count: AtomicU64::new(0) }
+        OwnSegments { list, abandon_count: AtomicU64::new(0), losses: AtomicU64::new(0) }
     }
 }
 
@@ -48,7 +81,7 @@ impl OwnSegments {
             segment,
             instance,
             sequences: None,
-            named: false,
+            file: None,
             sealed_bytes: None,
         });
     }
@@ -60,8 +93,33 @@ impl OwnSegments {
     }
 
     /// Notes that a segment stands in `open/`.
-    pub fn named(&self, segment: SegmentId) {
-        self.change(segment, |own| own.named = true);
+    pub fn named(&self, segment: SegmentId, writer: &Writer) {
+        let file =
+            OwnFile { identity: writer.identity(), mark: writer.mark(), open: writer.file() };
+        self.change(segment, |own| own.file = Some(file));
+    }
+
+    /// Notes how far the commits of a segment go that count.
+    pub fn reaches(&self, segment: SegmentId, mark: Mark) {
+        self.change(segment, |own| own.file.iter_mut().for_each(|file| file.mark = mark));
+    }
+
+    /// Notes that a segment was given up because it had lost its name, or what was written to it. The
+    /// next rescan finds out why.
+    pub fn note_loss(&self) {
+        self.losses.fetch_add(1, Ordering::SeqCst);
+        self.ask_for_listing();
+    }
+
+    /// Returns how many times that happened.
+    #[must_use]
+    pub fn losses(&self) -> u64 {
+        self.losses.load(Ordering::SeqCst)
+    }
+
+    /// Makes the next rescan list the directories.
+    pub fn ask_for_listing(&self) {
+        self.abandon_count.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Notes that a segment was sealed with this length.
@@ -111,11 +169,11 @@ impl OwnSegments {
     fn keep(&self, wanted: impl Fn(&OwnSegment) -> bool) {
         self.lock().retain(wanted);
         // After the list has changed: a rescan that sees the new count must see the new list.
-        self.abandon_count.fetch_add(1, Ordering::SeqCst);
+        self.ask_for_listing();
     }
 
-    /// Returns how many times segments were abandoned. Each time, the next rescan has to list the
-    /// directory to find them, though no name changed.
+    /// Returns how many times segments were abandoned, or a listing was asked for. Each time, the next
+    /// rescan has to list the directory, though no name changed.
     #[must_use]
     pub fn abandon_count(&self) -> u64 {
         self.abandon_count.load(Ordering::SeqCst)
@@ -129,8 +187,20 @@ impl OwnSegments {
 
     /// Returns the segments that stand, or stood, in `open/`.
     #[must_use]
-    pub fn all_named(&self) -> Vec<SegmentId> {
-        self.lock().iter().filter(|own| own.named).map(|own| own.segment).collect()
+    pub fn all_named(&self) -> Vec<OwnSegment> {
+        self.lock().iter().filter(|own| own.file.is_some()).cloned().collect()
+    }
+
+    /// Returns the segment in which this commit counts as written.
+    #[must_use]
+    pub fn with(&self, instance: InstanceId, sequence: u64) -> Option<OwnSegment> {
+        self.lock().iter().find(|own| own.holds(instance, sequence)).cloned()
+    }
+
+    /// Returns the segments that are sealed and not compacted yet.
+    #[must_use]
+    pub fn all_sealed(&self) -> Vec<OwnSegment> {
+        self.lock().iter().filter(|own| own.sealed_bytes.is_some()).cloned().collect()
     }
 
     /// Removes the segments that were compacted, and returns them.
@@ -169,9 +239,6 @@ mod tests {
     fn a_segment_is_named_written_sealed_and_folded() {
         let own = three();
         assert!(own.contains(A) && own.all_named().is_empty());
-        own.named(A);
-        own.named(B);
-        assert_eq!(own.all_named(), [A, B]);
         own.wrote(A, 4..=6);
         own.wrote(A, 2..=3);
         own.wrote(A, 7..=7);

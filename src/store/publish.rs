@@ -9,7 +9,7 @@ use super::retire::is_unchanged;
 use super::root::Root;
 use crate::format::filename::{self, SNAP};
 use crate::format::id::SnapshotId;
-use crate::fs::{At, stop};
+use crate::fs::{At, exists, stop};
 use std::io::ErrorKind;
 
 /// Syncs the content of a file in `tmp/`.
@@ -45,6 +45,16 @@ pub fn publish(root: &Root, snapshot: SnapshotId) -> Result<(), StoreError> {
 pub fn sync_snap(root: &Root) -> Result<(), StoreError> {
     let directory = root.path().join(SNAP);
     Ok(root.fs().sync_dir(&directory).at("sync", &directory)?)
+}
+
+/// Returns true if a snapshot still has its name in `snap/`. To be asked before a file is retired because of
+/// it.
+///
+/// # Errors
+/// An error of the operating system.
+pub fn is_there(root: &Root, snapshot: SnapshotId) -> Result<bool, StoreError> {
+    let path = root.file(SNAP, &filename::snapshot(snapshot));
+    Ok(exists(root.fs(), &path).at("access", &path)?)
 }
 
 /// Reads all of a published snapshot, and syncs it. Its maker did so before it published; but it may have

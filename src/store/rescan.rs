@@ -10,75 +10,18 @@ use super::directory_watch::DirectoryWatch;
 use super::open_snapshot::open_snapshot;
 use super::own_segments::OwnSegments;
 use super::root::Root;
-use super::seal::is_from_this_machine;
+pub use super::tracked_segment::{FoundCommit, RescanDelta, TrackedSegment};
 use super::unreadable_snapshots::UnreadableSnapshots;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, is_irregular};
-use crate::segment::reader::{Commit, ForeignSync, Reader};
+use crate::fs::{At, File, Listed, is_irregular};
+use crate::segment::mark::Footprint;
+use crate::segment::reader::{ForeignSync, Reader};
 use crate::snapshot::{Snapshot, SnapshotError};
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-
-/// A commit that a rescan found in a segment.
-#[derive(Clone, Debug)]
-pub struct FoundCommit {
-    /// The segment that holds it.
-    pub segment: SegmentId,
-    /// The instance that wrote it; `None` if the segment's header is damaged.
-    pub instance: Option<InstanceId>,
-    /// The commit.
-    pub commit: Commit,
-}
-
-/// The result of a rescan: the difference from the one before.
-#[derive(Debug, Default)]
-pub struct RescanDelta {
-    /// Commits that were not seen before.
-    pub commits: Vec<FoundCommit>,
-    /// Segments that were retired, because snapshots hold all of their commits now.
-    pub folded: HashSet<SegmentId>,
-    /// True if the set of snapshots changed.
-    pub snapshots: bool,
-}
-
-impl RescanDelta {
-    fn add(&mut self, reader: &Reader, commits: Vec<Commit>) {
-        let instance = reader.header().map(|header| header.instance);
-        let found = |commit| FoundCommit { segment: reader.id(), instance, commit };
-        self.commits.extend(commits.into_iter().map(found));
-    }
-}
-
-/// A segment of another process that this process reads.
-#[derive(Debug)]
-pub struct TrackedSegment {
-    /// Its reading end.
-    pub reader: Reader,
-    /// True once it stands in `sealed/`.
-    pub sealed: bool,
-}
-
-impl TrackedSegment {
-    fn read_into(&mut self, delta: &mut RescanDelta, root: &Root) -> Result<(), StoreError> {
-        // Kept before anything else can fail: a reader returns each commit once.
-        let commits = self.reader.read_new()?;
-        delta.add(&self.reader, commits);
-        let reader = &mut self.reader;
-        // Nothing is appended to a sealed segment. But one of another machine without its footer may be a
-        // copy under way, so that one is read again each time.
-        if self.sealed
-            && !reader.is_finished()
-            && (reader.is_complete() || is_from_this_machine(reader.header(), root.fs().host()))
-        {
-            let commits = reader.read_final()?;
-            delta.add(reader, commits);
-        }
-        Ok(())
-    }
-}
 
 /// The amount that compaction has still to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -94,20 +37,31 @@ pub struct Backlog {
 /// The segments and snapshots of a palace as this process knows them.
 #[derive(Debug)]
 pub struct Catalog {
-    root: Arc<Root>,
+    pub(super) root: Arc<Root>,
     /// By id, and whether it stands in `sealed/`. If a palace was copied while it was in use, a segment
     /// may be in both directories, and the copy in `open/` may be the shorter one.
-    segments: HashMap<(SegmentId, bool), TrackedSegment>,
-    own: Arc<OwnSegments>,
-    vanished: HashSet<SegmentId>,
-    snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
-    unreadable: UnreadableSnapshots,
+    pub(super) segments: HashMap<(SegmentId, bool), TrackedSegment>,
+    pub(super) own: Arc<OwnSegments>,
+    /// Segments in neither directory, each with the last commit that was known in it.
+    pub(super) vanished: HashMap<SegmentId, Option<LastCommit>>,
+    pub(super) snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
+    /// Snapshots that are gone, until it is known that other files hold their commits.
+    pub(super) gone: Vec<Arc<Snapshot>>,
+    pub(super) unreadable: UnreadableSnapshots,
+    /// True if the inodes in listings can be relied on; `None` before the first listing.
+    local: Option<bool>,
     /// Paths with the name of a segment that are no regular files, as found so far.
     irregular: BTreeSet<PathBuf>,
     watch: DirectoryWatch,
     /// Found and not returned yet: readers return each commit once, also if the rest of a rescan fails.
-    delta: RescanDelta,
+    pub(super) delta: RescanDelta,
 }
+
+/// The instance and the sequence number of the last commit in a file.
+pub(super) type LastCommit = (InstanceId, u64);
+
+/// The places of segments in one listing, `open/` and `sealed/`, with their inodes.
+pub(super) type Listing = HashMap<(SegmentId, bool), u64>;
 
 impl Catalog {
     /// Makes an empty catalog. Reads nothing yet.
@@ -117,9 +71,11 @@ impl Catalog {
             root,
             segments: HashMap::new(),
             own,
-            vanished: HashSet::new(),
+            vanished: HashMap::new(),
             snapshots: BTreeMap::new(),
+            gone: Vec::new(),
             unreadable: UnreadableSnapshots::default(),
+            local: None,
             irregular: BTreeSet::new(),
             watch: DirectoryWatch::default(),
             delta: RescanDelta::default(),
@@ -146,18 +102,19 @@ impl Catalog {
         self.root.refresh()?;
         // Before the listing: a segment that this process creates in between must not count as retired.
         let own = self.own.all_named();
-        let open = self.root.list(OPEN)?;
-        let mut present = HashSet::with_capacity(open.len());
-        for name in &open {
-            present.extend(self.visit_segment(OPEN, name)?);
-        }
+        let mut listing = Listing::new();
         // `sealed/` after `open/`, `snap/` last: files only move this way, so none is missed.
-        for name in &self.root.list(SEALED)? {
-            present.extend(self.visit_segment(SEALED, name)?);
+        for directory in [OPEN, SEALED] {
+            for listed in &self.root.entries(directory)? {
+                if let Some(id) = self.visit_segment(directory, listed)? {
+                    listing.insert((id, directory == SEALED), listed.ino);
+                }
+            }
         }
         self.list_snapshots()?;
-        self.forget_retired(&own, &present);
-        Ok(())
+        self.check_snapshots()?;
+        let lost = self.check_own(&own, &listing)?;
+        self.forget_retired(&listing, lost)
     }
 
     /// Reads the known segments only: no name changed, so anything new is in them.
@@ -173,37 +130,54 @@ impl Catalog {
     fn visit_segment(
         &mut self,
         directory: &str,
-        name: &str,
+        listed: &Listed,
     ) -> Result<Option<SegmentId>, StoreError> {
+        let name = &listed.name;
         let Some(id) = filename::segment_in(name) else { return Ok(None) };
         // This process knows the commits that it wrote.
         if self.own.contains(id) {
             return Ok(Some(id));
         }
         let sealed = directory == SEALED;
-        if !self.is_current(id, sealed)? {
-            self.track(directory, name, id)?;
+        // What a file held that lost its name to another is not read any more.
+        if !self.is_current(id, sealed, listed.ino)? && !self.track(directory, name, id)? {
+            return Ok(None);
         }
         if let Some(tracked) = self.segments.get_mut(&(id, sealed)) {
+            tracked.ino = listed.ino;
             tracked.read_into(&mut self.delta, &self.root)?;
+            // Nothing is read from it any more, so this looks whether all of it is still there.
+            let reader = &tracked.reader;
+            self.delta.went_back |= reader.is_finished() && !reader.is_intact()?;
         }
         Ok(Some(id))
     }
 
     /// Returns true if the file that is open is still the one with this name. A sync program may replace
-    /// a segment that another machine appends to by a newer copy, which is then read from its beginning.
-    fn is_current(&self, id: SegmentId, sealed: bool) -> Result<bool, StoreError> {
-        let Some(TrackedSegment { reader, .. }) = self.segments.get(&(id, sealed)) else {
+    /// a segment that another machine appends to by a newer copy. A person may put back an older one.
+    fn is_current(&mut self, id: SegmentId, sealed: bool, ino: u64) -> Result<bool, StoreError> {
+        let local = self.is_local()?;
+        let Some(TrackedSegment { reader, ino: seen, .. }) = self.segments.get(&(id, sealed))
+        else {
             return Ok(false);
         };
-        Ok(reader.is_complete()
-            || is_from_this_machine(reader.header(), self.root.fs().host())
-            || reader.has_name(self.root.fs())?)
+        Ok((local && *seen == ino) || reader.has_name(self.root.fs())?)
     }
 
-    /// Opens a segment, unless it moved on in the meantime: then it will be found in the next directory.
+    /// Returns true if a file has the same inode in each listing, as on a local disk, and another file
+    /// another one. The inode of a file that is open is not given to another.
+    pub(super) fn is_local(&mut self) -> Result<bool, StoreError> {
+        if let Some(local) = self.local {
+            return Ok(local);
+        }
+        let local = self.root.lock_trusted()?;
+        self.local = Some(local);
+        Ok(local)
+    }
+
+    /// Opens a segment. Returns false if it moved on in the meantime: then it will be found in the next directory.
     /// The same file that moved from `open/` to `sealed/` keeps its reader.
-    fn track(&mut self, directory: &str, name: &str, id: SegmentId) -> Result<(), StoreError> {
+    fn track(&mut self, directory: &str, name: &str, id: SegmentId) -> Result<bool, StoreError> {
         let sealed = directory == SEALED;
         let path = self.root.file(directory, name);
         // Sealing moves the file. A new reader would return all of its commits again.
@@ -214,16 +188,34 @@ impl Catalog {
         let reader = match moved.then(|| self.segments.remove(&(id, false))).flatten() {
             Some(TrackedSegment { reader, .. }) => reader.moved_to(&path),
             None => match self.root.fs().open(&path) {
-                Ok(file) => Reader::new(id, &path, file),
-                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+                Ok(file) => return self.track_file(id, sealed, &path, file).map(|()| true),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
                 Err(error) if is_irregular(&error) => {
                     self.note_irregular(path, &error);
-                    return Ok(());
+                    return Ok(false);
                 }
                 Err(error) => Err(error).at("open", &path)?,
             },
         };
-        self.segments.insert((id, sealed), TrackedSegment { reader, sealed });
+        self.segments.insert((id, sealed), TrackedSegment { reader, sealed, ino: 0 });
+        Ok(true)
+    }
+
+    /// Tracks a file that was just opened. If another file of this name was read before, this one is read
+    /// on if it has all of that, and from its beginning if it has not.
+    fn track_file(
+        &mut self,
+        id: SegmentId,
+        sealed: bool,
+        path: &Path,
+        file: Box<dyn File>,
+    ) -> Result<(), StoreError> {
+        if let Some(tracked) = self.segments.get_mut(&(id, sealed)) {
+            self.delta.went_back |= !tracked.reader.continue_in(path, file)?;
+            return Ok(());
+        }
+        let reader = Reader::new(id, path, file);
+        self.segments.insert((id, sealed), TrackedSegment { reader, sealed, ino: 0 });
         Ok(())
     }
 
@@ -243,6 +235,8 @@ impl Catalog {
             let ids: HashSet<_> =
                 names.iter().filter_map(|name| filename::parse_snapshot(name)).collect();
             let known = self.snapshots.len();
+            let gone = self.snapshots.iter().filter(|(id, _)| !ids.contains(id));
+            self.gone.extend(gone.map(|(_, snapshot)| snapshot.clone()));
             self.snapshots.retain(|id, _| ids.contains(id));
             self.unreadable.retain(|id| ids.contains(id));
             self.delta.snapshots |= self.snapshots.len() < known;
@@ -300,22 +294,6 @@ impl Catalog {
         }
     }
 
-    /// Forgets retired segments. A segment in neither directory was retired, so a snapshot in the listing
-    /// that came after holds all of it. But if some snapshot cannot be read, a segment is only forgotten
-    /// when another snapshot says that it holds it. The unreadable one may be put back.
-    fn forget_retired(&mut self, own: &[SegmentId], present: &HashSet<SegmentId>) {
-        let known = self.segments.keys().map(|(id, _)| id).chain(own);
-        let gone: Vec<_> = known.filter(|id| !present.contains(id)).copied().collect();
-        self.segments.retain(|(id, _), _| present.contains(id));
-        // A file may have been put back.
-        self.vanished.retain(|id| !present.contains(id));
-        self.vanished.extend(gone);
-        let readable = self.unreadable.is_empty();
-        let is_held =
-            |id: &SegmentId| self.snapshots.values().any(|s| s.meta().covers.contains(id));
-        self.delta.folded.extend(self.vanished.extract_if(|id| readable || is_held(id)));
-    }
-
     /// Returns the syncs that a change needs before it may be acknowledged. It builds on `places`, each a
     /// segment and the end of a commit in it. A retired segment needs none: it was synced before the
     /// snapshot that replaces it was published.
@@ -347,7 +325,7 @@ impl Catalog {
     pub fn preserved_upto(&self, segment: SegmentId) -> Result<u64, StoreError> {
         let mut upto = None;
         for place in [(segment, false), (segment, true)] {
-            let Some(TrackedSegment { reader, sealed }) = self.segments.get(&place) else {
+            let Some(TrackedSegment { reader, sealed, .. }) = self.segments.get(&place) else {
                 continue;
             };
             let all = reader.is_complete() || (!sealed && reader.has_name(self.root.fs())?);
@@ -355,6 +333,13 @@ impl Catalog {
             upto = Some(sure.min(upto.unwrap_or(u64::MAX)));
         }
         Ok(upto.unwrap_or(0))
+    }
+
+    /// Returns what tells later whether the files of this segment are still there.
+    pub fn footprints(&self, segment: SegmentId) -> impl Iterator<Item = Footprint> {
+        let places = [(segment, false), (segment, true)].into_iter();
+        let tracked = places.filter_map(|place| self.segments.get(&place));
+        tracked.filter_map(|tracked| tracked.reader.footprint())
     }
 
     /// Returns the tracked segments.

@@ -8,7 +8,7 @@ use super::{StoreError, directories, mounted};
 use crate::format::filename::{self, DIRECTORIES, MANIFEST, TMP};
 use crate::format::id::PalaceId;
 use crate::format::manifest::{Manifest, ManifestError};
-use crate::fs::{At, Fs, Stat, exists, fs_type, read_between, stop};
+use crate::fs::{At, Directory, Fs, Identity, Listed, exists, fs_type, read_between, stop};
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -20,7 +20,7 @@ const MANIFEST_BYTES_MAX: u64 = 64 << 10;
 /// An opened palace directory.
 #[derive(Debug)]
 pub struct Root {
-    fs: Arc<dyn Fs>,
+    pub(super) fs: Arc<dyn Fs>,
     path: PathBuf,
     known: Mutex<KnownManifest>,
     read_only: Option<ReadOnlyReason>,
@@ -29,20 +29,21 @@ pub struct Root {
     durable: AtomicBool,
 }
 
-/// The identity of a file and the time of its last modification.
-type FileStamp = (Stat, i64);
-
 /// The state of `palace.json` as this process last saw it.
-#[derive(Clone, Copy, Debug, Default)]
-struct KnownManifest {
+#[derive(Clone, Debug, Default)]
+pub(super) struct KnownManifest {
     /// The palace that it names, or named.
-    palace: Option<PalaceId>,
+    pub(super) palace: Option<PalaceId>,
     /// The format that it names, if that is newer than ours and can be read all the same.
-    newer: Option<u32>,
-    /// The file itself. It never changes, so another file, length or time means another palace.
-    file: Option<FileStamp>,
-    /// The device of its directory, also after the file was forgotten.
-    device: Option<u64>,
+    pub(super) newer: Option<u32>,
+    /// The file itself. It never changes, so another file or length means another palace. A time alone
+    /// does not: `touch` changes it, and then the content decides.
+    pub(super) file: Option<(Manifest, Identity)>,
+    /// The device of its directory, also after the file was forgotten; `None` if this process has never
+    /// read the palace.
+    pub(super) device: Option<u64>,
+    /// Its directory, to learn where that is if it is renamed.
+    pub(super) directory: Option<Arc<dyn Directory>>,
 }
 
 impl Root {
@@ -77,29 +78,39 @@ impl Root {
     }
 
     /// Locks the state. Every change leaves it whole, so the poison of a panic is ignored.
-    fn known(&self) -> MutexGuard<'_, KnownManifest> {
+    pub(super) fn known(&self) -> MutexGuard<'_, KnownManifest> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note_manifest(
+    pub(super) fn note_manifest(
         &self,
-        (manifest, file): (Manifest, FileStamp),
+        (manifest, file): (Manifest, Identity),
     ) -> Result<PalaceId, StoreError> {
         let (palace, device) =
             (Some(manifest.palace), Some(mounted::device(&*self.fs, &self.path)?));
         let newer = manifest.is_newer().then_some(manifest.format);
-        *self.known() = KnownManifest { palace, newer, file: Some(file), device };
-        Ok(manifest.palace)
+        let directory = match self.fs.open_dir(&self.path) {
+            Ok(directory) => Some(Arc::from(directory)),
+            // It only helps to say where a palace went.
+            Err(error) => {
+                tracing::debug!(%error, "the directory cannot be held open");
+                None
+            }
+        };
+        let id = manifest.palace;
+        *self.known() =
+            KnownManifest { palace, newer, file: Some((manifest, file)), device, directory };
+        Ok(id)
     }
 
-    fn check_mounted(&self) -> Result<(), StoreError> {
+    pub(super) fn check_mounted(&self) -> Result<(), StoreError> {
         let device = self.known().device;
         mounted::check(&*self.fs, &self.path, device)
     }
 
     /// Reads the manifest. Returns `None` if there is no palace yet: no directory, or one with only what
     /// an interrupted creation leaves.
-    fn find_manifest(&self) -> Result<Option<(Manifest, FileStamp)>, StoreError> {
+    fn find_manifest(&self) -> Result<Option<(Manifest, Identity)>, StoreError> {
         if let Some(read) = self.read_manifest()? {
             return Ok(Some(read));
         }
@@ -117,11 +128,11 @@ impl Root {
         }
     }
 
-    fn read_manifest(&self) -> Result<Option<(Manifest, FileStamp)>, StoreError> {
+    pub(super) fn read_manifest(&self) -> Result<Option<(Manifest, Identity)>, StoreError> {
         let path = self.path.join(MANIFEST);
         // In this order, a file that is replaced in between counts as replaced.
-        let seen = self.fs.modified(&path).and_then(|seen| Ok((seen, self.fs.open(&path)?)));
-        let (modified, file) = match seen {
+        let seen = self.fs.identity(&path).and_then(|seen| Ok((seen, self.fs.open(&path)?)));
+        let (mut identity, file) = match seen {
             Ok(seen) => seen,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             Err(error) if error.kind() == ErrorKind::NotADirectory => {
@@ -131,7 +142,14 @@ impl Root {
         };
         let bytes = read_between(&*file, 0, MANIFEST_BYTES_MAX).at("read", &path)?;
         match Manifest::decode(&bytes) {
-            Ok(manifest) => Ok(Some((manifest, modified))),
+            Ok(manifest) => {
+                // Elsewhere it may be made up from times that change. Without it the content decides, so that
+                // nothing depends on this question.
+                if !self.lock_trusted().unwrap_or(false) {
+                    identity.born_ns = None;
+                }
+                Ok(Some((manifest, identity)))
+            }
             Err(ManifestError::Newer { found }) => {
                 Err(StoreError::Newer { path: self.path.clone(), found })
             }
@@ -157,9 +175,9 @@ impl Root {
             return Ok(palace);
         }
         // No lock is held while the disk works.
-        let unknown = self.known().file.is_none();
-        if unknown && self.read_manifest()?.is_none() {
-            self.check_mounted()?;
+        let known = self.known().clone();
+        if known.file.is_none() && known.device.is_some() && self.read_manifest()?.is_none() {
+            return Err(self.gone());
         }
         // Another process, of another user, may have created it in the meantime.
         if self.exists()? && !self.fs.owned(&self.path).at("access", &self.path)? {
@@ -180,7 +198,8 @@ impl Root {
         self.fs.sync_dir(&self.path).at("sync", &self.path)?;
         stop::at!("root.whole");
         // The commit about to be written builds on what was read in the directory that was here before.
-        if self.known().file.is_some_and(|file| file != read.1) {
+        let known = self.known().file.clone();
+        if known.is_some_and(|known| !is_same(&known, &read)) {
             return Err(StoreError::Replaced { path: self.path.clone() });
         }
         let palace = self.note_manifest(read)?;
@@ -214,7 +233,7 @@ impl Root {
         self.ensure_created()
     }
 
-    fn ensure_manifest(&self) -> Result<(Manifest, FileStamp), StoreError> {
+    fn ensure_manifest(&self) -> Result<(Manifest, Identity), StoreError> {
         if let Some(read) = self.read_manifest()? {
             // The manifest must be on disk before the directories beside it: a directory that has those
             // without it would be no palace.
@@ -222,7 +241,7 @@ impl Root {
             return Ok(read);
         }
         let id = self.random()?;
-        // A palace whose files were deleted under a running process comes back as the same palace.
+        // A copy of a palace has its id.
         let palace = self.palace().unwrap_or(PalaceId(id));
         let (tmp, path) = (self.tmp(&format!("{}.json", PalaceId(id))), self.path.join(MANIFEST));
         let manifest = Manifest::new(palace, self.fs.now_ms());
@@ -266,6 +285,19 @@ impl Root {
     pub fn list(&self, directory: &str) -> Result<Vec<String>, StoreError> {
         let path = self.path.join(directory);
         match self.fs.list(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            found => Ok(found.at("list", &path)?),
+        }
+    }
+
+    /// Returns the names in one of the palace's directories with their inodes; none if there is no such
+    /// directory yet.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    pub fn entries(&self, directory: &str) -> Result<Vec<Listed>, StoreError> {
+        let path = self.path.join(directory);
+        match self.fs.entries(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
             found => Ok(found.at("list", &path)?),
         }
@@ -325,45 +357,6 @@ impl Root {
         self.known().palace
     }
 
-    /// Reads a `palace.json` that another process may have made since the last read.
-    ///
-    /// # Errors
-    /// As [`Root::open`], and [`StoreError::Unmounted`].
-    pub fn refresh(&self) -> Result<(), StoreError> {
-        if self.known().file.is_some() {
-            return Ok(());
-        }
-        match self.read_manifest()? {
-            Some(read) => self.note_manifest(read).map(drop),
-            None => self.check_mounted(),
-        }
-    }
-
-    /// Returns true if the directory that this process read was deleted, moved away, or replaced.
-    ///
-    /// # Errors
-    /// An error of the operating system.
-    pub fn is_replaced(&self) -> Result<bool, StoreError> {
-        let Some(known) = self.known().file else { return Ok(false) };
-        let path = self.path.join(MANIFEST);
-        match self.fs.modified(&path) {
-            Ok(found) => Ok(found != known),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(true),
-            Err(error) => Ok(Err(error).at("access", &path)?),
-        }
-    }
-
-    /// Fails if the palace was replaced. For code in the middle of a write.
-    ///
-    /// # Errors
-    /// [`StoreError::Replaced`], or an error of the operating system.
-    pub fn still_there(&self) -> Result<(), StoreError> {
-        match self.is_replaced()? {
-            true => Err(StoreError::Replaced { path: self.path.clone() }),
-            false => Ok(()),
-        }
-    }
-
     /// Forgets the directory, so that the present one is read, or made, anew.
     pub fn forget(&self) {
         self.known().file = None;
@@ -389,4 +382,13 @@ impl Root {
             (None, None) => Ok(()),
         }
     }
+}
+
+/// Returns true if these are one file with one content, at whatever time it was touched.
+pub(super) fn is_same(
+    (manifest, seen): &(Manifest, Identity),
+    (read, found): &(Manifest, Identity),
+) -> bool {
+    let reborn = found.born_ns.zip(seen.born_ns).is_some_and(|(found, seen)| found != seen);
+    found.stat.same_file(&seen.stat) && !reborn && read == manifest
 }

@@ -75,6 +75,7 @@ impl BatchWriter<'_> {
                 // Another process sealed the segment. That is no failure, and can happen again while this
                 // process is stopped between two steps.
                 Ok(false) => {
+                    self.own.note_loss();
                     lost += 1;
                     if lost == LOST_AT_MOST {
                         return Err(self.name_lost_error());
@@ -117,6 +118,11 @@ impl BatchWriter<'_> {
     /// Moves the segment to `sealed/`, synced and with its footer. The next commit starts a new one.
     pub fn seal(&mut self) -> Result<(), StoreError> {
         let Some(writer) = self.writer.take() else { return Ok(()) };
+        if !writer.is_intact()? {
+            // What is not synced yet is written again with the next batch.
+            self.own.note_loss();
+            return Ok(());
+        }
         let (id, path, bytes) = (writer.id(), writer.path().to_owned(), writer.end());
         let sealed = writer.seal(self.root.fs(), &self.root.path().join(SEALED), self.written);
         // If the name is gone, another process probably sealed it. But the whole directory may be gone.
@@ -136,6 +142,12 @@ impl BatchWriter<'_> {
             None => self.create()?,
         };
         let items = self.unsynced.get(from..).unwrap_or_default();
+        // A record behind a gap would look like damage.
+        let intact = writer.ends_as_written();
+        if !matches!(intact, Ok(true)) {
+            self.writer = Some(writer);
+            return Ok(intact?);
+        }
         self.touched |= !items.is_empty();
         stop::at!("append.begun");
         let appended =
@@ -146,27 +158,37 @@ impl BatchWriter<'_> {
             done => done,
         };
         stop::at!("append.synced");
-        let named = synced.and_then(|()| writer.has_name(self.root.fs()));
-        let id = writer.id();
+        let stands = synced.map_err(StoreError::from).and_then(|()| self.stands(&writer));
+        let (id, mark) = (writer.id(), writer.mark());
         self.writer = Some(writer);
-        if !named? {
+        if !stands? {
             stop::at!("append.again");
             return Ok(false);
         }
         stop::at!("append.named");
-        // It may have its name in a directory other than the one that the commits build on.
-        self.root.still_there()?;
-        stop::at!("append.there");
         // Only now: commits that were written after the segment lost its name are in no snapshot that
         // replaces it.
         let items = self.unsynced.get(from..).unwrap_or_default();
         if let (Some(first), Some(last)) = (items.first(), items.last()) {
             self.own.wrote(id, first.sequence..=last.sequence);
+            self.own.reaches(id, mark);
         }
         if self.sync {
             self.unsynced.clear();
         }
         Ok(true)
+    }
+
+    /// Returns true if what was just written counts: it is in the file, and the file has its name in the
+    /// palace that the commits build on.
+    fn stands(&self, writer: &Writer) -> Result<bool, StoreError> {
+        if !writer.is_intact()? {
+            return Ok(false);
+        }
+        self.root.still_there()?;
+        stop::at!("append.there");
+        // Last: a restore between these checks leaves palace.json as it is, and takes the name.
+        Ok(writer.has_name(self.root.fs())?)
     }
 
     fn create(&self) -> Result<Writer, StoreError> {
@@ -190,7 +212,7 @@ impl BatchWriter<'_> {
         self.own.add(segment, self.instance);
         let created = Writer::create(self.root.fs(), &tmp, &open, &header);
         match &created {
-            Ok(_) => self.own.named(segment),
+            Ok(writer) => self.own.named(segment, writer),
             Err(_) => self.own.abandon(segment),
         }
         Ok(created?)

@@ -4,7 +4,7 @@ use crate::files::{PALACE, open, options};
 use crate::support::object;
 use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
-use crdt_palace::fs::{File, Fs, Host, Stat};
+use crdt_palace::fs::{Directory, File, Fs, Host, Identity, Listed, Stat};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Error, Palace, StoreError};
 use serde_json::json;
@@ -53,6 +53,8 @@ struct Planned {
     unmounted: bool,
     /// Every rename is one that refuses a taken name.
     never_replaces: bool,
+    /// Reads of so many bytes show zeros.
+    blanks: Option<usize>,
 }
 
 impl std::fmt::Debug for Plan {
@@ -100,6 +102,11 @@ impl Plan {
     /// From now on each rename is made as one that refuses a taken name: by a link, where the disk knows no other.
     pub fn never_replace(&self) {
         self.0.lock().unwrap().never_replaces = true;
+    }
+
+    /// From now on reads of so many bytes show zeros, as if the disk could not make up its mind.
+    pub fn blank(&self, bytes: Option<usize>) {
+        self.0.lock().unwrap().blanks = bytes;
     }
 
     /// There is nothing at the palace's path, and what there is on the way to it is on another device; or it is back.
@@ -165,7 +172,11 @@ impl Interrupted {
 impl File for InterruptedFile {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         self.plan.tick(Call::Read);
-        self.inner.read_at(buffer, offset)
+        match self.plan.0.lock().unwrap().blanks == Some(buffer.len()) {
+            true => buffer.fill(0),
+            false => return self.inner.read_at(buffer, offset),
+        }
+        Ok(buffer.len())
     }
     fn write_at(&self, bytes: &[u8], offset: u64) -> io::Result<usize> {
         self.plan.tick(Call::Write);
@@ -208,9 +219,12 @@ impl Fs for Interrupted {
     fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()> {
         self.inner.write_note(path, note)
     }
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+    fn entries(&self, path: &Path) -> io::Result<Vec<Listed>> {
         self.plan.tick(Call::List);
-        self.inner.list(path)
+        self.inner.entries(path)
+    }
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        self.inner.open_dir(path)
     }
     fn name_events(&self, directories: &[PathBuf]) -> io::Result<Option<NameEvents>> {
         self.inner.name_events(directories)
@@ -225,6 +239,11 @@ impl Fs for Interrupted {
         self.plan.tick(Call::Stat);
         self.plan.look_up(path)?;
         self.inner.modified(path)
+    }
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        self.plan.tick(Call::Stat);
+        self.plan.look_up(path)?;
+        self.inner.identity(path)
     }
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.plan.tick(Call::Rename);

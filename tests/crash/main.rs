@@ -39,6 +39,7 @@ mod chance;
 mod compaction_report;
 mod copied_files;
 mod copied_snapshot;
+mod copies;
 mod creation;
 mod damage;
 mod failed_reads;
@@ -60,4 +61,5 @@ mod shrink;
 mod steps;
 #[path = "../support/mod.rs"]
 mod support;
+mod went_back;
 mod worlds;

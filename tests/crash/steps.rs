@@ -19,6 +19,8 @@ pub struct Weather {
     pub faults: bool,
     /// Somebody seals segments of living processes, as if locks meant nothing.
     pub lying_locks: bool,
+    /// Copies of the palace are made, and put back under living processes.
+    pub restores: bool,
 }
 
 impl Act {
@@ -36,6 +38,8 @@ impl Act {
             Act::Cut { .. } => "cut",
             Act::Fault { .. } => "fault",
             Act::SealSomebody => "seal somebody",
+            Act::Copy => "copy",
+            Act::Restore { .. } => "restore",
         }
     }
 }
@@ -80,6 +84,12 @@ pub enum Act {
     },
     /// A compactor for which locks mean nothing seals whatever is open.
     SealSomebody,
+    /// A copy of the palace is made.
+    Copy,
+    /// The files go back to the last copy: as `rsync --delete` does it, or in place and without a deletion, as `cp` does.
+    Restore {
+        in_place: bool,
+    },
 }
 
 /// A change of one document.
@@ -169,6 +179,11 @@ impl Maker {
             36 if busy.is_empty() => self.cut(),
             37 | 38 if self.weather.faults => self.fault(),
             36..40 if self.weather.lying_locks => Act::SealSomebody,
+            36 | 37 if self.weather.restores => Act::Copy,
+            // A write in place between the check of a file and the next write to it leaves a gap there.
+            38 | 39 if self.weather.restores => {
+                Act::Restore { in_place: busy.is_empty() && self.chance.one_in(3) }
+            }
             _ => self.read(),
         }
     }
@@ -262,6 +277,11 @@ impl Display for Step {
                 write!(f, "{call:?} will fail with {failure:?}, the {nth}. from now")?;
             }
             Act::SealSomebody => write!(f, "somebody seals whatever is open")?,
+            Act::Copy => write!(f, "somebody makes a copy")?,
+            Act::Restore { in_place: false } => write!(f, "somebody restores the copy")?,
+            Act::Restore { in_place: true } => {
+                write!(f, "somebody copies the copy over the files")?
+            }
         }
         match &self.between {
             None => Ok(()),

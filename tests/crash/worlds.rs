@@ -51,6 +51,9 @@ impl Met {
         if weather.lying_locks {
             inside.extend([("write", "seal somebody"), ("compact", "seal somebody")]);
         }
+        if weather.restores {
+            inside.extend([("write", "restore"), ("compact", "restore")]);
+        }
         let unseen = wanted.into_iter().filter(|event| self.events.of(*event) == 0);
         let apart = inside.into_iter().filter(|pair| !self.inside.contains_key(pair));
         let apart = apart.map(|(outer, inner)| format!("{inner} inside {outer}"));
@@ -291,7 +294,8 @@ fn failing_worlds_shrink_to_few_steps_that_fail_alike() {
     }
 }
 
-const QUIET: Weather = Weather { buffered: false, faults: false, lying_locks: false };
+const QUIET: Weather =
+    Weather { buffered: false, faults: false, lying_locks: false, restores: false };
 
 #[test]
 fn seeded_kills_and_power_cuts() {
@@ -317,4 +321,15 @@ fn seeded_faults_and_buffered_writes() {
 #[test]
 fn seeded_locks_that_lie() {
     each_world("seeded_locks_that_lie", Weather { lying_locks: true, ..QUIET });
+}
+
+#[test]
+fn seeded_restores() {
+    each_world("seeded_restores", Weather { restores: true, ..QUIET });
+}
+
+#[test]
+fn seeded_restores_and_buffered_writes() {
+    let weather = Weather { restores: true, buffered: true, ..QUIET };
+    each_world("seeded_restores_and_buffered_writes", weather);
 }

@@ -173,8 +173,8 @@ fn an_instance_is_abandoned() {
     lost.check(&fresh, "lost");
 }
 
-/// As `rm -r` leaves it, and another palace made there; unless a writer was faster.
-fn replace(fs: &SimFs) {
+/// As `rm -r` leaves it.
+fn delete(fs: &SimFs) {
     let palace = Path::new(PALACE);
     fs.remove(&palace.join("palace.json")).unwrap();
     for directory in ["open", "sealed", "snap"] {
@@ -185,14 +185,14 @@ fn replace(fs: &SimFs) {
     }
 }
 
-/// The palace is deleted while threads write and read, and made anew by the next write.
+/// The palace is deleted while threads write and read, and made anew by another process.
 fn the_palace_is_replaced() {
     let disk = Arc::new(SimDisk::new(thread_rng().r#gen()));
     let palace = open(&disk);
     palace.increment("old", &["n"], 1).unwrap();
     let deleted = {
         let disk = disk.clone();
-        thread::spawn(move || replace(&disk.process()))
+        thread::spawn(move || delete(&disk.process()))
     };
     let work = |work: fn(&Palace)| {
         let palace = palace.clone();
@@ -209,6 +209,9 @@ fn the_palace_is_replaced() {
     });
     let read = work(|palace| drop(palace.get("either")));
     [deleted, write, read].into_iter().for_each(|thread| thread.join().unwrap());
+    let gone = palace.increment("new", &["n"], 1);
+    assert!(matches!(gone, Err(Error::Store(StoreError::Gone { .. }))), "{gone:?}");
+    open(&disk).increment("anew", &["n"], 1).unwrap();
     // Whatever came in between: from now on this handle reads and writes what is there now.
     let new = Ledger::default();
     new.increment(&palace, "new", Durability::Durable);

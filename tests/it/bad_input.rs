@@ -413,31 +413,62 @@ fn full_disks_refuse_writes_and_keep_stored_documents() {
     drop(palace);
 }
 
+/// A move to another disk looks like a deletion, so no process makes a palace where it has read one.
 #[test]
-fn directories_deleted_under_a_process_are_created_again() {
+fn deleted_palace_is_an_error_until_another_is_made() {
     let dir = dir();
     let path = dir.path().join("deep/palace");
     let palace = with_a_document(&path);
-    let id = palace.status().unwrap().palace;
     let other = manual(&path);
     other.put("other", &object(json!({"v": 1}))).unwrap();
-    for round in 0..3 {
-        std::fs::remove_dir_all(dir.path().join("deep")).unwrap();
-        assert_eq!(palace.get("kept").unwrap(), None, "what is gone is not served");
-        assert!(palace.put("kept", &object(json!({"text": "stays"}))).unwrap().changed);
-        assert_untouched(&palace, &["kept"], "made again");
-        assert_untouched(&other, &["kept"], "made again, another handle");
-        other.with(options()).patch("kept", &object(json!({"round": round}))).unwrap();
-        assert_eq!(palace.get("kept").unwrap().unwrap().value["round"], round);
-        assert_eq!(manual(&path).status().unwrap().palace, id, "the same palace");
-        assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
-        if round == 1 {
-            compact_all(&palace);
-            assert_untouched(&other, &["kept"], "compacted");
+    std::fs::remove_dir_all(dir.path().join("deep")).unwrap();
+    for _ in 0..2 {
+        for handle in [&palace, &other] {
+            let text = object(json!({"text": "stays"}));
+            let errors = [handle.get("kept").map(drop), handle.put("kept", &text).map(drop)];
+            for error in errors {
+                let error = chain(&error.unwrap_err());
+                assert!(error.contains("was deleted, or moved to another disk"), "{error}");
+            }
         }
-        assert_no_problem(&path, "made again");
+        assert!(!dir.path().join("deep").exists(), "nothing was made there");
     }
-    assert!(names(&path, "tmp").is_empty());
+    // To open it anew is to say so.
+    let third = manual(&path);
+    third.put("kept", &object(json!({"text": "stays"}))).unwrap();
+    for handle in [&palace, &other, &third] {
+        assert_untouched(handle, &["kept"], "made again");
+    }
+    other.with(options()).patch("kept", &object(json!({"round": 1}))).unwrap();
+    assert_eq!(palace.get("kept").unwrap().unwrap().value["round"], 1);
+    assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o700);
+    assert_no_problem(&path, "made again");
+}
+
+#[test]
+fn renamed_palace_is_an_error_that_names_its_new_place() {
+    let dir = dir();
+    let base = dir.path().canonicalize().unwrap();
+    let (path, moved) = (base.join("palace"), base.join("moved"));
+    let palace = with_a_document(&path);
+    let (other, reader) = (manual(&path), Palace::open_read_only(&path).unwrap());
+    assert_eq!(other.get("kept").unwrap().unwrap().value["text"], "stays");
+    std::fs::rename(&path, &moved).unwrap();
+    for handle in [&palace, &other, &reader] {
+        let error = chain(&handle.get("kept").unwrap_err());
+        assert!(error.contains(&format!("its directory is {} now", moved.display())), "{error}");
+    }
+    for handle in [&palace, &other] {
+        let error = chain(&handle.put("lost", &object(json!({"v": 1}))).unwrap_err());
+        assert!(error.contains(&format!("its directory is {} now", moved.display())), "{error}");
+    }
+    assert!(!path.exists(), "nothing was made there");
+    std::fs::rename(&moved, &path).unwrap();
+    for handle in [&palace, &other, &reader] {
+        assert_untouched(handle, &["kept"], "moved back");
+    }
+    palace.put("after", &object(json!({"v": 1}))).unwrap();
+    assert_eq!(reader.get("after").unwrap().unwrap().value["v"], 1);
 }
 
 /// Whoever put another palace in place of one that a process has open.

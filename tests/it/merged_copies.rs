@@ -11,7 +11,7 @@
 use crate::support::{Dice, dir, documents, names, object, seeds};
 use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::os::OsFs;
-use crdt_palace::fs::{File, Fs, Host, Stat};
+use crdt_palace::fs::{Directory, File, Fs, Host, Listed, Stat};
 use crdt_palace::palace::compact::{CompactOptions, CompactReport};
 use crdt_palace::palace::verify::Severity;
 use crdt_palace::palace::{Options, Palace};
@@ -59,8 +59,11 @@ impl Fs for Elsewhere {
     fn write_note(&self, path: &Path, note: &[u8]) -> io::Result<()> {
         OsFs.write_note(path, note)
     }
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        OsFs.list(path)
+    fn entries(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        OsFs.entries(path)
+    }
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        OsFs.open_dir(path)
     }
     fn name_events(&self, directories: &[PathBuf]) -> io::Result<Option<NameEvents>> {
         OsFs.name_events(directories)

@@ -17,6 +17,7 @@ mod places;
 mod races;
 mod raw;
 mod resources;
+mod restored;
 mod scarce;
 mod server;
 mod sessions;

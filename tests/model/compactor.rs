@@ -84,8 +84,10 @@ impl Model {
                 "compactor: sync the inputs"
             }
             CompactorAt::Publish => {
-                self.publish(state, &compactor);
-                compactor = Compactor { at: CompactorAt::SyncSnap, inputs: 0, has: 0, ..compactor };
+                // From now on, `left` is the new snapshot: only while that is there, its inputs may go.
+                let left = 1 << self.publish(state, &compactor);
+                let at = CompactorAt::SyncSnap;
+                compactor = Compactor { at, inputs: 0, has: 0, left, ..compactor };
                 "compactor: publish"
             }
             CompactorAt::SyncSnap => {
@@ -120,7 +122,7 @@ impl Model {
         }
     }
 
-    fn publish(&self, state: &mut State, compactor: &Compactor) {
+    fn publish(&self, state: &mut State, compactor: &Compactor) -> u8 {
         let snaps = state.listing(Place::Snap);
         let synced = if self.is(Mutant::ContentNotSynced) { 0 } else { compactor.has };
         let sure = if self.power { Place::Nowhere } else { Place::Snap };
@@ -131,17 +133,22 @@ impl Model {
         match members(snaps).next() {
             Some(old) if self.is(Mutant::OneSnapshotName) => {
                 *state.file(old) = File { covers: 0, ..fresh };
+                old
             }
-            _ => {
-                state.create(fresh);
-            }
+            _ => state.create(fresh),
         }
     }
 
     fn retire(&self, state: &mut State, compactor: &mut Compactor) {
         let Some(index) = members(compactor.retire).next() else { return };
         compactor.retire &= !(1 << index);
-        if self.foldable(&state.files[usize::from(index)]) {
+        let file = state.files[usize::from(index)];
+        let held = match file.snapshot {
+            true => state.select(|f| f.visible() && f.covers >> index & 1 == 1) != 0,
+            false => state.select(File::visible) & compactor.left != 0,
+        };
+        let held = held || self.backs == 0 || self.is(Mutant::NoHolderCheck);
+        if held && self.foldable(&file) {
             state.trash(index, self.power);
         }
     }

@@ -21,6 +21,10 @@
 //! hold it: the property looks at that, in every state. With `cuts`, the search also goes on after a cut,
 //! in each state that the cut can leave.
 //!
+//! **A file goes back.** With `backs`, a person replaces a file by an older copy, in place or by another file, or deletes
+//! it. What is lost by that is not owed any more; what is acknowledged afterwards is. A writer remembers what its record
+//! depends on, and its checks (the name, the content and the basis) are one step before the acknowledgement.
+//!
 //! **Dependencies.** The second writer may read the first one's record, acknowledged or not, from any
 //! file, and build on it. One rule follows that is easy to miss. A live writer whose segment was sealed
 //! may append to it too late for the compactor, and will write that record again before acknowledging
@@ -43,6 +47,7 @@ mod compactor;
 mod loader;
 mod power;
 mod protocol;
+mod restore;
 mod search;
 mod state;
 mod writer;
@@ -61,6 +66,7 @@ const BASE: Model = Model {
     folded: false,
     power: false,
     cuts: 0,
+    backs: 0,
     mutant: None,
 };
 /// The second record after one that is in a snapshot: two compactions then fold and retire that snapshot.
@@ -70,6 +76,8 @@ const DEPENDS: Model =
     Model { records: [1, 1], depends: true, compactors: 1, loading: false, ..BASE };
 /// One writer and one compactor on a disk that forgets what was not synced.
 const POWER: Model = Model { compactors: 1, loading: false, power: true, ..BASE };
+/// Two writers, while a person puts back older copies of files.
+const BACK: Model = Model { backs: 1, runs: 1, ..DEPENDS };
 /// The same with two writers.
 const POWER_DEPENDS: Model = Model { power: true, runs: 1, ..DEPENDS };
 
@@ -148,6 +156,16 @@ fn compaction_goes_on_after_a_power_cut() {
     holds(Model { cuts: 1, ..POWER }, 30_000);
 }
 
+#[test]
+fn writers_survive_a_file_that_goes_back() {
+    holds(BACK, 250_000);
+}
+
+#[test]
+fn compaction_survives_a_file_that_goes_back() {
+    holds(Model { backs: 1, compactors: 1, loading: false, ..LATER }, 100_000);
+}
+
 // ---- also where there is more of everything; see docs/RELIABILITY.md
 
 #[test]
@@ -224,6 +242,21 @@ fn mutant_no_dependency_check() {
 #[test]
 fn mutant_told_too_early() {
     fails(DEPENDS, Mutant::ToldTooEarly, 15);
+}
+
+#[test]
+fn mutant_no_basis_check() {
+    fails(BACK, Mutant::NoBasisCheck, 10);
+}
+
+#[test]
+fn mutant_no_content_check() {
+    fails(BACK, Mutant::NoContentCheck, 6);
+}
+
+#[test]
+fn mutant_no_holder_check() {
+    fails(Model { depends: false, records: [2, 0], ..BACK }, Mutant::NoHolderCheck, 14);
 }
 
 #[test]

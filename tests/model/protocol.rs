@@ -38,6 +38,12 @@ pub enum Mutant {
     ContentNotSynced,
     /// A compactor does not sync the segments that it folds.
     InputsNotSynced,
+    /// A writer does not look whether what its record depends on is still in some file.
+    NoBasisCheck,
+    /// A writer looks for its segment's name only, and not for what it wrote there.
+    NoContentCheck,
+    /// A compactor retires its inputs without a look whether the snapshot that holds them is still there.
+    NoHolderCheck,
 }
 
 /// Who takes part, and how.
@@ -60,6 +66,8 @@ pub struct Model {
     pub power: bool,
     /// How many power cuts happen, with everybody starting again afterwards.
     pub cuts: u8,
+    /// How often a file goes back to an older state, or is deleted.
+    pub backs: u8,
     pub mutant: Option<Mutant>,
 }
 
@@ -76,7 +84,7 @@ impl Model {
 
     /// The state in the beginning.
     pub fn initial(&self) -> State {
-        let mut state = State::new(self.runs, self.cuts);
+        let mut state = State::new(self.runs, self.cuts, self.backs);
         if self.folded {
             let (at, snapshot) = (Place::Snap, true);
             state.create(File {
@@ -107,6 +115,9 @@ impl Model {
         }
         if state.cuts > 0 {
             Self::power_cut(state, next);
+        }
+        if state.backs > 0 {
+            self.go_back(state, next);
         }
     }
 

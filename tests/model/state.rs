@@ -165,10 +165,12 @@ pub struct State {
     pub runs: u8,
     /// Power cuts that may still happen.
     pub cuts: u8,
+    /// Times that a file may still go back.
+    pub backs: u8,
 }
 
 impl State {
-    pub fn new(runs: u8, cuts: u8) -> State {
+    pub fn new(runs: u8, cuts: u8, backs: u8) -> State {
         State {
             files: [File::default(); FILES],
             used: 0,
@@ -179,7 +181,17 @@ impl State {
             needs: [0; RECORDS],
             runs,
             cuts,
+            backs,
         }
+    }
+
+    /// The records that are in a file whose successor will hold them too.
+    pub fn safe(&self) -> Records {
+        self.files.iter().fold(0, |all, file| match file.at {
+            Place::Open | Place::Snap => all | file.has,
+            Place::Sealed if file.told => all | (file.has & 1),
+            _ => all,
+        })
     }
 
     /// The acknowledged records and all that they depend on.
@@ -279,7 +291,8 @@ impl State {
         words[5] = u64::from(u32::from_le_bytes(bytes))
             | needs << 32
             | u64::from(self.runs) << 48
-            | u64::from(self.cuts) << 56;
+            | u64::from(self.cuts) << 56
+            | u64::from(self.backs) << 60;
         words
     }
 }

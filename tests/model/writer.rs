@@ -59,7 +59,7 @@ impl Model {
     }
 
     /// The one thing that a writer in the middle of a record can do.
-    fn proceed(&self, state: &mut State, who: usize) -> &'static str {
+    pub fn proceed(&self, state: &mut State, who: usize) -> &'static str {
         let mut writer = state.writers[who];
         let (own, dependency) = (usize::from(writer.own), usize::from(writer.dependency));
         let what = match writer.at {
@@ -106,13 +106,19 @@ impl Model {
                 "writer: sync the segment it depends on"
             }
             WriterAt::CheckName => {
-                if self.name_holds(state.files[own].at) {
-                    writer.at = WriterAt::Ack;
-                } else {
+                let lost = self.lost_dependency(state, who);
+                if !self.name_holds(state.files[own].at) || self.is_cut(&state.files[own], &writer)
+                {
+                    writer.batch |= lost;
                     writer.at = WriterAt::Create;
                     writer.own = NONE;
+                } else if lost != 0 {
+                    writer.batch |= lost;
+                    writer.at = WriterAt::Append;
+                } else {
+                    writer.at = WriterAt::Ack;
                 }
-                "writer: check its name"
+                "writer: check its name, its content and its basis"
             }
             WriterAt::Ack => {
                 state.acked |= 1 << self.record(who, state);
@@ -146,6 +152,19 @@ impl Model {
 
     fn name_holds(&self, at: Place) -> bool {
         at == Place::Open || (self.is(Mutant::LinkCountCheck) && at == Place::Sealed)
+    }
+
+    /// What its record depends on and what is in no file: it remembers that, and writes it again.
+    fn lost_dependency(&self, state: &State, who: usize) -> Records {
+        if self.backs == 0 || self.is(Mutant::NoBasisCheck) {
+            return 0;
+        }
+        state.needs[self.record(who, state)] & !state.safe()
+    }
+
+    /// Its file went back, with what it has just written.
+    fn is_cut(&self, file: &File, writer: &Writer) -> bool {
+        self.backs > 0 && !self.is(Mutant::NoContentCheck) && writer.batch & !file.has != 0
     }
 
     /// A file that nobody can see any more is not tracked.

@@ -3,7 +3,7 @@
 
 use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::os::OsFs;
-use crdt_palace::fs::{File, Fs, Host, Stat};
+use crdt_palace::fs::{Directory, File, Fs, Host, Listed, Stat};
 use std::fmt::Debug;
 use std::io::Result;
 use std::path::{Path, PathBuf};
@@ -58,8 +58,12 @@ impl<C: Clock> Fs for Clocked<C> {
         OsFs.write_note(path, note)
     }
 
-    fn list(&self, path: &Path) -> Result<Vec<String>> {
-        OsFs.list(path)
+    fn entries(&self, path: &Path) -> Result<Vec<Listed>> {
+        OsFs.entries(path)
+    }
+
+    fn open_dir(&self, path: &Path) -> Result<Box<dyn Directory>> {
+        OsFs.open_dir(path)
     }
 
     fn name_events(&self, directories: &[PathBuf]) -> Result<Option<NameEvents>> {

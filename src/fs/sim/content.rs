@@ -29,6 +29,8 @@ pub(super) struct Content {
     replaced: bool,
     /// The time of the last write, in milliseconds since 1970.
     pub(super) modified_ms: i64,
+    /// The time when it was made.
+    pub(super) born_ms: i64,
     /// The number of failed syncs.
     pub(super) failures: u64,
     /// The number of the description before which all belong to an old node of this file: it got a new
@@ -40,7 +42,7 @@ pub(super) struct Content {
 
 impl Content {
     pub(super) fn new(modified_ms: i64) -> Self {
-        Self { modified_ms, ..Self::default() }
+        Self { modified_ms, born_ms: modified_ms, ..Self::default() }
     }
 
     pub(super) fn len(&self) -> usize {
@@ -141,7 +143,8 @@ impl Content {
             none if *none == self.durable => Event::BytesDropped,
             _ => Event::BytesTorn,
         });
-        *self = Self { live: survivor.clone(), durable: survivor, ..Self::new(self.modified_ms) };
+        let made = Self { born_ms: self.born_ms, ..Self::new(self.modified_ms) };
+        *self = Self { live: survivor.clone(), durable: survivor, ..made };
         event
     }
 

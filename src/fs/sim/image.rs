@@ -8,9 +8,10 @@
 use super::content::Content;
 use super::events::{Event, Events};
 use super::splitmix::SplitMix;
+use crate::fs::Listed;
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
-use std::path::{Component, Path};
+use std::path::{Component, Path, PathBuf};
 
 /// An inode number.
 pub(super) type Ino = u64;
@@ -138,8 +139,28 @@ impl Image {
         self.files.get_mut(&ino).ok_or_else(|| io::ErrorKind::InvalidInput.into())
     }
 
-    pub(super) fn list(&self, path: &Path) -> io::Result<Vec<String>> {
-        Ok(self.names(self.find(path)?)?.live.keys().cloned().collect())
+    pub(super) fn list(&self, path: &Path) -> io::Result<Vec<Listed>> {
+        let names = self.names(self.find(path)?)?.live.iter();
+        Ok(names.map(|(name, ino)| Listed { name: name.clone(), ino: *ino }).collect())
+    }
+
+    /// Returns the inode of a directory.
+    pub(super) fn find_dir(&self, path: &Path) -> io::Result<Ino> {
+        let ino = self.find(path)?;
+        self.names(ino).map(|_| ino)
+    }
+
+    /// Returns the path of a directory; `None` if it has no name any more.
+    pub(super) fn path_of_dir(&self, ino: Ino) -> Option<PathBuf> {
+        if ino == ROOT {
+            return Some(PathBuf::from("/"));
+        }
+        let names = |names: &Names| {
+            let found = names.live.iter().find(|(_, named)| **named == ino);
+            found.map(|(name, _)| name.clone())
+        };
+        let (parent, name) = self.dirs.iter().find_map(|(dir, of)| Some((*dir, names(of)?)))?;
+        Some(self.path_of_dir(parent)?.join(name))
     }
 
     pub(super) fn create(&mut self, path: &Path, modified_ms: i64) -> io::Result<Ino> {

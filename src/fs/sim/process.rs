@@ -7,8 +7,9 @@ use super::faults::Call;
 use super::image::Ino;
 use super::shared::Shared;
 use super::state::State;
+use crate::fs::fs_type::lock_trusted;
 use crate::fs::name_events::NameEvents;
-use crate::fs::{File, Fs, Host, Stat};
+use crate::fs::{Directory, File, Fs, Host, Identity, Listed, Stat};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -102,13 +103,20 @@ impl Fs for SimFs {
         Ok(())
     }
 
-    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+    fn entries(&self, path: &Path) -> io::Result<Vec<Listed>> {
         let mut state = self.disk.state();
         state.look(self.process, Call::List)?;
         let mut names = state.image.list(path)?;
         // Directories have no order, and no caller must come to rely on one.
         state.chance.shuffle(&mut names);
         Ok(names)
+    }
+
+    fn open_dir(&self, path: &Path) -> io::Result<Box<dyn Directory>> {
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Open)?;
+        let ino = state.image.find_dir(path)?;
+        Ok(Box::new(SimDirectory { process: self.clone(), ino }))
     }
 
     /// Returns `None`: no events come without a call, and the tests are to exercise every listing.
@@ -128,6 +136,19 @@ impl Fs for SimFs {
         let ino = state.image.find(path)?;
         let modified_ms = state.image.file(ino).map_or(0, |file| file.modified_ms);
         Ok((state.stat(ino), modified_ms))
+    }
+
+    /// Where locks cannot be trusted, the time of birth is made up from that of the last change, as some
+    /// servers of network file systems do.
+    fn identity(&self, path: &Path) -> io::Result<Identity> {
+        let (stat, modified_ms) = self.modified(path)?;
+        let state = self.disk.state();
+        let local = lock_trusted(state.fs_type);
+        let born_ms = match state.image.file(stat.ino) {
+            Ok(file) if local => file.born_ms,
+            _ => modified_ms,
+        };
+        Ok(Identity { stat, modified_ms, born_ns: Some(born_ms * 1_000_000) })
     }
 
     /// Replaces a file that has the new name, as a real system does: a caller that did not check loses
@@ -190,6 +211,21 @@ impl Fs for SimFs {
 
     fn host(&self) -> Host {
         self.disk.state().host
+    }
+}
+
+/// An open directory.
+#[derive(Debug)]
+struct SimDirectory {
+    process: SimFs,
+    ino: Ino,
+}
+
+impl Directory for SimDirectory {
+    fn place(&self) -> io::Result<Option<PathBuf>> {
+        let mut state = self.process.disk.state();
+        state.look(self.process.process, Call::Stat)?;
+        Ok(state.image.path_of_dir(self.ino))
     }
 }
 

@@ -8,6 +8,7 @@ use crate::mcp::conflicts::writer;
 use crate::mcp::not_offered::held_elsewhere;
 use crate::mcp::page::{Budget, Page, echoed, number};
 use crate::mcp::tool::Call;
+use crate::mcp::unseen::went_back_in_words;
 use crate::memory::drawers::{self, Counts, folded};
 use crate::memory::{MemoryError, readable};
 use crate::palace::status::LiveInstance;
@@ -79,6 +80,9 @@ pub(super) struct Status {
     pub compacting: Option<String>,
     /// Why the palace cannot be written, if it cannot
     pub read_only: Option<String>,
+    /// Says so if the palace went back to an older state under this server, and to when
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub went_back: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -209,6 +213,7 @@ pub(super) fn status(call: &Call, NoArguments {}: NoArguments) -> Result<Status,
         not_offered: held_elsewhere(&call.palace, &call.offered)?,
         compacting: status.compaction.as_ref().map(|holder| writer(&holder.holder)),
         read_only: status.read_only.map(|reason| reason.to_string()),
+        went_back: status.went_back.as_ref().map(went_back_in_words),
     };
     let mut budget = Budget::around(&result);
     let wings = counts.iter().map(|(wing, rooms)| (wing.clone(), sum(rooms))).collect();

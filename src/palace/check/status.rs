@@ -16,6 +16,7 @@ use crate::palace::error::Result;
 use crate::palace::handle::shared::Palace;
 use crate::palace::view::finding::Finding;
 use crate::palace::view::tail::entries;
+use crate::palace::view::went_back::WentBack;
 use crate::segment::reader::{Commit, Reader};
 use crate::store::lock::{Holder, compaction_holder};
 use crate::store::read_only::ReadOnlyReason;
@@ -61,6 +62,9 @@ pub struct Status {
     pub unreadable: Vec<PathBuf>,
     /// The files that are damaged, cut off or missing. [`Palace::verify`] reads more.
     pub problems: Vec<Finding>,
+    /// The last time that the palace went back to an older state under this process; `None` if it did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub went_back: Option<WentBack>,
     /// The process that compacts.
     pub compaction: Option<Holder>,
     /// The processes that write: those that hold the lock of a segment. Process ids are not asked.
@@ -293,6 +297,7 @@ impl Palace {
             snapshots: self.snapshot_status()?,
             unreadable: self.unreadable(),
             problems: self.problems_now()?,
+            went_back: self.went_back(),
             compaction,
             trash: root.list(TRASH)?.len(),
         })

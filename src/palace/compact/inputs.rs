@@ -17,7 +17,7 @@ use crate::store::open_snapshot::open_snapshot;
 use crate::store::root::Root;
 use crate::store::seal::is_from_this_machine;
 use crate::store::{StoreError, publish, quarantine, retire};
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::io::ErrorKind;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -202,24 +202,30 @@ impl Inputs {
         let now_ms = root.fs().now_ms();
         let mut old: Vec<_> = self.superseded.iter().map(|s| s.id()).collect();
         old.retain(|id| self.is_old_enough(*id, now_ms));
-        let mut held = HashSet::new();
+        // By the live snapshot that holds it.
+        let mut held = HashMap::new();
         for live in self.live.clone() {
             let sources = self.sources(&live);
-            let needed = old.iter().any(|id| sources.contains(id) && !held.contains(id));
+            let needed = old.iter().any(|id| sources.contains(id) && !held.contains_key(id));
             if needed && self.is_secured(root, live.id(), skipped)? {
-                held.extend(sources);
+                held.extend(sources.into_iter().map(|source| (source, live.id())));
             }
         }
-        old.retain(|id| held.contains(id));
+        let old: Vec<_> = old.iter().filter_map(|id| Some((*id, *held.get(id)?))).collect();
         if !old.is_empty() {
             publish::sync_snap(root)?;
             stop::at!("retire.names");
         }
-        for id in &old {
-            retire::retire(root, SNAP, &filename::snapshot(*id))?;
+        let mut retired = 0;
+        for (id, holder) in old {
+            // A person who restores a copy removes what was made since.
+            if publish::is_there(root, holder)? {
+                retire::retire(root, SNAP, &filename::snapshot(id))?;
+                retired += 1;
+            }
             stop::at!("retire.snapshot");
         }
-        Ok(old.len())
+        Ok(retired)
     }
 
     fn is_old_enough(&self, id: SnapshotId, now_ms: i64) -> bool {

@@ -96,6 +96,11 @@ fn compact_locked(
 fn publish(root: &Root, inputs: &Inputs, folded: &Folded) -> Result<()> {
     publish::publish(root, folded.meta.snapshot)?;
     for SealedFile { name, seen } in &inputs.sealed {
+        // A person who restores a copy removes what was made since.
+        if !publish::is_there(root, folded.meta.snapshot)? {
+            tracing::warn!("the new snapshot is gone: the segments in it stay");
+            break;
+        }
         // A file that was copied over it since it was read is left to the next compaction.
         retire::retire_unchanged(root, SEALED, name, *seen)?;
         stop::at!("retire.segment");

@@ -13,6 +13,7 @@ use crate::palace::view::directory::Directory;
 use crate::palace::view::file_findings::file_problems;
 use crate::palace::view::finding::Finding;
 use crate::palace::view::view::View;
+use crate::palace::view::went_back::Noticed;
 use crate::store::StoreError;
 use crate::store::group_commit::Log;
 use crate::store::read_only::ReadOnlyReason;
@@ -71,6 +72,12 @@ pub(in crate::palace) struct Shared {
     unreadable: Lock<Vec<PathBuf>>,
     /// The problems with files that the last rescan found.
     problems: Lock<Vec<Finding>>,
+    /// What is known of the times that the palace went back to an older state.
+    pub noticed: Lock<Noticed>,
+    /// Number of times that all files were read again because of that: [`Directory::epoch`].
+    pub epoch: AtomicU64,
+    /// The epoch in which what was missing then was written again.
+    pub healed: AtomicU64,
     /// Number of commits that are under way.
     pub committing: AtomicUsize,
     pub flushing: AtomicBool,
@@ -100,6 +107,9 @@ impl Shared {
             rescans: AtomicU64::new(0),
             unreadable: Lock::new(Rank::Leaf, Vec::new()),
             problems: Lock::new(Rank::Leaf, Vec::new()),
+            noticed: Lock::new(Rank::Leaf, Noticed::default()),
+            epoch: AtomicU64::new(0),
+            healed: AtomicU64::new(0),
             committing: AtomicUsize::new(0),
             flushing: AtomicBool::new(false),
             unsynced: Lock::new(Rank::Dependencies, UnsyncedDependencies::default()),
@@ -258,10 +268,14 @@ impl Shared {
     pub fn instance(&self, directory: &mut Directory) -> Result<InstanceId> {
         let instance = self.log.instance()?;
         directory.forget_unwritten(&self.log, Some(instance))?;
-        Ok(instance)
+        if !directory.went_back {
+            return Ok(instance);
+        }
+        self.rescan(directory)?;
+        Ok(self.log.instance()?)
     }
 
-    fn rescanned_since(&self, begun: u64) -> Result<Locked<'_, Directory>> {
+    pub fn rescanned_since(&self, begun: u64) -> Result<Locked<'_, Directory>> {
         let mut directory = self.directory();
         if directory.rescan <= begun {
             self.rescan(&mut directory)?;
@@ -273,7 +287,7 @@ impl Shared {
     fn rescan(&self, directory: &mut Directory) -> Result<()> {
         let number = self.rescans.fetch_add(1, Ordering::SeqCst) + 1;
         self.notice_replacement(directory)?;
-        directory.rescan()?;
+        self.rescan_files(directory)?;
         directory.rescan = number;
         self.note_problems(&directory.catalog);
         Ok(())
@@ -286,11 +300,14 @@ impl Shared {
         *self.unreadable.lock() = names.map(|name| self.root.file(SNAP, &name)).collect();
     }
 
-    /// Starts over in the present directory, under a new identity, if the directory was deleted, moved or replaced.
+    /// Starts over in the present directory, under a new identity, if another palace was put in its place.
+    ///
+    /// # Errors
+    /// [`StoreError::Gone`] if there is none.
     pub fn notice_replacement(&self, directory: &mut Directory) -> Result<()> {
         if self.root.is_replaced()? {
             let path = self.root.path().to_owned();
-            tracing::warn!(path = %path.display(), "the palace was deleted, moved or replaced");
+            tracing::warn!(path = %path.display(), "another palace was put in place of this one");
             self.log.abandon(StoreError::Replaced { path });
             directory.start_over(self.root.clone());
             *self.unsynced.lock() = UnsyncedDependencies::default();

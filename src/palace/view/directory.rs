@@ -19,6 +19,9 @@ use bytes::Bytes;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize};
 
+/// The most views that are kept of the time before files went back.
+const PAST_MAX: usize = 4;
+
 /// See the module.
 #[derive(Debug)]
 pub struct Directory {
@@ -29,6 +32,14 @@ pub struct Directory {
     pub catalog: Catalog,
     /// Commits that are in no snapshot.
     pub tail: Tail,
+    /// True if a rescan found that files went back to an older state. Then all is read again before anything is read.
+    pub went_back: bool,
+    /// Number of times that it was.
+    pub epoch: u64,
+    /// Number of times that another palace was put in place of this one.
+    pub replacements: u64,
+    /// The last views before files went back, for commits that build on them.
+    pub past: Vec<Arc<View>>,
     own: Arc<OwnSegments>,
     /// The instance that wrote the own commits in the tail.
     instance: Option<InstanceId>,
@@ -47,6 +58,10 @@ impl Directory {
             rescan: 0,
             catalog,
             tail: Tail::default(),
+            went_back: false,
+            epoch: 0,
+            replacements: 0,
+            past: Vec::new(),
             own,
             instance: None,
             snapshots: Arc::default(),
@@ -57,13 +72,28 @@ impl Directory {
         }
     }
 
+    /// Forgets everything but the last views: files in this directory went back to an older state.
+    pub fn begin_again(&mut self, root: Arc<Root>) {
+        let mut past = std::mem::take(&mut self.past);
+        past.push(self.view());
+        // Each may hold a tail and open snapshots.
+        past.drain(..past.len().saturating_sub(PAST_MAX));
+        self.clear(root);
+        (self.epoch, self.past) = (self.epoch + 1, past);
+    }
+
     /// Forgets everything: another directory is there now.
     pub fn start_over(&mut self, root: Arc<Root>) {
+        self.clear(root);
+        self.replacements += 1;
+    }
+
+    fn clear(&mut self, root: Arc<Root>) {
         self.own.abandon_all();
         let catalog = Catalog::new(root, self.own.clone());
-        let (rescan, generation) = (self.rescan, self.generation);
+        let before = (self.generation, self.epoch, self.replacements);
         *self = Directory::new(catalog, self.own.clone(), self.loaded.clone());
-        (self.rescan, self.generation) = (rescan, generation);
+        (self.generation, self.epoch, self.replacements) = before;
         self.begin_generation();
     }
 
@@ -78,6 +108,11 @@ impl Directory {
         for found in news.commits {
             self.tail.add_found(found);
         }
+        // What is known goes on to be known whole: commits that are under way build on it.
+        if news.went_back {
+            (self.went_back, self.rescan) = (true, 0);
+            return Ok(());
+        }
         if news.snapshots {
             let live = self.catalog.snapshots();
             self.snapshots = Arc::new(Snapshots::new(live, self.tail.rescan()));
@@ -89,6 +124,17 @@ impl Directory {
             self.begin_generation();
         }
         Ok(())
+    }
+
+    /// Makes the next rescan list the directories.
+    pub fn ask_for_listing(&mut self) {
+        self.own.ask_for_listing();
+        self.rescan = 0;
+    }
+
+    /// Returns the segments of this process.
+    pub fn own(&self) -> &Arc<OwnSegments> {
+        &self.own
     }
 
     /// Returns the view of what is known now.

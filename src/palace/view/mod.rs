@@ -14,3 +14,4 @@ pub mod tail;
 pub mod text;
 #[allow(clippy::module_inception, reason = "a view is what this room is about")]
 pub mod view;
+pub mod went_back;

@@ -3,6 +3,7 @@
 //! Invariant: a commit builds on everything that was acknowledged before it started, and is
 //! acknowledged only after its bytes, and those that they build on, are where the caller asked for.
 
+use super::again::Basis;
 use super::draft::{Draft, Written, exists};
 use super::once::Once;
 use super::request::{Condition, Outcome, Receipt, WriteOptions};
@@ -144,17 +145,8 @@ impl<'a> Batch<'a> {
         };
         let made = palace.shared.make(writes, &options, serial.as_ref())?;
         stop::at!("commit.queued");
-        let rescued = match options.durability {
-            Durability::Durable => palace.shared.put_on_disk(&made.dependencies)?,
-            Durability::Buffered => {
-                palace.shared.sync_later(made.dependencies);
-                None
-            }
-        };
-        stop::at!("commit.dependencies_synced");
-        palace.wait_for(made.ticket, options.durability)?;
-        let waited = palace.wait_for(rescued, options.durability);
-        waited.map_err(|error| palace.shared.outcome_unknown(error))?;
+        let written = palace.wait(made.ticket, made.dependencies, options.durability);
+        palace.shared.confirm(made.basis, options.durability, written)?;
         if let Some(guard) = serial {
             // Another writer may have held another lock file meanwhile, and seen nothing of this commit.
             let root = &palace.shared.root;
@@ -168,6 +160,26 @@ impl<'a> Batch<'a> {
 }
 
 impl Palace {
+    /// Waits until a commit and its dependencies are where the caller asked for.
+    fn wait(
+        &self,
+        ticket: Option<Ticket>,
+        dependencies: UnsyncedDependencies,
+        durability: Durability,
+    ) -> Result<()> {
+        let rescued = match durability {
+            Durability::Durable => self.shared.put_on_disk(&dependencies)?,
+            Durability::Buffered => {
+                self.shared.sync_later(dependencies);
+                None
+            }
+        };
+        stop::at!("commit.dependencies_synced");
+        self.wait_for(ticket, durability)?;
+        let waited = self.wait_for(rescued, durability);
+        waited.map_err(|error| self.shared.outcome_unknown(error))
+    }
+
     fn wait_for(&self, ticket: Option<Ticket>, durability: Durability) -> Result<()> {
         let Some(ticket) = ticket else { return Ok(()) };
         self.shared.log.wait(ticket, durability).map_err(|error| {
@@ -216,6 +228,7 @@ struct Made {
     /// that made it so, if any: "it is there already" is a promise too.
     ticket: Option<Ticket>,
     dependencies: UnsyncedDependencies,
+    basis: Basis,
     outcomes: Vec<Outcome>,
     /// The backlog of the compaction when it was made.
     backlog: Backlog,
@@ -246,6 +259,7 @@ impl Shared {
         // Asked before the other writers are waited for: one rescan may serve all that wait.
         let begun = self.rescans_begun();
         let mut guard = self.writer.lock()?;
+        self.write_missing(begun)?;
         let (instance, view) = self.view_to_write(begun)?;
         if let Some(guard) = serial {
             // The rescan may have seen another directory than the one that was locked.
@@ -327,7 +341,10 @@ impl Shared {
         let mut keys: BTreeSet<Key> = drafted.iter().map(|drafted| drafted.key.clone()).collect();
         let rescued = to_rescue(&directory.tail, &directory.catalog, &keys)?;
         keys.extend(rescued.iter().flat_map(entries).map(|entry| entry.key));
-        let segments = directory.catalog.unsynced(foreign_places(&directory.tail, &keys));
+        let places = foreign_places(&directory.tail, &keys);
+        let own = drafted.iter().flat_map(|drafted| drafted.made.iter().cloned()).collect();
+        let mut basis = Basis::of(&self.root, directory, &keys, &places, own);
+        let segments = directory.catalog.unsynced(places);
         let dependencies = UnsyncedDependencies { keys, segments };
         let (mut made, mut outcomes, mut docs, mut last) = (vec![], vec![], vec![], vec![]);
         for drafted in drafted {
@@ -350,8 +367,9 @@ impl Shared {
             directory.keep(key, doc, generation, applied);
         }
         let ticket = directory.tail.last_own(instance, &dependencies.keys);
+        basis.ticket = ticket;
         let backlog = directory.catalog.backlog();
-        Ok(Made { ticket, dependencies, outcomes, backlog })
+        Ok(Made { ticket, dependencies, basis, outcomes, backlog })
     }
 
     fn enqueue(&self, directory: &mut Directory, instance: InstanceId, body: Bytes) -> Result<()> {

@@ -99,7 +99,18 @@ impl Shared {
             self.sync_later(taken);
             return Err(error);
         }
-        Ok(self.log.sync()?)
+        let losses = self.directory().own().losses();
+        self.log.sync()?;
+        // Buffered commits that were written again may build on what went back with their segment.
+        if self.directory().own().losses() != losses {
+            let begun = self.rescans_begun();
+            let _writer = self.writer.lock()?;
+            self.directory().ask_for_listing();
+            drop(self.rescanned_since(begun)?);
+            self.write_missing(begun)?;
+            self.log.sync()?;
+        }
+        Ok(())
     }
 }
 

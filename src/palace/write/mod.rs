@@ -1,5 +1,6 @@
 //! Writing: the calls and their options, the commit that they become, and the commits that it builds on.
 
+mod again;
 pub mod commit;
 mod dependencies;
 pub mod draft;

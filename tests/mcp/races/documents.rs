@@ -15,7 +15,8 @@ use crate::named_clients::{close, done, start};
 use crate::support::edits::{Ledger, OwnEdits, edit_shared, mark_line, marks, races};
 use crate::support::{Dice, compact_all};
 use crdt_palace::palace::compact::CompactOptions;
-use crdt_palace::palace::{Document, Palace};
+use crdt_palace::palace::{Document, Error, Palace};
+use crdt_palace::store::StoreError;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
@@ -120,7 +121,11 @@ impl Racer<'_> {
                 }
             }
             8 if race.dice.chance(6) => self.restore(race).await,
-            9 => drop(race.palace.compact(CompactOptions::new()).unwrap()),
+            9 => match race.palace.compact(CompactOptions::new()) {
+                // A server compacts.
+                Ok(_) | Err(Error::Store(StoreError::Busy { .. })) => {}
+                Err(error) => panic!("{error}"),
+            },
             _ => {
                 self.write(race).await;
                 if race.dice.chance(4) {
