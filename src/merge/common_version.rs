@@ -58,6 +58,11 @@ impl<'a> CommonVersions<'a> {
         self.graph.of(self.am).listing().clone()
     }
 
+    /// Returns true if so much was asked that the rest is needed for texts that cannot be merged without an answer.
+    pub(super) fn is_half_spent(&self) -> bool {
+        self.steps.get() > STEPS_MAX / 2
+    }
+
     /// Counts a question. Returns false if too much was asked.
     fn counts(&self, graph: &ChangeGraph) -> bool {
         // All of the history counts, walked or not: its order is that of arrival, and the answer must not depend on it.

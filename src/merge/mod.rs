@@ -17,7 +17,8 @@
 //! * A document: `change_info`, `doc` (the set of changes, pending ones apart), `apply` (changes from outside),
 //!   `saved` (save and load).
 //! * Texts that were written at once: `text_version` (one of them, beside the common one), `text_merge`, `common_version`
-//!   (the version that several changes build on), `open_texts` (the open places that changes list).
+//!   (the version that several changes build on), `open_texts` (the open places that changes list), `earlier_texts` (what
+//!   was read of earlier versions).
 //! * What it shows: `json_pointer`, `tree`, `stored_values`, `list_elements`, `tree_reader` (the same map created twice is
 //!   one map), `view` (a JSON value and its conflicts).
 //! * Writes: `value_limits`, `list_diff`, `plan` (from a value to operations), `new_change`, `transaction` (the actor,
@@ -63,6 +64,7 @@ mod common_version;
 mod content_derived;
 mod counter_sum;
 mod doc;
+mod earlier_texts;
 mod edits_inside;
 mod effects;
 mod error;

@@ -6,6 +6,9 @@
 //! common once. The places that a text has open stay open, unless the writer of another one has seen all of their
 //! readings and has closed them.
 //!
+//! Of several texts, two may have been made from a newer one than all of them. What one of the two has as it is there, and
+//! the other has changed, is no reading: its writer was only shown it.
+//!
 //! Invariant: a pure function of the texts and their order. A unit of the result stands in one of them.
 
 use super::open_places::{AnnotatedText, OpenPlace, Reading, line_break};
@@ -26,6 +29,13 @@ pub(super) struct Source<'a> {
     pub open: &'a [OpenPlace],
 }
 
+/// The text that two of several texts were made from, where it is newer than the common one of all.
+pub(super) struct PairText {
+    /// Numbers of the two.
+    pub of: [usize; 2],
+    pub text: String,
+}
+
 /// Tells whether the change that wrote a text, given by its number, builds on another change.
 pub(super) type Seen<'s> = &'s dyn Fn(usize, &ChangeHash) -> bool;
 
@@ -35,9 +45,10 @@ pub(super) fn merge(
     size: UnitSize,
     common: &str,
     texts: &[Source<'_>],
+    pairs: &[PairText],
     seen: Seen<'_>,
 ) -> Option<AnnotatedText> {
-    let merge = TextMerge::new(size, common, texts, seen)?;
+    let merge = TextMerge::new(size, common, texts, pairs, seen)?;
     let Joined { units, open } = Joined::of(&merge);
     Some(AnnotatedText::of_units(size, &units, open))
 }
@@ -47,6 +58,8 @@ struct TextMerge<'a, 's> {
     size: UnitSize,
     common: Vec<Unit<'a>>,
     versions: Vec<Version<'a>>,
+    /// For two of these, the one that both were made from.
+    pairs: Vec<([usize; 2], Version<'a>)>,
     seen: Seen<'s>,
 }
 
@@ -55,6 +68,7 @@ impl<'a, 's> TextMerge<'a, 's> {
         size: UnitSize,
         common: &'a str,
         texts: &'a [Source<'a>],
+        pairs: &'a [PairText],
         seen: Seen<'s>,
     ) -> Option<Self> {
         let mut cutter = Cutter::new(size);
@@ -66,8 +80,14 @@ impl<'a, 's> TextMerge<'a, 's> {
         let version = |(units, text): (Vec<Unit<'a>>, &Source<'a>)| {
             Version::new(text.change, edits(&common, &units), units, text.open)
         };
-        let versions = cut.into_iter().zip(texts).map(version).collect();
-        let mut merge = TextMerge { size, common, versions, seen };
+        let versions: Vec<_> = cut.into_iter().zip(texts).map(version).collect();
+        let pair = |pair: &'a PairText| {
+            let (of, units) = (pair.of, cutter.cut(&pair.text));
+            let change = texts.get(of[0])?.change;
+            Some((of, Version::new(change, edits(&common, &units), units, &[])))
+        };
+        let pairs = pairs.iter().filter_map(pair).collect();
+        let mut merge = TextMerge { size, common, versions, pairs, seen };
         merge.close();
         Some(merge)
     }
@@ -113,6 +133,34 @@ impl<'a, 's> TextMerge<'a, 's> {
             }
         }
         places
+    }
+
+    /// Returns for each text whether another one goes on from what it has somewhere: in the text that both were made from
+    /// it stands as well, and the other has changed it. `part` returns what a text has there.
+    fn gone_on_from<'v, T: PartialEq>(&'v self, part: impl Fn(&'v Version<'a>) -> T) -> Vec<bool> {
+        let parts: Vec<T> = self.versions.iter().map(&part).collect();
+        let goes_on = |(of, pair): &'v ([usize; 2], Version<'a>)| {
+            let [first, second] = of.map(|n| parts.get(n));
+            let older = part(pair);
+            match (first == Some(&older), second == Some(&older)) {
+                (true, false) => Some((of[0], of[1])),
+                (false, true) => Some((of[1], of[0])),
+                _ => None,
+            }
+        };
+        let all: Vec<(usize, usize)> = self.pairs.iter().filter_map(goes_on).collect();
+        let is_last = |n: usize| !all.iter().any(|(older, _)| *older == n);
+        let mut gone = vec![false; parts.len()];
+        // Texts that were merged crosswise may each go on from the other. Only those count from which one leads to a text
+        // that stands.
+        for _ in 0..parts.len() {
+            for (older, newer) in &all {
+                if is_last(*newer) || gone.get(*newer) == Some(&true) {
+                    gone.iter_mut().skip(*older).take(1).for_each(|gone| *gone = true);
+                }
+            }
+        }
+        gone
     }
 
     /// Returns true if another text changed what the common one has at a place, and does not have that open there as a
@@ -161,8 +209,11 @@ impl<'a> Joined<'a> {
         let mut all = Vec::new();
         // For each text that inserts, where its units stand in `all`.
         let mut numbers: Vec<(usize, Vec<usize>)> = Vec::new();
+        let gone = merge.gone_on_from(|version| version.insertion_at(at));
         for (n, version) in merge.versions.iter().enumerate() {
-            if let Some(inserted) = version.insertion_at(at) {
+            // What it has open there, the other text may not have.
+            let is_gone = gone.get(n) == Some(&true) && version.open_between(at).next().is_none();
+            if let Some(inserted) = version.insertion_at(at).filter(|_| !is_gone) {
                 let union = union(&all, inserted);
                 for number in numbers.iter_mut().flat_map(|(_, numbers)| numbers) {
                     *number = union.first.get(*number).copied().unwrap_or(*number);
@@ -188,7 +239,9 @@ impl<'a> Joined<'a> {
     fn replace(&mut self, merge: &TextMerge<'a, '_>, place: &Range<usize>) {
         self.insert(merge, place.start);
         let has_edit = |version: &Version<'a>| version.edits.iter().any(|edit| is_in(edit, place));
-        let changed: Vec<bool> = merge.versions.iter().map(has_edit).collect();
+        let gone = merge.gone_on_from(|version| version.units_in(place));
+        let changed = merge.versions.iter().zip(gone).map(|(one, gone)| has_edit(one) && !gone);
+        let changed: Vec<bool> = changed.collect();
         // The last operation is shown, as Automerge does for values of any kind.
         let shown = changed.iter().rposition(|changed| *changed);
         let shown = shown.and_then(|shown| merge.versions.get(shown));

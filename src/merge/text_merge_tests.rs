@@ -7,12 +7,21 @@ fn change(number: usize) -> ChangeHash {
 
 /// Merges texts, each written by the change of its number, from which nobody has seen another.
 fn merged(size: UnitSize, common: &str, texts: &[&str]) -> Option<AnnotatedText> {
+    merged_in_pairs(size, common, texts, &[])
+}
+
+fn merged_in_pairs(
+    size: UnitSize,
+    common: &str,
+    texts: &[&str],
+    pairs: &[PairText],
+) -> Option<AnnotatedText> {
     let sources: Vec<_> = texts
         .iter()
         .enumerate()
         .map(|(n, text)| Source { text, change: change(n), open: &[] })
         .collect();
-    merge(size, common, &sources, &|_, _| false)
+    merge(size, common, &sources, pairs, &|_, _| false)
 }
 
 /// The text, and for each open place what is shown and what is not.
@@ -77,6 +86,44 @@ fn golden_merges() {
     }
 }
 
+/// The first two texts were made from a newer one than all three.
+#[test]
+fn what_a_writer_was_only_shown_is_no_reading() {
+    let size = UnitSize::Line;
+    for (common, texts, pair, text) in [
+        // The second replaced, deleted or took back what the first was shown.
+        ("1\n2", ["1\nb", "1\nc", "0\n1\n2"], "1\nb", "0\n1\nc"),
+        ("1\n2\nx", ["1\nb\nx\n3", "1\nx", "0\n1\n2\nx"], "1\nb\nx", "0\n1\nx\n3"),
+        ("1\n2\nx", ["1\nb\nx\n3", "1\n2\nx", "0\n1\n2\nx"], "1\nb\nx", "0\n1\n2\nx\n3"),
+        // The same with a line that was added.
+        ("1", ["1\na", "1\na more", "0\n1"], "1\na", "0\n1\na more"),
+        ("1", ["1\na", "1", "0\n1"], "1\na", "0\n1"),
+        ("1", ["one\na", "1", "0\n1"], "1\na", "0\none"),
+    ] {
+        for swapped in [false, true] {
+            let [first, second, third] = texts;
+            let texts = if swapped { [second, first, third] } else { [first, second, third] };
+            let pairs = [PairText { of: [0, 1], text: pair.to_owned() }];
+            let merged = merged_in_pairs(size, common, &texts, &pairs).unwrap();
+            assert_eq!((merged.text.as_str(), merged.open.len()), (text, 0), "{texts:?}");
+        }
+    }
+}
+
+#[test]
+fn texts_that_go_on_from_each_other_crosswise_are_all_readings() {
+    let texts = ["a", "b", "c"];
+    let pair = |first: usize, second: usize, text: &str| PairText {
+        of: [first, second],
+        text: text.to_owned(),
+    };
+    let crosswise = [pair(0, 1, "a"), pair(1, 2, "b"), pair(2, 0, "c")];
+    let merged = merged_in_pairs(UnitSize::Line, "1", &texts, &crosswise).unwrap();
+    assert_eq!(readings(UnitSize::Line, &merged), open("c", &["b", "a"]));
+    let merged = merged_in_pairs(UnitSize::Line, "1", &texts, &crosswise[..2]).unwrap();
+    assert_eq!((merged.text.as_str(), merged.open.len()), ("c", 0));
+}
+
 #[test]
 fn write_elsewhere_moves_an_open_place() {
     let size = UnitSize::Line;
@@ -124,7 +171,7 @@ fn place_stays_open_until_one_who_knows_its_readings_closes_it() {
     let merge = |first: (&str, &[OpenPlace]), second: (&str, &[OpenPlace]), seen: Seen<'_>| {
         let source = |n, (text, open)| Source { text, change: change(n), open };
         let sources = [source(0, first), source(1, second)];
-        let merged = super::merge(size, "1\ny\n3", &sources, seen).unwrap();
+        let merged = super::merge(size, "1\ny\n3", &sources, &[], seen).unwrap();
         let open = readings(size, &merged);
         (merged.text, open)
     };
@@ -191,7 +238,7 @@ proptest! {
         let open = merged.left_in(size, &wanted);
         let seen = |_: usize, _: &ChangeHash| false;
         let sources = [Source { text: &more, change: change(7), open: &[] }, Source { text: &wanted, change: change(8), open: &open }];
-        let again = super::merge(size, &common, &sources, &seen).unwrap();
+        let again = super::merge(size, &common, &sources, &[], &seen).unwrap();
         let left = AnnotatedText { text: wanted.clone(), open: open.clone() };
         for line in added.iter().filter(|line| lines(&left).iter().any(|known| known == *line)) {
             prop_assert!(lines(&again).iter().any(|known| known == line), "{line:?} was lost in {again:?}");

@@ -6,6 +6,7 @@
 
 use super::common_version::CommonVersions;
 use super::counter_sum;
+use super::earlier_texts::{EarlierField, EarlierTexts};
 use super::hashes::native;
 use super::json_values::ValueKind;
 use super::kept_objects::{KeptObjects, KeptValue, Position};
@@ -13,13 +14,15 @@ use super::list_elements::{Element, elements};
 use super::open_places::{AnnotatedText, OpenPlace};
 use super::open_texts::OpenTexts;
 use super::stored_values::{RankedValues, StoredValue, add_kept};
-use super::text_merge::{Source, merge};
+use super::text_merge::{PairText, Source, merge};
 use super::text_units::UnitSize;
 use super::tree::{Item, ListNode, Loser, MapNode, Node, READ_DEPTH_MAX, Slot, Texts};
 use automerge::{Automerge, ChangeHash, ObjId, Prop, ROOT, ReadDoc, Value};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashSet};
 
+/// The most texts that are compared two by two.
+const PAIRED_MAX: usize = 6;
 /// The most versions, each the common one of texts in the one before, through which texts are merged.
 const ANCESTORS_MAX: usize = 16;
 
@@ -35,6 +38,8 @@ pub(super) struct TreeReader<'a> {
     pub common: &'a CommonVersions<'a>,
     /// Finds the open places of single texts.
     pub open: &'a OpenTexts<'a>,
+    /// Keeps what was read of these versions.
+    pub earlier: &'a EarlierTexts,
     /// Number of versions that this one was reached through, each the common one of texts in the one before.
     pub ancestor: usize,
     /// Values that were removed and stay.
@@ -246,10 +251,7 @@ impl TreeReader<'_> {
         values.sort_by(|a, b| a.id.cmp(&b.id));
         let changes: Vec<ChangeHash> = values.iter().map(|value| value.change).collect();
         let version = self.common.of(&changes)?;
-        let ancestor = self.ancestor + 1;
-        // What is kept is no text, so it is not looked for in earlier versions.
-        let earlier = TreeReader { heads: Some(&version), ancestor, kept: None, ..*self };
-        let common = earlier.text_in(field)?;
+        let common = self.earlier_text(field, &version)?;
         // Of short strings, one or the other is meant.
         let is_text = self.is_prose(field)
             || common.contains('\n')
@@ -258,8 +260,45 @@ impl TreeReader<'_> {
         let seen = |text: usize, change: &_| seen.get(text)?.get(&native(change));
         let seen = |text: usize, change: &_| seen(text, change).is_some();
         let sources: Vec<_> = values.iter().map(TextValue::source).collect();
-        let shown = is_text.then(|| merge(size, &common, &sources, &seen)).flatten()?;
+        if !is_text {
+            return None;
+        }
+        let pairs = self.pairs(field, &changes, &version);
+        let shown = merge(size, &common, &sources, &pairs, &seen)?;
         Some(Texts { size, shown })
+    }
+
+    /// Returns the text that each two of some changes were made from, where their common version is not that of all.
+    fn pairs(
+        &self,
+        field: Field<'_>,
+        changes: &[ChangeHash],
+        of_all: &[ChangeHash],
+    ) -> Vec<PairText> {
+        if !(3..=PAIRED_MAX).contains(&changes.len()) || self.common.is_half_spent() {
+            return Vec::new();
+        }
+        let pair = |first: usize, second: usize| {
+            let version = self.common.of(&[*changes.get(first)?, *changes.get(second)?])?;
+            if version == of_all {
+                return None;
+            }
+            Some(PairText { of: [first, second], text: self.earlier_text(field, &version)? })
+        };
+        let seconds = 0..changes.len();
+        seconds
+            .flat_map(|second| (0..second).filter_map(move |first| pair(first, second)))
+            .collect()
+    }
+
+    /// Returns the text that a field showed at an earlier version.
+    fn earlier_text(&self, field: Field<'_>, version: &[ChangeHash]) -> Option<String> {
+        let ancestor = self.ancestor + 1;
+        let (map, key) = (field.map.clone(), field.key.to_owned());
+        let place = EarlierField { version: version.to_vec(), map, key, ancestor };
+        // What is kept is no text, so it is not looked for in earlier versions.
+        let reader = TreeReader { heads: Some(version), ancestor, kept: None, ..*self };
+        self.earlier.text(place, || reader.text_in(field))
     }
 
     /// Returns for each text those of the changes with an open reading that its writer had seen.

@@ -3,6 +3,7 @@
 use super::change_message::Written;
 use super::common_version::CommonVersions;
 use super::doc::Doc;
+use super::earlier_texts::EarlierTexts;
 use super::error::MergeError;
 use super::hashes::{Hashes, native};
 use super::json_pointer::{pointer, value_at, without_indexes};
@@ -205,7 +206,8 @@ impl Doc {
         let kept = (!is_flat).then(|| self.removals.kept(&self.am, &self.graph, heads)).flatten();
         let (prose, kept) = (self.prose, kept.as_deref());
         let open = &OpenTexts::new(&self.am, common);
-        read(&TreeReader { am: &self.am, heads, prose, common, open, ancestor: 0, kept })
+        let (am, earlier) = (&self.am, &EarlierTexts::default());
+        read(&TreeReader { am, heads, prose, common, open, earlier, ancestor: 0, kept })
     }
 }
 

@@ -45,6 +45,25 @@ fn conflicts(doc: &Doc) -> Vec<Vec<(String, String)>> {
     view.conflicts.iter().map(readings).collect()
 }
 
+/// The first copy has the old reading of a line and of an added one, the second has changed both, and the third has not
+/// seen either.
+#[test]
+fn line_that_a_writer_was_only_shown_does_not_come_back() {
+    let (_, mut copies) = copies::<3>("1\n2\n3");
+    write(&mut copies[0], 'a', "1\ntwo\n3\nadded");
+    copies[1] = copies[0].clone();
+    write(&mut copies[1], 'b', "1\nTWO!\n3\nadded more");
+    write(&mut copies[0], 'a', "0\n1\ntwo\n3\nadded");
+    write(&mut copies[2], 'c', "1\n2\n3\n4");
+    for order in [[0, 1, 2], [2, 1, 0], [1, 0, 2]] {
+        let all = merged(&order.map(|n| copies[n].clone()));
+        assert_eq!(conflicts(&all), Vec::<Vec<_>>::new());
+        let lines: BTreeSet<String> = content(&all).split('\n').map(str::to_owned).collect();
+        let expected = ["0", "1", "TWO!", "3", "added more", "4"].map(str::to_owned);
+        assert_eq!(lines, BTreeSet::from(expected), "{}", content(&all));
+    }
+}
+
 #[test]
 fn edits_of_different_lines_merge_and_the_next_write_goes_on_from_both() {
     let (_, mut both) = copies::<2>("1\n2\n3");
