@@ -312,12 +312,12 @@ fn printed_commands_can_be_pasted_whatever_the_path() {
 fn palaces_without_a_manifest_are_not_taken_for_missing() {
     let dir = tempfile::tempdir().unwrap();
     let (path, open) = palace(&dir);
+    let id = open.status().unwrap().palace;
     fs::remove_file(path.join("palace.json")).unwrap();
     let (code, checks) = doctor(&path);
     assert_eq!((code, checks.contains_key("format")), (Some(1), false));
     expect(&checks["directory"], "problem", "its palace.json is missing");
     // The command makes the same palace again, from what its segment says.
-    let id = open.status().unwrap().palace;
     let advice = checks["directory"]["do"].as_str().unwrap();
     let command = advice.split_once("make it again: ").unwrap().1;
     assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{command}");
