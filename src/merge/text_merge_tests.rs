@@ -98,7 +98,6 @@ fn what_a_writer_was_only_shown_is_no_reading() {
         // The same with a line that was added.
         ("1", ["1\na", "1\na more", "0\n1"], "1\na", "0\n1\na more"),
         ("1", ["1\na", "1", "0\n1"], "1\na", "0\n1"),
-        ("1", ["one\na", "1", "0\n1"], "1\na", "0\none"),
     ] {
         for swapped in [false, true] {
             let [first, second, third] = texts;

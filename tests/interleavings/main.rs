@@ -9,8 +9,8 @@
 //! A schedule that fails prints itself; `shuttle::replay` runs it again. Each world is made by a seed as well: the first
 //! number that the schedule draws.
 
-use crdt_palace::fs::Fs;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
+use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Durability, Error, Options, Palace, StoreError, WriteOptions};
 use crdt_palace::sync::mutants::{Mutant, activate};
@@ -185,6 +185,16 @@ fn delete(fs: &SimFs) {
     }
 }
 
+/// As another process leaves it that puts a palace there, which was made elsewhere.
+fn put_other_palace(disk: &SimDisk) {
+    let (fs, options) = (disk.process(), Options::default().fs(Arc::new(disk.process())));
+    options.open("/home/other").unwrap().increment("other", &["n"], 1).unwrap();
+    let manifest = fs.open(Path::new("/home/other/palace.json")).unwrap();
+    let content = read_from(&*manifest, 0).unwrap();
+    let put = fs.create(&Path::new(PALACE).join("palace.json")).unwrap();
+    assert_eq!(put.write_at(&content, 0).unwrap(), content.len());
+}
+
 /// The palace is deleted while threads write and read, and made anew by another process.
 fn the_palace_is_replaced() {
     let disk = Arc::new(SimDisk::new(thread_rng().r#gen()));
@@ -211,6 +221,7 @@ fn the_palace_is_replaced() {
     [deleted, write, read].into_iter().for_each(|thread| thread.join().unwrap());
     let gone = palace.increment("new", &["n"], 1);
     assert!(matches!(gone, Err(Error::Store(StoreError::Gone { .. }))), "{gone:?}");
+    put_other_palace(&disk);
     open(&disk).increment("anew", &["n"], 1).unwrap();
     // Whatever came in between: from now on this handle reads and writes what is there now.
     let new = Ledger::default();
