@@ -66,12 +66,6 @@ impl Sequences {
         self.0.last().map_or(0, |run| run.1)
     }
 
-    /// Returns how many there are.
-    #[must_use]
-    pub fn count(&self) -> u64 {
-        self.0.iter().map(|(first, last)| last - first + 1).sum()
-    }
-
     /// Returns the runs, in their order.
     pub fn runs(&self) -> impl Iterator<Item = RangeInclusive<u64>> {
         self.0.iter().map(|(first, last)| *first..=*last)
@@ -167,7 +161,7 @@ mod tests {
         for (set, plain) in all() {
             assert!((0..=10).all(|n| set.contains(n) == plain.contains(&n)), "{set}");
             assert_eq!(
-                (set.count(), set.last()),
+                (set.runs().map(|run| run.end() - run.start() + 1).sum::<u64>(), set.last()),
                 (plain.len() as u64, plain.last().copied().unwrap_or(0))
             );
             assert_eq!(set.runs().flatten().collect::<BTreeSet<_>>(), plain);

@@ -1,4 +1,4 @@
-//! What the system tells of a file: its identity, and its entry in a directory.
+//! The identity of a file, and its entry in a directory, as the system tells them.
 
 /// The identity of a file, independent of its name, and its length.
 ///

@@ -14,7 +14,7 @@ pub(super) struct EarlierField {
     pub ancestor: usize,
 }
 
-/// What was read of earlier versions; `None` of a field that shows no text.
+/// The texts that were read at earlier versions. A field that shows no text has `None`.
 #[derive(Debug, Default)]
 pub(super) struct EarlierTexts(RefCell<HashMap<EarlierField, Option<String>>>);
 

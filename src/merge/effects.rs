@@ -110,7 +110,7 @@ pub struct Rival {
 /// A document before and after a commit.
 #[derive(Clone, Debug)]
 pub struct DocumentStep {
-    /// What the commit did. Without rivals.
+    /// The effects of the commit. Rivals are left out.
     pub effects: DocumentEffects,
     /// The document as the commit found it. If the commit restored it, as it was before the delete.
     pub before: View,

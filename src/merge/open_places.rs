@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::borrow::Cow;
 use std::ops::Range;
 
-/// What one change wrote at a place of a text.
+/// The text that one change wrote at a place.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Reading {
     #[serde(deserialize_with = "hash_from_text")]
@@ -25,7 +25,7 @@ pub(super) struct OpenPlace {
     /// Change whose reading is shown.
     #[serde(deserialize_with = "hash_from_text")]
     pub shown: ChangeHash,
-    /// What separates a reading from the unit before it, if nothing is shown.
+    /// Separator between a reading and the unit before it, if nothing is shown.
     #[serde(default = "line_break", skip_serializing_if = "is_line_break")]
     pub separator: String,
     /// The readings that are not shown, the latest operation first. All texts are different, and none is the shown one.

@@ -18,7 +18,7 @@ pub(super) struct OpenTexts<'a> {
     common: &'a CommonVersions<'a>,
     /// Changes whose messages list open places.
     listing: HashSet<ChangeHash>,
-    /// What was read of them. A message may list many texts.
+    /// The texts that they list, once they were read. A message may list many.
     known: RefCell<HashMap<ChangeHash, Rc<[OpenText]>>>,
 }
 

@@ -6,8 +6,8 @@
 //! common once. The places that a text has open stay open, unless the writer of another one has seen all of their
 //! readings and has closed them.
 //!
-//! Of several texts, two may have been made from a newer one than all of them. What one of the two has as it is there, and
-//! the other has changed, is no reading: its writer was only shown it.
+//! Two of several texts may have been made from a newer text than all of them. A part of that text may stand in one of the
+//! two, while the other has changed it. Then it is no reading of the first: its writer was only shown it.
 //!
 //! Invariant: a pure function of the texts and their order. A unit of the result stands in one of them.
 
@@ -136,8 +136,13 @@ impl<'a, 's> TextMerge<'a, 's> {
     }
 
     /// Returns for each text whether another one goes on from what it has somewhere: in the text that both were made from
-    /// it stands as well, and the other has changed it. `part` returns what a text has there.
+    /// it stands as well, and the other has changed it. `part` returns what a text has there. Empty if no two were made
+    /// from a newer text than all.
     fn gone_on_from<'v, T: PartialEq>(&'v self, part: impl Fn(&'v Version<'a>) -> T) -> Vec<bool> {
+        // Nearly all merges are of two texts, and this is asked before each unit.
+        if self.pairs.is_empty() {
+            return Vec::new();
+        }
         let parts: Vec<T> = self.versions.iter().map(&part).collect();
         let goes_on = |(of, pair): &'v ([usize; 2], Version<'a>)| {
             let [first, second] = of.map(|n| parts.get(n));
@@ -240,8 +245,8 @@ impl<'a> Joined<'a> {
         self.insert(merge, place.start);
         let has_edit = |version: &Version<'a>| version.edits.iter().any(|edit| is_in(edit, place));
         let gone = merge.gone_on_from(|version| version.units_in(place));
-        let changed = merge.versions.iter().zip(gone).map(|(one, gone)| has_edit(one) && !gone);
-        let changed: Vec<bool> = changed.collect();
+        let is_changed = |(n, version)| has_edit(version) && gone.get(n) != Some(&true);
+        let changed: Vec<bool> = merge.versions.iter().enumerate().map(is_changed).collect();
         // The last operation is shown, as Automerge does for values of any kind.
         let shown = changed.iter().rposition(|changed| *changed);
         let shown = shown.and_then(|shown| merge.versions.get(shown));

@@ -20,7 +20,7 @@ impl Root {
                 tracing::debug!(%error, "the present path of the directory is unknown");
                 None
             });
-        // Its files may have been deleted, and the directory not.
+        // Its files may have been deleted, and the directory not. Where that cannot be told, the error names no place.
         let to =
             place.flatten().filter(|to| exists(&*self.fs, &to.join(MANIFEST)).unwrap_or(false));
         StoreError::Gone { path: self.path().to_owned(), to }

@@ -45,7 +45,7 @@ impl Within {
     }
 }
 
-/// How times and colours are printed.
+/// The options for times and colours.
 #[derive(Args)]
 pub(super) struct Look {
     /// Print and read times in UTC, instead of the time zone of this machine

@@ -4,14 +4,14 @@
 //! client's, not that either. What may have been told before is marked. Clocks and restarts change nothing of that.
 
 use super::arguments::ChangesSince;
-use crate::format::key::{Key, ONCE, PLACE_NOTES};
+use crate::format::key::Key;
 use crate::mcp::arguments::{argument, limit};
 use crate::mcp::conflicts::writer;
 use crate::mcp::feed_cursors::FeedCursors;
 use crate::mcp::page::{Budget, number};
 use crate::mcp::tool::Call;
-use crate::memory::drawers::{drawer_id, renamed_place};
-use crate::memory::facts::fact_id;
+use crate::memory::drawers::renamed_place;
+use crate::memory::told::{Kind, id_of};
 use crate::memory::{Deed, MemoryError, deeds, milliseconds, readable};
 use crate::palace::feed::CommitInfo;
 use crate::palace::{DocumentEffects, Palace, Position, Rival};
@@ -104,22 +104,17 @@ impl Reader<'_> {
 
     /// Returns how a changed document is called; `None` of one that goes with another.
     fn named(&self, key: &Key) -> Option<Named> {
-        if key.as_str().starts_with(PLACE_NOTES) {
-            // A drawer that was moved is named by the change of the drawer itself.
-            let (id, to) = self.renamed(key)?;
-            return Some(Named { kind: "place", id, to: Some(to) });
-        }
-        // A call is named by what it wrote.
-        if key.as_str().starts_with(ONCE) {
-            return None;
-        }
-        let (kind, id) = match (drawer_id(key), fact_id(key)) {
-            (Some(id), _) if id.starts_with("diary_") => ("diary", id),
-            (Some(id), _) => ("drawer", id),
-            (None, Some(id)) => ("fact", id),
-            (None, None) => ("document", key.as_str().to_owned()),
+        let kind = match Kind::of(key) {
+            // A move is named by the change of the drawer itself, and a call by what it wrote.
+            Kind::Note => return None,
+            Kind::Place => {
+                let (id, to) = self.renamed(key)?;
+                return Some(Named { kind: Kind::Place.name(), id, to: Some(to) });
+            }
+            Kind::Entity | Kind::Relation => Kind::Document,
+            kind => kind,
         };
-        Some(Named { kind, id, to: None })
+        Some(Named { kind: kind.name(), id: id_of(key), to: None })
     }
 
     /// Returns the place that a document renames, and its new name. What cannot be read is left out.
@@ -224,7 +219,7 @@ fn shown(reader: &Reader<'_>, commit: &CommitInfo, may_repeat: bool) -> CommitSh
     }
 }
 
-/// How a changed document is called.
+/// The name of a changed document.
 struct Named {
     kind: &'static str,
     id: String,

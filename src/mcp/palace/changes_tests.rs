@@ -47,8 +47,8 @@ fn a_page_of_the_past_is_gone_on_with_by_a_server_that_does_not_know_the_cursor(
     assert_eq!((told, pages), (keys, 3));
 }
 
-/// What a client is told after a restart, when a writer whose clock is two hours behind has written once more, and another
-/// such writer for the first time: the keys, and whether they are marked.
+/// Returns the keys that a client is told after a restart, and whether each is marked. Two writers have clocks that are two
+/// hours behind. Meanwhile one has written once more, and the other for the first time.
 fn told_of_slow_clocks(seed: u64, compacted: bool) -> BTreeMap<String, bool> {
     let disk = SimDisk::new(seed);
     let hour = 3_600_000;

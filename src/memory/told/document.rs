@@ -1,4 +1,4 @@
-//! What a commit did to one document.
+//! Tells what a commit did to one document.
 
 use super::kind::{Kind, id_of};
 use super::text::{lines_changed, place_of, text_of, title_of};

@@ -1,7 +1,7 @@
 //! The fields of a document as lines that people read: a line for each value, so that a change of one value changes no other
 //! line.
 //!
-//! It looks like YAML, and is not meant to be read by a program: `--json` is.
+//! The lines look like YAML. They are for people; programs read `--json`.
 
 use serde_json::{Map, Value};
 

@@ -177,11 +177,14 @@ impl Ranked {
 }
 
 /// Drops what only an answer showed, if the client sends nothing of it. It has lost that answer, or ignores it.
-fn drop_lost_answers(ranked: &mut Vec<Ranked>, sent: &Map<String, Value>) {
+fn drop_lost_answers(ranked: &mut Vec<Ranked>, sent: Sent<'_>) {
+    let is_answer = |one: &Ranked| one.version.answered && !one.version.own;
     let Some(own) = ranked.iter().find(|one| one.version.own) else { return };
-    let own = own.value.clone();
-    let is_lost = |one: &Ranked| one.version.answered && !one.version.own;
-    ranked.retain(|one| !is_lost(one) || adopts(&own, &one.value, sent));
+    if !ranked.iter().any(is_answer) {
+        return;
+    }
+    let (own, sent) = (own.value.clone(), sent.value());
+    ranked.retain(|one| !is_answer(one) || adopts(&own, &one.value, &sent));
 }
 
 /// Returns the version with the smallest distance, of several the client's own last write or the one seen first.
@@ -201,7 +204,7 @@ fn nearest(
         let distance = sent.distance(&view);
         ranked.push(Ranked { version, distance, value: sent.part_of(view) });
     }
-    drop_lost_answers(&mut ranked, &sent.value());
+    drop_lost_answers(&mut ranked, sent);
     if !ranked.iter().all(|one| one.is_taken_back(present)) {
         ranked.retain(|one| !one.is_taken_back(present));
     }

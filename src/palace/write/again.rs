@@ -333,6 +333,7 @@ fn companions(past: &[Arc<View>], lost: &HashSet<ChangeOf>) -> Result<Vec<Change
     for view in past {
         for commit in view.tail.commits() {
             let changes = entries(&commit.body);
+            // A change that cannot be read is none that was lost: those are known by their hashes.
             let named =
                 |entry: Entry<Bytes>| Some((entry.key, author_of(&entry.change).ok()?.change));
             add(changes.filter_map(named).collect());
