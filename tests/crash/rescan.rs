@@ -1,6 +1,7 @@
 //! Rescans of an open handle: the changes they find, and the files they do not open.
 
 use crate::between_calls::Plan;
+use crate::copies::Copied;
 use crate::files::{ALL, PALACE, automatic, bytes, only, open, set_number};
 use crate::support::object;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk};
@@ -173,6 +174,25 @@ fn segments_compacted_by_other_processes_are_released() {
         let news = catalog.rescan().unwrap();
         assert!(!news.snapshots && news.folded.is_empty(), "nothing is new: {news:?}");
     }
+}
+
+/// As sync programs bring what another machine wrote: each newer copy is a new file of the same name.
+#[test]
+fn newer_copies_are_read_on_and_older_ones_went_back() {
+    let disk = SimDisk::new(1);
+    let writer = open(disk.process()).unwrap();
+    let copies = [1, 2].map(|n| {
+        set_number(&writer, "k", n);
+        Copied::of(&disk).unwrap()
+    });
+    let mut catalog = catalog(&disk);
+    for copy in &copies {
+        copy.put_back(&disk, false);
+        let news = catalog.rescan().unwrap();
+        assert_eq!((news.commits.len(), news.went_back), (1, false), "only what is new is read");
+    }
+    copies[0].put_back(&disk, false);
+    assert!(catalog.rescan().unwrap().went_back);
 }
 
 /// Or they would grow, and call what they hold overdue, until somebody repairs a file.
