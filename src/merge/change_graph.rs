@@ -5,7 +5,7 @@
 
 use super::change_message::lists_open_places;
 use super::change_order::ChangeOrder;
-use automerge::{ActorId, Automerge, ChangeHash, ChangeMetadata};
+use automerge::{ActorId, Automerge, ChangeHash, ChangeMetadata, ReadDoc};
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -36,7 +36,7 @@ impl ChangeGraph {
             return;
         }
         // A write that failed may have left its document without a change that was seen here.
-        if !self.heads.iter().all(|head| am.get_change_meta_by_hash(head).is_some()) {
+        if !am.get_missing_deps(&self.heads).is_empty() {
             *self = ChangeGraph::default();
         }
         for meta in am.get_changes_meta(&self.heads) {

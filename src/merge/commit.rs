@@ -40,8 +40,6 @@ impl Doc {
         base: Option<&Hashes>,
         steps: Vec<Step>,
     ) -> Result<Option<NewChange>, MergeError> {
-        // A document that was written must exist afterwards, even if its value is empty.
-        let appear = self.hidden_at(base) || self.am.get_heads().is_empty();
         let (removing, steps): (Vec<_>, Vec<_>) =
             steps.into_iter().partition(|step| matches!(step, Step::RemoveValue { .. }));
         let change = match (steps.is_empty(), removing.is_empty()) {
@@ -50,7 +48,10 @@ impl Doc {
             (_, false) => Some(self.remove_values(stamp, base, &steps, &removing)?),
         };
         match change {
-            None if appear => self.empty_change(stamp, ChangeKind::Edit).map(Some),
+            // A document that was written must exist afterwards, even if its value is empty.
+            None if self.hidden_at(base) || self.am.get_heads().is_empty() => {
+                self.empty_change(stamp, ChangeKind::Edit).map(Some)
+            }
             change => Ok(change),
         }
     }

@@ -2,7 +2,7 @@
 
 use super::change_message::Written;
 use super::common_version::CommonVersions;
-use super::doc::Doc;
+use super::doc::{Doc, is_delete};
 use super::earlier_texts::EarlierTexts;
 use super::error::MergeError;
 use super::hashes::{Hashes, native};
@@ -12,7 +12,7 @@ use super::open_texts::OpenTexts;
 use super::tree::{MapNode, Node, Slot, Texts};
 use super::tree_reader::TreeReader;
 use crate::format::hash::{ChangeHash, Heads};
-use automerge::{Automerge, ObjId};
+use automerge::{Automerge, ChangeMetadata, ObjId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value as Json};
 use std::collections::HashMap;
@@ -167,9 +167,11 @@ impl Doc {
     }
 
     fn render(&self, at: &Hashes, heads: Option<&Hashes>) -> View {
-        let modified = self.modified_at(at);
+        let metas = at.iter().filter_map(|head| self.am.get_change_meta_by_hash(head));
+        let metas: Vec<ChangeMetadata<'_>> = metas.collect();
+        let modified = latest(&metas);
         // The content of a deleted document is still in Automerge: a concurrent edit must find it.
-        if self.deleted_at(at) {
+        if !metas.is_empty() && metas.iter().all(is_delete) {
             return View {
                 value: Default::default(),
                 conflicts: Vec::new(),
@@ -180,13 +182,6 @@ impl Doc {
         let mut renderer = Renderer::new(&self.am);
         let value = renderer.map(self.tree(heads));
         View { value, conflicts: renderer.conflicts, deleted: false, modified }
-    }
-
-    /// Returns the change of these heads with the latest time. Clocks may be wrong, so the hash decides between equal
-    /// times, the same way on every machine.
-    fn modified_at(&self, heads: &Hashes) -> Option<Written> {
-        let written = |hash| Some(Written::new(&self.am.get_change_meta_by_hash(hash)?));
-        heads.iter().filter_map(written).max_by_key(|written| (written.time_ms, written.change))
     }
 
     /// Reads the whole tree of a version, or of the present one if `None`, also of a deleted document.
@@ -386,6 +381,12 @@ impl<'a> Renderer<'a> {
         let bytes = texts.shown.bytes(texts.size);
         self.conflicts.extend(texts.shown.open.iter().zip(bytes).map(conflict));
     }
+}
+
+/// Returns the change with the latest time. Clocks may be wrong, so the hash decides between equal times, the same way on
+/// every machine.
+fn latest(changes: &[ChangeMetadata<'_>]) -> Option<Written> {
+    changes.iter().map(Written::new).max_by_key(|written| (written.time_ms, written.change))
 }
 
 /// Returns the writer of the change that an operation belongs to.
