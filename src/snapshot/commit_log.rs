@@ -31,6 +31,18 @@ pub struct LoggedInstance {
     pub sequences: Sequences,
 }
 
+/// The first or the last commit of an instance in the log of a snapshot. What it changed is not decoded: thousands of
+/// instances may have written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LogEnd {
+    /// The instance.
+    pub instance: InstanceId,
+    /// The sequence number.
+    pub sequence: u64,
+    /// The time, in milliseconds since 1970.
+    pub time_ms: i64,
+}
+
 impl Snapshot {
     /// Returns the commits of `instance` with a sequence number above `sequence`, in order, at most
     /// `limit`.
@@ -91,12 +103,14 @@ impl Snapshot {
     }
 
     fn find_instances(&self) -> Result<Box<[LoggedInstance]>, SnapshotError> {
-        let logged = |row: LogRow| {
-            let LogRow { instance, sequence, time_ms, .. } = row;
+        let logged = |end: LogEnd| {
+            let LogEnd { instance, sequence, time_ms } = end;
             let sequences = Sequences::up_to(sequence);
             LoggedInstance { instance, last_time_ms: time_ms, sequences }
         };
-        let mut instances: Box<[_]> = self.log_lasts()?.into_iter().map(logged).collect();
+        // A blob that is longer than every instance sorts after all of them.
+        let lasts = self.log_ends(LAST, vec![u8::MAX; 17])?;
+        let mut instances: Box<[_]> = lasts.into_iter().map(logged).collect();
         // If the highest numbers add up to the number of commits, no number below them is missing.
         let highest = instances.iter().map(|one| u128::from(one.sequences.last())).sum::<u128>();
         if highest != u128::from(self.meta().commits) {
@@ -122,59 +136,71 @@ impl Snapshot {
         Ok(numbers)
     }
 
-    /// Returns the last commit of each instance, in descending order of their ids.
-    ///
-    /// # Errors
-    /// As [`Snapshot::log_after`].
-    pub fn log_lasts(&self) -> Result<Vec<LogRow>, SnapshotError> {
-        // A blob that is longer than every instance sorts after all of them.
-        self.log_of_each(LAST, vec![u8::MAX; 17])
-    }
-
     /// Returns the first commit of each instance, in ascending order of their ids.
     ///
     /// # Errors
     /// As [`Snapshot::log_after`].
-    pub fn log_firsts(&self) -> Result<Vec<LogRow>, SnapshotError> {
+    pub fn log_firsts(&self) -> Result<Vec<LogEnd>, SnapshotError> {
         // An empty blob sorts before every instance.
-        self.log_of_each(FIRST, Vec::new())
+        self.log_ends(FIRST, Vec::new())
     }
 
     /// One descent for each instance is far less than reading the whole log.
-    fn log_of_each(&self, sql: &str, mut from: Vec<u8>) -> Result<Vec<LogRow>, SnapshotError> {
-        let mut rows = Vec::new();
-        while let Some(row) = self.log_rows(sql, [&from])?.pop() {
-            from = row.instance.0.to_vec();
-            rows.push(row);
+    fn log_ends(&self, sql: &str, mut from: Vec<u8>) -> Result<Vec<LogEnd>, SnapshotError> {
+        let end = |columns: LogColumns<'_>| {
+            let LogColumns { instance, sequence, time_ms, .. } = columns;
+            Ok(LogEnd { instance, sequence, time_ms })
+        };
+        let mut ends = Vec::new();
+        while let Some(end) = self.log_columns(sql, [&from], end)?.pop() {
+            from = end.instance.0.to_vec();
+            ends.push(end);
         }
-        Ok(rows)
+        Ok(ends)
     }
 
     fn log_rows(&self, sql: &str, parameters: impl Params) -> Result<Vec<LogRow>, SnapshotError> {
+        self.log_columns(sql, parameters, |columns| {
+            let LogColumns { instance, sequence, time_ms, by, changes } = columns;
+            let by = self.decoded(None, std::str::from_utf8(by).ok())?.to_owned();
+            let changes = self.decoded(None, codec::unpack_changes(changes))?;
+            Ok(LogRow { instance, sequence, time_ms, by, changes })
+        })
+    }
+
+    /// Decodes the rows that a statement finds, after their checks.
+    fn log_columns<T>(
+        &self,
+        sql: &str,
+        parameters: impl Params,
+        decode: impl Fn(LogColumns<'_>) -> Result<T, SnapshotError>,
+    ) -> Result<Vec<T>, SnapshotError> {
         let connection = self.connection();
         let mut statement = self.sql(connection.prepare_cached(sql))?;
         let mut found = self.sql(statement.query(parameters))?;
         let mut rows = Vec::new();
         while let Some(columns) = self.sql(found.next())? {
-            rows.push(self.log_row(columns)?);
+            rows.push(decode(self.checked_columns(columns)?)?);
         }
         Ok(rows)
     }
 
-    fn log_row(&self, columns: &Columns<'_>) -> Result<LogRow, SnapshotError> {
+    fn checked_columns<'c>(
+        &self,
+        columns: &'c Columns<'_>,
+    ) -> Result<LogColumns<'c>, SnapshotError> {
         let instance = InstanceId(self.sql(columns.get(0))?);
         let sequence: i64 = self.sql(columns.get(1))?;
         let sequence = self.decoded(None, u64::try_from(sequence).ok())?;
         let time_ms = self.sql(columns.get(2))?;
         let (by, changes) = (self.sql(bytes(columns, 3))?, self.sql(bytes(columns, 4))?);
         let proof: Check = self.sql(columns.get(5))?;
-        if (LogColumns { instance, sequence, time_ms, by, changes }).check() != proof {
+        let columns = LogColumns { instance, sequence, time_ms, by, changes };
+        if columns.check() != proof {
             let what = format!("the check of commit {sequence} of {instance} does not fit");
             return Err(self.damaged(None, &what));
         }
-        let by = self.decoded(None, std::str::from_utf8(by).ok())?.to_owned();
-        let changes = self.decoded(None, codec::unpack_changes(changes))?;
-        Ok(LogRow { instance, sequence, time_ms, by, changes })
+        Ok(columns)
     }
 }
 

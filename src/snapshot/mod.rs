@@ -29,7 +29,7 @@ mod verify;
 mod tests;
 
 pub use build::Builder;
-pub use commit_log::LoggedInstance;
+pub use commit_log::{LogEnd, LoggedInstance};
 pub use connect::Source;
 #[cfg(feature = "mcp")]
 pub(crate) use connect::uri;

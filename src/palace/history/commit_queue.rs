@@ -10,12 +10,12 @@ use crate::format::id::InstanceId;
 use crate::palace::compact::log_rows::{log_row, stamped};
 use crate::palace::error::Result;
 use crate::palace::view::view::View;
-use crate::snapshot::{LogRow, Snapshot};
+use crate::snapshot::{LogEnd, LogRow, Snapshot};
 use bytes::Bytes;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-/// Commits of the first part that is read behind the end of a log. Each part is four times as long as the one before.
+/// Commits of the first part that is read at the end of a log. Each part is four times as long as the one before.
 const PART_MIN: usize = 4;
 const PART_MAX: usize = 256;
 /// Most commits that are searched ahead for one change.
@@ -59,18 +59,27 @@ impl Commits {
         Ok(Instances::new(instances))
     }
 
-    /// Returns the commit at this end of each instance's log.
-    pub fn ends(&self, direction: Direction) -> Result<BTreeMap<InstanceId, CommitInfo>> {
-        let mut ends: BTreeMap<InstanceId, CommitInfo> = BTreeMap::new();
+    /// Returns number and time of the commit at this end of each instance's log.
+    pub fn ends(&self, direction: Direction) -> Result<BTreeMap<InstanceId, End>> {
+        let mut ends: BTreeMap<InstanceId, End> = BTreeMap::new();
+        let mut add = |instance, end: End| {
+            let known = ends.entry(instance).or_insert(end);
+            if direction.is_before(end.sequence, known.sequence) {
+                *known = end;
+            }
+        };
         for snapshot in self.view.snapshots() {
-            let rows = match direction {
-                Direction::OldestFirst => snapshot.log_firsts()?,
-                Direction::NewestFirst => snapshot.log_lasts()?,
-            };
-            for row in rows {
-                let known = ends.get(&row.instance).map(|known| known.sequence);
-                if known.is_none_or(|known| direction.is_before(row.sequence, known)) {
-                    ends.insert(row.instance, commit_info(row));
+            match direction {
+                Direction::OldestFirst => {
+                    for LogEnd { instance, sequence, time_ms } in snapshot.log_firsts()? {
+                        add(instance, End { sequence, time_ms });
+                    }
+                }
+                Direction::NewestFirst => {
+                    for one in snapshot.log_instances()? {
+                        let (sequence, time_ms) = (one.sequences.last(), one.last_time_ms);
+                        add(one.instance, End { sequence, time_ms });
+                    }
                 }
             }
         }
@@ -80,11 +89,8 @@ impl Commits {
                 Direction::NewestFirst => commits.last_key_value(),
             };
             let Some((sequence, body)) = end else { continue };
-            let known = ends.get(instance).map(|known| known.sequence);
-            if known.is_none_or(|known| direction.is_before(*sequence, known)) {
-                let row = log_row(*instance, *sequence, &stamped(body));
-                ends.insert(*instance, commit_info(row));
-            }
+            let LogRow { time_ms, .. } = log_row(*instance, *sequence, &stamped(body));
+            add(*instance, End { sequence: *sequence, time_ms });
         }
         Ok(ends)
     }
@@ -158,31 +164,49 @@ impl Direction {
     }
 }
 
-/// The commits of one instance that were not taken yet.
+/// The commit at an end of an instance's log.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct End {
+    pub sequence: u64,
+    pub time_ms: i64,
+}
+
+/// The commits of one instance that were not taken yet. None is read before it is asked for: thousands of instances may
+/// have written, and the screen shows few of them.
 #[derive(Debug)]
 pub(super) struct CommitQueue {
+    instance: InstanceId,
+    end: End,
     direction: Direction,
     read: VecDeque<CommitInfo>,
+    /// Number of commits of the next part; 0 once all were read.
     part: usize,
-    is_whole: bool,
 }
 
 impl CommitQueue {
     /// Begins with the commit at the end of the log.
-    pub fn new(end: CommitInfo, direction: Direction) -> Self {
-        CommitQueue { direction, read: VecDeque::from([end]), part: PART_MIN, is_whole: false }
+    pub fn new(instance: InstanceId, end: End, direction: Direction) -> Self {
+        CommitQueue { instance, end, direction, read: VecDeque::new(), part: PART_MIN }
+    }
+
+    /// Returns the time of the next commit; `None` if all were taken.
+    pub fn time_ms(&self) -> Option<i64> {
+        let is_begun = self.part != PART_MIN;
+        let first = (!is_begun).then_some(self.end.time_ms);
+        self.read.front().map(|commit| commit.time_ms).or(first)
     }
 
     /// Returns the next commit; `None` if all were taken.
-    pub fn head(&self) -> Option<&CommitInfo> {
-        self.read.front()
+    pub fn head(&mut self, commits: &Commits) -> Result<Option<&CommitInfo>> {
+        if self.read.is_empty() {
+            self.read_on(commits)?;
+        }
+        Ok(self.read.front())
     }
 
     /// Takes the next commit, and reads on if it was the last one that was read.
     pub fn take(&mut self, commits: &Commits) -> Result<Option<CommitInfo>> {
-        if self.read.len() == 1 {
-            self.read_on(commits)?;
-        }
+        while self.read.len() < 2 && self.read_on(commits)? {}
         Ok(self.read.pop_front())
     }
 
@@ -207,11 +231,19 @@ impl CommitQueue {
 
     /// Reads another part. Returns false if there is none.
     fn read_on(&mut self, commits: &Commits) -> Result<bool> {
-        let Some(last) = self.read.back().filter(|_| !self.is_whole) else { return Ok(false) };
-        let rows = commits.behind(last.instance, last.sequence, self.part, self.direction)?;
-        self.is_whole = rows.is_empty();
-        self.part = (4 * self.part).min(PART_MAX);
+        if self.part == 0 {
+            return Ok(false);
+        }
+        let before = match self.direction {
+            Direction::OldestFirst => self.end.sequence.saturating_sub(1),
+            Direction::NewestFirst => self.end.sequence.saturating_add(1),
+        };
+        let from = self.read.back().map_or(before, |last| last.sequence);
+        let rows = commits.behind(self.instance, from, self.part, self.direction)?;
+        let is_whole = rows.len() < self.part;
+        self.part = if is_whole { 0 } else { (4 * self.part).min(PART_MAX) };
+        let found = !rows.is_empty();
         self.read.extend(rows);
-        Ok(!self.is_whole)
+        Ok(found)
     }
 }

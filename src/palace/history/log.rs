@@ -99,7 +99,7 @@ impl CommitLog<'_> {
         }
         for (instance, end) in self.commits.ends(self.direction)? {
             self.heads.insert((end.time_ms, instance));
-            self.queues.insert(instance, CommitQueue::new(end, self.direction));
+            self.queues.insert(instance, CommitQueue::new(instance, end, self.direction));
         }
         Ok(())
     }
@@ -122,8 +122,8 @@ impl CommitLog<'_> {
 
     fn next_oldest(&mut self) -> Result<Option<CommitInfo>> {
         while let Some((_, instance)) = self.heads.pop_first() {
-            let head = self.queues.get(&instance).and_then(CommitQueue::head).cloned();
-            let Some(head) = head else { continue };
+            let Some(queue) = self.queues.get_mut(&instance) else { continue };
+            let Some(head) = queue.head(&self.commits)?.cloned() else { continue };
             if !self.needs_order(&head) {
                 return self.take(instance, false);
             }
@@ -189,17 +189,17 @@ impl CommitLog<'_> {
     /// Takes the next commit of an instance, and offers the one behind it.
     fn pop(&mut self, instance: InstanceId) -> Result<Option<CommitInfo>> {
         let Some(queue) = self.queues.get_mut(&instance) else { return Ok(None) };
-        let row = queue.take(&self.commits)?;
-        if let Some(row) = &row {
-            self.heads.remove(&(row.time_ms, instance));
+        if let Some(time_ms) = queue.time_ms() {
+            self.heads.remove(&(time_ms, instance));
         }
+        let row = queue.take(&self.commits)?;
         self.offer(instance);
         Ok(row)
     }
 
     fn offer(&mut self, instance: InstanceId) {
-        let head = self.queues.get(&instance).and_then(CommitQueue::head);
-        self.heads.extend(head.map(|head| (head.time_ms, instance)));
+        let time_ms = self.queues.get(&instance).and_then(CommitQueue::time_ms);
+        self.heads.extend(time_ms.map(|time_ms| (time_ms, instance)));
     }
 
     fn note(&mut self, row: &CommitInfo, ordered: bool) {
