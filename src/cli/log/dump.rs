@@ -104,7 +104,11 @@ impl Dump {
             }
             count += 1;
             match shows {
-                true => printer.commit(&mut out, &commit, &told)?,
+                true => {
+                    printer.commit(&mut out, &commit, &told)?;
+                    // The first screen is read while the rest is told. That takes longer than a line takes to write.
+                    out.flush()?;
+                }
                 false => {
                     documents += told.len();
                     kept.push((commit, is_kept_told.then_some(told)));
