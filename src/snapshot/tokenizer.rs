@@ -161,6 +161,16 @@ impl Terms {
         distinct.map(|(_, term)| Terms(vec![term.clone()]))
     }
 
+    /// Returns the words, and the beginnings of words, without what says which is which.
+    pub(crate) fn texts(&self) -> impl Iterator<Item = String> {
+        self.0.iter().map(|term| term.word.clone())
+    }
+
+    /// Returns the number of characters of all terms.
+    pub(crate) fn chars(&self) -> usize {
+        self.0.iter().map(|term| term.word.chars().count()).sum()
+    }
+
     /// Returns true if there is no term. Such terms accept no document.
     #[must_use]
     pub fn is_empty(&self) -> bool {

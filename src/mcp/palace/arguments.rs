@@ -33,7 +33,7 @@ pub(super) struct ListRooms {
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Search {
-    /// Words or a question, at most 250 characters; plan* finds planning too
+    /// Words or a question, at most 10,000 characters: of more than 32 words the longest count; plan* finds planning too
     pub query: String,
     /// Number of results, 1 to 100; 5 if not given
     #[schemars(range(max = 100))]

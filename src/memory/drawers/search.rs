@@ -6,20 +6,18 @@ use super::drawer::{Drawer, drawer_of, filed_ms, place_of};
 use super::filter::PlaceFilter;
 use super::handle::Drawers;
 use super::place::parts;
+use super::snippet::{fits, snippet};
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use crate::palace::Document;
+use crate::palace::search::question_words::telling_words;
 use crate::palace::search::ranking::{Question, Rank, Ranked};
 use crate::snapshot::words;
 
 /// The longest query, in characters.
-pub const QUERY_CHARS_MAX: usize = 250;
+pub const QUERY_CHARS_MAX: usize = 10_000;
 /// The most hits of one call.
 pub const HITS_MAX: usize = 100;
-/// The length of a snippet, in characters.
-pub const SNIPPET_CHARS: usize = 400;
-/// The part of a snippet before the first word that was found, in characters.
-const BEFORE_CHARS: usize = 80;
 /// The fields that are searched.
 pub(super) const SEARCHED: [&str; 5] = ["content", "wing", "room", "agent", "topic"];
 
@@ -92,7 +90,7 @@ pub struct Hit {
     pub words: usize,
     /// The part that has them: "content", "metadata", or "content+metadata".
     pub matched_via: &'static str,
-    /// The text around the first of them, or all of the text if it is short.
+    /// The part of the text with the most of them, or all of the text if it is short.
     pub snippet: String,
     /// The cursor for the hits behind this one.
     pub next: String,
@@ -130,9 +128,7 @@ impl Drawers {
     /// [`MemoryError::Argument`], and errors of the palace.
     pub fn search(&self, search: &Search<'_>) -> Result<SearchPage> {
         if search.query.chars().count() > QUERY_CHARS_MAX {
-            let why = format!(
-                "it is longer than {QUERY_CHARS_MAX} characters: keep the most telling words"
-            );
+            let why = format!("it is longer than {QUERY_CHARS_MAX} characters");
             return Err(MemoryError::argument("query", why));
         }
         let mut spellings = self.spellings()?;
@@ -151,7 +147,7 @@ impl Drawers {
         })?;
         let more = found.len() > limit;
         found.truncate(limit);
-        let asked = words(search.query);
+        let asked = telling_words(search.query);
         let shown = |ranked| {
             let hit = hit(ranked, &asked);
             Ok(Hit { drawer: spellings.show(hit.drawer)?, ..hit })
@@ -197,29 +193,4 @@ fn hit(ranked: Ranked, asked: &[String]) -> Hit {
         matched_via,
         snippet,
     }
-}
-
-/// Tells whether a word matches a word of the query. A longer word counts too, because `plan*` asks for those; for a
-/// snippet that is exact enough.
-fn fits(word: &str, asked: &str) -> bool {
-    word.starts_with(asked)
-}
-
-/// Returns the text around the first word of the query that it has, or the beginning of the text.
-fn snippet(content: &str, asked: &[String]) -> String {
-    let length = content.chars().count();
-    if length <= 2 * SNIPPET_CHARS {
-        return content.to_owned();
-    }
-    // Short words are mostly articles and prepositions, which tell nothing about the passage.
-    let telling = |part: &&str| words(part).iter().any(|w| w.len() > 3 && asked.contains(w));
-    let first = content.split_whitespace().find(telling);
-    // `part` is a slice of `content`, so the difference of the addresses is its offset.
-    let at = first.map_or(0, |part| part.as_ptr().addr() - content.as_ptr().addr());
-    // The offset is in bytes, and the bounds of a snippet are in characters.
-    let before = content.get(..at).map_or(0, |before| before.chars().count());
-    let start = before.saturating_sub(BEFORE_CHARS).min(length - SNIPPET_CHARS);
-    let middle: String = content.chars().skip(start).take(SNIPPET_CHARS).collect();
-    let (left, right) = (start > 0, start + SNIPPET_CHARS < length);
-    format!("{}{middle}{}", if left { "…" } else { "" }, if right { "…" } else { "" })
 }

@@ -11,7 +11,8 @@
 //! [`View::divergent_keys`]. A row that an earlier version wrote may show one of several readings alone, so a document in
 //! conflict is read too: see [`View::partly_indexed`].
 
-use super::query::{parse, score};
+use super::query::score;
+use super::question_words::terms;
 use crate::format::key::Key;
 use crate::palace::error::{Error, Result};
 use crate::palace::handle::shared::Palace;
@@ -25,17 +26,6 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::str::FromStr;
-
-/// The most words of a query that count.
-pub const WORDS_MAX: usize = 32;
-
-/// Words that tell little about the documents that a question asks for. They count only in a query without others.
-const COMMON: [&str; 48] = [
-    "a", "about", "an", "and", "are", "as", "at", "be", "but", "by", "can", "did", "do", "does",
-    "for", "from", "had", "has", "have", "how", "i", "in", "is", "it", "my", "of", "on", "or",
-    "our", "that", "the", "their", "them", "there", "they", "this", "to", "was", "we", "were",
-    "what", "when", "where", "which", "who", "why", "with", "you",
-];
 
 /// The rank of a document: more words first, then the higher score, then the key.
 #[derive(Clone, Debug)]
@@ -121,31 +111,17 @@ pub struct Ranked {
 }
 
 impl Palace {
-    /// Returns the documents that have the most words of a question, best first. Words such as "the" count only if there
-    /// are no others, and at most [`WORDS_MAX`] words count.
+    /// Returns the documents that have the most of the [telling words](super::question_words) of a question, best first.
     ///
     /// # Errors
     /// [`Error::EmptyQuery`] if there is no word in the query.
     pub(crate) fn ranked(&self, question: &Question<'_>) -> Result<Vec<Ranked>> {
-        let terms = terms(question);
+        let terms = terms(question.query, question.every);
         if terms.is_empty() {
             return Err(Error::EmptyQuery);
         }
         self.read_fresh(|view| ranked(view, question, &terms))
     }
-}
-
-/// Returns each word by itself.
-fn terms(question: &Question<'_>) -> Vec<Terms> {
-    let query = question.query;
-    let common = |word: &String| COMMON.contains(&word.as_str());
-    let kept = |part: &&str| !words(part).iter().all(common);
-    let telling: Vec<&str> = query.split_whitespace().filter(kept).collect();
-    let mut found: Vec<Terms> = parse(&telling.join(" ")).each().take(WORDS_MAX).collect();
-    if found.is_empty() || question.every {
-        found = parse(query).each().take(WORDS_MAX).collect();
-    }
-    found
 }
 
 /// A document that may have some of the words of a question.
