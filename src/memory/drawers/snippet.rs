@@ -76,13 +76,24 @@ fn best_span(matches: &[Match]) -> (usize, usize) {
         {
             window.pop_front();
         }
-        let total = weight(window.iter().fold(0, |words, one| words | one.words));
+        let all = window.iter().fold(0, |words, one| words | one.words);
+        let total = weight(all);
         if total > best_weight {
-            let first = window.front().map_or(0, |first| first.start);
-            (best, best_weight) = ((first, last.end), total);
+            (best, best_weight) = ((tight_start(&window, all), last.end), total);
         }
     }
     best
+}
+
+/// Returns the start of the shortest end of a window that has all of its words.
+fn tight_start(window: &VecDeque<&Match>, all: u64) -> usize {
+    let mut words = 0;
+    let mut from_end = window.iter().rev();
+    let first = from_end.find(|one| {
+        words |= one.words;
+        words == all
+    });
+    first.map_or(0, |first| first.start)
 }
 
 #[cfg(test)]

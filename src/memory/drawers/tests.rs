@@ -283,7 +283,7 @@ fn search_filters_by_prefix_time_and_place() {
     assert_eq!(found(&drawers, &at(Some(now), Some(now + 1))).len(), 1);
     assert_eq!(found(&drawers, &at(Some(now + 1), None)).len(), 0);
     assert_eq!(found(&drawers, &at(None, Some(now))).len(), 0);
-    let long = "x".repeat(251);
+    let long = "x".repeat(QUERY_CHARS_MAX + 1);
     assert!(drawers.search(&Search { query: &long, ..Search::default() }).is_err());
     let bad = Search { query: "needle", after: Some("nonsense"), ..Search::default() };
     assert!(drawers.search(&bad).unwrap_err().to_string().contains("cursor"));
