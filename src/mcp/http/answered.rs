@@ -41,7 +41,7 @@ impl SessionIds {
 
     fn free(&self, id: &NumberOrString) {
         // Nothing is kept with it.
-        drop(self.lock().end(id));
+        self.lock().end(id);
     }
 }
 
