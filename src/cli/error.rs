@@ -12,6 +12,10 @@ use crate::palace::Error;
 use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
+/// A line of a memory.jsonl.
+const LINE: &str =
+    r#"{"type":"entity","name":"Ada","entityType":"person","observations":["counts"]}"#;
+
 /// The reason why a command failed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -223,7 +227,8 @@ pub enum ImportError {
     },
     /// No line of the file is one of a memory.jsonl.
     #[error(
-        "{path} is no memory.jsonl: none of its lines is an entity or a relation. Line {line}: {why}"
+        "{path} is no memory.jsonl: none of its lines is an entity or a relation. Line {line}: {why}. A line that can \
+         be imported: {LINE}"
     )]
     NoGraph {
         /// The file, or standard input.
@@ -345,7 +350,8 @@ mod tests {
                  move it away"
             }
             ImportError::NoGraph { .. } => {
-                "/x is no memory.jsonl: none of its lines is an entity or a relation. Line 1: it is no JSON"
+                "/x is no memory.jsonl: none of its lines is an entity or a relation. Line 1: it is no JSON. A line that \
+                 can be imported: {\"type\":\"entity\",\"name\":\"Ada\",\"entityType\":\"person\",\"observations\":[\"counts\"]}"
             }
             ImportError::Changed { .. } => {
                 "MemPalace wrote to /it's while it was read: run the import again, which adds only what is missing"

@@ -1,11 +1,12 @@
 //! Printing: the standard streams, and the form of counts, times, sizes and stored text on a terminal.
 
 use crate::format::controls::{escape, escape_json, escape_lines};
+pub(super) use crate::format::plural::count;
 use crate::palace::ConflictCount;
 use crate::palace::verify::Finding;
 use serde::Serialize;
 use serde_json::{Map, Value};
-use std::fmt::{Arguments, Display};
+use std::fmt::Arguments;
 use std::io::{self, BufWriter, StdoutLock, Write};
 
 /// Returns standard output with a buffer. Flush it at the end: otherwise an error goes unseen.
@@ -16,13 +17,6 @@ pub(super) fn stdout() -> BufWriter<StdoutLock<'static>> {
 /// Prints a line to standard error, with its control characters escaped. A failure is ignored: there is no other place to report it, and the work is done.
 pub(super) fn tell(line: Arguments<'_>) {
     drop(writeln!(io::stderr(), "{}", escape_lines(&line.to_string())));
-}
-
-/// Counts things in words: "1 segment", "2 segments".
-pub(super) fn count(n: impl Display, thing: &str) -> String {
-    let n = n.to_string();
-    let ending = if n == "1" { "" } else { "s" };
-    format!("{n} {thing}{ending}")
 }
 
 /// Tells how many documents are in conflict, and what to do about it.
@@ -84,11 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_sizes_and_counts_have_readable_forms() {
-        assert_eq!(
-            (count(1_u64, "segment"), count(0_usize, "key")),
-            ("1 segment".into(), "0 keys".into())
-        );
+    fn times_and_sizes_have_readable_forms() {
         assert_eq!(time(0), "-");
         assert_eq!(time(1_795_000_000_123), "2026-11-18T11:06:40.123Z");
         assert_eq!(bytes(1_536), "1.5 KiB");

@@ -68,8 +68,11 @@ fn print(out: &mut impl Write, Shown { status, in_conflict }: &Shown) -> io::Res
         writeln!(out, "             for more: crdt-log verify {}", quoted(&status.path))?;
     }
     for lock in &status.locks {
-        let (resource, since) = (shown(&lock.resource), time(lock.acquired_ms));
-        writeln!(out, "lock         {resource}  {} since {since}", shown(&lock.holder))?;
+        let since = match lock.acquired_ms {
+            0 => String::new(),
+            acquired_ms => format!(" since {}", time(acquired_ms)),
+        };
+        writeln!(out, "lock         {}  {}{since}", shown(&lock.resource), shown(&lock.holder))?;
     }
     writeln!(out, "conflicts    {}", conflicts(in_conflict))?;
     for older in status.instances.iter().filter(|instance| instance.older) {

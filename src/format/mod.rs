@@ -14,6 +14,8 @@ pub mod header;
 pub mod id;
 pub mod key;
 pub mod manifest;
+pub mod path_text;
+pub mod plural;
 pub mod record;
 pub mod scan;
 pub mod sequences;

@@ -7,6 +7,7 @@
 //! not know: what the files hold.
 
 pub mod fs_type;
+mod lock_owner;
 pub mod name_events;
 pub mod os;
 #[cfg(any(feature = "cli", feature = "mcp"))]
@@ -17,6 +18,7 @@ mod stat;
 pub(crate) mod stop;
 pub mod visibility;
 
+pub use lock_owner::LockOwner;
 pub use stat::{Identity, Listed, Stat};
 
 use name_events::NameEvents;
@@ -141,6 +143,12 @@ pub trait File: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// An error of the operating system.
     fn is_locked(&self) -> io::Result<bool>;
+    /// Returns the process that holds that lock, for people; `None` if no process does, or if the system
+    /// does not tell.
+    ///
+    /// # Errors
+    /// An error of the operating system.
+    fn lock_owner(&self) -> io::Result<Option<LockOwner>>;
 }
 
 /// An open directory. It stays the same directory when it is renamed.

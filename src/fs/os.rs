@@ -3,8 +3,9 @@
 //! Invariant: nothing here follows a symbolic link to a data file, waits for a FIFO, or trusts the
 //! umask. Files are opened close-on-exec, so a lock dies with its process and not with its children.
 
+use super::lock_owner::lock_owner;
 use super::name_events::NameEvents;
-use super::{Directory, File, Fs, Host, Identity, Listed, Stat};
+use super::{Directory, File, Fs, Host, Identity, Listed, LockOwner, Stat};
 use crate::format::id::from_hex;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, RawDir, RenameFlags, StatxFlags};
 use rustix::io::Errno;
@@ -194,6 +195,10 @@ impl File for OsFile {
             Err(fs::TryLockError::WouldBlock) => Ok(true),
             Err(fs::TryLockError::Error(error)) => Err(error),
         }
+    }
+
+    fn lock_owner(&self) -> io::Result<Option<LockOwner>> {
+        lock_owner(&self.stat()?)
     }
 }
 

@@ -8,14 +8,14 @@
 use super::in_flight::{InFlight, Share, bytes_of};
 use super::json_values::values_in;
 use super::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, goes_on, in_use, too_long};
+use super::request_ids::RequestIds;
 use super::session::Session;
 use rmcp::RoleServer;
 use rmcp::model::{
-    ClientJsonRpcMessage, ClientNotification, ClientRequest, GetExtensions, GetMeta,
-    NumberOrString, ProtocolVersion, ServerJsonRpcMessage,
+    ClientJsonRpcMessage, ClientRequest, GetExtensions, GetMeta, NumberOrString, ProtocolVersion,
+    ServerJsonRpcMessage,
 };
 use rmcp::transport::Transport;
-use std::collections::HashMap;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -53,7 +53,8 @@ pub(super) struct Lines<W> {
     messages: Receiver<Message>,
     output: Arc<Output<W>>,
     session: Arc<Session>,
-    unanswered: HashMap<NumberOrString, Unanswered>,
+    /// A call that goes on as long as its client listens keeps nothing.
+    ids: RequestIds<Option<Unanswered>>,
     /// Until the end of the input, the sender that each unanswered request has a clone of.
     end: Option<Sender<()>>,
     /// Ends when no sender is left.
@@ -75,35 +76,27 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Lines<W> {
         let (started, batches) = (false, false);
         let intake = Intake { sender, output: output.clone(), in_flight, started, batches };
         drop(tokio::spawn(intake.run(reader)));
-        let (unanswered, end) = (HashMap::new(), Some(end));
-        Lines { messages, output, session, unanswered, end, ended }
+        let (ids, end) = (RequestIds::default(), Some(end));
+        Lines { messages, output, session, ids, end, ended }
     }
 
-    /// Notes what is to be answered, and what the client gives up: rmcp drops the answer to a cancelled request.
-    fn note(&mut self, message: &ClientJsonRpcMessage, share: Option<Share>) {
-        match message {
-            ClientJsonRpcMessage::Request(request) => {
-                if let (Some(_share), Some(_end)) = (share, self.end.clone()) {
-                    let unanswered = Unanswered { _share, _end };
-                    self.unanswered.insert(request.id.clone(), unanswered);
-                }
-            }
-            ClientJsonRpcMessage::Notification(notification) => {
-                if let ClientNotification::CancelledNotification(cancelled) =
-                    &notification.notification
-                    && let Some(id) = &cancelled.params.request_id
-                {
-                    self.unanswered.remove(id);
-                }
-            }
-            _ => {}
+    /// Notes what is to be answered, and what the client gives up.
+    ///
+    /// # Errors
+    /// The id of a request, if it is taken.
+    fn note(
+        &mut self,
+        message: &ClientJsonRpcMessage,
+        share: Option<Share>,
+    ) -> Result<(), NumberOrString> {
+        self.ids.note_cancelled(message);
+        let ClientJsonRpcMessage::Request(request) = message else { return Ok(()) };
+        let unanswered = share.zip(self.end.clone());
+        let unanswered = unanswered.map(|(_share, _end)| Unanswered { _share, _end });
+        match self.ids.begin(&request.id, unanswered) {
+            true => Ok(()),
+            false => Err(request.id.clone()),
         }
-    }
-
-    /// Returns the id of a request, if another one with it is not answered yet. rmcp would answer only one of the two.
-    fn repeated_id(&self, message: &ClientJsonRpcMessage) -> Option<NumberOrString> {
-        let ClientJsonRpcMessage::Request(request) = message else { return None };
-        self.unanswered.contains_key(&request.id).then(|| request.id.clone())
     }
 
     /// Waits until all answers were written, as long as the client reads.
@@ -128,10 +121,8 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
         let answered = match &message {
-            ServerJsonRpcMessage::Response(response) => self.unanswered.remove(&response.id),
-            ServerJsonRpcMessage::Error(error) => {
-                error.id.as_ref().and_then(|id| self.unanswered.remove(id))
-            }
+            ServerJsonRpcMessage::Response(response) => self.ids.end(&response.id),
+            ServerJsonRpcMessage::Error(error) => error.id.as_ref().and_then(|id| self.ids.end(id)),
             _ => None,
         };
         // As text it takes less than as values, and it may wait for long.
@@ -155,10 +146,7 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
                 self.until_answered().await;
                 return None;
             };
-            let Some(id) = self.repeated_id(&message) else {
-                self.note(&message, share);
-                return Some(message);
-            };
+            let Err(id) = self.note(&message, share) else { return Some(message) };
             if let Err(error) = self.output.refuse(&in_use(id)).await {
                 // rmcp notices by itself that nobody reads.
                 tracing::debug!(%error, "a refusal was not read");
@@ -392,5 +380,35 @@ mod tests {
         assert!(end.ends_with(b"aaa\"}") && end.len() == END_BYTES);
         let Some(Line::Whole(next)) = lines.next().await.unwrap() else { panic!("no line") };
         assert_eq!(next, b"next");
+    }
+    #[tokio::test]
+    async fn id_of_a_cancelled_or_listening_request_stays_taken() {
+        const INPUT: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"a","version":"1"}}}
+{"jsonrpc":"2.0","id":7,"method":"ping"}
+{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}
+{"jsonrpc":"2.0","id":7,"method":"ping"}
+{"jsonrpc":"2.0","id":8,"method":"subscriptions/listen","params":{"notifications":{}}}
+{"jsonrpc":"2.0","id":8,"method":"ping"}
+{"jsonrpc":"2.0","id":9,"method":"ping"}
+"#;
+        let (mut client, server) = tokio::io::duplex(1 << 16);
+        let mut lines = Lines::new(INPUT, server, Arc::default(), InFlight::new());
+        let mut ids = Vec::new();
+        while ids.last() != Some(&NumberOrString::Number(9)) {
+            let message = lines.receive().await.unwrap();
+            if let ClientJsonRpcMessage::Request(request) = message {
+                ids.push(request.id);
+            }
+        }
+        assert_eq!(ids, [0, 7, 8, 9].map(NumberOrString::Number));
+        lines.close().await.unwrap();
+        let mut said = String::new();
+        tokio::io::AsyncReadExt::read_to_string(&mut client, &mut said).await.unwrap();
+        let refused: Vec<serde_json::Value> =
+            said.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(refused.len(), 2, "{said}");
+        for (refusal, id) in refused.iter().zip([7, 8]) {
+            assert_eq!((&refusal["id"], &refusal["error"]["code"]), (&id.into(), &(-32600).into()));
+        }
     }
 }

@@ -139,10 +139,10 @@ pub(super) fn too_long(start: &[u8], end: &[u8]) -> Refusal {
     invalid(id.as_ref().and_then(usable_id), words)
 }
 
-/// Returns the answer to a request whose id an earlier one has that is not answered yet.
+/// Returns the answer to a request whose id an earlier one has that is not answered yet, or was cancelled.
 pub(super) fn in_use(id: NumberOrString) -> Refusal {
-    let words = "a request with this id is not answered yet, so this one was not carried out: give each request an id \
-                 of its own";
+    let words = "a request with this id is not answered yet or was cancelled, so this one was not carried out: give \
+                 each request an id of its own";
     invalid(Some(id), words)
 }
 

@@ -5,7 +5,7 @@
 //! its write was acknowledged. Must not know: how documents are stored.
 //!
 //! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`, `threads`,
-//! `in_flight`, `tool_set`, `feed_cursors`; `json_values`, `envelope`, `message`; `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`; `resemblance`,
+//! `in_flight`, `tool_set`, `feed_cursors`; `json_values`, `envelope`, `message`, `request_ids`; `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`; `resemblance`,
 //! `sent_arguments`, `progress`, `tool`; the sets `palace`, `memory`, `documents`; `not_offered`, `tool_sets`; `rescan_changes`,
 //! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `lines`; `process`, `std_streams`, `stdio`, `http`.
 
@@ -30,6 +30,7 @@ mod page;
 mod palace;
 mod process;
 mod progress;
+mod request_ids;
 mod rescan_changes;
 mod resemblance;
 mod resource_listing;

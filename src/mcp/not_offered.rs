@@ -5,6 +5,7 @@
 
 use super::documents::{behind_domain, of_documents_alone};
 use super::tool_set::ToolSet;
+use crate::format::plural;
 use crate::palace::{KEYS_MAX, Palace, Result};
 
 /// Keys that are read at a time to count shared documents.
@@ -33,30 +34,27 @@ fn held(palace: &Palace, set: ToolSet) -> Result<Option<String>> {
     Ok(match set {
         ToolSet::Memory => match count(palace, "entity/")? {
             0 => None,
-            n => Some(format!("the graph of {} is", in_words(n, "entity", "entities"))),
+            n => Some(format!("the graph of {} is", in_words(n, "entity"))),
         },
         ToolSet::Documents => match documents(palace)? {
             0 => None,
-            n => Some(format!("{} {}", in_words(n, "document", "documents"), is(n))),
+            n => Some(format!("{} {}", in_words(n, "document"), is(n))),
         },
         ToolSet::Palace => match (count(palace, "drawer/")?, count(palace, "fact/")?) {
             (0, 0) => None,
-            (n, 0) => Some(format!("{} {}", in_words(n, "drawer", "drawers"), is(n))),
-            (0, n) => Some(format!("{} {}", in_words(n, "fact", "facts"), is(n))),
+            (n, 0) => Some(format!("{} {}", in_words(n, "drawer"), is(n))),
+            (0, n) => Some(format!("{} {}", in_words(n, "fact"), is(n))),
             (n, m) => {
-                let (n, m) = (in_words(n, "drawer", "drawers"), in_words(m, "fact", "facts"));
+                let (n, m) = (in_words(n, "drawer"), in_words(m, "fact"));
                 Some(format!("{n} and {m} are"))
             }
         },
     })
 }
 
-fn in_words(n: usize, one: &str, several: &str) -> String {
-    match n {
-        1 => format!("1 {one}"),
-        KEYS_MAX.. => format!("at least {n} {several}"),
-        _ => format!("{n} {several}"),
-    }
+fn in_words(n: usize, thing: &str) -> String {
+    let at_least = if n >= KEYS_MAX { "at least " } else { "" };
+    format!("{at_least}{}", plural::count(n, thing))
 }
 
 fn is(n: usize) -> &'static str {

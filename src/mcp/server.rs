@@ -13,6 +13,7 @@ use super::threads::Threads;
 use super::tool::{Call, error_result};
 use super::tool_sets::{Offer, Tools};
 use super::unseen::went_back_in_words;
+use crate::format::plural;
 use crate::fs::shell::quoted;
 use crate::palace::{self, Palace, Sessions};
 use hyper::http::request::Parts;
@@ -209,7 +210,8 @@ fn repaired(context: &RequestContext<RoleServer>) -> Option<String> {
     let Replaced(count) = noted(context)?;
     (*count > 0).then(|| {
         format!(
-            "the message had half a character, such as \"\\ud83d\", in {count} places: U+FFFD was taken for each"
+            "the message had half a character, such as \"\\ud83d\", in {}: U+FFFD was taken for each",
+            plural::count(count, "place")
         )
     })
 }

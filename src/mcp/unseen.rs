@@ -3,6 +3,7 @@
 
 use super::conflicts::writer;
 use super::page::shortened;
+use crate::format::plural::count;
 use crate::memory::drawers::DrawerVersion;
 use crate::memory::readable;
 use crate::merge::Written;
@@ -67,10 +68,8 @@ pub(super) fn went_back_in_words(back: &WentBack) -> String {
         Some(newest_ms) => format!("the newest that is left is of {}", readable(newest_ms)),
         None => "nothing is left".to_owned(),
     };
-    let commits = match back.commits {
-        1 => "1 write that this server knew of is gone".to_owned(),
-        count => format!("{count} writes that this server knew of are gone"),
-    };
+    let verb = if back.commits == 1 { "is" } else { "are" };
+    let commits = format!("{} that this server knew of {verb} gone", count(back.commits, "write"));
     format!(
         "the palace went back to an older state at {}: {commits}, and {left}; files \
          of it were restored, deleted or cut off. Tell the user.",

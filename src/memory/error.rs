@@ -2,6 +2,7 @@
 
 use super::graph::ENTITY_NAME_BYTES_MAX;
 use crate::format::key::KeyError;
+use crate::format::plural::count;
 use crate::palace;
 
 /// An error of the drawers, the facts or the graph of a palace.
@@ -72,8 +73,9 @@ pub enum MemoryError {
     },
     /// Another wing, or another room of the wing, has the name that a rename gives.
     #[error(
-        "there is a {field} {name:?} with {drawers} drawers, so nothing was renamed: pass join true to make the two one, \
-         or another name"
+        "there is a {field} {name:?} with {}, so nothing was renamed: pass join true to make the two one, or another \
+         name",
+        count(drawers, "drawer")
     )]
     PlaceExists {
         /// The kind of place: `wing` or `room`.
@@ -226,6 +228,7 @@ mod tests {
             MemoryError::NoDrawer { id: id() },
             MemoryError::DrawerDeleted { id: id() },
             MemoryError::PlaceExists { field: "wing", name: "atlas".to_owned(), drawers: 3 },
+            MemoryError::PlaceExists { field: "wing", name: "atlas".to_owned(), drawers: 1 },
             mismatch(true),
             mismatch(false),
             MemoryError::ConflictsChanged { id: id(), etag: "0123456789abcdef".to_owned() },
@@ -268,6 +271,10 @@ mod tests {
             }
             MemoryError::DrawerDeleted { .. } => {
                 "the drawer \"drawer_w_r_0\" was deleted: undelete_drawer brings it back as it was"
+            }
+            MemoryError::PlaceExists { drawers: 1, .. } => {
+                "there is a wing \"atlas\" with 1 drawer, so nothing was renamed: pass join true to make the two one, or \
+                 another name"
             }
             MemoryError::PlaceExists { .. } => {
                 "there is a wing \"atlas\" with 3 drawers, so nothing was renamed: pass join true to make the two one, \

@@ -50,10 +50,12 @@ use std::time::Instant;
 #[non_exhaustive]
 pub struct IntoReport {
     /// The new palace.
+    #[serde(serialize_with = "crate::format::path_text::one")]
     pub into: PathBuf,
     /// Its id: that of the sources if they are copies of one palace and nothing was forgotten.
     pub palace: PalaceId,
     /// The sources.
+    #[serde(serialize_with = "crate::format::path_text::list")]
     pub sources: Vec<PathBuf>,
     /// Segments read.
     pub segments: usize,

@@ -9,7 +9,7 @@ use crate::format::id::{InstanceId, PalaceId, SegmentId};
 use crate::format::key::Key;
 use crate::format::record::{Entry, encode_commit};
 use crate::fs::sim::{Call, Failure, SimDisk, SimFs};
-use crate::fs::{File, Fs, Stat, read_from};
+use crate::fs::{File, Fs, LockOwner, Stat, read_from};
 use std::io;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
@@ -167,6 +167,10 @@ impl File for Overtaken {
     }
     fn is_locked(&self) -> io::Result<bool> {
         self.inner.is_locked()
+    }
+
+    fn lock_owner(&self) -> io::Result<Option<LockOwner>> {
+        self.inner.lock_owner()
     }
 }
 

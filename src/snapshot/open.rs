@@ -7,6 +7,7 @@ use super::meta::Stored;
 use super::{Snapshot, SnapshotError, schema};
 use crate::format::FORMAT_VERSION;
 use crate::format::id::SnapshotId;
+use crate::format::plural::count;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::path::Path;
@@ -88,7 +89,7 @@ fn check_header(
     length: u64,
 ) -> Result<(), SnapshotError> {
     let Some(header) = header else {
-        return Err(damaged(id, format!("it was cut to {length} bytes")));
+        return Err(damaged(id, format!("it was cut to {}", count(length, "byte"))));
     };
     if !header.starts_with(b"SQLite format 3\0")
         || number::<4>(header, 68) != schema::APPLICATION_ID
@@ -102,7 +103,11 @@ fn check_header(
     }
     let (size, pages) = (number::<2>(header, 16), number::<4>(header, 28));
     if u64::from(size) * u64::from(pages) != length {
-        let what = format!("it has {length} bytes instead of {pages} pages of {size}");
+        let what = format!(
+            "it has {} instead of {} of {size}",
+            count(length, "byte"),
+            count(pages, "page")
+        );
         return Err(damaged(id, what));
     }
     // No write-ahead log, no reserved bytes, no automatic vacuum, UTF-8.

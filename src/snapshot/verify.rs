@@ -4,6 +4,7 @@ use super::codec::{Check, RunningCheck};
 use super::meta::hex;
 use super::read::bytes;
 use super::{Snapshot, SnapshotError};
+use crate::format::plural;
 use rusqlite::Connection;
 
 /// The number of commits that are read at a time.
@@ -57,7 +58,11 @@ impl Snapshot {
         if count == self.meta.commits {
             return Ok(());
         }
-        let what = format!("its log holds {count} commits instead of {}", self.meta.commits);
+        let what = format!(
+            "its log holds {} instead of {}",
+            plural::count(count, "commit"),
+            self.meta.commits
+        );
         Err(self.damaged(None, &what))
     }
 

@@ -6,11 +6,12 @@
 
 use super::StoreError;
 use super::root::Root;
+use crate::format::controls::escape;
 use crate::format::filename::{CAS, LOCK};
 use crate::fs::fs_type::FileSystem;
-use crate::fs::{At, File, is_irregular, read_between};
+use crate::fs::{At, File, LockOwner, is_irregular, read_between};
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 /// The longest time that a conditional writer waits for the one before it.
@@ -78,9 +79,9 @@ impl Guard {
 pub struct Holder {
     /// "compaction" or "conditional write".
     pub resource: String,
-    /// Process id and program.
+    /// Process id and program. If the process is stopped, the text says so, and what lets it go on.
     pub holder: String,
-    /// The time it took the lock, in milliseconds since 1970, UTC.
+    /// The time it took the lock, in milliseconds since 1970, UTC; 0 if that is not known.
     pub acquired_ms: i64,
 }
 
@@ -146,7 +147,8 @@ pub fn conditional(root: &Root) -> Result<Guard, StoreError> {
             return Ok(guard);
         }
         if start.elapsed() >= CAS_WAIT {
-            let holder = "a slow conditional write".to_owned();
+            let holder = conditional_holder(root)?
+                .map_or_else(|| "a slow conditional write".to_owned(), |holder| holder.holder);
             return Err(StoreError::Busy { path: root.path().join(CAS), holder });
         }
         // There is no flock with a time limit. The pause grows to 5 ms.
@@ -160,23 +162,52 @@ pub fn conditional(root: &Root) -> Result<Guard, StoreError> {
 /// # Errors
 /// An error of the operating system.
 pub fn compaction_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
-    let path: PathBuf = root.path().join(LOCK);
-    let file = match root.fs().open(&path) {
+    let path = root.path().join(LOCK);
+    let Some(file) = locked(root, &path)? else { return Ok(None) };
+    let text = read_between(&*file, 0, NOTE_BYTES_MAX).at("read", &path)?;
+    let owner = file.lock_owner().at("find the holder of", &path)?;
+    // The note is for people: one that is being written just now counts as none.
+    let mut holder = serde_json::from_slice(&text).unwrap_or_else(|_| Holder {
+        resource: "compaction".to_owned(),
+        holder: owner.as_ref().map_or_else(|| "unknown".to_owned(), named),
+        acquired_ms: 0,
+    });
+    // The note names the last process that took the lock, and its program with the version. It does not know of a stop.
+    if let Some(owner) = owner.filter(|owner| owner.stopped) {
+        holder.holder = named(&owner);
+    }
+    Ok(Some(holder))
+}
+
+/// Returns the present holder of `CAS`, as far as the system tells; `None` too if it is no regular file.
+///
+/// # Errors
+/// An error of the operating system.
+pub fn conditional_holder(root: &Root) -> Result<Option<Holder>, StoreError> {
+    let path = root.path().join(CAS);
+    let Some(file) = locked(root, &path)? else { return Ok(None) };
+    let owner = file.lock_owner().at("find the holder of", &path)?;
+    Ok(owner.map(|owner| Holder {
+        resource: "conditional write".to_owned(),
+        holder: named(&owner),
+        acquired_ms: 0,
+    }))
+}
+
+/// A program may have any name.
+fn named(owner: &LockOwner) -> String {
+    escape(&owner.to_string())
+}
+
+/// Opens a lock file that another open file has locked.
+fn locked(root: &Root, path: &Path) -> Result<Option<Box<dyn File>>, StoreError> {
+    let file = match root.fs().open(path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        // No process can hold it. Whoever compacts gets the error, and the doctor says what to do.
+        // No process can hold it. A call that needs it gets the error, and the doctor says what to do.
         Err(error) if is_irregular(&error) => return Ok(None),
-        Err(error) => return Ok(Err(error).at("open", &path)?),
+        Err(error) => return Ok(Err(error).at("open", path)?),
     };
-    if !file.is_locked().at("check the lock of", &path)? {
-        return Ok(None);
-    }
-    let text = read_between(&*file, 0, NOTE_BYTES_MAX).at("read", &path)?;
-    let unknown = || Holder {
-        resource: "compaction".to_owned(),
-        holder: "unknown".to_owned(),
-        acquired_ms: 0,
-    };
-    // The note is for people: one that is being written just now counts as none.
-    Ok(Some(serde_json::from_slice(&text).unwrap_or_else(|_| unknown())))
+    let is_locked = file.is_locked().at("check the lock of", path)?;
+    Ok(is_locked.then_some(file))
 }

@@ -747,3 +747,34 @@ fn imports_name_the_set_that_shows_them() {
     let told = "the graph of 2 entities is in the set `memory`: --tools palace,memory";
     assert_eq!(stderr(&output).lines().last(), Some(told));
 }
+
+/// A path is bytes on Linux, and JSON is not: what is no UTF-8 is shown as U+FFFD.
+#[test]
+fn paths_that_are_not_utf8_are_printed_as_json() {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(OsStr::from_bytes(b"a\xffb"));
+    let palace = Palace::open(&path).unwrap();
+    palace.put("a", &json!({"n": 1})).unwrap();
+    palace.seal().unwrap();
+    drop(palace);
+    // A damaged file is named too.
+    let segment = std::fs::read_dir(path.join("sealed")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[50] ^= 0x40;
+    std::fs::write(&segment, bytes).unwrap();
+    let of = |program: &str, arguments: &[&str]| {
+        let output = Command::new(program).args(arguments).arg(&path).output().unwrap();
+        let said = String::from_utf8(output.stdout).unwrap();
+        assert!(said.contains("a\u{fffd}b"), "{program} {arguments:?}: {said} {:?}", output.stderr);
+        said.lines().for_each(|line| drop(serde_json::from_str::<Value>(line).unwrap()));
+    };
+    of(PALACE, &["status", "--json", "--palace"]);
+    of(PALACE, &["doctor", "--json", "--palace"]);
+    of(LOG, &["status", "--json"]);
+    of(LOG, &["verify", "--json"]);
+    of(COMPACT, &["--json"]);
+    let into = dir.path().join("into");
+    of(COMPACT, &["--json", "--into", into.to_str().unwrap()]);
+}

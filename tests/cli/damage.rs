@@ -156,7 +156,7 @@ async fn damaged_snapshot_tells_what_it_holds_and_is_merged_without() {
     let verify = run(LOG, &["verify", palace]);
     assert_eq!(code(&verify), Some(1));
     let told = String::from_utf8(verify.stdout).unwrap();
-    assert!(told.contains("3 of the 4 documents of this snapshot can be read, from"), "{told}");
+    assert!(told.contains("3 of 4 documents of this snapshot can be read, from"), "{told}");
     let key = ["k0", "k1", "k2"]
         .into_iter()
         .find(|key| told.contains(&format!("document {key:?}")))

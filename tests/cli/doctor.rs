@@ -2,15 +2,17 @@
 
 use crate::client::{COMPACT, LOG, PALACE, run, stdout};
 use crate::support::object;
+use crdt_palace::fs::{Fs, os::OsFs};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Condition, Draft, Key, Palace, chain};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs::{self, File, Permissions};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, SystemTime};
 use tempfile::TempDir;
 
@@ -450,6 +452,113 @@ fn lock_files_that_are_not_regular_are_problems_of_their_calls() {
         let advice = checks["lock files"]["do"].as_str().unwrap();
         assert!(Command::new("sh").args(["-c", advice]).status().unwrap().success());
         expect(&doctor(&path).1["lock files"], "ok", "can be locked");
+    }
+}
+
+/// What a directory of the palace was replaced by, the words of doctor, and whether the files come back by its advice.
+#[test]
+fn directories_that_are_links_or_files_are_named_with_what_helps() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, open) = palace(&dir);
+    open.seal().unwrap();
+    drop(open);
+    let (sealed, other) = (path.join("sealed"), dir.path().join("it's there"));
+    for (case, words, is_back) in [
+        ("link", "sealed is a symbolic link to", true),
+        ("foreign", "belongs to another palace", false),
+        ("dangling", "from a copy of the palace", false),
+        ("file", "sealed is no directory", false),
+    ] {
+        fs::rename(&sealed, &other).unwrap();
+        match case {
+            "file" => drop(File::create(&sealed).unwrap()),
+            "dangling" => symlink("nowhere", &sealed).unwrap(),
+            "foreign" => {
+                let foreign = dir.path().join("q");
+                Palace::open(&foreign).unwrap().put("b", &object(json!({"n": 1}))).unwrap();
+                symlink(foreign.join("sealed"), &sealed).unwrap();
+            }
+            _ => symlink(&other, &sealed).unwrap(),
+        }
+        let (_, checks) = doctor(&path);
+        expect(&checks["directories"], "problem", words);
+        // No other check blames the disk for it.
+        assert!(!json!(checks).to_string().contains("kernel"), "{checks:?}");
+        let advice = checks["directories"]["do"].as_str().unwrap();
+        let (_, command) = advice.rsplit_once("and call: ").unwrap();
+        assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{advice}");
+        let (code, checks) = doctor(&path);
+        expect(&checks["directories"], "ok", "each is a directory");
+        assert_eq!(code, Some(0), "{checks:?}");
+        if !is_back {
+            fs::remove_dir(&sealed).unwrap();
+            fs::rename(&other, &sealed).unwrap();
+        }
+        assert_eq!(Palace::open(&path).unwrap().get("a").unwrap().unwrap().value["n"], 1);
+    }
+}
+
+/// A process that another one calls.
+struct Called(Child);
+
+impl Drop for Called {
+    fn drop(&mut self) {
+        // It may have ended already.
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+/// Stops or continues a process.
+fn signal(child: &Called, signal: Signal) {
+    kill_process(Pid::from_child(&child.0), signal).unwrap();
+}
+
+#[test]
+fn stopped_process_that_holds_a_lock_is_named_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, open) = palace(&dir);
+    if Command::new("flock").arg("--version").output().is_err() {
+        eprintln!("skipped: there is no flock");
+        return;
+    }
+    let conditional = || {
+        let mut batch = open.batch();
+        let write = |draft: &mut Draft<'_>| draft.put(&object(json!({})));
+        batch.write_if(Key::new("b").unwrap(), Condition::Absent, write);
+        batch.commit().map(drop)
+    };
+    let compact = || open.compact(CompactOptions::new()).map(drop);
+    let calls: [(&str, &dyn Fn() -> crdt_palace::palace::Result<()>); 2] =
+        [("CAS", &conditional), ("LOCK", &compact)];
+    for (name, call) in calls {
+        let file = path.join(name);
+        let mut command = Command::new("flock");
+        command.arg("-o").arg(&file).args(["sh", "-c", "echo; cat"]);
+        let holder = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+        let mut holder = Called(holder);
+        // It holds the lock once its own program runs.
+        let mut line = String::new();
+        BufReader::new(holder.0.stdout.as_mut().unwrap()).read_line(&mut line).unwrap();
+        expect(&doctor(&path).1["lock files"], "ok", "can be locked");
+        signal(&holder, Signal::STOP);
+        while OsFs.open(&file).unwrap().lock_owner().unwrap().is_none_or(|owner| !owner.stopped) {
+            std::thread::yield_now();
+        }
+        let named = format!("pid {} flock, which is stopped", holder.0.id());
+        let (_, checks) = doctor(&path);
+        expect(&checks["lock files"], "problem", &named);
+        let status = stdout(&run(PALACE, &["status", "--palace", path.to_str().unwrap()]));
+        assert!(status.contains(&named), "{status}");
+        let error = call().unwrap_err();
+        let error = chain(&error);
+        assert!(error.contains(&named) && error.contains("try again"), "{error}");
+        let advice = checks["lock files"]["do"].as_str().unwrap();
+        let (_, command) = advice.split_once(": ").unwrap();
+        assert!(Command::new("sh").args(["-c", command]).status().unwrap().success(), "{advice}");
+        drop(holder.0.stdin.take());
+        holder.0.wait().unwrap();
+        call().unwrap();
     }
 }
 

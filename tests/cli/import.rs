@@ -626,12 +626,32 @@ fn wrong_files_are_one_message_and_pipes_come_from_stdin() {
     let output = import(&wrong, &palace);
     let said = stderr(&output);
     assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{said}");
-    assert!(said.contains("wrong.txt is no memory.jsonl") && said.contains("Line 1: "), "{said}");
+    assert!(said.contains("wrong.txt is no memory.jsonl"), "{said}");
+    assert!(
+        said.contains(r#"Line 1: "not a graph" is no JSON. A line that can be imported: {"#),
+        "{said}"
+    );
+    // What it names can be imported.
+    let line = said.split_once("be imported: ").unwrap().1;
+    std::fs::write(&wrong, line).unwrap();
+    assert!(stderr(&import(&wrong, &palace)).contains("imported 1 entity"));
+    for (text, words) in [
+        ("{\"a\":1}\n", "Line 1: missing field `type`. "),
+        ("\n[1]\n", "Line 2: invalid type: sequence, expected a map. "),
+        ("\u{1b}[31m\n", r#"Line 1: "\u{1b}[31m" is no JSON. "#),
+    ] {
+        std::fs::write(&wrong, text).unwrap();
+        let said = stderr(&import(&wrong, &palace));
+        assert!(said.contains(words), "{said}");
+    }
     // One good line makes it a memory.jsonl with many bad ones.
     let good = r#"{"type":"entity","name":"a","entityType":"t","observations":[]}"#;
     std::fs::write(&wrong, format!("{}{good}\n", "bad\n".repeat(100))).unwrap();
     let said = stderr(&import(&wrong, &palace));
-    assert!(said.contains("and 80 more lines") && said.contains("imported 1 entity"), "{said}");
+    assert!(
+        said.contains("and 80 more lines not imported") && said.contains("imported 1 entity"),
+        "{said}"
+    );
 
     let pipe = dir.path().join("pipe");
     let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;

@@ -368,3 +368,24 @@ fn requests_with_an_id_in_use_are_refused_and_not_carried_out() {
     let stands = by_id(&read, &json!(1))["result"]["structuredContent"]["value"]["n"].clone();
     assert_eq!(stands, json!(made.len()));
 }
+
+/// Over HTTP the answer to one of them would go to the other, and the first would wait for ever.
+#[test]
+fn http_requests_with_an_id_in_use_are_all_answered() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("palace"), None);
+    let client = HttpClient::with_session(&server, "c");
+    let call = client.request("document_increment", &json!({"key": "k", "path": "/n"})).to_string();
+    let answers: Vec<Value> = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..40)
+            .map(|_| scope.spawn(|| server.post(&call, &client.headers()).message()))
+            .collect();
+        all.into_iter().map(|answer| answer.join().unwrap()).collect()
+    });
+    let made = answers.iter().filter(|answer| answer["result"]["isError"] == false).count();
+    for refused in answers.iter().filter(|answer| answer.get("result").is_none()) {
+        assert_eq!((&refused["id"], &refused["error"]["code"]), (&json!(1), &json!(-32600)));
+    }
+    let stands = client.call("document_get", &json!({"key": "k"}));
+    assert_eq!(stands["value"]["n"], json!(made));
+}

@@ -1,12 +1,12 @@
 //! Checks of the palace's directory: its owner, its permissions, and the disk that it is on.
 
 use super::check::{Check, Verdict};
-use crate::cli::print::bytes;
+use crate::cli::print::{bytes, count};
 use crate::format::filename::{CAS, DIRECTORIES, LOCK, MANIFEST};
 use crate::fs::fs_type::{FileSystem, lock_trusted};
 use crate::fs::os::OsFs;
 use crate::fs::shell::quoted;
-use crate::fs::{Fs, is_irregular};
+use crate::fs::{File, Fs, is_irregular};
 use rustix::fs::{Access, AtFlags, CWD};
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -179,10 +179,29 @@ pub(super) fn lock_files(path: &Path) -> Check {
                 let advice = format!("chmod u+rw {}", quoted(&file));
                 return Check::problem(CHECK, format!("{name} cannot be opened: {error}"), advice);
             }
-            Ok(_) => {}
+            Ok(open) => {
+                if let Some(stopped) = stopped_owner(name, calls, &*open, &file) {
+                    return stopped;
+                }
+            }
         }
     }
     Check::ok(CHECK, "LOCK and CAS can be locked")
+}
+
+/// Reports a stopped process that holds a lock. One that runs will release it.
+fn stopped_owner(name: &str, calls: &str, open: &dyn File, path: &Path) -> Option<Check> {
+    let owner = match open.lock_owner() {
+        Ok(owner) => owner?,
+        Err(error) => return Some(Check::refused("lock files", &error, path)),
+    };
+    let command = owner.remedy()?;
+    let (pid, program) = (owner.pid, &owner.program);
+    Some(Check::problem(
+        "lock files",
+        format!("{name} is held by pid {pid} {program}, which is stopped: {calls} fails"),
+        format!("let it go on: {command}"),
+    ))
 }
 
 /// Checks that this user can make files in a directory. The mode alone does not tell: the disk may be read-only.
@@ -246,7 +265,7 @@ pub(super) fn space(existing: &Path) -> Check {
     };
     // Some file systems have no limit of files, and report 0.
     if found.f_files > 0 && found.f_favail < FILES_MIN {
-        let words = format!("{} more files can be made", found.f_favail);
+        let words = format!("{} can be made", count(found.f_favail, "more file"));
         return Check::problem(
             "space",
             words,

@@ -8,6 +8,7 @@ mod clients;
 mod content;
 mod directory;
 mod machine;
+mod parts;
 mod place;
 mod second_process;
 mod tokens;
@@ -39,6 +40,7 @@ pub(super) struct Doctor {
 
 #[derive(Serialize)]
 struct Report {
+    #[serde(serialize_with = "crate::format::path_text::one")]
     palace: PathBuf,
     problems: usize,
     checks: Vec<Check>,
@@ -72,18 +74,22 @@ impl Doctor {
 fn checks(path: &Path) -> Vec<Check> {
     let (place, existing) = (Place::of(path), directory::nearest_existing(path));
     let first = place.check(path, &existing);
-    let usable = place.can_be_opened() && first.verdict != Verdict::Problem;
+    let mut usable = place.can_be_opened() && first.verdict != Verdict::Problem;
     let mut found = vec![first];
     if matches!(place, Place::Foreign(_)) {
         return found;
     }
     if place.may_be_a_palace() {
-        found.extend(directory::access(path));
-        found.push(directory::lock_files(path));
+        let parts = parts::directories(path);
+        match parts.verdict {
+            Verdict::Problem => usable = false,
+            _ => found.extend(directory::access(path)),
+        }
+        found.extend([parts, directory::lock_files(path)]);
     }
     let (file_system, space) = (directory::file_system(&existing), directory::space(&existing));
     found.extend([file_system, space, machine::events(&existing)]);
-    if matches!(place, Place::Palace) {
+    if usable && matches!(place, Place::Palace) {
         found.extend(trial::checks(path));
     }
     if usable {

@@ -71,10 +71,7 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
         tell(format_args!("{}:{}: not imported: {}", shown(&path()), bad.line, shown(&bad.why)));
     }
     if report.bad.len() > BAD_LINES {
-        tell(format_args!(
-            "and {} more lines that were not imported",
-            report.bad.len() - BAD_LINES
-        ));
+        tell(format_args!("and {} not imported", count(report.bad.len() - BAD_LINES, "more line")));
     }
     for line in &report.repaired {
         tell(format_args!(
@@ -83,10 +80,9 @@ fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
         ));
     }
     let (entities, relations, unchanged) = (report.entities, report.relations, report.unchanged);
-    let entities =
-        if entities == 1 { "1 entity".to_owned() } else { format!("{entities} entities") };
     tell(format_args!(
-        "imported {entities} and {}; {unchanged} were there already",
+        "imported {} and {}; {unchanged} were there already",
+        count(entities, "entity"),
         count(relations, "relation")
     ));
     imported.map_err(partial_import)?;
@@ -140,11 +136,10 @@ fn tell_report(report: &mempalace::Report, files: &MemPalaceFiles, palace: &Pala
     for bad in &report.bad {
         tell(format_args!("{}: not imported: {}", shown(&bad.id), shown(&bad.why)));
     }
-    let entries = if report.entries == 1 { "entry" } else { "entries" };
     tell(format_args!(
-        "imported {}, {} new diary {entries} and {}; {} already there",
+        "imported {}, {} and {}; {} already there",
         count(report.drawers, "new drawer"),
-        report.entries,
+        count(report.entries, "new diary entry"),
         count(report.facts, "new fact"),
         report.there,
     ));

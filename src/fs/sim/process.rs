@@ -9,7 +9,7 @@ use super::shared::Shared;
 use super::state::State;
 use crate::fs::fs_type::lock_trusted;
 use crate::fs::name_events::NameEvents;
-use crate::fs::{Directory, File, Fs, Host, Identity, Listed, Stat};
+use crate::fs::{Directory, File, Fs, Host, Identity, Listed, LockOwner, Stat};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicU64;
@@ -293,6 +293,12 @@ impl File for SimFile {
         let state = self.disk().state();
         state.check(self.process())?;
         Ok(state.locks.get(&self.ino).is_some_and(|holder| holder.1 != self.description))
+    }
+
+    fn lock_owner(&self) -> io::Result<Option<LockOwner>> {
+        // All simulated processes are this one.
+        self.disk().state().check(self.process())?;
+        Ok(None)
     }
 }
 

@@ -6,6 +6,7 @@ use super::problem::{Code, Problem};
 use super::results::{DocumentList, DocumentShown, DocumentVersions, Entry, Version};
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
+use crate::format::plural::count;
 use crate::mcp::arguments::{argument, bad_cursor, limit, optional_etag};
 use crate::mcp::conflicts::{Authorship, open_aside, path as shown_path};
 use crate::mcp::page::{Budget, Page, json_len, number, piece, shortened};
@@ -139,7 +140,7 @@ fn nothing_at(path: &str, whole: &Value) -> Problem {
                 fields.keys().take(50).map(|name| shortened(name, 80)).collect();
             format!("the fields there are {names:?}")
         }
-        Some(Value::Array(items)) => format!("the list there has {} items", items.len()),
+        Some(Value::Array(items)) => format!("the list there has {}", count(items.len(), "item")),
         _ => "nor is there anything around it".to_owned(),
     };
     Problem::new(Code::NotFound, format!("there is nothing at {shown:?}; {there}"))

@@ -9,6 +9,7 @@ use std::path::PathBuf;
 struct Health {
     status: &'static str,
     version: &'static str,
+    #[serde(serialize_with = "crate::format::path_text::one")]
     palace: PathBuf,
     /// Null before the first write.
     id: Option<PalaceId>,

@@ -2,6 +2,7 @@
 
 mod address;
 mod answer;
+mod answered;
 mod body;
 mod connections;
 mod guard;

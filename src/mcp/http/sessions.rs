@@ -2,9 +2,12 @@
 //!
 //! Invariants: if there are too many, a session ends that is not in use; one that was never used after it began goes
 //! first, then the one that was used least lately. The client of a session that has ended gets 404, and begins another.
+//! A request whose id is taken in its session is refused at once.
 
+use super::answered::{Answering, SessionIds};
+use crate::mcp::message::{Refusal, in_use};
 use futures_core::Stream;
-use rmcp::model::{ClientJsonRpcMessage, ServerJsonRpcMessage};
+use rmcp::model::{ClientJsonRpcMessage, NumberOrString, ServerJsonRpcMessage};
 use rmcp::transport::common::server_side_http::{ServerSseMessage, SessionId};
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::{
@@ -32,13 +35,13 @@ pub(super) enum SessionError {
 }
 
 /// The use of a session.
-#[derive(Clone, Copy, Debug)]
 struct Use {
     /// False as long as only its first message has come.
     at_all: bool,
     last: Instant,
     /// Number of streams to its client.
     streams: usize,
+    ids: SessionIds,
 }
 
 type Uses = Arc<Mutex<HashMap<SessionId, Use>>>;
@@ -89,6 +92,11 @@ impl BoundedSessions {
         }
         InUse { uses: self.uses.clone(), id: id.clone() }
     }
+
+    /// Returns the ids that are taken in a session: none, if it has ended.
+    fn ids(&self, id: &SessionId) -> SessionIds {
+        lock(&self.uses).get(id).map(|it| it.ids.clone()).unwrap_or_default()
+    }
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -97,15 +105,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 
 impl SessionManager for BoundedSessions {
     type Error = SessionError;
-    type Transport = <LocalSessionManager as SessionManager>::Transport;
+    type Transport = Answering<<LocalSessionManager as SessionManager>::Transport>;
 
     async fn create_session(&self) -> Result<(SessionId, Self::Transport), SessionError> {
         let _beginning = self.beginning.lock().await;
         self.make_space().await?;
         let (id, transport) = self.sessions.create_session().await?;
-        let begun = Use { at_all: false, last: Instant::now(), streams: 0 };
+        let ids = SessionIds::default();
+        let begun = Use { at_all: false, last: Instant::now(), streams: 0, ids: ids.clone() };
         lock(&self.uses).insert(id.clone(), begun);
-        Ok((id, transport))
+        Ok((id, Answering { transport, ids }))
     }
 
     async fn initialize_session(
@@ -132,8 +141,13 @@ impl SessionManager for BoundedSessions {
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
         // First: it must not be ended while this waits.
         let session = self.used(id);
+        let taken = match self.ids(id).take(&message) {
+            Ok(taken) => taken,
+            Err(request) => return Ok(OfSession::refused(request, session)),
+        };
         let stream = self.sessions.create_stream(id, message).await?;
-        Ok(OfSession { stream: Box::pin(stream), _session: session })
+        taken.handed_on();
+        Ok(OfSession::of(stream, session))
     }
 
     async fn accept_message(
@@ -142,6 +156,7 @@ impl SessionManager for BoundedSessions {
         message: ClientJsonRpcMessage,
     ) -> Result<(), SessionError> {
         self.note(id);
+        self.ids(id).note_cancelled(&message);
         Ok(self.sessions.accept_message(id, message).await?)
     }
 
@@ -151,7 +166,7 @@ impl SessionManager for BoundedSessions {
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
         let session = self.used(id);
         let stream = self.sessions.create_standalone_stream(id).await?;
-        Ok(OfSession { stream: Box::pin(stream), _session: session })
+        Ok(OfSession::of(stream, session))
     }
 
     async fn resume(
@@ -161,7 +176,7 @@ impl SessionManager for BoundedSessions {
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
         let session = self.used(id);
         let stream = self.sessions.resume(id, last_event_id).await?;
-        Ok(OfSession { stream: Box::pin(stream), _session: session })
+        Ok(OfSession::of(stream, session))
     }
 }
 
@@ -181,21 +196,41 @@ impl Drop for InUse {
 
 /// A stream to the client of a session, which is in use as long.
 struct OfSession<S> {
-    stream: Pin<Box<S>>,
+    /// Comes before the stream.
+    first: Option<ServerSseMessage>,
+    stream: Option<Pin<Box<S>>>,
     _session: InUse,
 }
 
-impl<S: Stream> Stream for OfSession<S> {
-    type Item = S::Item;
+impl<S> OfSession<S> {
+    fn of(stream: S, session: InUse) -> Self {
+        OfSession { first: None, stream: Some(Box::pin(stream)), _session: session }
+    }
+
+    /// Answers a request whose id is taken.
+    fn refused(request: NumberOrString, session: InUse) -> Self {
+        let Refusal { id, error } = in_use(request);
+        let answer = ServerSseMessage::from_message(ServerJsonRpcMessage::error(error, id));
+        OfSession { first: Some(answer), stream: None, _session: session }
+    }
+}
+
+impl<S: Stream<Item = ServerSseMessage>> Stream for OfSession<S> {
+    type Item = ServerSseMessage;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<S::Item>> {
-        self.stream.as_mut().poll_next(context)
+        match (self.first.take(), &mut self.stream) {
+            (Some(first), _) => Poll::Ready(Some(first)),
+            (None, Some(stream)) => stream.as_mut().poll_next(context),
+            (None, None) => Poll::Ready(None),
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use rmcp::transport::Transport;
 
     async fn begin(sessions: &BoundedSessions) -> SessionId {
         let (id, transport) = sessions.create_session().await.unwrap();
@@ -238,5 +273,60 @@ mod tests {
         assert!(matches!(sessions.create_session().await, Err(SessionError::TooMany)));
         drop((stream, streams, last));
         begin(&sessions).await;
+    }
+    /// What a stream brings next, without waiting: the code of an error, and 0 for a result.
+    fn next_code<S: Stream<Item = ServerSseMessage>>(stream: &mut Pin<Box<S>>) -> Option<i32> {
+        loop {
+            let next =
+                stream.as_mut().poll_next(&mut Context::from_waker(std::task::Waker::noop()));
+            let Poll::Ready(Some(event)) = next else { return None };
+            match event.message.as_deref() {
+                Some(ServerJsonRpcMessage::Error(error)) => return Some(error.error.code.0),
+                Some(_) => return Some(0),
+                // The first event of a stream has no message.
+                None => {}
+            }
+        }
+    }
+
+    fn message(text: &str) -> ClientJsonRpcMessage {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[tokio::test]
+    async fn second_request_with_an_id_is_refused_and_the_first_answered() {
+        const CANCEL: &str =
+            r#"{"jsonrpc":"2.0","method":"notifications/cancelled","params":{"requestId":7}}"#;
+        let ping = || message(r#"{"jsonrpc":"2.0","id":7,"method":"ping"}"#);
+        let pong = || {
+            serde_json::from_str::<ServerJsonRpcMessage>(
+                r#"{"jsonrpc":"2.0","id":7,"result":{"tools":[]}}"#,
+            )
+            .unwrap()
+        };
+        let sessions = BoundedSessions::new();
+        let (id, mut transport) = sessions.create_session().await.unwrap();
+        let initialize = message(
+            r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"a","version":"1"}}}"#,
+        );
+        let handle = async {
+            transport.receive().await.unwrap();
+            transport.send(pong()).await.unwrap();
+        };
+        let (begun, ()) = tokio::join!(sessions.initialize_session(&id, initialize), handle);
+        begun.unwrap();
+        let (one, other) = (ping(), ping());
+        let mut first = Box::pin(sessions.create_stream(&id, one).await.unwrap());
+        let mut second = Box::pin(sessions.create_stream(&id, other).await.unwrap());
+        assert_eq!(next_code(&mut second), Some(-32600));
+        assert_eq!(next_code(&mut first), None);
+        transport.receive().await.unwrap();
+        transport.send(pong()).await.unwrap();
+        assert_eq!(next_code(&mut first), Some(0));
+        let mut third = Box::pin(sessions.create_stream(&id, ping()).await.unwrap());
+        assert_eq!(next_code(&mut third), None, "its id is free again");
+        sessions.accept_message(&id, message(CANCEL)).await.unwrap();
+        let mut fourth = Box::pin(sessions.create_stream(&id, ping()).await.unwrap());
+        assert_eq!(next_code(&mut fourth), Some(-32600), "the third may still run");
     }
 }

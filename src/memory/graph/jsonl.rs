@@ -37,6 +37,9 @@ enum Line<E, R> {
     Relation(R),
 }
 
+/// Most characters of a line that is no JSON that are shown.
+const START_CHARS: usize = 40;
+
 /// The fields of a line that the reference server reads.
 const FIELDS: [&str; 7] =
     ["type", "name", "entityType", "observations", "from", "to", "relationType"];
@@ -51,6 +54,17 @@ impl Line<Entity, Relation> {
         fields.retain(|field, _| FIELDS.contains(&field.as_str()));
         serde_json::from_value(Value::Object(fields))
     }
+}
+
+/// Returns why a line cannot be read. The parser counts lines too, and always says 1.
+fn in_words(line: &[u8], error: &serde_json::Error) -> String {
+    if error.is_syntax() || error.is_eof() {
+        let start: String =
+            String::from_utf8_lossy(line).trim().chars().take(START_CHARS).collect();
+        return format!("{start:?} is no JSON");
+    }
+    let text = error.to_string();
+    text.split_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned()
 }
 
 /// A line that was not imported.
@@ -143,7 +157,7 @@ impl Parsed {
     }
 
     fn add(&mut self, bytes: &[u8], line: u64) -> std::result::Result<(), String> {
-        match Line::parse(bytes).map_err(|error| error.to_string())? {
+        match Line::parse(bytes).map_err(|error| in_words(bytes, &error))? {
             Line::Relation(relation) => self.relations.push((relation, line)),
             Line::Entity(entity) => {
                 let key = entity_key(&entity.name).map_err(|error| error.to_string())?;

@@ -4,6 +4,7 @@
 
 use super::report::NotImported;
 use super::sqlite::{Database, columns, json, missing, text};
+use crate::format::plural;
 use crate::memory::error::{MemoryError, Result};
 use rusqlite::{Connection, Row};
 use serde_json::{Map, Value};
@@ -173,8 +174,7 @@ impl<'a> Chroma<'a> {
         let why = "still in Chroma's queue: search for something with MemPalace, and import again";
         let id = match count {
             0 => return Ok(Vec::new()),
-            1 => "1 write".to_owned(),
-            _ => format!("{count} writes"),
+            _ => plural::count(count, "write"),
         };
         Ok(vec![NotImported { id, why: why.to_owned() }])
     }

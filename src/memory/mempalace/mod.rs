@@ -200,7 +200,7 @@ fn compact(palace: &Palace, options: CompactOptions) -> Option<String> {
     match palace.compact(options) {
         Ok(_) => None,
         Err(Error::Store(StoreError::Busy { holder, .. })) => {
-            Some(format!("{holder} is compacting"))
+            Some(format!("another process compacts ({holder})"))
         }
         Err(error) => Some(chain(&error)),
     }

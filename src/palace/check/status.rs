@@ -1,5 +1,6 @@
 //! The present state of a palace, for people.
 
+pub use super::held_lock::HeldLock;
 #[cfg(feature = "cli")]
 #[cfg(any(feature = "cli", feature = "mcp"))]
 pub(crate) use super::json_text::time_text;
@@ -18,7 +19,7 @@ use crate::palace::view::finding::Finding;
 use crate::palace::view::tail::entries;
 use crate::palace::view::went_back::WentBack;
 use crate::segment::reader::{Commit, Reader};
-use crate::store::lock::{Holder, compaction_holder};
+use crate::store::lock::{Holder, compaction_holder, conditional_holder};
 use crate::store::read_only::ReadOnlyReason;
 use crate::store::root::Root;
 use std::io::ErrorKind;
@@ -42,6 +43,7 @@ use std::path::PathBuf;
 #[non_exhaustive]
 pub struct Status {
     /// The directory.
+    #[serde(serialize_with = "crate::format::path_text::one")]
     pub path: PathBuf,
     /// Its id; `None` if nothing was written yet.
     pub palace: Option<PalaceId>,
@@ -59,6 +61,7 @@ pub struct Status {
     /// The snapshots in `snap/` that can be read.
     pub snapshots: Vec<SnapshotStatus>,
     /// The snapshots in `snap/` that cannot be read: [`Palace::unreadable`].
+    #[serde(serialize_with = "crate::format::path_text::list")]
     pub unreadable: Vec<PathBuf>,
     /// The files that are damaged, cut off or missing. [`Palace::verify`] reads more.
     pub problems: Vec<Finding>,
@@ -191,35 +194,6 @@ pub struct LiveInstance {
     pub older: bool,
 }
 
-/// A lock that a process holds.
-///
-/// ```
-/// # use crdt_palace::palace::Palace;
-/// # use serde_json::json;
-/// # let dir = tempfile::tempdir()?;
-/// # let palace = Palace::open(dir.path().join("palace"))?;
-/// palace.put("a", &json!({"n": 1}))?;
-/// let status = palace.status()?;
-/// let lock = &status.locks[0];
-/// assert_eq!(lock.resource, format!("segment {}", status.instances[0].segment));
-/// assert!(lock.holder.starts_with(&format!("pid {} ", std::process::id())));
-/// assert!(serde_json::to_value(lock)?["ttl"].is_null());
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Clone, Debug, serde::Serialize)]
-#[non_exhaustive]
-pub struct HeldLock {
-    /// "compaction", or "segment" and its id.
-    pub resource: String,
-    /// Process id, program and the client that writes through it; or "unknown".
-    pub holder: String,
-    /// The time when it was taken: milliseconds since 1970, UTC, or 0 if unknown; as JSON a time of RFC 3339, or null.
-    #[serde(rename = "acquired_at", serialize_with = "as_text")]
-    pub acquired_ms: i64,
-    /// Null as JSON: no lock expires. The operating system releases each when its process ends.
-    pub ttl: (),
-}
-
 /// A snapshot.
 ///
 /// ```
@@ -281,7 +255,7 @@ impl Palace {
             }
         }
         segments.sort_by_key(|segment| (segment.created_ms, segment.segment));
-        let compaction = compaction_holder(root)?;
+        let (compaction, conditional) = (compaction_holder(root)?, conditional_holder(root)?);
         let live = || segments.iter().filter(|segment| segment.state == SegmentState::Live);
         let fs_type = if root.palace().is_some() { Some(root.fs_type()?) } else { None };
         Ok(Status {
@@ -292,7 +266,12 @@ impl Palace {
             read_only: root.read_only(),
             this_instance: self.shared.log.instance_if_any(),
             instances: live().filter_map(SegmentStatus::owner).collect(),
-            locks: compaction.iter().map(held).chain(live().map(SegmentStatus::lock)).collect(),
+            locks: [&compaction, &conditional]
+                .into_iter()
+                .flatten()
+                .map(HeldLock::of)
+                .chain(live().map(SegmentStatus::lock))
+                .collect(),
             segments,
             snapshots: self.snapshot_status()?,
             unreadable: self.unreadable(),
@@ -369,11 +348,6 @@ impl SegmentStatus {
             ttl: (),
         }
     }
-}
-
-fn held(holder: &Holder) -> HeldLock {
-    let Holder { resource, holder, acquired_ms } = holder.clone();
-    HeldLock { resource, holder, acquired_ms, ttl: () }
 }
 
 fn segment(

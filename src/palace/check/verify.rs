@@ -7,6 +7,7 @@ use crate::format::filename;
 use crate::format::filename::{OPEN, SEALED, SNAP};
 use crate::format::hash::ChangeHash;
 use crate::format::key::Key;
+use crate::format::plural::count;
 use crate::merge::{Doc, MergeError};
 use crate::palace::error::{Error, Result, chain};
 use crate::palace::handle::shared::Palace;
@@ -262,9 +263,9 @@ fn readable_part(snapshot: &Snapshot) -> String {
         _ => String::new(),
     };
     format!(
-        "{} of the {documents} documents of this snapshot can be read{named}; the whole one in a copy of the palace has \
-         the rest",
-        keys.len()
+        "{} of {} of this snapshot can be read{named}; the whole one in a copy of the palace has the rest",
+        keys.len(),
+        count(documents, "document")
     )
 }
 

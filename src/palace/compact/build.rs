@@ -11,6 +11,7 @@ use super::row::{Incoming, digest};
 use crate::format::filename;
 use crate::format::id::{PalaceId, SnapshotId};
 use crate::format::key::Key;
+use crate::format::plural;
 use crate::format::record::Entry;
 use crate::fs::{At, or_remove, stop};
 use crate::palace::error::{Error, Result};
@@ -182,7 +183,10 @@ fn add_log(
         }
         // Damage can hide commits of a log; nothing else would notice.
         if count != snapshot.meta().commits {
-            let what = format!("its log holds {count} commits of {}", snapshot.meta().commits);
+            let what = format!(
+                "its log holds {count} of {}",
+                plural::count(snapshot.meta().commits, "commit")
+            );
             let (snapshot, key, source) = (snapshot.id(), None, None);
             return Err(SnapshotError::Damaged { snapshot, key, what, source }.into());
         }

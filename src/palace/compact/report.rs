@@ -119,6 +119,7 @@ impl CompactOptions {
 #[non_exhaustive]
 pub struct Skipped {
     /// The file.
+    #[serde(serialize_with = "crate::format::path_text::one")]
     pub path: PathBuf,
     /// The reason why it was not compacted.
     pub reason: String,

@@ -5,6 +5,7 @@
 
 use crate::format::hash::{ChangeHash, Heads};
 use crate::format::key::Key;
+use crate::format::plural::count;
 use crate::merge::{self, Doc};
 use crate::palace::error::{Error, Result};
 use crate::palace::view::rows::{doc_of_rows, load_row, parse_view};
@@ -189,7 +190,7 @@ impl Wanted {
         let version = version.map(|heads| format!("version {}", heads.etag()));
         version
             .or_else(|| change.map(|hash| format!("change {hash}")))
-            .or_else(|| bytes.map(|bytes| format!("{} bytes that are no change", bytes.len())))
+            .or_else(|| bytes.map(|bytes| format!("{} of no change", count(bytes.len(), "byte"))))
     }
 }
 
@@ -318,7 +319,7 @@ mod tests {
         assert!(lost.starts_with("version "), "{lost}");
         for (kept, length) in [(&b"noise"[..], 9), (b"no change", 5)] {
             let lost = lacks(&[&one, &two, kept]);
-            assert_eq!(lost, Some(format!("{length} bytes that are no change")));
+            assert_eq!(lost, Some(format!("{length} bytes of no change")));
         }
     }
 }

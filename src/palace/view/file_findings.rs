@@ -7,6 +7,7 @@ use super::finding::{Finding, Severity};
 use crate::format::damage::Region;
 use crate::format::filename::{self, SNAP};
 use crate::format::id::InstanceId;
+use crate::format::plural::count;
 use crate::format::record::RecordError;
 use crate::segment::reader::Reader;
 use crate::snapshot::Snapshot;
@@ -67,7 +68,7 @@ fn check_segment(catalog: &Catalog, reader: &Reader, found: &mut Vec<Finding>) {
             true => (Severity::Problem, "damage"),
             false => (Severity::Note, "a torn tail, or a write under way"),
         };
-        add(Some(start), severity, format!("{what}: {length} bytes: {}", region.reason));
+        add(Some(start), severity, format!("{what}: {}: {}", count(length, "byte"), region.reason));
     }
     if reader.length() == 0 {
         // A segment gets its name after its header is on disk.

@@ -61,7 +61,10 @@ pub struct Finding {
     /// Its severity.
     pub severity: Severity,
     /// The file, if it is about one.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(
+        skip_serializing_if = "Option::is_none",
+        serialize_with = "crate::format::path_text::option"
+    )]
     pub path: Option<PathBuf>,
     /// The position in the file, in bytes.
     #[serde(skip_serializing_if = "Option::is_none")]
