@@ -65,6 +65,8 @@ pub(crate) use write::once::Once;
 #[cfg(feature = "mcp")]
 pub(crate) use write::record::Before;
 pub use write::request::{Condition, Outcome, Receipt, WriteOptions};
+#[cfg(feature = "mcp")]
+pub(crate) use write::undo::NotUndone;
 pub use write::writes::Writes;
 
 // What callers meet of the layers below. Those are hidden, so this is where such a type is documented.
