@@ -1,6 +1,6 @@
 //! `crdt-palace undo`: writes the opposite of commits, as new ones.
 
-use super::open;
+use super::open::open_existing;
 use super::report::Report;
 use super::select::Commits;
 use crate::cli::error::Failure;
@@ -33,7 +33,7 @@ pub(in crate::cli) struct Undo {
 
 impl Undo {
     pub fn run(&self) -> Result<Exit, Failure> {
-        let palace = open(&self.at.path()?, PROGRAM)?;
+        let palace = open_existing(&self.at.path()?, PROGRAM)?;
         let commits = self.commits.find(&palace, &self.look.clock())?;
         if commits.is_empty() {
             tell(format_args!(

@@ -154,7 +154,7 @@ fn line(printer: &Printer, done: &TakenBack, commit: Option<&CommitInfo>) -> Map
     let mut line = done.told.as_ref().map_or_else(unchanged, document);
     line.insert("commit".to_owned(), commit_json(commit));
     let commits = done.parts.iter().map(|part| part.commit.to_string());
-    line.insert("of".to_owned(), commits.collect());
+    line.insert("undoes".to_owned(), commits.collect());
     let left = done.parts.iter().flat_map(|part| part.left.iter().map(move |left| (part, left)));
     let left = left.map(|(part, reason)| {
         json!({

@@ -1,6 +1,6 @@
 //! `crdt-palace restore`: brings an earlier version of a document back, as a new write.
 
-use super::open;
+use super::open::open_existing;
 use super::report::Report;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, after};
@@ -42,7 +42,7 @@ impl Restore {
         let Some((name, version)) = named else {
             return Err(LogError::NoVersion { text: text.clone() }.into());
         };
-        let palace = open(&self.at.path()?, PROGRAM)?;
+        let palace = open_existing(&self.at.path()?, PROGRAM)?;
         let mut log = palace.log(Direction::NewestFirst, Box::new(|_| true))?;
         let key = document(&palace, &log, name)?;
         if Kind::of(&key) == Kind::Note {
