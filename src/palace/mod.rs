@@ -42,6 +42,8 @@ pub use handle::options::Options;
 pub use handle::shared::Palace;
 #[cfg(feature = "mcp")]
 pub(crate) use history::short_cursor::Position;
+#[cfg(feature = "mcp")]
+pub(crate) use history::undone::Standing;
 #[cfg(feature = "cli")]
 pub(crate) use history::{commit_id, commit_queue::Direction, log, step};
 pub use history::{dump, feed, watch};

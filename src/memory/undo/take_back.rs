@@ -13,10 +13,11 @@ use crate::palace::commit_id::CommitId;
 use crate::palace::feed::CommitInfo;
 use crate::palace::log::CommitLog;
 use crate::palace::{
-    Draft, Error, NotUndone, Outcome, Palace, RecordError, SegmentError, StoreError, WriteOptions,
+    Draft, Error, NotUndone, Outcome, Palace, RecordError, SegmentError, Standing, StoreError,
+    WriteOptions,
 };
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The most documents that one commit writes.
 const COMMIT: usize = 500;
@@ -57,7 +58,9 @@ struct Work {
 /// What a commit did to a document.
 struct Planned {
     part: Part,
-    /// Its changes; none if it is known already why they stay.
+    /// The commit that has its effect now: itself, or one that took its undo back.
+    target: CommitId,
+    /// The changes of that commit; none if it is known already why they stay.
     changes: Vec<ChangeHash>,
 }
 
@@ -71,10 +74,12 @@ impl Undo<'_> {
     /// Errors of the palace. Commits that were made before stay, and the same call goes on.
     pub fn run(&self, log: &mut CommitLog<'_>, commits: &[CommitInfo]) -> Result<Vec<TakenBack>> {
         let mut works: BTreeMap<Key, Vec<Planned>> = BTreeMap::new();
+        // An undo that is taken back together with what it undid counts no more.
+        let together: BTreeSet<CommitId> = commits.iter().map(CommitInfo::id).collect();
         for commit in commits {
             // A note goes with the change of another document, and is true whatever that shows.
             for key in commit.keys.iter().filter(|key| Kind::of(key) != Kind::Note) {
-                works.entry(key.clone()).or_default().push(planned(log, commit, key)?);
+                works.entry(key.clone()).or_default().push(planned(log, commit, key, &together)?);
             }
         }
         let mut done = Vec::new();
@@ -160,17 +165,26 @@ pub(super) fn not_written() -> MergeError {
     MergeError::Refused { why: "nothing is to be written".to_owned() }
 }
 
-fn planned(log: &mut CommitLog<'_>, commit: &CommitInfo, key: &Key) -> Result<Planned> {
-    let step = log.step(commit, key)?;
-    let told = step.map(|step| Told::new(key, &step));
+fn planned(
+    log: &mut CommitLog<'_>,
+    commit: &CommitInfo,
+    key: &Key,
+    together: &BTreeSet<CommitId>,
+) -> Result<Planned> {
+    let told = log.step(commit, key)?.map(|step| Told::new(key, &step));
     let id = commit.id();
-    let left = match (&told, log.undone_by(key, id)?) {
-        (None, _) => vec![Reason::Repeated],
-        (_, Some(by)) => vec![Reason::Already(by)],
-        (Some(_), None) => Vec::new(),
+    let (target, left) = match log.standing(key, id)? {
+        _ if told.is_none() => (None, vec![Reason::Repeated]),
+        Standing::UndoneBy(by) if !together.contains(&by) => (None, vec![Reason::Already(by)]),
+        Standing::In(again) => (Some(*again), Vec::new()),
+        Standing::UndoneBy(_) | Standing::Own => (Some(commit.clone()), Vec::new()),
     };
-    let changes = if left.is_empty() { log.own_changes(commit, key)? } else { Vec::new() };
-    Ok(Planned { part: Part { commit: id, told, left }, changes })
+    let changes = match &target {
+        Some(target) => log.own_changes(target, key)?,
+        None => Vec::new(),
+    };
+    let target = target.map_or(id, |target| target.id());
+    Ok(Planned { part: Part { commit: id, told, left }, target, changes })
 }
 
 /// Notes that the write of a document is refused, so that it is left out.
@@ -190,10 +204,10 @@ impl Work {
 
     fn take_back(&self, draft: &mut Draft<'_>) -> std::result::Result<Drafted, MergeError> {
         let mut left = Vec::new();
-        for Planned { part, changes } in &self.parts {
+        for Planned { target, changes, .. } in &self.parts {
             left.push(match changes.is_empty() {
                 true => Vec::new(),
-                false => draft.undo(&part.commit.to_string(), changes)?,
+                false => draft.undo(&target.to_string(), changes)?,
             });
         }
         Ok((draft.step()?, left))

@@ -20,5 +20,5 @@ mod short_text;
 #[cfg(feature = "cli")]
 pub(crate) mod step;
 #[cfg(feature = "mcp")]
-mod undone;
+pub(crate) mod undone;
 pub mod watch;

@@ -73,7 +73,7 @@ impl Draft<'_> {
         let did = |effect| step.effects.effects.contains(&effect);
         let now = self.view()?;
         let mut left = if did(Deleted) {
-            self.undo_delete(&now, changes)?.into_iter().collect()
+            self.undo_delete(step, &now, changes)?.into_iter().collect()
         } else if did(Created) || did(Restored) {
             self.undo_appearance(step, &now)?.into_iter().collect()
         } else if did(Edited) {
@@ -90,17 +90,19 @@ impl Draft<'_> {
     /// Brings the document back as it was, unless another writer deleted it too.
     fn undo_delete(
         &mut self,
+        step: &DocumentStep,
         now: &View,
         changes: &[ChangeHash],
     ) -> Result<Option<NotUndone>, MergeError> {
-        let Some(before) = self.before_delete() else { return Ok(Some(NotUndone::BroughtBack)) };
+        if !now.deleted {
+            return Ok(Some(NotUndone::BroughtBack));
+        }
         let made = self.made();
         let is_ours = |head: &ChangeHash| changes.contains(head) || made.contains(head);
         if !self.version().hashes().iter().all(is_ours) {
             return Ok(now.modified.clone().map(NotUndone::DeletedToo));
         }
-        let before = self.view_at(&before)?;
-        self.put(&before.value).map(|()| None)
+        self.put(&step.before.value).map(|()| None)
     }
 
     /// Hides the document again, unless it shows anything else than right after the changes.
@@ -150,6 +152,7 @@ impl Draft<'_> {
     }
 
     fn write_plan(&mut self, plan: &UndoPlan, version: &Heads) -> Result<(), MergeError> {
+        let made = self.changes.len();
         if let Some(beside) = &plan.beside {
             self.build_on(version.clone());
             self.put_object(beside)?;
@@ -162,7 +165,10 @@ impl Draft<'_> {
             }
             self.put_object(&value)?;
         }
-        self.change(|doc, stamp, _| doc.join_heads(stamp))
+        match self.changes.len() > made {
+            true => self.change(|doc, stamp, _| doc.join_heads(stamp)),
+            false => Ok(()),
+        }
     }
 
     fn changed_since(
