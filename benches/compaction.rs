@@ -72,7 +72,7 @@ fn fold(table: &mut Table) -> Result {
 }
 
 fn change(n: u64) -> Result<Vec<u8>> {
-    let stamp = Stamp { actor: [7; 16], time_ms: 1_700_000_000_000, by: "bench" };
+    let stamp = Stamp { actor: [7; 16], time_ms: 1_700_000_000_000, by: "bench", undoes: "" };
     let change = Doc::new().put(&stamp, None, &document(n))?.ok_or("no change")?;
     Ok(change.bytes)
 }

@@ -38,7 +38,9 @@ impl From<Exit> for ExitCode {
 
 fn exit_of(failure: &Failure) -> Exit {
     match failure {
-        Failure::Usage(_) | Failure::Log(LogError::Time { .. }) => Exit::Usage,
+        Failure::Usage(_) | Failure::Log(LogError::Time { .. } | LogError::NoVersion { .. }) => {
+            Exit::Usage
+        }
         Failure::Memory(MemoryError::Argument { .. }) => Exit::Usage,
         Failure::Place(error) if !matches!(error, PlaceError::Fs(_)) => Exit::Usage,
         #[cfg(feature = "mcp")]

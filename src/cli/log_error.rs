@@ -43,6 +43,29 @@ pub enum LogError {
         /// The document.
         name: String,
     },
+    /// No commit has this name.
+    #[error("{name:?} is no commit of this palace: `crdt-log dump` shows the commits")]
+    NoCommit {
+        /// The name.
+        name: String,
+    },
+    /// No process has an id that begins with this.
+    #[error(
+        "{text:?} is not the beginning of the id of a process that wrote here: `crdt-log dump` shows ids, as the part of a \
+         commit before the hyphen"
+    )]
+    NoInstance {
+        /// The text.
+        text: String,
+    },
+    /// The name has no version behind it.
+    #[error(
+        "{text:?} names no version: write ID@COMMIT, with a commit that `crdt-log history ID` shows"
+    )]
+    NoVersion {
+        /// The text.
+        text: String,
+    },
     /// A commit did not change the document.
     #[error("commit {commit} did not change {document:?}: `crdt-log history` lists its versions")]
     NotAVersion {
@@ -84,6 +107,19 @@ mod tests {
             (
                 LogError::NotThere { name: named("k") },
                 "\"k\" was not there at that time, or it was deleted: `crdt-log history` lists its versions",
+            ),
+            (
+                LogError::NoCommit { name: named("x") },
+                "\"x\" is no commit of this palace: `crdt-log dump` shows the commits",
+            ),
+            (
+                LogError::NoInstance { text: named("a1b2") },
+                "\"a1b2\" is not the beginning of the id of a process that wrote here: `crdt-log dump` shows ids, as the \
+                 part of a commit before the hyphen",
+            ),
+            (
+                LogError::NoVersion { text: named("k") },
+                "\"k\" names no version: write ID@COMMIT, with a commit that `crdt-log history ID` shows",
             ),
             (
                 LogError::NotAVersion { commit: named("a1b2-7"), document: named("k") },

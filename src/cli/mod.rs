@@ -36,3 +36,5 @@ mod status;
 mod token;
 #[cfg(feature = "mcp")]
 pub mod token_error;
+#[cfg(feature = "mcp")]
+mod undo;

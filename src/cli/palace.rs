@@ -6,7 +6,7 @@ use super::exit::{Exit, after, finish, lacking};
 use super::location::{PalaceArgument, PalaceTarget, source};
 use super::print::{count, stdout, tell};
 use super::token::TokenArguments;
-use super::{demo, doctor, import, install, serve, start, status};
+use super::{demo, doctor, import, install, serve, start, status, undo};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
 use crate::memory::Memory;
 use crate::palace::Palace;
@@ -30,6 +30,11 @@ Examples:
       Import what MemPalace has stored. A second import adds only what is new there.
   crdt-palace export > memory.jsonl
       Export the knowledge graph in the format of the reference memory server.
+  crdt-palace undo --by cursor --since 2h --dry-run
+      Show what takes back all that a client wrote in the last two hours. Without
+      --dry-run, it is written as new commits.
+  crdt-palace restore ID@7f3a-12
+      Bring back the version of a drawer that crdt-log history names so.
   crdt-palace install --client claude-code
       Add the server to the configuration of Claude Code. With --print, only show the entry.
   crdt-palace doctor
@@ -94,6 +99,10 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Write the opposite of commits as new ones, and keep what was written since
+    Undo(undo::Undo),
+    /// Bring an earlier version of a document back, as a new write
+    Restore(undo::Restore),
     /// Add the server to the configuration of an MCP client
     Install(install::Install),
     /// Check the palace's directory and this machine, and say what to do about each problem
@@ -119,6 +128,8 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Import { from, at } => import::import(&source(&from)?, &at.path()?),
         Command::Export { at } => export(&at.path()?),
         Command::Status { at, json } => status::status(&at.path()?, json),
+        Command::Undo(undo) => undo.run(),
+        Command::Restore(restore) => restore.run(),
         Command::Install(install) => install.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),

@@ -22,6 +22,8 @@ mod moment;
 mod source_name;
 #[cfg(feature = "cli")]
 pub(crate) mod told;
+#[cfg(feature = "mcp")]
+pub(crate) mod undo;
 
 pub use error::{MemoryError, Result};
 pub use graph::{

@@ -39,7 +39,7 @@ mod tests {
 
     fn put(doc: &mut Doc, time_ms: i64, n: i64) -> Heads {
         let value = Map::from_iter([("n".to_owned(), json!(n))]);
-        let stamp = Stamp { actor: [1; 16], time_ms, by: "" };
+        let stamp = Stamp { actor: [1; 16], time_ms, by: "", undoes: "" };
         doc.put(&stamp, None, &value).unwrap();
         doc.heads()
     }

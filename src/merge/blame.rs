@@ -145,7 +145,7 @@ mod tests {
 
     fn put(doc: &mut Doc, n: u8, base: Option<&Heads>, text: &str) -> ChangeHash {
         let value = Map::from_iter([("t".to_owned(), json!(text))]);
-        let stamp = Stamp { actor: [n; 16], time_ms: i64::from(n), by: "" };
+        let stamp = Stamp { actor: [n; 16], time_ms: i64::from(n), by: "", undoes: "" };
         doc.put(&stamp, base, &value).unwrap().unwrap().hash
     }
 

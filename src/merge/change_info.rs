@@ -41,6 +41,9 @@ pub struct ChangeInfo {
     pub by: String,
     /// Meaning of the change.
     pub kind: ChangeKind,
+    /// Name of the commit whose effect on the document it takes back; empty if it takes back none.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub undoes: String,
     /// Hashes of the changes that it builds on.
     pub deps: Vec<ChangeHash>,
     /// Number of its operations.
@@ -62,6 +65,7 @@ impl ChangeInfo {
             time_ms: meta.timestamp,
             by: message.by.into_owned(),
             kind: message.kind,
+            undoes: message.undoes.into_owned(),
             deps: hashes(&meta.deps),
             operations: operations_of(meta),
             ops: Vec::new(),

@@ -1,7 +1,7 @@
-//! The message of a change: the name of its writer, and the kind of the change.
+//! The message of a change: the name of its writer, the kind of the change, and the commit that it undoes.
 //!
-//! A message is compact JSON, `{"by":"…","kind":"delete","open":[…]}`. A field with its default (no writer, kind `edit`,
-//! no text with open places) is left out, and if all are defaults there is no message. A message that is not such JSON comes from
+//! A message is compact JSON, `{"by":"…","kind":"delete","undoes":"…","open":[…]}`. A field with its default (no writer, kind
+//! `edit`, no commit, no text with open places) is left out, and if all are defaults there is no message. A message that is not such JSON comes from
 //! another program: it is taken as the writer's name.
 
 use super::chunk::Chunk;
@@ -51,6 +51,9 @@ pub(super) struct Message<'a> {
     pub by: Cow<'a, str>,
     #[serde(default, skip_serializing_if = "is_edit")]
     pub kind: ChangeKind,
+    /// Name of the commit whose effect on the document the change takes back; empty if it takes back none.
+    #[serde(default, borrow, skip_serializing_if = "str::is_empty")]
+    pub undoes: Cow<'a, str>,
     /// Texts that the change wrote with open places. Reading most messages needs none of it.
     #[serde(default, skip_deserializing, skip_serializing_if = "<[_]>::is_empty")]
     pub open: &'a [OpenText],
@@ -71,7 +74,7 @@ fn is_edit(kind: &ChangeKind) -> bool {
 impl<'a> Message<'a> {
     /// Makes a message from the name of the writer and the kind of the change.
     pub fn new(by: &'a str, kind: ChangeKind) -> Self {
-        Message { by: Cow::Borrowed(by), kind, open: &[] }
+        Message { by: Cow::Borrowed(by), kind, ..Message::default() }
     }
 
     /// Parses the message of any change. Never fails: text that is not ours is the writer's name.
@@ -82,7 +85,8 @@ impl<'a> Message<'a> {
 
     /// Returns the text of the message, or `None` if all fields have their defaults.
     pub fn encode(&self) -> Option<String> {
-        if self.by.is_empty() && is_edit(&self.kind) && self.open.is_empty() {
+        let says_nothing = self.by.is_empty() && self.undoes.is_empty() && self.open.is_empty();
+        if says_nothing && is_edit(&self.kind) {
             return None;
         }
         // Fields of text cannot fail to become JSON.

@@ -33,6 +33,7 @@ pub fn explain(change: &[u8]) -> Result<ChangeInfo, MergeError> {
         time_ms: change.timestamp(),
         by: message.by.to_string(),
         kind: message.kind,
+        undoes: message.undoes.to_string(),
         deps: hashes(change.deps()),
         operations: change.len() as u64,
         ops,

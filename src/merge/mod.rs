@@ -25,7 +25,7 @@
 //!   the bounds, the commit), `remove_values` (single values of a field), `commit`, `write` (put, patch, edit, delete),
 //!   `path_writes` (increment, append, remove), `settle_conflict` (take one reading, and keep all else).
 //! * The past of a document: `effects` (before and after a commit), `as_of` (the version of a time), `blame` (the change
-//!   that each line is from).
+//!   that each line is from), `undo` (what takes a commit back).
 //! * Changes without a document: `first_change`, `content_derived` (the same content filed twice), `explain` (in words).
 //!
 //! # Traps of Automerge, and where they are avoided
@@ -93,6 +93,8 @@ mod text_version;
 mod transaction;
 mod tree;
 mod tree_reader;
+#[cfg(feature = "mcp")]
+mod undo;
 mod value_limits;
 mod view;
 mod well_formed;
@@ -120,5 +122,7 @@ pub use path_writes::COUNTER_VALUE_MAX;
 pub use size_bounds::{
     HISTORY_BYTES_MAX, HISTORY_NAME_BYTES_MAX, HISTORY_OPERATIONS_MAX, HISTORY_REFERENCES_MAX,
 };
+#[cfg(feature = "mcp")]
+pub use undo::{FieldPath, KeptField, UndoPlan, set_at};
 pub use value_limits::{NESTING_MAX, VALUE_BYTES_MAX};
 pub use view::{Candidate, Conflict, Settled, View};

@@ -7,6 +7,7 @@ use super::size_bounds::DocSize;
 use super::view::Settled;
 use crate::format::hash::ChangeHash;
 use automerge::transaction::CommitOptions;
+use std::borrow::Cow;
 
 /// The most bytes of the message of a change that leaves places of texts open.
 pub(super) const OPEN_BYTES_MAX: u64 = 4 << 20;
@@ -23,6 +24,8 @@ pub struct Stamp<'a> {
     pub time_ms: i64,
     /// Name of the writer, such as `claude-code/2.1 (crdt-palace 0.1.0)`.
     pub by: &'a str,
+    /// Name of the commit whose effect on the document the change takes back; empty if it takes back none.
+    pub undoes: &'a str,
 }
 
 /// A change that was just made and is part of the document already.
@@ -49,7 +52,11 @@ impl NewChange {
 impl Stamp<'_> {
     /// Returns the message of a change of this kind.
     pub(super) fn message(&self, kind: ChangeKind) -> Option<String> {
-        Message::new(self.by, kind).encode()
+        self.parts(kind).encode()
+    }
+
+    fn parts(&self, kind: ChangeKind) -> Message<'_> {
+        Message { undoes: Cow::Borrowed(self.undoes), ..Message::new(self.by, kind) }
     }
 
     /// Returns the options of a commit of this kind.
@@ -62,7 +69,7 @@ impl Stamp<'_> {
     /// # Errors
     /// [`MergeError::TooMany`] if these are longer than [`OPEN_BYTES_MAX`].
     pub(super) fn options_of(&self, open: &[OpenText]) -> Result<CommitOptions, MergeError> {
-        let message = Message { open, ..Message::new(self.by, ChangeKind::Edit) }.encode();
+        let message = Message { open, ..self.parts(ChangeKind::Edit) }.encode();
         let count = message.as_ref().map_or(0, String::len) as u64;
         if !open.is_empty() && count > OPEN_BYTES_MAX {
             let what = "bytes of readings that it leaves open";

@@ -25,7 +25,7 @@ use serde_json::{Map, Value as Json};
 pub(super) fn by(name: char) -> Stamp<'static> {
     let names = "abcdefghijklmnopqrstuvwxyz";
     let at = names.find(name).unwrap();
-    Stamp { actor: [name as u8; 16], time_ms: 1000 + at as i64, by: &names[at..=at] }
+    Stamp { actor: [name as u8; 16], time_ms: 1000 + at as i64, by: &names[at..=at], undoes: "" }
 }
 
 pub(super) fn map(value: Json) -> Map<String, Json> {

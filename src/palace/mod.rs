@@ -42,6 +42,8 @@ pub use handle::options::Options;
 pub use handle::shared::Palace;
 #[cfg(feature = "mcp")]
 pub(crate) use history::short_cursor::Position;
+#[cfg(feature = "mcp")]
+pub(crate) use history::undone::Standing;
 #[cfg(feature = "cli")]
 pub(crate) use history::{commit_id, commit_queue::Direction, log, step};
 pub use history::{dump, feed, watch};
@@ -65,6 +67,8 @@ pub(crate) use write::once::Once;
 #[cfg(feature = "mcp")]
 pub(crate) use write::record::Before;
 pub use write::request::{Condition, Outcome, Receipt, WriteOptions};
+#[cfg(feature = "mcp")]
+pub(crate) use write::undo::NotUndone;
 pub use write::writes::Writes;
 
 // What callers meet of the layers below. Those are hidden, so this is where such a type is documented.

@@ -16,3 +16,4 @@ mod log_page;
 mod places;
 #[path = "../support/mod.rs"]
 mod support;
+mod undo;

@@ -138,7 +138,7 @@ fn kept(disk: &SimDisk) -> BTreeSet<Vec<u8>> {
 /// The changes that one actor makes to an empty document, each after the one before.
 fn changes(actor: u8, values: &[Value]) -> Vec<Vec<u8>> {
     let mut doc = Doc::default();
-    let stamp = Stamp { actor: [actor; 16], time_ms: 1, by: "somebody" };
+    let stamp = Stamp { actor: [actor; 16], time_ms: 1, by: "somebody", undoes: "" };
     let mut change =
         |value: &Value| doc.patch(&stamp, None, &object(value.clone())).unwrap().unwrap();
     values.iter().map(|value| change(value).bytes).collect()

@@ -98,7 +98,8 @@ fn format_page_names_the_version_that_is_written() {
 #[test]
 fn format_page_shows_the_bytes_that_a_writer_writes_now() {
     let mut doc = Doc::new();
-    let stamp = Stamp { actor: header().instance.0, time_ms: 1_790_000_000_001, by: "example" };
+    let stamp =
+        Stamp { actor: header().instance.0, time_ms: 1_790_000_000_001, by: "example", undoes: "" };
     let value = serde_json::json!({"done": false});
     let change = doc.put(&stamp, None, value.as_object().unwrap()).unwrap().unwrap();
     let bytes = segment(&change.bytes);

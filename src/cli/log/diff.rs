@@ -6,15 +6,13 @@ use super::paint::Part;
 use super::patch::{patch, print_patch};
 use super::printer::Printer;
 use super::target::{Look, Within};
+use super::version::{Side, side, time_side};
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, after, lacking};
-use crate::cli::log_error::LogError;
 use crate::cli::print::{self, shown, stdout};
-use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::memory::told::{Kind, id_of, name_of, place_of, text_of, title_of};
 use crate::palace::log::CommitLog;
-use crate::palace::step::Version;
 use crate::palace::{Direction, Palace};
 use clap::Args;
 use serde_json::{Map, Value, json};
@@ -30,27 +28,6 @@ pub(super) struct Diff {
     between: Vec<String>,
     #[command(flatten)]
     within: Within,
-}
-
-/// A side of the comparison.
-enum Side {
-    Now,
-    Time(i64),
-    Version(Heads),
-}
-
-impl Side {
-    fn version(&self) -> Version<'_> {
-        match self {
-            Side::Now => Version::Now,
-            Side::Time(ms) => Version::Time(*ms),
-            Side::Version(heads) => Version::Heads(heads),
-        }
-    }
-
-    fn time_ms(&self) -> i64 {
-        if let Side::Time(ms) = self { *ms } else { i64::MAX }
-    }
 }
 
 impl Diff {
@@ -77,8 +54,9 @@ impl Diff {
             printer.clock.parse(first, Edge::End).is_ok() && commit(log, first)?.is_none();
         match (is_time, rest) {
             (true, [] | [_]) => {
-                let from = time_side(printer, first)?;
-                let to = rest.first().map_or(Ok(Side::Now), |text| time_side(printer, text))?;
+                let from = time_side(&printer.clock, first)?;
+                let to =
+                    rest.first().map_or(Ok(Side::Now), |text| time_side(&printer.clock, text))?;
                 print_all(out, printer, log, &from, &to)
             }
             (true, _) => Err(Failure::Usage("two times are compared; name no third one")),
@@ -90,34 +68,16 @@ impl Diff {
                             "name a version of the document: a commit or a time",
                         ));
                     }
-                    [from] => [side(printer, log, &key, from)?, Side::Now],
-                    [from, to, ..] => {
-                        [side(printer, log, &key, from)?, side(printer, log, &key, to)?]
-                    }
+                    [from] => [side(&printer.clock, log, &key, from)?, Side::Now],
+                    [from, to, ..] => [
+                        side(&printer.clock, log, &key, from)?,
+                        side(&printer.clock, log, &key, to)?,
+                    ],
                 };
                 let differs = print_one(out, printer, log, &key, [&from, &to])?;
                 print_alike(out, printer, usize::from(differs))
             }
         }
-    }
-}
-
-fn time_side(printer: &Printer, text: &str) -> Result<Side, Failure> {
-    Ok(Side::Time(printer.clock.parse(text, Edge::End)?))
-}
-
-/// Reads a version of a document: that of a time, or the one right after a commit.
-fn side(
-    printer: &Printer,
-    log: &mut CommitLog<'_>,
-    key: &Key,
-    text: &str,
-) -> Result<Side, Failure> {
-    let Some(commit) = commit(log, text)? else { return time_side(printer, text) };
-    let step = if commit.keys.contains(key) { log.step(&commit, key)? } else { None };
-    match step {
-        Some(step) => Ok(Side::Version(step.version)),
-        None => Err(LogError::NotAVersion { commit: text.to_owned(), document: id_of(key) }.into()),
     }
 }
 

@@ -1,27 +1,28 @@
 //! `crdt-log`: shows what is in a palace and how it came to be, read-only.
 //!
 //! One file for each command. They share `target` (the palace), `clock` and `paint` (times and colours), `select` (filters),
-//! `names` (what a name stands for), `patch` (the difference of two texts), `document` (one as JSON) and `printer` (a commit
-//! as a line).
+//! `names` (what a name stands for), `version` (of a document), `patch` (the difference of two texts), `document` (one as JSON)
+//! and `printer` (a commit as a line). `crdt-palace undo` reads names and times, and prints, by the same files.
 
 mod at;
 mod blame;
-mod clock;
+pub(super) mod clock;
 mod conflicts;
 mod diff;
 mod document;
 mod dump;
 mod history;
-mod names;
+pub(super) mod names;
 mod paint;
 mod patch;
-mod printer;
+pub(super) mod printer;
 mod raw;
-mod select;
+pub(super) mod select;
 mod show;
 mod stats;
-mod target;
+pub(super) mod target;
 mod verify;
+pub(super) mod version;
 
 use super::error::Failure;
 use super::exit::{Exit, finish};

@@ -10,7 +10,7 @@ use crate::palace::feed::CommitInfo;
 use crate::palace::log::CommitLog;
 
 /// A commit or a document.
-pub(super) enum Found {
+pub(in crate::cli) enum Found {
     Commit(CommitInfo),
     Document(Key),
 }
@@ -19,7 +19,11 @@ pub(super) enum Found {
 ///
 /// # Errors
 /// [`LogError::Unknown`] or [`LogError::Ambiguous`], and errors of the palace.
-pub(super) fn find(palace: &Palace, log: &CommitLog<'_>, name: &str) -> Result<Found, Failure> {
+pub(in crate::cli) fn find(
+    palace: &Palace,
+    log: &CommitLog<'_>,
+    name: &str,
+) -> Result<Found, Failure> {
     if let Some(commit) = commit(log, name)? {
         return Ok(Found::Commit(commit));
     }
@@ -36,7 +40,10 @@ pub(super) fn find(palace: &Palace, log: &CommitLog<'_>, name: &str) -> Result<F
 ///
 /// # Errors
 /// [`LogError::Ambiguous`], and errors of the palace.
-pub(super) fn commit(log: &CommitLog<'_>, name: &str) -> Result<Option<CommitInfo>, Failure> {
+pub(in crate::cli) fn commit(
+    log: &CommitLog<'_>,
+    name: &str,
+) -> Result<Option<CommitInfo>, Failure> {
     let commits = match log.instances().named(name) {
         Named::NoName | Named::Unknown => Vec::new(),
         Named::One(one) => vec![one],
@@ -57,7 +64,11 @@ pub(super) fn commit(log: &CommitLog<'_>, name: &str) -> Result<Option<CommitInf
 ///
 /// # Errors
 /// As [`find`], and [`LogError::NotADocument`].
-pub(super) fn document(palace: &Palace, log: &CommitLog<'_>, name: &str) -> Result<Key, Failure> {
+pub(in crate::cli) fn document(
+    palace: &Palace,
+    log: &CommitLog<'_>,
+    name: &str,
+) -> Result<Key, Failure> {
     match find(palace, log, name)? {
         Found::Document(key) => Ok(key),
         Found::Commit(_) => Err(LogError::NotADocument { name: name.to_owned() }.into()),

@@ -9,7 +9,7 @@ use std::io::{self, Write};
 const CONTEXT: usize = 3;
 
 /// Prints the difference of two texts, each line behind `indent`.
-pub(super) fn print_patch(
+pub(in crate::cli) fn print_patch(
     out: &mut impl Write,
     paint: Paint,
     indent: &str,
@@ -30,12 +30,12 @@ pub(super) fn print_patch(
 }
 
 /// Returns a line with its control characters escaped, but for tabs.
-pub(super) fn escaped(line: &str) -> String {
+pub(in crate::cli) fn escaped(line: &str) -> String {
     line.split('\t').map(shown).collect::<Vec<_>>().join("\t")
 }
 
 /// Returns the lines of the difference, in the form of `diff -u` without the names of files.
-pub(super) fn patch(texts: &[String; 2]) -> Vec<String> {
+pub(in crate::cli) fn patch(texts: &[String; 2]) -> Vec<String> {
     let [old, new] = texts.each_ref().map(|text| text.lines().collect::<Vec<_>>());
     let ops = capture_diff_slices(Algorithm::Histogram, &old, &new);
     let mut lines = Vec::new();

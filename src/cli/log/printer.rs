@@ -27,7 +27,7 @@ const SCHEMA: u32 = 2;
 const WRITER_CHARS: usize = 30;
 
 /// The form in which commits are printed.
-pub(super) struct Printer {
+pub(in crate::cli) struct Printer {
     pub clock: Clock,
     pub paint: Paint,
     pub instances: Instances,
@@ -53,7 +53,7 @@ struct CommitLine<'a> {
 
 /// A document that a commit changed.
 #[derive(Serialize)]
-struct DocumentLine<'a> {
+pub(in crate::cli) struct DocumentLine<'a> {
     kind: &'static str,
     id: &'a str,
     key: &'a Key,
@@ -151,7 +151,8 @@ impl Printer {
     }
 }
 
-fn document_line(told: &Told, with_patch: bool) -> DocumentLine<'_> {
+/// Returns a document that a commit changed, for JSON.
+pub(in crate::cli) fn document_line(told: &Told, with_patch: bool) -> DocumentLine<'_> {
     DocumentLine {
         kind: told.kind.name(),
         id: &told.id,
@@ -166,14 +167,14 @@ fn document_line(told: &Told, with_patch: bool) -> DocumentLine<'_> {
 }
 
 /// Returns a writer's name without the program that served it, and shortened.
-pub(super) fn writer(by: &str) -> String {
+pub(in crate::cli) fn writer(by: &str) -> String {
     let name = by.split(" (crdt-palace").next().unwrap_or(by);
     let short: String = name.graphemes(true).take(WRITER_CHARS).collect();
     if short.is_empty() { "-".to_owned() } else { shown(&short) }
 }
 
 /// Tells what a commit did to the documents that are asked for. A change that its document lacks is left out, and logged.
-pub(super) fn told(
+pub(in crate::cli) fn told(
     log: &mut CommitLog<'_>,
     commit: &CommitInfo,
     selection: Option<&Selection>,

@@ -43,7 +43,7 @@ impl KindName {
 
 /// The filters of a list of commits.
 #[derive(Args)]
-pub(super) struct Filters {
+pub(in crate::cli) struct Filters {
     /// Only commits since TIME: 2026-03-01, 2026-03-01T10:00, 10:00, yesterday, or 2h for two hours ago
     #[arg(long, value_name = "TIME")]
     since: Option<String>,
@@ -71,7 +71,7 @@ pub(super) struct Filters {
 }
 
 /// Filters, as they are tested.
-pub(super) struct Selection {
+pub(in crate::cli) struct Selection {
     pub since_ms: Option<i64>,
     pub until_ms: Option<i64>,
     by: Option<String>,
@@ -149,6 +149,6 @@ fn has_in_changed_line(told: &Told, has: &dyn Fn(&str) -> bool) -> bool {
 }
 
 /// Returns the name of the client in a writer's name, which has its version behind a slash.
-pub(super) fn client_of(by: &str) -> &str {
+pub(in crate::cli) fn client_of(by: &str) -> &str {
     by.split('/').next().unwrap_or(by).trim()
 }

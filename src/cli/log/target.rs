@@ -11,7 +11,7 @@ use clap::{Args, ColorChoice};
 
 /// The palace of a command that shows all of it.
 #[derive(Args)]
-pub(super) struct Target {
+pub(in crate::cli) struct Target {
     #[command(flatten)]
     at: PalaceTarget,
     /// Print JSON, one object a line, each with the version of its schema
@@ -31,7 +31,7 @@ impl Target {
 
 /// The palace of a command whose arguments name parts of it.
 #[derive(Args)]
-pub(super) struct Within {
+pub(in crate::cli) struct Within {
     #[command(flatten)]
     at: PalaceArgument,
     /// Print JSON, one object a line, each with the version of its schema
@@ -47,7 +47,7 @@ impl Within {
 
 /// The options for times and colours.
 #[derive(Args)]
-pub(super) struct Look {
+pub(in crate::cli) struct Look {
     /// Print and read times in UTC, instead of the time zone of this machine
     #[arg(long, global = true)]
     utc: bool,

@@ -352,7 +352,7 @@ fn operations_that_do_not_fit_their_object_are_refused() {
 fn an_edit_that_readers_would_refuse_is_an_error() {
     let (mut doc, _) = list_and_text();
     let before = doc.view();
-    let stamp = Stamp { actor: [1; 16], time_ms: 0, by: "" };
+    let stamp = Stamp { actor: [1; 16], time_ms: 0, by: "", undoes: "" };
     let set = |doc: &mut Doc| {
         doc.edit(&stamp, None, |tx| {
             let (_, text) = tx.get(ROOT, "text")?.unwrap();
@@ -394,7 +394,7 @@ fn a_time_out_of_range_is_refused() {
     // The largest difference that is accepted.
     let mut doc = Doc::new();
     assert_eq!(doc.apply([at((1 << 62) - 1).raw_bytes()]).new, 1);
-    let stamp = Stamp { actor: [1; 16], time_ms: -(1 << 62) + 1, by: "" };
+    let stamp = Stamp { actor: [1; 16], time_ms: -(1 << 62) + 1, by: "", undoes: "" };
     doc.put(&stamp, None, json!({"x": 2}).as_object().unwrap()).unwrap();
     assert_eq!(Doc::load(&doc.save()).unwrap().view(), doc.view());
 }

@@ -200,7 +200,7 @@ mod tests {
     use crate::merge::Stamp;
 
     fn change(actor: u8) -> Vec<u8> {
-        let stamp = Stamp { actor: [actor; 16], time_ms: 1, by: "" };
+        let stamp = Stamp { actor: [actor; 16], time_ms: 1, by: "", undoes: "" };
         let value = serde_json::Map::from_iter([("n".to_owned(), actor.into())]);
         Doc::new().put(&stamp, None, &value).unwrap().unwrap().bytes
     }
@@ -231,7 +231,7 @@ mod tests {
     fn rows_that_cannot_be_merged_are_kept() {
         let key = Key::new("k").unwrap();
         let one_of = |n: u64| {
-            let stamp = Stamp { actor: [1; 16], time_ms: 1, by: "" };
+            let stamp = Stamp { actor: [1; 16], time_ms: 1, by: "", undoes: "" };
             let value = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
             Doc::new().put(&stamp, None, &value).unwrap().unwrap().bytes
         };
@@ -285,7 +285,7 @@ mod tests {
     #[test]
     fn a_view_that_predates_the_merge_of_texts_is_made_again() {
         let key = Key::new("drawer/w/r/0000").unwrap();
-        let stamp = |actor: u8| Stamp { actor: [actor; 16], time_ms: 1, by: "" };
+        let stamp = |actor: u8| Stamp { actor: [actor; 16], time_ms: 1, by: "", undoes: "" };
         let value = |text: &str| serde_json::Map::from_iter([("content".to_owned(), text.into())]);
         let mut doc = Doc::new();
         doc.put(&stamp(1), None, &value("One. Two.")).unwrap().unwrap();

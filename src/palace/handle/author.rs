@@ -95,7 +95,10 @@ mod tests {
 
     fn changed(doc: &mut Doc, actor: [u8; 16], n: u64) -> ChangeHash {
         let value = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
-        doc.put(&Stamp { actor, time_ms: 1, by: "" }, None, &value).unwrap().unwrap().hash
+        doc.put(&Stamp { actor, time_ms: 1, by: "", undoes: "" }, None, &value)
+            .unwrap()
+            .unwrap()
+            .hash
     }
 
     /// The name of a fresh actor.
@@ -158,7 +161,7 @@ mod tests {
         author.made(&key, vec![first]);
         let from_first = |doc: &mut Doc, n: u64| {
             let value = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
-            let stamp = Stamp { actor: [1; 16], time_ms: 1, by: "" };
+            let stamp = Stamp { actor: [1; 16], time_ms: 1, by: "", undoes: "" };
             doc.put(&stamp, Some(&at(first)), &value).unwrap().unwrap().hash
         };
         let mut all = Vec::new();

@@ -25,6 +25,15 @@ impl fmt::Display for CommitId {
     }
 }
 
+#[cfg(feature = "mcp")]
+impl CommitId {
+    /// Parses a whole name; `None` if this is none.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (instance, sequence) = text.split_once('-')?;
+        Some(CommitId { instance: instance.parse().ok()?, sequence: sequence.parse().ok()? })
+    }
+}
+
 impl CommitInfo {
     /// Returns what names it.
     pub(crate) fn id(&self) -> CommitId {

@@ -130,6 +130,15 @@ impl CommitLog<'_> {
         Ok(())
     }
 
+    /// Returns the commit of an instance that holds a change; `None` if there is none.
+    ///
+    /// # Errors
+    /// As [`Palace::changes_since`](crate::palace::Palace::changes_since).
+    #[cfg(feature = "mcp")]
+    pub fn holding(&self, instance: InstanceId, change: &ChangeHash) -> Result<Option<CommitInfo>> {
+        search(&self.commits, instance, 0, change, |_| true)
+    }
+
     /// Returns the changes in all commits of an instance.
     pub(super) fn changes_of(&self, instance: InstanceId) -> Result<HashSet<ChangeHash>> {
         let mut changes = HashSet::new();

@@ -19,4 +19,6 @@ pub(crate) mod short_cursor;
 mod short_text;
 #[cfg(feature = "cli")]
 pub(crate) mod step;
+#[cfg(feature = "mcp")]
+pub(crate) mod undone;
 pub mod watch;

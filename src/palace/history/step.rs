@@ -27,7 +27,10 @@ impl CommitLog<'_> {
     }
 
     /// Returns the changes of a document that a commit is told with.
-    fn own_changes(&mut self, commit: &CommitInfo, key: &Key) -> Result<Vec<ChangeHash>> {
+    ///
+    /// # Errors
+    /// As [`CommitLog::step`].
+    pub fn own_changes(&mut self, commit: &CommitInfo, key: &Key) -> Result<Vec<ChangeHash>> {
         let nodes = self.known.of(&self.commits.view, key)?;
         let mut own = Vec::new();
         for (_, change) in commit.changes.iter().filter(|(changed, _)| changed == key) {

@@ -102,7 +102,8 @@ mod tests {
         let mut doc = Doc::new();
         for n in 0..changes {
             let value = serde_json::Map::from_iter([("n".to_owned(), n.into())]);
-            doc.put(&Stamp { actor: [1; 16], time_ms: 1, by: "" }, None, &value).unwrap();
+            doc.put(&Stamp { actor: [1; 16], time_ms: 1, by: "", undoes: "" }, None, &value)
+                .unwrap();
         }
         doc
     }

@@ -303,7 +303,7 @@ impl Shared {
         let actor =
             if pending { name()? } else { writer.author(instance).of(&key, doc.as_ref(), name)? };
         let by = options.by.as_deref().unwrap_or(&self.program);
-        let stamp = Stamp { actor, time_ms: self.root.fs().now_ms(), by };
+        let stamp = Stamp { actor, time_ms: self.root.fs().now_ms(), by, undoes: "" };
         let mut draft = Draft::new(&key, doc, stamp, base);
         // The closure may use another palace.
         let written = apart(|| write(&mut draft)).and_then(|()| draft.finish());

@@ -42,6 +42,8 @@ pub struct Draft<'a> {
     /// Field whose text is prose.
     prose: Option<&'static str>,
     stamp: Stamp<'a>,
+    /// Name of the commit whose effect the next change takes back; empty if it takes back none.
+    pub(super) undoes: String,
     /// The version that the next change builds on; `None` is the present one.
     pub(super) base: Option<Heads>,
     pub(super) changes: Vec<NewChange>,
@@ -68,7 +70,16 @@ pub(super) struct Written {
 impl<'a> Draft<'a> {
     pub(super) fn new(key: &Key, doc: Option<Doc>, stamp: Stamp<'a>, base: Option<Heads>) -> Self {
         let prose = key.prose_field();
-        Draft { doc, prose, stamp, base, changes: Vec::new(), last: Heads::default(), harmed: None }
+        Draft {
+            doc,
+            prose,
+            stamp,
+            undoes: String::new(),
+            base,
+            changes: Vec::new(),
+            last: Heads::default(),
+            harmed: None,
+        }
     }
 
     /// Ends the draft.
@@ -341,11 +352,12 @@ impl<'a> Draft<'a> {
         self.change(|doc, stamp, _| doc.record_filing(stamp).map(Some))
     }
 
-    fn change(
+    pub(super) fn change(
         &mut self,
         change: impl FnOnce(&mut Doc, &Stamp<'_>, Option<&Heads>) -> Result<Option<NewChange>>,
     ) -> Result<()> {
-        let (stamp, base) = (self.stamp, self.base.clone());
+        let (stamp, base, undoes) = (self.stamp, self.base.clone(), self.undoes.clone());
+        let stamp = Stamp { undoes: &undoes, ..stamp };
         let doc = self.doc()?;
         let before = doc.heads();
         let made = change(doc, &stamp, base.as_ref());

@@ -11,4 +11,6 @@ mod put;
 pub(crate) mod record;
 pub mod request;
 mod rescue;
+#[cfg(feature = "mcp")]
+pub(crate) mod undo;
 pub mod writes;

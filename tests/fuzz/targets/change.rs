@@ -19,7 +19,8 @@ struct Samples {
 }
 
 fn put(doc: &mut Doc, actor: u8, value: &Value) -> Vec<u8> {
-    let stamp = Stamp { actor: [actor; 16], time_ms: 1_790_000_000_000, by: "a fuzzer/1" };
+    let stamp =
+        Stamp { actor: [actor; 16], time_ms: 1_790_000_000_000, by: "a fuzzer/1", undoes: "" };
     doc.put(&stamp, None, value.as_object().unwrap()).unwrap().unwrap().bytes
 }
 
@@ -124,7 +125,7 @@ fn is_sound(doc: &mut Doc) {
         Err(error) => assert!(doc.heads().hashes().is_empty(), "{error}"),
     }
     let value = json!({"written": "after", "x": 1});
-    let stamp = Stamp { actor: [9; 16], time_ms: 0, by: "" };
+    let stamp = Stamp { actor: [9; 16], time_ms: 0, by: "", undoes: "" };
     if doc.put(&stamp, None, value.as_object().unwrap()).is_ok() {
         assert_eq!(doc.view().value, *value.as_object().unwrap());
     }
