@@ -6,14 +6,14 @@ use jiff::tz::TimeZone;
 use jiff::{Span, Timestamp, Zoned};
 
 /// A time zone, and how its times are written.
-pub(super) struct Clock {
+pub(in crate::cli) struct Clock {
     zone: TimeZone,
     is_utc: bool,
 }
 
 /// The end of a day or a second that a text means.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Edge {
+pub(in crate::cli) enum Edge {
     Start,
     End,
 }

@@ -6,21 +6,21 @@
 
 mod at;
 mod blame;
-mod clock;
+pub(super) mod clock;
 mod conflicts;
 mod diff;
 mod document;
 mod dump;
 mod history;
 mod names;
-mod paint;
-mod patch;
-mod printer;
+pub(super) mod paint;
+pub(super) mod patch;
+pub(super) mod printer;
 mod raw;
 mod select;
 mod show;
 mod stats;
-mod target;
+pub(super) mod target;
 mod verify;
 
 use super::error::Failure;

@@ -6,7 +6,7 @@ use std::io::{IsTerminal as _, stdout};
 
 /// A part of the output that has a colour of its own.
 #[derive(Clone, Copy)]
-pub(super) enum Part {
+pub(in crate::cli) enum Part {
     Commit,
     Time,
     Writer,
@@ -19,7 +19,7 @@ pub(super) enum Part {
 
 /// Paints parts, or leaves them as they are.
 #[derive(Clone, Copy)]
-pub(super) struct Paint {
+pub(in crate::cli) struct Paint {
     colored: bool,
 }
 

@@ -30,7 +30,7 @@ pub(super) fn print_patch(
 }
 
 /// Returns a line with its control characters escaped, but for tabs.
-pub(super) fn escaped(line: &str) -> String {
+pub(in crate::cli) fn escaped(line: &str) -> String {
     line.split('\t').map(shown).collect::<Vec<_>>().join("\t")
 }
 

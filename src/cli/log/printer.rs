@@ -166,7 +166,7 @@ fn document_line(told: &Told, with_patch: bool) -> DocumentLine<'_> {
 }
 
 /// Returns a writer's name without the program that served it, and shortened.
-pub(super) fn writer(by: &str) -> String {
+pub(in crate::cli) fn writer(by: &str) -> String {
     let name = by.split(" (crdt-palace").next().unwrap_or(by);
     let short: String = name.graphemes(true).take(WRITER_CHARS).collect();
     if short.is_empty() { "-".to_owned() } else { shown(&short) }

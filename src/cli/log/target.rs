@@ -3,11 +3,15 @@
 use super::clock::Clock;
 use super::paint::Paint;
 use crate::cli::error::Failure;
+#[cfg(feature = "mcp")]
+use crate::cli::error::PlaceError;
 use crate::cli::exit::Exit;
 use crate::cli::location::{PalaceArgument, PalaceTarget};
 use crate::cli::status::status;
 use crate::palace::Palace;
 use clap::{Args, ColorChoice};
+#[cfg(feature = "mcp")]
+use std::path::PathBuf;
 
 /// The palace of a command that shows all of it.
 #[derive(Args)]
@@ -31,7 +35,7 @@ impl Target {
 
 /// The palace of a command whose arguments name parts of it.
 #[derive(Args)]
-pub(super) struct Within {
+pub(in crate::cli) struct Within {
     #[command(flatten)]
     at: PalaceArgument,
     /// Print JSON, one object a line, each with the version of its schema
@@ -40,6 +44,11 @@ pub(super) struct Within {
 }
 
 impl Within {
+    #[cfg(feature = "mcp")]
+    pub fn path(&self) -> Result<PathBuf, PlaceError> {
+        self.at.path()
+    }
+
     pub fn open(&self) -> Result<Palace, Failure> {
         Ok(Palace::open_read_only(self.at.path()?)?)
     }
@@ -47,7 +56,7 @@ impl Within {
 
 /// The options for times and colours.
 #[derive(Args)]
-pub(super) struct Look {
+pub(in crate::cli) struct Look {
     /// Print and read times in UTC, instead of the time zone of this machine
     #[arg(long, global = true)]
     utc: bool,
@@ -59,6 +68,11 @@ pub(super) struct Look {
 impl Look {
     pub fn clock(&self) -> Clock {
         Clock::new(self.utc)
+    }
+
+    #[cfg(feature = "mcp")]
+    pub fn is_utc(&self) -> bool {
+        self.utc
     }
 
     pub fn paint(&self) -> Paint {
