@@ -1,6 +1,8 @@
 //! The errors of the commands.
 
 #[cfg(feature = "mcp")]
+use super::everyday_error::EverydayError;
+#[cfg(feature = "mcp")]
 use super::install_error::InstallError;
 use super::log_error::LogError;
 #[cfg(feature = "mcp")]
@@ -64,6 +66,10 @@ pub enum Failure {
     /// A name or a time that `crdt-log` was given means nothing.
     #[error(transparent)]
     Log(#[from] LogError),
+    /// An everyday command did nothing.
+    #[cfg(feature = "mcp")]
+    #[error(transparent)]
+    Everyday(#[from] EverydayError),
     /// The arguments contradict one another, or one is missing.
     #[error("{0}")]
     Usage(&'static str),
@@ -299,6 +305,7 @@ mod tests {
             Failure::Serve(error) => return chain(error),
             Failure::Token(error) => return chain(error),
             Failure::Log(error) => return chain(error),
+            Failure::Everyday(error) => return chain(error),
             Failure::Output(_) => "cannot write the result: permission denied",
             Failure::Input { .. } => "cannot read /it's: permission denied",
             Failure::Demo(error) => match error {

@@ -4,7 +4,7 @@
 //! Stored text reaches a terminal only with its control characters escaped. A command whose reader goes away
 //! (`| head`) ends without a message.
 //!
-//! From the bottom up: `token_error`, `install_error`, `error`, `print`, `exit` and `start`; the palace's location, the arguments that several commands
+//! From the bottom up: `token_error`, `install_error`, `everyday_error`, `error`, `print`, `exit` and `start`; the palace's location, the arguments that several commands
 //! share, and the token; one file or folder a command; and the programs, `palace`, `log` and `compact`, with the tables of their commands.
 
 #[cfg(feature = "mcp")]
@@ -15,6 +15,10 @@ mod demo;
 #[cfg(feature = "mcp")]
 mod doctor;
 pub mod error;
+#[cfg(feature = "mcp")]
+mod everyday;
+#[cfg(feature = "mcp")]
+pub mod everyday_error;
 pub mod exit;
 #[cfg(feature = "mcp")]
 mod import;
@@ -29,7 +33,10 @@ pub mod log_error;
 pub mod palace;
 mod print;
 #[cfg(feature = "mcp")]
+mod private_directory;
+#[cfg(feature = "mcp")]
 mod serve;
+mod short_ids;
 mod start;
 mod status;
 #[cfg(feature = "mcp")]

@@ -6,7 +6,7 @@ use super::exit::{Exit, after, finish, lacking};
 use super::location::{PalaceArgument, PalaceTarget, source};
 use super::print::{count, stdout, tell};
 use super::token::TokenArguments;
-use super::{demo, doctor, import, install, serve, start, status, undo};
+use super::{demo, doctor, everyday, import, install, serve, start, status, undo};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
 use crate::memory::Memory;
 use crate::palace::Palace;
@@ -24,6 +24,11 @@ Examples:
       server says in which file the token is that clients must send.
   crdt-palace serve --http unix:$XDG_RUNTIME_DIR/palace.sock
       Serve it over HTTP to processes of this user, without a token.
+  crdt-palace search signing keys
+      Find drawers by words. `show ID` prints one, `edit ID` opens it in your editor. The
+      first digits behind the last underscore of an id are enough.
+  crdt-palace add atlas/notes note.md
+      File the text of a file in a room of a wing.
   crdt-palace import memory.jsonl
       Import what the reference memory server has stored.
   crdt-palace import ~/.mempalace
@@ -86,6 +91,8 @@ enum Command {
         #[command(flatten)]
         at: PalaceArgument,
     },
+    #[command(flatten)]
+    Everyday(everyday::Everyday),
     /// Write the knowledge graph to standard output, as a memory.jsonl
     Export {
         #[command(flatten)]
@@ -126,6 +133,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
             serve::serve(&at.locate()?, &offer, http, &token)
         }
         Command::Import { from, at } => import::import(&source(&from)?, &at.path()?),
+        Command::Everyday(command) => command.run(),
         Command::Export { at } => export(&at.path()?),
         Command::Status { at, json } => status::status(&at.path()?, json),
         Command::Undo(undo) => undo.run(),

@@ -28,14 +28,28 @@ pub(super) fn set_up() {
 
 /// Makes a write beyond the limit of file sizes (`ulimit -f`) an error of that write. Otherwise SIGXFSZ ends the
 /// process.
+fn survive_file_size_limit() -> io::Result<()> {
+    survive(SignalKind::from_raw(Signal::XFSZ.as_raw()))
+}
+
+/// Leaves Ctrl-C and Ctrl-\ to the program that this one has started, from now on.
+#[cfg(feature = "mcp")]
+pub(super) fn ignore_interrupts() {
+    let ignored = survive(SignalKind::interrupt()).and_then(|()| survive(SignalKind::quit()));
+    if let Err(error) = ignored {
+        tracing::debug!(%error, "Ctrl-C will end this process too");
+    }
+}
+
+/// Keeps a signal from ending this process.
 ///
 /// tokio keeps its handler until the process ends, also without a runtime.
-fn survive_file_size_limit() -> io::Result<()> {
+fn survive(kind: SignalKind) -> io::Result<()> {
     // tokio panics if the descriptors run out while it makes its own.
     can_open(SIGNAL_DESCRIPTORS)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let _inside = runtime.enter();
-    signal(SignalKind::from_raw(Signal::XFSZ.as_raw())).map(drop)
+    signal(kind).map(drop)
 }
 
 /// Raises the number of files that may be open to the most that this user may have.

@@ -54,6 +54,7 @@ pub use tool_set::ToolSet;
 pub use tool_sets::{BadPrefix, Offer, Prefix};
 
 pub(crate) use not_offered::held_elsewhere;
+pub(crate) use palace::answers;
 
 #[cfg(test)]
 mod tests;

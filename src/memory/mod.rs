@@ -36,7 +36,7 @@ pub(crate) use deeds::Deed;
 #[cfg(feature = "mcp")]
 pub(crate) use deeds::deeds;
 #[cfg(feature = "cli")]
-pub(crate) use ids::keys_of;
+pub(crate) use ids::{Ids, keys_of};
 #[cfg(feature = "mcp")]
 pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]

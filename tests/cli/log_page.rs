@@ -1,4 +1,4 @@
-//! The examples of docs/LOG.md. Each command of the page is run, and must print what the page shows.
+//! The examples of docs/LOG.md and docs/CLI.md. Each command of a page is run, and must print what the page shows.
 
 use crate::client::LOG;
 use crate::clock::{Clock, Clocked};
@@ -11,7 +11,8 @@ use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 
-const PAGE: &str = include_str!("../../docs/LOG.md");
+const PAGES: [(&str, &str); 2] =
+    [("LOG.md", include_str!("../../docs/LOG.md")), ("CLI.md", include_str!("../../docs/CLI.md"))];
 
 /// Midnight of 2026-03-01, UTC.
 const MARCH: i64 = 1_772_323_200_000;
@@ -108,6 +109,7 @@ fn run(path: &Path, command: &str) -> String {
         .env("PATH", format!("{}:/usr/bin:/bin", programs.display()))
         .env("CRDT_PALACE_DIR", path)
         .env("TZ", "UTC")
+        .env_remove("VISUAL")
         .output()
         .unwrap();
     let errors = String::from_utf8(output.stderr).unwrap();
@@ -117,24 +119,27 @@ fn run(path: &Path, command: &str) -> String {
 
 #[test]
 fn page_shows_what_its_commands_print() {
-    let dir = tempfile::tempdir().unwrap();
-    let path = dir.path().join("p");
-    write(&path);
-    let (mut real, mut is_printed, mut commands) = (String::new(), false, 0);
-    for line in PAGE.lines() {
-        is_printed &= !line.starts_with("```") && !line.starts_with("$ ");
-        if !is_printed {
-            real.push_str(&format!("{line}\n"));
+    for (name, page) in PAGES {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("p");
+        write(&path);
+        let (mut real, mut is_printed, mut commands) = (String::new(), false, 0);
+        for line in page.lines() {
+            is_printed &= !line.starts_with("```") && !line.starts_with("$ ");
+            if !is_printed {
+                real.push_str(&format!("{line}\n"));
+            }
+            if let Some(command) = line.strip_prefix("$ ") {
+                real.push_str(&run(&path, command));
+                (is_printed, commands) = (true, commands + 1);
+            }
         }
-        if let Some(command) = line.strip_prefix("$ ") {
-            real.push_str(&run(&path, command));
-            (is_printed, commands) = (true, commands + 1);
+        assert!(commands > 8, "{commands} commands");
+        if real != page {
+            let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+            std::fs::write(&file, real).unwrap();
+            let right = file.display();
+            panic!("docs/{name} shows what its commands do not print; {right} is right");
         }
-    }
-    assert!(commands > 8, "{commands} commands");
-    if real != PAGE {
-        let file = Path::new(env!("CARGO_TARGET_TMPDIR")).join("LOG.md");
-        std::fs::write(&file, real).unwrap();
-        panic!("docs/LOG.md shows what its commands do not print; {} is right", file.display());
     }
 }

@@ -9,6 +9,7 @@ mod commands;
 mod damage;
 mod demo;
 mod doctor;
+mod everyday;
 mod import;
 mod install;
 mod log;

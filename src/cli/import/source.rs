@@ -5,6 +5,7 @@
 
 use crate::cli::error::{Failure, ImportError};
 use crate::cli::location;
+use crate::cli::private_directory::PrivateDirectory;
 use crate::fs::os::open_foreign;
 use crate::memory::mempalace::{self, Access, Database};
 use serde_json::Value;
@@ -225,38 +226,20 @@ fn has_log(path: &Path) -> io::Result<bool> {
     Ok(header.get(18) == Some(&2))
 }
 
-/// A copy of a database and its log or journal, in a directory that only this user may enter. It is deleted when it is
-/// dropped.
+/// A copy of a database and its log or journal. It is deleted when it is dropped.
 #[derive(Debug)]
 struct Scratch {
-    directory: PathBuf,
+    /// Keeps the directory until then.
+    _directory: PrivateDirectory,
     database: PathBuf,
 }
 
 impl Scratch {
     fn of(path: &Path, ending: &str) -> io::Result<Self> {
-        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        let name = format!("crdt-palace-import-{}-{}", std::process::id(), now.as_nanos());
-        let directory = std::env::temp_dir().join(name);
-        create_private(&directory)?;
-        let database = directory.join(path.file_name().unwrap_or_default());
-        let scratch = Scratch { directory, database };
-        fs::copy(path, &scratch.database)?;
-        fs::copy(with(path, ending), with(&scratch.database, ending))?;
-        Ok(scratch)
+        let directory = PrivateDirectory::new("import")?;
+        let database = directory.path().join(path.file_name().unwrap_or_default());
+        fs::copy(path, &database)?;
+        fs::copy(with(path, ending), with(&database, ending))?;
+        Ok(Scratch { _directory: directory, database })
     }
-}
-
-impl Drop for Scratch {
-    fn drop(&mut self) {
-        if let Err(error) = fs::remove_dir_all(&self.directory) {
-            let directory = self.directory.display();
-            tracing::warn!(%error, %directory, "a copy of the database could not be deleted");
-        }
-    }
-}
-
-fn create_private(directory: &Path) -> io::Result<()> {
-    use std::os::unix::fs::DirBuilderExt as _;
-    fs::DirBuilder::new().mode(0o700).create(directory)
 }

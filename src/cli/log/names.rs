@@ -2,8 +2,9 @@
 
 use crate::cli::error::Failure;
 use crate::cli::log_error::LogError;
+use crate::cli::short_ids::{Named as ShortId, named};
 use crate::format::key::Key;
-use crate::memory::keys_of;
+use crate::memory::{Ids, keys_of};
 use crate::palace::Palace;
 use crate::palace::commit_id::Named;
 use crate::palace::feed::CommitInfo;
@@ -15,7 +16,8 @@ pub(in crate::cli) enum Found {
     Document(Key),
 }
 
-/// Finds what a name stands for: the beginning of a commit's id, the id of a drawer, diary entry or fact, or a key.
+/// Finds what a name stands for: the beginning of a commit's id, the id of a drawer, diary entry or fact, the beginning of
+/// one, or a key.
 ///
 /// # Errors
 /// [`LogError::Unknown`] or [`LogError::Ambiguous`], and errors of the palace.
@@ -33,7 +35,17 @@ pub(in crate::cli) fn find(
             return Ok(Found::Document(key));
         }
     }
-    Err(LogError::Unknown { name: name.to_owned() }.into())
+    let name = || name.to_owned();
+    match named(palace, &Ids::read(palace)?, &name())? {
+        ShortId::One(id) => {
+            let present = keys_of(&id).into_iter().map(|key| Ok((palace.has_history(&key)?, key)));
+            let present: Result<Vec<_>, Failure> = present.collect();
+            let key = present?.into_iter().find(|(is_there, _)| *is_there).map(|(_, key)| key);
+            key.map(Found::Document).ok_or_else(|| LogError::Unknown { name: name() }.into())
+        }
+        ShortId::Several(ids) => Err(LogError::Ambiguous { name: name(), commits: ids }.into()),
+        ShortId::Nothing => Err(LogError::Unknown { name: name() }.into()),
+    }
 }
 
 /// Finds the commit that a name stands for; `None` if there is none.

@@ -3,11 +3,15 @@
 use super::clock::Clock;
 use super::paint::Paint;
 use crate::cli::error::Failure;
+#[cfg(feature = "mcp")]
+use crate::cli::error::PlaceError;
 use crate::cli::exit::Exit;
 use crate::cli::location::{PalaceArgument, PalaceTarget};
 use crate::cli::status::status;
 use crate::palace::Palace;
 use clap::{Args, ColorChoice};
+#[cfg(feature = "mcp")]
+use std::path::PathBuf;
 
 /// The palace of a command that shows all of it.
 #[derive(Args)]
@@ -40,6 +44,11 @@ pub(in crate::cli) struct Within {
 }
 
 impl Within {
+    #[cfg(feature = "mcp")]
+    pub fn path(&self) -> Result<PathBuf, PlaceError> {
+        self.at.path()
+    }
+
     pub fn open(&self) -> Result<Palace, Failure> {
         Ok(Palace::open_read_only(self.at.path()?)?)
     }
@@ -59,6 +68,11 @@ pub(in crate::cli) struct Look {
 impl Look {
     pub fn clock(&self) -> Clock {
         Clock::new(self.utc)
+    }
+
+    #[cfg(feature = "mcp")]
+    pub fn is_utc(&self) -> bool {
+        self.utc
     }
 
     pub fn paint(&self) -> Paint {

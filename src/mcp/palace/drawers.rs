@@ -1,16 +1,16 @@
 //! Filing, reading, changing and deleting drawers.
 
+use super::answers::{added_drawer, deleted_drawers, updated_drawer};
 use super::arguments::{
     AddDrawer, Checkpoint, DeleteDrawer, DeleteDrawers, GetDrawer, GetDrawers, ListDrawers,
     UpdateDrawer, offset,
 };
-use super::changed::{ChangedDrawer, DeletedId, DrawerDeleted, DrawerUpdated, DrawersDeleted};
-use super::merged::MergedText;
+use super::changed::{DrawerDeleted, DrawerUpdated, DrawersDeleted};
 use super::once::{checkpoint_once, palace_once, recorded_entry, repeated_checkpoint};
 use super::places::note;
 use super::results::{
     CheckpointEntry, CheckpointItemResult, CheckpointSaved, DrawerAdded, DrawerList, DrawerShown,
-    DrawersShown, Preview, WriteReceipt, bounded,
+    DrawersShown, Preview, WriteReceipt,
 };
 use super::search::SIMILAR;
 use crate::mcp::arguments::{argument, bad_cursor, etag, limit, optional_etag};
@@ -34,15 +34,7 @@ pub(super) fn add_drawer(call: &Call, arguments: AddDrawer) -> Result<DrawerAdde
     let (drawers, place) = (call.drawers(), item.place.clone());
     let filed = only(drawers.file(&[item])?)?;
     let place = drawers.shown_or_stored(place);
-    let there = filed.filed == FiledAs::There;
-    Ok(DrawerAdded {
-        receipt: WriteReceipt::new(filed.etag, Vec::new()),
-        drawer_id: filed.id,
-        wing: place.wing,
-        room: place.room,
-        chunks: 1,
-        reason: there.then(|| "already_exists".to_owned()),
-    })
+    Ok(added_drawer(filed, place))
 }
 
 pub(super) fn get_drawer(call: &Call, arguments: GetDrawer) -> Result<DrawerShown, MemoryError> {
@@ -173,30 +165,12 @@ pub(super) fn update_drawer(
     let (if_match, base) = (if_match.as_ref(), base.as_ref());
     let done =
         call.drawers().update(&drawer_id, Change { content: sent, wing, room, if_match, base })?;
-    let drawer = done.drawer;
-    let text = match done.merged {
-        true => MergedText::new(sent.unwrap_or_default(), &drawer.content),
-        false => MergedText::default(),
-    };
-    if text.text.is_some() {
-        call.session.saw_in_answer(&drawer.key, &drawer.heads);
+    let (key, heads) = (done.drawer.key.clone(), done.drawer.heads.clone());
+    let updated = updated_drawer(sent, done);
+    if updated.text.text.is_some() {
+        call.session.saw_in_answer(&key, &heads);
     }
-    let open = if done.beside { drawer.conflicts } else { Vec::new() };
-    let (open_conflicts, more_open_conflicts) = bounded(open);
-    Ok(DrawerUpdated {
-        receipt: WriteReceipt::new(done.etag, done.settled),
-        drawer_id: drawer.id,
-        wing: drawer.place.wing,
-        room: drawer.place.room,
-        noop: !done.changed,
-        current_etag: drawer.etag,
-        merged: done.merged,
-        text,
-        open_conflicts,
-        more_open_conflicts,
-        replaced_unseen: done.replaced_unseen.map(Into::into),
-        undeleted: done.undeleted.map(Into::into),
-    })
+    Ok(updated)
 }
 
 pub(super) fn delete_drawer(
@@ -223,30 +197,7 @@ pub(super) fn delete_drawers(
     call: &Call,
     arguments: DeleteDrawers,
 ) -> Result<DrawersDeleted, MemoryError> {
-    let done = call.drawers().delete(&arguments.drawer_ids)?;
-    let mut result = DrawersDeleted {
-        success: true,
-        durable: true,
-        deleted: Vec::new(),
-        not_found: Vec::new(),
-        changed_since: Vec::new(),
-        count: number(done.deleted.len()),
-        conflicts: Vec::new(),
-        left_out: None,
-    };
-    let mut budget = Budget::around(&result);
-    let deleted = done.deleted.into_iter().map(|(drawer_id, etag)| DeletedId { drawer_id, etag });
-    let (deleted, more_deleted) = budget.keep(deleted);
-    let not_found = done.not_found.iter().map(|id| echoed(id));
-    let (not_found, more_not_found) = budget.keep(not_found);
-    let changed = done.changed_since.into_iter();
-    let changed =
-        changed.map(|(drawer_id, version)| ChangedDrawer { drawer_id, version: version.into() });
-    let (changed, more_changed) = budget.keep(changed);
-    let left_out = [more_deleted, more_not_found, more_changed].into_iter().flatten().sum();
-    (result.deleted, result.not_found, result.changed_since) = (deleted, not_found, changed);
-    result.left_out = (left_out > 0).then_some(left_out);
-    Ok(result)
+    Ok(deleted_drawers(call.drawers().delete(&arguments.drawer_ids)?))
 }
 
 /// The result of the only item.

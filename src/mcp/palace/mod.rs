@@ -4,6 +4,7 @@
 //! model can take, and what is left out can be had with another call; an error says what to do. Must not know: how
 //! drawers and facts are stored.
 
+pub(crate) mod answers;
 mod arguments;
 mod changed;
 mod changes;

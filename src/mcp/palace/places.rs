@@ -5,7 +5,7 @@ use crate::mcp::page::{Budget, echoed, number};
 use crate::mcp::tool::Call;
 use crate::mcp::unseen::Undeleted;
 use crate::memory::MemoryError;
-use crate::memory::drawers::{MoveDrawers as Moves, PlaceNote, Rename};
+use crate::memory::drawers::{MoveDrawers as Moves, Rename};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 
@@ -148,17 +148,5 @@ pub(super) fn note(
     if wing.is_none() && room.is_none() {
         return Ok(None);
     }
-    Ok(call.drawers().place_note(wing, room)?.map(|note| match note {
-        PlaceNote::Unknown { field, name, nearest } if nearest.is_empty() => {
-            format!("no drawer is in a {field} named {name:?}, and there is no other {field}")
-        }
-        PlaceNote::Unknown { field, name, nearest } => {
-            let names: Vec<String> = nearest.iter().map(|name| format!("{name:?}")).collect();
-            let names = names.join(", ");
-            format!("no drawer is in a {field} named {name:?}; the nearest names are {names}")
-        }
-        PlaceNote::Renamed { field, name, now } => {
-            format!("the {field} {name:?} is called {now:?} now")
-        }
-    }))
+    Ok(call.drawers().place_note(wing, room)?.map(|note| note.to_string()))
 }

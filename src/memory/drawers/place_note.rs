@@ -6,6 +6,7 @@ use super::place::{filter_name, folded};
 use super::renames::FoldedPlace;
 use crate::memory::error::Result;
 use std::collections::BTreeSet;
+use std::fmt;
 use strsim::levenshtein;
 
 /// The most names that are offered in place of one that names nothing.
@@ -49,6 +50,24 @@ pub enum PlaceNote {
         /// The name that is shown.
         now: String,
     },
+}
+
+impl fmt::Display for PlaceNote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            PlaceNote::Unknown { field, name, nearest } if nearest.is_empty() => {
+                write!(f, "no drawer is in a {field} named {name:?}, and there is no other {field}")
+            }
+            PlaceNote::Unknown { field, name, nearest } => {
+                let names: Vec<String> = nearest.iter().map(|name| format!("{name:?}")).collect();
+                let names = names.join(", ");
+                write!(f, "no drawer is in a {field} named {name:?}; the nearest names are {names}")
+            }
+            PlaceNote::Renamed { field, name, now } => {
+                write!(f, "the {field} {name:?} is called {now:?} now")
+            }
+        }
+    }
 }
 
 impl Drawers {

@@ -175,8 +175,7 @@ fn passes(document: &Document, filter: &PlaceFilter, search: &Search<'_>) -> boo
 fn hit(ranked: Ranked, asked: &[String]) -> Hit {
     let Ranked { document, rank } = ranked;
     let drawer = drawer_of(document);
-    let has =
-        |text: &str| words(text).iter().any(|word| asked.iter().any(|asked| fits(word, asked)));
+    let has = |text: &str| has_word(text, asked);
     let place = format!("{} {}", drawer.place.wing, drawer.place.room);
     let about = drawer.diary.iter().any(|(agent, topic)| has(agent) || has(topic));
     let matched_via = match (has(&drawer.content), has(&place) || about) {
@@ -192,5 +191,18 @@ fn hit(ranked: Ranked, asked: &[String]) -> Hit {
         drawer,
         matched_via,
         snippet,
+    }
+}
+
+fn has_word(text: &str, asked: &[String]) -> bool {
+    words(text).iter().any(|word| asked.iter().any(|asked| fits(word, asked)))
+}
+
+impl Hit {
+    /// Returns the lines of the snippet that have a word of the query.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn lines(&self, query: &str) -> impl Iterator<Item = &str> {
+        let asked = telling_words(query);
+        self.snippet.lines().filter(move |line| has_word(line, &asked))
     }
 }

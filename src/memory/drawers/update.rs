@@ -6,6 +6,8 @@
 //! `if_match`, a change is written only if it was made from the newest version.
 
 use super::change::{Change, Changed, DrawerVersion, mismatch};
+#[cfg(feature = "mcp")]
+use super::drawer::Drawer;
 use super::drawer::{place_of, shown};
 use super::file;
 use super::handle::{Drawers, no_drawer};
@@ -85,6 +87,17 @@ impl Drawers {
         let mut changed = left.changed(&key, &patch, outcome);
         changed.drawer.place = self.shown_or_stored(changed.drawer.place);
         Ok(changed)
+    }
+}
+
+impl Drawer {
+    /// Checks that the drawer can be changed.
+    ///
+    /// # Errors
+    /// [`MemoryError::Argument`] if it is an entry of a diary.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn check_changeable(&self) -> Result<()> {
+        if self.diary.is_some() { Err(of_a_diary(&self.id)) } else { Ok(()) }
     }
 }
 

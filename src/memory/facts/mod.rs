@@ -67,6 +67,8 @@ pub use triple::{PART_CHARS_MAX, Source, Triple};
 pub(crate) use fact::fact_id;
 #[cfg(feature = "cli")]
 pub(super) use fact::fact_key;
+#[cfg(feature = "cli")]
+pub(super) use triple::FACTS;
 
 #[cfg(test)]
 mod day_tests;

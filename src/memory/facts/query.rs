@@ -1,6 +1,8 @@
 //! Queries facts: those of an entity or all, at a moment or at all times, in the order in which they began.
 
 use super::as_of::AsOf;
+#[cfg(feature = "mcp")]
+use super::fact::fact_key;
 use super::fact::{Fact, fact_of};
 use super::handle::Facts;
 use super::triple::{FACTS, folded, part};
@@ -239,6 +241,16 @@ impl Facts {
         }
         stats.entities = entities.len();
         Ok(stats)
+    }
+
+    /// Returns the fact with this id; `None` if there is none.
+    ///
+    /// # Errors
+    /// Errors of the palace.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn get(&self, id: &str) -> Result<Option<Fact>> {
+        let Some(key) = fact_key(id) else { return Ok(None) };
+        Ok(self.palace.get(key.as_str())?.and_then(|document| fact_of(&document)))
     }
 
     /// Counts the facts by their keys.

@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use std::fmt;
 
 /// The prefix of the keys of facts.
-pub(super) const FACTS: &str = "fact/";
+pub(in crate::memory) const FACTS: &str = "fact/";
 /// The longest subject, predicate or object, in characters.
 pub const PART_CHARS_MAX: usize = 500;
 

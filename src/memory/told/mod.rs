@@ -15,4 +15,6 @@ mod text;
 pub(crate) use document::Told;
 pub(crate) use kind::{Kind, id_of};
 pub(crate) use sentence::sentence;
+#[cfg(feature = "mcp")]
+pub(crate) use text::{lines_changed, title_of_text};
 pub(crate) use text::{name_of, place_of, text_of, title_of};

@@ -36,6 +36,12 @@ pub(crate) fn title_of(key: &Key, value: &Map<String, Value>) -> String {
     shortened(&title.unwrap_or_else(|| key.as_str().to_owned()))
 }
 
+/// Returns the title of a drawer with this text.
+#[cfg(feature = "mcp")]
+pub(crate) fn title_of_text(text: &str) -> String {
+    shortened(&first_line(text))
+}
+
 fn first_line(text: &str) -> String {
     let line = text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default();
     // The marks of a heading in Markdown are no part of its words.
@@ -76,7 +82,7 @@ pub(crate) fn text_of(key: &Key, value: &Map<String, Value>) -> String {
 }
 
 /// Returns how many lines were added and removed between two texts.
-pub(super) fn lines_changed(before: &str, after: &str) -> (usize, usize) {
+pub(crate) fn lines_changed(before: &str, after: &str) -> (usize, usize) {
     let lines = |text: &str| text.lines().map(str::to_owned).collect::<Vec<_>>();
     let (mut added, mut removed) = (0, 0);
     for op in capture_diff_slices(Algorithm::Histogram, &lines(before), &lines(after)) {
