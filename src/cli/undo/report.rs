@@ -13,6 +13,7 @@ use crate::palace::feed::CommitInfo;
 use crate::palace::log::CommitLog;
 use crate::palace::{Direction, Palace};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::io::Write;
 
 /// Where and how a report is printed.
@@ -123,11 +124,15 @@ fn print_left(
     key: &Key,
     part: &Part,
 ) -> Result<(), Failure> {
+    let mut printed = BTreeSet::new();
     for reason in &part.left {
         let word = if reason.is_conflict() { "conflict:" } else { "stays:" };
         let why = words(printer, key, reason);
-        let commit = printer.name(part.commit);
-        writeln!(out, "{word:<10}{commit}  {}: {}", shown(&summary(key, part)), shown(&why))?;
+        let line = format!("{}: {}", shown(&summary(key, part)), shown(&why));
+        // A place has two fields.
+        if printed.insert(line.clone()) {
+            writeln!(out, "{word:<10}{}  {line}", printer.name(part.commit))?;
+        }
     }
     Ok(())
 }

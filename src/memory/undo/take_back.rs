@@ -67,6 +67,9 @@ struct Planned {
 /// What a draft did: the document before and after it, and what stays of each commit.
 type Drafted = (Option<DocumentStep>, Vec<Vec<NotUndone>>);
 
+/// A change that was written of each document, if any.
+type Written = std::result::Result<Vec<Option<ChangeHash>>, Error>;
+
 impl Undo<'_> {
     /// Takes back what these commits did, the newest first, and returns what was done to each of their documents.
     ///
@@ -85,9 +88,8 @@ impl Undo<'_> {
         let mut done = Vec::new();
         let mut works: Vec<Work> =
             works.into_iter().map(|(key, parts)| Work { key, parts }).collect();
-        let size = if self.dry_run { 1 } else { COMMIT };
         while !works.is_empty() {
-            let rest = works.split_off(size.min(works.len()));
+            let rest = works.split_off(COMMIT.min(works.len()));
             self.write(works, &mut done)?;
             works = rest;
         }
@@ -121,17 +123,16 @@ impl Undo<'_> {
     }
 
     /// Makes one commit. Returns what each draft did, and a change that was written of each document.
-    fn commit(
-        &self,
-        works: &[Work],
-    ) -> (Vec<Option<Drafted>>, std::result::Result<Vec<Option<ChangeHash>>, Error>) {
+    fn commit(&self, works: &[Work]) -> (Vec<Option<Drafted>>, Written) {
         let drafts: Vec<RefCell<Option<Drafted>>> =
             works.iter().map(|_| RefCell::default()).collect();
         let mut batch = self.palace.with(self.options.clone()).batch();
-        for (work, drafted) in works.iter().zip(&drafts) {
+        for (n, (work, drafted)) in works.iter().zip(&drafts).enumerate() {
+            // The last write refuses the whole commit.
+            let refuses = self.dry_run && n + 1 == works.len();
             batch.write(work.key.clone(), move |draft| {
                 *drafted.borrow_mut() = Some(work.take_back(draft)?);
-                if self.dry_run { Err(not_written()) } else { Ok(()) }
+                if refuses { Err(not_written()) } else { Ok(()) }
             });
         }
         let written = batch.commit();

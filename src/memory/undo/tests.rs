@@ -348,6 +348,20 @@ fn counter_that_a_commit_made_is_counted_back() {
 }
 
 #[test]
+fn counter_in_a_document_that_a_commit_made_is_counted_back() {
+    let world = world();
+    let World { ann, bob, undoer, .. } = &world;
+    ann.palace.increment("k", &["n", "mine"], 5).unwrap();
+    let commit = ann.last();
+    bob.palace.increment("k", &["n", "mine"], 2).unwrap();
+    bob.palace.increment("k", &["n", "yours"], 1).unwrap();
+    assert_eq!(world.undo(&[commit]), []);
+    assert_eq!(bob.get("k"), json!({"n": {"mine": 2, "yours": 1}}));
+    assert_eq!(world.undo(&[undoer.last()]), []);
+    assert_eq!(bob.get("k"), json!({"n": {"mine": 7, "yours": 1}}));
+}
+
+#[test]
 fn what_others_wrote_since_stays() {
     let world = world();
     let World { ann, bob, undoer, .. } = &world;

@@ -116,11 +116,28 @@ impl Draft<'_> {
         }
         let made = self.made();
         let filed = self.doc()?.filed_since(&step.version, &made);
-        if filed.is_some() || now.value != step.after.value || !now.conflicts.is_empty() {
-            let by = self.changed_since(&step.version, None)?;
-            return Ok(Some(NotUndone::Changed(filed.or(by))));
+        if filed.is_none() && now.value == step.after.value && now.conflicts.is_empty() {
+            return self.delete().map(|()| None);
         }
-        self.delete().map(|()| None)
+        if self.count_back(step, now)? {
+            return Ok(None);
+        }
+        let by = self.changed_since(&step.version, None)?;
+        Ok(Some(NotUndone::Changed(filed.or(by))))
+    }
+
+    /// Counts the counters back that the changes made. Returns true if they made a document of nothing else.
+    fn count_back(&mut self, step: &DocumentStep, now: &View) -> Result<bool, MergeError> {
+        if !step.effects.effects.contains(&ChangeEffect::Created) {
+            return Ok(false);
+        }
+        let plan = self.doc()?.undo_plan(step, now);
+        let count = plan.on_top.len() + plan.kept.len();
+        // Of a new document, only counters have a value to go back to.
+        let counters = plan.on_top.into_iter().filter(|(_, wanted)| wanted.is_some());
+        let plan = UndoPlan { on_top: counters.collect(), ..UndoPlan::default() };
+        self.write_plan(&plan, &step.version)?;
+        Ok(count > 0 && plan.on_top.len() == count)
     }
 
     /// Takes an edit back, field by field.
