@@ -118,6 +118,8 @@ pub struct DocumentStep {
     pub after: View,
     /// The version right after the commit.
     pub version: Heads,
+    /// The names of the commits whose effect on the document the commit takes back, each once.
+    pub undoes: Vec<String>,
 }
 
 impl Doc {
@@ -160,7 +162,11 @@ impl Doc {
             found.effects.push(ChangeEffect::Filed);
         }
         found.effects.sort_unstable();
-        Ok(Some(DocumentStep { effects: found, before, after, version: to }))
+        let mut undoes: Vec<String> = made.into_iter().map(|change| change.undoes).collect();
+        undoes.retain(|commit| !commit.is_empty());
+        undoes.sort_unstable();
+        undoes.dedup();
+        Ok(Some(DocumentStep { effects: found, before, after, version: to, undoes }))
     }
 
     fn info(&self, hash: &ChangeHash) -> Option<ChangeInfo> {

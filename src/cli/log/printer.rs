@@ -17,11 +17,15 @@ use crate::palace::feed::CommitInfo;
 use crate::palace::log::CommitLog;
 use crate::palace::status::time_text;
 use serde::Serialize;
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use unicode_segmentation::UnicodeSegmentation as _;
 
 /// The version of the schema of a commit. Version 1 had the records of the files.
 const SCHEMA: u32 = 2;
+
+/// Most commits that a line names as undone.
+const UNDONE_NAMED: usize = 3;
 
 /// Most characters of a writer's name in a line.
 const WRITER_CHARS: usize = 30;
@@ -65,6 +69,8 @@ pub(in crate::cli) struct DocumentLine<'a> {
     removed: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     diff: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    undoes: Vec<String>,
 }
 
 /// A change in a commit.
@@ -106,7 +112,8 @@ impl Printer {
         if self.as_json {
             return self.json(out, commit, told);
         }
-        writeln!(out, "{}  {}", self.heading(commit), shown(&sentence(told)))?;
+        let undoes = self.undoes(told);
+        writeln!(out, "{}  {}{undoes}", self.heading(commit), shown(&sentence(told)))?;
         if self.with_patch {
             told.iter()
                 .filter(|told| told.kind != Kind::Note)
@@ -120,6 +127,20 @@ impl Printer {
         let time = self.paint.paint(Part::Time, &self.clock.shown(commit.time_ms));
         let writer = self.paint.paint(Part::Writer, &writer(&commit.by));
         format!("{time}  {}  {writer}", self.name(commit.id()))
+    }
+
+    /// Returns the words for the commits that were taken back, with a space before them; empty if there are none.
+    pub fn undoes(&self, told: &[Told]) -> String {
+        let commits: BTreeSet<CommitId> =
+            told.iter().flat_map(|told| told.undoes.iter().copied()).collect();
+        let names: Vec<String> =
+            commits.iter().take(UNDONE_NAMED).map(|commit| self.name(*commit)).collect();
+        let more = commits.len() - names.len();
+        match (names.is_empty(), more) {
+            (true, _) => String::new(),
+            (_, 0) => format!(" (undoes {})", names.join(", ")),
+            _ => format!(" (undoes {} and {more} more)", names.join(", ")),
+        }
     }
 
     /// Prints the name of a document and the difference of its texts.
@@ -163,6 +184,7 @@ pub(in crate::cli) fn document_line(told: &Told, with_patch: bool) -> DocumentLi
         added: told.lines.0,
         removed: told.lines.1,
         diff: with_patch.then(|| patch(&told.texts).join("\n")),
+        undoes: told.undoes.iter().map(ToString::to_string).collect(),
     }
 }
 

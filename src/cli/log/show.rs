@@ -61,7 +61,8 @@ fn show_commit(
         if commit.by.is_empty() { "-".into() } else { shown(&commit.by) }
     )?;
     for told in told.iter().filter(|told| told.kind != Kind::Note) {
-        writeln!(out, "\n{}", shown(&sentence(std::slice::from_ref(told))))?;
+        let alone = std::slice::from_ref(told);
+        writeln!(out, "\n{}{}", shown(&sentence(alone)), printer.undoes(alone))?;
         printer.patch(out, told)?;
     }
     if told.iter().all(|told| told.kind == Kind::Note) {

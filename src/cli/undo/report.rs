@@ -90,7 +90,9 @@ impl Report<'_> {
     ) -> Result<(), Failure> {
         if dry_run {
             for told in would {
-                writeln!(out, "would write: {}", shown(&sentence(std::slice::from_ref(*told))))?;
+                let alone = std::slice::from_ref(*told);
+                let undoes = printer.undoes(alone);
+                writeln!(out, "would write: {}{undoes}", shown(&sentence(alone)))?;
                 printer.patch(out, told)?;
             }
         }
@@ -158,8 +160,7 @@ fn line(printer: &Printer, done: &TakenBack, commit: Option<&CommitInfo>) -> Map
     let unchanged = || unchanged(&done.key, &title, place);
     let mut line = done.told.as_ref().map_or_else(unchanged, document);
     line.insert("commit".to_owned(), commit_json(commit));
-    let commits = done.parts.iter().map(|part| part.commit.to_string());
-    line.insert("undoes".to_owned(), commits.collect());
+    line.entry("undoes").or_insert_with(|| json!([]));
     let left = done.parts.iter().flat_map(|part| part.left.iter().map(move |left| (part, left)));
     let left = left.map(|(part, reason)| {
         json!({

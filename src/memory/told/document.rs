@@ -6,6 +6,7 @@ use crate::format::key::Key;
 use crate::memory::deeds::{Deed, deeds};
 use crate::merge::{DocumentStep, View};
 use crate::palace::ChangeEffect;
+use crate::palace::commit_id::CommitId;
 use serde_json::Value;
 
 /// A document that a commit changed, as people know it, and what was done to it.
@@ -28,6 +29,8 @@ pub(crate) struct Told {
     pub detail: Option<String>,
     /// Its text before and after. A deleted document has none.
     pub texts: [String; 2],
+    /// The commits whose effect on it was taken back.
+    pub undoes: Vec<CommitId>,
 }
 
 impl Told {
@@ -49,6 +52,8 @@ impl Told {
             detail: detail(key, &deeds, step),
             deeds,
             texts,
+            // Another program may have written something else than names of commits.
+            undoes: step.undoes.iter().filter_map(|name| CommitId::parse(name)).collect(),
             key: key.clone(),
         }
     }

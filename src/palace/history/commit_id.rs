@@ -25,7 +25,6 @@ impl fmt::Display for CommitId {
     }
 }
 
-#[cfg(feature = "mcp")]
 impl CommitId {
     /// Parses a whole name; `None` if this is none.
     pub fn parse(text: &str) -> Option<Self> {
