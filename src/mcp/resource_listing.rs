@@ -77,7 +77,14 @@ pub(super) fn list(
     if listed.len() <= limit && tools.has(ToolSet::Documents) {
         let after = key.map(|key| key.as_str().to_owned());
         let own = |document: Document| Some(document.key);
-        let found = documents::each_after(palace, "", after, limit + 1 - listed.len(), own);
+        let found = documents::each_after(
+            palace,
+            "",
+            after,
+            limit + 1 - listed.len(),
+            documents::of_documents_alone,
+            own,
+        );
         let (keys, _) = found.map_err(|error| chain(&error))?;
         let resource = |key: Key| {
             let resource = in_list(&OfferedResource::Document(key.clone()), key.as_str());

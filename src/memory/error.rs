@@ -87,8 +87,9 @@ pub enum MemoryError {
     },
     /// The drawer has another version than the one that the change was made from.
     #[error(
-        "ETAG_MISMATCH: {id:?} is at version {etag} now, and nothing was written: {}",
-        advice(etag, *already_applied)
+        "ETAG_MISMATCH: {id:?} is at {} now, and nothing was written: {}",
+        version_now(etag, *already_applied, current.is_some()),
+        advice(etag, *already_applied, current.is_some())
     )]
     EtagMismatch {
         /// The drawer's id.
@@ -97,7 +98,8 @@ pub enum MemoryError {
         etag: String,
         /// True if the drawer already is as the change would make it.
         already_applied: bool,
-        /// The text that it has now; `None` if it is over 16,000 bytes.
+        /// The text that it has now; `None` if it has over 90,000 bytes as JSON. Then the words of the error do not name
+        /// the version: a client that calls again with it would replace what it has not seen.
         current: Option<String>,
     },
     /// The drawer has another version than the one whose conflict the caller settles.
@@ -181,14 +183,24 @@ pub enum MemoryError {
 
 /// Says how to go on after a mismatch. A client whose answer was lost calls again and meets its own version: it must
 /// not apply its change to that.
-fn advice(etag: &str, already_applied: bool) -> String {
-    match already_applied {
-        true => "it is already what this call would make of it (get_drawer shows it). An earlier try of this call, \
-                 whose answer was lost, may have done that: do not apply your change again"
+fn advice(etag: &str, already_applied: bool, has_text: bool) -> String {
+    match (already_applied, has_text) {
+        (true, _) => "it is already what this call would make of it (get_drawer shows it). An earlier try of this call, \
+                      whose answer was lost, may have done that: do not apply your change again"
             .to_owned(),
-        false => format!(
-            "read it again (get_drawer), apply your change to the new text, and call again with if_match {etag:?}"
+        (false, true) => format!(
+            "apply your change to the text that it has now, and call again with if_match {etag:?}"
         ),
+        (false, false) => "its text is too long to stand here: read it again (get_drawer), apply your change to the \
+                           new text, and call again with the etag that it has there"
+            .to_owned(),
+    }
+}
+
+fn version_now(etag: &str, already_applied: bool, has_text: bool) -> String {
+    match already_applied || has_text {
+        true => format!("version {etag}"),
+        false => "another version".to_owned(),
     }
 }
 
@@ -214,11 +226,11 @@ mod tests {
 
     fn samples() -> Vec<MemoryError> {
         let id = || "drawer_w_r_0".to_owned();
-        let mismatch = |already_applied| MemoryError::EtagMismatch {
+        let mismatch = |already_applied, current: Option<&str>| MemoryError::EtagMismatch {
             id: id(),
             etag: "0123456789abcdef".to_owned(),
             already_applied,
-            current: None,
+            current: current.map(str::to_owned),
         };
         vec![
             palace::Error::EmptyQuery.into(),
@@ -229,8 +241,9 @@ mod tests {
             MemoryError::DrawerDeleted { id: id() },
             MemoryError::PlaceExists { field: "wing", name: "atlas".to_owned(), drawers: 3 },
             MemoryError::PlaceExists { field: "wing", name: "atlas".to_owned(), drawers: 1 },
-            mismatch(true),
-            mismatch(false),
+            mismatch(true, None),
+            mismatch(false, Some("new")),
+            mismatch(false, None),
             MemoryError::ConflictsChanged { id: id(), etag: "0123456789abcdef".to_owned() },
             MemoryError::NoConflict { id: id(), path: "/content".to_owned() },
             MemoryError::NoVersion { id: id(), version: "fedcba9876543210".to_owned() },
@@ -285,10 +298,14 @@ mod tests {
                  already what this call would make of it (get_drawer shows it). An earlier try of this call, whose \
                  answer was lost, may have done that: do not apply your change again"
             }
-            MemoryError::EtagMismatch { already_applied: false, .. } => {
-                "ETAG_MISMATCH: \"drawer_w_r_0\" is at version 0123456789abcdef now, and nothing was written: read it \
-                 again (get_drawer), apply your change to the new text, and call again with if_match \
-                 \"0123456789abcdef\""
+            MemoryError::EtagMismatch { already_applied: false, current: Some(_), .. } => {
+                "ETAG_MISMATCH: \"drawer_w_r_0\" is at version 0123456789abcdef now, and nothing was written: apply your \
+                 change to the text that it has now, and call again with if_match \"0123456789abcdef\""
+            }
+            MemoryError::EtagMismatch { .. } => {
+                "ETAG_MISMATCH: \"drawer_w_r_0\" is at another version now, and nothing was written: its text is too \
+                 long to stand here: read it again (get_drawer), apply your change to the new text, and call again \
+                 with the etag that it has there"
             }
             MemoryError::ConflictsChanged { .. } => {
                 "ETAG_MISMATCH: \"drawer_w_r_0\" is at version 0123456789abcdef now, and nothing was settled: list its \

@@ -129,7 +129,7 @@ impl Plan {
             (Node::Counter(now), Json::Number(to)) if distance(*now, to).is_some() => {
                 return self.count(slot, target, distance(*now, to).unwrap_or(0));
             }
-            (Node::Json(now), wanted) if now == wanted && !self.closes_texts(slot) => {}
+            (Node::Json(now), wanted) if now == wanted && !self.decides(slot) => {}
             (Node::Json(_), wanted) => match (&slot.texts, wanted) {
                 (Some(texts), Json::String(wanted)) => {
                     return self.text(slot, target, texts, wanted);
@@ -141,9 +141,11 @@ impl Plan {
         self.remove_losers(slot.losers.iter());
     }
 
-    /// Returns true if naming this field with the text that it shows settles conflicts in the text.
-    fn closes_texts(&self, slot: &Slot) -> bool {
-        self.settles_named && slot.texts.as_ref().is_some_and(|texts| texts.is_in_conflict())
+    /// Returns true if naming this field with the value that it shows settles a conflict of it. Then the value is written
+    /// anew: another client may decide otherwise at the same time, and that is a conflict again.
+    fn decides(&self, slot: &Slot) -> bool {
+        let in_text = || slot.texts.as_ref().is_some_and(|texts| texts.is_in_conflict());
+        self.settles_named && (!slot.losers.is_empty() || in_text())
     }
 
     /// Writes a text. Each open place at which it shows what is shown now stays open, unless naming the field settles it.

@@ -12,7 +12,7 @@ use super::plan::Step;
 use super::size_bounds::WRITABLE;
 use super::well_formed::Objects;
 use automerge::transaction::{CommitOptions, Transactable, Transaction};
-use automerge::{ActorId, Automerge, AutomergeError, ObjId, PatchLog, Prop};
+use automerge::{ActorId, Automerge, AutomergeError, ObjId, PatchLog, Prop, ReadDoc, ScalarValue};
 use std::collections::BTreeSet;
 
 impl Doc {
@@ -156,7 +156,7 @@ pub(super) fn run_steps(
                 let places = open.clone();
                 written.extend((!open.is_empty()).then_some(OpenText { operation, places }));
             }
-            Step::Put { obj, prop, value } => tx.put(obj, prop.clone(), value.clone())?,
+            Step::Put { obj, prop, value } => put(tx, obj, prop, value)?,
             Step::Create { obj, prop, value } => {
                 // One call for the whole value: with a call for each field a write takes twice as long.
                 tx.batch_create_object(obj, prop.clone(), value, false).map(drop)?;
@@ -181,14 +181,31 @@ fn put_text(
     prop: &Prop,
     text: &str,
 ) -> Result<u64, AutomergeError> {
-    let before = tx.pending_ops();
-    tx.put(obj, prop.clone(), text)?;
-    // Automerge makes no operation if the text is there alone. But other places of it may be open from now on.
-    if tx.pending_ops() == before {
-        tx.put(obj, prop.clone(), ())?;
-        tx.put(obj, prop.clone(), text)?;
-    }
+    put(tx, obj, prop, &text.into())?;
     Ok(tx.pending_ops().saturating_sub(1) as u64)
+}
+
+/// Writes a value, also if it is there.
+///
+/// Trap: if the value is there alone, Automerge makes no operation. If it is the winner of a conflict, Automerge only deletes
+/// the losers. What another writer puts there at the same time replaces the winner, so that this writer's choice would go
+/// unseen. Of a text, other places may be open from now on.
+fn put(
+    tx: &mut Transaction<'_>,
+    obj: &ObjId,
+    prop: &Prop,
+    value: &ScalarValue,
+) -> Result<(), AutomergeError> {
+    let winner = tx.get(obj, prop.clone())?;
+    if winner.is_some_and(|(winner, _)| winner.as_scalar() == Some(value)) {
+        let other = if *value == ScalarValue::Null {
+            ScalarValue::Boolean(false)
+        } else {
+            ScalarValue::Null
+        };
+        tx.put(obj, prop.clone(), other)?;
+    }
+    tx.put(obj, prop.clone(), value.clone())
 }
 
 /// Checks the number of operations before they are committed: afterwards it would be too late.

@@ -1,5 +1,6 @@
 //! Conflicts as clients see them: in lists, one by one, and settled by one call that keeps all other edits.
 
+mod decisions;
 mod documents;
 mod open;
 

@@ -15,8 +15,8 @@ use crate::support::edits::{Ledger, mark_line, marks, races};
 use crdt_palace::fs::sim::SplitMix;
 use crdt_palace::memory::MemoryError;
 use crdt_palace::memory::drawers::{Drawer, Drawers};
-use crdt_palace::palace::Palace;
 use crdt_palace::palace::compact::CompactOptions;
+use crdt_palace::palace::{Conflict, Palace};
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -28,6 +28,18 @@ fn everything(drawer: &Drawer) -> BTreeSet<String> {
     let others = drawer.conflicts.iter().flat_map(|conflict| &conflict.others);
     let shown = marks(&json!(drawer.content));
     shown.into_iter().chain(others.flat_map(|other| marks(&other.value))).collect()
+}
+
+/// The marks that a drawer shows, without those that are in conflict.
+fn outside_conflicts(drawer: &Drawer) -> BTreeSet<String> {
+    let value = json!({"content": drawer.content});
+    let readings = |conflict: &Conflict| {
+        let shown = conflict.shown_value(value.as_object().unwrap());
+        let others = conflict.others.iter().map(|other| other.value.clone());
+        shown.into_iter().chain(others).flat_map(|reading| marks(&reading)).collect::<Vec<_>>()
+    };
+    let open: BTreeSet<String> = drawer.conflicts.iter().flat_map(readings).collect();
+    marks(&value).difference(&open).cloned().collect()
 }
 
 /// The drawer, or `None` if it was deleted.
@@ -83,11 +95,13 @@ impl Racer<'_> {
         let mark = format!("~{}{}", self.name, self.edits);
         let mut lines: Vec<String> = known.split('\n').map(str::to_owned).collect();
         let own = CLIENTS.iter().position(|name| *name == self.name).unwrap() * 6;
-        match random.below(4) {
-            // A line of its own, a line of all, at the end, after any line.
+        let marked: Vec<usize> = (0..lines.len()).filter(|n| lines[*n].starts_with('~')).collect();
+        match random.below(5) {
+            // A line of its own, a line of all, at the end, out again, after any line.
             0 => mark_line(&mut lines, own + random.below(6), &mark),
             1 => mark_line(&mut lines, 37 + random.below(3), &mark),
             2 => lines.push(mark.clone()),
+            3 if !marked.is_empty() => drop(lines.remove(marked[random.below(marked.len())])),
             _ => lines.insert(random.below(lines.len()) + 1, mark.clone()),
         }
         let text = lines.join("\n");
@@ -149,6 +163,9 @@ async fn every_acknowledged_edit_is_in_the_text_or_in_a_conflict() {
         let found = shown.as_ref().map(everything).unwrap_or_default();
         let lost = ledger.lost(&found);
         assert!(lost.is_empty(), "{context}: {lost:?} are lost in {shown:?}");
+        let settled = shown.as_ref().map(outside_conflicts).unwrap_or_default();
+        let returned = ledger.returned(&settled);
+        assert!(returned.is_empty(), "{context}: {returned:?} are there again in {shown:?}");
         (writes, merged) = (writes + ledger.writes, merged + ledger.merged);
         conflicts += shown.as_ref().map_or(0, |drawer| drawer.conflicts.len());
         readings = readings.max(

@@ -76,6 +76,8 @@ pub fn races(default: u64) -> Range<u64> {
 pub struct Ledger {
     written: BTreeSet<String>,
     removed: BTreeSet<String>,
+    /// Those that a client took out of a value that it had read.
+    taken_out: BTreeSet<String>,
     /// Number of acknowledged writes.
     pub writes: usize,
     /// Number of those that came out as anything else than was sent.
@@ -90,6 +92,7 @@ impl Ledger {
         let sent = marks(sent);
         // An edit that removes something may leave no mark.
         self.written.extend(sent.contains(&mark).then_some(mark));
+        self.taken_out.extend(marks(known).difference(&sent).cloned());
         self.removed.extend(marks(known).difference(&sent).cloned());
         self.settled(answer);
     }
@@ -108,6 +111,11 @@ impl Ledger {
     /// Notes that a client replaced everything, as it is at present, by what has these marks.
     pub fn replaced_by(&mut self, left: &BTreeSet<String>) {
         self.removed.extend(self.written.difference(left).cloned());
+    }
+
+    /// The edits that a client took out and that are among these again.
+    pub fn returned(&self, found: &BTreeSet<String>) -> Vec<&String> {
+        self.taken_out.iter().filter(|mark| found.contains(*mark)).collect()
     }
 
     /// The acknowledged edits that are neither among these nor were removed.

@@ -1,7 +1,7 @@
 //! Listing the open conflicts of documents, and settling one.
 
 use super::arguments::{Conflicts, Settle};
-use super::keys::{check_writable, of_documents_alone};
+use super::keys::{check_settleable, has_conflicts_here};
 use super::problem::{Code, Problem};
 use super::read::{document, each_after, version_and_offset};
 use super::results::{DocumentConflicts, DocumentSettled, ListedConflict};
@@ -73,12 +73,12 @@ fn listed_document(document: Document) -> InConflict<ListedConflict> {
     InConflict { key, etag, heads, conflicts }
 }
 
-/// Lists the conflicts of all documents of this set.
+/// Lists the conflicts of all documents but drawers, which have a list of their own.
 fn of_all(call: &Call, cursor: Option<&str>) -> Result<DocumentConflicts> {
     let cursor = cursor.map(ConflictCursor::parse).transpose()?;
     let (mut first, mut after) = (None, None);
     if let Some(cursor) = &cursor {
-        if !of_documents_alone(&cursor.key) {
+        if !has_conflicts_here(&cursor.key) {
             return Err(bad_cursor(&cursor.key).into());
         }
         first = call.palace.get(&cursor.key)?;
@@ -86,7 +86,8 @@ fn of_all(call: &Call, cursor: Option<&str>) -> Result<DocumentConflicts> {
     }
     let in_conflict = |document: Document| (!document.conflicts.is_empty()).then_some(document);
     let read = |after: Option<&str>| {
-        each_after(&call.palace, "", after.map(str::to_owned), PART, in_conflict)
+        let after = after.map(str::to_owned);
+        each_after(&call.palace, "", after, PART, has_conflicts_here, in_conflict)
             .map(|(documents, _)| documents)
     };
     let found = in_parts(first, after, |document: &Document| document.key.as_str(), read);
@@ -99,7 +100,7 @@ fn of_all(call: &Call, cursor: Option<&str>) -> Result<DocumentConflicts> {
 
 pub(super) fn settle(call: &Call, asked: Settle) -> Result<DocumentSettled> {
     let Settle { key, conflict: wanted, take, value, etag: version } = asked;
-    check_writable(&key)?;
+    check_settleable(&key, take.is_some() && value.is_none())?;
     let version = etag("etag", &version)?;
     let document = document(&call.palace, &key, None)?;
     // Another version has other numbers.

@@ -18,6 +18,9 @@ const DOMAINS: [(&str, &str); 6] = [
     ("relation/", "the knowledge graph"),
 ];
 
+/// The prefixes of other sets that have no tool for conflicts.
+const SETTLED_HERE: [&str; 3] = ["entity/", "fact/", "relation/"];
+
 fn domain(key: &str) -> Option<(&'static str, &'static str)> {
     DOMAINS.into_iter().find(|(prefix, _)| key.starts_with(prefix))
 }
@@ -36,6 +39,21 @@ pub(super) fn is_listed(prefix: &str, key: &str) -> bool {
 pub(in crate::mcp) fn behind_domain(key: &str) -> Option<String> {
     // No character is greater, and no key is longer.
     domain(key).map(|(prefix, _)| format!("{prefix}{}", "\u{10ffff}".repeat(KEY_BYTES_MAX / 4)))
+}
+
+/// Returns true if the conflicts of a document are listed and settled here: the set that it belongs to, if any, has no tool
+/// for that.
+pub(super) fn has_conflicts_here(key: &str) -> bool {
+    domain(key).is_none_or(|(prefix, _)| SETTLED_HERE.contains(&prefix))
+}
+
+/// Checks that this set may settle a conflict of the document. Of another set's it takes one of the readings: each was made
+/// by that set's own tools.
+///
+/// # Errors
+/// [`Code::Reserved`] if not.
+pub(super) fn check_settleable(key: &str, takes_reading: bool) -> Result<(), Problem> {
+    if has_conflicts_here(key) && takes_reading { Ok(()) } else { check_writable(key) }
 }
 
 /// Returns true if a document has no tools of its own that could delete it: no client brings it back.

@@ -105,6 +105,15 @@ pub(super) fn is_shown_whole(value: &Map<String, Value>) -> bool {
     json_len(value) <= CURRENT_BYTES
 }
 
+fn next_step(has_value: bool, etag: &str) -> String {
+    match has_value {
+        true => format!("apply your change to the current value and call again with if_match {etag:?}"),
+        false => "its value is too long to stand here: read it again (document_get), apply your change to the new value, \
+                  and call again with the etag that it has there"
+            .to_owned(),
+    }
+}
+
 /// The problem of a version that does not match. It has the current value, so that a retry needs no read.
 fn mismatch(
     key: &str,
@@ -120,17 +129,16 @@ fn mismatch(
     };
     let etag = &document.etag;
     let text = etag.to_string();
-    let advice = advice(document).map_or_else(
-        || format!("apply your change to the current value and call again with if_match {text:?}"),
-        str::to_owned,
-    );
-    let message = format!(
-        "ETAG_MISMATCH: {key:?} is at version {text} now, and nothing was written: {advice}"
-    );
+    let is_whole = is_shown_whole(&document.value);
+    let advice = advice(document).map_or_else(|| next_step(is_whole, &text), str::to_owned);
+    // A client that calls again with a version whose value it has not seen would replace that.
+    let version = if is_whole { format!("version {text}") } else { "another version".to_owned() };
+    let message =
+        format!("ETAG_MISMATCH: {key:?} is at {version} now, and nothing was written: {advice}");
     let value = Value::Object(document.value.clone());
     let mut current =
         json!(VersionedValue::bounded(value, CURRENT_BYTES, document.modified.as_ref()));
-    if let Value::Object(fields) = &mut current {
+    if let (Value::Object(fields), true) = (&mut current, is_whole) {
         // The writer is the last one; the version is that of the whole document.
         fields.insert("etag".to_owned(), json!(etag));
     }

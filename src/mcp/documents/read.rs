@@ -153,7 +153,14 @@ pub(super) fn list(call: &Call, asked: &List) -> Result<DocumentList> {
         Some(((document.key.clone(), document.heads.clone()), entry(document)))
     };
     let cursor = asked.cursor.clone();
-    let (entries, more) = each_after(&call.palace, prefix, cursor, limit, with_version)?;
+    let (entries, more) = each_after(
+        &call.palace,
+        prefix,
+        cursor,
+        limit,
+        |key| is_listed(prefix, key),
+        with_version,
+    )?;
     let (seen, entries): (Vec<_>, Vec<_>) = entries.into_iter().unzip();
     let entries = entries.into_iter().map(|entry| (entry.key.clone(), entry));
     let page = Page::fill(entries, limit, more, &mut Budget::around(&()));
@@ -163,13 +170,14 @@ pub(super) fn list(call: &Call, asked: &List) -> Result<DocumentList> {
     Ok(DocumentList { documents: page.items, next_cursor: page.next_cursor })
 }
 
-/// Calls `make` with each document behind `after` that a listing with this prefix shows, until it has made `limit` things.
-/// Returns what it made, and whether it would make more.
+/// Calls `make` with each document behind `after` that `is_shown` names and that starts with this prefix, until it has made
+/// `limit` things. Returns what it made, and whether it would make more.
 pub(in crate::mcp) fn each_after<T>(
     palace: &Palace,
     prefix: &str,
     mut after: Option<String>,
     limit: usize,
+    is_shown: impl Fn(&str) -> bool,
     make: impl Fn(Document) -> Option<T>,
 ) -> palace::Result<(Vec<T>, bool)> {
     let mut made = Vec::new();
@@ -178,7 +186,7 @@ pub(in crate::mcp) fn each_after<T>(
         after = page.cursor;
         for document in page.documents {
             let key = document.key.as_str();
-            if is_listed(prefix, key) {
+            if is_shown(key) {
                 let next = make(document);
                 if next.is_some() && made.len() == limit {
                     return Ok((made, true));

@@ -8,13 +8,13 @@ use crate::format::hash::{Etag, Heads};
 use crate::memory::error::{MemoryError, Result};
 use crate::merge::{Conflict, View, Written};
 use crate::palace::{Document, Session};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// The most drawers that one call deletes or reads.
 pub const IDS_MAX: usize = 500;
-/// The longest text that comes with a condition that failed, in bytes.
-const MISMATCH_BYTES: usize = 16_000;
+/// The longest text that comes with a condition that failed, in bytes of JSON.
+const MISMATCH_BYTES: usize = 90_000;
 
 /// The fields of a drawer to change.
 ///
@@ -164,7 +164,8 @@ pub(super) fn mismatch(
     // A client that lost the answer to its own call must not apply its change to its own result.
     let same = |(field, value): (&String, &Value)| now.value.get(field) == Some(value);
     let already_applied = !patch.is_empty() && patch.iter().all(same);
-    let current = text(&now.value, "content").filter(|text| text.len() <= MISMATCH_BYTES);
+    let fits = |text: &String| json!(text).to_string().len() <= MISMATCH_BYTES;
+    let current = text(&now.value, "content").filter(fits);
     match current {
         Some(_) => session.saw_whole(&now.key, &now.heads),
         None => session.saw_some(&now.key, &now.heads),

@@ -5,11 +5,12 @@ use super::handle::Drawers;
 use super::place::{Place, drawer_id, drawer_key};
 use super::places::Places;
 use super::renames::FoldedPlace;
+use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use crate::memory::source_name::names_source;
 use crate::merge::MergeError;
-use crate::palace::{Batch, Document, Draft, Outcome};
+use crate::palace::{Batch, Document, Draft, Outcome, Session};
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -175,7 +176,7 @@ impl Drawers {
         }
         let (mut batch, now) = (self.palace.with(self.options()).batch(), self.palace.now_ms());
         let places = self.places()?;
-        let mut keys: Vec<(Key, FiledAs)> = Vec::new();
+        let mut keys: Vec<Target> = Vec::new();
         let mut each: Vec<usize> = Vec::new();
         let mut known: HashMap<(FoldedPlace, &str), usize> = HashMap::new();
         for item in items {
@@ -185,22 +186,18 @@ impl Drawers {
             let is_known = matches!(same, Entry::Occupied(_));
             each.push(*same.or_insert(keys.len()));
             if !is_known {
-                let (key, filed) = self.key_for(item, &places)?;
-                batch.write(key.clone(), file_one(key.clone(), item, now));
-                keys.push((key, filed));
+                let target = self.target_of(item, &places)?;
+                batch.write(target.key.clone(), file_one(target.key.clone(), item, now));
+                keys.push(target);
             }
         }
         let planned = each.iter().filter_map(|n| keys.get(*n));
-        let planned = planned.map(|(key, filed)| (drawer_id(key).unwrap_or_default(), *filed));
-        more(&mut batch, planned.collect());
+        more(&mut batch, planned.map(|target| (target.id(), target.filed())).collect());
         let mut outcomes = batch.commit()?.outcomes;
         // The outcomes come in the order of the writes, those of `more` last.
         let others = outcomes.split_off(keys.len());
-        for ((key, _), outcome) in
-            keys.iter().zip(&outcomes).filter(|((_, f), _)| *f == FiledAs::New)
-        {
-            // The text of a new drawer is the one that the client sent.
-            self.session.iter().for_each(|session| session.created(key, outcome));
+        for (target, outcome) in keys.iter().zip(&outcomes) {
+            self.session.iter().for_each(|session| target.note_in(session, outcome));
         }
         let filed: Vec<Filed> = keys.iter().zip(&outcomes).map(filed).collect();
         Ok((each.into_iter().filter_map(|n| filed.get(n).cloned()).collect(), others))
@@ -210,15 +207,15 @@ impl Drawers {
     /// another spelling of the place.
     ///
     /// Two processes that file a text under two spellings at once make two drawers: neither can see the other's key.
-    fn key_for(&self, item: &Item, places: &Places) -> Result<(Key, FiledAs)> {
-        let own = self.key_at_place(&item.place, item, places)?;
-        if own.1 == FiledAs::There {
+    fn target_of(&self, item: &Item, places: &Places) -> Result<Target> {
+        let own = self.target_at(&item.place, item, places)?;
+        if own.there.is_some() {
             return Ok(own);
         }
         let fold = places.fold(&item.place.wing, &item.place.room);
         for place in places.filed_places(&fold).filter(|place| **place != item.place) {
-            let found = self.key_at_place(place, item, places)?;
-            if found.1 == FiledAs::There {
+            let found = self.target_at(place, item, places)?;
+            if found.there.is_some() {
                 return Ok(found);
             }
         }
@@ -229,18 +226,46 @@ impl Drawers {
     ///
     /// A deleted drawer may stand before the one with this text. So the search ends only at the first key that was
     /// never written.
-    fn key_at_place(&self, place: &Place, item: &Item, places: &Places) -> Result<(Key, FiledAs)> {
+    fn target_at(&self, place: &Place, item: &Item, places: &Places) -> Result<Target> {
         let (mut n, mut free) = (0, None);
         loop {
             let key = drawer_key(place, &item.content, n)?;
             match self.palace.get(key.as_str())? {
-                Some(found) if is_same(&found, item, places) => return Ok((key, FiledAs::There)),
+                Some(found) if is_same(&found, item, places) => {
+                    return Ok(Target { key, there: Some(found.heads) });
+                }
                 Some(_) => {}
                 // A deleted drawer leaves its key free for the same text, but another drawer may follow.
                 None if self.palace.has_history(&key)? => drop(free.get_or_insert(key)),
-                None => return Ok((free.unwrap_or(key), FiledAs::New)),
+                None => return Ok(Target { key: free.unwrap_or(key), there: None }),
             }
             n += 1;
+        }
+    }
+}
+
+/// The drawer that a text is filed as.
+struct Target {
+    key: Key,
+    /// The version that was there with this text, if one was.
+    there: Option<Heads>,
+}
+
+impl Target {
+    fn id(&self) -> String {
+        drawer_id(&self.key).unwrap_or_default()
+    }
+
+    fn filed(&self) -> FiledAs {
+        if self.there.is_some() { FiledAs::There } else { FiledAs::New }
+    }
+
+    /// Notes what the client knows now: the text of the drawer is the one that it sent.
+    fn note_in(&self, session: &Session, outcome: &Outcome) {
+        let Some(there) = &self.there else { return session.created(&self.key, outcome) };
+        session.saw_whole(&self.key, there);
+        if outcome.changed {
+            session.saw_some(&self.key, &outcome.own);
         }
     }
 }
@@ -258,9 +283,8 @@ pub(super) fn is(document: &Document, item: &Item) -> bool {
     ["wing", "room", "content"].iter().all(|field| document.value.get(*field) == value.get(*field))
 }
 
-fn filed(((key, filed), outcome): (&(Key, FiledAs), &Outcome)) -> Filed {
-    let id = drawer_id(key).unwrap_or_default();
-    Filed { id, filed: *filed, etag: outcome.etag.to_string() }
+fn filed((target, outcome): (&Target, &Outcome)) -> Filed {
+    Filed { id: target.id(), filed: target.filed(), etag: outcome.etag.to_string() }
 }
 
 /// Files one text, and adds a filing if its source or its filer is new. A deleted drawer comes back as it was filed,

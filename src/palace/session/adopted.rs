@@ -2,6 +2,7 @@
 
 use super::distance::{changed_characters, is_edited};
 use serde_json::{Map, Value};
+use std::collections::HashSet;
 
 /// Returns true if a value that a client sends has anything of what `shown` has in place of the client's last write, or
 /// if these two are the same.
@@ -44,11 +45,31 @@ fn is_adopted(own: Option<&Value>, shown: &Value, sent: &Value) -> bool {
         }
         (Value::String(shown), Value::String(sent)) if shown != sent => {
             let own = own.and_then(Value::as_str);
+            if own.is_some_and(|own| has_passages(own, shown, sent)) {
+                return true;
+            }
             let is_nearer = |own| changed_characters(shown, sent) < changed_characters(own, sent);
             is_edited(shown, sent) && own.is_none_or(is_nearer)
         }
         _ => shown == sent,
     }
+}
+
+/// Returns true if a text has more passages that only the shown one had than speak against it: those that it
+/// lacks, and those that only the client's own text had. A passage that is gone from both tells nothing, because the client
+/// may have removed it itself.
+fn has_passages(own: &str, shown: &str, sent: &str) -> bool {
+    let [own, shown, sent] = [own, shown, sent].map(passages);
+    let new = shown.difference(&own);
+    let (taken, left) = new.partition::<Vec<&str>, _>(|passage| sent.contains(*passage));
+    let kept = own.difference(&shown).filter(|passage| sent.contains(*passage));
+    taken.len() > left.len() + kept.count()
+}
+
+/// Returns the sentences of a text, or what looks like one.
+fn passages(text: &str) -> HashSet<&str> {
+    let parts = text.split(['\n', '.', '!', '?']).map(str::trim);
+    parts.filter(|part| !part.is_empty()).collect()
 }
 
 #[cfg(test)]
@@ -92,5 +113,17 @@ mod tests {
         assert!(with("Deploy on Fridays at noon."));
         assert!(!with("Deploy on Mondays at noon."));
         assert!(!with("No deploys."));
+    }
+
+    #[test]
+    fn text_that_is_edited_at_both_ends_is_adopted() {
+        let own = "Keys.\nWe sign with Ed25519. Tokens live for a day.\nSecret: x.\nOwner: Ada.";
+        let shown = "Keys.\nWe sign with Ed25519. Tokens live for an hour.\nOwner: Ada.";
+        let with = |sent: &str| adopted(json!(own), json!(shown), json!(sent));
+        let edited = |text: &str| text.replace("Keys.", "On keys.").replace("Ada.", "Ada and Bob.");
+        assert!(with(&edited(shown)));
+        assert!(!with(&edited(own)), "the answer was lost");
+        let both = own.replace("Secret: x.\n", "Tokens live for an hour.\n");
+        assert!(!with(&edited(&both)), "it may have come to the same sentence by itself");
     }
 }

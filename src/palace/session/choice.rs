@@ -205,8 +205,13 @@ fn nearest(
         ranked.push(Ranked { version, distance, value: sent.part_of(view) });
     }
     drop_lost_answers(&mut ranked, sent);
-    if !ranked.iter().all(|one| one.is_taken_back(present)) {
-        ranked.retain(|one| !one.is_taken_back(present));
+    let own = ranked.iter().find(|one| one.version.own).map(|one| one.version.heads.clone());
+    // What a client reads after its own write takes nothing back: it decides for what that shows, for example in a conflict.
+    let is_later =
+        |one: &Ranked| own.as_ref().is_some_and(|own| draft.includes(&one.version.heads, own));
+    let is_taken_back = |one: &Ranked| one.is_taken_back(present) && !is_later(one);
+    if !ranked.iter().all(is_taken_back) {
+        ranked.retain(|one| !is_taken_back(one));
     }
     let is_followed = |one: &Ranked| {
         one.version.heads != *present && ranked.iter().any(|other| other.follows(one, draft))

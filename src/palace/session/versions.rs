@@ -42,6 +42,7 @@ impl Version {
         self.parts = joined(std::mem::take(&mut self.parts), part);
         if self.parts.first().is_some_and(|first| first.start == 0 && first.end >= total) {
             self.add_read();
+            self.answered = false;
         }
     }
 }
@@ -267,6 +268,20 @@ mod tests {
         assert_eq!(candidates(&versions), [(1, false)]);
         versions.saw_part(&heads(3), 0..0, 0);
         assert_eq!(candidates(&versions), [(1, false), (3, false)], "nothing is all of nothing");
+    }
+
+    #[test]
+    fn version_that_is_read_after_an_answer_is_not_of_the_answer_alone() {
+        for read_in_parts in [false, true] {
+            let mut versions = Versions::default();
+            versions.saw_in_answer(&heads(1));
+            assert!(versions.candidates().all(|candidate| candidate.answered));
+            match read_in_parts {
+                true => versions.saw_part(&heads(1), 0..10, 10),
+                false => versions.saw_whole(&heads(1)),
+            }
+            assert!(versions.candidates().all(|candidate| !candidate.answered), "{read_in_parts}");
+        }
     }
 
     #[test]

@@ -143,3 +143,27 @@ async fn edit_in_a_removed_object_shows_to_both_clients() {
     );
     close(clients).await;
 }
+
+#[tokio::test]
+async fn conflict_of_an_entity_is_listed_and_settled() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let palace = Palace::open(&path).unwrap();
+    let base = palace.put("entity/Eve", &json!({"type": "bot"})).unwrap().etag;
+    for kind in ["person", "robot"] {
+        let beside = palace.with(WriteOptions::new().base(base.clone()));
+        beside.put("entity/Eve", &json!({"type": kind})).unwrap();
+    }
+    let client = start("ann", &path).await;
+    let list = done(&client, "document_conflicts", json!({})).await;
+    let [conflict] = list["conflicts"].as_array().unwrap().as_slice() else { panic!("{list}") };
+    let other = deciding(conflict, "value", json!("alien"));
+    let refused = refused(&client, "document_settle", other).await;
+    assert!(refused.contains("RESERVED"), "{refused}");
+    let take = deciding(conflict, "take", etag_of(conflict, "person"));
+    done(&client, "document_settle", take).await;
+    assert_eq!(palace.get("entity/Eve").unwrap().unwrap().value["type"], "person");
+    let list = done(&client, "document_conflicts", json!({})).await;
+    assert_eq!(list["conflicts"], json!([]));
+    client.close().await;
+}
