@@ -4,7 +4,7 @@ use crate::files::{PALACE, open, options};
 use crate::support::object;
 use crdt_palace::fs::name_events::NameEvents;
 use crdt_palace::fs::sim::{Call, SimDisk, SimFs};
-use crdt_palace::fs::{Directory, File, Fs, Host, Identity, Listed, Stat};
+use crdt_palace::fs::{Directory, File, Fs, Host, Identity, Listed, LockOwner, Stat};
 use crdt_palace::palace::compact::CompactOptions;
 use crdt_palace::palace::{Error, Palace, StoreError};
 use serde_json::json;
@@ -196,6 +196,9 @@ impl File for InterruptedFile {
     }
     fn is_locked(&self) -> io::Result<bool> {
         self.inner.is_locked()
+    }
+    fn lock_owner(&self) -> io::Result<Option<LockOwner>> {
+        self.inner.lock_owner()
     }
 }
 
