@@ -15,6 +15,7 @@ use std::io::{self, ErrorKind};
 use std::path::PathBuf;
 
 /// A line of a memory.jsonl.
+#[cfg(feature = "mcp")]
 const LINE: &str =
     r#"{"type":"entity","name":"Ada","entityType":"person","observations":["counts"]}"#;
 

@@ -759,22 +759,22 @@ fn paths_that_are_not_utf8_are_printed_as_json() {
     palace.put("a", &json!({"n": 1})).unwrap();
     palace.seal().unwrap();
     drop(palace);
-    // A damaged file is named too.
-    let segment = std::fs::read_dir(path.join("sealed")).unwrap().next().unwrap().unwrap().path();
-    let mut bytes = std::fs::read(&segment).unwrap();
-    bytes[50] ^= 0x40;
-    std::fs::write(&segment, bytes).unwrap();
     let of = |program: &str, arguments: &[&str]| {
         let output = Command::new(program).args(arguments).arg(&path).output().unwrap();
         let said = String::from_utf8(output.stdout).unwrap();
         assert!(said.contains("a\u{fffd}b"), "{program} {arguments:?}: {said} {:?}", output.stderr);
         said.lines().for_each(|line| drop(serde_json::from_str::<Value>(line).unwrap()));
     };
+    let into = dir.path().join("into");
+    of(COMPACT, &["--json", "--into", into.to_str().unwrap()]);
+    // A damaged file is named too.
+    let segment = std::fs::read_dir(path.join("sealed")).unwrap().next().unwrap().unwrap().path();
+    let mut bytes = std::fs::read(&segment).unwrap();
+    bytes[50] ^= 0x40;
+    std::fs::write(&segment, bytes).unwrap();
     of(PALACE, &["status", "--json", "--palace"]);
     of(PALACE, &["doctor", "--json", "--palace"]);
     of(LOG, &["status", "--json"]);
     of(LOG, &["verify", "--json"]);
     of(COMPACT, &["--json"]);
-    let into = dir.path().join("into");
-    of(COMPACT, &["--json", "--into", into.to_str().unwrap()]);
 }

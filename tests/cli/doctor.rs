@@ -82,6 +82,7 @@ fn healthy_palaces_have_no_problems_and_stay_unchanged() {
         "clients",
         "clock",
         "damage",
+        "directories",
         "directory",
         "events",
         "file system",
