@@ -175,7 +175,7 @@ const KINDS: [(&str, Act, Act); 28] = [
         |ann| {
             filed(ann);
             let id = drawer_of(ann);
-            ann.drawers.delete(&[id.clone()]).unwrap();
+            ann.drawers.delete(std::slice::from_ref(&id)).unwrap();
             ann.put("notes/id", &json!({ "id": id }));
         },
         |ann| {
@@ -311,23 +311,24 @@ fn each_kind_of_commit_has_its_opposite_and_back() {
             let told = done.iter().filter_map(|done| done.told.as_ref());
             told.map(|told| (told.key.clone(), told.verbs(), told.texts.clone())).collect()
         };
-        let dry = world.run(std::slice::from_ref(&commit), true);
+        let alone = std::slice::from_ref(&commit);
+        let dry = world.run(alone, true);
         assert_eq!(world.shown(), later, "{name}: the dry run wrote");
-        let done = world.run(std::slice::from_ref(&commit), false);
+        let done = world.run(alone, false);
         assert_eq!(told(&dry), told(&done), "{name}");
         assert_eq!(left(done), [], "{name}");
         assert_eq!(world.shown(), earlier, "{name}: not undone");
         let undo = undoer.last();
         // Once only: whatever was counted must not be counted back twice.
         assert!(
-            matches!(world.undo(&[commit.clone()])[..], [Reason::Already(by), ..] if by == undo.id()),
+            matches!(&world.undo(alone)[..], [Reason::Already(by), ..] if *by == undo.id()),
             "{name}"
         );
-        assert_eq!(world.undo(&[undo.clone()]), [], "{name}");
+        assert_eq!(world.undo(&[undo]), [], "{name}");
         assert_eq!(world.shown(), later, "{name}: the undo was not undone");
         assert_eq!(world.conflicts(), 0, "{name}");
         // It stands again, so it can be undone again.
-        assert_eq!(world.undo(&[commit]), [], "{name}");
+        assert_eq!(world.undo(alone), [], "{name}");
         assert_eq!(world.shown(), earlier, "{name}: not undone again");
     }
 }
