@@ -1,10 +1,13 @@
 //! `crdt-palace undo` and `crdt-palace restore`.
 
-use crate::client::{LOG, PALACE, code, run, stderr, stdout};
+use crate::client::{COMPACT, LOG, PALACE, code, run, stderr, stdout};
 use crdt_palace::memory::drawers::{Change, Drawers, Item, Place};
 use crdt_palace::memory::facts::{Facts, Triple};
 use crdt_palace::palace::{Options, Palace, WriteOptions};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::fs::DirEntry;
+use std::path::PathBuf;
 use std::process::Output;
 use tempfile::TempDir;
 
@@ -59,6 +62,13 @@ impl Written {
         found.unwrap().map(|column| column)[0].clone()
     }
 
+    /// The segments, with their lengths.
+    fn files(&self) -> BTreeMap<PathBuf, u64> {
+        let open = std::fs::read_dir(self.dir.path().join("p/open")).unwrap();
+        let file = |entry: DirEntry| (entry.path(), entry.metadata().unwrap().len());
+        open.map(|entry| file(entry.unwrap())).collect()
+    }
+
     fn text(&self) -> String {
         self.ann.get(&self.drawer).unwrap().content
     }
@@ -68,7 +78,9 @@ impl Written {
 fn edit_is_undone_and_what_came_later_stays() {
     let palace = written();
     let edit = palace.commit_of("bob/2.1");
+    let files = palace.files();
     let dry = palace.palace(&["undo", &edit, "--dry-run"]);
+    assert_eq!(palace.files(), files);
     let sentence = "edited drawer \"Signing keys\" in atlas/decisions: +1 −1 lines";
     let expected = format!(
         "would write: {sentence} (undoes {edit})\n    {}\n    @@ -1,3 +1,3 @@\n     # Signing keys\n    -We sign with Ed25519.\n    \
@@ -88,6 +100,8 @@ fn edit_is_undone_and_what_came_later_stays() {
     assert!(head.ends_with(&format!("  {name}  {by}  {undid}")), "{head}");
     assert_eq!(Some(rest), expected.split_once('\n').map(|(_, rest)| rest));
 
+    // That it was undone is known from a snapshot too.
+    stdout(&run(COMPACT, &[palace.dir.path().join("p").to_str().unwrap()]));
     let again = palace.run(PALACE, &["undo", &edit]);
     assert_eq!(code(&again), Some(1));
     let again = String::from_utf8(again.stdout).unwrap();
