@@ -21,6 +21,8 @@ mod everyday;
 pub mod everyday_error;
 pub mod exit;
 #[cfg(feature = "mcp")]
+mod export;
+#[cfg(feature = "mcp")]
 mod import;
 #[cfg(feature = "mcp")]
 mod install;

@@ -1,17 +1,15 @@
-//! `crdt-palace`: the table of its commands, and `export`.
+//! `crdt-palace`: the table of its commands.
 
 use super::arguments::Tools;
 use super::error::Failure;
-use super::exit::{Exit, after, finish, lacking};
+use super::exit::{Exit, finish};
+use super::export::Format;
 use super::location::{PalaceArgument, PalaceTarget, source};
-use super::print::{count, stdout, tell};
 use super::token::TokenArguments;
-use super::{demo, doctor, everyday, import, install, serve, start, status};
+use super::{demo, doctor, everyday, export, import, install, serve, start, status};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
-use crate::memory::Memory;
-use crate::palace::Palace;
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -35,6 +33,8 @@ Examples:
       Import what MemPalace has stored. A second import adds only what is new there.
   crdt-palace export > memory.jsonl
       Export the knowledge graph in the format of the reference memory server.
+  crdt-palace export --format jsonl > palace.jsonl
+      Export everything but the history. `import palace.jsonl` takes it back.
   crdt-palace install --client claude-code
       Add the server to the configuration of Claude Code. With --print, only show the entry.
   crdt-palace doctor
@@ -78,9 +78,9 @@ enum Command {
         #[command(flatten)]
         token: TokenArguments,
     },
-    /// Import a memory.jsonl of the reference memory server, or a palace of MemPalace
+    /// Import a memory.jsonl of the reference memory server, what --format jsonl exports, or a palace of MemPalace
     Import {
-        /// The memory.jsonl, or - for standard input, or the directory of MemPalace, such as ~/.mempalace
+        /// The file, or - for standard input, or the directory of MemPalace, such as ~/.mempalace
         #[arg(value_name = "FILE|DIR")]
         from: PathBuf,
         #[command(flatten)]
@@ -88,8 +88,11 @@ enum Command {
     },
     #[command(flatten)]
     Everyday(everyday::Everyday),
-    /// Write the knowledge graph to standard output, as a memory.jsonl
+    /// Write the knowledge graph to standard output, as a memory.jsonl, or with --format jsonl everything
     Export {
+        /// What to write, and in which form
+        #[arg(long, value_enum, default_value = "memory")]
+        format: Format,
         #[command(flatten)]
         at: PalaceArgument,
     },
@@ -125,25 +128,10 @@ fn run(command: Command) -> Result<Exit, Failure> {
         }
         Command::Import { from, at } => import::import(&source(&from)?, &at.path()?),
         Command::Everyday(command) => command.run(),
-        Command::Export { at } => export(&at.path()?),
+        Command::Export { at, format } => export::export(&at.path()?, format),
         Command::Status { at, json } => status::status(&at.path()?, json),
         Command::Install(install) => install.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
     }
-}
-
-fn export(path: &Path) -> Result<Exit, Failure> {
-    let palace = Palace::open_read_only(path)?;
-    let memory = Memory::new(palace.clone());
-    let printed = memory.export(&mut stdout()).map(drop);
-    let others = memory.count_outside_graph()?;
-    if others > 0 {
-        tell(format_args!(
-            "not in the export: {}; a memory.jsonl has no place for drawers, diaries and facts. A copy of the \
-             directory has everything",
-            count(others, "document"),
-        ));
-    }
-    after(printed.map_err(Failure::from), lacking(&palace, "the export"))
 }
