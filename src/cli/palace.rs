@@ -35,6 +35,8 @@ Examples:
       Export the knowledge graph in the format of the reference memory server.
   crdt-palace export --format jsonl > palace.jsonl
       Export everything but the history. `import palace.jsonl` takes it back.
+  crdt-palace export --format markdown notes
+      Export everything as pages that Obsidian opens. `import notes` takes it back.
   crdt-palace install --client claude-code
       Add the server to the configuration of Claude Code. With --print, only show the entry.
   crdt-palace doctor
@@ -78,7 +80,7 @@ enum Command {
         #[command(flatten)]
         token: TokenArguments,
     },
-    /// Import a memory.jsonl of the reference memory server, what --format jsonl exports, or a palace of MemPalace
+    /// Import a memory.jsonl of the reference memory server, an export of everything, or a palace of MemPalace
     Import {
         /// The file, or - for standard input, or the directory of MemPalace, such as ~/.mempalace
         #[arg(value_name = "FILE|DIR")]
@@ -88,11 +90,14 @@ enum Command {
     },
     #[command(flatten)]
     Everyday(everyday::Everyday),
-    /// Write the knowledge graph to standard output, as a memory.jsonl, or with --format jsonl everything
+    /// Write the knowledge graph to standard output, as a memory.jsonl, or with --format everything
     Export {
         /// What to write, and in which form
         #[arg(long, value_enum, default_value = "memory")]
         format: Format,
+        /// The new directory for the pages of --format markdown, or - for standard output
+        #[arg(value_name = "DIR|-")]
+        to: Option<PathBuf>,
         #[command(flatten)]
         at: PalaceArgument,
     },
@@ -128,7 +133,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         }
         Command::Import { from, at } => import::import(&source(&from)?, &at.path()?),
         Command::Everyday(command) => command.run(),
-        Command::Export { at, format } => export::export(&at.path()?, format),
+        Command::Export { at, format, to } => export::export(&at.path()?, format, to.as_deref()),
         Command::Status { at, json } => status::status(&at.path()?, json),
         Command::Install(install) => install.run(),
         Command::Doctor(doctor) => doctor.run(),

@@ -94,6 +94,15 @@ impl Record {
         }
     }
 
+    /// Returns it as a line of JSON, with control characters escaped.
+    ///
+    /// # Errors
+    /// [`MemoryError::Write`].
+    pub fn line(&self) -> Result<String> {
+        let text = serde_json::to_string(self);
+        Ok(escape_json(&text.map_err(|error| MemoryError::Write(error.into()))?))
+    }
+
     fn bytes(&self) -> usize {
         self.value.values().map(|value| value.as_str().map_or(100, str::len)).sum()
     }
@@ -109,63 +118,96 @@ pub(crate) fn is_record(line: &[u8]) -> bool {
     ["schema", "key", "value"].iter().all(|field| fields.contains_key(*field))
 }
 
-/// Writes all documents to a file, one record a line, in the order of their keys. Returns their number, and that of those
-/// with open conflicts.
+/// Calls `take` with the record of every document, in the order of their keys, and with true if the document has open
+/// conflicts.
+///
+/// # Errors
+/// Those of the palace and of `take`.
+pub(crate) fn each_record(
+    palace: &Palace,
+    mut take: impl FnMut(Record, bool) -> Result<()>,
+) -> Result<()> {
+    each_document(palace, "", |document| {
+        let in_conflict = !document.conflicts.is_empty();
+        match document.key.as_str().starts_with(ONCE) {
+            true => Ok(()),
+            false => take(Record::of(document), in_conflict),
+        }
+    })
+}
+
+/// Writes all documents, one record a line, and returns the number of those with open conflicts.
 ///
 /// # Errors
 /// [`MemoryError::Write`], and errors of the palace.
-pub(crate) fn export(palace: &Palace, out: &mut dyn Write) -> Result<(usize, usize)> {
-    let (mut written, mut in_conflict) = (0, 0);
-    each_document(palace, "", |document| {
-        if document.key.as_str().starts_with(ONCE) {
-            return Ok(());
-        }
-        in_conflict += usize::from(!document.conflicts.is_empty());
-        let text = serde_json::to_string(&Record::of(document));
-        let text = text.map_err(|error| MemoryError::Write(error.into()))?;
-        writeln!(out, "{}", escape_json(&text)).map_err(MemoryError::Write)?;
-        written += 1;
-        Ok(())
+pub(crate) fn export(palace: &Palace, out: &mut dyn Write) -> Result<usize> {
+    let mut in_conflict = 0;
+    each_record(palace, |record, is_in_conflict| {
+        in_conflict += usize::from(is_in_conflict);
+        writeln!(out, "{}", record.line()?).map_err(MemoryError::Write)
     })?;
     out.flush().map_err(MemoryError::Write)?;
-    Ok((written, in_conflict))
+    Ok(in_conflict)
 }
 
-/// Takes back the records of a file. `report` says how far it came, also after an error.
-///
-/// # Errors
-/// [`MemoryError::Read`], and errors of the palace; then a part may have been written.
-pub(crate) fn import(
-    palace: &Palace,
-    mut input: impl BufRead,
-    report: &mut TakenBack,
-) -> Result<()> {
-    let (mut line, mut records, mut bytes) = (Vec::new(), Vec::new(), 0);
-    for n in 1_u64.. {
-        let read = read_line(&mut input, &mut line).map_err(MemoryError::Read)?;
-        match read {
-            ReadLine::TooLong => {
-                report.bad.push((format!("line {n}"), "it has more than 16 MiB".to_owned()));
-            }
-            ReadLine::Whole if line.trim_ascii().is_empty() => {}
-            ReadLine::Whole => match Record::parse(&line) {
-                Ok(record) => {
-                    bytes += line.len();
-                    records.push(record);
-                }
-                Err(why) => report.bad.push((format!("line {n}"), why)),
-            },
-            ReadLine::End => {}
-        }
-        if bytes > READ_BYTES || matches!(read, ReadLine::End) {
-            take_back(palace, std::mem::take(&mut records), report)?;
-            bytes = 0;
-        }
-        if matches!(read, ReadLine::End) {
-            break;
-        }
+/// Takes records back, many in one commit.
+pub(crate) struct Importer<'a> {
+    palace: &'a Palace,
+    records: Vec<Record>,
+    bytes: usize,
+    /// How far it came, also after an error.
+    pub report: TakenBack,
+}
+
+impl<'a> Importer<'a> {
+    pub fn new(palace: &'a Palace) -> Self {
+        Importer { palace, records: Vec::new(), bytes: 0, report: TakenBack::default() }
     }
-    Ok(())
+
+    /// Takes a record. It may be written later.
+    ///
+    /// # Errors
+    /// Errors of the palace; then a part may have been written.
+    pub fn take(&mut self, record: Record) -> Result<()> {
+        self.bytes += record.bytes();
+        self.records.push(record);
+        if self.bytes > READ_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    /// Notes what cannot be imported: its place, and the reason.
+    pub fn refuse(&mut self, at: String, why: String) {
+        self.report.bad.push((at, why));
+    }
+
+    /// Writes what was taken.
+    ///
+    /// # Errors
+    /// Errors of the palace; then a part may have been written.
+    pub fn flush(&mut self) -> Result<()> {
+        self.bytes = 0;
+        take_back(self.palace, std::mem::take(&mut self.records), &mut self.report)
+    }
+
+    /// Takes the records of a file, one a line.
+    ///
+    /// # Errors
+    /// [`MemoryError::Read`], and errors of the palace; then a part may have been written.
+    pub fn lines(&mut self, mut input: impl BufRead) -> Result<()> {
+        let mut line = Vec::new();
+        for n in 1_u64.. {
+            let at = || format!("line {n}");
+            match read_line(&mut input, &mut line).map_err(MemoryError::Read)? {
+                ReadLine::End => break,
+                ReadLine::TooLong => self.refuse(at(), "it has more than 16 MiB".to_owned()),
+                ReadLine::Whole if line.trim_ascii().is_empty() => {}
+                ReadLine::Whole => match Record::parse(&line) {
+                    Ok(record) => self.take(record)?,
+                    Err(why) => self.refuse(at(), why),
+                },
+            }
+        }
+        self.flush()
+    }
 }
 
 /// Writes the documents of records that are not there. A commit has one writer, so each writer's come together.

@@ -161,3 +161,43 @@ fn bad_records_are_named_and_the_others_imported() {
     let palace = Palace::open(&path).unwrap();
     assert_eq!(palace.get("notes/c").unwrap().unwrap().value["c"], 3);
 }
+
+#[test]
+fn markdown_is_taken_back_and_links_entities() {
+    let dir = tempfile::tempdir().unwrap();
+    let [old, new, pages] = ["old", "new", "pages"].map(|name| dir.path().join(name));
+    write(&old);
+    let drawers = Drawers::new(Palace::open(&old).unwrap());
+    // Texts with one title, texts that look like a page, and places that differ in case only.
+    let texts = ["Twin\na", "twin\nb", "---\nid: x\ncrdt_palace:\n  - {}\n---\n\nx\n", "\n\nx\n\n"];
+    let items = texts.map(|text| Item::new(Place::new("Same", "Room").unwrap(), text).unwrap());
+    drawers.file(&items).unwrap();
+    let other = Item::new(Place::new("same", "room").unwrap(), "twin\nc").unwrap();
+    drawers.file(&[other]).unwrap();
+    let to = pages.to_str().unwrap();
+    let exported =
+        || run(PALACE, &["export", "--format", "markdown", to, "--palace", old.to_str().unwrap()]);
+    assert_eq!(
+        (stdout(&exported()), stderr(&exported()).contains("it is not empty")),
+        (String::new(), true)
+    );
+    let read = |page: &str| fs::read_to_string(pages.join(page)).unwrap();
+    let atlas = read("entities/atlas.md");
+    assert!(atlas.contains("\n- signs with [[RSA]], from 2026-01-01"), "{atlas}");
+    assert!(atlas.contains("\n- used [[RSA]]\n") && atlas.contains("\n- is old\n"), "{atlas}");
+    let drawer = read("drawers/atlas/history/Keys.md");
+    assert!(drawer.ends_with("\n---\n\n# Keys\n\u{1b}[31m We sign with RSA.\r\n\n"), "{drawer:?}");
+    assert!(drawer.contains("\nadded_by: [\"ann\"]\n"), "{drawer}");
+    fs::create_dir(pages.join(".obsidian")).unwrap();
+    fs::write(pages.join("mine.md"), "---\ntags: []\n---\nA page of my own.").unwrap();
+
+    let output = import(&pages, &new);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert_eq!(timeless(export(&new)), timeless(export(&old)));
+    let broken = read("entities/RSA.md").replace("\"schema\":1", "\"schema\":9");
+    fs::write(pages.join("entities/RSA.md"), broken).unwrap();
+    let output = import(&pages, &new);
+    assert_eq!(code(&output), Some(1));
+    let said = "entities/RSA.md: not imported: its schema is 9";
+    assert!(stderr(&output).contains(said), "{}", stderr(&output));
+}

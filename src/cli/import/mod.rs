@@ -2,6 +2,7 @@
 //!
 //! Invariant: the source is only read, and stays as it is.
 
+mod pages;
 mod source;
 
 use super::error::{Failure, ImportError};
@@ -10,7 +11,7 @@ use super::print::{count, shown, tell};
 use crate::fs::os::open_foreign;
 use crate::fs::shell::quoted;
 use crate::mcp::{Offer, held_elsewhere};
-use crate::memory::archive::{self, TakenBack};
+use crate::memory::archive::{self, Importer};
 use crate::memory::{ImportReport, Memory, MemoryError, mempalace};
 use crate::palace::{Options, Palace};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -31,6 +32,9 @@ const BAD_LINES: usize = 20;
 /// Imports the file or directory `from` into a palace.
 pub(super) fn import(from: &Path, palace: &Path) -> Result<Exit, Failure> {
     match from.is_dir() {
+        true if pages::is_export(from) => {
+            import_archive(&from.display().to_string(), palace, |to| pages::take_all(from, to))
+        }
         true => import_mempalace(from, palace),
         false => import_file(from, palace),
     }
@@ -81,17 +85,23 @@ impl Input {
 fn import_file(file: &Path, palace: &Path) -> Result<Exit, Failure> {
     let input = Input::open(file)?;
     match input.is_archive {
-        true => import_archive(input, palace),
+        true => import_archive(&input.name, palace, |to| Ok(to.lines(input.lines)?)),
         false => import_graph(input, palace),
     }
 }
 
-fn import_archive(input: Input, path: &Path) -> Result<Exit, Failure> {
+/// Imports an export of everything. `take` gives its records to the importer.
+fn import_archive(
+    name: &str,
+    path: &Path,
+    take: impl FnOnce(&mut Importer<'_>) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
     let palace = Options::default().program(PROGRAM).open(path)?;
-    let mut report = TakenBack::default();
-    let imported = archive::import(&palace, input.lines, &mut report);
+    let mut importer = Importer::new(&palace);
+    let imported = take(&mut importer);
+    let report = importer.report;
     for (at, why) in report.bad.iter().take(BAD_LINES) {
-        tell(format_args!("{}: {}: not imported: {}", shown(&input.name), shown(at), shown(why)));
+        tell(format_args!("{}: {}: not imported: {}", shown(name), shown(at), shown(why)));
     }
     if report.bad.len() > BAD_LINES {
         tell(format_args!("and {} more that were not imported", report.bad.len() - BAD_LINES));
@@ -105,7 +115,10 @@ fn import_archive(input: Input, path: &Path) -> Result<Exit, Failure> {
     }
     let new = count(report.new, "document");
     tell(format_args!("imported {new}; {} were there already", report.same));
-    imported.map_err(partial_import)?;
+    if imported.is_err() {
+        tell_partial();
+    }
+    imported?;
     tell_not_offered(&palace)?;
     palace.seal()?;
     let is_whole = report.bad.is_empty() && report.different.is_empty();
@@ -163,8 +176,12 @@ fn tell_not_offered(palace: &Palace) -> Result<(), Failure> {
 
 /// Tells the user how to complete an import that failed. The report before it says how far it came.
 fn partial_import(error: MemoryError) -> Failure {
-    tell(format_args!("the import stopped here: run the same command again, to add the rest"));
+    tell_partial();
     error.into()
+}
+
+fn tell_partial() {
+    tell(format_args!("the import stopped here: run the same command again, to add the rest"));
 }
 
 fn import_mempalace(dir: &Path, path: &Path) -> Result<Exit, Failure> {

@@ -1,7 +1,11 @@
-//! `crdt-palace export`: the graph for the reference memory server, or everything as records.
+//! `crdt-palace export`: the graph for the reference memory server, or everything, as lines of JSON or as pages.
+
+mod markdown;
+pub(super) mod pages;
 
 use super::error::Failure;
 use super::exit::{Exit, after, lacking};
+use super::location::source;
 use super::print::{count, stdout, tell};
 use crate::memory::{Memory, archive};
 use crate::palace::Palace;
@@ -15,14 +19,29 @@ pub(super) enum Format {
     Memory,
     /// Everything: a document a line, as JSON
     Jsonl,
+    /// Everything: a page for each drawer, diary entry, entity and document, in a new directory
+    Markdown,
 }
 
-/// Writes a palace to standard output.
-pub(super) fn export(path: &Path, format: Format) -> Result<Exit, Failure> {
+/// The name that stands for standard output.
+const STDOUT: &str = "-";
+
+/// Writes a palace to standard output, or as pages to a new directory.
+pub(super) fn export(path: &Path, format: Format, to: Option<&Path>) -> Result<Exit, Failure> {
+    let dir = to.filter(|to| *to != Path::new(STDOUT)).map(source).transpose()?;
     let palace = Palace::open_read_only(path)?;
-    let printed = match format {
-        Format::Memory => export_graph(&palace),
-        Format::Jsonl => export_all(&palace),
+    let printed = match (format, &dir) {
+        (Format::Markdown, Some(dir)) => {
+            markdown::export(&palace, dir).map(tell_conflicts).map_err(Failure::from)
+        }
+        (Format::Markdown, None) => Err(Failure::Usage("name the directory for the pages")),
+        (_, Some(_)) => Err(Failure::Usage(
+            "this format goes to standard output: redirect it to a file, as in > palace.jsonl",
+        )),
+        (Format::Memory, None) => export_graph(&palace),
+        (Format::Jsonl, None) => {
+            archive::export(&palace, &mut stdout()).map(tell_conflicts).map_err(Failure::from)
+        }
     };
     after(printed, lacking(&palace, "the export"))
 }
@@ -41,13 +60,11 @@ fn export_graph(palace: &Palace) -> Result<(), Failure> {
     Ok(printed?)
 }
 
-fn export_all(palace: &Palace) -> Result<(), Failure> {
-    let (_, in_conflict) = archive::export(palace, &mut stdout())?;
+fn tell_conflicts(in_conflict: usize) {
     if in_conflict > 0 {
         tell(format_args!(
             "open conflicts: {}; the export has only the values that are shown",
             count(in_conflict, "document"),
         ));
     }
-    Ok(())
 }
