@@ -5,6 +5,7 @@ use super::error::Failure;
 use super::exit::{Exit, finish};
 use super::export::Format;
 use super::location::{PalaceArgument, PalaceTarget, source};
+use super::parse::parse;
 use super::token::TokenArguments;
 use super::{demo, doctor, everyday, export, import, install, serve, start, status};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
@@ -66,7 +67,7 @@ enum Command {
     /// Serve a palace over MCP on standard input and output, or over HTTP
     Serve {
         #[command(flatten)]
-        at: PalaceArgument,
+        at: PalaceTarget,
         /// Sets of tools to offer, separated by commas
         #[arg(long, value_enum, value_delimiter = ',', default_value = "palace")]
         tools: Vec<Tools>,
@@ -120,7 +121,10 @@ enum Command {
 /// Runs `crdt-palace`.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = match parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     start::set_up();
     finish("crdt-palace", run(cli.command))
 }
