@@ -118,9 +118,12 @@ mod tests {
             (
                 EverydayError::Unsaved {
                     path: "/it's".into(),
-                    source: MemoryError::NoDrawer { id: "drawer_1".to_owned() },
+                    source: MemoryError::Argument {
+                        field: "content",
+                        why: "it is empty".to_owned(),
+                    },
                 },
-                "the text was not written; it is kept in '/it'\\''s': no drawer has the id \"drawer_1\"",
+                "the text was not written; it is kept in '/it'\\''s': content: it is empty",
             ),
         ] {
             assert_eq!(chain(&error), text);

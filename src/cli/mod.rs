@@ -4,7 +4,7 @@
 //! Stored text reaches a terminal only with its control characters escaped. A command whose reader goes away
 //! (`| head`) ends without a message.
 //!
-//! From the bottom up: `token_error`, `install_error`, `everyday_error`, `error`, `print`, `exit` and `start`; the palace's location, the arguments that several commands
+//! From the bottom up: `token_error`, `install_error`, `everyday_error`, `error`, `print`, `exit`, `parse` and `start`; the palace's location, the arguments that several commands
 //! share, and the token; one file or folder a command; and the programs, `palace`, `log` and `compact`, with the tables of their commands.
 
 #[cfg(feature = "mcp")]
@@ -21,6 +21,8 @@ mod everyday;
 pub mod everyday_error;
 pub mod exit;
 #[cfg(feature = "mcp")]
+mod export;
+#[cfg(feature = "mcp")]
 mod import;
 #[cfg(feature = "mcp")]
 mod install;
@@ -31,6 +33,7 @@ pub mod log;
 pub mod log_error;
 #[cfg(feature = "mcp")]
 pub mod palace;
+mod parse;
 mod print;
 #[cfg(feature = "mcp")]
 mod private_directory;

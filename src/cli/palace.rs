@@ -1,17 +1,16 @@
-//! `crdt-palace`: the table of its commands, and `export`.
+//! `crdt-palace`: the table of its commands.
 
 use super::arguments::Tools;
 use super::error::Failure;
-use super::exit::{Exit, after, finish, lacking};
+use super::exit::{Exit, finish};
+use super::export::Format;
 use super::location::{PalaceArgument, PalaceTarget, source};
-use super::print::{count, stdout, tell};
+use super::parse::parse;
 use super::token::TokenArguments;
-use super::{demo, doctor, everyday, import, install, serve, start, status, undo};
+use super::{demo, doctor, everyday, export, import, install, serve, start, status, undo};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
-use crate::memory::Memory;
-use crate::palace::Palace;
 use clap::{Parser, Subcommand};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 const EXAMPLES: &str = "\
@@ -40,6 +39,10 @@ Examples:
       --dry-run, it is written as new commits.
   crdt-palace restore ID@7f3a-12
       Bring back the version of a drawer that crdt-log history names so.
+  crdt-palace export --format jsonl > palace.jsonl
+      Export everything but the history. `import palace.jsonl` takes it back.
+  crdt-palace export --format markdown notes
+      Export everything as pages that Obsidian opens. `import notes` takes it back.
   crdt-palace install --client claude-code
       Add the server to the configuration of Claude Code. With --print, only show the entry.
   crdt-palace doctor
@@ -69,7 +72,7 @@ enum Command {
     /// Serve a palace over MCP on standard input and output, or over HTTP
     Serve {
         #[command(flatten)]
-        at: PalaceArgument,
+        at: PalaceTarget,
         /// Sets of tools to offer, separated by commas
         #[arg(long, value_enum, value_delimiter = ',', default_value = "palace")]
         tools: Vec<Tools>,
@@ -83,9 +86,9 @@ enum Command {
         #[command(flatten)]
         token: TokenArguments,
     },
-    /// Import a memory.jsonl of the reference memory server, or a palace of MemPalace
+    /// Import a memory.jsonl of the reference memory server, an export of everything, or a palace of MemPalace
     Import {
-        /// The memory.jsonl, or - for standard input, or the directory of MemPalace, such as ~/.mempalace
+        /// The file, or - for standard input, or the directory of MemPalace, such as ~/.mempalace
         #[arg(value_name = "FILE|DIR")]
         from: PathBuf,
         #[command(flatten)]
@@ -93,8 +96,14 @@ enum Command {
     },
     #[command(flatten)]
     Everyday(everyday::Everyday),
-    /// Write the knowledge graph to standard output, as a memory.jsonl
+    /// Write the knowledge graph to standard output, as a memory.jsonl, or with --format everything
     Export {
+        /// What to write, and in which form
+        #[arg(long, value_enum, default_value = "memory")]
+        format: Format,
+        /// The new directory for the pages of --format markdown, or - for standard output
+        #[arg(value_name = "DIR|-")]
+        to: Option<PathBuf>,
         #[command(flatten)]
         at: PalaceArgument,
     },
@@ -121,7 +130,10 @@ enum Command {
 /// Runs `crdt-palace`.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = match parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     start::set_up();
     finish("crdt-palace", run(cli.command))
 }
@@ -134,7 +146,7 @@ fn run(command: Command) -> Result<Exit, Failure> {
         }
         Command::Import { from, at } => import::import(&source(&from)?, &at.path()?),
         Command::Everyday(command) => command.run(),
-        Command::Export { at } => export(&at.path()?),
+        Command::Export { at, format, to } => export::export(&at.path()?, format, to.as_deref()),
         Command::Status { at, json } => status::status(&at.path()?, json),
         Command::Undo(undo) => undo.run(),
         Command::Restore(restore) => restore.run(),
@@ -142,19 +154,4 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Doctor(doctor) => doctor.run(),
         Command::Demo(demo) => demo.run(),
     }
-}
-
-fn export(path: &Path) -> Result<Exit, Failure> {
-    let palace = Palace::open_read_only(path)?;
-    let memory = Memory::new(palace.clone());
-    let printed = memory.export(&mut stdout()).map(drop);
-    let others = memory.count_outside_graph()?;
-    if others > 0 {
-        tell(format_args!(
-            "not in the export: {}; a memory.jsonl has no place for drawers, diaries and facts. A copy of the \
-             directory has everything",
-            count(others, "document"),
-        ));
-    }
-    after(printed.map_err(Failure::from), lacking(&palace, "the export"))
 }

@@ -8,6 +8,7 @@ use super::token::TokenArguments;
 use crate::fs::At as _;
 use crate::mcp::{Address, Http, Offer};
 use crate::palace::Options;
+use std::io::{IsTerminal as _, stdin};
 
 /// Serves a palace until the input ends or a signal arrives.
 pub(super) fn serve(
@@ -20,6 +21,9 @@ pub(super) fn serve(
     let program = concat!("crdt-palace serve ", env!("CARGO_PKG_VERSION"));
     let palace = Options::default().program(program).open(&at.path)?;
     let Some(address) = http else {
+        if stdin().is_terminal() {
+            tell_waiting(at);
+        }
         crate::mcp::serve(palace, offer)?;
         return Ok(Exit::Done);
     };
@@ -31,6 +35,15 @@ pub(super) fn serve(
         source.tell();
     })?;
     Ok(Exit::Done)
+}
+
+/// Tells a user who started the server in a terminal that it waits for a client.
+fn tell_waiting(at: &Location) {
+    tell(format_args!(
+        "crdt-palace: serving {}. It waits for an MCP client on standard input, which is this terminal: \
+         `crdt-palace install --client NAME` adds it to a client, and Ctrl-C ends it",
+        at.path.display()
+    ));
 }
 
 /// Makes the path of a Unix socket absolute, with a leading `~` replaced.

@@ -7,6 +7,9 @@
 pub mod drawers;
 pub mod facts;
 
+#[cfg(feature = "mcp")]
+pub(crate) mod archive;
+mod bounded_line;
 #[cfg(feature = "cli")]
 mod deeds;
 mod documents;

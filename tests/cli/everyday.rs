@@ -1,6 +1,6 @@
 //! The everyday commands of `crdt-palace`: search, show, list, facts, diary, add, edit, move, delete.
 
-use crate::client::{Client, LOG, PALACE, code, stderr, stdout};
+use crate::client::{Client, LOG, PALACE, code, run, stderr, stdout};
 use crdt_palace::memory::drawers::{Change, DiaryEntry, Drawers, Item, Place};
 use crdt_palace::memory::facts::{Facts, Triple};
 use crdt_palace::palace::Palace;
@@ -400,4 +400,42 @@ fn closed_output_ends_a_listing_quietly() {
     let output = Command::new("sh").args(["-c", &script]).output().unwrap();
     assert_eq!((stdout(&output).lines().count(), stderr(&output)), (1, String::new()));
     assert!(Path::new(PALACE).exists());
+}
+
+#[test]
+fn commands_of_another_program_are_suggested() {
+    let tip = |program: &str, name: &str| {
+        let output = Command::new(program).arg(name).output().unwrap();
+        assert_eq!((code(&output), output.stdout.len()), (Some(2), 0), "{program} {name}");
+        let said = stderr(&output);
+        said.split_once("did you mean `")
+            .map(|(_, rest)| rest.split('`').next().unwrap().to_owned())
+    };
+    assert_eq!(tip(PALACE, "log").as_deref(), Some("crdt-log dump"));
+    assert_eq!(tip(PALACE, "rm").as_deref(), Some("crdt-palace delete"));
+    assert_eq!(tip(LOG, "search").as_deref(), Some("crdt-palace search"));
+    assert_eq!((tip(PALACE, "xyzzy"), tip(LOG, "xyzzy")), (None, None));
+    // What is suggested is there.
+    let names =
+        ["at", "blame", "cat", "check", "compact", "conflicts", "diff", "dump", "find", "forget"];
+    let others = ["gc", "get", "grep", "history", "log", "ls", "merge", "mv", "stats", "verify"];
+    for name in names.into_iter().chain(others) {
+        let meant = tip(PALACE, name).unwrap();
+        let mut words = meant.split(' ');
+        let program = Path::new(PALACE).with_file_name(words.next().unwrap());
+        let subcommand = words.next().filter(|word| !word.starts_with('-'));
+        let help = Command::new(program).args(subcommand).arg("--help").output().unwrap();
+        assert_eq!(code(&help), Some(0), "{meant}");
+    }
+}
+
+#[test]
+fn server_takes_its_palace_as_an_argument() {
+    let shell = Shell::new();
+    let mut server = Command::new(PALACE);
+    let server = server.arg("serve").arg(shell.path()).stdin(Stdio::null());
+    let output = server.output().unwrap();
+    assert_eq!((code(&output), stderr(&output)), (Some(0), String::new()));
+    let both = run(PALACE, &["serve", "a", "--palace", "b"]);
+    assert_eq!(code(&both), Some(2));
 }

@@ -1,5 +1,6 @@
 //! The command-line programs, run as their users run them.
 
+mod archive;
 mod backup;
 #[path = "../support/client.rs"]
 mod client;

@@ -70,7 +70,7 @@ fn print(out: &mut impl Write, open: &Open, fact: &Fact, now: &AsOf) -> Result<(
 }
 
 /// Returns the words for the time in which a fact holds.
-pub(super) fn period(fact: &Fact, now: &AsOf) -> String {
+pub(in crate::cli) fn period(fact: &Fact, now: &AsOf) -> String {
     let moment = |moment: &Option<String>, offset: &Option<String>| {
         moment.as_deref().map(|text| written_out(text, offset.as_deref()))
     };

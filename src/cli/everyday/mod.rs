@@ -19,6 +19,8 @@ mod relocate;
 mod search;
 mod show;
 
+pub(super) use facts::period;
+
 use super::error::Failure;
 use super::exit::Exit;
 use clap::Subcommand;

@@ -1,7 +1,8 @@
-//! `crdt-palace import`: imports a file of the reference memory server, or a directory of MemPalace.
+//! `crdt-palace import`: imports a file of the reference memory server, an export of everything, or a directory of MemPalace.
 //!
 //! Invariant: the source is only read, and stays as it is.
 
+mod pages;
 mod source;
 
 use super::error::{Failure, ImportError};
@@ -10,26 +11,32 @@ use super::print::{count, shown, tell};
 use crate::fs::os::open_foreign;
 use crate::fs::shell::quoted;
 use crate::mcp::{Offer, held_elsewhere};
+use crate::memory::archive::{self, Importer};
 use crate::memory::{ImportReport, Memory, MemoryError, mempalace};
 use crate::palace::{Options, Palace};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use source::{MemPalaceFiles, ReadableDatabase, count_in_list};
-use std::io::{self, BufRead, BufReader};
+use std::io::{self, BufRead, BufReader, Read as _};
 use std::path::Path;
 
 const PROGRAM: &str = concat!("crdt-palace import ", env!("CARGO_PKG_VERSION"));
 
 /// The name that stands for standard input.
 const STDIN: &str = "-";
+/// Most bytes of the first line, as far as it is read to find out what a file is.
+const FIRST_LINE_MAX: u64 = 16 << 20;
 /// The most lines that are named because they were not imported.
 const BAD_LINES: usize = 20;
 
 /// Imports the file or directory `from` into a palace.
 pub(super) fn import(from: &Path, palace: &Path) -> Result<Exit, Failure> {
     match from.is_dir() {
+        true if pages::is_export(from) => {
+            import_archive(&from.display().to_string(), palace, |to| pages::take_all(from, to))
+        }
         true => import_mempalace(from, palace),
-        false => import_graph(from, palace),
+        false => import_file(from, palace),
     }
 }
 
@@ -49,18 +56,81 @@ fn advance(bar: &ProgressBar) -> impl FnMut(usize, usize) {
     }
 }
 
-fn import_graph(file: &Path, palace: &Path) -> Result<Exit, Failure> {
-    let is_stdin = file == Path::new(STDIN);
-    let path = || if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
-    let unread = |source| Failure::Input { path: path(), source };
-    let input: Box<dyn BufRead> = match is_stdin {
-        true => Box::new(io::stdin().lock()),
-        false => Box::new(BufReader::new(open_foreign(file).map_err(unread)?)),
-    };
+/// A file that is imported, or standard input.
+struct Input {
+    /// Its name, for messages.
+    name: String,
+    lines: Box<dyn BufRead>,
+    /// True if it is an export of everything.
+    is_archive: bool,
+}
+
+impl Input {
+    fn open(file: &Path) -> Result<Self, Failure> {
+        let is_stdin = file == Path::new(STDIN);
+        let name = if is_stdin { "standard input".to_owned() } else { file.display().to_string() };
+        let unread = |source| Failure::Input { path: name.clone(), source };
+        let mut input: Box<dyn BufRead> = match is_stdin {
+            true => Box::new(io::stdin().lock()),
+            false => Box::new(BufReader::new(open_foreign(file).map_err(unread)?)),
+        };
+        // The first line tells what it is. A longer one is none of an export.
+        let mut first = Vec::new();
+        input.by_ref().take(FIRST_LINE_MAX).read_until(b'\n', &mut first).map_err(unread)?;
+        let is_archive = archive::is_record(&first);
+        Ok(Input { lines: Box::new(io::Cursor::new(first).chain(input)), is_archive, name })
+    }
+}
+
+fn import_file(file: &Path, palace: &Path) -> Result<Exit, Failure> {
+    let input = Input::open(file)?;
+    match input.is_archive {
+        true => import_archive(&input.name, palace, |to| Ok(to.lines(input.lines)?)),
+        false => import_graph(input, palace),
+    }
+}
+
+/// Imports an export of everything. `take` gives its records to the importer.
+fn import_archive(
+    name: &str,
+    path: &Path,
+    take: impl FnOnce(&mut Importer<'_>) -> Result<(), Failure>,
+) -> Result<Exit, Failure> {
+    let palace = Options::default().program(PROGRAM).open(path)?;
+    let mut importer = Importer::new(&palace);
+    let imported = take(&mut importer);
+    let report = importer.report;
+    for (at, why) in report.bad.iter().take(BAD_LINES) {
+        tell(format_args!("{}: {}: not imported: {}", shown(name), shown(at), shown(why)));
+    }
+    if report.bad.len() > BAD_LINES {
+        tell(format_args!("and {} more that were not imported", report.bad.len() - BAD_LINES));
+    }
+    for id in report.different.iter().take(BAD_LINES) {
+        tell(format_args!("{}: it is different here, and was left as it is", shown(id)));
+    }
+    if report.different.len() > BAD_LINES {
+        let more = report.different.len() - BAD_LINES;
+        tell(format_args!("and {more} more that are different here"));
+    }
+    let new = count(report.new, "document");
+    tell(format_args!("imported {new}; {} were there already", report.same));
+    if imported.is_err() {
+        tell_partial();
+    }
+    imported?;
+    tell_not_offered(&palace)?;
+    palace.seal()?;
+    let is_whole = report.bad.is_empty() && report.different.is_empty();
+    Ok(if is_whole { Exit::Done } else { Exit::Problem })
+}
+
+fn import_graph(input: Input, palace: &Path) -> Result<Exit, Failure> {
+    let path = || input.name.clone();
     let memory = Memory::new(Options::default().program(PROGRAM).open(palace)?);
     let bar = bar();
     let mut report = ImportReport::default();
-    let imported = memory.import_reporting(input, &mut report, &mut advance(&bar));
+    let imported = memory.import_reporting(input.lines, &mut report, &mut advance(&bar));
     bar.finish_and_clear();
     let good = report.entities + report.relations + report.unchanged;
     if let (true, 0, [first, ..]) = (imported.is_ok(), good, &report.bad[..]) {
@@ -102,8 +172,12 @@ fn tell_not_offered(palace: &Palace) -> Result<(), Failure> {
 
 /// Tells the user how to complete an import that failed. The report before it says how far it came.
 fn partial_import(error: MemoryError) -> Failure {
-    tell(format_args!("the import stopped here: run the same command again, to add the rest"));
+    tell_partial();
     error.into()
+}
+
+fn tell_partial() {
+    tell(format_args!("the import stopped here: run the same command again, to add the rest"));
 }
 
 fn import_mempalace(dir: &Path, path: &Path) -> Result<Exit, Failure> {

@@ -26,6 +26,7 @@ pub(super) mod version;
 
 use super::error::Failure;
 use super::exit::{Exit, finish};
+use super::parse::parse;
 use super::start;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -96,7 +97,10 @@ enum Command {
 /// Runs `crdt-log`.
 #[must_use]
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli: Cli = match parse() {
+        Ok(cli) => cli,
+        Err(code) => return code,
+    };
     start::set_up();
     finish("crdt-log", run(&cli))
 }

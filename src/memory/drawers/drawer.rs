@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 pub const CONTENT_CHARS_MAX: usize = 100_000;
 
 /// The field of a drawer that holds its filings, a list.
-pub(super) const FILINGS: &str = "filings";
+pub(in crate::memory) const FILINGS: &str = "filings";
 
 /// A drawer, as it is now or as it was at a version.
 ///

@@ -71,6 +71,8 @@ pub(crate) use change::distinct;
 #[cfg(feature = "mcp")]
 pub(crate) use diary::CheckpointPlan;
 #[cfg(feature = "mcp")]
+pub(super) use drawer::FILINGS;
+#[cfg(feature = "mcp")]
 pub(crate) use list::by_room;
 #[cfg(feature = "cli")]
 pub(crate) use place::drawer_id;

@@ -90,12 +90,12 @@ impl Drawers {
     }
 }
 
+#[cfg(feature = "mcp")]
 impl Drawer {
     /// Checks that the drawer can be changed.
     ///
     /// # Errors
     /// [`MemoryError::Argument`] if it is an entry of a diary.
-    #[cfg(feature = "mcp")]
     pub(crate) fn check_changeable(&self) -> Result<()> {
         if self.diary.is_some() { Err(of_a_diary(&self.id)) } else { Ok(()) }
     }

@@ -3,7 +3,6 @@
 //! Invariant: every good line of a file is imported, whatever the other lines hold. Importing a file again changes
 //! nothing.
 
-use super::bounded_line::{ReadLine, TOO_LONG, read_line};
 use super::entity::{Entity, Relation};
 use super::handle::Memory;
 use super::keys::{
@@ -12,6 +11,7 @@ use super::keys::{
 };
 use crate::format::controls::escape_json;
 use crate::format::key::{Key, ONCE};
+use crate::memory::bounded_line::{ReadLine, read_line};
 use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
 use crate::memory::lone_surrogates::replace_lone_surrogates;
@@ -26,6 +26,10 @@ use std::io::{BufRead, Write};
 const COMMIT_DOCUMENTS: usize = 256;
 /// The most text that one commit of an import holds, in bytes, roughly. It is well below the limit of a commit.
 const COMMIT_BYTES: usize = 1 << 20;
+
+/// The reason why a longer line is not imported.
+const TOO_LONG: &str =
+    "the line has more than 16 MiB: spread the observations over several lines with the same name";
 
 /// The mark that some editors put before the first line.
 const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();

@@ -9,7 +9,6 @@
 //! * `relation/<32 hex digits>` is `{"from", "to", "relationType"}`, filed by its content: every process that creates
 //!   the same relation makes the same document.
 
-mod bounded_line;
 mod entity;
 mod handle;
 mod jsonl;

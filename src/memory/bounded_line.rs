@@ -5,10 +5,6 @@ use std::io::{self, BufRead, Read as _};
 /// The most bytes of a line, without its line break. A longer one would be larger than any document.
 const LINE_BYTES_MAX: u64 = 16 << 20;
 
-/// The reason why a longer line is not imported.
-pub(super) const TOO_LONG: &str =
-    "the line has more than 16 MiB: spread the observations over several lines with the same name";
-
 /// The result of reading a line.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ReadLine {
