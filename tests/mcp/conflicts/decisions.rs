@@ -1,7 +1,7 @@
 //! What a client decides stays decided beside what another client writes at the same time: also if it goes back to an earlier
 //! text, or takes what is shown already.
 
-use super::{TEXT, content, etag_of, listed, raced, readings, settling};
+use super::{TEXT, content, etag_of, listed, raced, readings, refused, settling};
 use crate::client::Client;
 use crate::named_clients::{close, done, two};
 use serde_json::{Value, json};
@@ -113,5 +113,26 @@ async fn client_that_reads_after_a_merge_goes_on_from_what_it_read() {
     let expected = his.replace("Plan", "The plan").replace("The end", "Fin");
     assert_eq!(content(bob, &id).await, expected);
     assert_eq!(listed(bob, &id).await, Vec::<Value>::new());
+    close(clients).await;
+}
+
+/// With the version alone, a client would call again and replace what it has not seen.
+#[tokio::test]
+async fn mismatch_names_no_version_without_its_text() {
+    let dir = tempfile::tempdir().unwrap();
+    let clients = two(&dir.path().join("palace")).await;
+    let [ann, bob] = &clients;
+    for (text, fits) in [("short".to_owned(), true), ("x\n".repeat(46_000), false)] {
+        let item = json!({"wing": "w", "room": "r", "content": text});
+        let added = done(ann, "palace_add_drawer", item).await;
+        let id = added["drawer_id"].clone();
+        let changed = format!("{text}more");
+        let now = update(ann, &id, &changed).await["etag"].as_str().unwrap().to_owned();
+        let stale = json!({"drawer_id": id, "content": "mine", "if_match": added["etag"]});
+        let error = refused(bob, "palace_update_drawer", stale).await;
+        assert_eq!(error.contains(&now), fits, "{:.300}", error);
+        assert_eq!(error.contains(&format!("current: {changed}")), fits, "{:.300}", error);
+        assert_eq!(error.contains("too long to stand here"), !fits, "{:.300}", error);
+    }
     close(clients).await;
 }
