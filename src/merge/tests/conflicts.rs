@@ -41,7 +41,7 @@ fn writing_a_field_settles_it_and_naming_it_does_with_the_shown_value() {
     let mut doc = conflicted();
     let change = patch(&mut doc, 'c', json!({"x": "from b"}));
     assert_eq!(conflicts(&doc), []);
-    assert_eq!(explain(&change.bytes).unwrap().ops, ["delete x"]);
+    assert_eq!(explain(&change.bytes).unwrap().ops, ["set x = null", "set x = \"from b\""]);
     assert_eq!(doc.patch(&by('c'), None, &map(json!({"x": "from b"}))).unwrap(), None);
 }
 
@@ -53,13 +53,14 @@ fn a_write_to_another_field_leaves_the_conflict() {
 }
 
 #[test]
-fn settling_keeps_a_concurrent_write() {
+fn two_concurrent_decisions_are_a_conflict() {
     let mut a = conflicted();
     let mut b = a.clone();
     patch(&mut a, 'c', json!({"x": "from b"}));
     patch(&mut b, 'd', json!({"x": "third"}));
     sync(&mut a, &mut b);
-    assert_eq!(value(&a)["x"], "third");
+    assert_eq!(value(&a)["x"], "from b");
+    assert_eq!(conflicts(&a), [("/x".to_owned(), vec![json!("third")])]);
 }
 
 #[test]
@@ -98,7 +99,11 @@ fn settling_a_map_against_a_scalar_does_not_recreate_it() {
             patch(&mut b, 'd', json!({"x": {"late": true}}));
         }
         let change = patch(&mut a, 'c', json!({"x": right}));
-        assert_eq!(explain(&change.bytes).unwrap().ops, ["delete x"]);
+        let expected: &[&str] = match right.is_object() {
+            true => &["delete x"],
+            false => &["set x = null", "set x = \"text\""],
+        };
+        assert_eq!(explain(&change.bytes).unwrap().ops, expected);
         assert_eq!(conflicts(&a), []);
         sync(&mut a, &mut b);
         let late = right.is_object().then_some(true);
