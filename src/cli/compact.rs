@@ -13,6 +13,8 @@ use crate::palace::compact::{CompactOptions, CompactReport, Extent};
 use crate::palace::into::{Forget, IntoReport, merge_without};
 use crate::palace::{Error, Options, Palace, SnapshotError};
 use crate::store::seal::Left;
+#[cfg(feature = "mcp")]
+use clap::CommandFactory as _;
 use clap::Parser;
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -60,6 +62,12 @@ struct Args {
     /// Print JSON
     #[arg(long)]
     json: bool,
+}
+
+/// Returns the table of the commands and options.
+#[cfg(feature = "mcp")]
+pub(super) fn command() -> clap::Command {
+    Args::command()
 }
 
 /// Runs `crdt-compact`.

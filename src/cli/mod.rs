@@ -39,6 +39,8 @@ mod print;
 mod private_directory;
 #[cfg(feature = "mcp")]
 mod serve;
+#[cfg(feature = "mcp")]
+mod shell_help;
 mod short_ids;
 mod start;
 mod status;

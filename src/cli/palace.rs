@@ -7,9 +7,13 @@ use super::export::Format;
 use super::location::{PalaceArgument, PalaceTarget, source};
 use super::parse::parse;
 use super::token::TokenArguments;
-use super::{demo, doctor, everyday, export, import, install, serve, start, status, undo};
+use super::{
+    compact, demo, doctor, everyday, export, import, install, log, serve, shell_help, start,
+    status, undo,
+};
 use crate::mcp::{Address, Offer, Prefix, ToolSet};
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
+use clap_complete::Shell;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -123,6 +127,18 @@ enum Command {
     Install(install::Install),
     /// Check the palace's directory and this machine, and say what to do about each problem
     Doctor(doctor::Doctor),
+    /// Print a script that completes the command lines of all three programs
+    Completions {
+        /// The shell
+        #[arg(value_enum)]
+        shell: Shell,
+    },
+    /// Print the man page, or write those of all programs and commands to a directory
+    Man {
+        /// The directory, which must exist
+        #[arg(value_name = "DIR")]
+        dir: Option<PathBuf>,
+    },
     /// Let several servers write a new palace at once, kill one, and check that nothing is lost
     Demo(demo::Demo),
 }
@@ -152,6 +168,13 @@ fn run(command: Command) -> Result<Exit, Failure> {
         Command::Restore(restore) => restore.run(),
         Command::Install(install) => install.run(),
         Command::Doctor(doctor) => doctor.run(),
+        Command::Completions { shell } => shell_help::completions(programs(), shell),
+        Command::Man { dir } => shell_help::man(programs(), dir.as_deref()),
         Command::Demo(demo) => demo.run(),
     }
+}
+
+/// Returns the tables of all programs, this one first.
+fn programs() -> Vec<clap::Command> {
+    vec![Cli::command(), log::command(), compact::command()]
 }

@@ -439,3 +439,30 @@ fn server_takes_its_palace_as_an_argument() {
     let both = run(PALACE, &["serve", "a", "--palace", "b"]);
     assert_eq!(code(&both), Some(2));
 }
+
+#[test]
+fn completions_and_man_pages_name_every_command() {
+    let commands = ["search", "edit", "export", "completions", "blame", "--dry-run"];
+    for shell in ["bash", "zsh", "fish"] {
+        let script = stdout(&run(PALACE, &["completions", shell]));
+        for word in commands {
+            let word = if shell == "fish" { word.trim_start_matches('-') } else { word };
+            assert!(script.contains(word), "{shell}: {word}");
+        }
+    }
+    let script = "eval \"$(\"$0\" completions bash)\"; COMP_WORDS=(crdt-palace dia); COMP_CWORD=1; \
+                  $(complete -p crdt-palace | grep -o '_crdt[^ ]*') crdt-palace dia crdt-palace; echo \"${COMPREPLY[@]}\"";
+    let completed = Command::new("bash").args(["--norc", "-c", script, PALACE]).output().unwrap();
+    assert_eq!(stdout(&completed), "diary\n");
+    assert!(stdout(&run(PALACE, &["man"])).contains(".TH crdt-palace 1"));
+    let dir = tempfile::tempdir().unwrap();
+    stdout(&run(PALACE, &["man", dir.path().to_str().unwrap()]));
+    for page in ["crdt-palace", "crdt-palace-search", "crdt-log", "crdt-log-blame", "crdt-compact"]
+    {
+        assert!(dir.path().join(format!("{page}.1")).is_file(), "{page}");
+    }
+    let missing = dir.path().join("none");
+    let refused = run(PALACE, &["man", missing.to_str().unwrap()]);
+    assert_eq!(code(&refused), Some(1));
+    assert!(stderr(&refused).contains("cannot write man pages to"), "{}", stderr(&refused));
+}

@@ -28,6 +28,8 @@ use super::error::Failure;
 use super::exit::{Exit, finish};
 use super::parse::parse;
 use super::start;
+#[cfg(feature = "mcp")]
+use clap::CommandFactory as _;
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
 use target::{Look, Target};
@@ -92,6 +94,12 @@ enum Command {
     Stats(Target),
     /// Show the processes that write the palace, the locks that they hold, and its files
     Status(Target),
+}
+
+/// Returns the table of the commands and options.
+#[cfg(feature = "mcp")]
+pub(super) fn command() -> clap::Command {
+    Cli::command()
 }
 
 /// Runs `crdt-log`.
