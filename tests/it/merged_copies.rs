@@ -14,7 +14,7 @@ use crdt_palace::fs::os::OsFs;
 use crdt_palace::fs::{Directory, File, Fs, Host, Listed, Stat};
 use crdt_palace::palace::compact::{CompactOptions, CompactReport};
 use crdt_palace::palace::verify::Severity;
-use crdt_palace::palace::{Options, Palace};
+use crdt_palace::palace::{Error, Options, Palace, StoreError};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -149,7 +149,13 @@ fn write(palace: &Palace, kind: &str, dice: &mut Dice, promised: &mut Promised) 
 
 fn compact(palace: &Palace, adopt: bool) -> CompactReport {
     let all = CompactOptions::new().all();
-    palace.compact(if adopt { all.adopt() } else { all }).unwrap()
+    loop {
+        match palace.compact(if adopt { all.adopt() } else { all }) {
+            // Another handle compacts just now, as it is due there.
+            Err(Error::Store(StoreError::Busy { .. })) => std::thread::yield_now(),
+            done => return done.unwrap(),
+        }
+    }
 }
 
 /// A program that copies files, and what it has not finished.

@@ -230,7 +230,7 @@ async fn updates_with_a_stale_if_match_are_refused() {
     // Bob has read the same; and Ann, who has not got her answer, asks again.
     for (client, text) in [(&bob, "the text, and Bob's"), (&ann, "the text, and Ann's")] {
         let error = client.call("palace_update_drawer", change(text, &read)).await.unwrap_err();
-        let says = ["ETAG_MISMATCH", &id, first.as_str().unwrap(), "get_drawer"];
+        let says = ["ETAG_MISMATCH", &id, first.as_str().unwrap(), "the text, and Ann's"];
         assert!(says.iter().all(|word| error.contains(word)), "{error}");
         let error = client
             .call("palace_delete_drawer", json!({"drawer_id": id, "if_match": read}))

@@ -76,7 +76,7 @@ pub fn races(default: u64) -> Range<u64> {
 pub struct Ledger {
     written: BTreeSet<String>,
     removed: BTreeSet<String>,
-    /// Those that a client took out of a value that it had read.
+    /// Those that a client took out of a value that it knew, and was not told to be there still.
     taken_out: BTreeSet<String>,
     /// Number of acknowledged writes.
     pub writes: usize,
@@ -92,7 +92,10 @@ impl Ledger {
         let sent = marks(sent);
         // An edit that removes something may leave no mark.
         self.written.extend(sent.contains(&mark).then_some(mark));
-        self.taken_out.extend(marks(known).difference(&sent).cloned());
+        // A client that is told of what stands has not taken out what it finds there.
+        let stands = marks(&answer["text"]);
+        let gone = marks(known).into_iter().filter(|mark| !sent.contains(mark));
+        self.taken_out.extend(gone.filter(|mark| !stands.contains(mark)));
         self.removed.extend(marks(known).difference(&sent).cloned());
         self.settled(answer);
     }

@@ -159,7 +159,7 @@ async fn conflict_of_an_entity_is_listed_and_settled() {
     let [conflict] = list["conflicts"].as_array().unwrap().as_slice() else { panic!("{list}") };
     let other = deciding(conflict, "value", json!("alien"));
     let refused = refused(&client, "document_settle", other).await;
-    assert!(refused.contains("RESERVED"), "{refused}");
+    assert!(refused.contains("belong to the knowledge graph"), "{refused}");
     let take = deciding(conflict, "take", etag_of(conflict, "person"));
     done(&client, "document_settle", take).await;
     assert_eq!(palace.get("entity/Eve").unwrap().unwrap().value["type"], "person");
