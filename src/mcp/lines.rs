@@ -155,7 +155,10 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        drop(self.output.stream.lock().await.take());
+        // A write to a client that does not read has it, for ever. It ends with the runtime.
+        if let Ok(mut stream) = self.output.stream.try_lock() {
+            drop(stream.take());
+        }
         Ok(())
     }
 }
@@ -410,5 +413,17 @@ mod tests {
         for (refusal, id) in refused.iter().zip([7, 8]) {
             assert_eq!((&refusal["id"], &refusal["error"]["code"]), (&id.into(), &(-32600).into()));
         }
+    }
+    #[tokio::test]
+    async fn closing_does_not_wait_for_a_client_that_does_not_read() {
+        let (_client, server) = tokio::io::duplex(8);
+        let mut lines = Lines::new(&b""[..], server, Arc::default(), InFlight::new());
+        let output = lines.output.clone();
+        let writing = tokio::spawn(async move { output.send(vec![b'a'; 100]).await });
+        while lines.output.stream.try_lock().is_ok() {
+            tokio::task::yield_now().await;
+        }
+        lines.close().await.unwrap();
+        assert!(!writing.is_finished());
     }
 }

@@ -170,26 +170,34 @@ async fn restore_under_two_servers_hides_no_later_write() {
 
 #[tokio::test]
 async fn restored_palace_is_told_once_to_each_client_and_in_the_status() {
-    let dir = tempfile::tempdir().unwrap();
-    let (palace, copy) = (dir.path().join("palace"), dir.path().join("copy"));
-    let ([one, two], options) = (eras(), ["--tools", "palace"]);
-    let one = Client::start_with(&palace, one, &options).await;
-    let two = Client::start_with(&palace, two, &options).await;
-    let drawer = |text: &str| json!({"wing": "w", "room": "r", "content": text});
-    one.result("palace_add_drawer", drawer("before")).await;
-    back_up(&palace, &copy);
-    one.result("palace_add_drawer", drawer("after")).await;
-    assert!(texts(&two.result("palace_list_drawers", json!({})).await)[0].contains("after"));
-    replace(&copy, &palace);
-    for client in [&one, &two] {
-        let told = texts(&client.result("palace_list_drawers", json!({})).await);
-        assert!(told[0].contains("before") && !told[0].contains("after"), "{told:?}");
-        assert!(told[1].contains("1 write that this server knew of is gone"), "{told:?}");
-        let again = texts(&client.result("palace_list_drawers", json!({})).await);
-        assert_eq!(again.len(), 1, "{again:?}");
-        let status = texts(&client.result("palace_status", json!({})).await);
-        assert!(status[0].contains("went back to an older state"), "{status:?}");
+    for moves in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let (palace, copy) = (dir.path().join("palace"), dir.path().join("copy"));
+        let ([one, two], options) = (eras(), ["--tools", "palace"]);
+        let one = Client::start_with(&palace, one, &options).await;
+        let two = Client::start_with(&palace, two, &options).await;
+        let drawer = |text: &str| json!({"wing": "w", "room": "r", "content": text});
+        one.result("palace_add_drawer", drawer("before")).await;
+        back_up(&palace, &copy);
+        one.result("palace_add_drawer", drawer("after")).await;
+        assert!(texts(&two.result("palace_list_drawers", json!({})).await)[0].contains("after"));
+        if moves {
+            // As docs/BACKUP.md says.
+            fs::rename(&palace, dir.path().join("old")).unwrap();
+            run(Command::new("cp").arg("-a").args([&copy, &palace]));
+        } else {
+            replace(&copy, &palace);
+        }
+        for client in [&one, &two] {
+            let told = texts(&client.result("palace_list_drawers", json!({})).await);
+            assert!(told[0].contains("before") && !told[0].contains("after"), "{told:?}");
+            assert!(told[1].contains("1 write that this server knew of is gone"), "{told:?}");
+            let again = texts(&client.result("palace_list_drawers", json!({})).await);
+            assert_eq!(again.len(), 1, "{again:?}");
+            let status = texts(&client.result("palace_status", json!({})).await);
+            assert!(status[0].contains("went back to an older state"), "{status:?}");
+        }
+        one.close().await;
+        two.close().await;
     }
-    one.close().await;
-    two.close().await;
 }

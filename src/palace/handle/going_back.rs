@@ -59,14 +59,19 @@ impl Shared {
         Err(StoreError::WentBack { path: self.root.path().to_owned() }.into())
     }
 
-    fn begin_again(&self, directory: &mut Directory) {
-        let path = self.root.path().to_owned();
+    /// Keeps what is known of a state that is gone, to be compared with the one that the next rescan finds.
+    pub fn note_known(&self, directory: &mut Directory) {
         // If a log is damaged, less is told; what is gone is dropped all the same.
         let known = KnownCommits::of(&directory.view(), &self.log).unwrap_or_else(|error| {
             tracing::warn!(%error, "it is not known whether the palace went back");
             KnownCommits::default()
         });
         self.noticed.lock().known.get_or_insert_default().extend(known);
+    }
+
+    fn begin_again(&self, directory: &mut Directory) {
+        let path = self.root.path().to_owned();
+        self.note_known(directory);
         self.log.abandon(StoreError::WentBack { path });
         directory.begin_again(self.root.clone());
         *self.unsynced.lock() = UnsyncedDependencies::default();

@@ -308,6 +308,7 @@ impl Shared {
         if self.root.is_replaced()? {
             let path = self.root.path().to_owned();
             tracing::warn!(path = %path.display(), "another palace was put in place of this one");
+            self.note_known(directory);
             self.log.abandon(StoreError::Replaced { path });
             directory.start_over(self.root.clone());
             *self.unsynced.lock() = UnsyncedDependencies::default();
