@@ -15,6 +15,8 @@ use super::open_places::{AnnotatedText, OpenPlace, Reading, line_break};
 use super::text_units::{Cutter, Unit, UnitSize, edits, join, union};
 use super::text_version::{Position, Version, is_in};
 use crate::format::hash::ChangeHash;
+use std::borrow::Cow;
+use std::collections::HashMap;
 use std::ops::Range;
 
 /// The most units of all texts together. Beyond, the texts are in conflict as wholes.
@@ -168,6 +170,42 @@ impl<'a, 's> TextMerge<'a, 's> {
         gone
     }
 
+    /// Returns what a text inserts at a position, without the units that another one has taken out: in the text that both were
+    /// made from they stand there as well, and the other has them no longer.
+    fn left_of_insertion<'v>(
+        &self,
+        by: usize,
+        at: usize,
+        inserted: &'v [Unit<'a>],
+    ) -> Cow<'v, [Unit<'a>]> {
+        // What it has open there is named by the places of its units.
+        let is_open = |version: &Version<'a>| version.open_between(at).next().is_some();
+        if self.pairs.is_empty() || self.versions.get(by).is_none_or(is_open) {
+            return Cow::Borrowed(inserted);
+        }
+        let mut taken_out: HashMap<Unit<'a>, usize> = HashMap::new();
+        for (of, pair) in &self.pairs {
+            let other = match of {
+                [first, second] if *first == by => *second,
+                [first, second] if *second == by => *first,
+                _ => continue,
+            };
+            let other = self.versions.get(other).and_then(|other| other.insertion_at(at));
+            for (unit, count) in fewer(pair.insertion_at(at).unwrap_or_default(), other) {
+                let most = taken_out.entry(unit).or_default();
+                *most = count.max(*most);
+            }
+        }
+        let stays = |unit: &&Unit<'a>| match taken_out.get_mut(unit) {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                false
+            }
+            _ => true,
+        };
+        Cow::Owned(inserted.iter().filter(stays).copied().collect())
+    }
+
     /// Returns true if another text changed what the common one has at a place, and does not have that open there as a
     /// reading: its writer has gone on from it.
     fn is_replaced(&self, by: usize, place: &Range<usize>, common: &str, changed: &[bool]) -> bool {
@@ -219,7 +257,8 @@ impl<'a> Joined<'a> {
             // What it has open there, the other text may not have.
             let is_gone = gone.get(n) == Some(&true) && version.open_between(at).next().is_none();
             if let Some(inserted) = version.insertion_at(at).filter(|_| !is_gone) {
-                let union = union(&all, inserted);
+                let left = merge.left_of_insertion(n, at, inserted);
+                let union = union(&all, &left);
                 for number in numbers.iter_mut().flat_map(|(_, numbers)| numbers) {
                     *number = union.first.get(*number).copied().unwrap_or(*number);
                 }
@@ -270,6 +309,21 @@ impl<'a> Joined<'a> {
         }
         self.open.extend((!open.others.is_empty()).then_some(open));
     }
+}
+
+/// Returns by how many times each unit is in `units` more often than in `others`, if it is.
+fn fewer<'a>(units: &[Unit<'a>], others: Option<&[Unit<'a>]>) -> HashMap<Unit<'a>, usize> {
+    let mut more: HashMap<Unit<'a>, usize> = HashMap::new();
+    for unit in units {
+        *more.entry(*unit).or_default() += 1;
+    }
+    for unit in others.unwrap_or_default() {
+        if let Some(count) = more.get_mut(unit) {
+            *count = count.saturating_sub(1);
+        }
+    }
+    more.retain(|_, count| *count > 0);
+    more
 }
 
 /// Adds what each text has at a place, the last text first, and what it has open there.

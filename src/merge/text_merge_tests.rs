@@ -98,6 +98,10 @@ fn what_a_writer_was_only_shown_is_no_reading() {
         // The same with a line that was added.
         ("1", ["1\na", "1\na more", "0\n1"], "1\na", "0\n1\na more"),
         ("1", ["1\na", "1", "0\n1"], "1\na", "0\n1"),
+        // Of lines that were added at one place, one was taken out, or one of two that are equal.
+        ("1", ["1\na\nb\nc", "1\nb", "0\n1"], "1\na\nb", "0\n1\nb\nc"),
+        ("1", ["1\na\na\nc", "1\na", "0\n1"], "1\na\na", "0\n1\na\nc"),
+        ("1", ["1\na\nc\na", "1\nb", "0\n1"], "1\na\nb", "0\n1\nc\na"),
     ] {
         for swapped in [false, true] {
             let [first, second, third] = texts;
