@@ -171,7 +171,7 @@ impl<'a, 's> TextMerge<'a, 's> {
     }
 
     /// Returns what a text inserts at a position, without the units that another one has taken out: in the text that both were
-    /// made from they stand there as well, and the other has them no longer.
+    /// made from they stand there as well, and the other has them no longer, there or anywhere.
     fn left_of_insertion<'v>(
         &self,
         by: usize,
@@ -190,9 +190,19 @@ impl<'a, 's> TextMerge<'a, 's> {
                 [first, second] if *second == by => *first,
                 _ => continue,
             };
-            let other = self.versions.get(other).and_then(|other| other.insertion_at(at));
-            for (unit, count) in fewer(pair.insertion_at(at).unwrap_or_default(), other) {
+            let Some(other) = self.versions.get(other) else { continue };
+            let there = fewer(
+                pair.insertion_at(at).unwrap_or_default(),
+                other.insertion_at(at).unwrap_or_default(),
+            );
+            if there.is_empty() {
+                continue;
+            }
+            // The other may only have moved them.
+            let anywhere = fewer(&pair.units, &other.units);
+            for (unit, count) in there {
                 let most = taken_out.entry(unit).or_default();
+                let count = count.min(anywhere.get(&unit).copied().unwrap_or(0));
                 *most = count.max(*most);
             }
         }
@@ -311,13 +321,13 @@ impl<'a> Joined<'a> {
     }
 }
 
-/// Returns by how many times each unit is in `units` more often than in `others`, if it is.
-fn fewer<'a>(units: &[Unit<'a>], others: Option<&[Unit<'a>]>) -> HashMap<Unit<'a>, usize> {
+/// Returns how many times more often a unit is in `units` than in `others`, of each that is.
+fn fewer<'a>(units: &[Unit<'a>], others: &[Unit<'a>]) -> HashMap<Unit<'a>, usize> {
     let mut more: HashMap<Unit<'a>, usize> = HashMap::new();
     for unit in units {
         *more.entry(*unit).or_default() += 1;
     }
-    for unit in others.unwrap_or_default() {
+    for unit in others {
         if let Some(count) = more.get_mut(unit) {
             *count = count.saturating_sub(1);
         }
