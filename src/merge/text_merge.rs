@@ -15,7 +15,6 @@ use super::open_places::{AnnotatedText, OpenPlace, Reading, line_break};
 use super::text_units::{Cutter, Unit, UnitSize, edits, join, union};
 use super::text_version::{Position, Version, is_in};
 use crate::format::hash::ChangeHash;
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -170,50 +169,55 @@ impl<'a, 's> TextMerge<'a, 's> {
         gone
     }
 
-    /// Returns what a text inserts at a position, without the units that another one has taken out: in the text that both were
-    /// made from they stand there as well, and the other has them no longer, there or anywhere.
-    fn left_of_insertion<'v>(
-        &self,
-        by: usize,
-        at: usize,
-        inserted: &'v [Unit<'a>],
-    ) -> Cow<'v, [Unit<'a>]> {
-        // What it has open there is named by the places of its units.
-        let is_open = |version: &Version<'a>| version.open_between(at).next().is_some();
-        if self.pairs.is_empty() || self.versions.get(by).is_none_or(is_open) {
-            return Cow::Borrowed(inserted);
+    /// Returns for each text the units of its insertion at a position that another one has taken out: in the text that both
+    /// were made from they stand there as well, and the other has them no longer, there or anywhere. Empty if no two were made from a
+    /// newer text than all.
+    fn taken_out_at(&self, at: usize) -> Vec<HashMap<Unit<'a>, usize>> {
+        // Nearly all merges are of two texts, and this is asked before each unit.
+        if self.pairs.is_empty() {
+            return Vec::new();
         }
-        let mut taken_out: HashMap<Unit<'a>, usize> = HashMap::new();
-        for (of, pair) in &self.pairs {
-            let other = match of {
-                [first, second] if *first == by => *second,
-                [first, second] if *second == by => *first,
-                _ => continue,
-            };
-            let Some(other) = self.versions.get(other) else { continue };
-            let there = fewer(
-                pair.insertion_at(at).unwrap_or_default(),
-                other.insertion_at(at).unwrap_or_default(),
-            );
-            if there.is_empty() {
+        let mut taken_out = vec![HashMap::new(); self.versions.len()];
+        let both = self.pairs.iter().flat_map(|(of, pair)| [(*of, pair), ([of[1], of[0]], pair)]);
+        let all: Vec<_> = both
+            .map(|([of, by], pair)| (of, by, self.taken_out_by(by, at, pair)))
+            .filter(|(of, _, units)| self.inserts_any(*of, at, units))
+            .collect();
+        for (of, by, units) in &all {
+            // Texts that were merged crosswise may each have taken out what the other has. Then all of it stays.
+            if is_reached(&all, *by, *of) {
                 continue;
             }
-            // The other may only have moved them.
-            let anywhere = fewer(&pair.units, &other.units);
-            for (unit, count) in there {
-                let most = taken_out.entry(unit).or_default();
-                let count = count.min(anywhere.get(&unit).copied().unwrap_or(0));
-                *most = count.max(*most);
+            for known in taken_out.iter_mut().skip(*of).take(1) {
+                for (unit, count) in units {
+                    let most: &mut usize = known.entry(*unit).or_default();
+                    *most = (*most).max(*count);
+                }
             }
         }
-        let stays = |unit: &&Unit<'a>| match taken_out.get_mut(unit) {
-            Some(count) if *count > 0 => {
-                *count -= 1;
-                false
-            }
-            _ => true,
-        };
-        Cow::Owned(inserted.iter().filter(stays).copied().collect())
+        taken_out
+    }
+
+    /// Returns the units that a text has taken out of the insertion of one that it goes on from.
+    fn taken_out_by(&self, by: usize, at: usize, pair: &Version<'a>) -> HashMap<Unit<'a>, usize> {
+        let Some(version) = self.versions.get(by) else { return HashMap::new() };
+        let inserted =
+            |version: &Version<'a>| version.insertion_at(at).unwrap_or_default().to_vec();
+        let mut there = fewer(&inserted(pair), &inserted(version));
+        if !there.is_empty() {
+            // It may only have moved them.
+            let anywhere = fewer(&pair.units, &version.units);
+            there.retain(|unit, count| {
+                *count = (*count).min(anywhere.get(unit).copied().unwrap_or(0));
+                *count > 0
+            });
+        }
+        there
+    }
+
+    fn inserts_any(&self, of: usize, at: usize, units: &HashMap<Unit<'a>, usize>) -> bool {
+        let inserted = self.versions.get(of).and_then(|version| version.insertion_at(at));
+        inserted.unwrap_or_default().iter().any(|unit| units.contains_key(unit))
     }
 
     /// Returns true if another text changed what the common one has at a place, and does not have that open there as a
@@ -262,12 +266,13 @@ impl<'a> Joined<'a> {
         let mut all = Vec::new();
         // For each text that inserts, where its units stand in `all`.
         let mut numbers: Vec<(usize, Vec<usize>)> = Vec::new();
-        let gone = merge.gone_on_from(|version| version.insertion_at(at));
+        let taken_out = merge.taken_out_at(at);
         for (n, version) in merge.versions.iter().enumerate() {
             // What it has open there, the other text may not have.
-            let is_gone = gone.get(n) == Some(&true) && version.open_between(at).next().is_none();
-            if let Some(inserted) = version.insertion_at(at).filter(|_| !is_gone) {
-                let left = merge.left_of_insertion(n, at, inserted);
+            let is_open = version.open_between(at).next().is_some();
+            let gone = taken_out.get(n).filter(|_| !is_open);
+            if let Some(inserted) = version.insertion_at(at) {
+                let left = without(inserted, gone.cloned().unwrap_or_default());
                 let union = union(&all, &left);
                 for number in numbers.iter_mut().flat_map(|(_, numbers)| numbers) {
                     *number = union.first.get(*number).copied().unwrap_or(*number);
@@ -319,6 +324,34 @@ impl<'a> Joined<'a> {
         }
         self.open.extend((!open.others.is_empty()).then_some(open));
     }
+}
+
+/// Returns true if one of these texts leads to another, each by what the next one has taken out. Two texts that each took
+/// out other units of one text are no circle.
+fn is_reached<T>(all: &[(usize, usize, T)], from: usize, to: usize) -> bool {
+    let (mut met, mut todo) = (vec![from], vec![from]);
+    while let Some(text) = todo.pop() {
+        for (of, by, _) in all.iter().filter(|(of, ..)| *of == text) {
+            let is_direct = (*of, *by) == (from, to);
+            if !is_direct && !met.contains(by) {
+                met.push(*by);
+                todo.push(*by);
+            }
+        }
+    }
+    met.contains(&to)
+}
+
+/// Returns the units without those that are to go, each as often as is said.
+fn without<'a>(units: &[Unit<'a>], mut gone: HashMap<Unit<'a>, usize>) -> Vec<Unit<'a>> {
+    let stays = |unit: &&Unit<'a>| match gone.get_mut(*unit) {
+        Some(count) if *count > 0 => {
+            *count -= 1;
+            false
+        }
+        _ => true,
+    };
+    units.iter().filter(stays).copied().collect()
 }
 
 /// Returns how many times more often a unit is in `units` than in `others`, of each that is.
