@@ -102,7 +102,7 @@ enum Command {
     Everyday(everyday::Everyday),
     /// Write the knowledge graph to standard output, as a memory.jsonl, or with --format everything
     Export {
-        /// What to write, and in which form
+        /// The form of the export, and how much it has
         #[arg(long, value_enum, default_value = "memory")]
         format: Format,
         /// The new directory for the pages of --format markdown, or - for standard output

@@ -1,6 +1,7 @@
 //! The id that a name on the command line stands for: all of an id, or a beginning that only one id has.
 
 use super::error::Failure;
+use crate::format::key::Key;
 use crate::memory::{Ids, keys_of};
 use crate::palace::Palace;
 
@@ -17,12 +18,20 @@ pub(super) enum Named {
     Several(Vec<String>),
 }
 
+/// Returns the key of the document with an id; `None` if none was ever written.
+pub(super) fn with_id(palace: &Palace, id: &str) -> Result<Option<Key>, Failure> {
+    for key in keys_of(id) {
+        if palace.has_history(&key)? {
+            return Ok(Some(key));
+        }
+    }
+    Ok(None)
+}
+
 /// Finds the id that a name stands for. Whatever was written once is found by its whole id, also if it is deleted.
 pub(super) fn named(palace: &Palace, ids: &Ids, name: &str) -> Result<Named, Failure> {
-    for key in keys_of(name) {
-        if palace.has_history(&key)? {
-            return Ok(Named::One(name.to_owned()));
-        }
+    if with_id(palace, name)?.is_some() {
+        return Ok(Named::One(name.to_owned()));
     }
     Ok(match ids.named(name).as_slice() {
         [] => Named::Nothing,

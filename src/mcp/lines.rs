@@ -8,7 +8,7 @@
 use super::in_flight::{InFlight, Share, bytes_of};
 use super::json_values::values_in;
 use super::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, goes_on, in_use, too_long};
-use super::request_ids::RequestIds;
+use super::request_ids::{RequestIds, answered_by};
 use super::session::Session;
 use rmcp::RoleServer;
 use rmcp::model::{
@@ -120,11 +120,7 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
         &mut self,
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = io::Result<()>> + Send + 'static {
-        let answered = match &message {
-            ServerJsonRpcMessage::Response(response) => self.ids.end(&response.id),
-            ServerJsonRpcMessage::Error(error) => error.id.as_ref().and_then(|id| self.ids.end(id)),
-            _ => None,
-        };
+        let answered = answered_by(&message).and_then(|id| self.ids.end(id));
         // As text it takes less than as values, and it may wait for long.
         let (output, line) = (self.output.clone(), serde_json::to_vec(&message));
         async move {
@@ -384,6 +380,7 @@ mod tests {
         let Some(Line::Whole(next)) = lines.next().await.unwrap() else { panic!("no line") };
         assert_eq!(next, b"next");
     }
+
     #[tokio::test]
     async fn id_of_a_cancelled_or_listening_request_stays_taken() {
         const INPUT: &[u8] = br#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"a","version":"1"}}}
@@ -414,6 +411,7 @@ mod tests {
             assert_eq!((&refusal["id"], &refusal["error"]["code"]), (&id.into(), &(-32600).into()));
         }
     }
+
     #[tokio::test]
     async fn closing_does_not_wait_for_a_client_that_does_not_read() {
         let (_client, server) = tokio::io::duplex(8);

@@ -4,7 +4,7 @@
 //! other's result. So the second one is refused. The protocol forbids such ids.
 //! Invariant: of the requests with one id, no two are carried out at the same time.
 
-use rmcp::model::{ClientJsonRpcMessage, ClientNotification, NumberOrString};
+use rmcp::model::{ClientJsonRpcMessage, ClientNotification, NumberOrString, ServerJsonRpcMessage};
 use std::collections::hash_map::{Entry, HashMap, RandomState};
 use std::collections::vec_deque::VecDeque;
 use std::hash::BuildHasher;
@@ -61,6 +61,15 @@ impl<T> RequestIds<T> {
             self.cancelled.push_back(self.hasher.hash_one(id));
             self.cancelled.drain(..self.cancelled.len().saturating_sub(CANCELLED_MAX));
         }
+    }
+}
+
+/// Returns the id of the request that a message answers; `None` if it answers none.
+pub(super) fn answered_by(message: &ServerJsonRpcMessage) -> Option<&NumberOrString> {
+    match message {
+        ServerJsonRpcMessage::Response(response) => Some(&response.id),
+        ServerJsonRpcMessage::Error(error) => error.id.as_ref(),
+        _ => None,
     }
 }
 

@@ -5,7 +5,7 @@
 //! and the records of calls that are made once are no part of an export.
 
 use super::bounded_line::{ReadLine, read_line};
-use super::documents::each_document;
+use super::documents::{COMMIT_BYTES, COMMIT_DOCUMENTS, each_document};
 use super::drawers::FILINGS;
 use super::error::{MemoryError, Result};
 use super::told::{Kind, id_of};
@@ -23,10 +23,6 @@ use std::io::{BufRead, Write};
 
 /// The version of the form of a record.
 const SCHEMA: u64 = 1;
-/// The most documents that one commit holds.
-const COMMIT_DOCUMENTS: usize = 256;
-/// The most text that one commit holds, in bytes, roughly. It is well below the limit of a commit.
-const COMMIT_BYTES: usize = 1 << 20;
 /// The most text that is read before it is written, in bytes, roughly.
 const READ_BYTES: usize = 16 << 20;
 
@@ -52,7 +48,7 @@ pub(crate) struct Record {
     pub value: Map<String, Value>,
 }
 
-/// What became of records that were taken back.
+/// The outcome of records that were taken back.
 #[derive(Debug, Default)]
 pub(crate) struct TakenBack {
     /// The number of documents that were written.
@@ -65,7 +61,7 @@ pub(crate) struct TakenBack {
     pub bad: Vec<(String, String)>,
 }
 
-/// What a commit found under a key.
+/// The state that a commit found under a key.
 #[derive(Clone, Copy)]
 enum Found {
     Nothing,
@@ -155,7 +151,7 @@ pub(crate) struct Importer<'a> {
     palace: &'a Palace,
     records: Vec<Record>,
     bytes: usize,
-    /// How far it came, also after an error.
+    /// The outcome so far, also after an error.
     pub report: TakenBack,
 }
 
@@ -279,16 +275,14 @@ fn write(draft: &mut Draft<'_>, record: &Record) -> std::result::Result<Found, M
         let same = draft.view()?.value == record.value;
         return Ok(if same { Found::Same } else { Found::Different });
     }
-    let mut first = record.value.clone();
-    match Kind::of(&record.key) {
-        Kind::Document => {}
-        kind => {
-            // A text is filed without its filings. So a process that files it at once writes the same document.
-            if kind == Kind::Drawer {
-                first.insert(FILINGS.to_owned(), Value::Array(Vec::new()));
-            }
-            draft.file(&record.key, &first)?;
+    let kind = Kind::of(&record.key);
+    if kind != Kind::Document {
+        let mut first = record.value.clone();
+        // A text is filed without its filings. So a process that files it at once writes the same document.
+        if kind == Kind::Drawer {
+            first.insert(FILINGS.to_owned(), Value::Array(Vec::new()));
         }
+        draft.file(&record.key, &first)?;
     }
     // A deleted document came back as it was.
     draft.put(&record.value)?;

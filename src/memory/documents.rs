@@ -5,6 +5,11 @@ use crate::format::key::Key;
 use crate::palace::{Batch, Document, Palace};
 use crate::palace::{KEYS_MAX, PAGE_MAX};
 
+/// The most documents that one commit of an import holds.
+pub(super) const COMMIT_DOCUMENTS: usize = 256;
+/// The most text that one commit of an import holds, in bytes, roughly. It is well below the limit of a commit.
+pub(super) const COMMIT_BYTES: usize = 1 << 20;
+
 /// Calls `take` with every key that starts with `prefix`, in order.
 ///
 /// # Errors

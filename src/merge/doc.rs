@@ -69,7 +69,9 @@ impl Doc {
     /// Returns true if the change is applied. A pending change is not.
     #[must_use]
     pub fn contains(&self, hash: &ChangeHash) -> bool {
-        has_change(&self.am, &native(hash))
+        // A twentieth of the time in which Automerge describes a change. Its own queue is empty: what is pending is kept
+        // beside it.
+        self.am.get_missing_deps(&[native(hash)]).is_empty()
     }
 
     /// Returns true if all changes of a version are applied.
@@ -235,12 +237,6 @@ impl Doc {
         };
         Heads::new(changes.hashes().iter().filter(apart).copied().collect())
     }
-}
-
-/// Returns true if a change is applied. Takes a twentieth of the time in which Automerge describes it.
-pub(super) fn has_change(am: &Automerge, change: &automerge::ChangeHash) -> bool {
-    // Its own queue is empty: what is pending is kept beside it.
-    am.get_missing_deps(&[*change]).is_empty()
 }
 
 /// Returns true if a change deletes the document.

@@ -15,6 +15,7 @@ use super::open_places::{AnnotatedText, OpenPlace, Reading, line_break};
 use super::text_units::{Cutter, Unit, UnitSize, edits, join, union};
 use super::text_version::{Position, Version, is_in};
 use crate::format::hash::ChangeHash;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -136,18 +137,16 @@ impl<'a, 's> TextMerge<'a, 's> {
         places
     }
 
-    /// Returns for each text whether another one goes on from what it has somewhere: in the text that both were made from
-    /// it stands as well, and the other has changed it. `part` returns what a text has there. Empty if no two were made
-    /// from a newer text than all.
-    fn gone_on_from<'v, T: PartialEq>(&'v self, part: impl Fn(&'v Version<'a>) -> T) -> Vec<bool> {
-        // Nearly all merges are of two texts, and this is asked before each unit.
+    /// Returns for each text whether another one goes on from what it has at a place: in the text that both were made from
+    /// it stands as well, and the other has changed it. Empty if no two were made from a newer text than all.
+    fn gone_on_from(&self, place: &Range<usize>) -> Vec<bool> {
         if self.pairs.is_empty() {
             return Vec::new();
         }
-        let parts: Vec<T> = self.versions.iter().map(&part).collect();
-        let goes_on = |(of, pair): &'v ([usize; 2], Version<'a>)| {
+        let parts: Vec<_> = self.versions.iter().map(|version| version.units_in(place)).collect();
+        let goes_on = |(of, pair): &([usize; 2], Version<'a>)| {
             let [first, second] = of.map(|n| parts.get(n));
-            let older = part(pair);
+            let older = pair.units_in(place);
             match (first == Some(&older), second == Some(&older)) {
                 (true, false) => Some((of[0], of[1])),
                 (false, true) => Some((of[1], of[0])),
@@ -170,8 +169,8 @@ impl<'a, 's> TextMerge<'a, 's> {
     }
 
     /// Returns for each text the units of its insertion at a position that another one has taken out: in the text that both
-    /// were made from they stand there as well, and the other has them no longer, there or anywhere. Empty if no two were made from a
-    /// newer text than all.
+    /// were made from they stand there as well, and the other has them no longer, there or anywhere. Empty if no two were
+    /// made from a newer text than all.
     fn taken_out_at(&self, at: usize) -> Vec<HashMap<Unit<'a>, usize>> {
         // Nearly all merges are of two texts, and this is asked before each unit.
         if self.pairs.is_empty() {
@@ -201,12 +200,11 @@ impl<'a, 's> TextMerge<'a, 's> {
     /// Returns the units that a text has taken out of the insertion of one that it goes on from.
     fn taken_out_by(&self, by: usize, at: usize, pair: &Version<'a>) -> HashMap<Unit<'a>, usize> {
         let Some(version) = self.versions.get(by) else { return HashMap::new() };
-        let inserted =
-            |version: &Version<'a>| version.insertion_at(at).unwrap_or_default().to_vec();
-        let mut there = fewer(&inserted(pair), &inserted(version));
+        let [before, after] = [pair, version].map(|one| one.insertion_at(at).unwrap_or_default());
+        let mut there = missing(before, after);
         if !there.is_empty() {
             // It may only have moved them.
-            let anywhere = fewer(&pair.units, &version.units);
+            let anywhere = missing(&pair.units, &version.units);
             there.retain(|unit, count| {
                 *count = (*count).min(anywhere.get(unit).copied().unwrap_or(0));
                 *count > 0
@@ -272,7 +270,8 @@ impl<'a> Joined<'a> {
             let is_open = version.open_between(at).next().is_some();
             let gone = taken_out.get(n).filter(|_| !is_open);
             if let Some(inserted) = version.insertion_at(at) {
-                let left = without(inserted, gone.cloned().unwrap_or_default());
+                let left =
+                    gone.map_or(Cow::Borrowed(inserted), |gone| without(inserted, gone).into());
                 let union = union(&all, &left);
                 for number in numbers.iter_mut().flat_map(|(_, numbers)| numbers) {
                     *number = union.first.get(*number).copied().unwrap_or(*number);
@@ -298,7 +297,7 @@ impl<'a> Joined<'a> {
     fn replace(&mut self, merge: &TextMerge<'a, '_>, place: &Range<usize>) {
         self.insert(merge, place.start);
         let has_edit = |version: &Version<'a>| version.edits.iter().any(|edit| is_in(edit, place));
-        let gone = merge.gone_on_from(|version| version.units_in(place));
+        let gone = merge.gone_on_from(place);
         let is_changed = |(n, version)| has_edit(version) && gone.get(n) != Some(&true);
         let changed: Vec<bool> = merge.versions.iter().enumerate().map(is_changed).collect();
         // The last operation is shown, as Automerge does for values of any kind.
@@ -343,7 +342,8 @@ fn is_reached<T>(all: &[(usize, usize, T)], from: usize, to: usize) -> bool {
 }
 
 /// Returns the units without those that are to go, each as often as is said.
-fn without<'a>(units: &[Unit<'a>], mut gone: HashMap<Unit<'a>, usize>) -> Vec<Unit<'a>> {
+fn without<'a>(units: &[Unit<'a>], gone: &HashMap<Unit<'a>, usize>) -> Vec<Unit<'a>> {
+    let mut gone = gone.clone();
     let stays = |unit: &&Unit<'a>| match gone.get_mut(*unit) {
         Some(count) if *count > 0 => {
             *count -= 1;
@@ -354,13 +354,13 @@ fn without<'a>(units: &[Unit<'a>], mut gone: HashMap<Unit<'a>, usize>) -> Vec<Un
     units.iter().filter(stays).copied().collect()
 }
 
-/// Returns how many times more often a unit is in `units` than in `others`, of each that is.
-fn fewer<'a>(units: &[Unit<'a>], others: &[Unit<'a>]) -> HashMap<Unit<'a>, usize> {
+/// Returns the units that are in `before` more often than in `after`, and by how much.
+fn missing<'a>(before: &[Unit<'a>], after: &[Unit<'a>]) -> HashMap<Unit<'a>, usize> {
     let mut more: HashMap<Unit<'a>, usize> = HashMap::new();
-    for unit in units {
+    for unit in before {
         *more.entry(*unit).or_default() += 1;
     }
-    for unit in others {
+    for unit in after {
         if let Some(count) = more.get_mut(unit) {
             *count = count.saturating_sub(1);
         }

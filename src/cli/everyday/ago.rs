@@ -1,4 +1,4 @@
-//! How long ago a time is, in words.
+//! Tells how long ago a time is.
 
 use crate::cli::print::count;
 

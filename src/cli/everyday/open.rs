@@ -14,7 +14,7 @@ use crate::memory::Ids;
 use crate::memory::drawers::{Drawer, Drawers, Place};
 use crate::memory::facts::Facts;
 use crate::memory::told::title_of_text;
-use crate::palace::Palace;
+use crate::palace::{Options, Palace};
 use clap::Args;
 use serde::Serialize;
 use std::cell::OnceCell;
@@ -85,17 +85,18 @@ impl Writer {
 
     /// Opens the palace to write to it. If there is none, the first write makes it.
     pub fn open(&self) -> Result<Open, Failure> {
-        let palace = Palace::open(self.common.within.path()?)?;
-        let program = concat!("(crdt-palace ", env!("CARGO_PKG_VERSION"), ")");
-        let by = self.name().map(|name| format!("{name} {program}"));
-        Ok(self.common.opened(palace, by))
+        Ok(self.opened(Palace::open(self.common.within.path()?)?))
     }
 
     /// Opens a palace that must be there already.
     pub fn open_existing(&self) -> Result<Open, Failure> {
-        // Opened for writing, a path without a palace would count as an empty one.
-        drop(self.common.within.open()?);
-        self.open()
+        Ok(self.opened(self.common.within.open_existing(Options::default())?))
+    }
+
+    fn opened(&self, palace: Palace) -> Open {
+        let program = concat!("(crdt-palace ", env!("CARGO_PKG_VERSION"), ")");
+        let by = self.name().map(|name| format!("{name} {program}"));
+        self.common.opened(palace, by)
     }
 }
 

@@ -29,7 +29,7 @@ struct Export<'a> {
     places: Vec<Record>,
 }
 
-/// What is known of an entity.
+/// An entity, with what is known of it.
 struct Entity {
     name: String,
     records: Vec<Record>,

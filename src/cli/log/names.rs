@@ -2,9 +2,9 @@
 
 use crate::cli::error::Failure;
 use crate::cli::log_error::LogError;
-use crate::cli::short_ids::{Named as ShortId, named};
+use crate::cli::short_ids::{Named as ShortId, named, with_id};
 use crate::format::key::Key;
-use crate::memory::{Ids, keys_of};
+use crate::memory::Ids;
 use crate::palace::Palace;
 use crate::palace::commit_id::Named;
 use crate::palace::feed::CommitInfo;
@@ -29,18 +29,18 @@ pub(in crate::cli) fn find(
     if let Some(commit) = commit(log, name)? {
         return Ok(Found::Commit(commit));
     }
-    let keys = keys_of(name).into_iter().chain(Key::new(name));
-    for key in keys {
-        if palace.has_history(&key)? {
-            return Ok(Found::Document(key));
-        }
+    if let Some(key) = with_id(palace, name)? {
+        return Ok(Found::Document(key));
+    }
+    if let Ok(key) = Key::new(name)
+        && palace.has_history(&key)?
+    {
+        return Ok(Found::Document(key));
     }
     let name = || name.to_owned();
     match named(palace, &Ids::read(palace)?, &name())? {
         ShortId::One(id) => {
-            let present = keys_of(&id).into_iter().map(|key| Ok((palace.has_history(&key)?, key)));
-            let present: Result<Vec<_>, Failure> = present.collect();
-            let key = present?.into_iter().find(|(is_there, _)| *is_there).map(|(_, key)| key);
+            let key = with_id(palace, &id)?;
             key.map(Found::Document).ok_or_else(|| LogError::Unknown { name: name() }.into())
         }
         ShortId::Several(ids) => Err(LogError::Ambiguous { name: name(), commits: ids }.into()),

@@ -188,10 +188,14 @@ pub(in crate::cli) fn document_line(told: &Told, with_patch: bool) -> DocumentLi
     }
 }
 
+/// Returns a writer's name without the program that served it.
+pub(in crate::cli) fn without_program(by: &str) -> &str {
+    by.split(" (crdt-palace").next().unwrap_or(by)
+}
+
 /// Returns a writer's name without the program that served it, and shortened.
 pub(in crate::cli) fn writer(by: &str) -> String {
-    let name = by.split(" (crdt-palace").next().unwrap_or(by);
-    let short: String = name.graphemes(true).take(WRITER_CHARS).collect();
+    let short: String = without_program(by).graphemes(true).take(WRITER_CHARS).collect();
     if short.is_empty() { "-".to_owned() } else { shown(&short) }
 }
 

@@ -8,6 +8,8 @@ use crate::cli::error::PlaceError;
 use crate::cli::exit::Exit;
 use crate::cli::location::{PalaceArgument, PalaceTarget};
 use crate::cli::status::status;
+#[cfg(feature = "mcp")]
+use crate::palace::Options;
 use crate::palace::Palace;
 use clap::{Args, ColorChoice};
 #[cfg(feature = "mcp")]
@@ -51,6 +53,14 @@ impl Within {
 
     pub fn open(&self) -> Result<Palace, Failure> {
         Ok(Palace::open_read_only(self.at.path()?)?)
+    }
+
+    /// Opens a palace that must be there already, to write to it.
+    #[cfg(feature = "mcp")]
+    pub fn open_existing(&self, options: Options) -> Result<Palace, Failure> {
+        // Opened for writing, a path without a palace would count as an empty one.
+        drop(self.open()?);
+        Ok(options.open(self.path()?)?)
     }
 }
 

@@ -1,6 +1,7 @@
 //! `crdt-palace undo` and `crdt-palace restore`: take commits back, and bring earlier versions back.
 //!
-//! `open` opens the palace, `select` finds the commits, `report` prints what was done, and there is one file for each command.
+//! `open` has their options and opens the palace, `select` finds the commits, `report` prints what was done, and there is
+//! one file for each command.
 
 mod commits;
 mod open;

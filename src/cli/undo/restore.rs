@@ -1,12 +1,10 @@
 //! `crdt-palace restore`: brings an earlier version of a document back, as a new write.
 
-use super::open::open_existing;
+use super::open::Common;
 use super::report::Report;
 use crate::cli::error::Failure;
 use crate::cli::exit::{Exit, after};
-use crate::cli::location::PalaceArgument;
 use crate::cli::log::names::document;
-use crate::cli::log::target::Look;
 use crate::cli::log::version::side;
 use crate::cli::log_error::LogError;
 use crate::memory::told::Kind;
@@ -14,24 +12,14 @@ use crate::memory::undo::restore;
 use crate::palace::{Direction, WriteOptions};
 use clap::Args;
 
-const PROGRAM: &str = concat!("crdt-palace restore ", env!("CARGO_PKG_VERSION"));
-
 /// Arguments of `crdt-palace restore`.
 #[derive(Args)]
 pub(in crate::cli) struct Restore {
     /// The document by its id or key, and its version: a commit that `crdt-log history` prints, or a time
     #[arg(value_name = "ID@VERSION")]
     version: String,
-    /// Print what would be written, and write nothing
-    #[arg(long)]
-    dry_run: bool,
-    /// Print JSON, with the version of its schema
-    #[arg(long)]
-    json: bool,
     #[command(flatten)]
-    at: PalaceArgument,
-    #[command(flatten)]
-    look: Look,
+    common: Common,
 }
 
 impl Restore {
@@ -42,7 +30,8 @@ impl Restore {
         let Some((name, version)) = named else {
             return Err(LogError::NoVersion { text: text.clone() }.into());
         };
-        let palace = open_existing(&self.at.path()?, PROGRAM)?;
+        let Common { dry_run, within, look } = &self.common;
+        let palace = self.common.open("restore")?;
         let mut log = palace.log(Direction::NewestFirst, Box::new(|_| true))?;
         let key = document(&palace, &log, name)?;
         if Kind::of(&key) == Kind::Note {
@@ -50,16 +39,16 @@ impl Restore {
                 "the palace keeps this document itself: it cannot be restored",
             ));
         }
-        let side = side(&self.look.clock(), &mut log, &key, version)?;
+        let side = side(&look.clock(), &mut log, &key, version)?;
         let found = log.view_at(&key, side.version())?;
         drop(log);
         let Some((_, view)) = found.filter(|(_, view)| !view.deleted) else {
             return Err(LogError::NotThere { name: name.to_owned() }.into());
         };
-        let restored = restore(&palace, WriteOptions::new(), &key, &view.value, self.dry_run)?;
-        let report = Report { palace: &palace, look: &self.look, as_json: self.json };
-        let printed = report.restored(&key, &view.value, &restored, self.dry_run);
-        if !self.dry_run {
+        let restored = restore(&palace, WriteOptions::new(), &key, &view.value, *dry_run)?;
+        let report = Report { palace: &palace, look, as_json: within.json };
+        let printed = report.restored(&key, &view.value, &restored, *dry_run);
+        if !dry_run {
             palace.seal()?;
         }
         after(printed, Exit::Done)

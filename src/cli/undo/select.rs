@@ -3,6 +3,7 @@
 use crate::cli::error::Failure;
 use crate::cli::log::clock::{Clock, Edge};
 use crate::cli::log::names::commit;
+use crate::cli::log::printer::without_program;
 use crate::cli::log::select::client_of;
 use crate::cli::log_error::LogError;
 use crate::format::id::InstanceId;
@@ -93,7 +94,7 @@ impl Wanted {
             return self.commits.contains(&commit.id());
         }
         let by = commit.by.to_lowercase();
-        let name = by.split(" (crdt-palace").next().unwrap_or(&by);
+        let name = without_program(&by);
         commit.time_ms >= self.since
             && self.by.as_ref().is_none_or(|wanted| *wanted == name || *wanted == client_of(&by))
             && self.instance.is_none_or(|instance| commit.instance == instance)

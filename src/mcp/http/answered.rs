@@ -1,6 +1,6 @@
 //! The transport of a session: it frees the id of a request once the answer is on its way to the client.
 
-use crate::mcp::request_ids::RequestIds;
+use crate::mcp::request_ids::{RequestIds, answered_by};
 use rmcp::RoleServer;
 use rmcp::model::{ClientJsonRpcMessage, NumberOrString, ServerJsonRpcMessage};
 use rmcp::transport::Transport;
@@ -73,11 +73,7 @@ impl<T: Transport<RoleServer>> Transport<RoleServer> for Answering<T> {
         &mut self,
         message: ServerJsonRpcMessage,
     ) -> impl Future<Output = Result<(), T::Error>> + Send + 'static {
-        let id = match &message {
-            ServerJsonRpcMessage::Response(response) => Some(response.id.clone()),
-            ServerJsonRpcMessage::Error(error) => error.id.clone(),
-            _ => None,
-        };
+        let id = answered_by(&message).cloned();
         let (ids, sent) = (self.ids.clone(), self.transport.send(message));
         async move {
             // Not before: a request that came in between with the same id would be given this answer.

@@ -274,7 +274,8 @@ mod tests {
         drop((stream, streams, last));
         begin(&sessions).await;
     }
-    /// What a stream brings next, without waiting: the code of an error, and 0 for a result.
+
+    /// Returns the next of a stream without waiting: the code of an error, or 0 for a result.
     fn next_code<S: Stream<Item = ServerSseMessage>>(stream: &mut Pin<Box<S>>) -> Option<i32> {
         loop {
             let next =

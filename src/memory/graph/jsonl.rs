@@ -12,7 +12,7 @@ use super::keys::{
 use crate::format::controls::escape_json;
 use crate::format::key::{Key, ONCE};
 use crate::memory::bounded_line::{ReadLine, read_line};
-use crate::memory::documents::each_key;
+use crate::memory::documents::{COMMIT_BYTES, COMMIT_DOCUMENTS, each_key};
 use crate::memory::error::{MemoryError, Result};
 use crate::memory::lone_surrogates::replace_lone_surrogates;
 use crate::merge::MergeError;
@@ -21,11 +21,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::collections::{BTreeMap, HashSet};
 use std::io::{BufRead, Write};
-
-/// The most documents that one commit of an import holds.
-const COMMIT_DOCUMENTS: usize = 256;
-/// The most text that one commit of an import holds, in bytes, roughly. It is well below the limit of a commit.
-const COMMIT_BYTES: usize = 1 << 20;
 
 /// The reason why a longer line is not imported.
 const TOO_LONG: &str =

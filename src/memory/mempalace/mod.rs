@@ -15,6 +15,7 @@ pub use chroma::DRAWERS;
 pub use report::{NotImported, Report};
 pub use sqlite::{Access, Database};
 
+use super::documents::{COMMIT_BYTES, COMMIT_DOCUMENTS};
 use super::drawers::Drawers;
 use super::drawers::import::{ForeignDrawer, ImportedDrawer};
 use super::error::Result;
@@ -29,10 +30,6 @@ use graph::KnowledgeGraph;
 use jiff::tz::TimeZone;
 use std::collections::{HashMap, HashSet};
 
-/// The most documents that one commit holds.
-const COMMIT_DOCUMENTS: usize = 256;
-/// The most text that one commit holds, in bytes, roughly.
-const COMMIT_BYTES: usize = 1 << 20;
 /// The text after which the commits are compacted, in bytes.
 const COMPACT_BYTES: usize = 4 << 20;
 

@@ -8,9 +8,9 @@ use crate::memory::told::Told;
 use crate::palace::{Error, Palace, WriteOptions};
 use serde_json::{Map, Value};
 
-/// What a restore wrote.
+/// The outcome of a restore.
 pub(crate) struct Restored {
-    /// What was written, or would be; `None` if the document shows that version already.
+    /// The write, or the one that a dry run would make; `None` if the document shows that version already.
     pub told: Option<Told>,
     /// A change that was written.
     pub change: Option<ChangeHash>,

@@ -30,10 +30,10 @@ pub(crate) struct Undo<'a> {
     pub dry_run: bool,
 }
 
-/// What an undo did to one document.
+/// The outcome of an undo for one document.
 pub(crate) struct TakenBack {
     pub key: Key,
-    /// What was written, or would be; `None` if nothing.
+    /// The write, or the one that a dry run would make; `None` if there is none.
     pub told: Option<Told>,
     /// A change that was written.
     pub change: Option<ChangeHash>,
@@ -41,10 +41,10 @@ pub(crate) struct TakenBack {
     pub parts: Vec<Part>,
 }
 
-/// What a commit did to a document, and what stays of it.
+/// The effect of a commit on a document, and the reasons why parts of it stay.
 pub(crate) struct Part {
     pub commit: CommitId,
-    /// What it did; `None` if its changes are told with another commit.
+    /// The effect; `None` if its changes are told with another commit.
     pub told: Option<Told>,
     pub left: Vec<Reason>,
 }
@@ -55,7 +55,7 @@ struct Work {
     parts: Vec<Planned>,
 }
 
-/// What a commit did to a document.
+/// A commit whose effect on a document is to be taken back.
 struct Planned {
     part: Part,
     /// The commit that has its effect now: itself, or one that took its undo back.
@@ -64,7 +64,7 @@ struct Planned {
     changes: Vec<ChangeHash>,
 }
 
-/// What a draft did: the document before and after it, and what stays of each commit.
+/// The document before and after a draft, and what stays of each commit.
 type Drafted = (Option<DocumentStep>, Vec<Vec<NotUndone>>);
 
 /// A change that was written of each document, if any.

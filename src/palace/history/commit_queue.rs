@@ -59,26 +59,22 @@ impl Commits {
         Ok(Instances::new(instances))
     }
 
-    /// Returns number and time of the commit at this end of each instance's log.
-    pub fn ends(&self, direction: Direction) -> Result<BTreeMap<InstanceId, End>> {
-        let mut ends: BTreeMap<InstanceId, End> = BTreeMap::new();
-        let mut add = |instance, end: End| {
-            let known = ends.entry(instance).or_insert(end);
+    /// Returns the commit at this end of each instance's log.
+    pub fn ends(&self, direction: Direction) -> Result<BTreeMap<InstanceId, LogEnd>> {
+        let mut ends: BTreeMap<InstanceId, LogEnd> = BTreeMap::new();
+        let mut add = |end: LogEnd| {
+            let known = ends.entry(end.instance).or_insert(end);
             if direction.is_before(end.sequence, known.sequence) {
                 *known = end;
             }
         };
         for snapshot in self.view.snapshots() {
             match direction {
-                Direction::OldestFirst => {
-                    for LogEnd { instance, sequence, time_ms } in snapshot.log_firsts()? {
-                        add(instance, End { sequence, time_ms });
-                    }
-                }
+                Direction::OldestFirst => snapshot.log_firsts()?.into_iter().for_each(&mut add),
                 Direction::NewestFirst => {
                     for one in snapshot.log_instances()? {
                         let (sequence, time_ms) = (one.sequences.last(), one.last_time_ms);
-                        add(one.instance, End { sequence, time_ms });
+                        add(LogEnd { instance: one.instance, sequence, time_ms });
                     }
                 }
             }
@@ -90,7 +86,7 @@ impl Commits {
             };
             let Some((sequence, body)) = end else { continue };
             let LogRow { time_ms, .. } = log_row(*instance, *sequence, &stamped(body));
-            add(*instance, End { sequence: *sequence, time_ms });
+            add(LogEnd { instance: *instance, sequence: *sequence, time_ms });
         }
         Ok(ends)
     }
@@ -164,19 +160,11 @@ impl Direction {
     }
 }
 
-/// The commit at an end of an instance's log.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct End {
-    pub sequence: u64,
-    pub time_ms: i64,
-}
-
 /// The commits of one instance that were not taken yet. None is read before it is asked for: thousands of instances may
 /// have written, and the screen shows few of them.
 #[derive(Debug)]
 pub(super) struct CommitQueue {
-    instance: InstanceId,
-    end: End,
+    end: LogEnd,
     direction: Direction,
     read: VecDeque<CommitInfo>,
     /// Number of commits of the next part; 0 once all were read.
@@ -185,8 +173,8 @@ pub(super) struct CommitQueue {
 
 impl CommitQueue {
     /// Begins with the commit at the end of the log.
-    pub fn new(instance: InstanceId, end: End, direction: Direction) -> Self {
-        CommitQueue { instance, end, direction, read: VecDeque::new(), part: PART_MIN }
+    pub fn new(end: LogEnd, direction: Direction) -> Self {
+        CommitQueue { end, direction, read: VecDeque::new(), part: PART_MIN }
     }
 
     /// Returns the time of the next commit; `None` if all were taken.
@@ -239,7 +227,7 @@ impl CommitQueue {
             Direction::NewestFirst => self.end.sequence.saturating_add(1),
         };
         let from = self.read.back().map_or(before, |last| last.sequence);
-        let rows = commits.behind(self.instance, from, self.part, self.direction)?;
+        let rows = commits.behind(self.end.instance, from, self.part, self.direction)?;
         let is_whole = rows.len() < self.part;
         self.part = if is_whole { 0 } else { (4 * self.part).min(PART_MAX) };
         let found = !rows.is_empty();

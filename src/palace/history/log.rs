@@ -99,7 +99,7 @@ impl CommitLog<'_> {
         }
         for (instance, end) in self.commits.ends(self.direction)? {
             self.heads.insert((end.time_ms, instance));
-            self.queues.insert(instance, CommitQueue::new(instance, end, self.direction));
+            self.queues.insert(instance, CommitQueue::new(end, self.direction));
         }
         Ok(())
     }
