@@ -94,31 +94,35 @@ impl ChangeGraph {
         changes.iter().filter_map(|change| self.numbers.get(change).copied())
     }
 
-    /// Returns heads of all the changes that each of `changes` builds on, itself included. Takes time in proportion to the
-    /// history since then.
+    /// Returns for each of `changes` but the first heads of all the changes that it builds on and one of those before it
+    /// builds on too, these themselves included. The heads are sorted. Takes time in proportion to the history since then.
     ///
     /// Returns `None` if there are more than [`CHANGES_MAX`].
-    pub(super) fn common(&self, changes: &[ChangeHash]) -> Option<Vec<ChangeHash>> {
+    pub(super) fn common(&self, changes: &[ChangeHash]) -> Option<Vec<Vec<ChangeHash>>> {
         let spare = u32::try_from(CHANGES_MAX.checked_sub(changes.len())?).ok()?;
-        let all = u64::MAX.checked_shr(spare)?;
-        let mut walk = Walk { bits: vec![0; self.len()], ahead: 0 };
+        let mut walk = Walk::new(self.len(), u64::MAX.checked_shr(spare)?);
         for (n, number) in self.numbers_of(changes).enumerate() {
-            walk.mark(number, 1 << n);
+            walk.mark(number, Marks { on: 1 << n, covered: 0 });
         }
-        let mut heads = Vec::new();
+        let mut heads = vec![Vec::new(); changes.len()];
         // The newest first, so that a change is met only when all that build on it were.
         for (number, deps) in self.deps.iter().enumerate().rev() {
             if walk.ahead == 0 {
                 break;
             }
-            let bits = walk.meet(number);
-            if bits == all {
-                heads.extend(self.hashes.get(number));
-            } else if bits != 0 {
-                deps.iter().for_each(|dep| walk.mark(*dep, bits));
+            let marks = walk.meet(number);
+            let common = marks.in_common();
+            let mut headed = common & !marks.covered;
+            while headed != 0 {
+                let of = heads.get_mut(headed.trailing_zeros() as usize);
+                of.into_iter().for_each(|heads| heads.extend(self.hashes.get(number)));
+                headed &= headed - 1;
             }
+            let of_deps = Marks { covered: common, ..marks };
+            deps.iter().for_each(|dep| walk.mark(*dep, of_deps));
         }
-        Some(heads)
+        heads.iter_mut().for_each(|heads| heads.sort_unstable());
+        Some(heads.split_off(1.min(heads.len())))
     }
 
     /// Returns the changes that `version` does not have, each after those that it builds on.
@@ -191,24 +195,52 @@ impl Ancestors {
 
 /// A walk from some changes to what they build on.
 struct Walk {
-    /// For each change, a bit for each of those that build on it.
-    bits: Vec<u64>,
-    /// Number of changes that have bits and were not met yet.
+    /// Marks of each change.
+    marks: Vec<Marks>,
+    /// A bit for each of the changes that it began with.
+    all: u64,
+    /// Number of changes that were marked and not met yet, without those of which nothing is to be learned.
     ahead: usize,
 }
 
+/// What is known of a change in a walk.
+#[derive(Debug, Default, Clone, Copy)]
+struct Marks {
+    /// A bit for each of the changes that build on it.
+    on: u64,
+    /// Those of them that have a newer change in common with one before them, which builds on it.
+    covered: u64,
+}
+
+impl Marks {
+    /// Returns those of the changes that have it in common with one before them: all but the first.
+    fn in_common(self) -> u64 {
+        self.on & self.on.wrapping_sub(1)
+    }
+}
+
 impl Walk {
-    fn mark(&mut self, number: usize, bits: u64) {
-        if let Some(marked) = self.bits.get_mut(number) {
-            self.ahead += usize::from(*marked == 0);
-            *marked |= bits;
-        }
+    fn new(changes: usize, all: u64) -> Self {
+        Walk { marks: vec![Marks::default(); changes], all, ahead: 0 }
     }
 
-    fn meet(&mut self, number: usize) -> u64 {
-        let bits = self.bits.get(number).copied().unwrap_or(0);
-        self.ahead -= usize::from(bits != 0);
-        bits
+    fn mark(&mut self, number: usize, more: Marks) {
+        let Some(&marks) = self.marks.get(number) else { return };
+        let new = Marks { on: marks.on | more.on, covered: marks.covered | more.covered };
+        self.ahead += usize::from(self.is_ahead(new));
+        self.ahead -= usize::from(self.is_ahead(marks));
+        self.marks.get_mut(number).into_iter().for_each(|marks| *marks = new);
+    }
+
+    fn meet(&mut self, number: usize) -> Marks {
+        let marks = self.marks.get(number).copied().unwrap_or_default();
+        self.ahead -= usize::from(self.is_ahead(marks));
+        marks
+    }
+
+    /// Returns true if something may be learned of a change: not all have it in common, or no newer one.
+    fn is_ahead(&self, marks: Marks) -> bool {
+        marks.on != 0 && (marks.on != self.all || marks.covered != marks.in_common())
     }
 }
 
@@ -276,10 +308,8 @@ mod tests {
                 let actors = metas.iter().map(|meta| &*meta.actor);
                 assert!(graph.of(am).actors_since(&newest[..2]).eq(actors), "round {round}");
                 for asked in [&newest[..], &newest[..2], &newest[1..]] {
-                    let mut grown = graph.of(am).common(asked).unwrap();
-                    let mut read = fresh.of(am).common(asked).unwrap();
-                    grown.sort_unstable();
-                    read.sort_unstable();
+                    let grown = graph.of(am).common(asked).unwrap();
+                    let read = fresh.of(am).common(asked).unwrap();
                     assert_eq!(grown, read, "round {round}, agent {n}");
                 }
             }
@@ -294,9 +324,9 @@ mod tests {
         let (mut left, mut right) = (doc.fork(), doc.fork());
         let lost = set(&mut left, 1);
         let graph = SharedGraph::default();
-        assert_eq!(graph.of(left.document()).common(&[lost]).unwrap(), [lost]);
+        assert_eq!(graph.of(left.document()).common(&[lost, first]).unwrap(), [[first]]);
         let kept = set(&mut right, 2);
-        assert_eq!(graph.of(right.document()).common(&[kept, first]).unwrap(), [first]);
+        assert_eq!(graph.of(right.document()).common(&[kept, first]).unwrap(), [[first]]);
         assert_eq!(graph.of(right.document()).len(), 2);
     }
 }

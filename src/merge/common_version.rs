@@ -21,13 +21,16 @@ impl<'a> CommonVersions<'a> {
         CommonVersions { am, graph, steps: Cell::new(0) }
     }
 
-    /// Returns heads of all the changes that each of `changes` builds on, itself included. Takes time in proportion to the
-    /// history since then.
+    /// Returns for each of `changes` but the first the version that it has in common with those before it: heads of all the
+    /// changes that it builds on and one of those before it builds on too. The heads are sorted. Takes time in proportion to
+    /// the history since then.
     ///
-    /// Returns `None` if there are more than 64 of them, or if too much was asked already.
-    pub(super) fn of(&self, changes: &[ChangeHash]) -> Option<Vec<ChangeHash>> {
+    /// Returns `None` if there are more than 64 changes, or if too much was asked already.
+    pub(super) fn of(&self, changes: &[ChangeHash]) -> Option<Vec<Vec<ChangeHash>>> {
         let graph = self.graph.of(self.am);
-        self.counts(&graph).then(|| graph.common(changes)).flatten()
+        let versions = graph.common(changes)?;
+        let asked = versions.chunk_by(|one, next| one == next).count();
+        self.counts(&graph, asked).then_some(versions)
     }
 
     /// Returns those of some changes that one builds on. Returns `None` if too much was asked already.
@@ -58,15 +61,10 @@ impl<'a> CommonVersions<'a> {
         self.graph.of(self.am).listing().clone()
     }
 
-    /// Returns true if so much was asked that the rest is needed for texts that cannot be merged without an answer.
-    pub(super) fn is_half_spent(&self) -> bool {
-        self.steps.get() > STEPS_MAX / 2
-    }
-
-    /// Counts a question. Returns false if too much was asked.
-    fn counts(&self, graph: &ChangeGraph) -> bool {
+    /// Counts questions. Returns false if too much was asked.
+    fn counts(&self, graph: &ChangeGraph, asked: usize) -> bool {
         // All of the history counts, walked or not: its order is that of arrival, and the answer must not depend on it.
-        self.steps.set(self.steps.get().saturating_add(graph.len()));
+        self.steps.set(self.steps.get().saturating_add(asked.saturating_mul(graph.len())));
         self.steps.get() <= STEPS_MAX
     }
 }
@@ -94,20 +92,24 @@ mod tests {
         doc.merge(&mut other).unwrap();
         let last = set(&mut doc, "c", 5);
         let am = doc.document();
-        for (changes, n) in
-            [(vec![left, right], 2), (vec![left, last], 3), (vec![first, left, right], 2)]
-        {
+        for (changes, expected) in [
+            (vec![left, right], vec![2]),
+            (vec![left, last], vec![3]),
+            (vec![first, left, right], vec![2, 2]),
+            (vec![first, last, right], vec![2, 4]),
+        ] {
             let graph = SharedGraph::default();
             let common = CommonVersions::new(am, &graph).of(&changes).unwrap();
-            let value = am.get_at(ROOT, "a", &common).unwrap().unwrap().0;
-            assert_eq!(value.as_i64(), Some(n), "{changes:?}");
-            assert!(am.get_at(ROOT, "c", &common).unwrap().is_none());
+            let value = |heads: &Vec<_>| am.get_at(ROOT, "a", heads).unwrap().unwrap().0.as_i64();
+            let values: Vec<_> = common.iter().map(|heads| value(heads).unwrap()).collect();
+            assert_eq!(values, expected, "{changes:?}");
+            assert!(common.iter().all(|heads| am.get_at(ROOT, "c", heads).unwrap().is_none()));
         }
         let graph = SharedGraph::default();
         let common = CommonVersions::new(am, &graph);
         assert_eq!(common.of(&[first; CHANGES_MAX + 1]), None, "too many");
         common.steps.set(STEPS_MAX);
         assert_eq!(common.of(&[left, right]), None, "too much was asked");
-        assert!(CommonVersions::new(am, &graph).of(&[left, right]).unwrap().contains(&first));
+        assert!(CommonVersions::new(am, &graph).of(&[left, right]).unwrap()[0].contains(&first));
     }
 }

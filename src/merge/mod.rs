@@ -61,6 +61,7 @@ mod chunk;
 mod columns;
 mod commit;
 mod common_version;
+mod concurrent_texts;
 mod content_derived;
 mod counter_sum;
 mod doc;

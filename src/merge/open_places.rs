@@ -202,6 +202,20 @@ fn covering(bounds: &[Range<usize>], bytes: &Range<usize>) -> Range<usize> {
     first..end.max(first)
 }
 
+/// Moves runs of units to where they stand in the text that was joined from all units. It may be cut differently from
+/// these: a sentence may end elsewhere.
+pub(super) fn recut<'r>(
+    size: UnitSize,
+    units: &[Unit<'_>],
+    text: &str,
+    runs: impl Iterator<Item = &'r mut Range<usize>>,
+) {
+    let (given, cut) = (bounds(units), bounds(&size.cut(text)));
+    if given != cut {
+        runs.for_each(|run| *run = covering(&cut, &bytes_of(&given, run)));
+    }
+}
+
 /// Makes a place wider: its readings get what the text shows around them.
 fn widen(place: &mut OpenPlace, text: &str, from: Range<usize>, to: &Range<usize>) {
     let before = text.get(to.start..from.start).unwrap_or_default();

@@ -13,6 +13,7 @@ mod merged_values;
 mod open_places;
 mod removed_objects;
 mod size_bounds;
+mod text_races;
 mod texts;
 mod writes;
 

@@ -6,16 +6,14 @@
 //! common once. The places that a text has open stay open, unless the writer of another one has seen all of their
 //! readings and has closed them.
 //!
-//! Two of several texts may have been made from a newer text than all of them. A part of that text may stand in one of the
-//! two, while the other has changed it. Then it is no reading of the first: its writer was only shown it.
+//! A text may be a merge in its turn. Then it is known of its units which change wrote them.
 //!
 //! Invariant: a pure function of the texts and their order. A unit of the result stands in one of them.
 
-use super::open_places::{AnnotatedText, OpenPlace, Reading, line_break};
+use super::open_places::{AnnotatedText, OpenPlace, line_break, recut};
 use super::text_units::{Cutter, Unit, UnitSize, edits, join, union};
-use super::text_version::{Position, Version, is_in};
+use super::text_version::{Position, Version, Written};
 use crate::format::hash::ChangeHash;
-use std::borrow::Cow;
 use std::collections::HashMap;
 use std::ops::Range;
 
@@ -23,23 +21,27 @@ use std::ops::Range;
 const UNITS_MAX: usize = 20_000;
 
 /// One of several texts that were written at once.
+#[derive(Clone, Copy)]
 pub(super) struct Source<'a> {
     pub text: &'a str,
-    /// Change that wrote it.
-    pub change: ChangeHash,
+    /// The change that wrote it. Of a merge, the changes that wrote its texts, in the order of their operations.
+    pub changes: &'a [ChangeHash],
+    /// Which change wrote which units of a merge.
+    pub written: &'a [Written],
     /// Its open places, in their order.
     pub open: &'a [OpenPlace],
 }
 
-/// The text that two of several texts were made from, where it is newer than the common one of all.
-pub(super) struct PairText {
-    /// Numbers of the two.
-    pub of: [usize; 2],
-    pub text: String,
+/// Texts that became one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct MergedText {
+    pub shown: AnnotatedText,
+    /// Which change wrote which units, in their order. What all texts have in common is left out.
+    pub written: Vec<Written>,
 }
 
-/// Tells whether the change that wrote a text, given by its number, builds on another change.
-pub(super) type Seen<'s> = &'s dyn Fn(usize, &ChangeHash) -> bool;
+/// Tells whether one change builds on another.
+pub(super) type Seen<'s> = &'s dyn Fn(&ChangeHash, &ChangeHash) -> bool;
 
 /// Merges texts that were made from a common one, given in the order of their operations. Returns `None` if they have too
 /// many units.
@@ -47,12 +49,13 @@ pub(super) fn merge(
     size: UnitSize,
     common: &str,
     texts: &[Source<'_>],
-    pairs: &[PairText],
     seen: Seen<'_>,
-) -> Option<AnnotatedText> {
-    let merge = TextMerge::new(size, common, texts, pairs, seen)?;
-    let Joined { units, open } = Joined::of(&merge);
-    Some(AnnotatedText::of_units(size, &units, open))
+) -> Option<MergedText> {
+    let merge = TextMerge::new(size, common, texts, seen)?;
+    let Joined { units, open, mut written, .. } = Joined::of(&merge);
+    let shown = AnnotatedText::of_units(size, &units, open);
+    recut(size, &units, &shown.text, written.iter_mut().map(|written| &mut written.units));
+    Some(MergedText { shown, written })
 }
 
 /// Texts, cut and compared with the common one.
@@ -60,19 +63,11 @@ struct TextMerge<'a, 's> {
     size: UnitSize,
     common: Vec<Unit<'a>>,
     versions: Vec<Version<'a>>,
-    /// For two of these, the one that both were made from.
-    pairs: Vec<([usize; 2], Version<'a>)>,
     seen: Seen<'s>,
 }
 
 impl<'a, 's> TextMerge<'a, 's> {
-    fn new(
-        size: UnitSize,
-        common: &'a str,
-        texts: &'a [Source<'a>],
-        pairs: &'a [PairText],
-        seen: Seen<'s>,
-    ) -> Option<Self> {
+    fn new(size: UnitSize, common: &'a str, texts: &[Source<'a>], seen: Seen<'s>) -> Option<Self> {
         let mut cutter = Cutter::new(size);
         let common = cutter.cut(common);
         let cut: Vec<_> = texts.iter().map(|text| cutter.cut(text.text)).collect();
@@ -80,26 +75,29 @@ impl<'a, 's> TextMerge<'a, 's> {
             return None;
         }
         let version = |(units, text): (Vec<Unit<'a>>, &Source<'a>)| {
-            Version::new(text.change, edits(&common, &units), units, text.open)
+            let edits = edits(&common, &units);
+            Version::new(units, edits, text.open, text.changes, text.written)
         };
         let versions: Vec<_> = cut.into_iter().zip(texts).map(version).collect();
-        let pair = |pair: &'a PairText| {
-            let (of, units) = (pair.of, cutter.cut(&pair.text));
-            let change = texts.get(of[0])?.change;
-            Some((of, Version::new(change, edits(&common, &units), units, &[])))
-        };
-        let pairs = pairs.iter().filter_map(pair).collect();
-        let mut merge = TextMerge { size, common, versions, pairs, seen };
+        let mut merge = TextMerge { size, common, versions, seen };
         merge.close();
         Some(merge)
     }
 
-    /// Drops the places that another writer has closed: one who has seen all readings of a place, and has it open no longer.
+    /// Closes the places that another writer has closed: one who has seen all readings of a place, and has it open no longer.
     fn close(&mut self) {
+        let has_seen = |version: &Version<'a>, place: &OpenPlace| {
+            let mut writers = version.changes.iter();
+            writers.any(|writer| place.changes().all(|change| (self.seen)(writer, change)))
+        };
         let is_closed = |n: usize, own: &Version<'a>, position: &Position, place: &OpenPlace| {
             let others = self.versions.iter().enumerate().filter(|(other, _)| *other != n);
-            let mut closing = others.filter(|(_, version)| !version.lists(position, place, own));
-            closing.any(|(other, _)| place.changes().all(|change| (self.seen)(other, change)))
+            let lists = |version: &Version<'a>| {
+                version.lists(position, place, own)
+                    || version.has_all_readings(self.size, place, own)
+            };
+            let mut closing = others.filter(|(_, version)| !lists(version));
+            closing.any(|(_, version)| has_seen(version, place))
         };
         let of = |(n, version): (usize, &Version<'a>)| -> Vec<bool> {
             version
@@ -110,15 +108,14 @@ impl<'a, 's> TextMerge<'a, 's> {
         };
         let closed: Vec<_> = self.versions.iter().enumerate().map(of).collect();
         for (version, closed) in self.versions.iter_mut().zip(closed) {
-            let mut closed = closed.into_iter();
-            version.open.retain(|_| closed.next() == Some(false));
+            version.close(closed);
         }
     }
 
     /// Returns the units of the common text that are replaced or open, in runs as wide as these overlap.
     fn places(&self) -> Vec<Range<usize>> {
         let of = |version: &Version<'a>| -> Vec<Range<usize>> {
-            let edits = version.edits.iter().map(|edit| edit.old.clone());
+            let edits = version.all_edits.iter().map(|edit| edit.old.clone());
             let open = version.open.iter().filter_map(|(position, _)| match position {
                 Position::Common(range) => Some(range.clone()),
                 Position::Between(_) => None,
@@ -137,85 +134,22 @@ impl<'a, 's> TextMerge<'a, 's> {
         places
     }
 
-    /// Returns for each text whether another one goes on from what it has at a place: in the text that both were made from
-    /// it stands as well, and the other has changed it. Empty if no two were made from a newer text than all.
-    fn gone_on_from(&self, place: &Range<usize>) -> Vec<bool> {
-        if self.pairs.is_empty() {
-            return Vec::new();
-        }
-        let parts: Vec<_> = self.versions.iter().map(|version| version.units_in(place)).collect();
-        let goes_on = |(of, pair): &([usize; 2], Version<'a>)| {
-            let [first, second] = of.map(|n| parts.get(n));
-            let older = pair.units_in(place);
-            match (first == Some(&older), second == Some(&older)) {
-                (true, false) => Some((of[0], of[1])),
-                (false, true) => Some((of[1], of[0])),
-                _ => None,
-            }
-        };
-        let all: Vec<(usize, usize)> = self.pairs.iter().filter_map(goes_on).collect();
-        let is_last = |n: usize| !all.iter().any(|(older, _)| *older == n);
-        let mut gone = vec![false; parts.len()];
-        // Texts that were merged crosswise may each go on from the other. Only those count from which one leads to a text
-        // that stands.
-        for _ in 0..parts.len() {
-            for (older, newer) in &all {
-                if is_last(*newer) || gone.get(*newer) == Some(&true) {
-                    gone.iter_mut().skip(*older).take(1).for_each(|gone| *gone = true);
-                }
-            }
-        }
-        gone
-    }
-
-    /// Returns for each text the units of its insertion at a position that another one has taken out: in the text that both
-    /// were made from they stand there as well, and the other has them no longer, there or anywhere. Empty if no two were
-    /// made from a newer text than all.
-    fn taken_out_at(&self, at: usize) -> Vec<HashMap<Unit<'a>, usize>> {
-        // Nearly all merges are of two texts, and this is asked before each unit.
-        if self.pairs.is_empty() {
-            return Vec::new();
-        }
-        let mut taken_out = vec![HashMap::new(); self.versions.len()];
-        let both = self.pairs.iter().flat_map(|(of, pair)| [(*of, pair), ([of[1], of[0]], pair)]);
-        let all: Vec<_> = both
-            .map(|([of, by], pair)| (of, by, self.taken_out_by(by, at, pair)))
-            .filter(|(of, _, units)| self.inserts_any(*of, at, units))
-            .collect();
-        for (of, by, units) in &all {
-            // Texts that were merged crosswise may each have taken out what the other has. Then all of it stays.
-            if is_reached(&all, *by, *of) {
-                continue;
-            }
-            for known in taken_out.iter_mut().skip(*of).take(1) {
-                for (unit, count) in units {
-                    let most: &mut usize = known.entry(*unit).or_default();
-                    *most = (*most).max(*count);
-                }
-            }
-        }
-        taken_out
-    }
-
-    /// Returns the units that a text has taken out of the insertion of one that it goes on from.
-    fn taken_out_by(&self, by: usize, at: usize, pair: &Version<'a>) -> HashMap<Unit<'a>, usize> {
-        let Some(version) = self.versions.get(by) else { return HashMap::new() };
-        let [before, after] = [pair, version].map(|one| one.insertion_at(at).unwrap_or_default());
-        let mut there = missing(before, after);
-        if !there.is_empty() {
-            // It may only have moved them.
-            let anywhere = missing(&pair.units, &version.units);
-            there.retain(|unit, count| {
-                *count = (*count).min(anywhere.get(unit).copied().unwrap_or(0));
+    /// Returns for each text the units that it has moved and another one has taken out. Two readers may have been shown
+    /// added lines in two orders, so that one of their texts has moved them.
+    fn taken_out(&self) -> Vec<HashMap<Unit<'a>, usize>> {
+        let missing: Vec<_> =
+            self.versions.iter().map(|version| missing(&self.common, &version.units)).collect();
+        let of = |(n, version): (usize, &Version<'a>)| {
+            let mut moved = version.moved(&self.common);
+            let others = || missing.iter().enumerate().filter(|(other, _)| *other != n);
+            moved.retain(|unit, count| {
+                let taken_out = others().filter_map(|(_, units)| units.get(unit)).max();
+                *count = (*count).min(taken_out.copied().unwrap_or(0));
                 *count > 0
             });
-        }
-        there
-    }
-
-    fn inserts_any(&self, of: usize, at: usize, units: &HashMap<Unit<'a>, usize>) -> bool {
-        let inserted = self.versions.get(of).and_then(|version| version.insertion_at(at));
-        inserted.unwrap_or_default().iter().any(|unit| units.contains_key(unit))
+            moved
+        };
+        self.versions.iter().enumerate().map(of).collect()
     }
 
     /// Returns true if another text changed what the common one has at a place, and does not have that open there as a
@@ -230,15 +164,19 @@ impl<'a, 's> TextMerge<'a, 's> {
     }
 }
 
-/// The units of the merged text, and its open places.
+/// The units of the merged text, its open places, and who wrote what.
+#[derive(Default)]
 struct Joined<'a> {
     units: Vec<Unit<'a>>,
     open: Vec<OpenPlace>,
+    written: Vec<Written>,
+    /// For each text, the units still to be met that it has moved and another one has taken out.
+    taken_out: Vec<HashMap<Unit<'a>, usize>>,
 }
 
 impl<'a> Joined<'a> {
     fn of(merge: &TextMerge<'a, '_>) -> Self {
-        let mut joined = Joined { units: Vec::new(), open: Vec::new() };
+        let mut joined = Joined { taken_out: merge.taken_out(), ..Joined::default() };
         let mut at = 0;
         for place in merge.places() {
             joined.keep(merge, at..place.start);
@@ -258,32 +196,31 @@ impl<'a> Joined<'a> {
         }
     }
 
-    /// Takes what was inserted at one place: all of it. Units that several texts have there in one order are taken once: a
-    /// writer may have gone on from the other's text.
+    /// Takes what was inserted at one place: all of it but what was moved there and taken out by another. Units that
+    /// several texts have there in one order are taken once: a writer may have gone on from the other's text.
     fn insert(&mut self, merge: &TextMerge<'a, '_>, at: usize) {
         let mut all = Vec::new();
-        // For each text that inserts, where its units stand in `all`.
-        let mut numbers: Vec<(usize, Vec<usize>)> = Vec::new();
-        let taken_out = merge.taken_out_at(at);
+        // For each text that inserts, its units and where they stand in `all`.
+        let mut numbers: Vec<(usize, Vec<usize>, Vec<usize>)> = Vec::new();
         for (n, version) in merge.versions.iter().enumerate() {
-            // What it has open there, the other text may not have.
-            let is_open = version.open_between(at).next().is_some();
-            let gone = taken_out.get(n).filter(|_| !is_open);
-            if let Some(inserted) = version.insertion_at(at) {
-                let left =
-                    gone.map_or(Cow::Borrowed(inserted), |gone| without(inserted, gone).into());
-                let union = union(&all, &left);
-                for number in numbers.iter_mut().flat_map(|(_, numbers)| numbers) {
-                    *number = union.first.get(*number).copied().unwrap_or(*number);
-                }
-                numbers.push((n, union.second));
-                all = union.units;
+            let Some(mut inserted) = version.insertion_at(at).map(Vec::from_iter) else { continue };
+            // An open place is found by its number among the units.
+            if version.open_between(at).next().is_none() {
+                inserted.retain(|unit| !self.is_taken_out(n, version, *unit));
             }
+            let units = inserted.iter().filter_map(|unit| version.units.get(*unit)).copied();
+            let union = union(&all, &Vec::from_iter(units));
+            for number in numbers.iter_mut().flat_map(|(_, _, numbers)| numbers) {
+                *number = union.first.get(*number).copied().unwrap_or(*number);
+            }
+            numbers.push((n, inserted, union.second));
+            all = union.units;
         }
         let start = self.units.len();
         self.units.extend(all);
+        self.written.extend(writers_of(merge, start, &numbers));
         for (n, version) in merge.versions.iter().enumerate() {
-            let numbers = numbers.iter().find(|(number, _)| *number == n).map(|(_, all)| &**all);
+            let numbers = numbers.iter().find(|(number, ..)| *number == n).map(|(.., all)| &**all);
             for (_, place) in version.open_between(at) {
                 let units = version.inserted_units(at, &place.units, numbers.unwrap_or_default());
                 let units = units.map_or(self.units.len()..self.units.len(), |units| {
@@ -294,12 +231,23 @@ impl<'a> Joined<'a> {
         }
     }
 
+    /// Returns true if a text has moved a unit that another one has taken out. Counts it.
+    fn is_taken_out(&mut self, n: usize, version: &Version<'a>, unit: usize) -> bool {
+        let unit = version.units.get(unit);
+        let left = self.taken_out.get_mut(n).and_then(|units| units.get_mut(unit?));
+        match left {
+            Some(count) if *count > 0 => {
+                *count -= 1;
+                true
+            }
+            _ => false,
+        }
+    }
+
     fn replace(&mut self, merge: &TextMerge<'a, '_>, place: &Range<usize>) {
         self.insert(merge, place.start);
-        let has_edit = |version: &Version<'a>| version.edits.iter().any(|edit| is_in(edit, place));
-        let gone = merge.gone_on_from(place);
-        let is_changed = |(n, version)| has_edit(version) && gone.get(n) != Some(&true);
-        let changed: Vec<bool> = merge.versions.iter().enumerate().map(is_changed).collect();
+        let changed: Vec<bool> =
+            merge.versions.iter().map(|version| version.has_edit(place)).collect();
         // The last operation is shown, as Automerge does for values of any kind.
         let shown = changed.iter().rposition(|changed| *changed);
         let shown = shown.and_then(|shown| merge.versions.get(shown));
@@ -307,6 +255,9 @@ impl<'a> Joined<'a> {
         let content = shown.map_or(common, |version| version.units_in(place));
         let start = self.units.len();
         self.units.extend_from_slice(content);
+        if let Some(version) = shown {
+            self.written.extend(version.written_in(place, start));
+        }
         let writer = match shown {
             Some(version) => version.writer_in(place),
             None => {
@@ -325,33 +276,26 @@ impl<'a> Joined<'a> {
     }
 }
 
-/// Returns true if one of these texts leads to another, each by what the next one has taken out. Two texts that each took
-/// out other units of one text are no circle.
-fn is_reached<T>(all: &[(usize, usize, T)], from: usize, to: usize) -> bool {
-    let (mut met, mut todo) = (vec![from], vec![from]);
-    while let Some(text) = todo.pop() {
-        for (of, by, _) in all.iter().filter(|(of, ..)| *of == text) {
-            let is_direct = (*of, *by) == (from, to);
-            if !is_direct && !met.contains(by) {
-                met.push(*by);
-                todo.push(*by);
-            }
+/// Returns who wrote the units that are inserted at a position. `numbers` has for each text its units and where they stand
+/// among all, from `start` on. What several texts insert is the first one's.
+fn writers_of(
+    merge: &TextMerge<'_, '_>,
+    start: usize,
+    numbers: &[(usize, Vec<usize>, Vec<usize>)],
+) -> Vec<Written> {
+    let mut writers: Vec<Written> = Vec::new();
+    for (n, inserted, numbers) in numbers {
+        let Some(version) = merge.versions.get(*n) else { continue };
+        for (unit, number) in inserted.iter().zip(numbers) {
+            let units = start + number..start + number + 1;
+            let writer = version.writer_of(&(*unit..unit + 1));
+            writers.extend(writer.map(|change| Written { units, change }));
         }
     }
-    met.contains(&to)
-}
-
-/// Returns the units without those that are to go, each as often as is said.
-fn without<'a>(units: &[Unit<'a>], gone: &HashMap<Unit<'a>, usize>) -> Vec<Unit<'a>> {
-    let mut gone = gone.clone();
-    let stays = |unit: &&Unit<'a>| match gone.get_mut(*unit) {
-        Some(count) if *count > 0 => {
-            *count -= 1;
-            false
-        }
-        _ => true,
-    };
-    units.iter().filter(stays).copied().collect()
+    // A sort that keeps the order of equal ones.
+    writers.sort_by_key(|written| written.units.start);
+    writers.dedup_by_key(|written| written.units.start);
+    writers
 }
 
 /// Returns the units that are in `before` more often than in `after`, and by how much.
@@ -377,14 +321,15 @@ fn add_readings(
     shown: &str,
     open: &mut OpenPlace,
 ) {
-    let common = join(merge.common.get(place.clone()).unwrap_or_default());
+    let common = merge.common.get(place.clone()).unwrap_or_default();
+    let common_text = join(common);
     for (n, version) in merge.versions.iter().enumerate().rev() {
-        let text = || join(version.units_in(place));
-        if let (Some(true), Some(change)) = (changed.get(n), version.writer_in(place)) {
-            open.add(Reading { change, text: text() }, shown);
+        if changed.get(n) == Some(&true) && join(version.units_in(place)) != shown {
+            let readings = version.readings_of_writers(place, common);
+            readings.into_iter().for_each(|reading| open.add(reading, shown));
         }
         for reading in version.readings_in(merge.size, place) {
-            if reading.text != common || !merge.is_replaced(n, place, &common, changed) {
+            if reading.text != common_text || !merge.is_replaced(n, place, &common_text, changed) {
                 open.add(reading, shown);
             }
         }

@@ -1,3 +1,4 @@
+use super::super::open_places::Reading;
 use super::*;
 use proptest::prelude::*;
 
@@ -7,21 +8,13 @@ fn change(number: usize) -> ChangeHash {
 
 /// Merges texts, each written by the change of its number, from which nobody has seen another.
 fn merged(size: UnitSize, common: &str, texts: &[&str]) -> Option<AnnotatedText> {
-    merged_in_pairs(size, common, texts, &[])
-}
-
-fn merged_in_pairs(
-    size: UnitSize,
-    common: &str,
-    texts: &[&str],
-    pairs: &[PairText],
-) -> Option<AnnotatedText> {
+    let changes: Vec<_> = (0..texts.len()).map(change).collect();
     let sources: Vec<_> = texts
         .iter()
         .enumerate()
-        .map(|(n, text)| Source { text, change: change(n), open: &[] })
+        .map(|(n, text)| Source { text, changes: &changes[n..=n], written: &[], open: &[] })
         .collect();
-    merge(size, common, &sources, pairs, &|_, _| false)
+    merge(size, common, &sources, &|_, _| false).map(|merged| merged.shown)
 }
 
 /// The text, and for each open place what is shown and what is not.
@@ -86,45 +79,38 @@ fn golden_merges() {
     }
 }
 
-/// The first two texts were made from a newer one than all three.
+/// A merge of two texts is merged with a third. It is known of each reading who wrote it, also where the third one has
+/// written over what both did.
 #[test]
-fn what_a_writer_was_only_shown_is_no_reading() {
+fn merge_of_a_merge_names_each_writer() {
     let size = UnitSize::Line;
-    for (common, texts, pair, text) in [
-        // The second replaced, deleted or took back what the first was shown.
-        ("1\n2", ["1\nb", "1\nc", "0\n1\n2"], "1\nb", "0\n1\nc"),
-        ("1\n2\nx", ["1\nb\nx\n3", "1\nx", "0\n1\n2\nx"], "1\nb\nx", "0\n1\nx\n3"),
-        ("1\n2\nx", ["1\nb\nx\n3", "1\n2\nx", "0\n1\n2\nx"], "1\nb\nx", "0\n1\n2\nx\n3"),
-        // The same with a line that was added.
-        ("1", ["1\na", "1\na more", "0\n1"], "1\na", "0\n1\na more"),
-        ("1", ["1\na", "1", "0\n1"], "1\na", "0\n1"),
-        // Of lines that were added at one place, one was taken out, or one of two that are equal.
-        ("1", ["1\na\nb\nc", "1\nb", "0\n1"], "1\na\nb", "0\n1\nb\nc"),
-        ("1", ["1\na\na\nc", "1\na", "0\n1"], "1\na\na", "0\n1\na\nc"),
-        ("1", ["1\na\nc\na", "1\nb", "0\n1"], "1\na\nb", "0\n1\nc\na"),
+    let changes: Vec<_> = (0..3).map(change).collect();
+    let seen: Seen<'_> = &|_, _| false;
+    for (texts, third, text, others) in [
+        // Two lines next to each other, a line and a removal, two lines that were added.
+        (["a\n2\n3", "1\nb\n3"], "x", "x", vec![("1\nb\n3", 1), ("a\n2\n3", 0)]),
+        (["a\n2\n3", "1\n3"], "x", "x", vec![("3", 1), ("a\n3", 0)]),
+        (["1\n2\n3", "1\na\nb\n2\n3"], "x", "x", vec![("1\na\nb\n2\n3", 1)]),
+        (["1\na\n2\n3", "1\nb\n2\n3"], "x", "x", vec![("1\nb\n2\n3", 1), ("1\na\n2\n3", 0)]),
+        // The third has written elsewhere.
+        (["a\n2\n3", "1\nb\n3"], "1\n2\nc", "a\nb\nc", vec![]),
     ] {
-        for swapped in [false, true] {
-            let [first, second, third] = texts;
-            let texts = if swapped { [second, first, third] } else { [first, second, third] };
-            let pairs = [PairText { of: [0, 1], text: pair.to_owned() }];
-            let merged = merged_in_pairs(size, common, &texts, &pairs).unwrap();
-            assert_eq!((merged.text.as_str(), merged.open.len()), (text, 0), "{texts:?}");
-        }
+        let source =
+            |n: usize, text| Source { text, changes: &changes[n..=n], written: &[], open: &[] };
+        let [first, second] = texts;
+        let both = merge(size, "1\n2\n3", &[source(0, first), source(1, second)], seen).unwrap();
+        let before = Source {
+            text: &both.shown.text,
+            changes: &changes[..2],
+            written: &both.written,
+            open: &both.shown.open,
+        };
+        let merged = merge(size, "1\n2\n3", &[before, source(2, third)], seen).unwrap().shown;
+        let open = merged.open.iter().flat_map(|place| &place.others);
+        let open: Vec<_> = open.map(|one| (one.text.as_str(), one.change)).collect();
+        let others: Vec<_> = others.into_iter().map(|(text, n)| (text, change(n))).collect();
+        assert_eq!((merged.text.as_str(), open), (text, others), "{texts:?}");
     }
-}
-
-#[test]
-fn texts_that_go_on_from_each_other_crosswise_are_all_readings() {
-    let texts = ["a", "b", "c"];
-    let pair = |first: usize, second: usize, text: &str| PairText {
-        of: [first, second],
-        text: text.to_owned(),
-    };
-    let crosswise = [pair(0, 1, "a"), pair(1, 2, "b"), pair(2, 0, "c")];
-    let merged = merged_in_pairs(UnitSize::Line, "1", &texts, &crosswise).unwrap();
-    assert_eq!(readings(UnitSize::Line, &merged), open("c", &["b", "a"]));
-    let merged = merged_in_pairs(UnitSize::Line, "1", &texts, &crosswise[..2]).unwrap();
-    assert_eq!((merged.text.as_str(), merged.open.len()), ("c", 0));
 }
 
 #[test]
@@ -169,12 +155,14 @@ fn place_stays_open_until_one_who_knows_its_readings_closes_it() {
         separator: line_break(),
         others: vec![other.clone()],
     };
-    let knows_all = |_: usize, _: &ChangeHash| true;
-    let knows_shown = |_: usize, known: &ChangeHash| *known == change(8);
+    let knows_all = |_: &ChangeHash, _: &ChangeHash| true;
+    let knows_shown = |_: &ChangeHash, known: &ChangeHash| *known == change(8);
+    let changes = [change(0), change(1)];
     let merge = |first: (&str, &[OpenPlace]), second: (&str, &[OpenPlace]), seen: Seen<'_>| {
-        let source = |n, (text, open)| Source { text, change: change(n), open };
+        let source =
+            |n: usize, (text, open)| Source { text, changes: &changes[n..=n], written: &[], open };
         let sources = [source(0, first), source(1, second)];
-        let merged = super::merge(size, "1\ny\n3", &sources, &[], seen).unwrap();
+        let merged = super::merge(size, "1\ny\n3", &sources, seen).unwrap().shown;
         let open = readings(size, &merged);
         (merged.text, open)
     };
@@ -239,9 +227,12 @@ proptest! {
         // One text goes on from that, and others are written beside it from the same common text.
         let wanted = format!("{}\nz", merged.text);
         let open = merged.left_in(size, &wanted);
-        let seen = |_: usize, _: &ChangeHash| false;
-        let sources = [Source { text: &more, change: change(7), open: &[] }, Source { text: &wanted, change: change(8), open: &open }];
-        let again = super::merge(size, &common, &sources, &[], &seen).unwrap();
+        let changes = [change(7), change(8)];
+        let sources = [
+            Source { text: &more, changes: &changes[..1], written: &[], open: &[] },
+            Source { text: &wanted, changes: &changes[1..], written: &[], open: &open },
+        ];
+        let again = super::merge(size, &common, &sources, &|_, _| false).unwrap().shown;
         let left = AnnotatedText { text: wanted.clone(), open: open.clone() };
         for line in added.iter().filter(|line| lines(&left).iter().any(|known| known == *line)) {
             prop_assert!(lines(&again).iter().any(|known| known == line), "{line:?} was lost in {again:?}");

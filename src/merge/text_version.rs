@@ -3,16 +3,29 @@
 use super::open_places::{OpenPlace, Reading, cut_after};
 use super::text_units::{Edit, Unit, UnitSize, join};
 use crate::format::hash::ChangeHash;
+use std::collections::HashMap;
 use std::ops::Range;
+
+/// Units of a merged text, and the change that wrote them. If there are none, it took units out there.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Written {
+    pub units: Range<usize>,
+    pub change: ChangeHash,
+}
 
 /// One text, cut and compared with the common one.
 pub(super) struct Version<'a> {
-    /// Change that wrote it.
-    pub change: ChangeHash,
+    /// The change that wrote it. Of a merge, those that wrote its texts.
+    pub changes: &'a [ChangeHash],
+    /// Who wrote which units of a merge, in their order.
+    written: &'a [Written],
     pub units: Vec<Unit<'a>>,
-    pub edits: Vec<Edit>,
+    /// Where it differs from the common text.
+    pub all_edits: Vec<Edit>,
     /// Its open places, each with its position in the common text.
     pub open: Vec<(Position, &'a OpenPlace)>,
+    /// Places that another writer has closed.
+    closed: Vec<&'a OpenPlace>,
 }
 
 /// Position of an open place in the common text.
@@ -47,7 +60,7 @@ impl Position {
 }
 
 /// Returns true if an edit is one of this place: it replaces units there, or inserts between two of them.
-pub(super) fn is_in(edit: &Edit, place: &Range<usize>) -> bool {
+fn is_in(edit: &Edit, place: &Range<usize>) -> bool {
     match edit.old.is_empty() {
         true => place.start < edit.old.start && edit.old.start < place.end,
         false => place.start <= edit.old.start && edit.old.end <= place.end,
@@ -56,33 +69,76 @@ pub(super) fn is_in(edit: &Edit, place: &Range<usize>) -> bool {
 
 impl<'a> Version<'a> {
     pub(super) fn new(
-        change: ChangeHash,
-        edits: Vec<Edit>,
         units: Vec<Unit<'a>>,
+        edits: Vec<Edit>,
         open: &'a [OpenPlace],
+        changes: &'a [ChangeHash],
+        written: &'a [Written],
     ) -> Self {
         let edits = open.iter().fold(edits, |edits, place| joined(edits, &place.units));
         let open = open.iter().map(|place| (position(&edits, &place.units), place)).collect();
-        Version { change, units, edits, open }
+        Version { changes, written, units, all_edits: edits, open, closed: Vec::new() }
     }
 
-    /// Returns the units that it inserts before a unit of the common text.
-    pub(super) fn insertion_at(&self, at: usize) -> Option<&[Unit<'a>]> {
-        self.units.get(self.insertion(at)?.new.clone())
+    /// Closes those of its open places that `closed` says. What it shows there is no edit of its own: its writer left the
+    /// place as it was, and another one has decided.
+    pub(super) fn close(&mut self, closed: Vec<bool>) {
+        let (gone, left): (Vec<_>, Vec<_>) =
+            self.open.drain(..).zip(closed).partition(|(_, closed)| *closed);
+        self.closed = gone.into_iter().map(|((_, place), _)| place).collect();
+        self.open = left.into_iter().map(|(open, _)| open).collect();
     }
 
-    fn insertion(&self, at: usize) -> Option<&Edit> {
-        self.edits.iter().find(|edit| edit.old == (at..at))
+    /// Iterates over the edits of its writer.
+    pub(super) fn edits(&self) -> impl DoubleEndedIterator<Item = &Edit> {
+        let is_closed = |edit: &&Edit| self.closed.iter().any(|place| place.units == edit.new);
+        self.all_edits.iter().filter(move |edit| !is_closed(edit))
+    }
+
+    /// Iterates over the edits of its writer at a place.
+    fn edits_in(&self, place: &Range<usize>) -> impl DoubleEndedIterator<Item = &Edit> {
+        self.edits().filter(move |edit| is_in(edit, place))
+    }
+
+    /// Returns true if its writer has edited a place.
+    pub(super) fn has_edit(&self, place: &Range<usize>) -> bool {
+        self.edits_in(place).next().is_some()
+    }
+
+    /// Returns which of its units it inserts before a unit of the common text.
+    pub(super) fn insertion_at(&self, at: usize) -> Option<Range<usize>> {
+        self.edits().find(|edit| edit.old == (at..at)).map(|edit| edit.new.clone())
+    }
+
+    /// Returns the units that it has taken out at one place and inserted at another, each with how often.
+    pub(super) fn moved(&self, common: &[Unit<'a>]) -> HashMap<Unit<'a>, usize> {
+        let (mut out, mut moved) = (HashMap::<Unit<'a>, usize>::new(), HashMap::new());
+        for unit in self.edits().flat_map(|edit| common.get(edit.old.clone()).unwrap_or_default()) {
+            *out.entry(*unit).or_default() += 1;
+        }
+        let inserted = self.edits().filter(|edit| edit.old.is_empty() && !out.is_empty());
+        for unit in inserted.flat_map(|edit| self.units_at(edit.new.clone())) {
+            if let Some(count) = out.get(unit) {
+                let moved: &mut usize = moved.entry(*unit).or_default();
+                *moved = (*moved + 1).min(*count);
+            }
+        }
+        moved
+    }
+
+    /// Returns its units of these numbers.
+    pub(super) fn units_at(&self, range: Range<usize>) -> &[Unit<'a>] {
+        self.units.get(range).unwrap_or_default()
     }
 
     /// Returns what it has in place of these units of the common text. Insertions at the edges do not belong to it.
     pub(super) fn units_in(&self, place: &Range<usize>) -> &[Unit<'a>] {
-        self.units.get(self.range_in(place)).unwrap_or_default()
+        self.units_at(self.range_in(place))
     }
 
     fn range_in(&self, place: &Range<usize>) -> Range<usize> {
-        let before = self.edits.iter().rfind(|edit| edit.old.end <= place.start);
-        let within = self.edits.iter().rfind(|edit| edit.old.start < place.end);
+        let before = self.all_edits.iter().rfind(|edit| edit.old.end <= place.start);
+        let within = self.all_edits.iter().rfind(|edit| edit.old.start < place.end);
         let end_of = |edit: Option<&Edit>, at: usize| {
             edit.map_or(at, |edit| edit.new.end + (at - edit.old.end))
         };
@@ -94,7 +150,108 @@ impl<'a> Version<'a> {
     pub(super) fn writer_in(&self, place: &Range<usize>) -> Option<ChangeHash> {
         let units = self.range_in(place);
         let known = self.open_in(place).find(|(_, open)| open.units == units);
-        Some(known.map_or(self.change, |(_, open)| open.shown))
+        known.map(|(_, open)| open.shown).or_else(|| self.writers_in(place).last().copied())
+    }
+
+    /// Returns what each of its writers has in place of these units of the common text, the last writer first.
+    pub(super) fn readings_of_writers(
+        &self,
+        place: &Range<usize>,
+        common: &[Unit<'a>],
+    ) -> Vec<Reading> {
+        let writers = self.writers_in(place);
+        if writers.len() < 2
+            || self.open_in(place).any(|(_, open)| open.units == self.range_in(place))
+        {
+            let reading = |change| Reading { change, text: join(self.units_in(place)) };
+            return self.writer_in(place).map(reading).into_iter().collect();
+        }
+        let reading = |change: &ChangeHash| Reading {
+            change: *change,
+            text: join(&self.part_of(*change, place, common)),
+        };
+        writers.iter().rev().map(reading).collect()
+    }
+
+    /// Returns the changes that made its edits of these units, in the order of their operations.
+    fn writers_in(&self, place: &Range<usize>) -> Vec<ChangeHash> {
+        if self.changes.len() == 1 {
+            return self.changes.to_vec();
+        }
+        let all: Vec<ChangeHash> = self
+            .edits_in(place)
+            .flat_map(|edit| self.written_by(edit))
+            .map(|one| one.change)
+            .collect();
+        self.changes.iter().filter(|change| all.contains(change)).copied().collect()
+    }
+
+    /// Returns what stands in place of these units if only the edits of one writer are taken.
+    fn part_of(
+        &self,
+        writer: ChangeHash,
+        place: &Range<usize>,
+        common: &[Unit<'a>],
+    ) -> Vec<Unit<'a>> {
+        let of_common = |range: Range<usize>| {
+            common.get(range.start - place.start..range.end - place.start).unwrap_or_default()
+        };
+        let (mut units, mut at) = (Vec::new(), place.start);
+        for edit in self.edits_in(place) {
+            units.extend_from_slice(of_common(at..edit.old.start));
+            let mut own = self.written_by(edit).filter(|one| one.change == writer).peekable();
+            if own.peek().is_none() {
+                units.extend_from_slice(of_common(edit.old.clone()));
+            }
+            units.extend(own.flat_map(|one| self.units_at(one.units)));
+            at = edit.old.end;
+        }
+        units.extend_from_slice(of_common(at..place.end));
+        units
+    }
+
+    /// Returns who wrote what it has in place of these units, where `start` is the number of the first unit there.
+    pub(super) fn written_in(&self, place: &Range<usize>, start: usize) -> Vec<Written> {
+        let first = self.range_in(place).start;
+        let moved = |at: usize| start + at.saturating_sub(first);
+        let written = self.edits_in(place).flat_map(|edit| self.written_by(edit));
+        written
+            .map(|one| Written { units: moved(one.units.start)..moved(one.units.end), ..one })
+            .collect()
+    }
+
+    /// Iterates over what an edit wrote, unit by unit, and over what it took out.
+    fn written_by(&self, edit: &Edit) -> impl Iterator<Item = Written> {
+        let at = edit.new.clone();
+        let by = |units: Range<usize>| {
+            let change = self.writer_of(&units)?;
+            Some(Written { units, change })
+        };
+        // One writer may have replaced a unit, and another have taken out the next one.
+        let is_other = |removal: &Range<usize>| {
+            self.all_edits.iter().any(|other| other.new == *removal && other != edit)
+        };
+        let removals = self.written.iter().filter(|one| one.units.is_empty()).filter(|one| {
+            at.start <= one.units.start && one.units.end <= at.end && !is_other(&one.units)
+        });
+        let mut all: Vec<Written> = at.clone().filter_map(|unit| by(unit..unit + 1)).collect();
+        all.extend(removals.cloned());
+        if all.is_empty() {
+            all.extend(by(at));
+        }
+        all.into_iter()
+    }
+
+    /// Returns the change that wrote a unit, or that took out what stood there if the range is empty.
+    pub(super) fn writer_of(&self, unit: &Range<usize>) -> Option<ChangeHash> {
+        let known = match unit.is_empty() {
+            true => self.written.iter().find(|one| one.units == *unit),
+            false => {
+                let first = self.written.partition_point(|one| one.units.end <= unit.start);
+                self.written.get(first).filter(|one| one.units.start <= unit.start)
+            }
+        };
+        known.map(|one| one.change).or_else(|| self.changes.last().copied())
     }
 
     /// Iterates over its open places that belong to these units of the common text.
@@ -121,7 +278,7 @@ impl<'a> Version<'a> {
         units: &Range<usize>,
         numbers: &[usize],
     ) -> Option<Range<usize>> {
-        let start = self.insertion(at)?.new.start;
+        let start = self.insertion_at(at)?.start;
         let number = |unit: usize| numbers.get(unit.checked_sub(start)?).copied();
         let first = number(units.start)?;
         match units.len() {
@@ -165,15 +322,37 @@ impl<'a> Version<'a> {
         join(&text)
     }
 
-    /// Returns true if it has a place open that `other` has open too: one with the same readings, or one with a reading of
-    /// the same change that stands there, or that `other` has in no such form.
+    /// Returns true if it has a place open that `other` has open too: one with the same readings; or one with a reading of
+    /// the same change that stands there, or that `other` has in no such form; or one that stands there and has a reading
+    /// with the same text, since each may name another of the changes that a reading came through.
     pub(super) fn lists(&self, position: &Position, place: &OpenPlace, other: &Self) -> bool {
         self.has(place)
             || self.open.iter().any(|(own, open)| {
+                let is_there = own.meets(position);
                 let mut changes = open.changes();
-                changes.any(|change| place.changes().any(|other| other == change))
-                    && (own.meets(position) || !other.has(open))
+                let has_change = changes.any(|change| place.changes().any(|other| other == change));
+                has_change && (is_there || !other.has(open))
+                    || is_there && self.has_text_of(open, place, other)
             })
+    }
+
+    /// Returns true if it has all that another version has open at a place: its writer was shown no conflict there, but
+    /// one text with both readings.
+    pub(super) fn has_all_readings(&self, size: UnitSize, place: &OpenPlace, other: &Self) -> bool {
+        let has = |unit: &Unit<'_>| self.units.iter().any(|own| own.text == unit.text);
+        let shown = other.units_at(place.units.clone());
+        let others = place.others.iter().flat_map(|one| size.cut(&one.text));
+        !shown.is_empty() && shown.iter().all(has) && others.into_iter().all(|unit| has(&unit))
+    }
+
+    /// Returns true if a reading of its open place has the text of one that another version has at an open place.
+    fn has_text_of(&self, open: &OpenPlace, place: &OpenPlace, other: &Self) -> bool {
+        let [own, others] = [(self, open), (other, place)].map(|(version, place)| {
+            let shown = join(version.units_at(place.units.clone()));
+            let not_shown = place.others.iter().map(|one| one.text.clone());
+            std::iter::once(shown).chain(not_shown).collect::<Vec<_>>()
+        });
+        own.iter().any(|text| others.contains(text))
     }
 
     /// Returns true if it has a place open with the same readings.

@@ -5,6 +5,7 @@
 //! winner is a map, all maps of the field are read as one; the same holds for lists and counters.
 
 use super::common_version::CommonVersions;
+use super::concurrent_texts::{CommonText, merge_in_order};
 use super::counter_sum;
 use super::earlier_texts::{EarlierField, EarlierTexts};
 use super::hashes::native;
@@ -14,15 +15,14 @@ use super::list_elements::{Element, elements};
 use super::open_places::{AnnotatedText, OpenPlace};
 use super::open_texts::OpenTexts;
 use super::stored_values::{RankedValues, StoredValue, add_kept};
-use super::text_merge::{PairText, Source, merge};
+use super::text_merge::Source;
 use super::text_units::UnitSize;
 use super::tree::{Item, ListNode, Loser, MapNode, Node, READ_DEPTH_MAX, Slot, Texts};
+use crate::format::hash;
 use automerge::{Automerge, ChangeHash, ObjId, Prop, ROOT, ReadDoc, Value};
 use serde_json::Value as Json;
 use std::collections::{BTreeMap, HashSet};
 
-/// The most texts that are compared two by two.
-const PAIRED_MAX: usize = 6;
 /// The most versions, each the common one of texts in the one before, through which texts are merged.
 const ANCESTORS_MAX: usize = 16;
 
@@ -250,45 +250,31 @@ impl TreeReader<'_> {
         let mut values = found.iter().map(value).collect::<Option<Vec<_>>>()?;
         values.sort_by(|a, b| a.id.cmp(&b.id));
         let changes: Vec<ChangeHash> = values.iter().map(|value| value.change).collect();
-        let version = self.common.of(&changes)?;
-        let common = self.earlier_text(field, &version)?;
+        let common = self.common_texts(field, &changes)?;
         // Of short strings, one or the other is meant.
         let is_text = self.is_prose(field)
-            || common.contains('\n')
+            || common.iter().any(|common| common.text.contains('\n'))
             || values.iter().any(|value| value.text.contains('\n') || !value.open.is_empty());
-        let (size, seen) = (self.unit_size(field), self.seen_by(&values));
-        let seen = |text: usize, change: &_| seen.get(text)?.get(&native(change));
-        let seen = |text: usize, change: &_| seen(text, change).is_some();
-        let sources: Vec<_> = values.iter().map(TextValue::source).collect();
         if !is_text {
             return None;
         }
-        let pairs = self.pairs(field, &changes, &version);
-        let shown = merge(size, &common, &sources, &pairs, &seen)?;
+        let seen = self.seen_by(&values);
+        let seen = |writer: &_, change: &_| seen.contains(&(*writer, *change));
+        let changes: Vec<_> = values.iter().map(TextValue::own_change).collect();
+        let sources: Vec<_> = values.iter().zip(changes.chunks(1)).map(TextValue::source).collect();
+        let size = self.unit_size(field);
+        let shown = merge_in_order(size, &sources, &changes, &common, &seen)?;
         Some(Texts { size, shown })
     }
 
-    /// Returns the text that each two of some changes were made from, where their common version is not that of all.
-    fn pairs(
-        &self,
-        field: Field<'_>,
-        changes: &[ChangeHash],
-        of_all: &[ChangeHash],
-    ) -> Vec<PairText> {
-        if !(3..=PAIRED_MAX).contains(&changes.len()) || self.common.is_half_spent() {
-            return Vec::new();
-        }
-        let pair = |first: usize, second: usize| {
-            let version = self.common.of(&[*changes.get(first)?, *changes.get(second)?])?;
-            if version == of_all {
-                return None;
-            }
-            Some(PairText { of: [first, second], text: self.earlier_text(field, &version)? })
+    /// Returns for each of the texts of some changes, but the first, what it and those before it were made from.
+    fn common_texts(&self, field: Field<'_>, changes: &[ChangeHash]) -> Option<Vec<CommonText>> {
+        let versions = self.common.of(changes)?.into_iter();
+        let text = |version: Vec<_>| {
+            let text = self.earlier_text(field, &version)?;
+            Some(CommonText { version, text })
         };
-        let seconds = 0..changes.len();
-        seconds
-            .flat_map(|second| (0..second).filter_map(move |first| pair(first, second)))
-            .collect()
+        versions.map(text).collect()
     }
 
     /// Returns the text that a field showed at an earlier version.
@@ -301,15 +287,19 @@ impl TreeReader<'_> {
         self.earlier.text(place, || reader.text_in(field))
     }
 
-    /// Returns for each text those of the changes with an open reading that its writer had seen.
-    fn seen_by(&self, values: &[TextValue]) -> Vec<HashSet<ChangeHash>> {
+    /// Returns the writers of some texts, each with every change with an open reading that the writer had seen.
+    fn seen_by(&self, values: &[TextValue]) -> HashSet<(hash::ChangeHash, hash::ChangeHash)> {
         let open = values.iter().flat_map(|value| &value.open);
         let named: Vec<ChangeHash> = open.flat_map(OpenPlace::changes).map(native).collect();
         if named.is_empty() {
-            return Vec::new();
+            return HashSet::new();
         }
-        let seen = |value: &TextValue| self.common.seen_by(&value.change, named.iter());
-        values.iter().map(|value| seen(value).unwrap_or_default()).collect()
+        let seen = |value: &TextValue| {
+            let seen = self.common.seen_by(&value.change, named.iter()).unwrap_or_default();
+            let writer = value.own_change();
+            seen.into_iter().map(move |change| (writer, hash::ChangeHash(change.0)))
+        };
+        values.iter().flat_map(seen).collect()
     }
 
     fn is_prose(&self, field: Field<'_>) -> bool {
@@ -402,9 +392,12 @@ struct TextValue {
 }
 
 impl TextValue {
-    fn source(&self) -> Source<'_> {
-        let change = crate::format::hash::ChangeHash(self.change.0);
-        Source { text: &self.text, change, open: &self.open }
+    fn own_change(&self) -> hash::ChangeHash {
+        hash::ChangeHash(self.change.0)
+    }
+
+    fn source<'a>((value, changes): (&'a TextValue, &'a [hash::ChangeHash])) -> Source<'a> {
+        Source { text: &value.text, changes, written: &[], open: &value.open }
     }
 }
 
