@@ -21,6 +21,7 @@ mod restored;
 mod scarce;
 mod server;
 mod sessions;
+mod showings;
 mod shutdown;
 mod sources;
 #[path = "../support/mod.rs"]

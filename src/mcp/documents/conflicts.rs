@@ -105,7 +105,7 @@ pub(super) fn settle(call: &Call, asked: Settle) -> Result<DocumentSettled> {
     let document = document(&call.palace, &key, None)?;
     // Another version has other numbers.
     if document.etag != version {
-        return Err(conflicts_changed(&document));
+        return Err(conflicts_changed(call, &document));
     }
     let conflict = numbered(wanted, document.conflicts.iter())?;
     let shown = conflict.shown_value(&document.value).unwrap_or_default();
@@ -124,7 +124,7 @@ pub(super) fn settle(call: &Call, asked: Settle) -> Result<DocumentSettled> {
         left = Some((choice, draft.view()?));
         Ok(())
     });
-    let outcome = outcome.map_err(not_settled)?;
+    let outcome = outcome.map_err(|error| not_settled(call, error))?;
     // A commit that succeeded has run the closure.
     let (choice, view) = left.ok_or(Error::EmptyBatch)?;
     call.session.wrote(&document.key, &choice, &outcome, false);
@@ -145,16 +145,18 @@ pub(super) fn settle(call: &Call, asked: Settle) -> Result<DocumentSettled> {
     Ok(settled)
 }
 
-fn not_settled(error: Error) -> Problem {
+fn not_settled(call: &Call, error: Error) -> Problem {
     match error {
-        Error::EtagMismatch { current: Some(now), .. } => conflicts_changed(&now),
+        Error::EtagMismatch { current: Some(now), .. } => conflicts_changed(call, &now),
         Error::EtagMismatch { key, current: None } => Problem::no_document(key.as_str()),
         error => error.into(),
     }
 }
 
-/// Makes the problem of a document that has another version than the one that was listed.
-fn conflicts_changed(now: &Document) -> Problem {
+/// Makes the problem of a document that has another version than the one that was listed. It names the present one, so
+/// that a delete is compared with that.
+fn conflicts_changed(call: &Call, now: &Document) -> Problem {
+    call.session.saw_some(&now.key, &now.heads);
     let (key, etag) = (now.key.as_str(), now.etag.to_string());
     let message = format!(
         "ETAG_MISMATCH: {key:?} is at version {etag} now, and nothing was settled: list its conflicts again \

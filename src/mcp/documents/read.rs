@@ -4,7 +4,7 @@ use super::arguments::{Get, History, List};
 use super::keys::{behind_domain, is_listed};
 use super::problem::{Code, Problem};
 use super::results::{DocumentList, DocumentShown, DocumentVersions, Entry, Version};
-use crate::format::hash::{Etag, Heads};
+use crate::format::hash::{ChangeHash, Etag, Heads};
 use crate::format::key::Key;
 use crate::format::plural::count;
 use crate::mcp::arguments::{argument, bad_cursor, limit, optional_etag};
@@ -14,6 +14,7 @@ use crate::mcp::tool::Call;
 use crate::merge::{ChangeInfo, Conflict};
 use crate::palace::{self, Document, Palace};
 use serde_json::Value;
+use std::collections::HashSet;
 use std::ops::Range;
 
 type Result<T> = std::result::Result<T, Problem>;
@@ -121,8 +122,12 @@ impl<'a> Seen<'a> {
         match (self.is_present, self.is_path) {
             (true, true) => call.session.saw_some(key, heads),
             (true, false) => call.session.saw_part(key, heads, part, total),
-            (false, false) => call.session.saw_further_part(key, heads, part, total),
-            (false, true) => {}
+            // It is compared with a delete, like everything that was shown.
+            (false, true) => call.session.told_of(key, heads.hashes()),
+            (false, false) => {
+                call.session.saw_further_part(key, heads, part, total);
+                call.session.told_of(key, heads.hashes());
+            }
         }
     }
 }
@@ -214,9 +219,9 @@ fn entry(document: Document) -> Entry {
     }
 }
 
-pub(super) fn history(palace: &Palace, asked: &History) -> Result<DocumentVersions> {
+pub(super) fn history(call: &Call, asked: &History) -> Result<DocumentVersions> {
     let limit = limit("limit", asked.limit, 50, 500)?;
-    let changes = palace.history(&asked.key)?;
+    let changes = call.palace.history(&asked.key)?;
     if changes.is_empty() {
         return Err(Problem::no_document(&asked.key));
     }
@@ -229,10 +234,18 @@ pub(super) fn history(palace: &Palace, asked: &History) -> Result<DocumentVersio
     }
     let mut history =
         DocumentVersions { key: asked.key.clone(), versions: Vec::new(), next_cursor: None };
-    let versions = newest.map(version).map(|version| (version.etag.clone(), version));
+    let versions = newest.clone().map(version).map(|version| (version.etag.clone(), version));
     let page = Page::fill(versions, limit, false, &mut Budget::around(&history));
+    let listed = newest_of(newest.take(page.items.len()));
+    call.session.told_of(&Key::new(&asked.key).map_err(palace::Error::from)?, &listed);
     (history.versions, history.next_cursor) = (page.items, page.next_cursor);
     Ok(history)
+}
+
+/// Returns those of some changes that no other of them names as what it builds on.
+fn newest_of<'a>(changes: impl Iterator<Item = &'a ChangeInfo> + Clone) -> Vec<ChangeHash> {
+    let older: HashSet<ChangeHash> = changes.clone().flat_map(|one| one.deps.clone()).collect();
+    changes.map(|one| one.hash).filter(|hash| !older.contains(hash)).collect()
 }
 
 fn version(change: &ChangeInfo) -> Version {

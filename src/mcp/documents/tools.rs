@@ -159,7 +159,7 @@ fn delete(call: &Call, asked: Delete) -> Result<WriteResult, Problem> {
 }
 
 fn history(call: &Call, asked: History) -> Result<DocumentVersions, Problem> {
-    read::history(&call.palace, &asked)
+    read::history(call, &asked)
 }
 
 fn list_conflicts(call: &Call, asked: Conflicts) -> Result<DocumentConflicts, Problem> {

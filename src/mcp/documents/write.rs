@@ -221,6 +221,9 @@ impl<'a> Write<'a> {
     /// The answer to a call that was made before: what it did, and what stands now.
     fn repeated(&self, answer: &Value) -> Result<WriteResult> {
         let now = self.palace.get(self.key.as_str())?;
+        if let Some(now) = &now {
+            self.session.saw_some(&now.key, &now.heads);
+        }
         let is = |field: &str| answer.get(field).and_then(Value::as_bool).unwrap_or_default();
         let etag = answer.get("etag").and_then(Value::as_str).unwrap_or_default().to_owned();
         let current = now.as_ref().map(|now| now.etag.to_string());

@@ -14,7 +14,7 @@ use crate::memory::drawers::renamed_place;
 use crate::memory::told::{Kind, id_of};
 use crate::memory::{Deed, MemoryError, deeds, milliseconds, readable};
 use crate::palace::feed::CommitInfo;
-use crate::palace::{DocumentEffects, Palace, Position, Rival};
+use crate::palace::{DocumentEffects, Palace, Position, Rival, Session};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 
@@ -77,14 +77,15 @@ pub(super) fn changes_since(call: &Call, arguments: ChangesSince) -> Result<Chan
     let ChangesSince { cursor, since, limit: most, include_own } = arguments;
     let most = limit("limit", most, 20, 100)?;
     let own = include_own.unwrap_or(call.shared);
-    let reader =
-        Reader { palace: &call.palace, client: call.client.as_deref(), shared: call.shared };
+    let (palace, session) = (&call.palace, &call.session);
+    let reader = Reader { palace, session, client: call.client.as_deref(), shared: call.shared };
     feed(&reader, &call.feed_cursors, &FeedStart { cursor, since }, most, own)
 }
 
 /// The client that is told.
 struct Reader<'a> {
     palace: &'a Palace,
+    session: &'a Session,
     /// Its name and version.
     client: Option<&'a str>,
     /// True if other clients write through this process.
@@ -100,6 +101,16 @@ impl Reader<'_> {
         }
         let instance = self.palace.instance().map(|instance| instance.to_string());
         instance.is_some_and(|instance| rival.actor.starts_with(&instance))
+    }
+
+    /// Notes that the client is told of a commit: of what it did to the documents that the answer names.
+    fn note(&self, commit: &CommitInfo, told: &CommitShown) {
+        let named = commit.keys.iter().filter(|key| self.named(key).is_some());
+        for key in named.take(told.changed.len()) {
+            let of_key = commit.changes.iter().filter(|(changed, _)| changed == key);
+            let changes: Vec<_> = of_key.map(|(_, change)| *change).collect();
+            self.session.told_of(key, &changes);
+        }
     }
 
     /// Returns how a changed document is called; `None` of one that goes with another.
@@ -172,6 +183,7 @@ fn feed(
                 if changes.len() == limit || !budget.takes(&shown) {
                     return answer(changes, position, Some(commit));
                 }
+                reader.note(commit, &shown);
                 changes.push(shown);
             }
             position.seen.saw(commit);

@@ -13,7 +13,8 @@ fn open(disk: &SimDisk, path: &str) -> Palace {
 }
 
 fn page(palace: &Palace, cursors: &FeedCursors, from: &FeedStart, limit: usize) -> Changes {
-    let reader = Reader { palace, client: None, shared: false };
+    let session = palace.session();
+    let reader = Reader { palace, session: &session, client: None, shared: false };
     feed(&reader, cursors, from, limit, false).unwrap()
 }
 

@@ -122,6 +122,7 @@ pub(super) fn settle(call: &Call, asked: Settle) -> Result<DrawerSettled, Memory
     let drawer = drawers.get(&drawer_id)?;
     // Another version has other numbers.
     if drawer.heads.etag() != version {
+        call.showed(&drawer.key, &drawer.heads, false);
         return Err(MemoryError::ConflictsChanged { id: drawer.id, etag: drawer.etag });
     }
     let open = drawer.conflicts.iter().zip(&drawer.shown_values);

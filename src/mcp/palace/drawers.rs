@@ -57,7 +57,10 @@ pub(super) fn get_drawer(call: &Call, arguments: GetDrawer) -> Result<DrawerShow
     let part = start..start + shown.content.chars().count();
     match is_present {
         true => call.session.saw_part(&key, &heads, part, total),
-        false => call.session.saw_further_part(&key, &heads, part, total),
+        false => {
+            call.session.saw_further_part(&key, &heads, part, total);
+            call.session.told_of(&key, heads.hashes());
+        }
     }
     Ok(shown)
 }
@@ -240,7 +243,7 @@ fn save(
     for item in items {
         let item = Item::new(Place::new(&item.wing, &item.room)?, &item.content)?
             .said(None, added_by.as_deref())?;
-        let similar = similar(&drawers, &item, dedup_threshold.unwrap_or(SIMILAR))?;
+        let similar = similar(call, &item, dedup_threshold.unwrap_or(SIMILAR))?;
         plans.push(match similar {
             Some(similar) => ItemPlan::Duplicate(similar),
             None => ItemPlan::File(wanted.len()),
@@ -281,23 +284,27 @@ fn save(
 
 /// The drawer because of which an item need not be filed: one that is similar, but not the item itself.
 fn similar(
-    drawers: &Drawers,
+    call: &Call,
     item: &Item,
     threshold: f64,
 ) -> Result<Option<CheckpointItemResult>, MemoryError> {
+    let drawers = call.drawers();
     let found = drawers.duplicates(&item.content, threshold)?;
     let place = drawers.shown_place(&item.place)?;
     let itself = |d: &Duplicate| d.drawer.place == place && d.drawer.content == item.content;
     if found.iter().any(itself) {
         return Ok(None);
     }
-    Ok(found.into_iter().next().map(|duplicate| CheckpointItemResult {
-        drawer_id: duplicate.drawer.id,
-        wing: duplicate.drawer.place.wing,
-        room: duplicate.drawer.place.room,
-        status: "duplicate".to_owned(),
-        similarity: Some((duplicate.similarity * 1_000.0).floor() / 1_000.0),
-        etag: Some(duplicate.drawer.etag),
+    Ok(found.into_iter().next().map(|Duplicate { drawer, similarity, .. }| {
+        call.showed(&drawer.key, &drawer.heads, false);
+        CheckpointItemResult {
+            drawer_id: drawer.id,
+            wing: drawer.place.wing,
+            room: drawer.place.room,
+            status: "duplicate".to_owned(),
+            similarity: Some((similarity * 1_000.0).floor() / 1_000.0),
+            etag: Some(drawer.etag),
+        }
     }))
 }
 

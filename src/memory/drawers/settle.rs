@@ -71,7 +71,7 @@ impl Drawers {
         let (refused, left) = (settling.refused, settling.left);
         let outcomes = match (committed, refused) {
             (Err(Error::Document { .. }), Some(refused)) => return Err(refused),
-            (Err(error), _) => return Err(why_not_settled(id, error)),
+            (Err(error), _) => return Err(why_not_settled(id, error, &session)),
             (Ok(receipt), _) => receipt.outcomes,
         };
         let Some((outcome, left)) = outcomes.into_iter().next().zip(left) else {
@@ -121,10 +121,12 @@ fn named<'a>(field: &'static str, value: &'a Value) -> Result<&'a str> {
 }
 
 /// Returns the error for a commit that failed.
-fn why_not_settled(id: &str, error: Error) -> MemoryError {
+fn why_not_settled(id: &str, error: Error, session: &Session) -> MemoryError {
     let id = id.to_owned();
     match error {
         Error::EtagMismatch { current: Some(now), .. } => {
+            // The error names this version, so that a delete is compared with it.
+            session.saw_some(&now.key, &now.heads);
             MemoryError::ConflictsChanged { id, etag: now.etag.to_string() }
         }
         Error::EtagMismatch { current: None, .. } => no_drawer(&id),

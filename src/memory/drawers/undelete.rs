@@ -85,8 +85,9 @@ impl Drawers {
         let Some((outcome, (choice, view, deleted))) = outcome.zip(made) else {
             return Err(no_drawer(id));
         };
-        if deleted.is_some() {
-            session.wrote(&key, &choice, &outcome, false);
+        match &deleted {
+            Some(_) => session.wrote(&key, &choice, &outcome, false),
+            None => session.saw_some(&key, &outcome.current),
         }
         let mut drawer = shown(&key, outcome.current, view);
         drawer.place = self.shown_or_stored(drawer.place);

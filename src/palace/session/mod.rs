@@ -10,6 +10,7 @@
 //! * `versions`: the versions of one document that a client has seen.
 //! * `memory`: these of all clients, within one bound.
 //! * `client`: the handles, and what is noted about a read.
+//! * `news`: what is noted of changes that the client was only told of.
 //! * `choice`: the version that a write is made from.
 //! * `calls`: get, put and delete of one client, and their results.
 //! * `undelete`: a deleted document comes back.
@@ -20,6 +21,7 @@ pub(crate) mod choice;
 mod client;
 pub(crate) mod distance;
 mod memory;
+mod news;
 mod told_numbers;
 mod undelete;
 mod versions;
