@@ -70,7 +70,7 @@ pub(super) fn made_once<T, E: From<MemoryError>>(
 ///
 /// # Errors
 /// [`MemoryError::Argument`] if it was made with other arguments, and errors of the palace.
-fn answered(palace: &Palace, once: &Once) -> Result<Option<Value>, MemoryError> {
+pub(super) fn answered(palace: &Palace, once: &Once) -> Result<Option<Value>, MemoryError> {
     match palace.before(once)? {
         Before::Never => Ok(None),
         Before::Answered(answer) => Ok(Some(answer)),

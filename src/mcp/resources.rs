@@ -240,7 +240,16 @@ mod tests {
         let tools = Tools::new(&Offer::default());
         let offered = tools.sets().clone();
         let (client, progress) = (None, None);
-        let call = Call { palace, client, session, feed_cursors, shared: false, offered, progress };
+        let call = Call {
+            palace,
+            client,
+            session,
+            feed_cursors,
+            shared: false,
+            offered,
+            once: None,
+            progress,
+        };
         let wing = OfferedResource::of("palace://wing/the%20atlas", &tools).unwrap();
         assert_eq!(wing.read(&call), Ok(None));
         let impossible = OfferedResource::of("palace://wing/a%2Fb", &tools).unwrap();

@@ -171,6 +171,7 @@ impl Server {
             palace: self.palace.clone(),
             client: client(context),
             session: self.seen.clone(),
+            once: None,
             feed_cursors: self.feed_cursors.clone(),
             shared: self.shared,
             offered: self.tools.sets().clone(),

@@ -14,7 +14,7 @@ use crate::format::key::Key;
 use crate::memory::Memory;
 use crate::memory::drawers::Drawers;
 use crate::memory::facts::Facts;
-use crate::palace::{Palace, Session};
+use crate::palace::{Once, Palace, Session};
 use rmcp::handler::server::common::{schema_for_empty_input, schema_for_input};
 use rmcp::model::{CallToolResult, ContentBlock, JsonObject, ToolAnnotations};
 use rmcp::schemars::JsonSchema;
@@ -39,6 +39,8 @@ pub(super) struct Call {
     pub shared: bool,
     /// The tool sets that the server offers.
     pub offered: Arc<[ToolSet]>,
+    /// The name of the call, if its write is made once, however often it is sent.
+    pub once: Option<Once>,
     /// The way to tell the client how far the call has come, if it asked.
     pub progress: Option<Progress>,
 }
@@ -49,8 +51,14 @@ impl Call {
         self.progress.iter().for_each(|progress| progress.report(done, all));
     }
 
+    /// Returns the same call, whose write is made once.
+    pub fn making_once(&self, once: Once) -> Self {
+        Call { once: Some(once), ..self.clone() }
+    }
+
     pub fn drawers(&self) -> Drawers {
-        Drawers::new(self.palace.clone()).by(self.client.clone()).in_session(self.session.clone())
+        let drawers = Drawers::new(self.palace.clone()).by(self.client.clone());
+        drawers.in_session(self.session.clone()).once(self.once.clone())
     }
 
     /// Notes that a result shows a drawer: all of its text, or some of it.
@@ -62,7 +70,7 @@ impl Call {
     }
 
     pub fn facts(&self) -> Facts {
-        Facts::new(self.palace.clone()).by(self.client.clone())
+        Facts::new(self.palace.clone()).by(self.client.clone()).once(self.once.clone())
     }
 
     pub fn graph(&self) -> Memory {
@@ -127,7 +135,7 @@ impl Tool {
         names: (&'static str, &'static str),
         effect: Effect,
         output_schema: Arc<JsonObject>,
-        run: fn(&Call, A) -> R,
+        run: impl Fn(&Call, A) -> R + Send + Sync + 'static,
         answer: fn(R) -> CallToolResult,
         description: &'static str,
     ) -> Self
@@ -151,7 +159,7 @@ impl Tool {
         (name, title): (&'static str, &'static str),
         effect: Effect,
         output_schema: Arc<JsonObject>,
-        run: fn(&Call, A) -> R,
+        run: impl Fn(&Call, A) -> R + Send + Sync + 'static,
         answer: fn(R) -> CallToolResult,
         description: &'static str,
     ) -> Self

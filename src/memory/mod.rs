@@ -22,6 +22,8 @@ mod lone_surrogates;
 #[doc(hidden)]
 pub mod mempalace;
 mod moment;
+#[cfg(feature = "mcp")]
+mod nearest;
 mod source_name;
 #[cfg(feature = "cli")]
 pub(crate) mod told;

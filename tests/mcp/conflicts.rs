@@ -1,5 +1,6 @@
 //! Conflicts as clients see them: in lists, one by one, and settled by one call that keeps all other edits.
 
+mod answers;
 mod decisions;
 mod documents;
 mod open;
@@ -182,15 +183,29 @@ async fn settling_does_not_count_as_reading_the_whole_text() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("palace");
     let clients = two(&path).await;
-    let texts = ["Ed25519", "ECDSA"].map(|algorithm| TEXT.replace("RSA", algorithm));
-    let id = raced(&clients, "r", [&texts[0], &texts[1]]).await;
     let carl = start("carl", &path).await;
-    let conflict = listed(&carl, &id).await.remove(0);
-    let take = etag_of(&conflict, "Sign with ECDSA.");
-    done(&carl, "palace_settle", settling(&conflict, "take", take)).await;
-    let change = json!({"drawer_id": id, "content": "something else"});
-    let changed = done(&carl, "palace_update_drawer", change).await;
-    assert_eq!(changed["replaced_unseen"]["text"], json!(texts[1]), "{changed}");
+    // A short text comes with the answer, and is read with that. A long one is not.
+    for (room, more) in [("short", 0), ("long", 30_000)] {
+        let texts = ["Ed25519", "ECDSA"]
+            .map(|algorithm| format!("{}{}", TEXT.replace("RSA", algorithm), "x".repeat(more)));
+        let id = raced(&clients, room, [&texts[0], &texts[1]]).await;
+        let conflict = listed(&carl, &id).await.remove(0);
+        let take = etag_of(&conflict, "Sign with ECDSA.");
+        let settled = done(&carl, "palace_settle", settling(&conflict, "take", take)).await;
+        let change = json!({"drawer_id": id, "content": "something else"});
+        let changed = done(&carl, "palace_update_drawer", change).await;
+        match more {
+            0 => {
+                assert_eq!(settled["text"], json!(texts[1]), "{settled}");
+                assert_eq!(changed.get("replaced_unseen"), None, "{changed}");
+            }
+            _ => {
+                assert_eq!(settled.get("text"), None, "{settled}");
+                let replaced = changed["replaced_unseen"]["text"].as_str().unwrap();
+                assert!(replaced.starts_with(&texts[1][..400]), "{changed}");
+            }
+        }
+    }
     carl.close().await;
     close(clients).await;
 }

@@ -96,7 +96,7 @@ pub(super) struct Search {
     pub cursor: Option<String>,
 }
 
-#[derive(Deserialize, JsonSchema)]
+#[derive(Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Delete {
     /// The key of the document
@@ -105,6 +105,9 @@ pub(super) struct Delete {
     pub if_match: Option<String>,
     /// The etag that the decision was based on: if others wrote since, their edit wins and nothing is deleted
     pub base: Option<String>,
+    /// 1 to 200 characters, new for each call that is to take effect, such as a UUID. The same call with the same key
+    /// again does nothing, and has the first answer
+    pub idempotency_key: Option<String>,
 }
 
 #[derive(Deserialize, JsonSchema)]

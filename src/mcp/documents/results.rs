@@ -55,7 +55,8 @@ pub(super) struct WriteResult {
     /// True if the document is not exactly as you sent it, because others changed it since you read it
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub merged: bool,
-    /// If merged: the whole value that stands now, up to 20,000 bytes. It counts as read
+    /// The whole value that stands now, up to 20,000 bytes: if merged, or if you named a part of a document of which you
+    /// have read nothing. It counts as read
     #[serde(skip_serializing_if = "Option::is_none")]
     pub value: Option<Value>,
     /// If merged and the value is longer: JSON pointers to what is not as you sent it; document_get shows it
@@ -213,6 +214,10 @@ pub(super) struct DocumentSettled {
     pub etag: String,
     /// The version that stands now
     pub current_etag: String,
+    /// The whole value that stands now, up to 20,000 bytes, if you have read nothing of the document whole. It counts as
+    /// read
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub value: Option<Value>,
     /// False if nothing differed, so that nothing was written
     pub changed: bool,
     /// True: it is on disk, and survives a power cut

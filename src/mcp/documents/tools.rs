@@ -155,7 +155,9 @@ fn find(call: &Call, asked: Search) -> Result<DocumentHits, Problem> {
 }
 
 fn delete(call: &Call, asked: Delete) -> Result<WriteResult, Problem> {
-    Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?.delete()
+    let write = Write::new(call, &asked.key, asked.if_match.as_deref(), asked.base.as_deref())?;
+    let write = write.once("document_delete", asked.idempotency_key.as_deref(), &asked)?;
+    write.made_once(Write::delete)
 }
 
 fn history(call: &Call, asked: History) -> Result<DocumentVersions, Problem> {

@@ -5,17 +5,18 @@ use super::keys::{check_writable, is_kept_by_others};
 use super::problem::{Code, Problem, is_shown_whole};
 use super::read::deleted_at;
 use super::results::WriteResult;
+use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::mcp::arguments::{argument, etag, optional_etag};
-use crate::mcp::conflicts::{OpenConflict, open_aside, path as shown_path, settled_aside};
+use crate::mcp::conflicts::{open_aside, path as shown_path, settled_aside};
 use crate::mcp::once::{made_once, once};
 use crate::mcp::page::{Budget, echoed, json_len};
 use crate::mcp::tool::Call;
 use crate::mcp::unseen::{MERGED_BYTES, UnseenVersion, written_in};
 use crate::memory::MemoryError;
-use crate::merge::{MergeError, pointer_steps};
+use crate::merge::{Candidate, Conflict, MergeError, Settled, pointer_steps};
 use crate::palace::{
-    self, Choice, Condition, Error, Outcome, Palace, Session, SessionWrite, WriteOptions, chain,
+    self, Condition, Error, Outcome, Palace, Session, SessionWrite, WriteOptions, chain,
 };
 use crate::store::group_commit::Durability;
 use serde::Serialize;
@@ -129,27 +130,31 @@ impl<'a> Write<'a> {
     pub fn increment(&self, asked: &Increment) -> Result<WriteResult> {
         let steps = steps(&asked.path)?;
         let steps: Vec<&str> = steps.iter().map(String::as_str).collect();
-        let (mut count, mut choice) = (None, None);
-        let is_named = self.options.base.is_some() || self.options.if_match.is_some();
+        let (mut count, mut left) = (None, None);
+        let is_base = self.options.base.is_some();
+        let is_named = is_base || self.options.if_match.is_some();
         let options = self.options.clone();
         let outcome = self.palace.with(options).write_answering(self.key.clone(), |draft| {
-            choice = Some(match is_named {
-                true => Choice::named(draft),
+            let choice = match is_named {
+                true => self.session.named(draft, &self.key, is_base),
                 false => self.session.present(draft, &self.key),
-            });
+            };
             draft.increment(&steps, asked.by.unwrap_or(1))?;
             let value = Value::Object(draft.view()?.value);
             count = value.pointer(&asked.path).and_then(Value::as_i64);
+            left = Some((choice, value));
             Ok(json!({"etag": draft.own_version().etag(), "changed": draft.is_changed(), "count": count}))
         });
         let outcome = self.seen(outcome).map_err(|error| not_a_counter(error, &asked.path))?;
-        if let Some(choice) = &choice {
+        if let Some((choice, _)) = &left {
             self.session.wrote(&self.key, choice, &outcome, false);
         }
         if let Some(count) = count {
             self.session.saw_number(&self.key, &asked.path, count, &outcome);
         }
-        Ok(WriteResult { count, ..self.written(outcome) })
+        let unread = left.filter(|(choice, _)| choice.is_to_be_shown()).map(|(_, value)| value);
+        let value = unread.and_then(|value| self.shown_whole(value, &outcome.current));
+        Ok(WriteResult { count, value, ..self.written(outcome) })
     }
 
     pub fn delete(&self) -> Result<WriteResult> {
@@ -202,20 +207,29 @@ impl<'a> Write<'a> {
         written: SessionWrite,
         differing: &dyn Fn(&Map<String, Value>) -> Vec<String>,
     ) -> WriteResult {
-        let SessionWrite { outcome, merged, replaced_unseen, undeleted, .. } = written;
+        let SessionWrite { outcome, merged, unread, replaced_unseen, undeleted, .. } = written;
         let mut answer = self.written(outcome);
+        answer.value = unread.and_then(|it| self.shown_whole(Value::Object(it.value), &it.heads));
         answer.merged = merged.is_some();
         answer.replaced_unseen = replaced_unseen.map(Into::into);
         answer.undeleted = undeleted.map(Into::into);
         let Some(stands) = merged else { return answer };
-        if json_len(&stands.value) <= MERGED_BYTES {
-            self.session.saw_in_answer(&self.key, &stands.heads);
-            answer.value = Some(Value::Object(stands.value));
-        } else {
-            let paths = differing(&stands.value).into_iter();
+        let paths = differing(&stands.value);
+        answer.value = self.shown_whole(Value::Object(stands.value), &stands.heads);
+        if answer.value.is_none() {
+            let paths = paths.into_iter();
             (answer.differing_paths, answer.more_paths) = Budget::of(MERGED_BYTES).keep(paths);
         }
         answer
+    }
+
+    /// Returns a whole value that the answer is to carry, and notes that it does; `None` if it is too long.
+    fn shown_whole(&self, value: Value, heads: &Heads) -> Option<Value> {
+        let fits = json_len(&value) <= MERGED_BYTES;
+        fits.then(|| {
+            self.session.saw_in_answer(&self.key, heads);
+            value
+        })
     }
 
     /// The answer to a call that was made before: what it did, and what stands now.
@@ -232,6 +246,7 @@ impl<'a> Write<'a> {
             current_etag: current.unwrap_or_else(|| etag.clone()),
             etag,
             changed: is("changed"),
+            deleted: answer.get("deleted").and_then(Value::as_bool),
             durable: true,
             repeated: true,
             merged: is("merged"),
@@ -240,33 +255,32 @@ impl<'a> Write<'a> {
             undeleted: written_in(answer.get("undeleted")).map(Into::into),
             ..WriteResult::default()
         };
-        if let Some(now) = now.filter(|now| repeated.merged && json_len(&now.value) <= MERGED_BYTES)
-        {
-            self.session.saw_in_answer(&self.key, &now.heads);
-            repeated.value = Some(Value::Object(now.value));
+        if let Some(now) = now.filter(|_| repeated.merged) {
+            repeated.value = self.shown_whole(Value::Object(now.value), &now.heads);
         }
         Ok(repeated)
     }
 
     /// The answer after the commit. A failure here is not an error of the call, or the client would write again.
     fn written(&self, outcome: Outcome) -> WriteResult {
-        let (conflicts, more_conflicts) = settled_aside(outcome.settled);
         let mut written = WriteResult {
             key: self.key.to_string(),
             etag: outcome.etag.to_string(),
             current_etag: outcome.current_etag.to_string(),
             changed: outcome.changed,
             durable: self.options.durability == Durability::Durable,
-            conflicts,
-            more_conflicts,
             ..WriteResult::default()
         };
+        let mut settled = outcome.settled;
         // A write with a base may have been made beside another one, and its client should hear of that at once. The
         // read starts after the write is acknowledged: of several writers, the last to read sees what all wrote.
         if self.options.base.is_some() || outcome.etag != outcome.current_etag {
-            match self.open_conflicts() {
-                Ok((open, more)) => {
-                    (written.open_conflicts, written.more_open_conflicts) = (open, more);
+            match self.palace.get(self.key.as_str()) {
+                Ok(now) => {
+                    let now = now.map(|now| (now.conflicts, now.value)).unwrap_or_default();
+                    settled = not_open(settled, &now);
+                    (written.open_conflicts, written.more_open_conflicts) =
+                        open_aside(now.0, &Value::Object(now.1));
                 }
                 Err(error) => {
                     let why = format!(
@@ -277,14 +291,27 @@ impl<'a> Write<'a> {
                 }
             }
         }
+        (written.conflicts, written.more_conflicts) = settled_aside(settled);
         written
     }
+}
 
-    fn open_conflicts(&self) -> std::result::Result<(Vec<OpenConflict>, Option<i64>), Error> {
-        let document = self.palace.get(self.key.as_str())?;
-        let Some(document) = document else { return Ok((Vec::new(), None)) };
-        Ok(open_aside(document.conflicts, &Value::Object(document.value)))
-    }
+/// Returns what a write settled without the readings that are in an open conflict again: another client may have written
+/// one of them anew.
+fn not_open(
+    settled: Vec<Settled>,
+    (conflicts, value): &(Vec<Conflict>, Map<String, Value>),
+) -> Vec<Settled> {
+    let is_in = |one: &Candidate, open: &Conflict| {
+        let others = open.others.iter().map(|other| &other.value);
+        open.shown_value(value).iter().chain(others).any(|reading| *reading == one.value)
+    };
+    let closed = |mut settled: Settled| {
+        let here: Vec<_> = conflicts.iter().filter(|open| open.path == settled.path).collect();
+        settled.values.retain(|one| !here.iter().any(|open| is_in(one, open)));
+        (!settled.values.is_empty()).then_some(settled)
+    };
+    settled.into_iter().filter_map(closed).collect()
 }
 
 /// Returns the JSON pointers to the fields in which two values differ.

@@ -83,6 +83,7 @@ pub(crate) fn known(
         count: number(page.total),
         counts: page.counts.into(),
         next_cursor: None,
+        note: None,
     }
 }
 
@@ -103,6 +104,7 @@ pub(crate) fn entries(agent: &str, entries: Vec<Drawer>, total: usize) -> impl S
         entries: entries.into_iter().map(shown).collect(),
         total: number(total),
         next_cursor: None,
+        note: None,
     }
 }
 
@@ -130,9 +132,10 @@ pub(crate) fn updated(sent: Option<&str>, done: Changed) -> impl Serialize + use
 
 pub(super) fn updated_drawer(sent: Option<&str>, done: Changed) -> DrawerUpdated {
     let drawer = done.drawer;
-    let text = match done.merged {
-        true => MergedText::new(sent.unwrap_or_default(), &drawer.content),
-        false => MergedText::default(),
+    let text = match (done.merged, done.unread) {
+        (true, _) => MergedText::new(sent.unwrap_or_default(), &drawer.content),
+        (false, true) => MergedText::whole(&drawer.content),
+        (false, false) => MergedText::default(),
     };
     let open = if done.beside { drawer.conflicts } else { Vec::new() };
     let (open_conflicts, more_open_conflicts) = bounded(open);

@@ -1,6 +1,7 @@
 //! Listing the open conflicts of drawers, and settling one.
 
 use super::arguments::{Conflicts, Settle};
+use super::merged::shown_in_answer;
 use super::results::{OtherValue, WriteReceipt};
 use crate::mcp::arguments::etag;
 use crate::mcp::conflict_list::{
@@ -56,6 +57,9 @@ pub(super) struct DrawerSettled {
     pub drawer_id: String,
     /// The version that stands now
     pub current_etag: String,
+    /// The whole text that stands now, up to 20,000 bytes, if you have read no text of this drawer. It counts as read
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// The conflicts of this drawer that are still open, with their numbers and the etag for the next call
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub open_conflicts: Vec<ListedConflict>,
@@ -133,6 +137,7 @@ pub(super) fn settle(call: &Call, asked: Settle) -> Result<DrawerSettled, Memory
         receipt: WriteReceipt::new(done.etag, done.settled),
         drawer_id: done.drawer.id.clone(),
         current_etag: done.drawer.etag.clone(),
+        text: shown_in_answer(call, &done.drawer, done.unread),
         open_conflicts: Vec::new(),
         more_open_conflicts: None,
     };

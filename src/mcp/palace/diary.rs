@@ -2,6 +2,7 @@
 
 use super::arguments::{DiaryRead, DiaryWrite};
 use super::once::{diary_once, palace_once, recorded_entry, repeated_entry};
+use super::places::{note, unknown};
 use super::results::{EntryWritten, WriteReceipt};
 use super::text::part;
 use crate::mcp::arguments::limit;
@@ -37,6 +38,9 @@ pub(super) struct EntriesShown {
     pub total: i64,
     pub showing: i64,
     pub next_cursor: Option<String>,
+    /// Says so if no entry is by this agent, or no drawer in this wing, or if the wing is called otherwise now
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 impl From<Drawer> for EntryShown {
@@ -93,10 +97,28 @@ pub(super) fn diary_read(call: &Call, arguments: DiaryRead) -> Result<EntriesSho
         total: number(total),
         showing: number(last),
         next_cursor: None,
+        note: diary_note(call, &agent_name, wing.as_deref(), total)?,
     };
     let entries = entries.into_iter().map(|entry| (entry.id.clone(), EntryShown::from(entry)));
     let page = Page::fill(entries, last, false, &mut Budget::around(&shown));
     shown.showing = number(page.items.len());
     (shown.entries, shown.next_cursor) = (page.items, page.next_cursor);
     Ok(shown)
+}
+
+/// Says what an agent and a wing name, if that is nothing or an old name.
+fn diary_note(
+    call: &Call,
+    agent: &str,
+    wing: Option<&str>,
+    total: usize,
+) -> Result<Option<String>, MemoryError> {
+    let agents = match total {
+        0 => call.drawers().nearest_agents(agent)?,
+        _ => None,
+    };
+    let of_agent = agents.map(|names| unknown("no diary entry is by an", "agent", agent, &names));
+    let of_wing = note(call, wing, None)?;
+    let notes: Vec<String> = of_agent.into_iter().chain(of_wing).collect();
+    Ok((!notes.is_empty()).then(|| notes.join("; ")))
 }

@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 const ITEMS_MAX: usize = 100;
 
 pub(super) fn add_drawer(call: &Call, arguments: AddDrawer) -> Result<DrawerAdded, MemoryError> {
-    let AddDrawer { wing, room, content, source_file, added_by } = arguments;
+    let AddDrawer { wing, room, content, source_file, added_by, .. } = arguments;
     let item = Item::new(Place::new(&wing, &room)?, &content)?
         .said(source_file.as_deref(), added_by.as_deref())?;
     let (drawers, place) = (call.drawers(), item.place.clone());
@@ -160,7 +160,7 @@ pub(super) fn update_drawer(
     call: &Call,
     arguments: UpdateDrawer,
 ) -> Result<DrawerUpdated, MemoryError> {
-    let UpdateDrawer { drawer_id, content, wing, room, base, if_match } = arguments;
+    let UpdateDrawer { drawer_id, content, wing, room, base, if_match, .. } = arguments;
     let if_match = optional_etag("if_match", if_match.as_deref())?;
     let base = optional_etag("base", base.as_deref())?;
     let sent = content.as_deref();
@@ -180,7 +180,7 @@ pub(super) fn delete_drawer(
     call: &Call,
     arguments: DeleteDrawer,
 ) -> Result<DrawerDeleted, MemoryError> {
-    let DeleteDrawer { drawer_id, base, if_match } = arguments;
+    let DeleteDrawer { drawer_id, base, if_match, .. } = arguments;
     let if_match = optional_etag("if_match", if_match.as_deref())?;
     let base = optional_etag("base", base.as_deref())?;
     let done = call.drawers().delete_with(&drawer_id, if_match.as_ref(), base.as_ref())?;

@@ -1,12 +1,12 @@
 //! The knowledge graph: facts that hold from when to when.
 
-use super::arguments::{
-    KgAdd, KgDelete, KgInvalidate, KgQuery, KgSupersede, KgTimeline, NoArguments,
-};
+use super::arguments::NoArguments;
+use super::fact_arguments::{KgAdd, KgDelete, KgInvalidate, KgQuery, KgSupersede, KgTimeline};
+use super::places::unknown;
 use super::results::{WriteReceipt, said, source};
 use crate::mcp::page::{Budget, Page, echoed, number};
 use crate::mcp::tool::Call;
-use crate::memory::facts::{AsOf, Counts, Fact, FactQuery, Source, Triple};
+use crate::memory::facts::{AsOf, Counts, Fact, FactQuery, Facts, Source, Triple};
 use crate::memory::{MemoryError, written_out};
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
@@ -118,6 +118,9 @@ pub(super) struct EntityFacts {
     #[serde(flatten)]
     pub counts: FactCounts,
     pub next_cursor: Option<String>,
+    /// Says so if no fact is about an entity of this name
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -130,6 +133,9 @@ pub(super) struct Timeline {
     #[serde(flatten)]
     pub counts: FactCounts,
     pub next_cursor: Option<String>,
+    /// Says so if no fact is about an entity of this name
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }
 
 #[derive(Serialize, JsonSchema)]
@@ -222,6 +228,7 @@ pub(super) fn kg_query(call: &Call, arguments: KgQuery) -> Result<EntityFacts, M
         count: number(page.total),
         counts: page.counts.into(),
         next_cursor: None,
+        note: entity_note(&facts, of, page.total)?,
     };
     let facts = page.facts.into_iter().map(fact_shown(of, facts.now(), full_source));
     let page = Page::fill(facts, usize::MAX, page.more, &mut Budget::around(&known));
@@ -240,11 +247,23 @@ pub(super) fn kg_timeline(call: &Call, arguments: KgTimeline) -> Result<Timeline
         count: number(page.total),
         counts: page.counts.into(),
         next_cursor: None,
+        note: entity_note(&facts, of, page.total)?,
     };
     let facts = page.facts.into_iter().map(fact_shown(of, facts.now(), full_source));
     let page = Page::fill(facts, usize::MAX, page.more, &mut Budget::around(&timeline));
     (timeline.timeline, timeline.next_cursor) = (page.items, page.next_cursor);
     Ok(timeline)
+}
+
+/// Says so if no fact is about an entity, with the nearest names.
+fn entity_note(
+    facts: &Facts,
+    entity: Option<&str>,
+    total: usize,
+) -> Result<Option<String>, MemoryError> {
+    let Some(entity) = entity.filter(|_| total == 0) else { return Ok(None) };
+    let nearest = facts.nearest_entities(entity)?;
+    Ok(nearest.map(|names| unknown("no fact is about an", "entity", entity, &names)))
 }
 
 /// Makes of a fact its position and what a result shows of it.
@@ -280,7 +299,7 @@ pub(super) fn kg_invalidate(
     call: &Call,
     arguments: KgInvalidate,
 ) -> Result<FactEnded, MemoryError> {
-    let KgInvalidate { subject, predicate, object, ended } = arguments;
+    let KgInvalidate { subject, predicate, object, ended, .. } = arguments;
     let triple = Triple::new(&subject, &predicate, &object)?;
     let mut done = call.facts().end(&triple, ended.as_deref())?;
     let offsets = Offsets::of(&mut done.fact);
@@ -295,7 +314,7 @@ pub(super) fn kg_invalidate(
 }
 
 pub(super) fn kg_supersede(call: &Call, arguments: KgSupersede) -> Result<Superseded, MemoryError> {
-    let KgSupersede { subject, predicate, old_object, new_object, at } = arguments;
+    let KgSupersede { subject, predicate, old_object, new_object, at, .. } = arguments;
     let old = Triple::new(&subject, &predicate, &old_object)?;
     let (mut old, mut new) = call.facts().replace(&old, &new_object, at.as_deref())?;
     Offsets::of(&mut old.fact);
@@ -315,7 +334,7 @@ pub(super) fn kg_supersede(call: &Call, arguments: KgSupersede) -> Result<Supers
 }
 
 pub(super) fn kg_delete(call: &Call, arguments: KgDelete) -> Result<FactDeleted, MemoryError> {
-    let KgDelete { triple_id } = arguments;
+    let KgDelete { triple_id, .. } = arguments;
     let deleted = call.facts().delete(&triple_id)?;
     Ok(FactDeleted {
         receipt: WriteReceipt::new(deleted.etag, Vec::new()),

@@ -1,7 +1,9 @@
 //! A text that stands after a write and is not exactly what was sent: all of it, or the lines that differ.
 
 use crate::mcp::page::{Budget, json_len, number, shortened};
+use crate::mcp::tool::Call;
 use crate::mcp::unseen::MERGED_BYTES;
+use crate::memory::drawers::Drawer;
 use rmcp::schemars::{self, JsonSchema};
 use serde::Serialize;
 use std::collections::HashMap;
@@ -27,7 +29,8 @@ pub(super) struct DifferingLine {
 #[derive(Debug, Default, Serialize, JsonSchema)]
 #[schemars(inline)]
 pub(super) struct MergedText {
-    /// If merged: the whole text that stands now, up to 20,000 bytes. It counts as read
+    /// The whole text that stands now, up to 20,000 bytes: if merged, or if you moved a drawer of which you have read
+    /// nothing. It counts as read
     #[serde(skip_serializing_if = "Option::is_none")]
     pub text: Option<String>,
     /// If merged and the text is longer: the lines that are not as they were sent; get_drawer gives all
@@ -38,11 +41,30 @@ pub(super) struct MergedText {
     pub more_lines: Option<i64>,
 }
 
+/// Returns a text if a result can carry it in full.
+pub(super) fn in_full(text: &str) -> Option<String> {
+    let fits = text.len() <= MERGED_BYTES && json_len(&text) <= JSON_BYTES;
+    fits.then(|| text.to_owned())
+}
+
+/// Returns the text of a drawer that a client has not read, if the answer can carry it in full, and notes that it does.
+pub(super) fn shown_in_answer(call: &Call, drawer: &Drawer, unread: bool) -> Option<String> {
+    let text = in_full(&drawer.content).filter(|_| unread)?;
+    call.session.saw_in_answer(&drawer.key, &drawer.heads);
+    Some(text)
+}
+
 impl MergedText {
+    /// Shows a whole text, if it is short enough.
+    pub fn whole(stands: &str) -> Self {
+        MergedText { text: in_full(stands), ..MergedText::default() }
+    }
+
     /// Shows a text in the place of the one that was sent.
     pub fn new(sent: &str, stands: &str) -> Self {
-        if stands.len() <= MERGED_BYTES && json_len(&stands) <= JSON_BYTES {
-            return MergedText { text: Some(stands.to_owned()), ..MergedText::default() };
+        let whole = MergedText::whole(stands);
+        if whole.text.is_some() {
+            return whole;
         }
         let lines = differing(sent, stands);
         let (differing_lines, more_lines) = Budget::of(LINES_BYTES).keep(lines.into_iter());

@@ -1,6 +1,7 @@
 //! Renaming places, moving many drawers, bringing one back, and what to say of a filter that names nothing.
 
 use super::arguments::{MoveDrawers, RenamePlace, UndeleteDrawer};
+use super::merged::shown_in_answer;
 use crate::mcp::page::{Budget, echoed, number};
 use crate::mcp::tool::Call;
 use crate::mcp::unseen::Undeleted;
@@ -60,6 +61,9 @@ pub(super) struct DrawerUndeleted {
     pub etag: String,
     /// True if it was not deleted
     pub noop: bool,
+    /// The whole text that stands now, up to 20,000 bytes, if you have read no text of this drawer. It counts as read
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<String>,
     /// The delete that was undone
     #[serde(skip_serializing_if = "Option::is_none")]
     pub undeleted: Option<Undeleted>,
@@ -69,7 +73,7 @@ pub(super) fn rename_place(
     call: &Call,
     arguments: RenamePlace,
 ) -> Result<PlaceRenamed, MemoryError> {
-    let RenamePlace { wing, room, to, join } = arguments;
+    let RenamePlace { wing, room, to, join, .. } = arguments;
     let (room, join) = (room.as_deref(), join.unwrap_or(false));
     let done = call.drawers().rename(&Rename { wing: &wing, room, to: &to, join })?;
     Ok(PlaceRenamed {
@@ -87,7 +91,7 @@ pub(super) fn move_drawers(
     call: &Call,
     arguments: MoveDrawers,
 ) -> Result<DrawersMoved, MemoryError> {
-    let MoveDrawers { drawer_ids, wing, room, to_wing, to_room, dry_run } = arguments;
+    let MoveDrawers { drawer_ids, wing, room, to_wing, to_room, dry_run, .. } = arguments;
     let dry_run = dry_run.unwrap_or(false);
     let moves = Moves {
         ids: drawer_ids.as_deref().unwrap_or_default(),
@@ -127,9 +131,11 @@ pub(super) fn undelete_drawer(
         // Nothing was written, so the answer rests on what another process wrote.
         drawers.await_durable(std::slice::from_ref(&done.drawer.id))?;
     }
+    let text = shown_in_answer(call, &done.drawer, done.unread);
     Ok(DrawerUndeleted {
         success: true,
         durable: true,
+        text,
         drawer_id: done.drawer.id,
         wing: done.drawer.place.wing,
         room: done.drawer.place.room,
@@ -149,4 +155,14 @@ pub(super) fn note(
         return Ok(None);
     }
     Ok(call.drawers().place_note(wing, room)?.map(|note| note.to_string()))
+}
+
+/// Says that nothing is by or about a name, such as "agent", with the nearest ones.
+pub(super) fn unknown(nothing: &str, kind: &str, name: &str, nearest: &[String]) -> String {
+    let unknown = format!("{nothing} {kind} named {:?}", echoed(name));
+    if nearest.is_empty() {
+        return format!("{unknown}, and there is no other {kind}");
+    }
+    let names: Vec<String> = nearest.iter().map(|name| format!("{:?}", echoed(name))).collect();
+    format!("{unknown}; the nearest names are {}", names.join(", "))
 }

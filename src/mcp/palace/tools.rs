@@ -12,6 +12,7 @@ use super::facts::{
 };
 use super::overview::{get_taxonomy, list_rooms, list_wings, status};
 use super::places::{move_drawers, rename_place, undelete_drawer};
+use super::repeat::{Repeatable, repeatable};
 use super::search::{check_duplicate, search};
 use crate::mcp::tool::{Call, Effect, Tool, error_result};
 use crate::memory::MemoryError;
@@ -46,6 +47,22 @@ where
     T: Serialize + JsonSchema + 'static,
 {
     Tool::new(names, effect, schema_for_output::<T>(), run, answer, description)
+}
+
+/// A tool like [`tool`] that takes an `idempotency_key`, with which a call is made once.
+fn tool_once<A, T>(
+    names: (&'static str, &'static str),
+    effect: Effect,
+    run: fn(&Call, A) -> Result<T, MemoryError>,
+    description: &'static str,
+) -> Tool
+where
+    A: Serialize + DeserializeOwned + JsonSchema + 'static,
+    T: Serialize + JsonSchema + 'static,
+{
+    let schema = schema_for_output::<Repeatable<T>>();
+    let run = move |call: &Call, asked: A| repeatable(call, names.0, asked, run);
+    Tool::new(names, effect, schema, run, answer, description)
 }
 
 /// The result of a call, or its error in words.
@@ -121,7 +138,7 @@ fn overview_tools() -> Vec<Tool> {
 
 fn drawer_tools() -> Vec<Tool> {
     vec![
-        tool(
+        tool_once(
             ("add_drawer", "Add Drawer"),
             AddOnce,
             add_drawer,
@@ -140,7 +157,7 @@ fn drawer_tools() -> Vec<Tool> {
             list_drawers,
             "List the drawers of a wing, a room or both, with the beginnings of their texts",
         ),
-        tool(
+        tool_once(
             ("update_drawer", "Update Drawer"),
             OverwriteOnce,
             update_drawer,
@@ -149,14 +166,14 @@ fn drawer_tools() -> Vec<Tool> {
              stands. If you read it in another session, pass the etag that you read as base. To replace whatever \
              stands, pass the present etag as if_match",
         ),
-        tool(
+        tool_once(
             ("delete_drawer", "Delete Drawer"),
             OverwriteOnce,
             delete_drawer,
             "Delete a drawer. If another session changed it since you last saw anything of it, it stays, and the answer \
              has changed_since; the same call again deletes it",
         ),
-        tool(
+        tool_once(
             ("delete_drawers", "Delete Drawers"),
             OverwriteOnce,
             delete_drawers,
@@ -170,7 +187,7 @@ fn drawer_tools() -> Vec<Tool> {
             "Save a session: file several texts and write a diary entry, all in one commit. What is filed already, or \
              nearly, is not filed again. With an idempotency_key the call can be sent again after a lost answer",
         ),
-        tool(
+        tool_once(
             ("undelete_drawer", "Undelete Drawer"),
             AddOnce,
             undelete_drawer,
@@ -181,14 +198,14 @@ fn drawer_tools() -> Vec<Tool> {
 
 fn place_tools() -> Vec<Tool> {
     vec![
-        tool(
+        tool_once(
             ("move_drawers", "Move Drawers"),
             OverwriteOnce,
             move_drawers,
             "Move many drawers to another wing or room: those with these ids, or all of a wing or room. Their ids stay. \
              The same call again moves only what is left",
         ),
-        tool(
+        tool_once(
             ("rename_place", "Rename Place"),
             OverwriteOnce,
             rename_place,
@@ -225,27 +242,27 @@ fn fact_tools() -> Vec<Tool> {
             kg_query,
             "What is known of an entity: its facts, and from when to when they hold; with as_of, those that held then",
         ),
-        tool(
+        tool_once(
             ("kg_add", "Add Fact"),
             AddOnce,
             kg_add,
             "Assert a fact: subject, predicate, object, and since when it holds. Asserting the same again changes \
              nothing, even if the fact has ended since",
         ),
-        tool(
+        tool_once(
             ("kg_invalidate", "Invalidate Fact"),
             OverwriteOnce,
             kg_invalidate,
             "End a fact that does not hold any more, and say when it ended. It stays in the timeline",
         ),
-        tool(
+        tool_once(
             ("kg_supersede", "Supersede Fact"),
             OverwriteOnce,
             kg_supersede,
             "Replace a fact that has changed: end the old one and assert the new one from the same moment on, in one \
              commit",
         ),
-        tool(
+        tool_once(
             ("kg_delete", "Delete Fact"),
             OverwriteOnce,
             kg_delete,

@@ -75,6 +75,8 @@ pub struct Changed {
     pub settled: Vec<Conflict>,
     /// True if the drawer is not exactly as this change named it, because others wrote at the same time.
     pub merged: bool,
+    /// True if the change named no text, and the client has read no text of this drawer. Show all of it: it counts as read.
+    pub unread: bool,
     /// True if the change was made from an older version than the present one.
     pub beside: bool,
     /// The text that this change replaced, if the client had not read it.

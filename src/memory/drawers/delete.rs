@@ -103,7 +103,7 @@ impl Drawers {
             return Ok(result);
         }
         let (session, found) = (self.session(), RefCell::new(HashMap::new()));
-        let mut batch = self.palace.with(self.options()).batch();
+        let mut batch = self.palace.with(self.effect()).batch();
         for (key, _) in &keys {
             batch.write(key.clone(), |draft| delete_unless_changed(draft, key, &session, &found));
         }
@@ -226,8 +226,7 @@ impl Drawers {
             None if if_match.is_some() => return Err(no_drawer(id)),
             None => self.deleted_key(id)?.ok_or_else(|| no_drawer(id))?,
         };
-        let (options, session) =
-            (WriteOptions { if_match, base, ..self.options() }, self.session());
+        let (options, session) = (WriteOptions { if_match, base, ..self.effect() }, self.session());
         let deleted = match session.delete_with(options, &key) {
             Err(Error::EtagMismatch { current, .. }) => {
                 return Err(mismatch(id, current, &Map::new(), &session));

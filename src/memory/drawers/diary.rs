@@ -11,10 +11,14 @@ use crate::format::key::Key;
 use crate::memory::documents::each_document;
 use crate::memory::error::{MemoryError, Result};
 use crate::memory::moment::{date_at, offset_at, readable};
+#[cfg(feature = "mcp")]
+use crate::memory::nearest::nearest;
 use crate::palace::{Once, Outcome};
 use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 use std::cmp::Reverse;
+#[cfg(feature = "mcp")]
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 /// The most entries of one call.
@@ -327,6 +331,19 @@ impl Drawers {
         let mut spellings = self.known_spellings()?;
         let entries = entries.into_iter().map(|entry| spellings.show(entry));
         Ok((entries.collect::<Result<_>>()?, total))
+    }
+
+    /// Returns the nearest names of agents if no entry is by this one; `None` if one is.
+    ///
+    /// # Errors
+    /// Errors of the palace.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn nearest_agents(&self, agent: &str) -> Result<Option<Vec<String>>> {
+        let mut agents = BTreeSet::new();
+        for wing in self.filed_wings(None)? {
+            self.each_entry(&wing, |drawer| agents.extend(drawer.diary.map(|(agent, _)| agent)))?;
+        }
+        Ok(nearest(agent.trim(), agents, str::to_lowercase))
     }
 
     fn each_entry(&self, wing: &str, mut take: impl FnMut(Drawer)) -> Result<()> {

@@ -174,7 +174,7 @@ impl Drawers {
             );
             return Err(MemoryError::argument("items", why));
         }
-        let (mut batch, now) = (self.palace.with(self.options()).batch(), self.palace.now_ms());
+        let (mut batch, now) = (self.palace.with(self.effect()).batch(), self.palace.now_ms());
         let places = self.places()?;
         let mut keys: Vec<Target> = Vec::new();
         let mut each: Vec<usize> = Vec::new();

@@ -4,7 +4,7 @@ use super::drawer::{Drawer, drawer_of};
 use super::place;
 use crate::format::hash::Etag;
 use crate::memory::error::{MemoryError, Result};
-use crate::palace::{Document, Error, Palace, Session, WriteOptions};
+use crate::palace::{Document, Error, Once, Palace, Session, WriteOptions};
 
 /// The drawers of a palace. Cheap to clone.
 ///
@@ -28,13 +28,15 @@ pub struct Drawers {
     by: Option<String>,
     /// The session of the client, if it has one: what it has seen.
     pub(super) session: Option<Session>,
+    /// The name of the call whose write is made once.
+    once: Option<Once>,
 }
 
 impl Drawers {
     /// Makes a handle of the drawers in this palace.
     #[must_use]
     pub fn new(palace: Palace) -> Self {
-        Drawers { palace, by: None, session: None }
+        Drawers { palace, by: None, session: None, once: None }
     }
 
     /// Returns a handle of the same drawers for a client. History names `by`, its name and version, as the writer.
@@ -71,6 +73,18 @@ impl Drawers {
     /// Returns the session of the client, or one that has seen nothing.
     pub(super) fn session(&self) -> Session {
         self.session.clone().unwrap_or_else(|| self.palace.session())
+    }
+
+    /// Returns a handle whose next write is made once, however often the call of this name is sent. A call makes one
+    /// write.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn once(self, once: Option<Once>) -> Self {
+        Drawers { once, ..self }
+    }
+
+    /// Returns the options of the write that the call is about.
+    pub(super) fn effect(&self) -> WriteOptions {
+        WriteOptions { once: self.once.clone(), ..self.options() }
     }
 
     pub(super) fn options(&self) -> WriteOptions {

@@ -44,6 +44,7 @@ mod rename;
 mod renames;
 mod search;
 mod settle;
+mod settled;
 mod snippet;
 mod spelling;
 mod undelete;

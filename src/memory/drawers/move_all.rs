@@ -13,7 +13,7 @@ use super::update::{note_move, spelled_as};
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
 use crate::merge::MergeError;
-use crate::palace::{Choice, Draft, Session};
+use crate::palace::{Choice, Draft, Session, WriteOptions};
 use serde_json::{Map, json};
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -141,8 +141,10 @@ impl Drawers {
         }
         let (mut done, all) = (0, planned.len());
         for part in planned.chunks(COMMIT) {
-            self.move_part(part, &target, &places, &mut result)?;
             done += part.len();
+            // If the call is made once, its last commit has the record, so that one that was killed goes on.
+            let options = if done == all { self.effect() } else { self.options() };
+            self.move_part((part, options), &target, &places, &mut result)?;
             progress(done, all);
         }
         Ok(result)
@@ -180,13 +182,13 @@ impl Drawers {
     /// Moves drawers in one commit.
     fn move_part(
         &self,
-        part: &[Planned],
+        (part, options): (&[Planned], WriteOptions),
         target: &Target,
         places: &Places,
         result: &mut DrawersMoved,
     ) -> Result<()> {
         let (session, made) = (self.session(), RefCell::new(HashMap::new()));
-        let mut batch = self.palace.with(self.options()).batch();
+        let mut batch = self.palace.with(options).batch();
         for Planned { key, .. } in part {
             let (session, made) = (&session, &made);
             batch.write(key.clone(), move |draft| {

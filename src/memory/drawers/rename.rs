@@ -146,7 +146,7 @@ impl Drawers {
                 false => rename_document(&to_fold, None, to)?,
             });
         }
-        let mut batch = self.palace.with(self.options()).batch();
+        let mut batch = self.palace.with(self.effect()).batch();
         for (key, value) in &documents {
             batch.write(key.clone(), move |draft| draft.put(value));
         }

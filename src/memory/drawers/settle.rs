@@ -8,6 +8,7 @@ use super::drawer::{place_of, shown};
 use super::file;
 use super::handle::{Drawers, no_drawer};
 use super::place::{Place, name};
+use super::settled::settled;
 use super::update::note_move;
 use crate::format::hash::Etag;
 use crate::format::key::Key;
@@ -78,6 +79,7 @@ impl Drawers {
             return Err(no_drawer(id));
         };
         session.wrote(&key, &left.choice, &outcome, false);
+        let unread = left.choice.is_to_be_shown();
         let mut drawer = shown(&key, outcome.current, left.view);
         drawer.place = self.shown_or_stored(drawer.place);
         Ok(Changed {
@@ -86,6 +88,7 @@ impl Drawers {
             changed: outcome.changed,
             settled: left.settled,
             merged: false,
+            unread,
             beside: false,
             replaced_unseen: None,
             undeleted: None,
@@ -165,8 +168,7 @@ impl Settling<'_> {
             self.refused = Some(error);
             return Err(MergeError::Refused { why: "the text is over a limit".to_owned() });
         }
-        let is_open = |one: &Conflict| view.conflicts.iter().any(|now| now.is_same(one));
-        let settled = before.conflicts.into_iter().filter(|one| !is_open(one)).collect();
+        let settled = settled(before.conflicts.into_iter(), &view);
         self.left = Some(Left { choice, view, settled });
         Ok(())
     }

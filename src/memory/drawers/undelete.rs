@@ -29,6 +29,8 @@ use crate::palace::Draft;
 pub struct Undeleted {
     /// The drawer as it stands.
     pub drawer: Drawer,
+    /// True if the client has read no text of this drawer. Show all of it: it counts as read.
+    pub unread: bool,
     /// Writer and time of the delete that was undone; `None` if the drawer was not deleted, so nothing was written.
     pub deleted: Option<Written>,
 }
@@ -73,9 +75,9 @@ impl Drawers {
             None => self.deleted_key(id)?.ok_or_else(|| no_drawer(id))?,
         };
         let (session, mut made) = (self.session(), None);
-        let mut batch = self.palace.with(self.options()).batch();
+        let mut batch = self.palace.with(self.effect()).batch();
         batch.write(key.clone(), |draft| {
-            let choice = session.present(draft, &key);
+            let choice = session.present(draft, &key).of_unread_value();
             let deleted = bring_back(draft)?;
             let view = draft.view()?;
             made = (!view.deleted && !view.value.is_empty()).then_some((choice, view, deleted));
@@ -89,9 +91,10 @@ impl Drawers {
             Some(_) => session.wrote(&key, &choice, &outcome, false),
             None => session.saw_some(&key, &outcome.current),
         }
+        let unread = choice.is_to_be_shown();
         let mut drawer = shown(&key, outcome.current, view);
         drawer.place = self.shown_or_stored(drawer.place);
-        Ok(Undeleted { drawer, deleted })
+        Ok(Undeleted { drawer, unread, deleted })
     }
 }
 

@@ -13,6 +13,7 @@ use super::file;
 use super::handle::{Drawers, no_drawer};
 use super::place::{Place, moved_key, name, parts};
 use super::places::Places;
+use super::settled::settled;
 use crate::format::hash::Heads;
 use crate::format::key::Key;
 use crate::memory::error::{MemoryError, Result};
@@ -61,7 +62,7 @@ impl Drawers {
             refused: None,
             left: None,
         };
-        let mut batch = self.palace.with(self.options()).batch();
+        let mut batch = self.palace.with(self.effect()).batch();
         let write = |draft: &mut Draft<'_>| update.apply(draft);
         match change.if_match.cloned().map(Condition::Match) {
             Some(condition) => batch.write_if(key.clone(), condition, write),
@@ -84,7 +85,8 @@ impl Drawers {
             return Err(no_drawer(id));
         };
         session.wrote(&key, &left.choice, &outcome, change.content.is_some());
-        let mut changed = left.changed(&key, &patch, outcome);
+        let unread = change.content.is_none() && left.choice.is_to_be_shown();
+        let mut changed = Changed { unread, ..left.changed(&key, &patch, outcome) };
         changed.drawer.place = self.shown_or_stored(changed.drawer.place);
         Ok(changed)
     }
@@ -210,6 +212,7 @@ impl Left {
             changed: outcome.changed,
             settled: self.settled,
             merged,
+            unread: false,
             beside,
             replaced_unseen: self.replaced_unseen,
             undeleted: self.undeleted,
@@ -249,9 +252,8 @@ impl Update<'_> {
         self.write(draft, hidden.is_some(), &before)?;
         let undeleted = hidden.filter(|_| !choice.is_own).and_then(|hidden| hidden.modified);
         let view = draft.view()?;
-        let is_open = |one: &Conflict| view.conflicts.iter().any(|now| now.is_same(one));
-        let settled = before.conflicts.iter().filter(|one| self.names(one) && !is_open(one));
-        let settled = settled.cloned().collect();
+        let named = before.conflicts.iter().filter(|one| self.names(one));
+        let settled = settled(named.cloned(), &view);
         let replaced_unseen = self.replaces(&before) && choice.unseen;
         let replaced_unseen = replaced_unseen.then(|| DrawerVersion::new(&choice.from, before));
         Ok(Ok(Left { view, choice, settled, replaced_unseen, undeleted }))
@@ -263,9 +265,9 @@ impl Update<'_> {
             (Some(base), _) => {
                 let Some(base) = draft.resolve(base) else { return Ok(None) };
                 draft.build_on(base);
-                Ok(Some(Choice::named(draft)))
+                Ok(Some(self.session.named(draft, self.key, true)))
             }
-            (None, Some(_)) => Ok(Some(Choice::named(draft))),
+            (None, Some(_)) => Ok(Some(self.session.named(draft, self.key, false))),
             (None, None) => self.session.choose(draft, self.key, Sent::Patch(self.patch)).map(Some),
         }
     }

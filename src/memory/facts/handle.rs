@@ -7,7 +7,7 @@ use crate::format::key::Key;
 use crate::memory::documents::each_document;
 use crate::memory::error::Result;
 use crate::memory::moment::{Moment, one_form};
-use crate::palace::{Palace, WriteOptions};
+use crate::palace::{Once, Palace, WriteOptions};
 use jiff::tz::TimeZone;
 
 /// The facts of a palace. Cheap to clone.
@@ -32,13 +32,15 @@ pub struct Facts {
     by: Option<String>,
     /// The zone in which days begin.
     zone: TimeZone,
+    /// The name of the call whose write is made once.
+    once: Option<Once>,
 }
 
 impl Facts {
     /// Makes a handle of the facts in this palace. Days begin at midnight of the machine's time zone (`$TZ`).
     #[must_use]
     pub fn new(palace: Palace) -> Self {
-        Facts { palace, by: None, zone: TimeZone::system() }
+        Facts { palace, by: None, zone: TimeZone::system(), once: None }
     }
 
     /// Returns a handle of the same facts whose days begin at midnight of a zone.
@@ -102,8 +104,14 @@ impl Facts {
         AsOf::in_zone(text, &self.zone)
     }
 
+    /// Returns a handle whose next write is made once, however often the call of this name is sent.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn once(self, once: Option<Once>) -> Self {
+        Facts { once, ..self }
+    }
+
     pub(super) fn options(&self) -> WriteOptions {
-        WriteOptions { by: self.by.clone(), ..WriteOptions::new() }
+        WriteOptions { by: self.by.clone(), once: self.once.clone(), ..WriteOptions::new() }
     }
 
     /// Returns the periods of a fact, in the order in which they begin.

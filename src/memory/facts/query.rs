@@ -8,6 +8,8 @@ use super::handle::Facts;
 use super::triple::{FACTS, folded, part};
 use crate::memory::documents::each_key;
 use crate::memory::error::{MemoryError, Result};
+#[cfg(feature = "mcp")]
+use crate::memory::nearest::nearest;
 use crate::palace::search::ranking::Question;
 use crate::snapshot::words;
 use std::collections::BTreeSet;
@@ -241,6 +243,17 @@ impl Facts {
         }
         stats.entities = entities.len();
         Ok(stats)
+    }
+
+    /// Returns the nearest names of entities if no fact is about this one; `None` if one is.
+    ///
+    /// # Errors
+    /// Errors of the palace.
+    #[cfg(feature = "mcp")]
+    pub(crate) fn nearest_entities(&self, entity: &str) -> Result<Option<Vec<String>>> {
+        let names = self.all()?.into_iter().map(|fact| fact.triple);
+        let names = names.flat_map(|triple| [triple.subject, triple.object]);
+        Ok(nearest(entity.trim(), names, folded))
     }
 
     /// Returns the fact with this id; `None` if there is none.

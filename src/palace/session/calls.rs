@@ -2,12 +2,13 @@
 //!
 //! Invariant: nothing is noted of a write that failed, or of which it is unknown whether it was written.
 
-use super::choice::{Choice, Sent};
+use super::choice::Choice;
 use super::client::Session;
+use super::made::{Made, Wanted, make};
 use super::told_numbers::ToldNumbers;
 use crate::format::hash::{Etag, Heads};
 use crate::format::key::Key;
-use crate::merge::{MergeError, View, Written};
+use crate::merge::Written;
 use crate::palace::error::{Error, Result};
 use crate::palace::view::document::Document;
 use crate::palace::write::draft::{Draft, object};
@@ -15,9 +16,6 @@ use crate::palace::write::request::{Outcome, WriteOptions};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
-
-/// Characters of the value that a write replaced, in the record of a call that is made once.
-const REPLACED_CHARS: usize = 600;
 
 /// The result of a write of a [`Session`].
 ///
@@ -42,8 +40,11 @@ pub struct SessionWrite {
     pub outcome: Outcome,
     /// The document as it stands after the write, if that is not exactly what was sent.
     pub merged: Option<Document>,
+    /// The document as it stands after the write, if that named a part of it only and the client knows nothing of the
+    /// rest. Show all of it: it counts as read.
+    pub unread: Option<Document>,
     /// The document before the write, if the client had not read it and the write replaced some of it. Of a patch, only
-    /// the fields that it names.
+    /// the fields that it names. What this client wrote there last does not count.
     pub replaced_unseen: Option<Document>,
     /// Writer and time of the delete that this write undid, if another client made it.
     pub undeleted: Option<Written>,
@@ -72,81 +73,6 @@ pub struct SessionDelete {
     /// The present document, if it was changed since anything of it was last shown to the client. Then nothing was
     /// deleted, and the same call again deletes.
     pub changed_since: Option<Document>,
-}
-
-/// The value of a write.
-#[derive(Clone, Copy)]
-pub(super) enum Wanted<'a> {
-    Whole(&'a Map<String, Value>),
-    /// The value of an earlier version, to be written over the present one.
-    Earlier(&'a Map<String, Value>),
-    Patch(&'a Map<String, Value>),
-}
-
-impl<'a> Wanted<'a> {
-    fn sent(self) -> Sent<'a> {
-        match self {
-            Wanted::Whole(value) | Wanted::Earlier(value) => Sent::Whole(value),
-            Wanted::Patch(patch) => Sent::Patch(patch),
-        }
-    }
-
-    fn write(
-        &self,
-        draft: &mut Draft<'_>,
-        choice: &Choice,
-        told: &ToldNumbers,
-    ) -> std::result::Result<(), MergeError> {
-        let base = if told.is_empty() { None } else { Some(draft.view_at(&choice.from)?.value) };
-        let meant = |sent| match &base {
-            Some(base) => Cow::Owned(told.meant(base, sent)),
-            None => Cow::Borrowed(sent),
-        };
-        match *self {
-            Wanted::Whole(value) => draft.put_object(&meant(value)),
-            Wanted::Earlier(value) => draft.put_object(value),
-            Wanted::Patch(patch) => draft.patch_object(&meant(patch)),
-        }
-    }
-
-    /// Returns what the write replaces of a document, if anything.
-    fn replaced(&self, mut before: View) -> Option<View> {
-        if self.sent().distance(&before).is_zero() {
-            return None;
-        }
-        if let Wanted::Patch(patch) = self {
-            before.value.retain(|name, _| patch.contains_key(name));
-        }
-        (!before.value.is_empty()).then_some(before)
-    }
-}
-
-/// The part of a result that is known before the commit.
-pub(super) struct Made {
-    pub choice: Choice,
-    pub merged: Option<Document>,
-    pub replaced_unseen: Option<Document>,
-    pub undeleted: Option<Written>,
-    /// The version that has the patch and what the client came to know last, if the patch does not build on that.
-    pub joined: Option<Heads>,
-}
-
-impl Made {
-    /// Returns what a repeated call answers with. Of what was replaced it has the beginning.
-    pub fn answer(&self, draft: &Draft<'_>) -> Value {
-        let replaced = self.replaced_unseen.as_ref().map(|replaced| {
-            let text = Value::Object(replaced.value.clone()).to_string();
-            let text: String = text.chars().take(REPLACED_CHARS).collect();
-            json!({"etag": replaced.etag, "modified": replaced.modified, "text": text})
-        });
-        json!({
-            "etag": draft.own_version().etag(),
-            "changed": draft.is_changed(),
-            "merged": self.merged.is_some(),
-            "replaced_unseen": replaced,
-            "undeleted": self.undeleted,
-        })
-    }
 }
 
 impl Session {
@@ -223,7 +149,7 @@ impl Session {
         let key = Key::new(key)?;
         let none = || Error::NoSuchVersion { key: key.clone(), etag: version.clone() };
         let value = then.ok_or_else(none)?.value;
-        self.restore_with(WriteOptions::new(), &key, &value)
+        Ok(self.answered(&key, self.restore_with(WriteOptions::new(), &key, &value)?))
     }
 
     /// Hides a document, unless it was changed since anything of it was last shown to the client. The same call again
@@ -249,8 +175,8 @@ impl Session {
     }
 
     /// Notes that a result shows the whole merged document, if it does, and returns it.
-    fn answered(&self, key: &Key, written: SessionWrite) -> SessionWrite {
-        if written.merged.is_some() {
+    pub(super) fn answered(&self, key: &Key, written: SessionWrite) -> SessionWrite {
+        if written.merged.is_some() || written.unread.is_some() {
             self.saw_in_answer(key, &written.outcome.current);
         }
         written
@@ -287,38 +213,44 @@ impl Session {
     }
 
     fn write(&self, options: WriteOptions, key: &Key, wanted: Wanted<'_>) -> Result<SessionWrite> {
-        let is_named = options.base.is_some() || options.if_match.is_some();
+        let is_base = options.base.is_some();
+        let is_named = is_base || options.if_match.is_some();
         let is_once = options.once.is_some();
         let mut made = None;
         let outcome = self.palace().with(options).write_answering(key.clone(), |draft| {
             let choice = match wanted {
-                _ if is_named => Choice::named(draft),
+                _ if is_named => self.named(draft, key, is_base),
                 Wanted::Earlier(_) => self.present(draft, key),
                 _ => self.choose(draft, key, wanted.sent())?,
             };
             let told = self.told_since(draft, key, &choice);
-            let made = made.insert(make(draft, key, wanted, choice, &told)?);
+            let known = self.versions(key);
+            let made = made.insert(make(draft, key, wanted, choice, (&told, known.own_values()))?);
             Ok(if is_once { made.answer(draft) } else { Value::Null })
         })?;
-        self.written(key, outcome, made, matches!(wanted, Wanted::Whole(_)))
+        self.written(key, outcome, made, (matches!(wanted, Wanted::Whole(_)), wanted.values()))
     }
 
-    /// Notes a write that was made, and returns its result.
+    /// Notes a write that was made, and returns its result. `is_whole` is true if the client named the whole value, and
+    /// `values` has what it gave to the fields that it named otherwise.
     pub(super) fn written(
         &self,
         key: &Key,
         outcome: Outcome,
         made: Option<Made>,
-        is_whole: bool,
+        (is_whole, values): (bool, Option<Cow<'_, Map<String, Value>>>),
     ) -> Result<SessionWrite> {
         // A commit that succeeded has run the closure.
-        let Made { choice, merged, replaced_unseen, undeleted, joined } =
+        let Made { choice, merged, unread, replaced_unseen, undeleted, joined } =
             made.ok_or(Error::EmptyBatch)?;
         match joined {
             Some(joined) => self.patched_beside(key, &choice, &outcome, &joined),
             None => self.wrote(key, &choice, &outcome, is_whole),
         }
-        Ok(SessionWrite { outcome, merged, replaced_unseen, undeleted })
+        if let Some(values) = values.filter(|_| choice.unread) {
+            self.note(key, |versions| versions.wrote_values(&values));
+        }
+        Ok(SessionWrite { outcome, merged, unread, replaced_unseen, undeleted })
     }
 
     /// Hides a document like [`Session::delete`]. With a base it is compared with that version, with a condition with
@@ -326,7 +258,7 @@ impl Session {
     pub(crate) fn delete_with(&self, options: WriteOptions, key: &Key) -> Result<SessionDelete> {
         let (based, conditional) = (options.base.is_some(), options.if_match.is_some());
         let mut changed_since = None;
-        let outcome = self.palace().with(options).write(key.as_str(), |draft| {
+        let outcome = self.palace().with(options).write_answering(key.clone(), |draft| {
             let present = draft.version();
             let is_changed = match based {
                 true => draft.base() != present,
@@ -334,9 +266,12 @@ impl Session {
             };
             if is_changed && draft.exists() {
                 changed_since = Document::of(key.clone(), present, draft.view()?, false);
-                return Ok(());
+            } else {
+                draft.delete()?;
             }
-            draft.delete()
+            let (etag, changed) = (draft.own_version().etag(), draft.is_changed());
+            let deleted = changed_since.is_none();
+            Ok(json!({"etag": etag, "changed": changed, "deleted": deleted}))
         })?;
         match &changed_since {
             Some(document) => self.saw_some(key, &document.heads),
@@ -362,39 +297,4 @@ impl Session {
         let newest = versions.newest().filter(|newest| draft.contains(newest));
         newest.is_some_and(|newest| *newest != draft.version())
     }
-}
-
-/// Makes the write of a draft that builds on the chosen version.
-pub(super) fn make(
-    draft: &mut Draft<'_>,
-    key: &Key,
-    wanted: Wanted<'_>,
-    choice: Choice,
-    told: &ToldNumbers,
-) -> std::result::Result<Made, MergeError> {
-    let is_deleted = !choice.present.is_empty() && !draft.exists();
-    let before = if choice.unseen || is_deleted { Some(draft.view()?) } else { None };
-    if is_deleted
-        && choice.is_behind()
-        && wanted.sent().distance(&draft.view_at(&choice.from)?).is_zero()
-    {
-        // A value that is the same as before the delete changes nothing there, and has to come back all the same.
-        draft.build_on(choice.present.clone());
-    }
-    wanted.write(draft, &choice, told)?;
-    let undeleted = match &before {
-        Some(before) if is_deleted && !choice.is_own && draft.exists() => before.modified.clone(),
-        _ => None,
-    };
-    let document = |heads, view| Document::of(key.clone(), heads, view, false);
-    let replaced = before.filter(|_| choice.unseen).and_then(|before| wanted.replaced(before));
-    let replaced_unseen = replaced.and_then(|view| document(choice.present.clone(), view));
-    // What is made from the present version shows what was sent.
-    let after = if choice.is_behind() { Some(draft.view()?) } else { None };
-    let merged = after.filter(|after| !wanted.sent().distance(after).is_zero());
-    let merged = merged.and_then(|after| document(draft.version(), after));
-    let latest = choice.latest.as_ref().filter(|_| matches!(wanted, Wanted::Patch(_)));
-    let beside = latest.filter(|latest| !draft.includes(&choice.from, latest));
-    let joined = beside.map(|latest| draft.join(latest, &draft.own_version()));
-    Ok(Made { choice, merged, replaced_unseen, undeleted, joined })
 }

@@ -57,8 +57,13 @@ pub(crate) struct Choice {
     pub from: Heads,
     /// The present version before the write.
     pub present: Heads,
-    /// True if it is the present version only because the client has read none whole.
+    /// True if it is the present version only because the client has read none whole, or if the client has named one as
+    /// its base that it made without reading it.
     pub unseen: bool,
+    /// True if the client does not know the whole value of the version that the write is made from.
+    pub unread: bool,
+    /// True if the client knows the whole value of no version.
+    pub knows_none: bool,
     /// True if the present version is the client's own last write.
     pub is_own: bool,
     /// The version that the client came to know last, of those that it knows whole.
@@ -66,10 +71,15 @@ pub(crate) struct Choice {
 }
 
 impl Choice {
-    /// The version that the draft builds on, because the caller named it.
-    pub fn named(draft: &Draft<'_>) -> Self {
-        let (from, present) = (draft.base(), draft.version());
-        Choice { from, present, unseen: false, is_own: false, latest: None }
+    /// Makes it a choice for a write of a value that its client has not read: that of an earlier version.
+    pub fn of_unread_value(self) -> Self {
+        Choice { unread: true, ..self }
+    }
+
+    /// Returns true if the answer to a write of a part is to carry the whole value. A client that knows another version
+    /// whole may go on from that and not look at this one, so that it must not count as read.
+    pub fn is_to_be_shown(&self) -> bool {
+        self.unread && self.knows_none
     }
 
     /// Returns true if the write is concurrent with something.
@@ -99,17 +109,42 @@ impl Session {
         let unseen = nearest.is_none() && !present.is_empty();
         let from = nearest.unwrap_or_else(|| present.clone());
         draft.build_on(from.clone());
-        Ok(Choice { from, present, unseen, is_own, latest })
+        Ok(Choice { from, present, unseen, unread: unseen, knows_none: unseen, is_own, latest })
+    }
+
+    /// Returns the version that the draft builds on, because the client named it: as its base, or in a condition.
+    ///
+    /// A base counts as read, also by another session. Only one that this client made itself, on something that it had not
+    /// read, is not. A condition names what is to be replaced, and tells nothing of what was read.
+    pub(crate) fn named(&self, draft: &Draft<'_>, key: &Key, is_base: bool) -> Choice {
+        let (from, present) = (draft.base(), draft.version());
+        let known = self.versions(key);
+        let unread = match is_base {
+            true => known.is_unread(&from),
+            false => !from.is_empty() && !known.is_known_whole(&from),
+        };
+        let knows_none = known.candidates().next().is_none();
+        Choice {
+            from,
+            present,
+            unseen: is_base && unread,
+            unread,
+            knows_none,
+            is_own: false,
+            latest: None,
+        }
     }
 
     /// Returns the present version, for a write that is made from that in any case.
     pub(crate) fn present(&self, draft: &Draft<'_>, key: &Key) -> Choice {
         let present = draft.version();
         let known = self.versions(key);
+        let knows_none = known.candidates().next().is_none();
         let known: Vec<_> = known.candidates().filter(|one| one.heads == present).collect();
         let is_own = known.iter().any(|one| one.own);
         let unseen = known.is_empty() && !present.is_empty();
-        Choice { from: present.clone(), present, unseen, is_own, latest: None }
+        let from = present.clone();
+        Choice { from, present, unseen, unread: unseen, knows_none, is_own, latest: None }
     }
 
     /// Notes that the answer to a write carries the whole value of a version.
@@ -141,7 +176,7 @@ impl Session {
 
     /// Notes a write that was made. `is_whole` is true if the client named the whole value of the document.
     pub(crate) fn wrote(&self, key: &Key, choice: &Choice, outcome: &Outcome, is_whole: bool) {
-        let knows_whole = is_whole || !choice.unseen;
+        let knows_whole = is_whole || !choice.unread;
         self.note(key, |versions| versions.wrote(&choice.from, &outcome.own, knows_whole));
     }
 }

@@ -7,11 +7,13 @@
 //! # Files, each using only those above it
 //! * `distance`: in how many units two values differ.
 //! * `adopted`: whether a client goes on from what an answer showed.
+//! * `own_values`: what a client wrote into a document of which it does not know the rest.
 //! * `versions`: the versions of one document that a client has seen.
 //! * `memory`: these of all clients, within one bound.
 //! * `client`: the handles, and what is noted about a read.
 //! * `news`: what is noted of changes that the client was only told of.
 //! * `choice`: the version that a write is made from.
+//! * `made`: what a write makes of a document.
 //! * `calls`: get, put and delete of one client, and their results.
 //! * `undelete`: a deleted document comes back.
 
@@ -20,8 +22,10 @@ mod calls;
 pub(crate) mod choice;
 mod client;
 pub(crate) mod distance;
+mod made;
 mod memory;
 mod news;
+mod own_values;
 mod told_numbers;
 mod undelete;
 mod versions;

@@ -1,8 +1,10 @@
 //! Brings a deleted document back.
 
-use super::calls::{Made, SessionWrite, Wanted, make};
+use super::calls::SessionWrite;
 use super::choice::Choice;
 use super::client::Session;
+use super::made::{Made, Wanted, make};
+use super::own_values::OwnValues;
 use super::told_numbers::ToldNumbers;
 use crate::format::key::Key;
 use crate::palace::error::Result;
@@ -30,7 +32,8 @@ impl Session {
     /// # Errors
     /// As [`Palace::put`](crate::palace::Palace::put).
     pub fn undelete(&self, key: &str) -> Result<SessionWrite> {
-        self.undelete_with(WriteOptions::new(), &Key::new(key)?)
+        let key = Key::new(key)?;
+        Ok(self.answered(&key, self.undelete_with(WriteOptions::new(), &key)?))
     }
 
     /// Brings a deleted document back as it was before the delete, like [`Session::undelete`].
@@ -47,18 +50,25 @@ impl Session {
                         key,
                         Wanted::Earlier(&value),
                         choice,
-                        &ToldNumbers::default(),
+                        (&ToldNumbers::default(), &OwnValues::default()),
                     )?)
                 }
                 None => made.insert(nothing(choice)),
             };
             Ok(if is_once { made.answer(draft) } else { Value::Null })
         })?;
-        self.written(key, outcome, made, false)
+        self.written(key, outcome, made, (false, None))
     }
 }
 
 /// Makes the part of the result of a write that changes nothing.
 fn nothing(choice: Choice) -> Made {
-    Made { choice, merged: None, replaced_unseen: None, undeleted: None, joined: None }
+    Made {
+        choice,
+        merged: None,
+        unread: None,
+        replaced_unseen: None,
+        undeleted: None,
+        joined: None,
+    }
 }

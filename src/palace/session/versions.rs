@@ -3,12 +3,16 @@
 //! Invariants: a version that was read whole is a base for as many writes as it was read. The client's last write is a
 //! base until its next one. The newest version of which anything was shown is kept, and is never dropped for another.
 
+use super::own_values::OwnValues;
 use super::told_numbers::ToldNumbers;
 use crate::format::hash::Heads;
+use serde_json::{Map, Value};
 use std::ops::Range;
 
 /// Most versions that a session keeps of one document.
 pub const VERSIONS_MAX: usize = 4;
+/// Most versions of one document that are kept because their author has not read them whole.
+const UNREAD_MAX: usize = 8;
 /// Most separate parts of one version that are noted. A client that reads on from the start has one.
 const PARTS_MAX: usize = 64;
 /// Bytes of one version beside its heads.
@@ -62,8 +66,11 @@ pub struct Candidate {
 #[derive(Clone, Debug, Default)]
 pub struct Versions {
     list: Vec<Version>,
+    /// The last versions that the client made on something that it had not read whole.
+    unread: Vec<Heads>,
     shown: u64,
     told: ToldNumbers,
+    own_values: OwnValues,
 }
 
 impl Versions {
@@ -111,8 +118,18 @@ impl Versions {
         }
         if knows_whole {
             self.list.iter_mut().for_each(|version| version.own = false);
+        } else if !self.is_known_whole(made) {
+            self.unread.retain(|version| version != made);
+            self.unread.push(made.clone());
+            self.unread.drain(..self.unread.len().saturating_sub(UNREAD_MAX));
         }
         self.show(made, |version| version.own |= knows_whole);
+    }
+
+    /// Notes the values that a write gave to the fields that it named, of a document of which the client does not know the
+    /// rest.
+    pub fn wrote_values(&mut self, fields: &Map<String, Value>) {
+        self.own_values.wrote(fields);
     }
 
     /// Notes a patch: the version that it was made from, the one that it made, and the one that also has what the client
@@ -139,6 +156,23 @@ impl Versions {
     /// Notes the number that the answer to an increment told, and the version that the increment made.
     pub fn told_number(&mut self, path: &str, value: i64, made: &Heads) {
         self.told.tell(path, value, made);
+        self.own_values.wrote_at(path, &value.into());
+    }
+
+    /// Returns the values that the client wrote without knowing the rest of the document.
+    pub fn own_values(&self) -> &OwnValues {
+        &self.own_values
+    }
+
+    /// Returns true if the client knows the whole value of a version.
+    pub fn is_known_whole(&self, heads: &Heads) -> bool {
+        self.candidates().any(|known| known.heads == *heads)
+    }
+
+    /// Returns true if the client made this version on something that it has not read whole, and was not shown all of it
+    /// since.
+    pub fn is_unread(&self, heads: &Heads) -> bool {
+        self.unread.contains(heads)
     }
 
     /// Returns the numbers that answers to increments told.
@@ -166,7 +200,10 @@ impl Versions {
             let parts = version.parts.capacity() * size_of::<Range<usize>>();
             OVERHEAD + 32 * version.heads.hashes().len() + parts
         };
-        self.list.iter().map(bytes).sum::<usize>() + self.told.bytes()
+        let unread: usize =
+            self.unread.iter().map(|heads| OVERHEAD + 32 * heads.hashes().len()).sum();
+        let versions = self.list.iter().map(bytes).sum::<usize>();
+        versions + unread + self.told.bytes() + self.own_values.bytes()
     }
 
     /// Changes a version, after noting that something of it was shown.
@@ -182,8 +219,11 @@ impl Versions {
         self.trim();
     }
 
-    /// Drops versions that are of no use any more, and then the oldest until there are no more than may be.
+    /// Drops versions that are of no use any more, those that are read by now among the unread ones, and then the oldest until there are no more than may be.
     fn trim(&mut self) {
+        let read = self.list.iter().filter(|version| version.own || version.uses > 0);
+        let read: Vec<_> = read.map(|version| &version.heads).collect();
+        self.unread.retain(|version| !read.contains(&version));
         let newest = self.shown;
         let is_newest = |version: &Version| version.shown == newest;
         let useful = |v: &Version| v.own || v.uses > 0 || !v.parts.is_empty() || is_newest(v);
@@ -282,6 +322,19 @@ mod tests {
             }
             assert!(versions.candidates().all(|candidate| !candidate.answered), "{read_in_parts}");
         }
+    }
+
+    #[test]
+    fn version_made_on_something_unread_is_unread_until_it_is_shown() {
+        let mut versions = Versions::default();
+        versions.wrote(&heads(1), &heads(2), false);
+        versions.saw_some(&heads(3));
+        assert!(versions.is_unread(&heads(2)) && !versions.is_unread(&heads(3)));
+        versions.saw_in_answer(&heads(2));
+        assert!(!versions.is_unread(&heads(2)));
+        (10..19).for_each(|n| versions.wrote(&heads(n - 1), &heads(n), false));
+        assert!(!versions.is_unread(&heads(10)), "only the last ones are kept");
+        assert!(versions.is_unread(&heads(11)) && versions.is_unread(&heads(18)));
     }
 
     #[test]

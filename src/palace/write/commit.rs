@@ -4,11 +4,12 @@
 //! acknowledged only after its bytes, and those that they build on, are where the caller asked for.
 
 use super::again::Basis;
-use super::draft::{Draft, Written, exists};
+use super::conditions::{check_condition, check_readable, resolve_base};
+use super::draft::{Draft, Written};
 use super::once::Once;
 use super::request::{Condition, Outcome, Receipt, WriteOptions};
 use super::rescue::{foreign_places, records, to_rescue, unwritten};
-use crate::format::hash::{ChangeHash, Etag, Heads};
+use crate::format::hash::ChangeHash;
 use crate::format::id::InstanceId;
 use crate::format::key::{Key, ONCE};
 use crate::format::record::Entry;
@@ -128,8 +129,11 @@ impl<'a> Batch<'a> {
     /// document;
     /// [`RecordError::TooLarge`] if all changes together have more than [`BODY_BYTES_MAX`] bytes.
     pub fn commit(self) -> Result<Receipt> {
-        let Batch { palace, options, writes } = self;
+        let Batch { palace, options, mut writes } = self;
         check_keys(&writes)?;
+        if let Some(once) = options.once.clone() {
+            leave_record(&mut writes, once);
+        }
         palace.writable()?;
         palace.shared.writer.check_not_held()?;
         let _under_way = UnderWay::new(&palace.shared.committing);
@@ -219,6 +223,16 @@ fn check_keys(writes: &[(Key, Option<Condition>, Write<'_>)]) -> Result<()> {
     match keys.iter().zip(keys.iter().skip(1)).find(|(a, b)| a == b) {
         Some((key, _)) => Err(Error::TwoWrites { key: (*key).clone() }),
         None => Ok(()),
+    }
+}
+
+/// Adds the record of a call that is made once, unless the caller did.
+fn leave_record(writes: &mut Vec<(Key, Option<Condition>, Write<'_>)>, once: Once) {
+    let is_record = |(key, ..): &(Key, Option<Condition>, Write<'_>)| *key == once.key;
+    if !writes.iter().any(is_record) {
+        let record = once.record(Value::Null);
+        let write = move |draft: &mut Draft<'_>| draft.put_object(&record);
+        writes.push((once.key, Some(Condition::Absent), Box::new(write)));
     }
 }
 
@@ -376,44 +390,5 @@ impl Shared {
         let abandoned = || self.log.failed("the write before this one failed; try again");
         directory.enqueue(&self.log, instance, body).ok_or_else(abandoned)?;
         Ok(())
-    }
-}
-
-/// Refuses to judge a condition where a snapshot cannot be read: it may hold another version.
-fn check_readable(view: &View) -> Result<()> {
-    match view.unreadable {
-        Some(snapshot) => Err(Error::Unreadable { snapshot }),
-        None => Ok(()),
-    }
-}
-
-fn check_condition(
-    view: &View,
-    doc: Option<&Doc>,
-    key: &Key,
-    condition: Option<&Condition>,
-) -> Result<()> {
-    let current = doc.filter(|doc| exists(doc));
-    let holds = match condition {
-        None => true,
-        Some(Condition::Absent) => current.is_none(),
-        Some(Condition::Match(etag)) => current.is_some_and(|doc| doc.heads().etag() == *etag),
-    };
-    if holds {
-        return Ok(());
-    }
-    let current = current.and_then(|doc| view.document(doc, key)).map(Box::new);
-    Err(Error::EtagMismatch { key: key.clone(), current })
-}
-
-fn resolve_base(doc: Option<&Doc>, key: &Key, base: Option<&Etag>) -> Result<Option<Heads>> {
-    let Some(etag) = base else { return Ok(None) };
-    let found = match doc {
-        Some(doc) => doc.resolve(etag),
-        None => Doc::new().resolve(etag),
-    };
-    match found {
-        Some(heads) => Ok(Some(heads)),
-        None => Err(Error::NoSuchVersion { key: key.clone(), etag: etag.clone() }),
     }
 }

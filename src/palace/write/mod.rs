@@ -2,6 +2,7 @@
 
 mod again;
 pub mod commit;
+mod conditions;
 mod dependencies;
 pub mod draft;
 mod draft_versions;

@@ -39,4 +39,14 @@ impl Palace {
         })?;
         Ok(found)
     }
+
+    /// Keeps the answer of a call that was made, in its record. A call that wrote nothing has no record yet.
+    ///
+    /// # Errors
+    /// Errors of the palace.
+    pub(crate) fn keep_answer(&self, once: &Once, answer: Value) -> Result<()> {
+        let record = once.record(answer);
+        self.write(once.key.as_str(), |draft| draft.put_object(&record))?;
+        Ok(())
+    }
 }

@@ -1,0 +1,45 @@
+//! Finds the names that one may have meant.
+
+use std::collections::BTreeMap;
+use strsim::levenshtein;
+
+/// Most names that are returned.
+const NEAREST_MAX: usize = 3;
+/// Characters of a name that are compared.
+const COMPARED: usize = 128;
+
+/// Returns the names with the smallest edit distance between folded names, of several the first in byte order, and of each
+/// name one spelling. Returns `None` if one of them is the wanted one.
+pub(super) fn nearest(
+    wanted: &str,
+    names: impl IntoIterator<Item = String>,
+    fold: impl Fn(&str) -> String,
+) -> Option<Vec<String>> {
+    let mut spellings: BTreeMap<String, String> = BTreeMap::new();
+    for name in names {
+        let shown = spellings.entry(fold(&name)).or_insert_with(|| name.clone());
+        *shown = name.min(std::mem::take(shown));
+    }
+    let wanted = fold(wanted);
+    if spellings.contains_key(&wanted) {
+        return None;
+    }
+    let start = |name: &str| name.chars().take(COMPARED).collect::<String>();
+    let mut names: Vec<(String, String)> = spellings.into_iter().collect();
+    names.sort_by_cached_key(|(folded, _)| levenshtein(&start(&wanted), &start(folded)));
+    Some(names.into_iter().take(NEAREST_MAX).map(|(_, name)| name).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_names_come_first_each_in_one_spelling() {
+        let names = ["Scout", "scout", "Ranger", "Scour", "Cook"].map(str::to_owned);
+        let found = |wanted| nearest(wanted, names.clone(), str::to_lowercase);
+        assert_eq!(found("scuot").unwrap(), ["Scout", "Scour", "Cook"]);
+        assert_eq!(found("COOK"), None);
+        assert_eq!(nearest("x", [], str::to_lowercase).unwrap(), [""; 0]);
+    }
+}
