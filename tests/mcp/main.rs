@@ -25,6 +25,7 @@ mod scarce;
 mod server;
 mod sessions;
 mod showings;
+mod shown_answers;
 mod shutdown;
 mod sources;
 #[path = "../support/mod.rs"]
