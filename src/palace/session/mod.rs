@@ -24,6 +24,7 @@ mod client;
 pub(crate) mod distance;
 mod made;
 mod memory;
+#[cfg(feature = "mcp")]
 mod news;
 mod own_values;
 mod told_numbers;
