@@ -38,7 +38,7 @@ mod tests {
     fn nearest_names_come_first_each_in_one_spelling() {
         let names = ["Scout", "scout", "Ranger", "Scour", "Cook"].map(str::to_owned);
         let found = |wanted| nearest(wanted, names.clone(), str::to_lowercase);
-        assert_eq!(found("scuot").unwrap(), ["Scout", "Scour", "Cook"]);
+        assert_eq!(found("scuot").unwrap(), ["Scout", "Cook", "Scour"]);
         assert_eq!(found("COOK"), None);
         assert_eq!(nearest("x", [], str::to_lowercase).unwrap(), [""; 0]);
     }

@@ -82,10 +82,31 @@ fn repeated<T>(answer: Value) -> Result<Repeatable<T>, MemoryError> {
     // A record that was made with its effect has something else, until the answer is added.
     let answer = Some(answer).filter(|answer| answer.get("success").is_some());
     let Some(Value::Object(mut answer)) = answer else {
-        let why = "the call with this key was made before, and nothing was written now. Its answer was lost with the \
-            server that made it: read what it is about, and choose a new key for a new call";
+        let why = "the call with this key was made before, and nothing was written now. Its answer is not kept: the \
+            server that made it was killed, or is about to keep it. Send the call again, or read what it is about; for a \
+            new call choose a new key";
         return Err(argument("idempotency_key", why));
     };
     answer.insert("repeated".to_owned(), true.into());
     Ok(Repeatable::Repeated(answer.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn call_without_a_kept_answer_is_an_error_that_says_it_was_made() {
+        // What the record has before the answer is added: nothing, or what the commit of a delete left.
+        for answer in [Value::Null, json!({"etag": "0123456789abcdef", "changed": true})] {
+            let Err(error) = repeated::<Value>(answer) else { panic!("it is no answer") };
+            let error = error.to_string();
+            assert!(
+                error.contains("was made before") && error.contains("nothing was written"),
+                "{error}"
+            );
+        }
+        let kept = repeated::<Value>(json!({"success": true, "noop": false})).ok().unwrap();
+        assert_eq!(json!(kept), json!({"success": true, "noop": false, "repeated": true}));
+    }
 }
