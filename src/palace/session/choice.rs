@@ -14,6 +14,7 @@ use crate::palace::write::draft::Draft;
 use crate::palace::write::request::Outcome;
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// What a client sends.
 #[derive(Clone, Copy, Debug)]
@@ -27,17 +28,21 @@ pub(crate) enum Sent<'a> {
 impl Sent<'_> {
     /// Returns the distance of a version from what is sent.
     pub fn distance(&self, from: &View) -> Distance {
+        self.distance_from(&from.value)
+    }
+
+    fn distance_from(&self, from: &Map<String, Value>) -> Distance {
         match self {
-            Sent::Whole(value) => between(&from.value, value),
-            Sent::Patch(patch) => to_patch(&from.value, patch),
+            Sent::Whole(value) => between(from, value),
+            Sent::Patch(patch) => to_patch(from, patch),
         }
     }
 
-    /// Returns the part of a version that it is compared with.
-    fn part_of(&self, view: View) -> Map<String, Value> {
+    /// Returns the part of a value that it is compared with.
+    fn part_of(&self, value: Arc<Map<String, Value>>) -> Arc<Map<String, Value>> {
         match self {
-            Sent::Whole(_) => view.value,
-            Sent::Patch(patch) => named(view.value, patch),
+            Sent::Whole(_) => value,
+            Sent::Patch(patch) => Arc::new(named((*value).clone(), patch)),
         }
     }
 
@@ -105,11 +110,31 @@ impl Session {
         let known: Vec<_> = known.candidates().filter(|one| draft.contains(&one.heads)).collect();
         let is_own = known.iter().any(|one| one.own && one.heads == present);
         let latest = known.last().map(|one| one.heads.clone());
-        let nearest = nearest(known, &present, draft, sent)?;
+        let known = self.with_values(known, draft, key)?;
+        let nearest = nearest(known, &present, draft, sent);
         let unseen = nearest.is_none() && !present.is_empty();
         let from = nearest.unwrap_or_else(|| present.clone());
         draft.build_on(from.clone());
         Ok(Choice { from, present, unseen, unread: unseen, knows_none: unseen, is_own, latest })
+    }
+
+    /// Adds the values of versions, and keeps those that were not kept yet. Nearly every client knows one version, for which
+    /// nothing is compared.
+    fn with_values(
+        &self,
+        mut known: Vec<Candidate>,
+        draft: &mut Draft<'_>,
+        key: &Key,
+    ) -> Result<Vec<Candidate>, MergeError> {
+        if known.len() < 2 {
+            return Ok(known);
+        }
+        for one in known.iter_mut().filter(|one| one.value.is_none()) {
+            let value = Arc::new(draft.view_at(&one.heads)?.value);
+            self.note(key, |versions| versions.keep_value(&one.heads, &value));
+            one.value = Some(value);
+        }
+        Ok(known)
     }
 
     /// Returns the version that the draft builds on, because the client named it: as its base, or in a condition.
@@ -184,7 +209,7 @@ impl Session {
 /// A version that a write may be made from, and the value that it shows: of a patch, the part that it names.
 struct Ranked {
     version: Candidate,
-    value: Map<String, Value>,
+    value: Arc<Map<String, Value>>,
     distance: Distance,
 }
 
@@ -226,19 +251,17 @@ fn drop_lost_answers(ranked: &mut Vec<Ranked>, sent: Sent<'_>) {
 fn nearest(
     mut known: Vec<Candidate>,
     present: &Heads,
-    draft: &mut Draft<'_>,
+    draft: &Draft<'_>,
     sent: Sent<'_>,
-) -> Result<Option<Heads>, MergeError> {
-    // Nearly every client knows one version, so nothing is compared for it.
+) -> Option<Heads> {
     if known.len() < 2 {
-        return Ok(known.pop().map(|one| one.heads));
+        return known.pop().map(|one| one.heads);
     }
-    let mut ranked = Vec::new();
-    for version in known {
-        let view = draft.view_at(&version.heads)?;
-        let distance = sent.distance(&view);
-        ranked.push(Ranked { version, distance, value: sent.part_of(view) });
-    }
+    let ranked = known.into_iter().filter_map(|version| {
+        let value = version.value.clone()?;
+        Some(Ranked { distance: sent.distance_from(&value), value: sent.part_of(value), version })
+    });
+    let mut ranked: Vec<Ranked> = ranked.collect();
     drop_lost_answers(&mut ranked, sent);
     let own = ranked.iter().find(|one| one.version.own).map(|one| one.version.heads.clone());
     // What a client reads after its own write takes nothing back: it decides for what that shows, for example in a conflict.
@@ -260,8 +283,8 @@ fn nearest(
         .collect();
     // A client that replaces its own value is as near to every earlier one.
     let nearest = ranked.iter().min_by_key(|one| (one.distance, !one.version.own));
-    let Some(first) = nearest else { return Ok(None) };
+    let first = nearest?;
     // Of versions that show the same, the last one has the fewest changes beside it.
     let last = ranked.iter().rev().find(|one| one.value == first.value);
-    Ok(last.map(|last| last.version.heads.clone()))
+    last.map(|last| last.version.heads.clone())
 }

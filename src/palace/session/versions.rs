@@ -6,13 +6,16 @@
 use super::own_values::OwnValues;
 use super::told_numbers::ToldNumbers;
 use crate::format::hash::Heads;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use std::ops::Range;
+use std::sync::Arc;
 
 /// Most versions that a session keeps of one document.
 pub const VERSIONS_MAX: usize = 4;
 /// Most versions of one document that are kept because their author has not read them whole.
 const UNREAD_MAX: usize = 8;
+/// Most bytes of a value that is kept with its version.
+const VALUE_BYTES_MAX: usize = 32 << 10;
 /// Most separate parts of one version that are noted. A client that reads on from the start has one.
 const PARTS_MAX: usize = 64;
 /// Bytes of one version beside its heads.
@@ -32,6 +35,9 @@ struct Version {
     parts: Vec<Range<usize>>,
     /// Higher than that of every version that was shown before.
     shown: u64,
+    /// Its value, if it was compared with a write and is short. To make it again may take long.
+    value: Option<Arc<Map<String, Value>>>,
+    value_bytes: usize,
 }
 
 impl Version {
@@ -52,7 +58,7 @@ impl Version {
 }
 
 /// A version that a write may be made from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Candidate {
     /// The version.
     pub heads: Heads,
@@ -60,6 +66,8 @@ pub struct Candidate {
     pub own: bool,
     /// True if it was shown in the answer to a write only. That answer may have been lost.
     pub answered: bool,
+    /// Its value, if that is kept.
+    pub value: Option<Arc<Map<String, Value>>>,
 }
 
 /// The versions of one document that a client has seen, the first seen first.
@@ -184,9 +192,20 @@ impl Versions {
     pub fn candidates(&self) -> impl Iterator<Item = Candidate> {
         let open = self.list.iter().filter(|version| version.own || version.uses > 0);
         open.map(|version| {
-            let Version { heads, own, answered, .. } = version;
-            Candidate { heads: heads.clone(), own: *own, answered: *answered }
+            let Version { heads, own, answered, value, .. } = version.clone();
+            Candidate { heads, own, answered, value }
         })
+    }
+
+    /// Keeps the value of a version that a write was compared with, for the next write.
+    pub fn keep_value(&mut self, heads: &Heads, value: &Arc<Map<String, Value>>) {
+        let bytes = json!(**value).to_string().len();
+        if bytes > VALUE_BYTES_MAX {
+            return;
+        }
+        for version in self.list.iter_mut().filter(|version| version.heads == *heads) {
+            (version.value, version.value_bytes) = (Some(value.clone()), bytes);
+        }
     }
 
     /// Returns the newest version of which anything was shown.
@@ -198,7 +217,7 @@ impl Versions {
     pub fn bytes(&self) -> usize {
         let bytes = |version: &Version| {
             let parts = version.parts.capacity() * size_of::<Range<usize>>();
-            OVERHEAD + 32 * version.heads.hashes().len() + parts
+            OVERHEAD + 32 * version.heads.hashes().len() + parts + version.value_bytes
         };
         let unread: usize =
             self.unread.iter().map(|heads| OVERHEAD + 32 * heads.hashes().len()).sum();
@@ -322,6 +341,23 @@ mod tests {
             }
             assert!(versions.candidates().all(|candidate| !candidate.answered), "{read_in_parts}");
         }
+    }
+
+    #[test]
+    fn short_values_are_kept_with_their_versions_and_counted() {
+        let mut versions = Versions::default();
+        versions.saw_whole(&heads(1));
+        let bytes = versions.bytes();
+        let value = |length: usize| {
+            let value = json!({"t": "x".repeat(length)});
+            Arc::new(value.as_object().unwrap().clone())
+        };
+        versions.keep_value(&heads(1), &value(VALUE_BYTES_MAX));
+        versions.keep_value(&heads(2), &value(1));
+        assert!(versions.candidates().all(|one| one.value.is_none()), "too long, or no version");
+        versions.keep_value(&heads(1), &value(10));
+        assert!(versions.candidates().all(|one| one.value == Some(value(10))));
+        assert_eq!(versions.bytes(), bytes + r#"{"t":"xxxxxxxxxx"}"#.len());
     }
 
     #[test]
