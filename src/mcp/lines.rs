@@ -243,10 +243,10 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Intake<W> {
     /// Hands the message on, or answers it.
     async fn pass(&mut self, checked: Checked, share: Share) -> Result<(), Gone> {
         match checked {
-            Checked::Readable(mut message, replaced) => {
+            Checked::Readable(mut message, noticed) => {
                 let share = (!goes_on(&message)).then_some(share);
                 if let ClientJsonRpcMessage::Request(request) = &mut *message {
-                    request.request.extensions_mut().insert(replaced);
+                    request.request.extensions_mut().insert(noticed);
                     if let Some(share) = &share {
                         request.request.extensions_mut().insert(share.clone());
                     }

@@ -6,9 +6,11 @@
 //! on a line or over HTTP.
 
 use super::envelope::Envelope;
+use super::json_parts::{field, parts};
 use super::json_values::values_in;
+use super::noticed::Noticed;
 use crate::mcp::page::{echoed, shortened};
-use crate::memory::replace_lone_surrogates;
+use crate::memory::{repeated, replace_lone_surrogates, unkept};
 use rmcp::model::{ClientJsonRpcMessage, ClientRequest, ErrorCode, ErrorData, NumberOrString};
 use serde::de::IgnoredAny;
 use serde::{Serialize, Serializer};
@@ -43,10 +45,6 @@ const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
 /// Most characters of an id that an error repeats.
 const ID_CHARS: usize = 80;
 
-/// Number of halves of characters in a message, for which U+FFFD was taken.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Replaced(pub usize);
-
 /// The answer to a message that rmcp cannot read. rmcp's own type has no id of null, which JSON-RPC demands for a message
 /// whose id is not known.
 #[derive(Debug)]
@@ -71,7 +69,7 @@ impl Serialize for Refusal {
 #[derive(Debug)]
 pub(super) enum Checked {
     /// rmcp can read it.
-    Readable(Box<ClientJsonRpcMessage>, Replaced),
+    Readable(Box<ClientJsonRpcMessage>, Noticed),
     /// Errors to answer with: one, or one for each message of a batch. None, if the client waits for no answer.
     Answered(Vec<Refusal>),
     /// The messages of a batch.
@@ -80,13 +78,14 @@ pub(super) enum Checked {
 
 /// Checks a message, and repairs it in place. `batches` says whether the client's era knows batches.
 pub(super) fn check(message: &mut [u8], batches: bool) -> Checked {
-    let replaced = Replaced(replace_lone_surrogates(message));
-    let text = message.trim_ascii();
-    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start();
+    let is_batch = inside(message).first() == Some(&b'[');
+    // Those of a batch are replaced in each of its messages, whose answers say so.
+    let halves = if is_batch { 0 } else { replace_lone_surrogates(message) };
+    let text = inside(message);
     if values_in(text) > VALUES_MAX {
         return Checked::Answered(too_many_values(text).into_iter().collect());
     }
-    if text.first() == Some(&b'[') {
+    if is_batch {
         return batch(text, batches);
     }
     match serde_json::from_slice::<ClientJsonRpcMessage>(text) {
@@ -95,11 +94,44 @@ pub(super) fn check(message: &mut [u8], batches: bool) -> Checked {
             let id = Envelope::read(text).0.id.as_ref().and_then(usable_id);
             Checked::Answered(vec![invalid(id, words)])
         }
-        Ok(message) if !has_wrong_params(&message) => {
-            Checked::Readable(Box::new(message), replaced)
-        }
+        Ok(message) if !has_wrong_params(&message) => match field_sent_twice(&message, text) {
+            Some(refusal) => Checked::Answered(vec![refusal]),
+            None => {
+                let unkept = arguments(&message, text).map(unkept).unwrap_or_default();
+                Checked::Readable(Box::new(message), Noticed { halves, unkept })
+            }
+        },
         _ => Checked::Answered(refusal(text).into_iter().collect()),
     }
+}
+
+/// Returns a message without what may stand around it.
+fn inside(message: &[u8]) -> &[u8] {
+    let text = message.trim_ascii();
+    text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text).trim_ascii_start()
+}
+
+/// Returns the arguments of a call of a tool, as they were sent.
+fn arguments<'t>(message: &ClientJsonRpcMessage, text: &'t [u8]) -> Option<&'t [u8]> {
+    let ClientJsonRpcMessage::Request(request) = message else { return None };
+    match request.request {
+        ClientRequest::CallToolRequest(_) => field(field(text, "params")?, "arguments"),
+        _ => None,
+    }
+}
+
+/// Returns the answer to a request that has a field twice, of which the last one would be taken. Those of the arguments
+/// are judged by their tool.
+fn field_sent_twice(message: &ClientJsonRpcMessage, text: &[u8]) -> Option<Refusal> {
+    let ClientJsonRpcMessage::Request(request) = message else { return None };
+    let twice =
+        repeated(text).into_iter().find(|it| !it.path.starts_with("params.arguments."))?.path;
+    let words = format!("{twice} was sent twice: pass each field once");
+    let error = match twice.starts_with("params.") {
+        true => ErrorData::invalid_params(words, None),
+        false => ErrorData::invalid_request(words, None),
+    };
+    Some(Refusal::new(Some(request.id.clone()), error))
 }
 
 /// Returns true if the message is a call that goes on as long as its client listens.
@@ -162,23 +194,25 @@ fn has_wrong_params(message: &ClientJsonRpcMessage) -> bool {
             if METHODS.contains(&custom.method.as_str())))
 }
 
-/// Takes a batch apart, or says why not.
+/// Takes a batch apart, or says why not. Its messages stay as they were sent.
 fn batch(text: &[u8], batches: bool) -> Checked {
-    let Ok(messages) = serde_json::from_slice::<Vec<Value>>(text) else {
-        let words = "the batch cannot be read: send each message alone";
-        let error = is_json(text).map_or_else(not_json, |()| invalid(None, words));
-        return Checked::Answered(vec![error]);
-    };
-    let parts = messages.iter().map(|message| message.to_string().into_bytes());
+    if let Some(refusal) = not_utf8(text) {
+        return Checked::Answered(vec![refusal]);
+    }
+    if let Err(error) = is_json(text) {
+        return Checked::Answered(vec![not_json(error)]);
+    }
+    let messages = parts(text);
     if batches && !messages.is_empty() {
-        return Checked::Batch(parts.collect());
+        return Checked::Batch(messages.into_iter().map(<[u8]>::to_vec).collect());
     }
     let words = match messages.is_empty() {
         true => "the batch is empty: send a message",
         false => "only protocol version 2025-03-26 has batches: send each message alone",
     };
-    let requests = messages.iter().filter(|message| message.get("method").is_some());
-    let ids = requests.filter_map(|message| usable_id(message.get("id")?));
+    let envelopes = messages.into_iter().map(|message| Envelope::read(message).0);
+    let requests = envelopes.filter(|envelope| envelope.method.is_some());
+    let ids = requests.filter_map(|envelope| usable_id(&envelope.id?));
     let mut errors: Vec<Refusal> = ids.map(|id| invalid(Some(id), words)).collect();
     if errors.is_empty() {
         errors.push(invalid(None, words));
@@ -188,10 +222,8 @@ fn batch(text: &[u8], batches: bool) -> Checked {
 
 /// Returns the answer to a message that rmcp cannot read; `None` if nobody waits for one.
 fn refusal(text: &[u8]) -> Option<Refusal> {
-    if let Err(error) = std::str::from_utf8(text) {
-        let at = error.valid_up_to();
-        let words = format!("the message is not UTF-8, which JSON is: see its byte {at}");
-        return Some(Refusal::new(None, ErrorData::parse_error(words, None)));
+    if let Some(refusal) = not_utf8(text) {
+        return Some(refusal);
     }
     let (envelope, read) = Envelope::read(text);
     if read.is_err()
@@ -269,7 +301,10 @@ fn wrong_params(method: &str, text: &[u8]) -> String {
     };
     match wrong {
         Some((field, right)) => format!("{field} of {method} must be {right}"),
-        None => format!("the params of {method} are not as the protocol has them"),
+        None => match repeated(text).first() {
+            Some(twice) => format!("{} was sent twice: pass each field once", twice.path),
+            None => format!("the params of {method} are not as the protocol has them"),
+        },
     }
 }
 
@@ -277,6 +312,12 @@ fn wrong_params(method: &str, text: &[u8]) -> String {
 /// The reason, if the text is no JSON. Numbers may be of any size, and values nested to any depth.
 fn is_json(text: &[u8]) -> serde_json::Result<()> {
     serde_json::from_slice(text).map(|IgnoredAny| ())
+}
+
+fn not_utf8(text: &[u8]) -> Option<Refusal> {
+    let at = std::str::from_utf8(text).err()?.valid_up_to();
+    let words = format!("the message is not UTF-8, which JSON is: see its byte {at}");
+    Some(Refusal::new(None, ErrorData::parse_error(words, None)))
 }
 
 fn not_json(error: serde_json::Error) -> Refusal {
@@ -296,6 +337,7 @@ fn usable_id(id: &Value) -> Option<NumberOrString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::Unkept;
 
     /// The answers to a message, or `None` if it is handed on.
     fn answers(message: &str) -> Option<Vec<Value>> {
@@ -385,10 +427,10 @@ mod tests {
     #[test]
     fn readable_messages_are_handed_on_with_halves_replaced() {
         let half = call(r#"{"name":"t","arguments":{"content":"half \ud83d"}}"#);
-        let Checked::Readable(message, replaced) = check(&mut half.into_bytes(), false) else {
+        let Checked::Readable(message, noticed) = check(&mut half.into_bytes(), false) else {
             panic!("not handed on")
         };
-        assert_eq!(replaced, Replaced(1));
+        assert_eq!((noticed.halves, noticed.unkept), (1, Unkept::default()));
         let message = serde_json::to_value(message).unwrap();
         assert_eq!(message["params"]["arguments"]["content"], "half \u{fffd}");
         for message in [

@@ -5,8 +5,8 @@
 //! its write was acknowledged. Must not know: how documents are stored.
 //!
 //! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`, `threads`,
-//! `in_flight`, `tool_set`, `feed_cursors`; `json_values`, `envelope`, `message`, `request_ids`; `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`; `resemblance`,
-//! `sent_arguments`, `progress`, `tool`; the sets `palace`, `memory`, `documents`; `not_offered`, `tool_sets`; `rescan_changes`,
+//! `in_flight`, `tool_set`, `feed_cursors`; `json_values`, `json_parts`, `envelope`, `noticed`, `message`, `request_ids`;
+//! `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`; `resemblance`, `sent_arguments`, `progress`, `tool`; the sets `palace`, `memory`, `documents`; `not_offered`, `tool_sets`; `rescan_changes`,
 //! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `lines`; `process`, `std_streams`, `stdio`, `http`.
 
 mod arguments;
@@ -20,11 +20,13 @@ mod feed_cursors;
 mod handler;
 mod http;
 mod in_flight;
+mod json_parts;
 mod json_values;
 mod lines;
 mod memory;
 mod message;
 mod not_offered;
+mod noticed;
 mod once;
 mod page;
 mod palace;

@@ -17,7 +17,7 @@ pub(super) const ANSWER_BYTES_MAX: usize = 16 << 20;
 /// Bytes kept free for a cursor. The longest is a key, in which every character may be escaped.
 const CURSOR_BYTES: usize = 4_000;
 /// Bytes kept free for notes about the arguments.
-pub(super) const NOTES_BYTES: usize = 1_500;
+pub(super) const NOTES_BYTES: usize = 3_000;
 /// Most bytes of a text that a result repeats from its arguments. All arguments that mean something are shorter.
 const ECHO_CHARS: usize = 500;
 
@@ -242,7 +242,7 @@ mod tests {
             items: Vec<String>,
         }
         let mut result = Result { echo: "\"".repeat(20_000), items: Vec::new() };
-        let items = (0..10).map(|n| (n.to_string(), "x".repeat(9_000)));
+        let items = (0..10).map(|n| (n.to_string(), "x".repeat(8_500)));
         let page = Page::fill(items, 100, false, &mut Budget::around(&result));
         assert_eq!(page.next_cursor.as_deref(), Some("5"));
         result.items = page.items;

@@ -5,8 +5,10 @@
 //! wider than what was asked for. So an empty condition, version, id or filter of a write is an error, a list is never
 //! cut, and an unknown field that resembles a known one is refused. Whatever was not taken as it was sent is noted.
 
+use super::noticed::judged;
 use super::page::shortened;
 use super::resemblance::{is_same, resembling};
+use crate::memory::Unkept;
 use rmcp::model::JsonObject;
 use serde_json::{Number, Value};
 
@@ -73,15 +75,21 @@ pub(super) struct Taken {
     pub notes: Vec<String>,
 }
 
-/// Makes the arguments of a call fit the input schema of its tool.
+/// Makes the arguments of a call fit the input schema of its tool. `unkept` is what they do not keep of their text.
 ///
 /// # Errors
 /// Everything that is wrong with them, in one text.
-pub(super) fn take(schema: &JsonObject, does: Does, sent: JsonObject) -> Result<Taken, String> {
+pub(super) fn take(
+    schema: &JsonObject,
+    does: Does,
+    sent: JsonObject,
+    unkept: &Unkept,
+) -> Result<Taken, String> {
     let mut reading = Reading { does, ..Reading::default() };
     let arguments = reading.object("", schema, sent);
     let Reading { ignored, mut notes, problems, missing, empty, .. } = reading;
-    let mut wrong = Vec::new();
+    let (mut wrong, about_text) = judged(unkept, does.writes, is_identifying);
+    notes.extend(about_text);
     if !missing.is_empty() {
         wrong.push(format!("{} missing", list(&missing)));
     }
@@ -96,6 +104,11 @@ pub(super) fn take(schema: &JsonObject, does: Does, sent: JsonObject) -> Result<
         notes.push(format!("not an argument of this tool, and ignored: {}", names(&ignored)));
     }
     Ok(Taken { arguments, notes })
+}
+
+/// Returns true if an argument names a document, a state of it, or the call itself.
+fn is_identifying(name: &str) -> bool {
+    IDENTIFYING.contains(&name) || name.ends_with("_id") || name.ends_with("_ids")
 }
 
 /// Names in words, with the verb that follows: `a is`, `a and b are`.
@@ -180,8 +193,7 @@ impl Reading {
     ) -> Option<Value> {
         let kinds = Kinds::of(schema);
         if value == "" && !is_required && kinds.is_simple() {
-            let is_identifying = IDENTIFYING.contains(&name) || name.ends_with("_id");
-            if is_identifying || self.does.changes && FILTERS.contains(&name) {
+            if is_identifying(name) || self.does.changes && FILTERS.contains(&name) {
                 self.empty.push(path.to_owned());
             }
             return None;
@@ -190,6 +202,7 @@ impl Reading {
     }
 
     fn value(&mut self, path: &str, kinds: &Kinds<'_>, value: Value) -> Value {
+        let sent = value.as_number().cloned();
         let value = kinds.converted(value);
         if !kinds.allow(&value) {
             // A field that must be there is reported as missing.
@@ -201,7 +214,7 @@ impl Reading {
             return value;
         }
         match value {
-            Value::Number(number) => Value::Number(self.clamped(path, kinds, number)),
+            Value::Number(number) => Value::Number(self.clamped(path, kinds, number, sent)),
             Value::Array(items) => self.items(path, kinds, items),
             Value::Object(fields) => match kinds.object {
                 Some(schema) => Value::Object(self.object(path, schema, fields)),
@@ -212,12 +225,18 @@ impl Reading {
     }
 
     /// Takes the most that the schema allows in place of more. Only sizes of pages have a maximum.
-    fn clamped(&mut self, path: &str, kinds: &Kinds<'_>, number: Number) -> Number {
+    fn clamped(
+        &mut self,
+        path: &str,
+        kinds: &Kinds<'_>,
+        number: Number,
+        sent: Option<Number>,
+    ) -> Number {
         let Some(most) = kinds.maximum.filter(|most| number.as_f64() > most.as_f64()) else {
             return number;
         };
-        let (path, sent) =
-            (shortened(path, NAME_CHARS), shortened(&number.to_string(), NAME_CHARS));
+        let (path, sent) = (shortened(path, NAME_CHARS), sent.unwrap_or(number).to_string());
+        let sent = shortened(&sent, NAME_CHARS);
         self.notes.push(format!("{path} is {most} at most: that was taken in place of {sent}"));
         most.clone()
     }
@@ -394,7 +413,8 @@ mod tests {
     fn taken(changes: bool, sent: &Value) -> Result<(Value, Vec<String>), String> {
         let schema = schema_for_input::<Arguments>().unwrap();
         let does = Does { writes: changes, changes };
-        let taken = take(&schema, does, sent.as_object().unwrap().clone())?;
+        let sent = sent.as_object().unwrap().clone();
+        let taken = take(&schema, does, sent, &Unkept::default())?;
         Ok((taken.arguments.into(), taken.notes))
     }
 
@@ -525,7 +545,8 @@ mod tests {
         }
         let schema = schema_for_input::<Arguments>().unwrap();
         let adds = Does { writes: true, changes: false };
-        let adding = |field| take(&schema, adds, sent(field).as_object().unwrap().clone());
+        let none = Unkept::default();
+        let adding = |field| take(&schema, adds, sent(field).as_object().unwrap().clone(), &none);
         assert!(adding("etag").is_err() && adding("room").is_ok());
     }
 

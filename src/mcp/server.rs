@@ -6,14 +6,13 @@
 use super::change_watch::ChangeWatch;
 use super::feed_cursors::FeedCursors;
 use super::in_flight::{InFlight, Share};
-use super::message::Replaced;
+use super::noticed::Noticed;
 use super::progress::Progress;
 use super::session::Session;
 use super::threads::Threads;
 use super::tool::{Call, error_result};
 use super::tool_sets::{Offer, Tools};
 use super::unseen::went_back_in_words;
-use crate::format::plural;
 use crate::fs::shell::quoted;
 use crate::palace::{self, Palace, Sessions};
 use hyper::http::request::Parts;
@@ -125,8 +124,8 @@ impl Server {
             may_be_large(context).await;
         }
         let arguments = request.arguments.unwrap_or_default();
-        let note = repaired(context);
-        let result = self.run(context, move |call| tool.run(call, arguments, note)).await;
+        let noticed = noted::<Noticed>(context).cloned().unwrap_or_default();
+        let result = self.run(context, move |call| tool.run(call, arguments, &noticed)).await;
         let mut result = result.unwrap_or_else(error_result);
         result.content.extend(self.missing_part().map(ContentBlock::text));
         result.content.extend(self.went_back().map(ContentBlock::text));
@@ -204,17 +203,6 @@ pub(super) async fn may_be_large(context: &RequestContext<RoleServer>) {
     if let Some(share) = noted::<Share>(context) {
         share.may_be_large().await;
     }
-}
-
-/// A note for the answer to a message in which half a character was replaced. It says so as often as it is sent.
-fn repaired(context: &RequestContext<RoleServer>) -> Option<String> {
-    let Replaced(count) = noted(context)?;
-    (*count > 0).then(|| {
-        format!(
-            "the message had half a character, such as \"\\ud83d\", in {}: U+FFFD was taken for each",
-            plural::count(count, "place")
-        )
-    })
 }
 
 /// The client's name and version, for history. A client can call itself anything: the name is cut, and kept on one

@@ -5,6 +5,7 @@
 //! taken as it was sent is in the answer; no error is longer than a result may be.
 
 use super::feed_cursors::FeedCursors;
+use super::noticed::Noticed;
 use super::page::{ANSWER_BYTES_MAX, RESULT_BYTES, json_len, shortened};
 use super::progress::Progress;
 use super::sent_arguments::{Does, take};
@@ -113,7 +114,7 @@ const NOTES: &str = "notes";
 const NOTES_ARE: &str = "Arguments that were not taken as they were sent";
 
 /// Runs a call, and gives what the client gets, with notes about its arguments.
-type Run = dyn Fn(&Call, JsonObject) -> (CallToolResult, Vec<String>) + Send + Sync;
+type Run = dyn Fn(&Call, JsonObject, &Noticed) -> (CallToolResult, Vec<String>) + Send + Sync;
 
 /// A tool of a set.
 #[derive(Clone)]
@@ -177,8 +178,8 @@ impl Tool {
             writes: effect != Effect::Read,
             changes: matches!(effect, Effect::Overwrite | Effect::OverwriteOnce),
         };
-        let run = move |call: &Call, sent: JsonObject| {
-            let taken = match take(&input_schema, does, sent) {
+        let run = move |call: &Call, sent: JsonObject, noticed: &Noticed| {
+            let taken = match take(&input_schema, does, sent, &noticed.unkept) {
                 Ok(taken) => taken,
                 Err(wrong) => return (error_result(wrong), Vec::new()),
             };
@@ -191,14 +192,11 @@ impl Tool {
         Tool { listed, run: Arc::new(run), has_notes: false, is_large: false }
     }
 
-    /// Runs the tool. It may block. `of_message` is a note about the whole message, which every answer has.
-    pub fn run(
-        &self,
-        call: &Call,
-        arguments: JsonObject,
-        of_message: Option<String>,
-    ) -> CallToolResult {
-        let (mut result, mut notes) = (self.run)(call, arguments);
+    /// Runs the tool. It may block.
+    pub fn run(&self, call: &Call, arguments: JsonObject, noticed: &Noticed) -> CallToolResult {
+        let (mut result, mut notes) = (self.run)(call, arguments, noticed);
+        // Every answer has the note about the whole message.
+        let of_message = noticed.about_halves();
         if result.is_error == Some(true) {
             result.content.iter_mut().for_each(shorten_if_too_long);
         }

@@ -9,6 +9,7 @@ use super::documents::{COMMIT_BYTES, COMMIT_DOCUMENTS, each_document};
 use super::drawers::FILINGS;
 use super::error::{MemoryError, Result};
 use super::told::{Kind, id_of};
+use super::unkept::{Rounded, Unkept, unkept};
 use crate::format::controls::escape_json;
 use crate::format::key::{Key, ONCE};
 use crate::merge::MergeError;
@@ -84,6 +85,13 @@ impl Record {
     /// The reason in words.
     pub fn parse(line: &[u8]) -> std::result::Result<Self, String> {
         let record: Record = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+        let Unkept { repeated, rounded } = unkept(line);
+        if let Some(twice) = repeated.first() {
+            return Err(format!("{} stands there twice", twice.path));
+        }
+        if let Some(Rounded { path, sent, kept, .. }) = rounded.first() {
+            return Err(format!("{path} is {sent}, which would be kept as {kept}"));
+        }
         match record.schema {
             SCHEMA => Ok(record),
             newer => Err(format!("its schema is {newer}, and this program knows {SCHEMA}")),

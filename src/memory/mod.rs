@@ -29,6 +29,8 @@ mod source_name;
 pub(crate) mod told;
 #[cfg(feature = "mcp")]
 pub(crate) mod undo;
+#[cfg(feature = "mcp")]
+mod unkept;
 
 pub use error::{MemoryError, Result};
 pub use graph::{
@@ -48,3 +50,5 @@ pub(crate) use lone_surrogates::replace_lone_surrogates;
 pub(crate) use moment::{milliseconds, readable, written_out};
 #[cfg(feature = "mcp")]
 pub(crate) use source_name::shown_source;
+#[cfg(feature = "mcp")]
+pub(crate) use unkept::{FINDINGS_MAX, Repeated, Rounded, Unkept, repeated, unkept};

@@ -201,3 +201,27 @@ fn markdown_is_taken_back_and_links_entities() {
     let said = "entities/RSA.md: not imported: its schema is 9";
     assert!(stderr(&output).contains(said), "{}", stderr(&output));
 }
+
+#[test]
+fn lines_with_what_no_value_keeps_are_reported_and_not_imported() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, palace) = (dir.path().join("e.jsonl"), dir.path().join("palace"));
+    let line = |key: &str, value: &str| {
+        format!(
+            r#"{{"schema":1,"kind":"document","id":"{key}","key":"{key}","by":"a","value":{value}}}"#
+        )
+    };
+    let lines = [
+        line("good", r#"{"n":18446744073709551615,"f":0.1}"#),
+        line("large", r#"{"n":12345678901234567890123}"#),
+        line("twice", r#"{"n":1,"n":2}"#),
+    ];
+    fs::write(&file, lines.join("\n")).unwrap();
+    let imported = import(&file, &palace);
+    let said = stderr(&imported);
+    assert_eq!(code(&imported), Some(1), "{said}");
+    let large = "value.n is 12345678901234567890123, which would be kept as 1.2345678901234568e+22";
+    assert!(said.contains(large) && said.contains("value.n stands there twice"), "{said}");
+    let keys: Vec<Value> = export(&palace).into_iter().map(|it| it["key"].clone()).collect();
+    assert_eq!(keys, ["good"]);
+}

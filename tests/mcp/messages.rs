@@ -66,9 +66,9 @@ impl Way<'_> {
             true => HttpClient::without_session(server, "raw"),
             false => HttpClient::with_session(server, "raw"),
         };
-        let tool =
-            ["palace_add_drawer", "palace_search", "palace_update_drawer", "create_entities"];
-        let name = tool.into_iter().find(|name| message.contains(name)).unwrap_or("none");
+        // The first name is that of the client, in this era.
+        let mut names = message.split(r#""name":""#).skip(1).filter_map(|it| it.split('"').next());
+        let name = names.find(|name| *name != "raw").unwrap_or("none");
         let mut headers = client.headers();
         if self.is_new {
             headers.extend([("Mcp-Method", method), ("Mcp-Name", name)]);
@@ -137,6 +137,71 @@ fn half_characters_are_taken_as_u_fffd_and_the_answer_says_so() {
         assert_eq!(structure["entities"][0]["name"], "\u{fffd}");
         assert_eq!(structure.as_object().unwrap().len(), 1, "the reference has no notes");
         assert!(made["content"][1]["text"].as_str().unwrap().contains("U+FFFD"), "{made}");
+    });
+}
+
+#[test]
+fn numbers_that_are_rounded_refuse_writes_and_are_noted_in_reads() {
+    in_every_way(|way| {
+        for lost in ["12345678901234567890123", "-9223372036854775809", "18446744073709551617"] {
+            let put = format!(r#"{{"key":"k","value":{{"ids":[1,{lost}]}}}}"#);
+            let error = way.error("document_put", &put);
+            assert!(error.contains(&format!("not kept exactly: value.ids[1] {lost};")), "{error}");
+            assert!(error.ends_with("pass others as texts. Nothing was done"), "{error}");
+        }
+        let none = way.error("document_get", r#"{"key":"k"}"#);
+        assert!(none.contains("k"), "nothing was written: {none}");
+        let kept = r#"{"a":9223372036854775807,"b":18446744073709551615,"c":9007199254740993,"d":1e300,"e":0.1}"#;
+        let put = way.done("document_put", &format!(r#"{{"key":"k","value":{kept}}}"#));
+        assert_eq!(put.get("notes"), None, "{put}");
+        let found = way.done("document_get", r#"{"key":"k"}"#);
+        assert_eq!(found["value"].to_string(), kept.replace("1e300", "1e+300"), "{found}");
+        let rounded = r#"{"key":"f","value":{"pi":3.14159265358979323846}}"#;
+        let note = "rounded, because numbers are doubles: value.pi 3.14159265358979323846 as 3.141592653589793";
+        assert_eq!(way.done("document_put", rounded)["notes"], json!([note]));
+        let error =
+            way.error("document_increment", r#"{"key":"c","path":"/n","by":9007199254740993.0}"#);
+        assert!(error.contains("not kept exactly: by 9007199254740993.0;"), "{error}");
+        let found = way.done("palace_search", r#"{"query":"q","limit":12345678901234567890123}"#);
+        let notes = found["notes"].to_string();
+        assert!(
+            notes.contains("limit 12345678901234567890123 as 1.2345678901234568e+22"),
+            "{notes}"
+        );
+    });
+}
+
+#[test]
+fn fields_sent_twice_refuse_writes_and_are_noted_in_reads() {
+    in_every_way(|way| {
+        way.done("document_put", r#"{"key":"k","value":{"n":1}}"#);
+        for twice in [
+            r#"{"key":"k","value":{"n":2},"if_match":"0123456789abcdef","if_match":null}"#,
+            r#"{"key":"other","key":"k","value":{"n":2}}"#,
+            r#"{"key":"k","value":{"n":2},"value":{"n":2}}"#,
+            r#"{"key":"k","value":{"n":2,"a":{"b":1,"b":2}}}"#,
+            r#"{"key":"k","value":{"n":2},"\u0062ase":"0123456789abcdef","base":null}"#,
+        ] {
+            let error = way.error("document_put", twice);
+            assert!(
+                error.contains("sent twice: ") && error.contains("Nothing was done"),
+                "{error}"
+            );
+        }
+        let found = way.done("document_get", r#"{"key":"k"}"#);
+        assert_eq!(found["value"]["n"], 1, "nothing was written");
+        let error = way.error("document_get", r#"{"key":"other","key":"k"}"#);
+        assert!(error.contains("sent twice: key"), "{error}");
+        let found = way.done("palace_search", r#"{"query":"q","limit":1,"limit":2}"#);
+        assert_eq!(found["notes"], json!(["sent twice, and the last one was taken: limit"]));
+        for params in [
+            r#"{"name":"palace_status","name":"document_list","arguments":{}}"#,
+            r#"{"name":"document_list","arguments":{"limit":1},"arguments":{}}"#,
+            r#"{"name":"document_list","arguments":{},"_meta":{"a":1,"a":2}}"#,
+        ] {
+            let (code, said) = way.refused("tools/call", Some(params));
+            assert!(code == -32602 && said.contains("twice"), "{params}: {code} {said}");
+        }
     });
 }
 

@@ -159,8 +159,8 @@ fn one(
     checked: Checked,
 ) -> Result<Request<Full<Bytes>>, Box<HttpAnswer>> {
     match checked {
-        Checked::Readable(_, replaced) => {
-            head.extensions.insert(replaced);
+        Checked::Readable(_, noticed) => {
+            head.extensions.insert(noticed);
             Ok(Request::from_parts(head, bytes.into()))
         }
         Checked::Answered(errors) if has_not_found(&head.headers) => {
