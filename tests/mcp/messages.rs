@@ -405,6 +405,62 @@ fn batches_are_answered_where_the_era_has_them() {
     assert_eq!(shown["value"]["n"], 4, "what was refused was not done");
 }
 
+#[test]
+fn each_message_of_a_batch_is_answered_whatever_the_others_are() {
+    const CALL: &str = r#""method":"tools/call","params":{"name":"document_increment","arguments"#;
+    const BAD: [&str; 8] = [
+        r#"{"jsonrpc":"2.0","id":5,"method":5}"#,
+        r#"{"jsonrpc":"2.0","id":6,"method":"tools/guess"}"#,
+        r#"{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"palace_search","arguments":{"query":1e400}}}"#,
+        r#"{"jsonrpc":"2.0","id":8,"method":"subscriptions/listen","params":{"notifications":{}}}"#,
+        r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#,
+        "7",
+        "[]",
+        r#""\ud83d""#,
+    ];
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let good =
+        |id: u32| format!(r#"{{"jsonrpc":"2.0","id":{id},{CALL}":{{"key":"n","path":"/n"}}}}}}"#);
+    let twice =
+        format!(r#"{{"jsonrpc":"2.0","id":3,{CALL}":{{"key":"n","path":"/n","by":1,"by":2}}}}}}"#);
+    let batch = format!("[{},{},{twice},{}]", good(1), BAD.join(","), good(2));
+    let check = |all: &[Value]| {
+        for id in [1, 2] {
+            assert_eq!(by_id(all, &json!(id))["result"]["structuredContent"]["durable"], true);
+        }
+        assert_eq!(by_id(all, &json!(3))["result"]["isError"], true);
+        for (id, code) in [(5, -32600), (6, -32601), (7, -32602)] {
+            assert_eq!(by_id(all, &json!(id))["error"]["code"], code);
+        }
+        let unknown = all.iter().filter(|it| it["id"].is_null());
+        assert!(unknown.clone().all(|it| it["error"]["code"] == -32600), "{all:#?}");
+        assert_eq!(unknown.count(), 3, "{all:#?}");
+    };
+    let all = answers(&path, format!("{}\n{batch}\n", initialize("2025-03-26")).as_bytes());
+    check(&all);
+
+    let server = Server::start(&path, None);
+    let first = server.post(&initialize("2025-03-26"), &[]);
+    let session = first.header("mcp-session-id").unwrap().to_owned();
+    let in_session = [("Mcp-Session-Id", &*session)];
+    let answer = server.post(&batch, &in_session);
+    let events = answer.body.lines().filter_map(|line| line.strip_prefix("data:"));
+    let all: Vec<Value> = events.filter_map(|data| serde_json::from_str(data).ok()).collect();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    check(&all);
+    assert_eq!(by_id(&all, &json!(8))["error"]["code"], -32600, "it would go on for ever");
+
+    let none_good = server.post("[7,8]", &in_session);
+    let errors: Vec<Value> = serde_json::from_str(&none_good.body).unwrap();
+    assert_eq!((none_good.status, errors.len()), (400, 2), "{none_good:?}");
+    let no_session = server.post(&format!("[7,{}]", good(1)), &[("Mcp-Session-Id", "none")]);
+    assert_eq!(no_session.status, 404, "{no_session:?}");
+    let shown =
+        HttpClient::without_session(&server, "c").call("document_get", &json!({"key": "n"}));
+    assert_eq!(shown["value"]["n"], 4);
+}
+
 /// What one answer is for would not be known, so the second of two requests with one id is refused while the first runs.
 #[test]
 fn requests_with_an_id_in_use_are_refused_and_not_carried_out() {

@@ -17,7 +17,7 @@ use hyper::body::Body;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::request::Parts;
 use hyper::{Request, StatusCode};
-use rmcp::model::{ErrorCode, ErrorData};
+use rmcp::model::{ClientJsonRpcMessage, ErrorCode, ErrorData, NumberOrString};
 use serde::Deserialize;
 use std::sync::Arc;
 use std::time::Duration;
@@ -51,8 +51,16 @@ pub(super) struct Place {
 /// A request that rmcp can read, or several, or the answer.
 pub(super) enum Received {
     Message(Request<Full<Bytes>>, Place),
-    Batch(Vec<Request<Full<Bytes>>>, Place),
+    Batch(Vec<OfBatch>, Place),
     Answer(HttpAnswer),
+}
+
+/// A message of a batch.
+pub(super) enum OfBatch {
+    /// A request with its id, or a message without one.
+    Readable(Option<NumberOrString>, Box<Request<Full<Bytes>>>),
+    /// The errors to answer with.
+    Refused(Vec<Refusal>),
 }
 
 /// Why a body was not read.
@@ -196,17 +204,38 @@ fn answer_of_new_era(errors: Vec<Refusal>, message: &[u8]) -> HttpAnswer {
     answer
 }
 
-/// Takes a batch apart. If one of its messages cannot be read, none is carried out.
+/// Checks the messages of a batch. One that cannot be read keeps no other from being carried out.
 fn batch(head: &Parts, messages: Vec<Vec<u8>>, place: Place) -> Received {
-    let mut requests = Vec::new();
-    for mut bytes in messages {
-        let checked = check(&mut bytes, false);
-        match one(head.clone(), bytes, checked) {
-            Ok(request) => requests.push(request),
-            Err(answer) => return Received::Answer(*answer),
+    let messages = messages.into_iter().map(|mut bytes| match check(&mut bytes, false) {
+        Checked::Readable(message, noticed) => {
+            let id = id_of(&message);
+            if goes_on(&message) {
+                let words = "a call that goes on cannot be part of a batch: send it alone";
+                return OfBatch::Refused(vec![Refusal::new(
+                    id,
+                    ErrorData::invalid_request(words, None),
+                )]);
+            }
+            let mut head = head.clone();
+            head.extensions.insert(noticed);
+            OfBatch::Readable(id, Box::new(Request::from_parts(head, bytes.into())))
         }
+        Checked::Answered(errors) => OfBatch::Refused(errors),
+        Checked::Batch(_) => OfBatch::Refused(Vec::new()),
+    });
+    Received::Batch(messages.collect(), place)
+}
+
+fn id_of(message: &ClientJsonRpcMessage) -> Option<NumberOrString> {
+    match message {
+        ClientJsonRpcMessage::Request(request) => Some(request.id.clone()),
+        _ => None,
     }
-    Received::Batch(requests, place)
+}
+
+/// Errors as the answer to a batch.
+pub(super) fn errors_of_batch(errors: &[Refusal]) -> HttpAnswer {
+    in_json(errors, serde_json::to_string(errors))
 }
 
 /// Errors as the body of an answer: one alone, several as a batch.
@@ -221,6 +250,10 @@ fn answer(errors: &[Refusal]) -> HttpAnswer {
         [error] => serde_json::to_string(error),
         errors => serde_json::to_string(errors),
     };
+    in_json(errors, body)
+}
+
+fn in_json(errors: &[Refusal], body: serde_json::Result<String>) -> HttpAnswer {
     let status = match errors.iter().all(|error| error.id.is_some()) {
         true => StatusCode::OK,
         false => StatusCode::BAD_REQUEST,

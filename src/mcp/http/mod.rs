@@ -3,6 +3,7 @@
 mod address;
 mod answer;
 mod answered;
+mod batch;
 mod body;
 mod connections;
 mod guard;

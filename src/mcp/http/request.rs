@@ -3,7 +3,8 @@
 //! Invariant: the guard decides before anything else of a request is read.
 
 use super::answer::{HttpAnswer, keeping, text, with};
-use super::body::{Bodies, Received};
+use super::batch::BatchAnswer;
+use super::body::{Bodies, OfBatch, Received};
 use super::guard::{Guard, Refusal};
 use super::health::{health, locks};
 use super::sessions::BoundedSessions;
@@ -83,7 +84,9 @@ impl RequestHandler {
             Received::Message(request, place) => {
                 keeping(with_reason(self.handle(request).await), place)
             }
-            Received::Batch(requests, place) => keeping(self.batch(requests).await, place),
+            Received::Batch(messages, place) => {
+                keeping(with_reason(self.batch(messages).await), place)
+            }
             Received::Answer(answer) => answer,
         }
     }
@@ -92,37 +95,22 @@ impl RequestHandler {
         self.mcp.handle(request).await.map(BodyExt::boxed_unsync)
     }
 
-    /// Answers the messages of a batch one after the other, in one stream of events.
-    async fn batch(&self, requests: Vec<Request<Full<Bytes>>>) -> HttpAnswer {
-        let (mut events, mut last) = (Vec::new(), None);
-        for request in requests {
-            if events.len() > MESSAGE_BYTES_MAX {
-                return text(
-                    StatusCode::INSUFFICIENT_STORAGE,
-                    "the answers to this batch are too long for one answer. The first messages were carried out: send \
-                     each message alone\n",
-                );
+    /// Answers the messages of a batch one after the other.
+    async fn batch(&self, messages: Vec<OfBatch>) -> HttpAnswer {
+        let mut answers = BatchAnswer::default();
+        for message in messages {
+            match message {
+                OfBatch::Refused(errors) => answers.add_errors(errors),
+                OfBatch::Readable(id, _) if answers.is_full() => answers.leave_out(id),
+                OfBatch::Readable(id, request) => {
+                    answers.add(id, self.handle(*request).await).await
+                }
             }
-            let (head, body) = self.handle(request).await.into_parts();
-            let body = match body.collect().await {
-                Ok(body) => body.to_bytes(),
-                Err(never) => match never {},
-            };
-            if head.status == StatusCode::OK {
-                events.extend_from_slice(&body);
-            } else if head.status != StatusCode::ACCEPTED {
-                return Response::from_parts(head, Full::new(body).boxed_unsync());
-            }
-            // A batch of notices alone is accepted without an answer.
-            if head.status == StatusCode::OK || last.is_none() {
-                last = Some(head);
+            if answers.is_refused() {
+                break;
             }
         }
-        let body = Full::new(Bytes::from(events)).boxed_unsync();
-        match last {
-            Some(head) => Response::from_parts(head, body),
-            None => text(StatusCode::BAD_REQUEST, "the batch is empty\n"),
-        }
+        answers.finish()
     }
 
     /// Ends a stream of notices with the server. It would go on as long as the client listens.
