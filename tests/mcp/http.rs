@@ -167,6 +167,22 @@ fn health_lists_live_writers_and_not_killed_ones() {
 }
 
 #[test]
+fn resuming_an_answer_that_is_gone_is_an_error_in_words() {
+    let dir = tempfile::tempdir().unwrap();
+    let server = Server::start(&dir.path().join("palace"), None);
+    let client = Client::with_session(&server, "c");
+    let request = client.request("palace_status", &json!({})).to_string();
+    let answer = server.post(&request, &client.headers());
+    let event = answer.body.lines().find_map(|line| line.strip_prefix("id:")).unwrap().trim();
+    for event in [event, "0/99", "no event"] {
+        let resume = [("Accept", "text/event-stream"), ("Last-Event-ID", event)];
+        let resumed = server.get("/mcp", &[&resume[..], &client.headers()].concat());
+        assert_eq!(resumed.status, 410, "{event}: {resumed:?}");
+        assert!(resumed.body.contains("Last-Event-ID is not kept"), "{resumed:?}");
+    }
+}
+
+#[test]
 fn oversized_requests_are_refused() {
     let dir = tempfile::tempdir().unwrap();
     let server = Server::start(&dir.path().join("palace"), None);

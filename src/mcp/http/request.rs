@@ -7,7 +7,7 @@ use super::batch::BatchAnswer;
 use super::body::{Bodies, OfBatch, Received};
 use super::guard::{Guard, Refusal};
 use super::health::{health, locks};
-use super::sessions::BoundedSessions;
+use super::sessions::{BoundedSessions, noting_what_is_gone};
 use crate::mcp::message::MESSAGE_BYTES_MAX;
 use crate::mcp::server::Server;
 use crate::palace::Palace;
@@ -71,7 +71,11 @@ impl RequestHandler {
     async fn notices(&self, request: Request<Incoming>) -> HttpAnswer {
         match self.bodies.stream() {
             Ok(place) => {
-                let answer = with_reason(self.mcp.handle(request).await.map(BodyExt::boxed_unsync));
+                let (answer, is_gone) = noting_what_is_gone(self.mcp.handle(request)).await;
+                if is_gone {
+                    return gone();
+                }
+                let answer = with_reason(answer.map(BodyExt::boxed_unsync));
                 self.until_the_server_stops(keeping(answer, place))
             }
             Err(answer) => *answer,
@@ -147,6 +151,15 @@ fn with_reason(answer: HttpAnswer) -> HttpAnswer {
         StatusCode::NOT_FOUND,
         "there is no such session: it was ended, was not used for long, or was of a server that has ended. Send \
          initialize to begin another one\n",
+    )
+}
+
+/// The answer to a request for the rest of an answer that is not kept.
+fn gone() -> HttpAnswer {
+    text(
+        StatusCode::GONE,
+        "the answer with this Last-Event-ID is not kept: the call has ended, and what it wrote stays. Read before you \
+         call again; a call with an idempotency_key can be repeated\n",
     )
 }
 

@@ -13,6 +13,7 @@ use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::{
     LocalSessionManager, LocalSessionManagerError,
 };
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,6 +25,18 @@ use tokio::time::Instant;
 const SESSIONS_MAX: usize = 256;
 /// Time for which a session without any message is kept.
 const SESSION_WAIT: Duration = Duration::from_secs(3600);
+
+tokio::task_local! {
+    /// True once the answer that a request of HTTP goes on with turned out to be gone.
+    static IS_GONE: Cell<bool>;
+}
+
+/// Runs a request of HTTP, and returns true with its answer if it was to go on with an answer that is gone. rmcp gives an
+/// empty stream then, which says nothing.
+pub(super) async fn noting_what_is_gone<T>(request: impl Future<Output = T>) -> (T, bool) {
+    let noting = async { (request.await, IS_GONE.with(Cell::get)) };
+    IS_GONE.scope(Cell::new(false), noting).await
+}
 
 /// Why a session cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -175,8 +188,14 @@ impl SessionManager for BoundedSessions {
         last_event_id: String,
     ) -> Result<impl Stream<Item = ServerSseMessage> + Send + Sync + 'static, SessionError> {
         let session = self.used(id);
-        let stream = self.sessions.resume(id, last_event_id).await?;
-        Ok(OfSession::of(stream, session))
+        match self.sessions.resume(id, last_event_id).await {
+            Ok(stream) => Ok(OfSession::of(stream, session)),
+            Err(error) => {
+                // Only a request that asks for it is told.
+                IS_GONE.try_with(|gone| gone.set(true)).unwrap_or_default();
+                Err(error.into())
+            }
+        }
     }
 }
 
