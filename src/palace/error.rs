@@ -183,14 +183,13 @@ impl From<SegmentError> for Error {
     }
 }
 
-/// Returns the advice to try again, where nothing was written. It is not in the text of the error itself, because the
-/// same error is also the cause of an [`OutcomeUnknown`](StoreError::OutcomeUnknown). A program that tries that again
+/// Returns what was done, and the advice to try again, where nothing was written. It is not in the text of the error
+/// itself, because the same error is also the cause of an [`OutcomeUnknown`](StoreError::OutcomeUnknown). A program that tries that again
 /// may write twice.
 fn advice(error: &StoreError) -> &'static str {
     match error {
-        StoreError::Replaced { .. } | StoreError::WentBack { .. } | StoreError::Busy { .. } => {
-            "; try again"
-        }
+        StoreError::Busy { .. } => "; nothing was written: try again",
+        StoreError::Replaced { .. } | StoreError::WentBack { .. } => "; try again",
         _ => "",
     }
 }
@@ -245,11 +244,12 @@ mod tests {
     fn only_where_nothing_was_written_is_it_said_to_try_again() {
         let replaced = || StoreError::Replaced { path: "/p".into() };
         let busy = || StoreError::Busy { path: "/p/CAS".into(), holder: "pid 7".to_owned() };
-        for (error, says) in
-            [(replaced(), "another palace was put"), (busy(), "locked by another process (pid 7)")]
-        {
+        for (error, says, advice) in [
+            (replaced(), "another palace was put", "; try again"),
+            (busy(), "locked by another process (pid 7)", "; nothing was written: try again"),
+        ] {
             let refused = chain(&Error::Store(error));
-            assert!(refused.contains(says) && refused.ends_with("; try again"), "{refused}");
+            assert!(refused.contains(says) && refused.ends_with(advice), "{refused}");
         }
         for (error, says) in
             [(replaced(), "another palace was put"), (busy(), "locked by another process (pid 7)")]
@@ -257,7 +257,7 @@ mod tests {
             let unknown = StoreError::OutcomeUnknown { source: Arc::new(error) };
             let told = chain(&Error::Store(unknown));
             assert!(told.contains(says) && told.contains("read before you repeat"), "{told}");
-            assert!(!told.contains("try again"), "{told}");
+            assert!(!told.contains("try again") && !told.contains("nothing was written"), "{told}");
         }
     }
 }

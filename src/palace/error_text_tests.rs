@@ -291,6 +291,9 @@ fn texts_of_reads_and_writes_are_the_reviewed_ones() {
     assert_texts!(Error:
         Error::Store(_), Error::Store(StoreError::Replaced { path: path() }) =>
             "another palace was put in the place of the one at /p while this was written; try again";
+        Error::Store(_),
+            Error::Store(StoreError::Busy { path: "/p/CAS".into(), holder: "pid 7 crdt-palace".to_owned() }) =>
+            "/p/CAS is locked by another process (pid 7 crdt-palace); nothing was written: try again";
         Error::Store(_), Error::Store(StoreError::NoPalace { path: path() }) =>
             "there is no palace at /p; check the path, or write to it once to create one";
         Error::Snapshot(_), SnapshotError::NotEmpty { snapshot: snapshot() }.into() => format!(

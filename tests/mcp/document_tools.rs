@@ -503,3 +503,32 @@ async fn document_tools_are_described_for_models_and_programs() {
     client.close().await;
     assert!(!dir.path().join("palace").exists(), "looking at the tools left a trace");
 }
+
+/// The words stand in the answers of all tools that can find the lock taken.
+#[tokio::test]
+async fn writes_that_find_the_lock_taken_say_that_nothing_was_written() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let options = ["--tools", "palace,documents"];
+    let client = Client::start_with(&path, ClientLifecycleMode::Initialize, &options).await;
+    let item = json!({"wing": "w", "room": "r", "content": "text"});
+    let filed = client.call("palace_add_drawer", item).await.unwrap();
+    let put = client.call("document_put", json!({"key": "k", "value": {}})).await.unwrap();
+    let lock = std::fs::File::create(path.join("CAS")).unwrap();
+    lock.lock().unwrap();
+    let (id, version) = (&filed["drawer_id"], &filed["etag"]);
+    let calls = [
+        ("palace_update_drawer", json!({"drawer_id": id, "content": "new", "if_match": version})),
+        ("palace_delete_drawer", json!({"drawer_id": id, "if_match": version})),
+        ("document_put", json!({"key": "k", "value": {"n": 1}, "if_match": put["etag"]})),
+    ];
+    for (tool, arguments) in calls {
+        let error = client.call(tool, arguments).await.unwrap_err();
+        assert!(
+            error.contains("CAS is locked") && error.contains("nothing was written"),
+            "{error}"
+        );
+    }
+    drop(lock);
+    client.close().await;
+}

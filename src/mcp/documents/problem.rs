@@ -86,7 +86,7 @@ impl Problem {
                 return mismatch(key.as_str(), current.as_deref(), advice);
             }
             Error::NoSuchVersion { .. } => (Code::NoSuchVersion, "document_history has its etags"),
-            Error::Store(StoreError::Busy { .. }) => (Code::Busy, "nothing was written"),
+            Error::Store(StoreError::Busy { .. }) => return Problem::new(Code::Busy, text),
             Error::Store(StoreError::OutcomeUnknown { .. }) => {
                 return Problem::new(Code::OutcomeUnknown, text);
             }
