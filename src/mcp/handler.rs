@@ -44,7 +44,8 @@ impl ServerHandler for Server {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let no_tool = || ErrorData::invalid_params("tool not found", None);
+        let name = request.name.clone();
+        let no_tool = || ErrorData::invalid_params(self.tools.no_tool(&name), None);
         self.call(request, &context).await.map(Into::into).ok_or_else(no_tool)
     }
 

@@ -2,6 +2,7 @@
 //!
 //! Invariant: the list of tools is the same for every client of a server, at any time.
 
+use super::page::echoed;
 use super::tool::Tool;
 pub use super::tool_set::ToolSet;
 use super::{documents, memory, palace};
@@ -13,6 +14,9 @@ use std::sync::Arc;
 /// Description of the server. README.md, Cargo.toml and the help of the commands have the same.
 const DESCRIPTION: &str = "A memory that many AI sessions share: every session starts its own server on the same \
     directory, and no acknowledged write is lost.";
+
+/// Most characters of a name that are compared with those of tools.
+const COMPARED_CHARS: usize = 128;
 
 /// The tools that a server offers.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -103,6 +107,17 @@ impl Tools {
         self.tools.get(*self.places.get(name)?)
     }
 
+    /// Returns the words for a name that no tool has, with the tool that was probably meant.
+    pub fn no_tool(&self, name: &str) -> String {
+        let mut names = self.places.keys().map(String::as_str).collect::<Vec<_>>();
+        names.sort_unstable();
+        let advice = match nearest(name, &names) {
+            Some(nearest) => format!("did you mean {nearest}?"),
+            None => "tools/list has the names".to_owned(),
+        };
+        format!("there is no tool {}: {advice}", echoed(name))
+    }
+
     /// Returns the sets that are offered, in their order.
     pub fn sets(&self) -> &Arc<[ToolSet]> {
         &self.sets
@@ -125,10 +140,54 @@ impl Tools {
     }
 }
 
+/// Returns the name that resembles one most: that with the same words behind another prefix, or that with the fewest
+/// other letters. `None` if none of them has half of its letters.
+fn nearest<'a>(name: &str, names: &[&'a str]) -> Option<&'a str> {
+    let name: String = name.chars().take(COMPARED_CHARS).flat_map(char::to_lowercase).collect();
+    let name = name.replace('-', "_");
+    let likeness = |known: &str| {
+        let is_prefixed = |long: &str, short: &str| {
+            long.strip_suffix(short).is_some_and(|prefix| prefix.ends_with(['_', '.']))
+        };
+        let behind_prefix = known.split_once('_').map_or(known, |(_, rest)| rest);
+        match is_prefixed(known, &name) || is_prefixed(&name, behind_prefix) {
+            true => 1.0,
+            false => strsim::normalized_levenshtein(&name, known),
+        }
+    };
+    let rated = names.iter().map(|known| (likeness(known), *known));
+    rated.filter(|(likeness, _)| *likeness >= 0.5).max_by(|a, b| a.0.total_cmp(&b.0)).map(|it| it.1)
+}
+
 /// The same tools; their names begin with the prefix.
 fn prefixed(mut tools: Vec<Tool>, Prefix(prefix): &Prefix) -> Vec<Tool> {
     for tool in &mut tools {
         tool.listed.name = format!("{prefix}{}", tool.listed.name).into();
     }
     tools
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_tools_are_named_with_the_nearest() {
+        let tools = Tools::new(&Offer::default());
+        for (name, meant) in [
+            ("add_drawer", "palace_add_drawer"),
+            ("mempalace_add_drawer", "palace_add_drawer"),
+            ("Palace-Add-Drawer", "palace_add_drawer"),
+            ("palace_add_drawers", "palace_add_drawer"),
+            ("palace_serch", "palace_search"),
+        ] {
+            let words = tools.no_tool(name);
+            assert_eq!(words, format!("there is no tool {name}: did you mean {meant}?"));
+        }
+        for name in ["", "_", "resources/read", "rm"] {
+            let words = tools.no_tool(name);
+            assert_eq!(words, format!("there is no tool {name}: tools/list has the names"));
+        }
+        assert!(tools.no_tool(&"x".repeat(1 << 20)).len() < 3_000);
+    }
 }

@@ -206,6 +206,21 @@ fn fields_sent_twice_refuse_writes_and_are_noted_in_reads() {
 }
 
 #[test]
+fn unknown_tools_are_answered_with_the_nearest_name() {
+    in_every_way(|way| {
+        let (code, said) = way.refused("tools/call", Some(r#"{"name":"none"}"#));
+        assert_eq!((code, &*said), (-32602, "there is no tool none: tools/list has the names"));
+    });
+    let dir = tempfile::tempdir().unwrap();
+    let way = Way { is_new: false, http: None, palace: &dir.path().join("palace") };
+    let (code, said) = way.refused("tools/call", Some(r#"{"name":"add_drawer"}"#));
+    assert_eq!(
+        (code, &*said),
+        (-32602, "there is no tool add_drawer: did you mean palace_add_drawer?")
+    );
+}
+
+#[test]
 fn malformed_params_of_known_methods_get_invalid_params() {
     let deep = format!(
         r#"{{"name":"palace_search","arguments":{{"query":{}{}}}}}"#,
