@@ -4,7 +4,7 @@ use super::error::{Failure, PlaceError};
 use super::exit::Exit;
 use super::location::{Location, source};
 use super::print::tell;
-use super::token::TokenArguments;
+use super::token::{TokenArguments, TokenSource};
 use crate::fs::At as _;
 use crate::mcp::{Address, Http, Offer};
 use crate::palace::Options;
@@ -28,8 +28,12 @@ pub(super) fn serve(
         return Ok(Exit::Done);
     };
     let address = absolute(address)?;
-    let (token, source) = token.find(&at.path, &address)?;
-    let http = Http::bind(&address, token)?;
+    let mut source = TokenSource::Unneeded;
+    let http = Http::bind(&address, || -> Result<_, Failure> {
+        let (token, from) = token.find(&at.path, &address)?;
+        source = from;
+        Ok(token)
+    })?;
     http.serve(palace, offer, |url| {
         tell(format_args!("crdt-palace: listening on {url}"));
         source.tell();

@@ -179,6 +179,16 @@ fn made_tokens_are_private_required_and_kept() {
 }
 
 #[test]
+fn servers_that_cannot_listen_leave_no_token_behind() {
+    let home = Home::new();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, said) = refused(&mut home.serve(&address, &[]));
+    assert!(code == Some(1) && said.contains("cannot listen at that address"), "{code:?} {said}");
+    assert!(!home.state().exists());
+}
+
+#[test]
 fn servers_started_at_once_share_one_made_token() {
     let home = Home::new();
     let start = || Server::start(&mut home.serve("0", &[]));

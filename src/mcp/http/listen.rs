@@ -47,22 +47,27 @@ pub struct Http {
 
 impl Http {
     /// Listens at `address`; with a token, requests have to bring it. Clients can connect from now on, and are answered
-    /// once it serves.
+    /// once it serves. `token` is called only if the system can listen there: a token that is made for a server that
+    /// does not start would be left behind.
     ///
     /// # Errors
     /// [`ServeError::Open`] if other machines could come in without a token, [`ServeError::Socket`] if the file of a
-    /// Unix socket cannot be made, and [`ServeError::System`] if the system cannot listen there.
-    pub fn bind(address: &Address, token: Option<Token>) -> Result<Self, ServeError> {
-        let (socket, guard) = match address {
+    /// Unix socket cannot be made, [`ServeError::System`] if the system cannot listen there, and that of `token`.
+    pub fn bind<E: From<ServeError>>(
+        address: &Address,
+        token: impl FnOnce() -> Result<Option<Token>, E>,
+    ) -> Result<Self, E> {
+        let (host, found, socket) = match address {
             Address::Tcp { host, port } => {
                 let found = resolve(host, *port).or_cannot("find the address to listen at")?;
-                let guard = Guard::new(host, &found, token)?;
-                (Socket::tcp(&found)?, guard)
+                let socket = Socket::tcp(&found)?;
+                (host.as_str(), found, socket)
             }
             // No web page reaches a Unix socket, unless a program passes a port on to it: then the guard's checks count.
-            Address::Unix(path) => (Socket::unix(path)?, Guard::new(UNIX_HOST, &[], token)?),
+            Address::Unix(path) => (UNIX_HOST, Vec::new(), Socket::unix(path)?),
         };
         let url = socket.url()?;
+        let guard = Guard::new(host, &found, token()?)?;
         Ok(Http { socket, url, guard })
     }
 
