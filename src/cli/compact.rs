@@ -138,10 +138,11 @@ fn print_in_words(
             )?;
         }
     }
+    if report.sealed > 0 {
+        let verb = if dry_run { "would seal" } else { "sealed" };
+        writeln!(out, "{verb} {} of dead processes", count(report.sealed, "segment"))?;
+    }
     if !dry_run {
-        if report.sealed > 0 {
-            writeln!(out, "sealed {} of dead processes", count(report.sealed, "segment"))?;
-        }
         if report.cleared > 0 {
             writeln!(out, "moved to trash/, or deleted: {}", count(report.cleared, "old file"))?;
         }

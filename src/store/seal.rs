@@ -66,47 +66,89 @@ pub struct Sealed {
     pub left: Vec<(SegmentId, Left)>,
 }
 
+/// The segments in `open/`: those that [`seal_dead`] moves, by their file names, and those that it leaves.
+#[derive(Clone, Debug, Default)]
+pub struct Found {
+    /// Segments of dead instances.
+    pub dead: Vec<(SegmentId, String)>,
+    /// Segments that stay.
+    pub left: Vec<(SegmentId, Left)>,
+}
+
+/// Finds what [`seal_dead`] would move.
+///
+/// # Errors
+/// An error of the operating system.
+pub fn find_dead(root: &Root, adopt: bool) -> Result<Found, StoreError> {
+    let (mut found, trusted) = (Found::default(), root.lock_trusted()?);
+    for name in root.list(OPEN)? {
+        match state_of(root, &name, trusted, adopt)? {
+            Some((id, Some(reason))) => found.left.push((id, reason)),
+            Some((id, None)) => found.dead.push((id, name)),
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Returns the reason why a file in `open/` stays there, or no reason if its owner is dead; `None` if it is no segment, or
+/// is gone.
+fn state_of(
+    root: &Root,
+    name: &str,
+    trusted: bool,
+    adopt: bool,
+) -> Result<Option<(SegmentId, Option<Left>)>, StoreError> {
+    let Some(id) = filename::segment_in(name) else { return Ok(None) };
+    let path = root.file(OPEN, name);
+    let file = match root.fs().open(&path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound || is_irregular(&error) => {
+            return Ok(None);
+        }
+        Err(error) => Err(error).at("open", &path)?,
+    };
+    // Only asked for, not taken: a process that syncs the segment for a write of its own would take
+    // our lock for its owner's. A segment that was let go is never locked again.
+    if file.is_locked().at("check the lock of", &path)? {
+        return Ok(Some((id, Some(Left::Live))));
+    }
+    let mut reader = Reader::new(id, &path, file);
+    // For the header, which names the owner's machine and file system.
+    reader.read_new()?;
+    let reason = reason_to_leave(reader.header(), root.fs().host(), trusted);
+    let reason = reason.filter(|_| !adopt);
+    // A rename would replace that file.
+    let is_twice = || exists(root.fs(), &root.file(SEALED, name)).at("access", &path);
+    match reason {
+        None if is_twice()? => Ok(Some((id, Some(Left::Twice)))),
+        reason => Ok(Some((id, reason))),
+    }
+}
+
 /// Moves the segments of dead instances from `open/` to `sealed/`. With `adopt`, also those that were
 /// written on another machine or where locks cannot be trusted, unless a process here holds them.
 ///
 /// # Errors
 /// An error of the operating system; segments that were sealed before stay sealed.
 pub fn seal_dead(root: &Root, adopt: bool) -> Result<Sealed, StoreError> {
-    let mut done = Sealed::default();
-    let (host, trusted) = (root.fs().host(), root.lock_trusted()?);
+    let (mut done, trusted) = (Sealed::default(), root.lock_trusted()?);
     for name in root.list(OPEN)? {
-        let Some(id) = filename::segment_in(&name) else { continue };
-        let path = root.file(OPEN, &name);
-        let file = match root.fs().open(&path) {
-            Ok(file) => file,
-            Err(error) if error.kind() == ErrorKind::NotFound || is_irregular(&error) => continue,
-            Err(error) => Err(error).at("open", &path)?,
-        };
-        // Only asked for, not taken: a process that syncs the segment for a write of its own would take
-        // our lock for its owner's. A segment that was let go is never locked again.
-        if file.is_locked().at("check the lock of", &path)? {
-            done.left.push((id, Left::Live));
-            continue;
-        }
-        let mut reader = Reader::new(id, &path, file);
-        // For the header, which names the owner's machine and file system.
-        reader.read_new()?;
-        match reason_to_leave(reader.header(), host, trusted) {
-            Some(reason) if !adopt => done.left.push((id, reason)),
-            // A rename would replace that file.
-            _ if exists(root.fs(), &root.file(SEALED, &name)).at("access", &path)? => {
-                done.left.push((id, Left::Twice));
-            }
-            _ => {
-                stop::at!("dead.found");
-                if rename(root, &path, &root.file(SEALED, &name))? {
-                    done.sealed.push(id);
-                }
-                stop::at!("dead.moved");
-            }
+        match state_of(root, &name, trusted, adopt)? {
+            Some((id, Some(reason))) => done.left.push((id, reason)),
+            Some((id, None)) => done.sealed.extend(seal(root, &name)?.then_some(id)),
+            None => {}
         }
     }
     Ok(done)
+}
+
+/// Moves the segment of a dead instance. Returns false if another process has moved it.
+fn seal(root: &Root, name: &str) -> Result<bool, StoreError> {
+    stop::at!("dead.found");
+    let is_moved = rename(root, &root.file(OPEN, name), &root.file(SEALED, name))?;
+    stop::at!("dead.moved");
+    Ok(is_moved)
 }
 
 /// Moves a segment of this machine whose bytes the disk may have lost, because a write or a sync of it

@@ -69,6 +69,31 @@ fn compactions_report_what_they_did_and_dry_runs_predict_it() {
 }
 
 #[test]
+fn dry_runs_count_the_segments_of_dead_processes() {
+    let disk = SimDisk::new(1);
+    let palace = filled(&disk, "/p");
+    let dead = disk.process();
+    let killed = options(dead.clone()).open("/p").unwrap();
+    set_number(&killed, "d", 1);
+    dead.kill();
+    drop(killed);
+    let live = at(&disk, "/p");
+    set_number(&live, "e", 1);
+    let files = || ["open", "sealed"].map(|directory| names(&disk, &format!("/p/{directory}")));
+    let before = files();
+    let would = palace.compact(DRY).unwrap();
+    assert_eq!(files(), before);
+    let did = palace.compact(ALL).unwrap();
+    assert_eq!((counts(&would)[..3].to_vec(), would.sealed), (vec![3, 1, 5], 1));
+    assert_eq!((counts(&did)[..3].to_vec(), did.sealed), (vec![3, 1, 5], 1));
+    assert_eq!(would.bytes_before, did.bytes_before);
+    let left = |report: &CompactReport| -> Vec<_> {
+        report.left_open.iter().map(|left| (left.segment, left.reason)).collect()
+    };
+    assert_eq!((left(&would).len(), left(&would)), (1, left(&did)));
+}
+
+#[test]
 fn compactions_report_how_long_they_held_the_lock() {
     const WHILE: Duration = Duration::from_millis(20);
     let disk = SimDisk::new(1);

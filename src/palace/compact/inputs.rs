@@ -5,7 +5,7 @@
 
 use super::policy::{self, Candidate};
 use super::report::{CompactOptions, CompactReport, Extent, Skipped};
-use crate::format::filename::{self, SEALED, SNAP};
+use crate::format::filename::{self, OPEN, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
 use crate::fs::{At, Stat, is_irregular, stop};
 use crate::palace::error::{Error, Result, chain};
@@ -63,23 +63,25 @@ pub struct Inputs {
 }
 
 impl Inputs {
-    /// Finds the inputs: segments first, snapshots second, which is the direction in which data moves.
+    /// Finds the inputs: segments first, snapshots second, which is the direction in which data moves. Segments in `open/`
+    /// that are named in `dead` count as sealed.
     pub fn find(
         root: &Root,
         palace: PalaceId,
         CompactOptions { extent, adopt, .. }: CompactOptions,
+        dead: &[(SegmentId, String)],
     ) -> Result<(Self, CompactReport)> {
         let mut report = CompactReport::default();
         let mut inputs = Inputs::default();
         let mut bytes = 0;
-        for (file, id) in oldest_first(root)? {
+        for (path, file, id) in oldest_first(root, dead)? {
             if extent == Extent::Due && bytes >= policy::STEP_SEGMENT_BYTES {
                 report.more = true;
                 break;
             }
             let name = &file.name;
             if let Some(segment) =
-                read_segment(root, palace, (name, id), adopt, &mut report.skipped)?
+                read_segment(root, palace, (path, name, id), adopt, &mut report.skipped)?
             {
                 bytes += segment.reader.length();
                 inputs.segments.push(segment);
@@ -283,20 +285,28 @@ impl Inputs {
     }
 }
 
-/// Returns the segments in `sealed/` by the time of their last write. A change that is compacted before its dependencies
-/// stays pending in its row, which costs each reader some work.
-fn oldest_first(root: &Root) -> Result<Vec<(SealedFile, SegmentId)>> {
+/// Returns the segments in `sealed/`, and those in `open/` that are named in `dead`, by the time of their last write. A change
+/// that is compacted before its dependencies stays pending in its row, which costs each reader some work.
+fn oldest_first(
+    root: &Root,
+    dead: &[(SegmentId, String)],
+) -> Result<Vec<(PathBuf, SealedFile, SegmentId)>> {
     let mut found = Vec::new();
-    for name in root.list(SEALED)? {
-        let Some(id) = filename::segment_in(&name) else { continue };
-        let path = root.file(SEALED, &name);
+    let sealed = root.list(SEALED)?.into_iter();
+    let sealed = sealed.filter_map(|name| Some((SEALED, filename::segment_in(&name)?, name)));
+    let dead = dead.iter().map(|(id, name)| (OPEN, *id, name.clone()));
+    for (directory, id, name) in dead.chain(sealed) {
+        let path = root.file(directory, &name);
         match root.fs().modified(&path) {
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            seen => found.push((SealedFile { seen: seen.at("access", &path)?, name }, id)),
+            seen => {
+                let seen = seen.at("access", &path)?;
+                found.push((path, SealedFile { seen, name }, id));
+            }
         }
     }
     let modified_ms = |file: &SealedFile| file.seen.1;
-    found.sort_unstable_by(|(a, _), (b, _)| {
+    found.sort_unstable_by(|(_, a, _), (_, b, _)| {
         (modified_ms(a), &a.name).cmp(&(modified_ms(b), &b.name))
     });
     Ok(found)
@@ -334,11 +344,10 @@ fn choose(live: &[Arc<Snapshot>], folded: u64, extent: Extent) -> Vec<SnapshotId
 fn read_segment(
     root: &Root,
     palace: PalaceId,
-    (name, id): (&str, SegmentId),
+    (path, name, id): (PathBuf, &str, SegmentId),
     adopt: bool,
     skipped: &mut Vec<Skipped>,
 ) -> Result<Option<Segment>> {
-    let path = root.file(SEALED, name);
     let file = match root.fs().open(&path) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),

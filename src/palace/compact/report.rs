@@ -144,7 +144,7 @@ pub struct Skipped {
 #[derive(Clone, Debug, Default, serde::Serialize)]
 #[non_exhaustive]
 pub struct CompactReport {
-    /// Segments of dead instances that were sealed.
+    /// Segments of dead instances that were sealed, or that would be.
     pub sealed: usize,
     /// Segments compacted.
     pub segments: usize,

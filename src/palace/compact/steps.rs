@@ -8,12 +8,12 @@ use super::inputs::{Inputs, SealedFile};
 use super::pace::Pace;
 use super::report::{CompactOptions, CompactReport, LeftOpen};
 use crate::format::filename::{self, SEALED};
-use crate::format::id::PalaceId;
+use crate::format::id::{PalaceId, SegmentId};
 use crate::fs::stop;
 use crate::palace::error::Result;
 use crate::store::purge::{purge_tmp, purge_trash};
 use crate::store::root::Root;
-use crate::store::seal::seal_dead;
+use crate::store::seal::{Left, find_dead, seal_dead};
 use crate::store::{StoreError, lock, publish, retire};
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -29,8 +29,11 @@ pub fn compact(
     root.refresh()?;
     let Some(palace) = root.palace() else { return Ok(CompactReport::default()) };
     if options.dry_run {
-        let (inputs, mut report) = Inputs::find(root, palace, options)?;
+        let found = find_dead(root, options.adopt)?;
+        let (inputs, mut report) = Inputs::find(root, palace, options, &found.dead)?;
         inputs.count(&mut report);
+        report.sealed = found.dead.len();
+        report.left_open = left_open(found.left);
         return Ok(report);
     }
     root.ensure_created()?;
@@ -52,6 +55,10 @@ pub fn compact(
     })
 }
 
+fn left_open(left: Vec<(SegmentId, Left)>) -> Vec<LeftOpen> {
+    left.into_iter().map(|(segment, reason)| LeftOpen { segment, reason }).collect()
+}
+
 fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
@@ -63,11 +70,10 @@ fn compact_locked(
     pace: Pace,
 ) -> Result<CompactReport> {
     let sealed = seal_dead(root, options.adopt)?;
-    let (mut inputs, mut report) = Inputs::find(root, palace, options)?;
+    let (mut inputs, mut report) = Inputs::find(root, palace, options, &[])?;
     stop::at!("compact.listed");
     report.sealed = sealed.sealed.len();
-    let left_open = |(segment, reason)| LeftOpen { segment, reason };
-    report.left_open = sealed.left.into_iter().map(left_open).collect();
+    report.left_open = left_open(sealed.left);
     report.cleared = inputs.clear_superseded(root, &mut report.skipped)? + purge_tmp(root)?;
     report.cleared += purge_trash(root, &inputs.standing(None))?;
     while inputs.is_worth_it() {
