@@ -305,6 +305,11 @@ pub trait Fs: Send + Sync + std::fmt::Debug {
     /// # Errors
     /// `NotFound` if there is none.
     fn owned(&self, path: &Path) -> io::Result<bool>;
+    /// Returns true if the file system of this directory is mounted so that the system writes nothing to it.
+    ///
+    /// # Errors
+    /// `NotFound` if there is none.
+    fn is_mounted_read_only(&self, path: &Path) -> io::Result<bool>;
     /// Lowers the priority of the calling thread from now on, for work that no caller waits for. If the
     /// system refuses, the thread keeps its normal priority.
     fn yield_to_others(&self);

@@ -313,6 +313,10 @@ impl Fs for OsFs {
         Ok(rustix::fs::stat(path)?.st_uid == rustix::process::geteuid().as_raw())
     }
 
+    fn is_mounted_read_only(&self, path: &Path) -> io::Result<bool> {
+        Ok(rustix::fs::statvfs(path)?.f_flag.contains(rustix::fs::StatVfsMountFlags::RDONLY))
+    }
+
     fn yield_to_others(&self) {
         let thread = rustix::thread::gettid();
         if let Err(error) = rustix::process::setpriority_process(Some(thread), 10) {

@@ -245,6 +245,23 @@ impl SimDisk {
         self.shared.state().fs_type = fs_type;
     }
 
+    /// Mounts the file system so that nothing is written to it, or, with `false`, as it was.
+    ///
+    /// ```
+    /// # use crdt_palace::fs::{Fs, sim::SimDisk};
+    /// # use std::path::Path;
+    /// let disk = SimDisk::new(7);
+    /// disk.mount_read_only(true);
+    /// let process = disk.process();
+    /// assert!(process.is_mounted_read_only(Path::new("/"))?);
+    /// let error = process.create(Path::new("/note")).unwrap_err();
+    /// assert_eq!(error.kind(), std::io::ErrorKind::ReadOnlyFilesystem);
+    /// # Ok::<(), std::io::Error>(())
+    /// ```
+    pub fn mount_read_only(&self, is_read_only: bool) {
+        self.shared.state().is_read_only = is_read_only;
+    }
+
     /// Takes from the file system the rename that refuses a taken name, as some network and FUSE file
     /// systems lack it. From now on [`rename_noreplace`](crate::fs::Fs::rename_noreplace) is two
     /// operations, a link and a removal, and a power cut may leave the file both names. As with FUSE, the

@@ -266,6 +266,8 @@ fn texts_of_store_errors_are_the_reviewed_ones() {
              create a new palace there";
         StoreError::ReadOnly { .. }, StoreError::ReadOnly { path: path(), reason: ReadOnlyReason::NotOwner } =>
             "the palace at /p cannot be written: only the owner of the directory writes or compacts; run as that user";
+        StoreError::ReadOnly { .. }, StoreError::ReadOnly { path: path(), reason: ReadOnlyReason::MountedReadOnly } =>
+            "the palace at /p cannot be written: its file system is mounted read-only";
         StoreError::Busy { .. }, StoreError::Busy { path: "/p/CAS".into(), holder: "pid 7 crdt-palace".to_owned() } =>
             "/p/CAS is locked by another process (pid 7 crdt-palace)";
         StoreError::LockUntrusted { .. },

@@ -24,6 +24,8 @@ pub enum ReadOnlyReason {
     NewerFormat,
     /// It belongs to another user.
     NotOwner,
+    /// The system writes nothing to its file system.
+    MountedReadOnly,
 }
 
 impl ReadOnlyReason {
@@ -31,6 +33,7 @@ impl ReadOnlyReason {
         match self {
             ReadOnlyReason::OpenedReadOnly => "it was opened read-only",
             ReadOnlyReason::NewerFormat => "a newer version wrote it; upgrade crdt-palace",
+            ReadOnlyReason::MountedReadOnly => "its file system is mounted read-only",
             ReadOnlyReason::NotOwner => {
                 "only the owner of the directory writes or compacts; run as that user"
             }

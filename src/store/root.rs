@@ -367,7 +367,19 @@ impl Root {
     #[must_use]
     pub fn read_only(&self) -> Option<ReadOnlyReason> {
         let newer = self.known().newer.map(|_| ReadOnlyReason::NewerFormat);
-        newer.or(self.read_only)
+        newer.or(self.read_only).or_else(|| self.mounted_read_only())
+    }
+
+    /// A mount can change while this process runs. So it is asked for each time, and a write finds it out by itself.
+    fn mounted_read_only(&self) -> Option<ReadOnlyReason> {
+        match self.fs.is_mounted_read_only(&self.path) {
+            Ok(is) => is.then_some(ReadOnlyReason::MountedReadOnly),
+            // There is no palace yet, or its directory is out of reach: reads and writes say so.
+            Err(error) => {
+                tracing::debug!(%error, "cannot tell whether the palace is mounted read-only");
+                None
+            }
+        }
     }
 
     /// Fails if this palace may not be written.

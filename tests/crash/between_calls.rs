@@ -277,6 +277,9 @@ impl Fs for Interrupted {
     fn owned(&self, path: &Path) -> io::Result<bool> {
         self.inner.owned(path)
     }
+    fn is_mounted_read_only(&self, path: &Path) -> io::Result<bool> {
+        self.inner.is_mounted_read_only(path)
+    }
     fn yield_to_others(&self) {
         self.plan.0.lock().unwrap().gave_way += 1;
     }

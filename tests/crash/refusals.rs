@@ -5,7 +5,7 @@ use crate::support::object;
 use crdt_palace::fs::sim::{Call, Failure, SimDisk, SimFs};
 use crdt_palace::fs::{Fs, read_from};
 use crdt_palace::palace::compact::{CompactOptions, CompactReport};
-use crdt_palace::palace::{Condition, Error, Palace, WriteOptions};
+use crdt_palace::palace::{Condition, Error, Palace, ReadOnlyReason, WriteOptions};
 use crdt_palace::store::StoreError;
 use crdt_palace::store::seal::Left;
 use serde_json::{Map, Value, json};
@@ -110,6 +110,27 @@ fn writes_that_reached_no_file_report_nothing_written() {
         palace.put("new", &value(1)).unwrap();
         assert_eq!(found(&disk, ["kept", "new"]), [created_before, true]);
     }
+}
+
+#[test]
+fn palaces_on_a_read_only_mount_say_so_until_it_is_writable() {
+    let (disk, palace) = with_one_document(1);
+    assert_eq!(palace.read_only(), None);
+    disk.mount_read_only(true);
+    let begun_there = open(disk.process()).unwrap();
+    for palace in [&palace, &begun_there] {
+        assert_eq!(palace.read_only(), Some(ReadOnlyReason::MountedReadOnly));
+        assert_eq!(palace.status().unwrap().read_only, palace.read_only());
+        assert_eq!(palace.get("kept").unwrap().unwrap().value, value(1));
+    }
+    let error = begun_there.put("new", &value(1)).unwrap_err();
+    assert!(error.to_string().contains("nothing was written"), "{error}");
+    disk.mount_read_only(false);
+    for (palace, key) in [(&palace, "old"), (&begun_there, "new")] {
+        assert_eq!(palace.read_only(), None);
+        palace.put(key, &value(1)).unwrap();
+    }
+    assert_eq!(found(&disk, ["old", "new"]), [true, true]);
 }
 
 /// A process that is not there any more wrote `kept`, and its segment is still open.

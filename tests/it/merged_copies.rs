@@ -92,6 +92,9 @@ impl Fs for Elsewhere {
     fn owned(&self, path: &Path) -> io::Result<bool> {
         OsFs.owned(path)
     }
+    fn is_mounted_read_only(&self, path: &Path) -> io::Result<bool> {
+        OsFs.is_mounted_read_only(path)
+    }
     fn yield_to_others(&self) {}
     fn random(&self) -> io::Result<[u8; 16]> {
         OsFs.random()

@@ -106,6 +106,10 @@ impl<C: Clock> Fs for Clocked<C> {
         OsFs.owned(path)
     }
 
+    fn is_mounted_read_only(&self, path: &Path) -> Result<bool> {
+        OsFs.is_mounted_read_only(path)
+    }
+
     fn yield_to_others(&self) {
         OsFs.yield_to_others();
     }

@@ -44,7 +44,8 @@ pub enum Call {
     Read,
     /// [`list`](crate::fs::Fs::list).
     List,
-    /// Any question about a file, by name or open: [`stat`](crate::fs::Fs::stat), `fs_type`, `owned`.
+    /// Any question about a file, by name or open: [`stat`](crate::fs::Fs::stat), `fs_type`, `owned`,
+    /// `is_mounted_read_only`.
     Stat,
 }
 

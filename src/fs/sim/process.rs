@@ -195,6 +195,12 @@ impl Fs for SimFs {
         state.image.find(path).map(|_| !state.is_stranger(self.process))
     }
 
+    fn is_mounted_read_only(&self, path: &Path) -> io::Result<bool> {
+        let mut state = self.disk.state();
+        state.look(self.process, Call::Stat)?;
+        state.image.find(path).map(|_| state.is_read_only)
+    }
+
     fn yield_to_others(&self) {}
 
     fn now_ms(&self) -> i64 {

@@ -29,6 +29,8 @@ pub(super) struct State {
     pub(super) faults: Faults,
     pub(super) clock_ms: i64,
     pub(super) fs_type: u64,
+    /// True if nothing is written to the file system.
+    pub(super) is_read_only: bool,
     pub(super) host: Host,
     pub(super) alive: BTreeSet<u64>,
     pub(super) strangers: BTreeSet<u64>,
@@ -54,6 +56,7 @@ impl State {
             faults: Faults::default(),
             clock_ms: EPOCH_MS,
             fs_type: EXT4,
+            is_read_only: false,
             host: Host::default(),
             alive: BTreeSet::new(),
             strangers: BTreeSet::new(),
@@ -124,6 +127,9 @@ impl State {
         // fsync needs no right to write.
         if self.is_stranger(process) && !matches!(call, Call::Sync | Call::SyncDir) {
             return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        if self.is_read_only && !matches!(call, Call::Sync | Call::SyncDir) {
+            return Err(io::ErrorKind::ReadOnlyFilesystem.into());
         }
         self.operations += 1;
         Ok(self.strike(call))
