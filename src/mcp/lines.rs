@@ -2,12 +2,14 @@
 //!
 //! A task reads the lines, answers what rmcp could not read, and hands on the rest. One message at most waits for
 //! rmcp. A request keeps its share of the memory until its answer was written: a client that does not read its answers
-//! is not read from either. Invariants: a line that cannot be read ends nothing; no line takes more memory than
-//! [`MESSAGE_BYTES_MAX`]; lines of the output are never mixed; at the end of the input, every answer is still written.
+//! is not read from either, but for a little ahead. Invariants: a line that cannot be read ends nothing; at the end of the
+//! input, every answer is still written, unless the client does not read.
 
 use super::in_flight::{InFlight, Share, bytes_of};
 use super::json_values::values_in;
-use super::message::{Checked, MESSAGE_BYTES_MAX, Refusal, check, goes_on, in_use, too_long};
+use super::line_reader::{Line, LineReader};
+use super::line_writer::LineWriter;
+use super::message::{Checked, Refusal, check, goes_on, in_use, too_long};
 use super::request_ids::{RequestIds, answered_by};
 use super::session::Session;
 use rmcp::RoleServer;
@@ -18,29 +20,11 @@ use rmcp::model::{
 use rmcp::transport::Transport;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, AsyncWriteExt, BufReader};
-use tokio::sync::Mutex;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
-
-/// Bytes of the end of a line that is too long, in which its id is looked for.
-const END_BYTES: usize = 256;
-/// Bytes that the buffer of a line keeps for the next one.
-const LINE_BYTES_KEPT: usize = 1 << 20;
-/// Time after the end of the input in which the client has to read something of its answers.
-const UNREAD_WAIT: Duration = Duration::from_secs(60);
 
 /// A message, with the share of the memory that it takes if it is a request.
 type Message = (ClientJsonRpcMessage, Option<Share>);
-
-/// Where answers go.
-struct Output<W> {
-    /// `None` once it is closed.
-    stream: Mutex<Option<W>>,
-    /// Number of writes that went through.
-    writes: AtomicU64,
-}
 
 /// A request whose answer was not written yet.
 struct Unanswered {
@@ -51,7 +35,7 @@ struct Unanswered {
 /// The messages of one client.
 pub(super) struct Lines<W> {
     messages: Receiver<Message>,
-    output: Arc<Output<W>>,
+    output: Arc<LineWriter<W>>,
     session: Arc<Session>,
     /// A call that goes on as long as its client listens keeps nothing.
     ids: RequestIds<Option<Unanswered>>,
@@ -68,14 +52,19 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Lines<W> {
     where
         R: AsyncRead + Send + Unpin + 'static,
     {
-        let stream = Mutex::new(Some(output));
-        let output = Arc::new(Output { stream, writes: AtomicU64::new(0) });
+        Lines::to(input, LineWriter::new(output), session, in_flight)
+    }
+
+    fn to<R>(input: R, output: LineWriter<W>, session: Arc<Session>, in_flight: InFlight) -> Self
+    where
+        R: AsyncRead + Send + Unpin + 'static,
+    {
+        let output = Arc::new(output);
         let (sender, messages) = channel(1);
         let (end, ended) = channel(1);
-        let reader = LineReader { input: BufReader::new(input), line: Vec::new(), end: Vec::new() };
         let (started, batches) = (false, false);
         let intake = Intake { sender, output: output.clone(), in_flight, started, batches };
-        drop(tokio::spawn(intake.run(reader)));
+        drop(tokio::spawn(intake.run(LineReader::new(input))));
         let (ids, end) = (RequestIds::default(), Some(end));
         Lines { messages, output, session, ids, end, ended }
     }
@@ -99,16 +88,13 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Lines<W> {
         }
     }
 
-    /// Waits until all answers were written, as long as the client reads.
+    /// Waits until all answers were written, as long as the client reads. A call that still runs is waited for.
     async fn until_answered(&mut self) {
         self.end = None;
-        let mut writes = None;
-        while tokio::time::timeout(UNREAD_WAIT, self.ended.recv()).await.is_err() {
-            let now = Some(self.output.writes.load(Ordering::Relaxed));
-            if std::mem::replace(&mut writes, now) == now {
-                tracing::warn!("the client did not read its last answers");
-                return;
-            }
+        self.output.note_input_ended();
+        tokio::select! {
+            _ = self.ended.recv() => {}
+            () = self.output.is_unread() => {}
         }
     }
 }
@@ -136,6 +122,8 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
                 biased;
                 () = self.session.is_over() => None,
                 received = self.messages.recv() => received,
+                // Messages that came before the end of the input wait for answers that the client does not read.
+                () = self.output.is_unread() => None,
             };
             let Some((message, share)) = received else {
                 self.session.end();
@@ -151,35 +139,8 @@ impl<W: AsyncWrite + Send + Unpin + 'static> Transport<RoleServer> for Lines<W> 
     }
 
     async fn close(&mut self) -> io::Result<()> {
-        // A write to a client that does not read has it, for ever. It ends with the runtime.
-        if let Ok(mut stream) = self.output.stream.try_lock() {
-            drop(stream.take());
-        }
+        self.output.close();
         Ok(())
-    }
-}
-
-impl<W: AsyncWrite + Unpin> Output<W> {
-    /// Writes the answer to a message that rmcp does not get.
-    async fn refuse(&self, refusal: &Refusal) -> io::Result<()> {
-        self.send(serde_json::to_vec(refusal)?).await
-    }
-
-    /// Writes a line. Lines that are sent at once are written one after the other.
-    async fn send(&self, mut line: Vec<u8>) -> io::Result<()> {
-        line.push(b'\n');
-        let mut stream = self.stream.lock().await;
-        let stream = stream.as_mut().ok_or(io::ErrorKind::NotConnected)?;
-        let mut rest = &line[..];
-        while !rest.is_empty() {
-            let written = stream.write(rest).await?;
-            if written == 0 {
-                return Err(io::ErrorKind::WriteZero.into());
-            }
-            self.writes.fetch_add(1, Ordering::Relaxed);
-            rest = rest.get(written..).unwrap_or_default();
-        }
-        stream.flush().await
     }
 }
 
@@ -189,7 +150,7 @@ struct Gone;
 /// Decides about each line.
 struct Intake<W> {
     sender: Sender<Message>,
-    output: Arc<Output<W>>,
+    output: Arc<LineWriter<W>>,
     in_flight: InFlight,
     /// True once a request has opened the session. A notice or a response before that would end the server.
     started: bool,
@@ -199,19 +160,27 @@ struct Intake<W> {
 
 impl<W: AsyncWrite + Send + Unpin + 'static> Intake<W> {
     async fn run<R: AsyncRead + Unpin>(mut self, mut lines: LineReader<R>) {
+        let output = self.output.clone();
         loop {
-            let taken = match lines.next().await {
-                Ok(Some(Line::Whole(line))) => self.take(line).await,
-                Ok(Some(Line::TooLong { start, end })) => self.answer(too_long(start, end)).await,
-                Ok(None) => return,
+            let line = match lines.next().await {
+                Ok(Some(line)) => line,
+                Ok(None) => return output.note_input_ended(),
                 Err(error) => {
                     tracing::error!("cannot read from the client: {error}");
-                    return;
+                    return output.note_input_ended();
                 }
             };
+            let taken = lines.ahead_of(self.line(line), || output.note_input_ended()).await;
             if taken.is_err() {
                 return;
             }
+        }
+    }
+
+    async fn line(&mut self, line: Line) -> Result<(), Gone> {
+        match line {
+            Line::Whole(mut line) => self.take(&mut line).await,
+            Line::TooLong { start, end } => self.answer(too_long(&start, &end)).await,
         }
     }
 
@@ -291,95 +260,10 @@ fn opens_session(request: &ClientRequest) -> bool {
     }
 }
 
-/// A line of the input, without its end.
-#[derive(Debug, PartialEq, Eq)]
-enum Line<'a> {
-    Whole(&'a mut [u8]),
-    /// The parts of it that are known; it was skipped.
-    TooLong {
-        start: &'a [u8],
-        end: &'a [u8],
-    },
-}
-
-struct LineReader<R> {
-    input: BufReader<R>,
-    line: Vec<u8>,
-    end: Vec<u8>,
-}
-
-impl<R: AsyncRead + Unpin> LineReader<R> {
-    /// Reads the next line; `None` at the end of the input. The last line may lack its end.
-    ///
-    /// # Errors
-    /// The input's.
-    async fn next(&mut self) -> io::Result<Option<Line<'_>>> {
-        self.line.clear();
-        self.line.shrink_to(LINE_BYTES_KEPT);
-        self.end.clear();
-        let (mut any, mut too_long) = (false, false);
-        loop {
-            let bytes = self.input.fill_buf().await?;
-            let end = memchr::memchr(b'\n', bytes);
-            let part = bytes.get(..end.unwrap_or(bytes.len())).unwrap_or_default();
-            any |= !bytes.is_empty();
-            if !too_long && self.line.len() + part.len() > MESSAGE_BYTES_MAX {
-                too_long = true;
-                keep_end(&mut self.end, &self.line);
-            }
-            match too_long {
-                false => self.line.extend_from_slice(part),
-                true => keep_end(&mut self.end, part),
-            }
-            let read = part.len() + usize::from(end.is_some());
-            self.input.consume(read);
-            if end.is_some() || read == 0 {
-                break;
-            }
-        }
-        Ok(match too_long {
-            true => Some(Line::TooLong { start: &self.line, end: &self.end }),
-            false => any.then(|| Line::Whole(&mut self.line)),
-        })
-    }
-}
-
-/// Adds bytes, and keeps the last [`END_BYTES`] of them.
-fn keep_end(end: &mut Vec<u8>, bytes: &[u8]) {
-    end.extend_from_slice(bytes.get(bytes.len().saturating_sub(END_BYTES)..).unwrap_or_default());
-    drop(end.drain(..end.len().saturating_sub(END_BYTES)));
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[tokio::test]
-    async fn lines_end_with_a_newline_or_the_input() {
-        let input = &b"one\n\ntwo"[..];
-        let mut lines =
-            LineReader { input: BufReader::with_capacity(2, input), line: vec![], end: vec![] };
-        for expected in ["one", "", "two"] {
-            let Some(Line::Whole(line)) = lines.next().await.unwrap() else { panic!("no line") };
-            assert_eq!(line, expected.as_bytes());
-        }
-        assert_eq!(lines.next().await.unwrap(), None);
-    }
-
-    #[tokio::test]
-    async fn too_long_lines_are_skipped_to_their_end() {
-        let mut input = b"{\"id\":1,\"x\":\"".to_vec();
-        input.resize(MESSAGE_BYTES_MAX + 100, b'a');
-        input.extend_from_slice(b"\"}\nnext\n");
-        let mut lines = LineReader { input: BufReader::new(&input[..]), line: vec![], end: vec![] };
-        let Some(Line::TooLong { start, end }) = lines.next().await.unwrap() else {
-            panic!("taken")
-        };
-        assert!(start.starts_with(b"{\"id\":1") && start.len() <= MESSAGE_BYTES_MAX);
-        assert!(end.ends_with(b"aaa\"}") && end.len() == END_BYTES);
-        let Some(Line::Whole(next)) = lines.next().await.unwrap() else { panic!("no line") };
-        assert_eq!(next, b"next");
-    }
+    use std::time::Duration;
 
     #[tokio::test]
     async fn id_of_a_cancelled_or_listening_request_stays_taken() {
@@ -413,15 +297,26 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn closing_does_not_wait_for_a_client_that_does_not_read() {
+    async fn unread_requests_do_not_hide_the_end_of_the_input() {
+        const WAIT: Duration = Duration::from_millis(20);
+        let ping = |n: usize| format!(r#"{{"jsonrpc":"2.0","id":{n},"method":"ping"}}"#) + "\n";
+        let input: String = (0..200).map(ping).collect();
         let (_client, server) = tokio::io::duplex(8);
-        let mut lines = Lines::new(&b""[..], server, Arc::default(), InFlight::new());
-        let output = lines.output.clone();
-        let writing = tokio::spawn(async move { output.send(vec![b'a'; 100]).await });
-        while lines.output.stream.try_lock().is_ok() {
-            tokio::task::yield_now().await;
+        let output = LineWriter::with_wait(server, WAIT);
+        let input = std::io::Cursor::new(input);
+        let mut lines = Lines::to(input, output, Arc::default(), InFlight::new());
+        let (mut taken, mut answers) = (0, Vec::new());
+        while let Some(message) = lines.receive().await {
+            let ClientJsonRpcMessage::Request(request) = message else { continue };
+            let answer =
+                serde_json::json!({"jsonrpc": "2.0", "id": request.id, "result": {"tools": []}});
+            answers.push(tokio::spawn(lines.send(serde_json::from_value(answer).unwrap())));
+            taken += 1;
         }
-        lines.close().await.unwrap();
-        assert!(!writing.is_finished());
+        // Each holds its share of the memory, so that not all are begun.
+        assert!(taken < 200, "{taken}");
+        for answer in answers {
+            assert_eq!(answer.await.unwrap().unwrap_err().kind(), io::ErrorKind::TimedOut);
+        }
     }
 }

@@ -7,7 +7,8 @@
 //! Each file uses only files further up in this list, and the sets do not know each other: `error`, `page`, `threads`,
 //! `in_flight`, `tool_set`, `feed_cursors`; `json_values`, `json_parts`, `envelope`, `noticed`, `message`, `request_ids`;
 //! `conflicts`, `unseen`, `arguments`, `once`, `conflict_list`; `resemblance`, `sent_arguments`, `progress`, `tool`; the sets `palace`, `memory`, `documents`; `not_offered`, `tool_sets`; `rescan_changes`,
-//! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`; `lines`; `process`, `std_streams`, `stdio`, `http`.
+//! `resources`, `resource_listing`; `change_watch`, `session`; `server`; `handler`;
+//! `line_reader`, `line_writer`, `lines`; `process`, `std_streams`, `stdio`, `http`.
 
 mod arguments;
 mod change_watch;
@@ -22,6 +23,8 @@ mod http;
 mod in_flight;
 mod json_parts;
 mod json_values;
+mod line_reader;
+mod line_writer;
 mod lines;
 mod memory;
 mod message;

@@ -49,8 +49,7 @@ fn servers_wait_for_clients_that_do_not_read() {
         server.open();
         let value = json!({"text": "\"".repeat(40_000)});
         server.call("document_put", json!({"key": "k", "value": value})).unwrap();
-        let get =
-            json!({"name": "document_get", "arguments": {"key": "k"}, "padding": "x".repeat(500)});
+        let get = json!({"name": "document_get", "arguments": {"key": "k"}, "padding": "x".repeat(5_000)});
         let requests =
             (0..REQUESTS).map(|n| server.request(n, "tools/call", get.clone())).collect();
         let sent = send_all(&mut server, requests);
