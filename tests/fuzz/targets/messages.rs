@@ -12,7 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 const META: &str = r#""_meta":{"io.modelcontextprotocol/protocolVersion":"2026-07-28","io.modelcontextprotocol/clientInfo":{"name":"f","version":"1"},"io.modelcontextprotocol/clientCapabilities":{}}"#;
 
 /// Messages to make others of. `ID` stands for the number of the message.
-const MESSAGES: [&str; 22] = [
+const MESSAGES: [&str; 24] = [
     r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"palace_search","arguments":{"query":"x"}}}"#,
     r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"palace_add_drawer","arguments":{"wing":"w","room":"r","content":"half \ud83d"}}}"#,
     r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"document_put","arguments":{"key":"k","value":{"n":1e400}}}}"#,
@@ -35,6 +35,8 @@ const MESSAGES: [&str; 22] = [
     r#"[{"jsonrpc":"2.0","id":ID,"method":"ping"},5]"#,
     "no JSON",
     "",
+    r#"[{"jsonrpc":"2.0","id":"IDa","method":5},{"jsonrpc":"2.0","id":ID,"method":"ping"},{"jsonrpc":"2.0","id":"IDb","method":"tools/call","params":{"name":"document_get","arguments":{"key":1e400}}}]"#,
+    r#"{"jsonrpc":"2.0","id":ID,"method":"tools/call","params":{"name":"document_put","arguments":{"key":"k","key":"l","value":{"n":12345678901234567890123,"n":2}}}}"#,
 ];
 
 /// The id of an answer to what has none that can be read.
