@@ -34,6 +34,14 @@ impl Noticed {
     }
 }
 
+/// Returns the error of a call whose answer cannot have a note about its arguments: it is refused for anything that an
+/// answer would have to name.
+pub(super) fn refused_without_note(unkept: &Unkept) -> Option<String> {
+    let (problems, _) = judged(unkept, true, |_| true);
+    (!problems.is_empty())
+        .then(|| format!("invalid arguments: {}. Nothing was done", problems.join("; ")))
+}
+
 /// Judges the findings about the arguments of a call: returns problems, for which it is refused, and notes. A call that
 /// `writes` is refused if any field comes twice, or an integer would be rounded; another call if a field comes twice
 /// that `identifies` something.

@@ -5,7 +5,7 @@
 //! taken as it was sent is in the answer; no error is longer than a result may be.
 
 use super::feed_cursors::FeedCursors;
-use super::noticed::Noticed;
+use super::noticed::{Noticed, refused_without_note};
 use super::page::{ANSWER_BYTES_MAX, RESULT_BYTES, json_len, shortened};
 use super::progress::Progress;
 use super::sent_arguments::{Does, take};
@@ -194,6 +194,10 @@ impl Tool {
 
     /// Runs the tool. It may block.
     pub fn run(&self, call: &Call, arguments: JsonObject, noticed: &Noticed) -> CallToolResult {
+        let refused = refused_without_note(&noticed.unkept).filter(|_| !self.has_notes);
+        if let Some(refused) = refused {
+            return error_result(refused);
+        }
         let (mut result, mut notes) = (self.run)(call, arguments, noticed);
         // Every answer has the note about the whole message.
         let of_message = noticed.about_halves();

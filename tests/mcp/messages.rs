@@ -192,6 +192,8 @@ fn fields_sent_twice_refuse_writes_and_are_noted_in_reads() {
         assert_eq!(found["value"]["n"], 1, "nothing was written");
         let error = way.error("document_get", r#"{"key":"other","key":"k"}"#);
         assert!(error.contains("sent twice: key"), "{error}");
+        let error = way.error("search_nodes", r#"{"query":"q","query":"r"}"#);
+        assert!(error.contains("sent twice: query"), "its answers have no notes: {error}");
         let found = way.done("palace_search", r#"{"query":"q","limit":1,"limit":2}"#);
         assert_eq!(found["notes"], json!(["sent twice, and the last one was taken: limit"]));
         for params in [
