@@ -10,12 +10,12 @@ use serde::Serialize;
 use std::io::{self, Write};
 use std::path::Path;
 
-/// The status of a palace, and the number of its documents with open conflicts.
+/// The status of a palace, and the number of its documents with open conflicts, which damage can hide.
 #[derive(Serialize)]
 struct Shown {
     #[serde(flatten)]
     status: Status,
-    in_conflict: ConflictCount,
+    in_conflict: Option<ConflictCount>,
 }
 
 /// Prints the status of a palace.
@@ -24,7 +24,14 @@ pub(super) fn status(path: &Path, as_json: bool) -> Result<Exit, Failure> {
     // report that it cannot be written.
     drop(Palace::open_read_only(path)?);
     let palace = Palace::open(path)?;
-    let shown = Shown { status: palace.status()?, in_conflict: palace.count_conflicts("")? };
+    // It reads all views. What it meets as damage is in the status.
+    let counted = palace.count_conflicts("");
+    let status = palace.status()?;
+    let in_conflict = match counted {
+        Err(_) if !status.problems.is_empty() => None,
+        counted => Some(counted?),
+    };
+    let shown = Shown { status, in_conflict };
     let mut out = stdout();
     match as_json {
         true => json(&mut out, &shown)?,
@@ -74,16 +81,17 @@ fn print(out: &mut impl Write, Shown { status, in_conflict }: &Shown) -> io::Res
         };
         writeln!(out, "lock         {}  {}{since}", shown(&lock.resource), shown(&lock.holder))?;
     }
-    writeln!(out, "conflicts    {}", conflicts(in_conflict))?;
+    writeln!(out, "conflicts    {}", conflicts(in_conflict.as_ref()))?;
     for older in status.instances.iter().filter(|instance| instance.older) {
         writeln!(out, "OLDER        pid {} {}: {OLDER_NOTE}", older.pid, shown(&older.program))?;
     }
     writeln!(out, "trash        {}", count(status.trash, "file"))
 }
 
-fn conflicts(found: &ConflictCount) -> String {
-    match found.documents {
-        0 if !found.at_least => "none open".to_owned(),
-        _ => conflicts_in_words(found),
+fn conflicts(found: Option<&ConflictCount>) -> String {
+    match found {
+        None => "not counted, because a file is damaged".to_owned(),
+        Some(ConflictCount { documents: 0, at_least: false }) => "none open".to_owned(),
+        Some(found) => conflicts_in_words(found),
     }
 }

@@ -54,9 +54,11 @@ struct ShownStatus {
 
 impl ShownStatus {
     fn of(call: &Call) -> Result<Self, Error> {
+        // It reads all views. What it meets as damage is in the status.
+        let in_conflict = call.palace.count_conflicts("")?;
         Ok(ShownStatus {
             status: call.palace.status()?,
-            in_conflict: call.palace.count_conflicts("")?,
+            in_conflict,
             not_offered: held_elsewhere(&call.palace, &call.offered)?,
         })
     }

@@ -17,6 +17,7 @@ mod connect;
 mod connections;
 mod error;
 mod key_listing;
+mod met_damage;
 mod meta;
 mod open;
 mod open_conflicts;
@@ -99,6 +100,8 @@ pub struct Snapshot {
     /// The check over the word index, as [`Snapshot::verify`] expects it.
     index: String,
     connections: connections::Connections,
+    /// See [`Snapshot::met_damage`].
+    met: met_damage::MetDamage,
     /// See [`Snapshot::numbers_in_conflict`].
     in_conflict: OnceLock<Box<[i64]>>,
     /// See [`Snapshot::log_instances`].
@@ -122,5 +125,17 @@ impl Snapshot {
     #[must_use]
     pub fn meta(&self) -> &Meta {
         &self.meta
+    }
+
+    /// Returns the damage that reads met since this snapshot was opened, in the words of the errors.
+    #[must_use]
+    pub fn met_damage(&self) -> Vec<String> {
+        self.met.texts()
+    }
+
+    /// Returns true if a read met damage.
+    #[must_use]
+    pub fn is_known_damaged(&self) -> bool {
+        !self.met.is_empty()
     }
 }

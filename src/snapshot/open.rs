@@ -3,6 +3,7 @@
 use super::connect::{FileStamp, Source, connect, restrict};
 use super::connections::Connections;
 use super::error::reading;
+use super::met_damage::MetDamage;
 use super::meta::Stored;
 use super::{Snapshot, SnapshotError, schema};
 use crate::format::FORMAT_VERSION;
@@ -47,7 +48,8 @@ impl Snapshot {
         }
         let connections = Connections::new(connection, file);
         let (in_conflict, instances) = (OnceLock::new(), OnceLock::new());
-        Ok(Snapshot { id, meta, length, index, connections, in_conflict, instances })
+        let met = MetDamage::default();
+        Ok(Snapshot { id, meta, length, index, connections, met, in_conflict, instances })
     }
 }
 

@@ -4,13 +4,16 @@
 //!
 //! [`Meta::all_readings`]: super::Meta::all_readings
 
+use super::codec::ViewColumns;
 use super::read::bytes;
 use super::{Snapshot, SnapshotError};
 use memchr::memmem;
+use rusqlite::Row as Columns;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
 
-const VIEWS: &str = "SELECT number, view FROM views ORDER BY number";
+const VIEWS: &str = "SELECT k.number, k.key, v.heads, v.absorbed, v.incomplete, v.proof, v.view \
+     FROM keys k CROSS JOIN views v ON v.number = k.number ORDER BY k.number";
 
 /// Name of the member of a view that has its conflicts.
 const MEMBER: &[u8] = b"\"conflicts\"";
@@ -27,8 +30,8 @@ impl Snapshot {
     /// views. The snapshot keeps the result, 8 bytes a document that is in it.
     ///
     /// # Errors
-    /// [`SnapshotError::Read`] if it cannot be read now. A damaged view is not always noticed: it can hide a document,
-    /// which [`Snapshot::verify`] finds.
+    /// [`SnapshotError::Read`] if it cannot be read now. A damaged view is no error here: it is left out, and is in
+    /// [`Snapshot::met_damage`].
     pub fn numbers_in_conflict(&self) -> Result<&[i64], SnapshotError> {
         if let Some(found) = self.in_conflict.get() {
             return Ok(found);
@@ -43,11 +46,30 @@ impl Snapshot {
         let mut rows = self.sql(statement.query([]))?;
         let mut found = Vec::new();
         while let Some(columns) = self.sql(rows.next())? {
-            if has_conflict(self.sql(bytes(columns, 1))?) {
+            if self.is_whole(columns)? && has_conflict(self.sql(bytes(columns, 6))?) {
                 found.push(self.sql(columns.get(0))?);
             }
         }
         Ok(found.into())
+    }
+
+    /// Checks a view from the columns of [`VIEWS`]. Notes the damage if it is not whole.
+    fn is_whole(&self, columns: &Columns<'_>) -> Result<bool, SnapshotError> {
+        let column = |n| self.sql(bytes(columns, n));
+        let (key, proof) = (column(1)?, column(5)?);
+        let stored = ViewColumns {
+            number: self.sql(columns.get(0))?,
+            key,
+            heads: column(2)?,
+            absorbed: column(3)?,
+            incomplete: self.sql(columns.get(4))?,
+            view: column(6)?,
+        };
+        if stored.check() == *proof {
+            return Ok(true);
+        }
+        drop(self.damaged(std::str::from_utf8(key).ok(), "the check of its view does not fit"));
+        Ok(false)
     }
 }
 

@@ -366,7 +366,11 @@ impl Snapshot {
     }
 
     pub(super) fn sql<T>(&self, result: rusqlite::Result<T>) -> Result<T, SnapshotError> {
-        result.map_err(|error| reading(self.id, error))
+        result.map_err(|error| {
+            let error = reading(self.id, error);
+            self.met.note(&error);
+            error
+        })
     }
 
     pub(super) fn decoded<T>(
@@ -379,7 +383,9 @@ impl Snapshot {
 
     pub(super) fn damaged(&self, key: Option<&str>, what: &str) -> SnapshotError {
         let (key, what) = (key.map(str::to_owned), what.to_owned());
-        SnapshotError::Damaged { snapshot: self.id, key, what, source: None }
+        let error = SnapshotError::Damaged { snapshot: self.id, key, what, source: None };
+        self.met.note(&error);
+        error
     }
 
     fn missing(&self, number: i64) -> SnapshotError {

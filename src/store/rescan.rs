@@ -14,7 +14,7 @@ pub use super::tracked_segment::{FoundCommit, RescanDelta, TrackedSegment};
 use super::unreadable_snapshots::UnreadableSnapshots;
 use crate::format::filename::{self, OPEN, SEALED, SNAP};
 use crate::format::id::{InstanceId, PalaceId, SegmentId, SnapshotId};
-use crate::fs::{At, File, Listed, is_irregular};
+use crate::fs::{At, File, Listed, Stat, is_irregular};
 use crate::segment::mark::Footprint;
 use crate::segment::reader::{ForeignSync, Reader};
 use crate::snapshot::{Snapshot, SnapshotError};
@@ -45,6 +45,8 @@ pub struct Catalog {
     /// Segments in neither directory, each with the last commit that was known in it.
     pub(super) vanished: HashMap<SegmentId, Option<LastCommit>>,
     pub(super) snapshots: BTreeMap<SnapshotId, Arc<Snapshot>>,
+    /// The files of the snapshots and their times of modification, before they were opened.
+    opened: HashMap<SnapshotId, (Stat, i64)>,
     /// Snapshots that are gone, until it is known that other files hold their commits.
     pub(super) gone: Vec<Arc<Snapshot>>,
     pub(super) unreadable: UnreadableSnapshots,
@@ -73,6 +75,7 @@ impl Catalog {
             own,
             vanished: HashMap::new(),
             snapshots: BTreeMap::new(),
+            opened: HashMap::new(),
             gone: Vec::new(),
             unreadable: UnreadableSnapshots::default(),
             local: None,
@@ -88,14 +91,19 @@ impl Catalog {
     /// An error of the operating system. What was found before the failure is returned by the next call
     /// that succeeds.
     pub fn rescan(&mut self) -> Result<RescanDelta, StoreError> {
-        // An unreadable snapshot may be worth another try, which only the listing makes.
-        if self.watch.unchanged(&self.root, &self.own) && self.unreadable.is_empty() {
+        // A damaged snapshot may be worth another try, which only the listing makes.
+        if self.watch.unchanged(&self.root, &self.own) && !self.has_damaged_snapshot() {
             self.read_known_segments()?;
         } else {
             self.list_directories()?;
         }
         self.watch.confirm();
         Ok(std::mem::take(&mut self.delta))
+    }
+
+    fn has_damaged_snapshot(&self) -> bool {
+        let damaged = |snapshot: &Arc<Snapshot>| snapshot.is_known_damaged();
+        !self.unreadable.is_empty() || self.snapshots.values().any(damaged)
     }
 
     fn list_directories(&mut self) -> Result<(), StoreError> {
@@ -239,6 +247,7 @@ impl Catalog {
             self.gone.extend(gone.map(|(_, snapshot)| snapshot.clone()));
             self.snapshots.retain(|id, _| ids.contains(id));
             self.unreadable.retain(|id| ids.contains(id));
+            self.opened.retain(|id, _| ids.contains(id));
             self.delta.snapshots |= self.snapshots.len() < known;
             let mut vanished = false;
             for id in ids {
@@ -250,9 +259,11 @@ impl Catalog {
         }
     }
 
-    /// Opens a snapshot unless it is known. Returns false if the file is gone.
+    /// Opens a snapshot unless it is known. Opens one again in which a read met damage, if its file has changed since.
+    /// Returns false if the file is gone.
     fn open_if_new(&mut self, id: SnapshotId) -> Result<bool, StoreError> {
-        if self.snapshots.contains_key(&id) {
+        let known = self.snapshots.get(&id);
+        if known.is_some_and(|known| !known.is_known_damaged()) {
             return Ok(true);
         }
         let path = self.root.file(SNAP, &filename::snapshot(id));
@@ -261,6 +272,9 @@ impl Catalog {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(false),
             Err(error) => Err(error).at("access", &path)?,
         };
+        if known.is_some() && self.opened.get(&id) == Some(&file) {
+            return Ok(true);
+        }
         let now_ms = self.root.fs().now_ms();
         // Opening a damaged snapshot in every rescan would make all reads slow.
         if self.unreadable.was_tried(id, file, now_ms) {
@@ -270,6 +284,7 @@ impl Catalog {
             Ok(snapshot) => {
                 self.unreadable.remove(id);
                 self.snapshots.insert(id, Arc::new(snapshot));
+                self.opened.insert(id, file);
                 self.delta.snapshots = true;
                 return Ok(true);
             }

@@ -1,6 +1,6 @@
 //! Damage, as `verify`, `doctor`, `status` and a server tell it: all four, or none.
 
-use crate::client::{COMPACT, Client, LOG, PALACE, code, run, stderr, stdout, texts};
+use crate::client::{COMPACT, Client, LOG, PALACE, code, eras, run, stderr, stdout, texts};
 use crate::support::object;
 use crdt_palace::palace::dump::{DumpedCommit, Place};
 use crdt_palace::palace::{Error, Options, Palace};
@@ -174,4 +174,77 @@ async fn damaged_snapshot_tells_what_it_holds_and_is_merged_without() {
     assert_eq!(code(&merged), Some(0), "{}", stderr(&merged));
     let keys = Palace::open_read_only(&into).unwrap().keys_page("", None, 9).unwrap();
     assert_eq!(keys.len(), 3, "{keys:?}");
+}
+
+/// The lines that begin with PROBLEM.
+fn problems(output: &std::process::Output) -> Vec<String> {
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    text.lines().filter(|line| line.starts_with("PROBLEM")).map(str::to_owned).collect()
+}
+
+/// Every place of a stored text: in a document, in a view, in the index of words.
+#[tokio::test]
+async fn damage_inside_a_snapshot_is_told_alike_everywhere() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("p");
+    palace(&path);
+    let palace = path.to_str().unwrap();
+    stdout(&run(COMPACT, &[palace]));
+    let snapshot = files(&path, "snap").remove(0);
+    let good = fs::read(&snapshot).unwrap();
+    let places: Vec<usize> = memchr::memmem::find_iter(&good, b"marker").collect();
+    // Three views and three documents at least.
+    assert!(places.len() >= 6, "{places:?}");
+    let (mut told_by_status, mut met_by_tools) = (0, 0);
+    for at in places {
+        let mut bad = good.clone();
+        bad[at] = b'M';
+        fs::write(&snapshot, bad).unwrap();
+        let (verify, doctor) = (run(LOG, &["verify", palace]), run(PALACE, &["doctor", palace]));
+        assert_eq!((code(&verify), code(&doctor)), (Some(1), Some(1)), "{at}");
+        let words = problems(&verify).remove(0);
+        let words = words.split(": ").skip(1).collect::<Vec<_>>().join(": ");
+        assert!(words.contains(snapshot.to_str().unwrap()), "{words}");
+        assert!(problems(&doctor).concat().contains(&words), "{words}: {doctor:?}");
+        let status = run(PALACE, &["status", palace]);
+        assert_eq!(code(&status), Some(0), "{}", stderr(&status));
+        let told = problems(&status).concat();
+        assert!(told.is_empty() || told.contains(&words), "{told}");
+        told_by_status += usize::from(!told.is_empty());
+
+        let client = Client::start_with(&path, eras()[0].clone(), &["--tools=documents"]).await;
+        let mut met = false;
+        for key in ["k0", "k1", "k2"] {
+            for (tool, arguments) in [
+                ("document_get", json!({"key": key})),
+                ("document_history", json!({"key": key})),
+                ("document_patch", json!({"key": key, "changes": {"n": 1}})),
+            ] {
+                let result = client.result(tool, arguments).await;
+                let texts = texts(&result);
+                met |= result.is_error == Some(true) && texts[0].contains("is damaged");
+                let told = texts.last().unwrap();
+                // From the call that met it on, every answer says so.
+                assert_eq!(
+                    told.starts_with("WARNING") && told.contains(snapshot.to_str().unwrap()),
+                    met,
+                    "{tool}: {texts:?}"
+                );
+            }
+        }
+        met_by_tools += usize::from(met);
+        // Once the file is put back, nothing of it is told any more.
+        fs::write(&snapshot, &good).unwrap();
+        let texts = texts(&client.result("document_get", json!({"key": "k0"})).await);
+        assert_eq!(texts.len(), 1, "{texts:?}");
+        assert!(texts[0].contains("marker"), "{texts:?}");
+        client.close().await;
+        // What the patches wrote.
+        for directory in ["open", "sealed"] {
+            files(&path, directory).into_iter().for_each(|file| fs::remove_file(file).unwrap());
+        }
+    }
+    assert_eq!((told_by_status, met_by_tools), (3, 6));
+    let doctor = run(PALACE, &["doctor", palace]);
+    assert!(stdout(&doctor).contains("every byte was read"), "{}", stdout(&doctor));
 }

@@ -1,4 +1,4 @@
-//! Checks of a palace's files that need no long read. Only `crdt-log verify` reads every byte.
+//! Checks of a palace's files. It reads every byte, as `crdt-log verify` does.
 
 use super::check::Check;
 use super::place::mend_manifest;
@@ -7,16 +7,15 @@ use crate::format::FORMAT_VERSION;
 use crate::format::filename::{QUARANTINE, TMP};
 use crate::fs::shell::quoted;
 use crate::palace::status::{LiveInstance, SegmentState, SegmentStatus, Status};
-use crate::palace::verify::Finding;
+use crate::palace::verify::{Finding, Severity};
 use crate::palace::{Error, Palace, StoreError, chain};
 use crate::store::purge::left_behind;
-use std::collections::BTreeSet;
 use std::path::Path;
 
 /// The time by which the newest file may be ahead of this machine's clock, in milliseconds: a minute.
 const AHEAD_MS: i64 = 60_000;
 
-/// The most findings about files that are listed. `crdt-log verify` lists all.
+/// The most findings that are listed. `crdt-log verify` lists all.
 const LISTED: usize = 10;
 
 pub(super) fn checks(palace: &Palace) -> Vec<Check> {
@@ -26,8 +25,7 @@ pub(super) fn checks(palace: &Palace) -> Vec<Check> {
     };
     // A directory without a manifest has nothing to check yet.
     let Some(id) = status.palace else { return Vec::new() };
-    let quarantined = palace.root().list(QUARANTINE);
-    let damage = quarantined.map(|files| damage(palace, &status, files.len()));
+    let damage = damage(palace);
     vec![
         Check::ok("format", format!("{FORMAT_VERSION}, palace {id}")),
         or_unknown("damage", damage),
@@ -51,44 +49,37 @@ pub(super) fn not_opened(error: &Error, path: &Path) -> Check {
     Check::problem("format", chain(error), advice)
 }
 
-fn or_unknown(check: &'static str, found: Result<Check, StoreError>) -> Check {
-    found.unwrap_or_else(|error| Check::failed(check, &Error::from(error)))
+fn or_unknown(check: &'static str, found: Result<Check, Error>) -> Check {
+    found.unwrap_or_else(|error| Check::failed(check, &error))
 }
 
-fn damage(palace: &Palace, status: &Status, quarantined: usize) -> Check {
+fn damage(palace: &Palace) -> Result<Check, Error> {
     const CHECK: &str = "damage";
+    let found = palace.verify()?;
+    let quarantined = palace.root().list(QUARANTINE)?.len();
     let path = quoted(palace.path());
-    let files: BTreeSet<_> = status.problems.iter().map(|problem| &problem.path).collect();
-    let whole = format!(
-        "{} and {}",
-        count(status.segments.len(), "segment"),
-        count(status.snapshots.len(), "snapshot")
-    );
-    match (files.len(), quarantined) {
-        (0, 0) => Check::ok(
-            CHECK,
-            format!("none found in {whole}; only crdt-log verify reads every byte"),
-        ),
+    let whole =
+        format!("{} and {}", count(found.segments, "segment"), count(found.snapshots, "snapshot"));
+    let problems: Vec<&Finding> =
+        found.findings.iter().filter(|it| it.severity == Severity::Problem).collect();
+    Ok(match (problems.len(), quarantined) {
+        (0, 0) => Check::ok(CHECK, format!("none found in {whole}; every byte was read")),
         (0, copies) => Check::note(
             CHECK,
             format!("none found in {whole}, but {} in quarantine/", count(copies, "file")),
-            format!("empty quarantine/, if this finds no problem: crdt-log verify {path}"),
+            "empty quarantine/: nothing in the palace is damaged now",
         ),
-        (damaged, _) => Check::problem(
+        (number, _) => Check::problem(
             CHECK,
-            format!(
-                "{} cannot be read whole: {}",
-                count(damaged, "file"),
-                listed(&status.problems)
-            ),
+            format!("{} in {whole}: {}", count(number, "problem"), listed(&problems)),
             format!("put back from a copy each file that this names: crdt-log verify {path}"),
         ),
-    }
+    })
 }
 
 /// Returns the first findings, one after the other.
-fn listed(problems: &[Finding]) -> String {
-    let first: Vec<String> = problems.iter().take(LISTED).map(finding).collect();
+fn listed(problems: &[&Finding]) -> String {
+    let first: Vec<String> = problems.iter().take(LISTED).map(|it| finding(it)).collect();
     first.join("; ")
 }
 
@@ -124,7 +115,7 @@ fn in_words(instance: &LiveInstance) -> String {
     format!("pid {} {}", instance.pid, instance.program)
 }
 
-fn leftovers(palace: &Palace) -> Result<Check, StoreError> {
+fn leftovers(palace: &Palace) -> Result<Check, Error> {
     let root = palace.root();
     let now_ms = root.fs().now_ms();
     let mut left = 0;

@@ -63,7 +63,8 @@ pub struct Status {
     /// The snapshots in `snap/` that cannot be read: [`Palace::unreadable`].
     #[serde(serialize_with = "crate::format::path_text::list")]
     pub unreadable: Vec<PathBuf>,
-    /// The files that are damaged, cut off or missing. [`Palace::verify`] reads more.
+    /// The files that are damaged, cut off or missing, and the damage that reads of this process met:
+    /// [`Palace::problems`]. [`Palace::verify`] reads more.
     pub problems: Vec<Finding>,
     /// The last time that the palace went back to an older state under this process; `None` if it did not.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -246,6 +247,8 @@ impl Palace {
     pub fn status(&self) -> Result<Status> {
         let root = self.root();
         root.refresh()?;
+        // A palace that was moved or replaced is noticed here, before anything is asked of its directory.
+        let snapshots = self.snapshot_status()?;
         let mut segments = Vec::new();
         for directory in [OPEN, SEALED] {
             for name in root.list(directory)? {
@@ -273,7 +276,7 @@ impl Palace {
                 .chain(live().map(SegmentStatus::lock))
                 .collect(),
             segments,
-            snapshots: self.snapshot_status()?,
+            snapshots,
             unreadable: self.unreadable(),
             problems: self.problems_now()?,
             went_back: self.went_back(),

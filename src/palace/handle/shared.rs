@@ -10,10 +10,11 @@ use crate::format::id::InstanceId;
 use crate::palace::compact::automatic::Automatic;
 use crate::palace::error::Result;
 use crate::palace::view::directory::Directory;
-use crate::palace::view::file_findings::file_problems;
+use crate::palace::view::file_findings::{file_problems, met_damage};
 use crate::palace::view::finding::Finding;
 use crate::palace::view::view::View;
 use crate::palace::view::went_back::Noticed;
+use crate::snapshot::Snapshot;
 use crate::store::StoreError;
 use crate::store::group_commit::Log;
 use crate::store::read_only::ReadOnlyReason;
@@ -72,6 +73,8 @@ pub(in crate::palace) struct Shared {
     unreadable: Lock<Vec<PathBuf>>,
     /// The problems with files that the last rescan found.
     problems: Lock<Vec<Finding>>,
+    /// The snapshots that the last rescan knew: reads may meet damage in them.
+    opened: Lock<Vec<Arc<Snapshot>>>,
     /// What is known of the times that the palace went back to an older state.
     pub noticed: Lock<Noticed>,
     /// Number of times that all files were read again because of that: [`Directory::epoch`].
@@ -107,6 +110,7 @@ impl Shared {
             rescans: AtomicU64::new(0),
             unreadable: Lock::new(Rank::Leaf, Vec::new()),
             problems: Lock::new(Rank::Leaf, Vec::new()),
+            opened: Lock::new(Rank::Leaf, Vec::new()),
             noticed: Lock::new(Rank::Leaf, Noticed::default()),
             epoch: AtomicU64::new(0),
             healed: AtomicU64::new(0),
@@ -201,8 +205,9 @@ impl Palace {
         self.shared.unreadable.lock().clone()
     }
 
-    /// Returns the files that are damaged, cut off or missing, as the last rescan found them. Reads go on without what is
-    /// missing. [`Palace::verify`] also reads every byte of the snapshots.
+    /// Returns the files that are damaged, cut off or missing, as the last rescan found them, and the damage that reads
+    /// met in snapshots since they were opened. Reads go on without what is missing. [`Palace::verify`] reads every
+    /// byte of the snapshots.
     ///
     /// ```
     /// # use crdt_palace::palace::Palace;
@@ -222,7 +227,10 @@ impl Palace {
     /// ```
     #[must_use]
     pub fn problems(&self) -> Vec<Finding> {
-        self.shared.problems.lock().clone()
+        let mut found = self.shared.problems.lock().clone();
+        let opened = self.shared.opened.lock().clone();
+        found.extend(opened.iter().flat_map(|snapshot| met_damage(self.root(), snapshot)));
+        found
     }
 }
 
@@ -296,6 +304,7 @@ impl Shared {
     /// Remembers which snapshots a rescan could not read, and which files are damaged.
     pub fn note_problems(&self, catalog: &Catalog) {
         *self.problems.lock() = file_problems(&self.root, catalog);
+        *self.opened.lock() = catalog.all_snapshots().cloned().collect();
         let names = catalog.unreadable().map(|(id, _)| filename::snapshot(id));
         *self.unreadable.lock() = names.map(|name| self.root.file(SNAP, &name)).collect();
     }

@@ -1,7 +1,8 @@
 //! Decides which files of a palace are damaged, cut off or missing, from what a rescan has read of them.
 //!
 //! Invariant: `verify`, `status`, `doctor` and the answers of a server all ask here. `verify` reads more besides: every
-//! byte of the snapshots, and every document.
+//! byte of the snapshots, and every document. `doctor` asks `verify`. Status and servers also tell the damage that a
+//! read of their process met.
 
 use super::finding::{Finding, Severity};
 use crate::format::damage::Region;
@@ -41,6 +42,13 @@ pub(in crate::palace) fn file_problems(root: &Root, catalog: &Catalog) -> Vec<Fi
     let mut found = file_findings(root, catalog);
     found.retain(|finding| finding.severity == Severity::Problem);
     found
+}
+
+/// Returns the damage that reads of this process met in a snapshot.
+pub(in crate::palace) fn met_damage(root: &Root, snapshot: &Snapshot) -> Vec<Finding> {
+    let path = root.file(SNAP, &filename::snapshot(snapshot.id()));
+    let problem = |what| Finding::of_file(&path, None, Severity::Problem, what);
+    snapshot.met_damage().into_iter().map(problem).collect()
 }
 
 /// Returns true if this is the beginning of a copy, under a name that a copying program gave it: it ends within its
