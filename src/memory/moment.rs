@@ -99,15 +99,6 @@ impl Moment {
     }
 }
 
-/// Parses a moment, and returns it in its one form.
-///
-/// # Errors
-/// [`MemoryError::Argument`] with the name of the field.
-#[cfg(any(feature = "mcp", test))]
-pub(super) fn moment(field: &'static str, text: &str) -> Result<String> {
-    Moment::parse(field, text, &TimeZone::UTC).map(|moment| moment.text)
-}
-
 /// Returns a moment in UTC in its one form, in which midnight is the date.
 pub(super) fn one_form(text: &str) -> String {
     text.strip_suffix("T00:00:00Z").unwrap_or(text).to_owned()
@@ -171,20 +162,21 @@ fn offset_text(offset: Offset) -> Option<String> {
     (minutes != 0).then(|| format!("{sign}{:02}:{:02}", minutes / 60, minutes % 60))
 }
 
-/// Parses a moment, and returns it in milliseconds since 1970.
+/// Parses a moment of a filter, and returns it in milliseconds since 1970. A date is the day where this process runs:
+/// it begins at midnight there.
 ///
 /// # Errors
-/// The errors of [`moment`].
-#[cfg(any(feature = "mcp", test))]
+/// The errors of [`Moment::parse`].
+#[cfg(feature = "mcp")]
 pub(crate) fn milliseconds(field: &'static str, text: &str) -> Result<i64> {
-    let text = moment(field, text)?;
-    let time = match text.parse::<Date>() {
-        Ok(date) if !text.contains('T') => {
-            date.to_zoned(TimeZone::UTC).map(|zoned| zoned.timestamp())
-        }
-        _ => text.parse::<Timestamp>(),
-    };
-    time.map(Timestamp::as_millisecond).map_err(|_| refused(field, &text))
+    milliseconds_in(field, text, &TimeZone::system())
+}
+
+#[cfg(any(feature = "mcp", test))]
+fn milliseconds_in(field: &'static str, text: &str, zone: &TimeZone) -> Result<i64> {
+    let begins = Moment::parse(field, text, zone)?.begins;
+    let time = written_out(&begins, Some("+00:00")).parse::<Timestamp>();
+    time.map(Timestamp::as_millisecond).map_err(|_| refused(field, text))
 }
 
 /// Parses a moment as MemPalace writes it, and returns it in milliseconds since 1970, with its offset; without one if that
@@ -216,6 +208,10 @@ pub(crate) fn readable(ms: i64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn moment(field: &'static str, text: &str) -> Result<String> {
+        Moment::parse(field, text, &TimeZone::UTC).map(|moment| moment.text)
+    }
 
     #[test]
     fn moments_have_one_form_and_compare_as_texts() {
@@ -284,9 +280,21 @@ mod tests {
     }
 
     #[test]
-    fn date_is_the_midnight_at_which_it_begins() {
-        assert_eq!(milliseconds("at", "1970-01-02").unwrap(), 86_400_000);
-        assert_eq!(milliseconds("at", "1970-01-01T00:00:01Z").unwrap(), 1_000);
+    fn date_of_a_filter_is_the_midnight_at_which_it_begins() {
+        let begins = |text, rule| {
+            milliseconds_in("since", text, &TimeZone::posix(rule).unwrap()).map(readable)
+        };
+        for (rule, begin) in [
+            ("UTC0", "2026-03-01T00:00:00Z"),
+            ("JST-9", "2026-02-28T15:00:00Z"),
+            ("PST8PDT,M3.2.0,M11.1.0", "2026-03-01T08:00:00Z"),
+            ("<+14>-14", "2026-02-28T10:00:00Z"),
+        ] {
+            assert_eq!(begins("2026-03-01", rule).unwrap(), begin, "{rule}");
+            let time = "2026-03-01T00:00:00Z";
+            assert_eq!(begins(time, rule).unwrap(), time, "a time is the same everywhere");
+            assert!(begins("yesterday", rule).is_err());
+        }
         assert_eq!(readable(1_000), "1970-01-01T00:00:01Z");
     }
 }

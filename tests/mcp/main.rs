@@ -33,3 +33,4 @@ mod support;
 mod told;
 mod unread;
 mod unreadable_snapshot;
+mod zones;

@@ -41,7 +41,7 @@ pub(super) struct Search {
     pub wing: Option<String>,
     /// Only in rooms of this name
     pub room: Option<String>,
-    /// Only what was filed at this time or later: 2026-03-01, or 2026-03-01T10:00:00Z
+    /// Only what was filed at this time or later: 2026-03-01, the day where the server runs, or 2026-03-01T10:00:00Z
     pub since: Option<String>,
     /// Only what was filed before this time
     pub before: Option<String>,
@@ -312,7 +312,7 @@ pub(super) struct DiaryRead {
 pub(super) struct ChangesSince {
     /// The next_cursor of the call before. Without it and since, nothing but a cursor to start from comes back
     pub cursor: Option<String>,
-    /// Instead of a cursor: a time, 2026-03-01 or 2026-03-01T10:00:00Z
+    /// Instead of a cursor: a time, 2026-03-01, the day where the server runs, or 2026-03-01T10:00:00Z
     pub since: Option<String>,
     /// Number of commits, 1 to 100; 20 if not given
     #[schemars(range(max = 100))]
