@@ -10,7 +10,7 @@ use super::tool::Call;
 use super::tool_sets::{ToolSet, Tools};
 use crate::format::key::Key;
 use crate::memory::drawers::{PLACE_BYTES_MAX, folded, is_move};
-use crate::memory::{MemoryError, is_of_graph};
+use crate::memory::{MemoryError, is_of_graph, shorten_sources};
 use crate::palace::status::Status;
 use crate::palace::{ConflictCount, Error, chain};
 use rmcp::model::ResourceTemplate;
@@ -145,7 +145,8 @@ impl OfferedResource {
             }
             OfferedResource::Document(key) => {
                 match call.palace.get(key.as_str()).map_err(palace_says)? {
-                    Some(document) => {
+                    Some(mut document) => {
+                        shorten_sources(&document.key, &mut document.value);
                         let text = indented(&document)?;
                         call.session.saw_whole(&document.key, &document.heads);
                         Ok(Some(text))

@@ -26,6 +26,8 @@ mod moment;
 mod nearest;
 mod source_name;
 #[cfg(feature = "cli")]
+mod shown_value;
+#[cfg(feature = "cli")]
 pub(crate) mod told;
 #[cfg(feature = "mcp")]
 pub(crate) mod undo;
@@ -48,6 +50,8 @@ pub(crate) use ids::{Ids, keys_of};
 pub(crate) use lone_surrogates::replace_lone_surrogates;
 #[cfg(feature = "mcp")]
 pub(crate) use moment::{milliseconds, readable, written_out};
+#[cfg(feature = "mcp")]
+pub(crate) use shown_value::shorten_sources;
 #[cfg(feature = "mcp")]
 pub(crate) use source_name::shown_source;
 #[cfg(feature = "mcp")]

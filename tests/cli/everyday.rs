@@ -214,7 +214,7 @@ fn texts_are_filed_from_files_and_standard_input() {
     let added = shell.given(&["add", "atlas/notes", "-", "--json", "--by", "bob"], b"From a pipe.");
     let added: Value = serde_json::from_str(&stdout(&added)).unwrap();
     assert_eq!((&added["success"], &added["wing"]), (&json!(true), &json!("Atlas")));
-    let note = shell.json(&["show", printed.split("  ").next().unwrap()]);
+    let note = shell.json(&["show", printed.split("  ").next().unwrap(), "--full-source"]);
     assert_eq!(note["content"], "A note.\nTwo lines.");
     assert_eq!(note["metadata"]["added_by"], json!(["ada"]));
     assert_eq!(note["metadata"]["source_files"], json!([file.to_str().unwrap()]));
@@ -465,4 +465,54 @@ fn completions_and_man_pages_name_every_command() {
     let refused = run(PALACE, &["man", missing.to_str().unwrap()]);
     assert_eq!(code(&refused), Some(1));
     assert!(stderr(&refused).contains("cannot write man pages to"), "{}", stderr(&refused));
+}
+
+#[test]
+fn sources_are_shown_by_name_unless_asked_for() {
+    use crdt_palace::memory::facts::Source;
+    const SOURCE: &str = "/home/ann/secret-project/notes.md";
+    let shell = Shell::new();
+    let palace = Palace::open(shell.path()).unwrap();
+    let item = Item::new(Place::new("atlas", "keys").unwrap(), "We sign with RSA.").unwrap();
+    let item = item.said(Some(SOURCE), None).unwrap();
+    let drawer = Drawers::new(palace.clone()).file(&[item]).unwrap().remove(0).id;
+    let (file, closet) = (Some(SOURCE.to_owned()), Some(SOURCE.to_owned()));
+    let source = Source { file, closet, ..Source::default() };
+    let signs = Triple::new("Ann", "signs", "keys").unwrap();
+    let facts = Facts::new(palace);
+    let fact = facts.assert(&signs, None, None, Some(&source)).unwrap().fact.id;
+    let log = |arguments: &[&str]| {
+        let mut command = Command::new(LOG);
+        stdout(&command.args(arguments).arg("--palace").arg(shell.path()).output().unwrap())
+    };
+    let commit = log(&["dump", "--json", "--key", &fact]);
+    let commit: Value = serde_json::from_str(commit.lines().next().unwrap()).unwrap();
+    let commit = commit["commit"].as_str().unwrap();
+    let shown = [
+        shell.prints(&["show", &drawer]),
+        shell.prints(&["show", &drawer, "--json"]),
+        shell.prints(&["show", &fact]),
+        shell.prints(&["show", &fact, "--json"]),
+        shell.prints(&["facts", "Ann", "--json"]),
+        log(&["show", &fact]),
+        log(&["blame", &fact]),
+        log(&["show", commit]),
+    ];
+    for text in shown {
+        assert!(text.contains("notes.md") && !text.contains("secret-project"), "{text}");
+    }
+    let dump = Command::new(LOG).args(["dump", "--patch"]).arg(shell.path()).output().unwrap();
+    assert!(stdout(&dump).contains("notes.md") && !stdout(&dump).contains("secret-project"));
+    let whole = [
+        shell.prints(&["show", &drawer, "--full-source"]),
+        shell.prints(&["show", &drawer, "--json", "--full-source"]),
+        shell.prints(&["show", &fact, "--full-source"]),
+        shell.prints(&["show", &fact, "--json", "--full-source"]),
+        shell.prints(&["facts", "Ann", "--json", "--full-source"]),
+        // The stored value, for programs.
+        log(&["show", &fact, "--json"]),
+    ];
+    for text in whole {
+        assert!(text.contains(SOURCE), "{text}");
+    }
 }

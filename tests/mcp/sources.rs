@@ -2,6 +2,7 @@
 
 use crate::client::Client;
 use crdt_palace::palace::Palace;
+use rmcp::model::ReadResourceRequestParams;
 use rmcp::service::ClientLifecycleMode;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -112,4 +113,47 @@ async fn names_that_are_written_back_leave_the_stored_path() {
     let shown = client.call("palace_get_drawer", json!({"drawer_id": id})).await.unwrap();
     assert_eq!(shown["metadata"]["source_files"], json!(["notes.md"]));
     client.close().await;
+}
+
+/// The tools for documents show drawers and facts alike. They write none.
+#[tokio::test]
+async fn documents_show_sources_by_name() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("palace");
+    let (client, id) = furnished(&path).await;
+    client.close().await;
+    let stored = || {
+        let palace = Palace::open(&path).unwrap();
+        let all = |prefix| palace.scan_page(prefix, None, 9).unwrap().documents.remove(0);
+        ["drawer/", "fact/"].map(all)
+    };
+    let before = stored();
+    assert!(before.iter().all(|one| json!(one.value).to_string().contains(SOURCE)));
+    let tools = ["--tools=palace,documents"];
+    let client = Client::start_with(&path, ClientLifecycleMode::Initialize, &tools).await;
+    for document in &before {
+        let key = document.key.as_str();
+        let prefix = key.split_inclusive('/').next().unwrap();
+        for (tool, arguments) in [
+            ("document_get", json!({"key": key})),
+            ("document_get", json!({"key": key, "version": document.etag.to_string()})),
+            ("document_search", json!({"query": "secret", "prefix": prefix})),
+            ("document_search", json!({"query": "notes", "prefix": prefix})),
+            ("document_conflicts", json!({"key": key})),
+            ("document_history", json!({"key": key})),
+        ] {
+            let answer = client.call(tool, arguments.clone()).await.unwrap().to_string();
+            assert!(!answer.contains("secret-project"), "{tool} {arguments}: {answer}");
+            assert!(tool != "document_get" || answer.contains("notes.md"), "{answer}");
+        }
+        let uri = format!("palace://document/{}", key.replace('/', "%2F").replace(' ', "%20"));
+        let read = client.0.read_resource(ReadResourceRequestParams::new(uri)).await.unwrap();
+        let text = serde_json::to_string(&read).unwrap();
+        assert!(text.contains("notes.md") && !text.contains("secret-project"), "{text}");
+    }
+    let full = json!({"drawer_id": id, "full_source": true});
+    let shown = client.call("palace_get_drawer", full).await.unwrap();
+    assert_eq!(shown["metadata"]["source_files"], json!([SOURCE]));
+    client.close().await;
+    assert_eq!(stored().map(|one| one.value), before.map(|one| one.value));
 }

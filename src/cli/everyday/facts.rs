@@ -20,6 +20,9 @@ pub(in crate::cli) struct EntityFacts {
     /// Only facts that held then: 2026-03-01 for any moment of that day, or 2026-03-01T10:00:00+09:00
     #[arg(long, value_name = "TIME")]
     as_of: Option<String>,
+    /// With --json, print the whole paths of sources. By default the last part of an absolute path is printed
+    #[arg(long)]
+    full_source: bool,
     #[command(flatten)]
     common: Common,
 }
@@ -32,7 +35,9 @@ impl EntityFacts {
             tell(format_args!("crdt-palace: no facts are known of {:?}", self.entity));
         }
         let as_of = self.as_of.as_deref();
-        let value = || answers::known(&self.entity, as_of, (&page, facts.clone()), &open.facts());
+        let full = self.full_source;
+        let known = || (&page, facts.clone());
+        let value = || answers::known(&self.entity, as_of, known(), &open.facts(), full);
         let now = open.facts().now();
         let print = |out: &mut _| facts.iter().try_for_each(|fact| print(out, &open, fact, &now));
         open.read(open.answer(value, print))

@@ -11,6 +11,7 @@ use crate::mcp::arguments::{argument, bad_cursor, limit, optional_etag};
 use crate::mcp::conflicts::{Authorship, open_aside, path as shown_path};
 use crate::mcp::page::{Budget, Page, json_len, number, piece, shortened};
 use crate::mcp::tool::Call;
+use crate::memory::shorten_sources;
 use crate::merge::{ChangeInfo, Conflict};
 use crate::palace::{self, Document, Palace};
 use serde_json::Value;
@@ -55,7 +56,8 @@ pub(super) fn get(call: &Call, asked: &Get) -> Result<DocumentShown> {
         (None, version) => (optional_etag("version", version.as_deref())?, 0),
     };
     let palace = &call.palace;
-    let document = document(palace, &asked.key, version.as_ref())?;
+    let mut document = document(palace, &asked.key, version.as_ref())?;
+    shorten_sources(&document.key, &mut document.value);
     let seen = Seen::new(call, asked, &document)?;
     let path = asked.path.as_deref().unwrap_or_default();
     let whole = Value::Object(document.value);

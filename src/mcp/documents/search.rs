@@ -7,6 +7,7 @@ use super::results::{DocumentHits, Hit};
 use crate::mcp::arguments::{bad_cursor, limit};
 use crate::mcp::page::{Budget, Page, some_number};
 use crate::mcp::tool::Call;
+use crate::memory::shorten_sources;
 use crate::palace::Document;
 use crate::palace::{HITS_MAX, text_of};
 use crate::snapshot::words;
@@ -61,7 +62,9 @@ fn rank(cursor: &str) -> Option<(f64, &str)> {
 /// Returns some text around the first word of the query that a text has.
 fn snippet(document: &Document, query: &str) -> String {
     let asked = words(query);
-    let text = text_of(&document.value, &document.conflicts);
+    let mut value = document.value.clone();
+    shorten_sources(&document.key, &mut value);
+    let text = text_of(&value, &document.conflicts);
     let hit = |line: &&str| {
         words(line).iter().any(|word| asked.iter().any(|asked| word.starts_with(asked)))
     };

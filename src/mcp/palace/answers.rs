@@ -1,7 +1,7 @@
 //! Makes the answers of tools from what the library returns.
 //!
-//! The commands of `crdt-palace` print the same as JSON. Those that read show everything: a command has no bound on what it
-//! prints, and its user may see the whole path of a source.
+//! The commands of `crdt-palace` print the same as JSON. Those that read show everything, because a command has no bound
+//! on what it prints. Paths of sources are whole only where the user asks for that.
 
 use super::changed::{ChangedDrawer, DeletedId, DrawerUpdated, DrawersDeleted};
 use super::diary::{EntriesShown, EntryShown};
@@ -21,9 +21,9 @@ use crate::memory::readable;
 use serde::Serialize;
 
 /// Returns the answer of `get_drawer`, with the whole text.
-pub(crate) fn drawer(drawer: Drawer) -> impl Serialize {
+pub(crate) fn drawer(drawer: Drawer, full_source: bool) -> impl Serialize {
     let content = drawer.content.clone();
-    DrawerShown { content, next_offset: None, ..DrawerShown::new(drawer, 0, true) }
+    DrawerShown { content, next_offset: None, ..DrawerShown::new(drawer, 0, full_source) }
 }
 
 /// Returns the answer of `search`, with all hits.
@@ -73,9 +73,10 @@ pub(crate) fn known(
     as_of: Option<&str>,
     (page, all): (&FactPage, Vec<Fact>),
     facts: &Facts,
+    full_source: bool,
 ) -> impl Serialize + use<> {
     let now = facts.now();
-    let shown = |fact| FactShown::new(fact, Some(entity), &now, true);
+    let shown = |fact| FactShown::new(fact, Some(entity), &now, full_source);
     EntityFacts {
         entity: entity.to_owned(),
         as_of: as_of.map(str::to_owned),
@@ -88,8 +89,8 @@ pub(crate) fn known(
 }
 
 /// Returns what `kg_query` shows of a fact.
-pub(crate) fn fact(fact: Fact, facts: &Facts) -> impl Serialize + use<> {
-    FactShown::new(fact, None, &facts.now(), true)
+pub(crate) fn fact(fact: Fact, facts: &Facts, full_source: bool) -> impl Serialize + use<> {
+    FactShown::new(fact, None, &facts.now(), full_source)
 }
 
 /// Returns the answer of `diary_read`, with whole texts.

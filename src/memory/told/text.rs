@@ -3,6 +3,7 @@
 use super::fields::fields;
 use super::kind::Kind;
 use crate::format::key::Key;
+use crate::memory::shown_value::shorten_sources;
 use serde_json::{Map, Value};
 use similar::{Algorithm, DiffOp, capture_diff_slices};
 use unicode_segmentation::UnicodeSegmentation as _;
@@ -73,10 +74,16 @@ pub(crate) fn place_of(key: &Key, value: &Map<String, Value>) -> Option<String> 
     Some(format!("{}/{}", field(value, "wing")?, field(value, "room")?))
 }
 
-/// Returns a version of a document as lines: the text of a drawer or a diary entry, and the fields of anything else.
+/// Returns a version of a document as lines: the text of a drawer or a diary entry, and the fields of anything else. The
+/// sources of a fact are shown by the last part of their paths.
 pub(crate) fn text_of(key: &Key, value: &Map<String, Value>) -> String {
     match Kind::of(key) {
         Kind::Drawer | Kind::Diary => field(value, "content").unwrap_or_default().to_owned(),
+        Kind::Fact => {
+            let mut value = value.clone();
+            shorten_sources(key, &mut value);
+            fields(&value)
+        }
         _ => fields(value),
     }
 }
