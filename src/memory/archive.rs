@@ -8,6 +8,7 @@ use super::bounded_line::{ReadLine, read_line};
 use super::documents::{COMMIT_BYTES, COMMIT_DOCUMENTS, each_document};
 use super::drawers::FILINGS;
 use super::error::{MemoryError, Result};
+use super::imported_line::{in_words, mend};
 use super::told::{Kind, id_of};
 use super::unkept::{Rounded, Unkept, unkept};
 use crate::format::controls::escape_json;
@@ -26,6 +27,9 @@ use std::io::{BufRead, Write};
 const SCHEMA: u64 = 1;
 /// The most text that is read before it is written, in bytes, roughly.
 const READ_BYTES: usize = 16 << 20;
+
+/// The beginning of a line of an export.
+const RECORD_BEGIN: &[u8] = br#"{"schema":"#;
 
 /// A document as an export holds it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -60,6 +64,8 @@ pub(crate) struct TakenBack {
     pub different: Vec<String>,
     /// The places of records that are not valid or cannot be stored, and the reasons.
     pub bad: Vec<(String, String)>,
+    /// The places of records with halves of characters, such as `"\ud83d"`. U+FFFD was taken for each.
+    pub repaired: Vec<String>,
 }
 
 /// The state that a commit found under a key.
@@ -79,12 +85,9 @@ impl Record {
         Record { schema: SCHEMA, kind, id, key, time, by, value }
     }
 
-    /// Parses a line of an export.
-    ///
-    /// # Errors
-    /// The reason in words.
-    pub fn parse(line: &[u8]) -> std::result::Result<Self, String> {
-        let record: Record = serde_json::from_slice(line).map_err(|error| error.to_string())?;
+    /// Parses a line of an export. An error is the reason in words.
+    fn parse(line: &[u8]) -> std::result::Result<Self, String> {
+        let record: Record = serde_json::from_slice(line).map_err(|why| in_words(line, &why))?;
         let Unkept { repeated, rounded } = unkept(line);
         if let Some(twice) = repeated.first() {
             return Err(format!("{} stands there twice", twice.path));
@@ -116,10 +119,21 @@ fn key<'de, D: Deserializer<'de>>(from: D) -> std::result::Result<Key, D::Error>
     Key::new(&String::deserialize(from)?).map_err(D::Error::custom)
 }
 
-/// Tells whether a line is one of an export of all documents, and not of the graph.
-pub(crate) fn is_record(line: &[u8]) -> bool {
-    let fields = serde_json::from_slice::<Map<String, Value>>(line).unwrap_or_default();
-    ["schema", "key", "value"].iter().all(|field| fields.contains_key(*field))
+/// Tells whether a line is one of an export of all documents (true), or of the graph (false). `None` if it may be of
+/// either: it is blank or broken.
+pub(crate) fn is_record(line: &[u8]) -> Option<bool> {
+    let mut line = line.to_vec();
+    mend(&mut line);
+    // An export begins each line so. A record that was cut off tells what it was, too.
+    if line.starts_with(RECORD_BEGIN) {
+        return Some(true);
+    }
+    let fields = serde_json::from_slice::<Map<String, Value>>(&line).ok()?;
+    let has_all = |names: &[&str]| names.iter().all(|name| fields.contains_key(*name));
+    match (has_all(&["schema", "key", "value"]), has_all(&["type"])) {
+        (false, false) => None,
+        (is_record, _) => Some(is_record),
+    }
 }
 
 /// Calls `take` with the record of every document, in the order of their keys, and with true if the document has open
@@ -178,6 +192,24 @@ impl<'a> Importer<'a> {
         if self.bytes > READ_BYTES { self.flush() } else { Ok(()) }
     }
 
+    /// Parses a line of an export. Notes its place if it had halves of characters; `None` for a blank line.
+    ///
+    /// # Errors
+    /// The reason in words.
+    pub fn parse(
+        &mut self,
+        at: &str,
+        mut line: Vec<u8>,
+    ) -> std::result::Result<Option<Record>, String> {
+        let halves = mend(&mut line);
+        if line.is_empty() {
+            return Ok(None);
+        }
+        let record = Record::parse(&line)?;
+        self.report.repaired.extend((halves > 0).then(|| at.to_owned()));
+        Ok(Some(record))
+    }
+
     /// Notes what cannot be imported: its place, and the reason.
     pub fn refuse(&mut self, at: String, why: String) {
         self.report.bad.push((at, why));
@@ -199,14 +231,13 @@ impl<'a> Importer<'a> {
     pub fn lines(&mut self, mut input: impl BufRead) -> Result<()> {
         let mut line = Vec::new();
         for n in 1_u64.. {
-            let at = || format!("line {n}");
+            let at = format!("line {n}");
             match read_line(&mut input, &mut line).map_err(MemoryError::Read)? {
                 ReadLine::End => break,
-                ReadLine::TooLong => self.refuse(at(), "it has more than 16 MiB".to_owned()),
-                ReadLine::Whole if line.trim_ascii().is_empty() => {}
-                ReadLine::Whole => match Record::parse(&line) {
-                    Ok(record) => self.take(record)?,
-                    Err(why) => self.refuse(at(), why),
+                ReadLine::TooLong => self.refuse(at, "it has more than 16 MiB".to_owned()),
+                ReadLine::Whole => match self.parse(&at, std::mem::take(&mut line)) {
+                    Ok(record) => record.map_or(Ok(()), |record| self.take(record))?,
+                    Err(why) => self.refuse(at, why),
                 },
             }
         }

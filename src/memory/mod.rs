@@ -17,6 +17,7 @@ mod error;
 mod graph;
 #[cfg(feature = "cli")]
 mod ids;
+mod imported_line;
 mod lone_surrogates;
 #[cfg(feature = "mcp")]
 #[doc(hidden)]

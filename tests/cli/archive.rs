@@ -225,3 +225,75 @@ fn lines_with_what_no_value_keeps_are_reported_and_not_imported() {
     let keys: Vec<Value> = export(&palace).into_iter().map(|it| it["key"].clone()).collect();
     assert_eq!(keys, ["good"]);
 }
+
+/// What editors, cut texts and broken copies leave in a file.
+#[test]
+fn damaged_lines_of_an_export_do_not_stop_the_others() {
+    let good = |n: u32| json!({"schema": 1, "key": format!("notes/{n}"), "value": {"n": n}});
+    let half = r#"{"schema":1,"key":"notes/half","value":{"text":"cut \ud83d"}}"#;
+    let (one, two) = (good(1).to_string(), good(2).to_string());
+    let cut = &one[..one.len() - 9];
+    // The beginning of a file, the number of bad lines and what is said of each.
+    let cases = [
+        (String::new(), 0, vec![]),
+        ("\u{feff}".to_owned(), 0, vec![]),
+        ("\n \r\n\u{feff}\n".to_owned(), 0, vec![]),
+        (format!("{half}\n"), 0, vec!["line 1: it has half a character", "U+FFFD was taken"]),
+        (format!("\u{feff}{half}\n"), 0, vec!["line 1: it has half a character"]),
+        (format!("{cut}\n"), 1, vec!["line 1: not imported: ", "is no JSON"]),
+        ("garbage\n{}\n".to_owned(), 2, vec!["line 1: not imported: \"garbage\" is no JSON"]),
+        (format!("{}\n", "x".repeat(200)), 1, vec!["line 1: not imported: "]),
+    ];
+    for (begin, bad, words) in cases {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, file) = (dir.path().join("p"), dir.path().join("all.jsonl"));
+        fs::write(&file, format!("{begin}{one}\n\n{half}\n{two}\n")).unwrap();
+        let output = import(&file, &path);
+        let said = stderr(&output);
+        assert_eq!(code(&output), Some(i32::from(bad > 0)), "{begin:?}: {said}");
+        assert_eq!(said.matches("not imported: ").count(), bad, "{begin:?}: {said}");
+        assert!(words.iter().all(|it| said.contains(it)), "{begin:?}: {said}");
+        assert!(said.contains(": it has half a character, such as \"\\ud83d\""), "{said}");
+        let palace = Palace::open(&path).unwrap();
+        for n in 1..3 {
+            assert_eq!(palace.get(&format!("notes/{n}")).unwrap().unwrap().value["n"], n);
+        }
+        assert_eq!(palace.get("notes/half").unwrap().unwrap().value["text"], "cut \u{fffd}");
+    }
+}
+
+/// The first line that tells anything decides, and one of another form stays a bad line.
+#[test]
+fn first_line_that_tells_decides_what_a_file_is() {
+    let dir = tempfile::tempdir().unwrap();
+    let (path, file) = (dir.path().join("p"), dir.path().join("some.jsonl"));
+    let record = json!({"schema": 1, "key": "notes/a", "value": {}}).to_string();
+    let entity = r#"{"type":"entity","name":"a","entityType":"t","observations":[]}"#;
+    fs::write(&file, format!("\n\u{feff}garbage\n{entity}\n{record}\n")).unwrap();
+    let said = stderr(&import(&file, &path));
+    assert!(said.contains(":4: not imported: ") && said.contains("imported 1 entity"), "{said}");
+    fs::write(&file, format!("\u{feff}\n{record}\n{entity}\n")).unwrap();
+    let said = stderr(&import(&file, &path));
+    assert!(said.contains("line 3: not imported: missing field `schema`"), "{said}");
+    assert!(said.contains("imported 1 document;"), "{said}");
+}
+
+#[test]
+fn pages_take_halves_of_characters_and_marks_too() {
+    let dir = tempfile::tempdir().unwrap();
+    let [old, new, pages] = ["old", "new", "pages"].map(|name| dir.path().join(name));
+    Palace::open(&old).unwrap().put("notes/a", &json!({"text": "half"})).unwrap();
+    let to = pages.to_str().unwrap();
+    let export = ["export", "--format", "markdown", to, "--palace", old.to_str().unwrap()];
+    stdout(&run(PALACE, &export));
+    let page = fs::read_dir(pages.join("documents")).unwrap().next().unwrap().unwrap().path();
+    let text = fs::read_to_string(&page).unwrap();
+    let record = text.replace(r#"{"text":"half"}"#, r#"{"text":"\ud83d"}"#);
+    assert_ne!(record, text);
+    fs::write(&page, format!("\u{feff}{record}")).unwrap();
+    let output = import(&pages, &new);
+    assert_eq!(code(&output), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains(".md: it has half a character"), "{}", stderr(&output));
+    let found = Palace::open(&new).unwrap().get("notes/a").unwrap().unwrap();
+    assert_eq!(found.value["text"], "\u{fffd}");
+}

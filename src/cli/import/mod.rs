@@ -24,8 +24,8 @@ const PROGRAM: &str = concat!("crdt-palace import ", env!("CARGO_PKG_VERSION"));
 
 /// The name that stands for standard input.
 const STDIN: &str = "-";
-/// Most bytes of the first line, as far as it is read to find out what a file is.
-const FIRST_LINE_MAX: u64 = 16 << 20;
+/// Most bytes that are read to find out what a file is.
+const BEGINNING_MAX: u64 = 16 << 20;
 /// The most lines that are named because they were not imported.
 const BAD_LINES: usize = 20;
 
@@ -74,11 +74,24 @@ impl Input {
             true => Box::new(io::stdin().lock()),
             false => Box::new(BufReader::new(open_foreign(file).map_err(unread)?)),
         };
-        // The first line tells what it is. A longer one is none of an export.
-        let mut first = Vec::new();
-        input.by_ref().take(FIRST_LINE_MAX).read_until(b'\n', &mut first).map_err(unread)?;
-        let is_archive = archive::is_record(&first);
-        Ok(Input { lines: Box::new(io::Cursor::new(first).chain(input)), is_archive, name })
+        let (beginning, is_archive) = beginning(&mut input).map_err(unread)?;
+        Ok(Input { lines: Box::new(io::Cursor::new(beginning).chain(input)), is_archive, name })
+    }
+}
+
+/// Reads the lines until the first that tells what a file is, and returns them and true if it is an export of
+/// everything. Blank and broken lines tell nothing.
+fn beginning(input: &mut impl BufRead) -> io::Result<(Vec<u8>, bool)> {
+    let mut read = Vec::new();
+    loop {
+        let start = read.len();
+        let left = BEGINNING_MAX.saturating_sub(start as u64);
+        input.by_ref().take(left).read_until(b'\n', &mut read)?;
+        let line = read.get(start..).unwrap_or_default();
+        let told = if line.is_empty() { Some(false) } else { archive::is_record(line) };
+        if let Some(is_archive) = told {
+            return Ok((read, is_archive));
+        }
     }
 }
 
@@ -106,6 +119,7 @@ fn import_archive(
     if report.bad.len() > BAD_LINES {
         tell(format_args!("and {} more that were not imported", report.bad.len() - BAD_LINES));
     }
+    tell_repaired(report.repaired.iter().map(|at| format!("{name}: {at}")));
     for id in report.different.iter().take(BAD_LINES) {
         tell(format_args!("{}: it is different here, and was left as it is", shown(id)));
     }
@@ -143,12 +157,7 @@ fn import_graph(input: Input, palace: &Path) -> Result<Exit, Failure> {
     if report.bad.len() > BAD_LINES {
         tell(format_args!("and {} not imported", count(report.bad.len() - BAD_LINES, "more line")));
     }
-    for line in &report.repaired {
-        tell(format_args!(
-            "{}:{line}: it has half a character, such as \"\\ud83d\"; U+FFFD was taken for it",
-            shown(&path())
-        ));
-    }
+    tell_repaired(report.repaired.iter().map(|line| format!("{}:{line}", path())));
     let (entities, relations, unchanged) = (report.entities, report.relations, report.unchanged);
     tell(format_args!(
         "imported {} and {}; {unchanged} were there already",
@@ -160,6 +169,20 @@ fn import_graph(input: Input, palace: &Path) -> Result<Exit, Failure> {
     // Without this, a compaction in the background would keep the segment open until the process ends.
     memory.palace().seal()?;
     Ok(if report.bad.is_empty() { Exit::Done } else { Exit::Problem })
+}
+
+/// Tells the user where halves of characters were replaced.
+fn tell_repaired(mut places: impl ExactSizeIterator<Item = String>) {
+    for at in places.by_ref().take(BAD_LINES) {
+        let at = shown(&at);
+        tell(format_args!(
+            "{at}: it has half a character, such as \"\\ud83d\"; U+FFFD was taken for it"
+        ));
+    }
+    if places.len() > 0 {
+        let more = count(places.len(), "more place");
+        tell(format_args!("and U+FFFD was taken for half a character in {more}"));
+    }
 }
 
 /// Tells the user what a server without the option `--tools` does not show.

@@ -25,7 +25,7 @@ pub(super) fn is_export(dir: &Path) -> bool {
 pub(super) fn take_all(dir: &Path, to: &mut Importer<'_>) -> Result<(), Failure> {
     for path in pages(dir)? {
         let at = path.strip_prefix(dir).unwrap_or(&path).display().to_string();
-        match read(&path)? {
+        match read(&path)?.and_then(|page| parse(&at, &page, to)) {
             Ok(records) => {
                 for record in records {
                     to.take(record)?;
@@ -59,18 +59,17 @@ fn pages(dir: &Path) -> Result<Vec<PathBuf>, Failure> {
     Ok(found)
 }
 
-/// Reads the records of a page, or why it has none that are valid.
-fn read(path: &Path) -> Result<Result<Vec<Record>, String>, Failure> {
+/// Reads a page, or why it is none.
+fn read(path: &Path) -> Result<Result<String, String>, Failure> {
     let failed = |source| Failure::Input { path: path.display().to_string(), source };
     let mut bytes = Vec::new();
     open_foreign(path).map_err(failed)?.take(PAGE_BYTES).read_to_end(&mut bytes).map_err(failed)?;
-    Ok(String::from_utf8(bytes)
-        .map_err(|_| "it is not UTF-8".to_owned())
-        .and_then(|text| parse(&text)))
+    Ok(String::from_utf8(bytes).map_err(|_| "it is not UTF-8".to_owned()))
 }
 
 /// Parses a page. One without records, such as a page that its reader wrote, has none.
-fn parse(page: &str) -> Result<Vec<Record>, String> {
+fn parse(at: &str, page: &str, to: &mut Importer<'_>) -> Result<Vec<Record>, String> {
+    let page = page.strip_prefix('\u{feff}').unwrap_or(page);
     let Some((front, body)) =
         page.strip_prefix(RULE).and_then(|rest| rest.split_once(&format!("\n{RULE}\n")))
     else {
@@ -78,9 +77,10 @@ fn parse(page: &str) -> Result<Vec<Record>, String> {
     };
     let lines = front.lines().skip_while(|line| *line != RECORDS).skip(1);
     let lines = lines.map_while(|line| line.strip_prefix(RECORD));
-    let records: Result<Vec<Record>, String> =
-        lines.map(|line| Record::parse(line.as_bytes())).collect();
-    let mut records = records?;
+    let mut records = Vec::new();
+    for line in lines {
+        records.extend(to.parse(at, line.as_bytes().to_vec())?);
+    }
     if let [record] = records.as_mut_slice()
         && matches!(Kind::of(&record.key), Kind::Drawer | Kind::Diary)
     {

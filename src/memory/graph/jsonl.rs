@@ -14,7 +14,7 @@ use crate::format::key::{Key, ONCE};
 use crate::memory::bounded_line::{ReadLine, read_line};
 use crate::memory::documents::{COMMIT_BYTES, COMMIT_DOCUMENTS, each_key};
 use crate::memory::error::{MemoryError, Result};
-use crate::memory::lone_surrogates::replace_lone_surrogates;
+use crate::memory::imported_line::{in_words, mend};
 use crate::merge::MergeError;
 use crate::palace::{Draft, Error};
 use serde::{Deserialize, Serialize};
@@ -26,18 +26,12 @@ use std::io::{BufRead, Write};
 const TOO_LONG: &str =
     "the line has more than 16 MiB: spread the observations over several lines with the same name";
 
-/// The mark that some editors put before the first line.
-const BYTE_ORDER_MARK: &[u8] = "\u{feff}".as_bytes();
-
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 enum Line<E, R> {
     Entity(E),
     Relation(R),
 }
-
-/// Most characters of a line that is no JSON that are shown.
-const START_CHARS: usize = 40;
 
 /// The fields of a line that the reference server reads.
 const FIELDS: [&str; 7] =
@@ -47,23 +41,11 @@ impl Line<Entity, Relation> {
     /// Parses a line. Other fields are left out, as the reference server does: its older versions wrote whatever a
     /// client had sent.
     fn parse(bytes: &[u8]) -> serde_json::Result<Self> {
-        let text = bytes.strip_prefix(BYTE_ORDER_MARK).unwrap_or(bytes);
-        let mut fields: Map<String, Value> = serde_json::from_slice(text)?;
+        let mut fields: Map<String, Value> = serde_json::from_slice(bytes)?;
         // The types refuse unknown fields, which is right for tools and wrong here.
         fields.retain(|field, _| FIELDS.contains(&field.as_str()));
         serde_json::from_value(Value::Object(fields))
     }
-}
-
-/// Returns why a line cannot be read. The parser counts lines too, and always says 1.
-fn in_words(line: &[u8], error: &serde_json::Error) -> String {
-    if error.is_syntax() || error.is_eof() {
-        let start: String =
-            String::from_utf8_lossy(line).trim().chars().take(START_CHARS).collect();
-        return format!("{start:?} is no JSON");
-    }
-    let text = error.to_string();
-    text.split_once(" at line ").map_or(text.as_str(), |(text, _)| text).to_owned()
 }
 
 /// A line that was not imported.
@@ -143,10 +125,10 @@ impl Parsed {
                 }
                 ReadLine::End => break,
             }
-            if replace_lone_surrogates(&mut bytes) > 0 {
+            if mend(&mut bytes) > 0 {
                 parsed.repaired.push(line);
             }
-            if !bytes.trim_ascii().is_empty()
+            if !bytes.is_empty()
                 && let Err(why) = parsed.add(&bytes, line)
             {
                 parsed.bad.push(BadLine { line, why });
