@@ -232,6 +232,17 @@ pub enum ImportError {
         /// The reason.
         why: String,
     },
+    /// A database of MemPalace, or a file beside it, is no file that can be read.
+    #[error(
+        "{} cannot be read: {why}. Nothing was imported. Put the file back, or move this away to import without it",
+        path.display()
+    )]
+    NotRead {
+        /// The path.
+        path: PathBuf,
+        /// The reason.
+        why: String,
+    },
     /// No line of the file is one of a memory.jsonl.
     #[error(
         "{path} is no memory.jsonl: none of its lines is an entity or a relation. Line {line}: {why}. A line that can \
@@ -279,6 +290,7 @@ mod tests {
             ImportError::Nothing { path: path() }.into(),
             ImportError::Elsewhere { config: "/m/config.json".into(), path: path() }.into(),
             ImportError::Config { path: path(), why: "expected value".into() }.into(),
+            ImportError::NotRead { path: path(), why: "a pipe, not a regular file".into() }.into(),
             ImportError::NoGraph { path: "/x".into(), line: 1, why: "it is no JSON".into() }.into(),
             ImportError::Changed { path: path() }.into(),
             InstallError::Fs(fs).into(),
@@ -356,6 +368,10 @@ mod tests {
             ImportError::Config { .. } => {
                 "/it's cannot be read, and may name another place for the drawers: expected value. Correct the file, or \
                  move it away"
+            }
+            ImportError::NotRead { .. } => {
+                "/it's cannot be read: a pipe, not a regular file. Nothing was imported. Put the file back, or move this \
+                 away to import without it"
             }
             ImportError::NoGraph { .. } => {
                 "/x is no memory.jsonl: none of its lines is an entity or a relation. Line 1: it is no JSON. A line that \

@@ -667,3 +667,47 @@ fn wrong_files_are_one_message_and_pipes_come_from_stdin() {
     assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
     assert!(stderr(&output).contains("imported 1 entity"), "{}", stderr(&output));
 }
+
+#[test]
+fn files_of_mempalace_that_are_no_files_are_named() {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+    use std::os::unix::fs::symlink;
+    type Put = fn(&Path);
+    let wrong: [(&str, Put); 3] = [
+        ("a pipe, not a regular file", |at| {
+            mknodat(CWD, at, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        }),
+        ("a directory, not a regular file", |at| std::fs::create_dir(at).unwrap()),
+        ("a link to a file that is not there", |at| symlink("nowhere", at).unwrap()),
+    ];
+    let names = [
+        "knowledge_graph.sqlite3",
+        "config.json",
+        "palace/chroma.sqlite3",
+        "palace/chroma.sqlite3-journal",
+        "knowledge_graph.sqlite3-wal",
+        "knowledge_graph.sqlite3-shm",
+    ];
+    for name in names {
+        for (why, put) in wrong {
+            let dir = tempfile::tempdir().unwrap();
+            let (source, palace) = (copy("3.11.0", dir.path()), dir.path().join("p"));
+            let file = source.join(name);
+            drop(std::fs::remove_file(&file));
+            put(&file);
+            let output = import(&source, &palace);
+            let said = stderr(&output);
+            assert_eq!((output.status.code(), said.lines().count()), (Some(1), 1), "{name} {said}");
+            assert!(said.contains(file.file_name().unwrap().to_str().unwrap()), "{name}: {said}");
+            assert!(said.contains(why), "{name}: {said}");
+            assert!(!palace.exists(), "{name}: {said}");
+        }
+    }
+    // What is not there is no error.
+    let dir = tempfile::tempdir().unwrap();
+    let (source, palace) = (copy("3.11.0", dir.path()), dir.path().join("p"));
+    std::fs::remove_file(source.join("knowledge_graph.sqlite3")).unwrap();
+    let output = import(&source, &palace);
+    assert_eq!(output.status.code(), Some(0), "{}", stderr(&output));
+    assert!(stderr(&output).contains("there was no knowledge graph to import"));
+}

@@ -40,6 +40,10 @@ impl MemPalaceFiles {
     pub fn find(dir: &Path) -> Result<Self, ImportError> {
         let config = Config::read(dir)?;
         let (inner, path) = (dir.join(PALACE), || dir.to_owned());
+        let places = config.palace.as_ref().map_or(vec![dir, &inner], |named| vec![named]);
+        for place in places {
+            is_file_of_mempalace(&place.join(DRAWERS))?;
+        }
         let has_drawers = |palace: &&Path| palace.join(DRAWERS).is_file();
         // The configuration decides: a palace that lies here as well may be an old one.
         let palace = match config.palace.as_deref() {
@@ -70,13 +74,51 @@ impl MemPalaceFiles {
             None => Config::read(&root)?.collection,
             named => named,
         };
-        let facts = [palace.join(FACTS), root.join(FACTS)].into_iter().find(|file| file.is_file());
         Ok(MemPalaceFiles {
             drawers,
             collection: collection.unwrap_or_else(|| mempalace::DRAWERS.to_owned()),
-            facts: facts.map(|file| real(&file)),
+            facts: facts([&palace, &root])?,
             root,
         })
+    }
+}
+
+/// Returns the knowledge graph in the first of these directories that has one.
+fn facts(directories: [&Path; 2]) -> Result<Option<PathBuf>, ImportError> {
+    for directory in directories {
+        let file = directory.join(FACTS);
+        if is_file_of_mempalace(&file)? {
+            return Ok(Some(real(&file)));
+        }
+    }
+    Ok(None)
+}
+
+/// Tells whether there is such a file.
+///
+/// # Errors
+/// [`ImportError::NotRead`] if something of that name is there and is no file, or cannot be asked. To go on without it
+/// would leave out what it holds.
+fn is_file_of_mempalace(path: &Path) -> Result<bool, ImportError> {
+    match irregular(path) {
+        Some(why) => Err(ImportError::NotRead { path: path.to_owned(), why }),
+        None => Ok(path.is_file()),
+    }
+}
+
+/// Returns why something of this name that is there cannot be read as a file; `None` if nothing is there, or a file.
+fn irregular(path: &Path) -> Option<String> {
+    use io::ErrorKind::{NotADirectory, NotFound};
+    match (fs::symlink_metadata(path), fs::metadata(path)) {
+        (Err(error), _) if [NotFound, NotADirectory].contains(&error.kind()) => None,
+        (Err(error), _) => Some(error.to_string()),
+        (Ok(_), Ok(found)) if found.is_file() => None,
+        (Ok(_), Err(error)) if error.kind() == NotFound => {
+            Some("a link to a file that is not there".to_owned())
+        }
+        (Ok(_), Err(error)) => Some(error.to_string()),
+        // Opening it names what it is, and waits for nothing.
+        (Ok(_), Ok(_)) => open_foreign(path).err().map(|error| error.to_string()),
     }
 }
 
@@ -95,10 +137,11 @@ impl Config {
     /// If it cannot be read, or is no JSON. It may name another place, so the drawers that lie here may be old ones.
     fn read(dir: &Path) -> Result<Self, ImportError> {
         let path = dir.join(CONFIG);
+        let bad = |why: String| ImportError::Config { path: path.clone(), why };
+        irregular(&path).map_or(Ok(()), |why| Err(bad(why)))?;
         if !path.is_file() {
             return Ok(Config::default());
         }
-        let bad = |why: String| ImportError::Config { path: path.clone(), why };
         let file = open_foreign(&path).map_err(|error| bad(error.to_string()))?;
         let file = io::BufReader::new(file.take(CONFIG_BYTES_MAX));
         let value: Value = serde_json::from_reader(file).map_err(|error| bad(error.to_string()))?;
@@ -160,6 +203,10 @@ impl ReadableDatabase {
     /// unless it is told not to.
     pub fn new(path: &Path) -> Result<Self, Failure> {
         let failed = |source| Failure::Input { path: path.display().to_string(), source };
+        // SQLite opens these beside the database, and would wait for a pipe.
+        for ending in ["-wal", "-shm", "-journal"] {
+            is_file_of_mempalace(&with(path, ending))?;
+        }
         let length = |ending| length(&with(path, ending));
         let (log, index) = (length("-wal"), length("-shm"));
         let shared = Database { path, access: Access::Shared };
