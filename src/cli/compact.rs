@@ -3,6 +3,7 @@
 use super::error::Failure;
 use super::exit::{Exit, after, finish};
 use super::location::{PalaceArgument, directory};
+use super::parse::parse;
 use super::print::{bytes, conflicts_in_words, count, json, shown, stdout, tell};
 use super::start;
 use crate::format::key::Key;
@@ -73,7 +74,10 @@ pub(super) fn command() -> clap::Command {
 /// Runs `crdt-compact`.
 #[must_use]
 pub fn main() -> ExitCode {
-    let args = Args::parse();
+    let args: Args = match parse() {
+        Ok(args) => args,
+        Err(code) => return code,
+    };
     start::set_up();
     finish("crdt-compact", run(&args))
 }

@@ -1,5 +1,7 @@
 //! Parsing the command line, with the right command for one that belongs to another program or has another name.
 
+use super::print::tell;
+use crate::format::controls::is_control;
 use clap::Parser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use std::process::ExitCode;
@@ -60,10 +62,23 @@ pub(super) fn parse<T: Parser>() -> Result<T, ExitCode> {
             error.remove(ContextKind::SuggestedSubcommand);
             error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.into()]));
         }
-        // A closed terminal is no reason for another exit code.
-        drop(error.print());
+        print(&error);
         ExitCode::from(u8::try_from(error.exit_code()).unwrap_or(2))
     })
+}
+
+/// Prints what there is to say. An error repeats arguments: if they have control characters, these are escaped, and the
+/// text has no colours.
+fn print(error: &clap::Error) {
+    let text = error.render().to_string();
+    let arguments = std::env::args_os().skip(1);
+    let has_control = |text: &str| text.chars().any(|c| is_control(c) && c != '\n');
+    let mut all = arguments.map(|it| it.to_string_lossy().into_owned()).chain([text.clone()]);
+    match error.use_stderr() && all.any(|it| has_control(&it)) {
+        true => tell(format_args!("{}", text.trim_end())),
+        // A closed terminal is no reason for another exit code.
+        false => drop(error.print()),
+    }
 }
 
 #[cfg(test)]

@@ -244,7 +244,14 @@ impl Reading {
     fn items(&mut self, path: &str, kinds: &Kinds<'_>, items: Vec<Value>) -> Value {
         let Some(of_items) = kinds.items else { return Value::Array(items) };
         let of_items = Kinds::of(of_items);
-        let item = |(n, item)| self.value(&format!("{path}[{n}]"), &of_items, item);
+        let is_of_ids = self.does.changes && path.ends_with("_ids");
+        let item = |(n, item): (usize, Value)| {
+            let path = format!("{path}[{n}]");
+            if is_of_ids && item == "" {
+                self.empty.push(path.clone());
+            }
+            self.value(&path, &of_items, item)
+        };
         items.into_iter().enumerate().map(item).collect()
     }
 }
@@ -464,6 +471,10 @@ mod tests {
         }
         let said = error(true, json!({"query": "q", "wing": "", "since": "", "if_match": ""}));
         assert!(said.contains("if_match, since and wing are empty"), "{said}");
+        let ids = json!({"query": "q", "drawer_ids": ["a", "", "b"]});
+        let said = error(true, ids.clone());
+        assert!(said.contains("drawer_ids[1] is empty"), "{said}");
+        assert_eq!(read(ids)["drawer_ids"], json!(["a", "", "b"]));
     }
 
     #[test]

@@ -25,9 +25,9 @@ pub mod mempalace;
 mod moment;
 #[cfg(feature = "mcp")]
 mod nearest;
-mod source_name;
 #[cfg(feature = "cli")]
 mod shown_value;
+mod source_name;
 #[cfg(feature = "cli")]
 pub(crate) mod told;
 #[cfg(feature = "mcp")]

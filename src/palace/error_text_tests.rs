@@ -253,10 +253,13 @@ fn texts_of_store_errors_are_the_reviewed_ones() {
              expected value at line 1 column 1";
         StoreError::Replaced { .. }, StoreError::Replaced { path: path() } =>
             "another palace was put in the place of the one at /p while this was written";
-        StoreError::Gone { .. }, StoreError::Gone { path: path(), to: None } =>
+        StoreError::Gone { .. }, StoreError::Gone { path: "/it's".into(), to: None, files_remain: true } =>
+            "the palace at /it's is not there any more: its palace.json is gone, and its other files are there; the \
+             command that makes it again is printed by: crdt-palace doctor '/it'\\''s'";
+        StoreError::Gone { .. }, StoreError::Gone { path: path(), to: None, files_remain: false } =>
             "the palace at /p is not there any more: it was deleted, or moved to another disk; put it back, or restart \
              this program to begin a new palace there";
-        StoreError::Gone { .. }, StoreError::Gone { path: path(), to: Some("/q".into()) } =>
+        StoreError::Gone { .. }, StoreError::Gone { path: path(), to: Some("/q".into()), files_remain: false } =>
             "the palace at /p is not there any more: its directory is /q now; move it back, or restart this program \
              with that path";
         StoreError::WentBack { .. }, StoreError::WentBack { path: path() } =>

@@ -30,6 +30,7 @@ mod write_batch;
 use crate::format::manifest::ManifestError;
 use crate::fs::FsError;
 use crate::fs::fs_type::FileSystem;
+use crate::fs::shell::quoted;
 use crate::segment::SegmentError;
 use crate::snapshot::SnapshotError;
 use std::path::{Path, PathBuf};
@@ -114,12 +115,18 @@ pub enum StoreError {
         path: PathBuf,
     },
     /// The palace that this process had read is not there any more. No other one is made in its place.
-    #[error("the palace at {} is not there any more: {}", path.display(), whereabouts(to.as_deref()))]
+    #[error(
+        "the palace at {} is not there any more: {}",
+        path.display(),
+        whereabouts(path, to.as_deref(), *files_remain)
+    )]
     Gone {
         /// The directory.
         path: PathBuf,
         /// The present path of the directory, if it was renamed and the system tells.
         to: Option<PathBuf>,
+        /// True if only its `palace.json` is gone.
+        files_remain: bool,
     },
     /// Files of the palace went back to an older state, as when a copy is restored over it.
     #[error("the palace at {} went back to an older state meanwhile", path.display())]
@@ -193,11 +200,16 @@ pub enum StoreError {
 }
 
 /// Returns what became of a palace, and what to do.
-fn whereabouts(to: Option<&Path>) -> String {
+fn whereabouts(path: &Path, to: Option<&Path>, files_remain: bool) -> String {
     match to {
         Some(to) => format!(
             "its directory is {} now; move it back, or restart this program with that path",
             to.display()
+        ),
+        None if files_remain => format!(
+            "its palace.json is gone, and its other files are there; the command that makes it again is printed by: \
+             crdt-palace doctor {}",
+            quoted(path)
         ),
         None => "it was deleted, or moved to another disk; put it back, or restart this program to begin a new palace \
                  there"

@@ -4,7 +4,7 @@
 
 use super::StoreError;
 use super::root::{Root, is_same};
-use crate::format::filename::MANIFEST;
+use crate::format::filename::{MANIFEST, OPEN, SEALED, SNAP};
 use crate::fs::{At, exists};
 use std::io::ErrorKind;
 
@@ -23,7 +23,13 @@ impl Root {
         // Its files may have been deleted, and the directory not. Where that cannot be told, the error names no place.
         let to =
             place.flatten().filter(|to| exists(&*self.fs, &to.join(MANIFEST)).unwrap_or(false));
-        StoreError::Gone { path: self.path().to_owned(), to }
+        StoreError::Gone { path: self.path().to_owned(), files_remain: self.has_files(), to }
+    }
+
+    /// Returns true if a directory of the palace has a file. One that cannot be listed counts as empty: this is for words.
+    fn has_files(&self) -> bool {
+        let has_one = |name| self.list(name).is_ok_and(|names| !names.is_empty());
+        [OPEN, SEALED, SNAP].into_iter().any(has_one)
     }
 
     /// Reads a `palace.json` that another process may have made since the last read.

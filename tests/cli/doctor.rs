@@ -129,11 +129,17 @@ fn missing_palaces_are_notes_and_are_not_created() {
     expect(&checks["directory"], "note", "there is no palace yet");
     // What a first write leaves on a full disk is no palace either.
     fs::create_dir(dir.path().join("tmp")).unwrap();
-    fs::write(dir.path().join("tmp/0123.json"), "{\"form").unwrap();
+    let begun = dir.path().join("tmp/0123456789abcdef0123456789abcdef.json");
+    fs::write(begun, "{\"form").unwrap();
     let (code, checks) = doctor(dir.path());
     assert_eq!(code, Some(0));
     expect(&checks["directory"], "note", "a first write was begun");
     expect(&checks["directory"], "note", "space on the disk");
+    // What another program keeps in its own tmp/ is none.
+    fs::write(dir.path().join("tmp/cache.dat"), "theirs").unwrap();
+    let (code, checks) = doctor(dir.path());
+    assert_eq!(code, Some(1));
+    expect(&checks["directory"], "problem", "tmp/cache.dat");
 }
 
 #[test]

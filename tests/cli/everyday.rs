@@ -468,6 +468,34 @@ fn completions_and_man_pages_name_every_command() {
 }
 
 #[test]
+fn usage_errors_escape_control_characters() {
+    let hostile = "\u{9b}2J\u{202e}\u{1b}[31mx";
+    let shell = Shell::new();
+    for arguments in [
+        &["install", "--client", hostile][..],
+        &["serve", "--tools", hostile],
+        &["serve", &format!("--{hostile}")],
+        &[hostile, hostile],
+        &["list", "a", hostile, hostile],
+        &["search", "x", "-n", hostile],
+    ] {
+        for program in [PALACE, LOG, crate::client::COMPACT] {
+            // As on a terminal, where clap paints what it prints.
+            let mut command = Command::new(program);
+            command.args(arguments).env("CLICOLOR_FORCE", "1").current_dir(shell.dir.path());
+            let output = command.output().unwrap();
+            let said = stderr(&output);
+            assert_eq!(code(&output), Some(2), "{arguments:?}: {said}");
+            let bad = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+            assert!(!said.contains(bad), "{arguments:?}: {said:?}");
+        }
+    }
+    // A usage error without them is painted as before.
+    let output = Command::new(PALACE).arg("nothing").env("CLICOLOR_FORCE", "1").output().unwrap();
+    assert!(stderr(&output).contains("\u{1b}["), "{}", stderr(&output));
+}
+
+#[test]
 fn sources_are_shown_by_name_unless_asked_for() {
     use crdt_palace::memory::facts::Source;
     const SOURCE: &str = "/home/ann/secret-project/notes.md";

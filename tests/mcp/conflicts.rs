@@ -311,3 +311,26 @@ async fn rows_and_hits_say_how_many_conflicts_there_are() {
     }
     client.close().await;
 }
+
+#[tokio::test]
+async fn open_reading_of_a_conflict_is_a_duplicate() {
+    let dir = tempfile::tempdir().unwrap();
+    let clients = two(&dir.path().join("palace")).await;
+    let versions = ["Ed25519", "ECDSA"].map(|name| {
+        TEXT.replace("with RSA", &format!("with {name}"))
+            .replace("to a file", &format!("{name} to a disk"))
+    });
+    let id = raced(&clients, "r", versions.each_ref().map(String::as_str)).await;
+    assert_eq!(listed(&clients[0], &id).await.len(), 2);
+    for (content, similarity) in [(&versions[0], 1.0), (&versions[1], 1.0)] {
+        let check = json!({"content": content});
+        let found = done(&clients[0], "palace_check_duplicate", check).await;
+        assert_eq!(found["is_duplicate"], true, "{found}");
+        assert_eq!(found["matches"][0]["similarity"], similarity, "{found}");
+        assert_eq!(found["matches"][0]["conflicts"], 2, "{found}");
+    }
+    let other = json!({"content": TEXT, "threshold": 1.0});
+    let found = done(&clients[0], "palace_check_duplicate", other).await;
+    assert_eq!(found["is_duplicate"], false, "{found}");
+    close(clients).await;
+}

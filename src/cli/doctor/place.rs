@@ -7,6 +7,7 @@ use super::check::Check;
 use super::directory::may_write_in;
 use crate::cli::print::count;
 use crate::format::filename::{self, MANIFEST, OPEN, SEALED, SNAP, TMP};
+use crate::format::id::PalaceId;
 use crate::fs::Fs as _;
 use crate::fs::os::OsFs;
 use crate::fs::shell::quoted;
@@ -54,7 +55,7 @@ impl Place {
             Ok(_) if path.join(MANIFEST).exists() => Place::Palace,
             Ok(_) if has_data(path) => Place::LostManifest,
             Ok(_) => match names(path) {
-                Ok(names) if names.iter().all(|name| name == TMP) => Place::Empty,
+                Ok(names) if names.iter().all(|name| name == TMP) => of_tmp(&path.join(TMP)),
                 Ok(names) => Place::Foreign(names),
                 Err(error) => Place::Hidden(error),
             },
@@ -116,6 +117,25 @@ pub(super) fn mend_manifest(path: &Path) -> String {
              same palace, or cannot be read"
         ),
     }
+}
+
+/// Returns what a directory is that has nothing but `tmp/`: that of another program if it has a file there that no writer
+/// of a palace makes.
+fn of_tmp(tmp: &Path) -> Place {
+    let names = names(tmp).unwrap_or_default();
+    let foreign: Vec<String> = names
+        .iter()
+        .filter(|name| !is_made_by_a_writer(name))
+        .map(|name| format!("{TMP}/{name}"))
+        .collect();
+    if foreign.is_empty() { Place::Empty } else { Place::Foreign(foreign) }
+}
+
+/// Tells whether a file in `tmp/` has a name as a writer of a palace or a check makes them: with 32 digits of an id.
+fn is_made_by_a_writer(name: &str) -> bool {
+    let name = name.strip_prefix("doctor-").unwrap_or(name);
+    let id = name.split('.').next().unwrap_or_default();
+    id.parse::<PalaceId>().is_ok()
 }
 
 fn names(path: &Path) -> io::Result<Vec<String>> {

@@ -302,12 +302,16 @@ pub(super) struct DuplicateMatch {
     pub id: String,
     pub wing: String,
     pub room: String,
-    /// The part of all runs of three words that both texts have: 1 is the same words in the same order
+    /// The part of all runs of three words that both texts have: 1 is the same words in the same order. Of a drawer with
+    /// open conflicts, that of its most similar reading
     pub similarity: f64,
     /// The text, or the beginning of a long one and …; get_drawer gives all
     pub content: String,
     /// True if it is the beginning only
     pub truncated: bool,
+    /// Number of open conflicts; absent if there is none. The tool conflicts lists them
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub conflicts: Option<i64>,
 }
 
 impl From<Duplicate> for DuplicateMatch {
@@ -316,7 +320,8 @@ impl From<Duplicate> for DuplicateMatch {
         let similarity = (similarity * 1_000.0).floor() / 1_000.0;
         let content = mention(&drawer.content);
         let truncated = content != drawer.content;
-        DuplicateMatch { id: drawer.id, wing, room, similarity, content, truncated }
+        let conflicts = some_number(drawer.conflicts.len());
+        DuplicateMatch { id: drawer.id, wing, room, similarity, content, truncated, conflicts }
     }
 }
 

@@ -8,12 +8,15 @@ use super::file;
 use super::handle::Drawers;
 use super::place::parts;
 use super::search::SEARCHED;
+use crate::format::hash::ChangeHash;
 use crate::memory::error::{MemoryError, Result};
+use crate::palace::Conflict;
 use crate::palace::search::question_words::WORDS_MAX;
 use crate::palace::search::ranking::Question;
 use crate::snapshot::words;
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
+use std::ops::Range;
 
 /// The number of drawers with the longest words that are compared.
 const CANDIDATES: usize = 50;
@@ -40,7 +43,8 @@ const MATCHES_MAX: usize = 10;
 pub struct Duplicate {
     /// The drawer.
     pub drawer: Drawer,
-    /// The similarity of its text, as [`similarity`] defines it.
+    /// The similarity of its text, as [`similarity`] defines it. If the text has open conflicts, that of its most similar
+    /// reading.
     pub similarity: f64,
 }
 
@@ -86,7 +90,9 @@ impl Drawers {
         })?;
         let drawers = found.into_iter().map(|ranked| drawer_of(ranked.document));
         let compared = drawers.map(|drawer| {
-            let similarity = similarity(content, &drawer.content);
+            let readings = readings(&drawer);
+            let similarity =
+                readings.iter().map(|text| similarity(content, text)).fold(0.0, f64::max);
             Duplicate { drawer, similarity }
         });
         let mut similar: Vec<_> = compared.filter(|d| d.similarity >= threshold).collect();
@@ -96,6 +102,38 @@ impl Drawers {
         let shown = |one: Duplicate| Ok(Duplicate { drawer: spellings.show(one.drawer)?, ..one });
         similar.into_iter().map(shown).collect()
     }
+}
+
+/// Returns the text of a drawer, and the text with the open readings of each change in the place of what is shown there.
+fn readings(drawer: &Drawer) -> Vec<String> {
+    let mut texts = vec![drawer.content.clone()];
+    let of_text: Vec<&Conflict> =
+        drawer.conflicts.iter().filter(|conflict| conflict.path == "/content").collect();
+    let others = of_text.iter().flat_map(|conflict| &conflict.others);
+    let changes: BTreeSet<ChangeHash> = others.map(|other| other.written.change).collect();
+    texts.extend(changes.into_iter().map(|change| reading_of(&drawer.content, &of_text, change)));
+    texts
+}
+
+/// Returns a text with the readings of one change.
+fn reading_of(content: &str, conflicts: &[&Conflict], change: ChangeHash) -> String {
+    let mut replaced: Vec<(Range<usize>, &str)> = Vec::new();
+    for conflict in conflicts {
+        let other = conflict.others.iter().find(|other| other.written.change == change);
+        let text = other.and_then(|other| other.value.as_str());
+        let range = conflict.range.clone().unwrap_or(0..content.len());
+        replaced.extend(text.map(|text| (range, text)));
+    }
+    // From the end, so that the ranges before it stay.
+    replaced.sort_by_key(|(range, _)| Reverse(range.start));
+    let mut whole = content.to_owned();
+    for (range, text) in replaced {
+        // A damaged view may name a range that the text does not have.
+        if whole.get(range.clone()).is_some() {
+            whole.replace_range(range, text);
+        }
+    }
+    whole
 }
 
 fn longest_words(content: &str) -> String {
