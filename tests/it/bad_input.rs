@@ -455,8 +455,11 @@ fn renamed_palace_is_an_error_that_names_its_new_place() {
     assert_eq!(other.get("kept").unwrap().unwrap().value["text"], "stays");
     std::fs::rename(&path, &moved).unwrap();
     for handle in [&palace, &other, &reader] {
-        let error = chain(&handle.get("kept").unwrap_err());
-        assert!(error.contains(&format!("its directory is {} now", moved.display())), "{error}");
+        for error in [handle.get("kept").map(drop), handle.status().map(drop)] {
+            let error = chain(&error.unwrap_err());
+            let words = format!("its directory is {} now", moved.display());
+            assert!(error.contains(&words), "{error}");
+        }
     }
     for handle in [&palace, &other] {
         let error = chain(&handle.put("lost", &object(json!({"v": 1}))).unwrap_err());
@@ -469,6 +472,31 @@ fn renamed_palace_is_an_error_that_names_its_new_place() {
     }
     palace.put("after", &object(json!({"v": 1}))).unwrap();
     assert_eq!(reader.get("after").unwrap().unwrap().value["v"], 1);
+}
+
+#[test]
+fn lost_palace_json_is_told_with_its_repair() {
+    let dir = dir();
+    let path = dir.path().join("it's");
+    let palace = with_a_document(&path);
+    let manifest = std::fs::read(path.join("palace.json")).unwrap();
+    std::fs::remove_file(path.join("palace.json")).unwrap();
+    for error in [palace.get("kept").map(drop), palace.status().map(drop)] {
+        let error = chain(&error.unwrap_err());
+        assert!(
+            error.contains("its palace.json is gone, and its other files are there"),
+            "{error}"
+        );
+        assert!(
+            error.contains("crdt-palace doctor '/") && error.ends_with(r"/it'\''s'"),
+            "{error}"
+        );
+    }
+    std::fs::write(path.join("palace.json"), manifest).unwrap();
+    assert_untouched(&palace, &["kept"], "put back");
+    std::fs::remove_dir_all(&path).unwrap();
+    let error = chain(&palace.get("kept").unwrap_err());
+    assert!(error.contains("it was deleted, or moved to another disk"), "{error}");
 }
 
 /// Whoever put another palace in place of one that a process has open.
