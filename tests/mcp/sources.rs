@@ -1,6 +1,6 @@
 //! Paths of sources: shown by name unless a client asks for more, and stored whole.
 
-use crate::client::Client;
+use crate::client::{Client, texts};
 use crdt_palace::palace::Palace;
 use rmcp::model::ReadResourceRequestParams;
 use rmcp::service::ClientLifecycleMode;
@@ -142,7 +142,9 @@ async fn documents_show_sources_by_name() {
             ("document_conflicts", json!({"key": key})),
             ("document_history", json!({"key": key})),
         ] {
-            let answer = client.call(tool, arguments.clone()).await.unwrap().to_string();
+            let result = client.result(tool, arguments.clone()).await;
+            assert_ne!(result.is_error, Some(true), "{tool}: {:?}", texts(&result));
+            let answer = serde_json::to_string(&result).unwrap();
             assert!(!answer.contains("secret-project"), "{tool} {arguments}: {answer}");
             assert!(tool != "document_get" || answer.contains("notes.md"), "{answer}");
         }
