@@ -10,7 +10,6 @@ pub mod fs_type;
 mod lock_owner;
 pub mod name_events;
 pub mod os;
-#[cfg(any(feature = "cli", feature = "mcp"))]
 pub(crate) mod shell;
 pub mod sim;
 pub mod spare_descriptors;

@@ -71,7 +71,7 @@ pub use undelete::Undeleted;
 pub(crate) use change::distinct;
 #[cfg(feature = "mcp")]
 pub(crate) use diary::CheckpointPlan;
-#[cfg(feature = "mcp")]
+#[cfg(feature = "cli")]
 pub(super) use drawer::FILINGS;
 #[cfg(feature = "mcp")]
 pub(crate) use list::by_room;
