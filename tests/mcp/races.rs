@@ -30,7 +30,7 @@ fn everything(drawer: &Drawer) -> BTreeSet<String> {
     shown.into_iter().chain(others.flat_map(|other| marks(&other.value))).collect()
 }
 
-/// The marks that a drawer shows, without those that are in conflict.
+/// The marks that end a line of a drawer, without those that are in conflict.
 fn outside_conflicts(drawer: &Drawer) -> BTreeSet<String> {
     let value = json!({"content": drawer.content});
     let readings = |conflict: &Conflict| {
@@ -39,7 +39,9 @@ fn outside_conflicts(drawer: &Drawer) -> BTreeSet<String> {
         shown.into_iter().chain(others).flat_map(|reading| marks(&reading)).collect::<Vec<_>>()
     };
     let open: BTreeSet<String> = drawer.conflicts.iter().flat_map(readings).collect();
-    marks(&value).difference(&open).cloned().collect()
+    // A mark that ends no line stands in one that another client edited, and that stays for this edit.
+    let ends = drawer.content.split('\n').filter_map(|line| line.split(' ').next_back());
+    ends.flat_map(|end| marks(&json!(end))).filter(|mark| !open.contains(mark)).collect()
 }
 
 /// The drawer, or `None` if it was deleted.
