@@ -16,9 +16,9 @@
 //!   the remover had not seen).
 //! * A document: `change_info`, `doc` (the set of changes, pending ones apart), `apply` (changes from outside),
 //!   `saved` (save and load).
-//! * Texts that were written at once: `text_version` (one of them, beside the common one), `text_merge`, `common_version`
-//!   (the version that several changes build on), `open_texts` (the open places that changes list), `earlier_texts` (what
-//!   was read of earlier versions).
+//! * Texts that were written at once: `text_version` (one of them, beside the common one), `text_merge`,
+//!   `concurrent_texts` (each is merged with what came of those before it), `common_version` (what changes build on both),
+//!   `open_texts` (the open places that changes list), `earlier_texts` (what was read of earlier versions).
 //! * What it shows: `json_pointer`, `tree`, `stored_values`, `list_elements`, `tree_reader` (the same map created twice is
 //!   one map), `view` (a JSON value and its conflicts).
 //! * Writes: `value_limits`, `list_diff`, `plan` (from a value to operations), `new_change`, `transaction` (the actor,
