@@ -144,7 +144,9 @@ impl<'a, 's> TextMerge<'a, 's> {
             let others = || missing.iter().enumerate().filter(|(other, _)| *other != n);
             moved.retain(|unit, count| {
                 let taken_out = others().filter_map(|(_, units)| units.get(unit)).max();
-                *count = (*count).min(taken_out.copied().unwrap_or(0));
+                // It may have taken out some of several equal ones itself.
+                let own = missing.get(n).and_then(|units| units.get(unit)).copied().unwrap_or(0);
+                *count = (*count).min(taken_out.copied().unwrap_or(0).saturating_sub(own));
                 *count > 0
             });
             moved
