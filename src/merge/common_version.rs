@@ -27,6 +27,9 @@ impl<'a> CommonVersions<'a> {
     ///
     /// Returns `None` if there are more than 64 changes, or if too much was asked already.
     pub(super) fn of(&self, changes: &[ChangeHash]) -> Option<Vec<Vec<ChangeHash>>> {
+        if self.steps.get() > STEPS_MAX {
+            return None;
+        }
         let graph = self.graph.of(self.am);
         let versions = graph.common(changes)?;
         let asked = versions.chunk_by(|one, next| one == next).count();

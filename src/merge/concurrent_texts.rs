@@ -7,7 +7,7 @@
 //! are merged at once.
 
 use super::open_places::AnnotatedText;
-use super::text_merge::{MergedText, Seen, Source, merge};
+use super::text_merge::{MergedText, Seen, Source, merge, merge_further};
 use super::text_units::UnitSize;
 use crate::format::hash::ChangeHash;
 
@@ -15,7 +15,7 @@ use crate::format::hash::ChangeHash;
 pub(super) struct CommonText {
     /// Heads of the version, sorted.
     pub version: Vec<automerge::ChangeHash>,
-    /// What a reader is shown there.
+    /// The text that a reader is shown there.
     pub text: String,
 }
 
@@ -42,8 +42,12 @@ pub(super) fn merge_in_order(
             },
         };
         let sources: Vec<_> = std::iter::once(before).chain(now.iter().copied()).collect();
-        merged = Some(merge(size, &step.first()?.text, &sources, seen)?);
+        let common = &step.first()?.text;
+        if later.is_empty() {
+            return merge(size, common, &sources, seen);
+        }
+        merged = Some(merge_further(size, common, &sources, seen)?);
         rest = later;
     }
-    merged.map(|merged| merged.shown)
+    None
 }

@@ -32,7 +32,7 @@ pub(super) struct Source<'a> {
     pub open: &'a [OpenPlace],
 }
 
-/// Texts that became one.
+/// Texts that became one, which is to be merged with others.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct MergedText {
     pub shown: AnnotatedText,
@@ -46,6 +46,18 @@ pub(super) type Seen<'s> = &'s dyn Fn(&ChangeHash, &ChangeHash) -> bool;
 /// Merges texts that were made from a common one, given in the order of their operations. Returns `None` if they have too
 /// many units.
 pub(super) fn merge(
+    size: UnitSize,
+    common: &str,
+    texts: &[Source<'_>],
+    seen: Seen<'_>,
+) -> Option<AnnotatedText> {
+    let merge = TextMerge::new(size, common, texts, seen)?;
+    let Joined { units, open, .. } = Joined::of(&merge);
+    Some(AnnotatedText::of_units(size, &units, open))
+}
+
+/// Merges texts like [`merge`], and keeps who wrote what: the merge is to be merged with further texts.
+pub(super) fn merge_further(
     size: UnitSize,
     common: &str,
     texts: &[Source<'_>],
@@ -92,12 +104,11 @@ impl<'a, 's> TextMerge<'a, 's> {
         };
         let is_closed = |n: usize, own: &Version<'a>, position: &Position, place: &OpenPlace| {
             let others = self.versions.iter().enumerate().filter(|(other, _)| *other != n);
-            let lists = |version: &Version<'a>| {
-                version.lists(position, place, own)
-                    || version.has_all_readings(self.size, place, own)
-            };
-            let mut closing = others.filter(|(_, version)| !lists(version));
-            closing.any(|(_, version)| has_seen(version, place))
+            let mut closing = others.filter(|(_, version)| has_seen(version, place));
+            closing.any(|(_, version)| {
+                !version.lists(position, place, own)
+                    && !version.has_all_readings(self.size, place, own)
+            })
         };
         let of = |(n, version): (usize, &Version<'a>)| -> Vec<bool> {
             version
@@ -137,21 +148,26 @@ impl<'a, 's> TextMerge<'a, 's> {
     /// Returns for each text the units that it has moved and another one has taken out. Two readers may have been shown
     /// added lines in two orders, so that one of their texts has moved them.
     fn taken_out(&self) -> Vec<HashMap<Unit<'a>, usize>> {
+        let mut all: Vec<_> =
+            self.versions.iter().map(|version| version.moved(&self.common)).collect();
+        // Few texts move anything, and the units of all are counted for it.
+        if all.iter().all(HashMap::is_empty) {
+            return all;
+        }
         let missing: Vec<_> =
             self.versions.iter().map(|version| missing(&self.common, &version.units)).collect();
-        let of = |(n, version): (usize, &Version<'a>)| {
-            let mut moved = version.moved(&self.common);
-            let others = || missing.iter().enumerate().filter(|(other, _)| *other != n);
+        for (n, moved) in all.iter_mut().enumerate() {
             moved.retain(|unit, count| {
-                let taken_out = others().filter_map(|(_, units)| units.get(unit)).max();
+                let of = |units: &HashMap<Unit<'a>, usize>| units.get(unit).copied().unwrap_or(0);
+                let others = missing.iter().enumerate().filter(|(other, _)| *other != n);
+                let taken_out = others.map(|(_, units)| of(units)).max().unwrap_or(0);
                 // It may have taken out some of several equal ones itself.
-                let own = missing.get(n).and_then(|units| units.get(unit)).copied().unwrap_or(0);
-                *count = (*count).min(taken_out.copied().unwrap_or(0).saturating_sub(own));
+                let own = missing.get(n).map_or(0, of);
+                *count = (*count).min(taken_out.saturating_sub(own));
                 *count > 0
             });
-            moved
-        };
-        self.versions.iter().enumerate().map(of).collect()
+        }
+        all
     }
 
     /// Returns true if another text changed what the common one has at a place, and does not have that open there as a

@@ -14,7 +14,7 @@ fn merged(size: UnitSize, common: &str, texts: &[&str]) -> Option<AnnotatedText>
         .enumerate()
         .map(|(n, text)| Source { text, changes: &changes[n..=n], written: &[], open: &[] })
         .collect();
-    merge(size, common, &sources, &|_, _| false).map(|merged| merged.shown)
+    merge(size, common, &sources, &|_, _| false)
 }
 
 /// The text, and for each open place what is shown and what is not.
@@ -98,14 +98,15 @@ fn merge_of_a_merge_names_each_writer() {
         let source =
             |n: usize, text| Source { text, changes: &changes[n..=n], written: &[], open: &[] };
         let [first, second] = texts;
-        let both = merge(size, "1\n2\n3", &[source(0, first), source(1, second)], seen).unwrap();
+        let both =
+            merge_further(size, "1\n2\n3", &[source(0, first), source(1, second)], seen).unwrap();
         let before = Source {
             text: &both.shown.text,
             changes: &changes[..2],
             written: &both.written,
             open: &both.shown.open,
         };
-        let merged = merge(size, "1\n2\n3", &[before, source(2, third)], seen).unwrap().shown;
+        let merged = merge(size, "1\n2\n3", &[before, source(2, third)], seen).unwrap();
         let open = merged.open.iter().flat_map(|place| &place.others);
         let open: Vec<_> = open.map(|one| (one.text.as_str(), one.change)).collect();
         let others: Vec<_> = others.into_iter().map(|(text, n)| (text, change(n))).collect();
@@ -162,7 +163,7 @@ fn place_stays_open_until_one_who_knows_its_readings_closes_it() {
         let source =
             |n: usize, (text, open)| Source { text, changes: &changes[n..=n], written: &[], open };
         let sources = [source(0, first), source(1, second)];
-        let merged = super::merge(size, "1\ny\n3", &sources, seen).unwrap().shown;
+        let merged = super::merge(size, "1\ny\n3", &sources, seen).unwrap();
         let open = readings(size, &merged);
         (merged.text, open)
     };
@@ -232,7 +233,7 @@ proptest! {
             Source { text: &more, changes: &changes[..1], written: &[], open: &[] },
             Source { text: &wanted, changes: &changes[1..], written: &[], open: &open },
         ];
-        let again = super::merge(size, &common, &sources, &|_, _| false).unwrap().shown;
+        let again = super::merge(size, &common, &sources, &|_, _| false).unwrap();
         let left = AnnotatedText { text: wanted.clone(), open: open.clone() };
         for line in added.iter().filter(|line| lines(&left).iter().any(|known| known == *line)) {
             prop_assert!(lines(&again).iter().any(|known| known == line), "{line:?} was lost in {again:?}");
