@@ -2,12 +2,14 @@
 //! nothing, the delete that it undid; and that the palace went back to an older state.
 
 use super::conflicts::writer;
-use super::page::shortened;
+use super::page::{json_len, shortened};
+use crate::format::hash::Heads;
+use crate::format::key::Key;
 use crate::format::plural::count;
 use crate::memory::drawers::DrawerVersion;
 use crate::memory::readable;
 use crate::merge::Written;
-use crate::palace::{Document, WentBack};
+use crate::palace::{Document, Session, WentBack};
 use rmcp::schemars::{self, JsonSchema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +18,20 @@ use serde_json::Value;
 const SHOWN_CHARS: usize = 500;
 /// Most bytes of a text or value that a result carries in full, because it is not what was sent.
 pub(super) const MERGED_BYTES: usize = 20_000;
+
+/// Returns a whole value that an answer is to carry, and notes that it does; `None` if it is too long.
+pub(super) fn whole_in_answer(
+    session: &Session,
+    key: &Key,
+    heads: &Heads,
+    value: Value,
+) -> Option<Value> {
+    let fits = json_len(&value) <= MERGED_BYTES;
+    fits.then(|| {
+        session.saw_in_answer(key, heads);
+        value
+    })
+}
 
 /// A version that the client had not seen
 #[derive(Clone, Debug, Serialize, JsonSchema)]

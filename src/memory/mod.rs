@@ -23,7 +23,6 @@ mod lone_surrogates;
 #[doc(hidden)]
 pub mod mempalace;
 mod moment;
-#[cfg(feature = "mcp")]
 mod nearest;
 #[cfg(feature = "cli")]
 mod shown_value;

@@ -1,15 +1,27 @@
 //! Finds the names that one may have meant.
 
+#[cfg(feature = "mcp")]
 use std::collections::BTreeMap;
 use strsim::levenshtein;
 
-/// Most names that are returned.
-const NEAREST_MAX: usize = 3;
+/// The most names that are offered in place of one that names nothing.
+pub const NEAREST_MAX: usize = 3;
 /// Characters of a name that are compared.
 const COMPARED: usize = 128;
 
+/// Sorts by the edit distance of folded names from a wanted one, the nearest first, and those of one distance by their bytes.
+pub(super) fn sort_by_distance<T>(wanted: &str, all: &mut [T], folded: impl Fn(&T) -> &str) {
+    let start = |name: &str| name.chars().take(COMPARED).collect::<String>();
+    let wanted = start(wanted);
+    all.sort_by_cached_key(|one| {
+        let name = folded(one);
+        (levenshtein(&wanted, &start(name)), name.to_owned())
+    });
+}
+
 /// Returns the names with the smallest edit distance between folded names, of several the first in byte order, and of each
 /// name one spelling. Returns `None` if one of them is the wanted one.
+#[cfg(feature = "mcp")]
 pub(super) fn nearest(
     wanted: &str,
     names: impl IntoIterator<Item = String>,
@@ -24,18 +36,17 @@ pub(super) fn nearest(
     if spellings.contains_key(&wanted) {
         return None;
     }
-    let start = |name: &str| name.chars().take(COMPARED).collect::<String>();
     let mut names: Vec<(String, String)> = spellings.into_iter().collect();
-    names.sort_by_cached_key(|(folded, _)| levenshtein(&start(&wanted), &start(folded)));
+    sort_by_distance(&wanted, &mut names, |(folded, _)| folded);
     Some(names.into_iter().take(NEAREST_MAX).map(|(_, name)| name).collect())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-
+    #[cfg(feature = "mcp")]
     #[test]
     fn nearest_names_come_first_each_in_one_spelling() {
+        use super::nearest;
         let names = ["Scout", "scout", "Ranger", "Scour", "Cook"].map(str::to_owned);
         let found = |wanted| nearest(wanted, names.clone(), str::to_lowercase);
         assert_eq!(found("scuot").unwrap(), ["Scout", "Cook", "Scour"]);

@@ -265,6 +265,12 @@ impl Conflict {
             && is_part(self) == is_part(other)
     }
 
+    /// Returns true if a value is one of the readings, shown or not, in the value of the document.
+    pub(crate) fn has_reading(&self, reading: &Json, document: &Map<String, Json>) -> bool {
+        self.others.iter().any(|other| other.value == *reading)
+            || self.shown_value(document).as_ref() == Some(reading)
+    }
+
     /// Returns the name of the field of the document that this is in.
     pub(crate) fn field(&self) -> &str {
         self.path.split('/').nth(1).unwrap_or_default()

@@ -10,9 +10,9 @@ use crate::mcp::conflict_list::{
     ConflictCursor, InConflict, PART, in_parts, numbered, page_of_conflicts, settling_value,
 };
 use crate::mcp::conflicts::{OpenConflict, settled_aside};
-use crate::mcp::page::{Budget, Page, json_len, number};
+use crate::mcp::page::{Budget, Page, number};
 use crate::mcp::tool::Call;
-use crate::mcp::unseen::MERGED_BYTES;
+use crate::mcp::unseen::whole_in_answer;
 use crate::merge::Conflict;
 use crate::palace::{Condition, Document, Error, WriteOptions};
 use crate::store::group_commit::Durability;
@@ -129,11 +129,9 @@ pub(super) fn settle(call: &Call, asked: Settle) -> Result<DocumentSettled> {
     // A commit that succeeded has run the closure.
     let (choice, view) = left.ok_or(Error::EmptyBatch)?;
     call.session.wrote(&document.key, &choice, &outcome, false);
-    let fits = json_len(&view.value) <= MERGED_BYTES;
-    let shown = (choice.is_to_be_shown() && fits).then(|| {
-        call.session.saw_in_answer(&document.key, &outcome.current);
-        Value::Object(view.value.clone())
-    });
+    let unread = choice.is_to_be_shown().then(|| Value::Object(view.value.clone()));
+    let shown = unread
+        .and_then(|value| whole_in_answer(&call.session, &document.key, &outcome.current, value));
     let (conflicts, more_conflicts) = settled_aside(outcome.settled);
     let mut settled = DocumentSettled {
         key,

@@ -10,11 +10,11 @@ use crate::format::key::Key;
 use crate::mcp::arguments::{argument, etag, optional_etag};
 use crate::mcp::conflicts::{open_aside, path as shown_path, settled_aside};
 use crate::mcp::once::{made_once, once};
-use crate::mcp::page::{Budget, echoed, json_len};
+use crate::mcp::page::{Budget, echoed};
 use crate::mcp::tool::Call;
-use crate::mcp::unseen::{MERGED_BYTES, UnseenVersion, written_in};
+use crate::mcp::unseen::{MERGED_BYTES, UnseenVersion, whole_in_answer, written_in};
 use crate::memory::MemoryError;
-use crate::merge::{Candidate, Conflict, MergeError, Settled, pointer_steps};
+use crate::merge::{Conflict, MergeError, Settled, pointer_steps};
 use crate::palace::{
     self, Condition, Error, Outcome, Palace, Session, SessionWrite, WriteOptions, chain,
 };
@@ -223,13 +223,8 @@ impl<'a> Write<'a> {
         answer
     }
 
-    /// Returns a whole value that the answer is to carry, and notes that it does; `None` if it is too long.
     fn shown_whole(&self, value: Value, heads: &Heads) -> Option<Value> {
-        let fits = json_len(&value) <= MERGED_BYTES;
-        fits.then(|| {
-            self.session.saw_in_answer(&self.key, heads);
-            value
-        })
+        whole_in_answer(self.session, &self.key, heads, value)
     }
 
     /// The answer to a call that was made before: what it did, and what stands now.
@@ -302,13 +297,9 @@ fn not_open(
     settled: Vec<Settled>,
     (conflicts, value): &(Vec<Conflict>, Map<String, Value>),
 ) -> Vec<Settled> {
-    let is_in = |one: &Candidate, open: &Conflict| {
-        let others = open.others.iter().map(|other| &other.value);
-        open.shown_value(value).iter().chain(others).any(|reading| *reading == one.value)
-    };
     let closed = |mut settled: Settled| {
         let here: Vec<_> = conflicts.iter().filter(|open| open.path == settled.path).collect();
-        settled.values.retain(|one| !here.iter().any(|open| is_in(one, open)));
+        settled.values.retain(|one| !here.iter().any(|open| open.has_reading(&one.value, value)));
         (!settled.values.is_empty()).then_some(settled)
     };
     settled.into_iter().filter_map(closed).collect()

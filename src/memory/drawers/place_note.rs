@@ -5,14 +5,10 @@ use super::handle::Drawers;
 use super::place::{filter_name, folded};
 use super::renames::FoldedPlace;
 use crate::memory::error::Result;
+pub use crate::memory::nearest::NEAREST_MAX;
+use crate::memory::nearest::sort_by_distance;
 use std::collections::BTreeSet;
 use std::fmt;
-use strsim::levenshtein;
-
-/// The most names that are offered in place of one that names nothing.
-pub const NEAREST_MAX: usize = 3;
-/// Characters of a name that are compared.
-const COMPARED: usize = 128;
 
 /// A remark on a filter of wing and room.
 ///
@@ -126,12 +122,9 @@ impl Drawers {
 
     /// Returns the names with the smallest edit distance between folded names, of several the first in byte order.
     fn nearest(&self, wanted: &str, names: Names<'_>) -> Result<Vec<String>> {
-        let start = |name: &str| name.chars().take(COMPARED).collect::<String>();
-        let wanted = start(&folded(wanted));
         let (spellings, mut folds) = (self.spellings()?, self.folds(names)?);
-        folds.sort_by_cached_key(|fold| {
-            let name = fold.room.as_ref().unwrap_or(&fold.wing);
-            (levenshtein(&wanted, &start(name)), name.clone())
+        sort_by_distance(&folded(wanted), &mut folds, |fold| {
+            fold.room.as_ref().unwrap_or(&fold.wing)
         });
         let mut nearest: Vec<String> = Vec::new();
         for Fold { wing, room } in folds {

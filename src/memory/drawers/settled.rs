@@ -9,12 +9,7 @@ pub(super) fn settled(before: impl Iterator<Item = Conflict>, after: &View) -> V
     let closed = |mut conflict: Conflict| {
         let Conflict { path, others, .. } = &mut conflict;
         let here = || after.conflicts.iter().filter(|now| now.path == *path);
-        others.retain(|one| {
-            let is_among = |now: &Conflict| now.others.iter().any(|open| open.value == one.value);
-            let is_shown =
-                |now: &Conflict| now.shown_value(&after.value).as_ref() == Some(&one.value);
-            !here().any(|now| is_among(now) || is_shown(now))
-        });
+        others.retain(|one| !here().any(|now| now.has_reading(&one.value, &after.value)));
         (!others.is_empty()).then_some(conflict)
     };
     before.filter(|one| !is_same(one)).filter_map(closed).collect()
