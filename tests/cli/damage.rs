@@ -141,14 +141,19 @@ async fn killed_writers_and_compacted_gaps_are_no_damage() {
     all_tell(&copy, None).await;
 }
 
+/// Makes a palace with one snapshot, and returns that.
+fn compacted(path: &Path) -> PathBuf {
+    palace(path);
+    stdout(&run(COMPACT, &[path.to_str().unwrap()]));
+    files(path, "snap").remove(0)
+}
+
 #[tokio::test]
 async fn damaged_snapshot_tells_what_it_holds_and_is_merged_without() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p");
-    palace(&path);
+    let snapshot = compacted(&path);
     let palace = path.to_str().unwrap();
-    stdout(&run(COMPACT, &[palace]));
-    let snapshot = files(&path, "snap").remove(0);
     let mut bytes = fs::read(&snapshot).unwrap();
     let marker = bytes.windows(6).position(|window| window == b"marker").unwrap();
     bytes[marker] = b'M';
@@ -187,10 +192,8 @@ fn problems(output: &std::process::Output) -> Vec<String> {
 async fn damage_inside_a_snapshot_is_told_alike_everywhere() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("p");
-    palace(&path);
+    let snapshot = compacted(&path);
     let palace = path.to_str().unwrap();
-    stdout(&run(COMPACT, &[palace]));
-    let snapshot = files(&path, "snap").remove(0);
     let good = fs::read(&snapshot).unwrap();
     let places: Vec<usize> = memchr::memmem::find_iter(&good, b"marker").collect();
     // Three views and three documents at least.

@@ -405,21 +405,24 @@ fn batches_are_answered_where_the_era_has_them() {
     }
 
     let server = Server::start(&path, None);
-    let first = server.post(&initialize("2025-03-26"), &[]);
-    let session = first.header("mcp-session-id").unwrap().to_owned();
+    let session = session_with_batches(&server);
     let in_session = [("Mcp-Session-Id", &*session)];
     let answer = server.post(&batch, &in_session);
-    let events = answer.body.lines().filter_map(|line| line.strip_prefix("data:"));
-    let events = events.filter_map(|data| serde_json::from_str::<Value>(data).ok());
-    let ids: Vec<Value> =
-        events.filter(|it| it["result"].is_object()).map(|it| it["id"].clone()).collect();
-    assert_eq!((answer.status, ids), (200, vec![json!(1), json!(2)]), "{answer:?}");
+    let done = answer.messages().into_iter().filter(|it| it["result"].is_object());
+    let ids: Vec<Value> = done.map(|it| it["id"].clone()).collect();
+    assert_eq!(ids, [json!(1), json!(2)], "{answer:?}");
     let refused = [("MCP-Protocol-Version", "2025-06-18"), in_session[0]];
     let refused: Value = serde_json::from_str(&server.post(&batch, &refused).body).unwrap();
     assert_eq!(refused.as_array().unwrap().len(), 2, "{refused}");
     let shown =
         HttpClient::without_session(&server, "c").call("document_get", &json!({"key": "n"}));
     assert_eq!(shown["value"]["n"], 4, "what was refused was not done");
+}
+
+/// Opens a session of the version that has batches, and returns its id.
+fn session_with_batches(server: &Server) -> String {
+    let opened = server.post(&initialize("2025-03-26"), &[]);
+    opened.header("mcp-session-id").unwrap().to_owned()
 }
 
 #[test]
@@ -458,13 +461,10 @@ fn each_message_of_a_batch_is_answered_whatever_the_others_are() {
     check(&all);
 
     let server = Server::start(&path, None);
-    let first = server.post(&initialize("2025-03-26"), &[]);
-    let session = first.header("mcp-session-id").unwrap().to_owned();
+    let session = session_with_batches(&server);
     let in_session = [("Mcp-Session-Id", &*session)];
     let answer = server.post(&batch, &in_session);
-    let events = answer.body.lines().filter_map(|line| line.strip_prefix("data:"));
-    let all: Vec<Value> = events.filter_map(|data| serde_json::from_str(data).ok()).collect();
-    assert_eq!(answer.status, 200, "{answer:?}");
+    let all = answer.messages();
     check(&all);
     assert_eq!(by_id(&all, &json!(8))["error"]["code"], -32600, "it would go on for ever");
 

@@ -149,9 +149,18 @@ impl Answer {
     /// The message of an answer in JSON, or the last one of a stream of events.
     pub fn message(&self) -> Value {
         assert_eq!(self.status, 200, "{self:?}");
+        serde_json::from_str(self.events().last().unwrap_or(&self.body)).unwrap()
+    }
+
+    /// The messages of a stream of events.
+    pub fn messages(&self) -> Vec<Value> {
+        assert_eq!(self.status, 200, "{self:?}");
+        self.events().map(|data| serde_json::from_str(data).unwrap()).collect()
+    }
+
+    fn events(&self) -> impl Iterator<Item = &str> {
         let events = self.body.lines().filter_map(|line| line.strip_prefix("data:"));
-        let data = events.map(str::trim).rfind(|data| !data.is_empty()).unwrap_or(&self.body);
-        serde_json::from_str(data).unwrap()
+        events.map(str::trim).filter(|data| !data.is_empty())
     }
 }
 
