@@ -1,6 +1,6 @@
 //! Takes a JSON text apart without parsing it: the parts stay as they were sent.
 //!
-//! Of a text that is not JSON, the parts mean nothing.
+//! Parts of a text that is not JSON mean nothing.
 
 /// Returns the items of a list, or the fields of an object with their names.
 pub(super) fn parts(text: &[u8]) -> Vec<&[u8]> {

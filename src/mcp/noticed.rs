@@ -1,4 +1,4 @@
-//! What was noticed about a message when it came: what its values do not keep of its text.
+//! Says where the values of a message differ from its text.
 //!
 //! Invariants: what changes the meaning of a call is refused; anything else that was not taken as it was sent is in
 //! the answer. An error or a note names few findings, and repeats little of them.
@@ -17,7 +17,7 @@ const SHOWN_CHARS: usize = 30;
 pub(super) struct Noticed {
     /// Number of halves of characters for which U+FFFD was taken.
     pub halves: usize,
-    /// What the arguments of a call do not keep.
+    /// Arguments of a call that are kept otherwise than they were sent.
     pub unkept: Unkept,
 }
 

@@ -1,8 +1,8 @@
 //! Finds what a JSON text says and its values do not keep: numbers that a double rounds, and fields that an object has
 //! twice, of which the last one would stand.
 //!
-//! One pass without recursion. Invariant: whatever the text, a finding takes little memory, and few are kept. Of a text
-//! that is not JSON, the findings mean nothing.
+//! One pass without recursion. Invariant: whatever the text, a finding takes little memory, and few are kept. Findings
+//! in a text that is not JSON mean nothing.
 
 use std::borrow::Cow;
 use std::collections::HashSet;

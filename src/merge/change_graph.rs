@@ -203,7 +203,7 @@ struct Walk {
     ahead: usize,
 }
 
-/// What is known of a change in a walk.
+/// Marks of a change in a walk.
 #[derive(Debug, Default, Clone, Copy)]
 struct Marks {
     /// A bit for each of the changes that build on it.

@@ -17,7 +17,7 @@ pub(super) struct Written {
 pub(super) struct Version<'a> {
     /// The change that wrote it. Of a merge, those that wrote its texts.
     pub changes: &'a [ChangeHash],
-    /// Who wrote which units of a merge, in their order.
+    /// The writers of the units of a merge, in the order of the units.
     written: &'a [Written],
     pub units: Vec<Unit<'a>>,
     /// Where it differs from the common text.

@@ -226,7 +226,7 @@ fn lines_with_what_no_value_keeps_are_reported_and_not_imported() {
     assert_eq!(keys, ["good"]);
 }
 
-/// What editors, cut texts and broken copies leave in a file.
+/// Imports files as editors, cut texts and broken copies leave them.
 #[test]
 fn damaged_lines_of_an_export_do_not_stop_the_others() {
     let good = |n: u32| json!({"schema": 1, "key": format!("notes/{n}"), "value": {"n": n}});

@@ -75,8 +75,8 @@ fn calls_on_what_stands(key: &str, first: &Value) -> Vec<(&'static str, Value)> 
     ]
 }
 
-/// What is lost if the author of a partial write sends a whole value of its own, made from its `etag`, and neither was
-/// shown the rest before nor is told of it.
+/// Returns true if the author of a partial write was shown the rest, or is told of it when a whole value of its own, made
+/// from the `etag`, replaces that.
 fn is_told(answer: &Value, written: &Value) -> bool {
     let shown = answer["value"]["theirs"].is_string() || answer["text"].is_string();
     shown || written["replaced_unseen"]["text"].is_string()

@@ -18,7 +18,7 @@ use std::borrow::Cow;
 pub(super) enum Repeatable<T> {
     /// The call was made now.
     Made(T),
-    /// It was made before, and this was its answer.
+    /// The answer of an earlier call with the same key.
     Repeated(Value),
 }
 

@@ -47,8 +47,9 @@ fn shown(doc: &Doc) -> (BTreeSet<String>, BTreeSet<String>) {
 #[derive(Default)]
 struct Ledger {
     written: BTreeSet<String>,
-    /// What a writer took out that was in no conflict, and what was written over in a conflict.
+    /// Marks in no conflict that a writer took out.
     taken_out: BTreeSet<String>,
+    /// Marks in a conflict that a writer wrote over.
     settled: BTreeSet<String>,
 }
 

@@ -1,4 +1,4 @@
-//! What a client's write makes of a document, and what its answer has to tell of that.
+//! Makes a client's write of a document, and finds what its answer has to tell.
 
 use super::choice::{Choice, Sent};
 use super::distance::{named, named_by};

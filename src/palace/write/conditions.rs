@@ -1,4 +1,4 @@
-//! What a write demands of the document that it meets: its condition, and the version that it names as its base.
+//! Checks what a write demands of the document that it meets: its condition, and the version that it names as its base.
 
 use super::draft::exists;
 use super::request::Condition;
